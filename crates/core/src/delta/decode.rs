@@ -1,0 +1,243 @@
+//! The receiver's machine: a delta goes in at any split, verified bytes come out.
+//!
+//! It is a state machine, not a parser with callbacks, because a browser's file reads, a server's sockets and a test's cut wires all
+//! want to stop it at different places. Each state knows what it waits for: bytes of the delta, or bytes of the basis.
+
+use std::ops::Range;
+
+use super::error::{DecodeError, Halt};
+use super::header::{Basis, Header, Limits};
+use super::input::Input;
+use super::region::{Announced, Loading, Region};
+use super::verify::Verifier;
+use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION};
+
+/// Turns a delta and its basis into a verified target.
+///
+/// **After each `handle_…` call, poll until the event is none of [`Event::Output`].**
+pub struct Decoder {
+    basis: Basis,
+    limits: Limits,
+    input: Input,
+    state: State,
+    output: Option<Verifier>,
+    /// Basis position after the last copy.
+    position: u64,
+    reused: u64,
+    failed: Option<DecodeError>,
+}
+
+/// What a [`Decoder`] wants or has.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// More of the delta: call [`Decoder::handle_input`] or [`Decoder::handle_end`].
+    NeedInput,
+    /// These bytes of the basis, at most 1 MiB: call [`Decoder::handle_basis`].
+    NeedBasis(Range<u64>),
+    /// The next bytes of the target, verified; at most one group.
+    Output(&'a [u8]),
+    /// All of the target has been given out, and the delta ended where it should.
+    Done,
+    /// The version that the receiver named is the head.
+    Same,
+}
+
+impl Decoder {
+    /// A decoder before the first byte of a delta that is to be applied to `basis`.
+    pub fn new(basis: Basis, limits: Limits) -> Decoder {
+        Decoder {
+            basis,
+            limits,
+            input: Input::default(),
+            state: State::Header,
+            output: None,
+            position: 0,
+            reused: 0,
+            failed: None,
+        }
+    }
+
+    /// Takes the next bytes of the delta, however they were split.
+    pub fn handle_input(&mut self, bytes: &[u8]) {
+        self.input.push(bytes);
+    }
+
+    /// The delta has ended.
+    pub fn handle_end(&mut self) {
+        self.input.end();
+    }
+
+    /// Takes the bytes of the range that [`Event::NeedBasis`] asked for.
+    pub fn handle_basis(&mut self, bytes: &[u8]) {
+        let Some(range) = self.needed_basis() else { return };
+        if range.end - range.start != bytes.len() as u64 {
+            self.failed.get_or_insert(DecodeError::BasisShort { range, got: bytes.len() });
+            return;
+        }
+        match (&mut self.state, &mut self.output) {
+            (State::Reference(loading), _) => loading.take(bytes),
+            (State::Ops(region), Some(output)) => {
+                output.bytes().extend_from_slice(bytes);
+                region.copied(bytes.len() as u64);
+                self.reused += bytes.len() as u64;
+            }
+            _ => {}
+        }
+    }
+
+    /// What to do next. An error is final: every later call returns it again.
+    pub fn poll_event(&mut self) -> Result<Event<'_>, DecodeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if let Some(output) = &mut self.output {
+            output.release();
+        }
+        match self.advance() {
+            Ok(Wants::Input) => Ok(Event::NeedInput),
+            Ok(Wants::Basis(range)) => Ok(Event::NeedBasis(range)),
+            Ok(Wants::ToGiveOut) => Ok(Event::Output(self.output.as_ref().map_or(&[], Verifier::verified))),
+            Ok(Wants::Nothing) => Ok(if self.is_same() { Event::Same } else { Event::Done }),
+            Err(error) => {
+                self.failed = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// The delta's header, once it has come and fits the limits and the basis.
+    pub fn header(&self) -> Option<&Header> {
+        self.output.as_ref().map(Verifier::header)
+    }
+
+    /// Bytes of the target that were copied from the basis so far.
+    pub fn reused(&self) -> u64 {
+        self.reused
+    }
+
+    fn is_same(&self) -> bool {
+        self.header().is_some_and(Header::is_same)
+    }
+
+    fn advance(&mut self) -> Result<Wants, DecodeError> {
+        loop {
+            if let Some(output) = &mut self.output
+                && output.is_full()
+            {
+                output.verify()?;
+                return Ok(Wants::ToGiveOut);
+            }
+            let step = self.step();
+            match step {
+                Ok(Some(wants)) => return Ok(wants),
+                Ok(None) => {}
+                Err(Halt::Refused(error)) => return Err(error),
+                Err(Halt::Incomplete) if self.input.ended() => {
+                    return Err(DecodeError::Truncated { at: self.input.received() });
+                }
+                Err(Halt::Incomplete) => return Ok(Wants::Input),
+            }
+        }
+    }
+
+    /// One state's work: `None` when there is more to do at once.
+    fn step(&mut self) -> Result<Option<Wants>, Halt> {
+        let Some(output) = &mut self.output else {
+            let mut reader = self.input.reader();
+            let header = Header::parse(&mut reader, &self.basis, &self.limits)?;
+            self.input.consume(reader.position());
+            self.state = if header.is_same() || header.len == 0 { State::End } else { State::Region };
+            self.output = Some(Verifier::new(header));
+            return Ok(None);
+        };
+        match &mut self.state {
+            State::Header | State::Region => self.state = next_region(&mut self.input, output.left())?,
+            State::Stored { left } => {
+                let len = (self.input.unread().len() as u64).min(output.space() as u64).min(*left) as usize;
+                if len == 0 {
+                    return Err(Halt::Incomplete);
+                }
+                output.bytes().extend_from_slice(&self.input.unread()[..len]);
+                self.input.consume(len);
+                *left -= len as u64;
+                if *left == 0 {
+                    self.state = after_region(output);
+                }
+            }
+            State::Announced(announced) => {
+                self.state = State::Reference(announced.load(&mut self.input, self.position, self.basis.len)?);
+            }
+            State::Reference(loading) => match loading.wanted() {
+                Some(range) => return Ok(Some(Wants::Basis(range))),
+                None => self.state = State::Ops(loading.finish()?),
+            },
+            State::Ops(region) => {
+                if region.gap_left() != 0 {
+                    region.decode_gap(&mut self.input, output)?;
+                } else if let Some(range) = region.wanted(output.space()) {
+                    return Ok(Some(Wants::Basis(range)));
+                } else if region.is_complete() {
+                    region.end_frame(&mut self.input)?;
+                    self.position = region.position();
+                    self.state = after_region(output);
+                }
+            }
+            State::End if !self.input.unread().is_empty() => {
+                return Err(DecodeError::TrailingBytes { at: self.input.position() }.into());
+            }
+            State::End => return Ok(Some(if self.input.ended() { Wants::Nothing } else { Wants::Input })),
+        }
+        Ok(None)
+    }
+
+    fn needed_basis(&self) -> Option<Range<u64>> {
+        match (&self.state, &self.output) {
+            (State::Reference(loading), _) => loading.wanted(),
+            (State::Ops(region), Some(output)) => region.wanted(output.space()),
+            _ => None,
+        }
+    }
+}
+
+enum Wants {
+    Input,
+    Basis(Range<u64>),
+    ToGiveOut,
+    Nothing,
+}
+
+enum State {
+    Header,
+    Region,
+    Stored {
+        left: u64,
+    },
+    /// A zstd region whose ops are on their way.
+    Announced(Announced),
+    /// Its reference is being read from the basis.
+    Reference(Loading),
+    /// Its ops are being carried out.
+    Ops(Region),
+    End,
+}
+
+fn next_region(input: &mut Input, left: u64) -> Result<State, Halt> {
+    let mut reader = input.reader();
+    let tag = reader.u8()?;
+    let span = if tag & LAST_REGION != 0 { left } else { reader.varint()? };
+    if span == 0 || left < span || (span == left && tag & LAST_REGION == 0) {
+        return Err(DecodeError::BadSpan { span, left }.into());
+    }
+    let state = match tag & !LAST_REGION {
+        CODEC_STORED => State::Stored { left: span },
+        CODEC_ZSTD => State::Announced(Announced::parse(&mut reader, span)?),
+        codec => return Err(DecodeError::BadCodec { codec }.into()),
+    };
+    let read = reader.position();
+    input.consume(read);
+    Ok(state)
+}
+
+fn after_region(output: &Verifier) -> State {
+    if output.left() == 0 { State::End } else { State::Region }
+}

@@ -1,0 +1,270 @@
+//! The server's side: a basis and a target go in, a delta comes out region by region.
+
+use std::iter::Peekable;
+use std::ops::Range;
+
+use zstd_safe::{CCtx, CParameter};
+
+use super::find::Finder;
+use super::header::Header;
+use super::ops::{self, Op};
+use super::reference::{self, PREFIX_START};
+use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET, WINDOW_LOG};
+use crate::group::{self, GroupSize};
+use crate::matching::{Copy, Matches};
+use crate::version::{Check, Version};
+use crate::wire::put_varint;
+
+/// New bytes in one region: what the compressor sees at once.
+const MAX_GAP_BYTES: u64 = 16 << 20;
+/// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
+const MAX_OPS: usize = 50_000;
+
+/// How an encoder may spend.
+#[derive(Clone, Copy, Debug)]
+pub struct EncodeOptions {
+    /// Bytes of working memory, besides the basis and the target themselves. Default: 512 MiB.
+    ///
+    /// Half goes into the index of the basis, which is sampled more coarsely where the basis is large for it; the rest bounds the compressor.
+    pub budget: usize,
+}
+
+impl Default for EncodeOptions {
+    fn default() -> EncodeOptions {
+        EncodeOptions { budget: 512 << 20 }
+    }
+}
+
+/// Makes the delta from a basis to a target.
+///
+/// Time is linear in both; memory is the options' budget and at most one region of output.
+pub struct Encoder<'a> {
+    basis: BasisBytes<'a>,
+    target: &'a [u8],
+    copies: Peekable<Box<dyn Iterator<Item = Copy> + Send + 'a>>,
+    options: EncodeOptions,
+    header: Option<Header>,
+    at: u64,
+    position: u64,
+}
+
+impl<'a> Encoder<'a> {
+    /// The delta from one version to another; both are hashed. The empty basis makes it the compressed target.
+    pub fn new(basis: &'a [u8], target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
+        let finder = Finder::new(basis, target, options.budget);
+        let group = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
+        let header = header(target, group, Version::of(basis).check());
+        Encoder::with(BasisBytes::Whole(basis), target, Box::new(finder), options, header)
+    }
+
+    /// The delta from what a signature matched; `target` is the head whose chunks it was matched with.
+    pub fn matched(matches: &'a Matches, target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
+        let header = header(target, GroupSize::LARGEST, matches.check());
+        let copies = Box::new(matches.copies().iter().cloned());
+        Encoder::with(BasisBytes::Matched { layout: matches.layout(), target }, target, copies, options, header)
+    }
+
+    /// The next bytes of the delta: the header, then one region after the other; `None` after the last.
+    pub fn poll_output(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
+        if let Some(header) = self.header.take() {
+            if MAX_TARGET < header.len {
+                return Err(EncodeError::TooLong { len: header.len, max: MAX_TARGET });
+            }
+            let mut out = Vec::new();
+            header.write(&mut out);
+            return Ok(Some(out));
+        }
+        if self.at == self.target.len() as u64 {
+            return Ok(None);
+        }
+        let (start, position) = (self.at, self.position);
+        let ops = self.next_ops();
+        self.region(&ops, start, position).map(Some)
+    }
+
+    fn with(
+        basis: BasisBytes<'a>,
+        target: &'a [u8],
+        copies: Box<dyn Iterator<Item = Copy> + Send + 'a>,
+        options: EncodeOptions,
+        header: Header,
+    ) -> Encoder<'a> {
+        Encoder { basis, target, copies: copies.peekable(), options, header: Some(header), at: 0, position: 0 }
+    }
+
+    /// The ops of the next region: as many as its limits allow.
+    fn next_ops(&mut self) -> Vec<Op> {
+        let (mut ops, mut room) = (Vec::new(), MAX_GAP_BYTES);
+        while 0 < room && ops.len() < MAX_OPS && self.at < self.target.len() as u64 {
+            let gap_end = self.copies.peek().map_or(self.target.len() as u64, |copy| copy.head.start);
+            let gap = (gap_end - self.at).min(room);
+            self.at += gap;
+            room -= gap;
+            let copy = match self.copies.next_if(|copy| copy.head.start == self.at) {
+                Some(copy) => copy.basis..copy.basis + (copy.head.end - copy.head.start),
+                None => self.position..self.position,
+            };
+            self.at += copy.end - copy.start;
+            self.position = copy.end;
+            let pauses = copy.is_empty();
+            ops.push(Op { gap, copy });
+            if pauses {
+                break;
+            }
+        }
+        ops
+    }
+
+    fn region(&self, ops: &[Op], start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {
+        let is_last = self.at == self.target.len() as u64;
+        let gaps = self.gaps(ops, start);
+        let (reach, prefix) = self.reference(ops, position, gaps.len() as u64);
+        let packed_gaps = if gaps.is_empty() { Vec::new() } else { pack(&gaps, &prefix, self.options.budget)? };
+        let encoded_ops = ops::encode(ops, position);
+        let mut out = Vec::with_capacity(packed_gaps.len() + encoded_ops.len() + 16);
+        let stored = encoded_ops.is_empty() && gaps.len() <= packed_gaps.len();
+        let codec = if stored { CODEC_STORED } else { CODEC_ZSTD };
+        out.push(codec | if is_last { LAST_REGION } else { 0 });
+        if !is_last {
+            put_varint(&mut out, self.at - start);
+        }
+        if stored {
+            out.extend_from_slice(&gaps);
+            return Ok(out);
+        }
+        put_varint(&mut out, reach);
+        put_varint(&mut out, encoded_ops.len() as u64);
+        if !encoded_ops.is_empty() {
+            let packed = pack(&encoded_ops, &[], self.options.budget)?;
+            let smaller = packed.len() < encoded_ops.len();
+            put_varint(&mut out, if smaller { packed.len() as u64 } else { 0 });
+            out.extend_from_slice(if smaller { &packed } else { &encoded_ops });
+        }
+        out.extend_from_slice(&packed_gaps);
+        Ok(out)
+    }
+
+    fn gaps(&self, ops: &[Op], start: u64) -> Vec<u8> {
+        let mut gaps = Vec::with_capacity(ops::gap_bytes(ops) as usize);
+        let mut at = start as usize;
+        for op in ops {
+            gaps.extend_from_slice(&self.target[at..at + op.gap as usize]);
+            at += (op.gap + op.copy.end - op.copy.start) as usize;
+        }
+        gaps
+    }
+
+    /// The widest reach whose reference stays in proportion to what it serves, and the prefix it makes.
+    fn reference(&self, ops: &[Op], position: u64, gap_bytes: u64) -> (u64, Vec<u8>) {
+        const REACHES: [u64; 6] = [65536, 16384, 4096, 1024, 256, 64];
+        let basis_len = self.basis.len();
+        let worth = (4 * gap_bytes).max(1 << 18);
+        for reach in REACHES {
+            let Ok(ranges) = reference::ranges(ops, position, basis_len, reach) else { continue };
+            let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+            if total == 0 {
+                break;
+            }
+            if total <= worth || reach == 64 {
+                let mut prefix = Vec::with_capacity(total as usize + 1);
+                prefix.push(PREFIX_START);
+                ranges.into_iter().for_each(|range| self.basis.append(range, &mut prefix));
+                return (reach, prefix);
+            }
+        }
+        (0, Vec::new())
+    }
+}
+
+/// The answer to a receiver that holds the head already.
+pub fn encode_same(version: Version, len: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let header = Header { target: version, len, group: GroupSize::LARGEST, basis: None, values: Vec::new() };
+    header.write(&mut out);
+    out
+}
+
+fn header(target: &[u8], group: GroupSize, check: Check) -> Header {
+    let values = group::chaining_values(target, group);
+    let version = if values.is_empty() { Version::of(target) } else { group::merge(&values) };
+    Header { target: version, len: target.len() as u64, group, basis: Some(check), values }
+}
+
+/// The bytes of the basis, which for a matched one lie all over the target.
+enum BasisBytes<'a> {
+    Whole(&'a [u8]),
+    Matched { layout: &'a [Copy], target: &'a [u8] },
+}
+
+impl BasisBytes<'_> {
+    fn len(&self) -> u64 {
+        match self {
+            BasisBytes::Whole(bytes) => bytes.len() as u64,
+            BasisBytes::Matched { layout, .. } => layout.last().map_or(0, Copy::basis_end),
+        }
+    }
+
+    fn append(&self, range: Range<u64>, out: &mut Vec<u8>) {
+        match self {
+            BasisBytes::Whole(bytes) => out.extend_from_slice(&bytes[range.start as usize..range.end as usize]),
+            BasisBytes::Matched { layout, target } => {
+                let first = layout.partition_point(|piece| piece.basis_end() <= range.start);
+                for piece in layout[first..].iter().take_while(|piece| piece.basis < range.end) {
+                    let from = piece.head.start + range.start.saturating_sub(piece.basis);
+                    let to = piece.head.end - piece.basis_end().saturating_sub(range.end);
+                    out.extend_from_slice(&target[from as usize..to as usize]);
+                }
+            }
+        }
+    }
+}
+
+/// One frame without content size, checksum or dictionary id: the delta says all that is needed.
+fn pack(bytes: &[u8], prefix: &[u8], budget: usize) -> Result<Vec<u8>, EncodeError> {
+    let mut context = CCtx::try_create().ok_or(EncodeError::Zstd { what: "no memory for its context" })?;
+    let refused = |code| EncodeError::Zstd { what: zstd_safe::get_error_name(code) };
+    let window_log = (bytes.len() + prefix.len()).next_power_of_two().trailing_zeros().clamp(10, WINDOW_LOG);
+    for parameter in [
+        CParameter::CompressionLevel(level(bytes.len() + prefix.len(), budget)),
+        CParameter::WindowLog(window_log),
+        CParameter::ContentSizeFlag(false),
+        CParameter::DictIdFlag(false),
+    ] {
+        context.set_parameter(parameter).map_err(refused)?;
+    }
+    if !prefix.is_empty() {
+        context.ref_prefix(prefix).map_err(refused)?;
+    }
+    let mut out = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
+    context.compress2(&mut out, bytes).map_err(refused)?;
+    Ok(out)
+}
+
+/// The zstd level that takes about a second for this many bytes on one core, and fits the budget.
+fn level(len: usize, budget: usize) -> i32 {
+    let by_time = match len {
+        0..=0x3f_ffff => 19,
+        0x40_0000..=0xff_ffff => 12,
+        _ => 6,
+    };
+    if budget < 128 << 20 { by_time.min(6) } else { by_time }
+}
+
+/// Why no delta could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The target is longer than the format can say.
+    #[error("a file of {len} bytes; a delta describes at most {max}")]
+    TooLong {
+        /// The target's length in bytes.
+        len: u64,
+        /// The format's limit.
+        max: u64,
+    },
+    /// The compressor failed.
+    #[error("zstd cannot compress: {what}")]
+    Zstd {
+        /// What it says.
+        what: &'static str,
+    },
+}

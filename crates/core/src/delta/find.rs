@@ -1,0 +1,182 @@
+//! Finding what of the target stands in the basis already.
+//!
+//! The basis is sampled: a window of 16 bytes at every `stride`-th position goes into a hash table, the target is looked up at every
+//! position, and each hit grows both ways byte by byte, so sampling costs nothing of a match that is longer than a stride and a window.
+//! (The rsync thesis, Tridgell 1999, looks at every position of one side too; growing backwards is bsdiff's and HDiffPatch's.) One slot for each hash
+//! keeps time linear on repetitive input: a match that is refused is short, and one that is taken is never looked at again.
+
+use crate::matching::Copy;
+
+/// Bytes hashed together.
+const WINDOW: usize = 16;
+/// A copy from where the last one ended and the target went on: nothing but lengths to code.
+const MIN_ALIGNED: usize = 16;
+/// A copy from elsewhere costs more to say.
+const MIN_MOVED: usize = 32;
+/// Entries beyond which a table outgrows the processor's caches so far that building it is slower than what it finds.
+const MAX_ENTRIES: usize = 4 << 20;
+
+/// Walks through the target and gives the copies it finds, in order and apart from each other.
+pub(crate) struct Finder<'a> {
+    basis: &'a [u8],
+    target: &'a [u8],
+    table: Table,
+    /// End of the last copy in the target and in the basis.
+    at: usize,
+    position: usize,
+}
+
+impl<'a> Finder<'a> {
+    /// Indexes the basis in at most `budget` bytes of memory.
+    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], budget: usize) -> Finder<'a> {
+        Finder { basis, target, table: Table::build(basis, budget), at: 0, position: 0 }
+    }
+
+    /// The candidate at target position `at`: where it begins in the basis.
+    fn candidate(&self, at: usize) -> Option<Found> {
+        let window = self.target.get(at..at + WINDOW)?;
+        let aligned = self.position + (at - self.at);
+        let aligned = self.grow(at, aligned, window).filter(|found| MIN_ALIGNED <= found.len);
+        if aligned.as_ref().is_some_and(|found| 8 * MIN_MOVED <= found.len) {
+            return aligned;
+        }
+        let moved = self.table.look_up(window).and_then(|basis| self.grow(at, basis, window));
+        let moved = moved.filter(|found| MIN_MOVED.max(aligned.as_ref().map_or(0, |best| 2 * best.len)) <= found.len);
+        moved.or(aligned)
+    }
+
+    /// Extends a window that stands at `basis` too, forwards to its end and backwards into the gap.
+    fn grow(&self, at: usize, basis: usize, window: &[u8]) -> Option<Found> {
+        if self.basis.get(basis..basis + WINDOW)? != window {
+            return None;
+        }
+        let after = common_prefix(&self.basis[basis + WINDOW..], &self.target[at + WINDOW..]);
+        let before = common_suffix(&self.basis[..basis], &self.target[self.at..at]);
+        Some(Found { target: at - before, basis: basis - before, len: before + WINDOW + after })
+    }
+}
+
+impl Iterator for Finder<'_> {
+    type Item = Copy;
+
+    fn next(&mut self) -> Option<Copy> {
+        if self.basis.len() < WINDOW || self.target.len() < WINDOW {
+            return None;
+        }
+        let found = (self.at..=self.target.len() - WINDOW).find_map(|at| self.candidate(at))?;
+        self.at = found.target + found.len;
+        self.position = found.basis + found.len;
+        Some(Copy { head: found.target as u64..self.at as u64, basis: found.basis as u64 })
+    }
+}
+
+struct Found {
+    target: usize,
+    basis: usize,
+    len: usize,
+}
+
+/// Sampled windows of the basis by their hash; 0 is an empty slot.
+struct Table {
+    slots: Vec<u32>,
+    shift: u32,
+    stride: usize,
+}
+
+impl Table {
+    fn build(basis: &[u8], budget: usize) -> Table {
+        // Two slots an entry, four bytes each; half the budget is left to the compressor.
+        let entries = (budget / 2 / 8).clamp(1, MAX_ENTRIES);
+        let stride = basis.len().div_ceil(entries).next_power_of_two().max(2);
+        let slots = (2 * basis.len() / stride).next_power_of_two().max(2);
+        let mut table = Table { slots: vec![0; slots], shift: 64 - slots.trailing_zeros(), stride };
+        let windows = basis.windows(WINDOW).step_by(stride);
+        for (number, window) in (1..).zip(windows) {
+            let slot = &mut table.slots[hash(window, table.shift)];
+            if *slot == 0 {
+                *slot = number;
+            }
+        }
+        table
+    }
+
+    fn look_up(&self, window: &[u8]) -> Option<usize> {
+        let number = self.slots[hash(window, self.shift)].checked_sub(1)?;
+        Some(number as usize * self.stride)
+    }
+}
+
+fn hash(window: &[u8], shift: u32) -> usize {
+    let word = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&window[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    };
+    let mixed = (word(0) ^ word(8).rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed ^ word(8)).wrapping_mul(0xd6e8_feb8_6659_fd93) >> shift) as usize
+}
+
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let (wide_a, wide_b) = (a.chunks_exact(64), b.chunks_exact(64));
+    let whole = 64 * wide_a.zip(wide_b).take_while(|(a, b)| a == b).count();
+    whole + a[whole..].iter().zip(&b[whole..]).take_while(|(a, b)| a == b).count()
+}
+
+fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(seed: u32, len: usize) -> Vec<u8> {
+        (0..len as u32).map(|i| ((i ^ seed << 9).wrapping_mul(2654435761) >> 11 ^ i >> 5) as u8).collect()
+    }
+
+    fn copies(basis: &[u8], target: &[u8]) -> Vec<Copy> {
+        let copies: Vec<Copy> = Finder::new(basis, target, 1 << 20).collect();
+        let mut at = 0;
+        for copy in &copies {
+            assert!(at <= copy.head.start && copy.head.start < copy.head.end);
+            let len = copy.head.end - copy.head.start;
+            let from = &basis[copy.basis as usize..(copy.basis + len) as usize];
+            assert_eq!(from, &target[copy.head.start as usize..copy.head.end as usize]);
+            at = copy.head.end;
+        }
+        copies
+    }
+
+    #[test]
+    fn one_edit_leaves_two_maximal_copies() {
+        let old = noise(1, 40_000);
+        let new = [&old[..12_345], b"an edit", &old[12_360..]].concat();
+        let found = copies(&old, &new);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].head.end - 12_345 < 4, "the copy before the edit is maximal");
+        assert!(12_352 - found[1].head.start < 4, "the copy after it too");
+    }
+
+    #[test]
+    fn a_moved_block_is_found() {
+        let old = noise(2, 30_000);
+        let new = [&old[20_000..], &old[..20_000]].concat();
+        assert_eq!(copies(&old, &new).len(), 2);
+    }
+
+    #[test]
+    fn repetitive_input_takes_linear_time() {
+        let zeros = vec![0; 3_000_000];
+        assert_eq!(copies(&zeros, &zeros).len(), 1);
+        let lines = b"the same line\n".repeat(200_000);
+        assert!(copies(&lines, &lines[3..]).len() <= 2);
+        copies(&noise(3, 1_000_000), &zeros);
+    }
+
+    #[test]
+    fn short_sides_have_no_copies() {
+        assert!(copies(b"", b"").is_empty());
+        assert!(copies(&[1; 15], &[1; 900]).is_empty());
+        assert!(copies(&[1; 900], &[1; 15]).is_empty());
+    }
+}

@@ -1,0 +1,72 @@
+use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
+
+use super::WINDOW_LOG;
+use super::error::DecodeError;
+
+/// One zstd frame on its way in.
+pub(crate) struct Frame {
+    context: DCtx<'static>,
+    ended: bool,
+}
+
+/// What one step consumed and produced, in bytes.
+pub(crate) struct Step {
+    pub(crate) consumed: usize,
+    pub(crate) produced: usize,
+}
+
+impl Frame {
+    /// A frame with a raw-content prefix, which must not begin like a formatted dictionary; empty means none.
+    pub(crate) fn new(prefix: &[u8]) -> Result<Frame, DecodeError> {
+        let mut context = DCtx::try_create().ok_or(DecodeError::BadZstd { what: "no memory for its context" })?;
+        context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).map_err(refused)?;
+        if !prefix.is_empty() {
+            context.load_dictionary(prefix).map_err(refused)?;
+        }
+        Ok(Frame { context, ended: false })
+    }
+
+    /// Whether the frame's end has been read.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Decodes what fits. After the frame's end it takes nothing more.
+    pub(crate) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, DecodeError> {
+        if self.ended {
+            return Ok(Step { consumed: 0, produced: 0 });
+        }
+        let mut input = InBuffer::around(input);
+        let mut output = OutBuffer::around(output);
+        let hint = self.context.decompress_stream(&mut output, &mut input).map_err(refused)?;
+        self.ended = hint == 0;
+        Ok(Step { consumed: input.pos(), produced: output.pos() })
+    }
+
+    /// Decodes a frame that is at hand whole and must give exactly `len` bytes.
+    pub(crate) fn decode_whole(packed: &[u8], len: usize) -> Result<Vec<u8>, DecodeError> {
+        let mut frame = Frame::new(&[])?;
+        let mut bytes = vec![0; len];
+        let (mut read, mut written) = (0, 0);
+        loop {
+            let step = frame.step(&packed[read..], &mut bytes[written..])?;
+            read += step.consumed;
+            written += step.produced;
+            if frame.ended || (step.consumed == 0 && step.produced == 0) {
+                break;
+            }
+        }
+        if frame.ended && read == packed.len() && written == len {
+            Ok(bytes)
+        } else {
+            Err(DecodeError::BadZstd { what: "the ops' frame is not of the length announced" })
+        }
+    }
+}
+
+fn refused(code: usize) -> DecodeError {
+    if zstd_safe::is_error_kind(code, zstd_safe::zstd_sys::ZSTD_ErrorCode::ZSTD_error_frameParameter_windowTooLarge) {
+        return DecodeError::Window { max_log: WINDOW_LOG };
+    }
+    DecodeError::BadZstd { what: zstd_safe::get_error_name(code) }
+}

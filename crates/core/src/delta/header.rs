@@ -1,0 +1,142 @@
+use super::error::{DecodeError, Halt, Limit};
+use super::{MAX_GROUPS, MAX_TARGET};
+use crate::group::{self, ChainingValue, GroupSize};
+use crate::matching::MatchedBasis;
+use crate::version::{Check, Version};
+use crate::wire::Reader;
+#[cfg(feature = "encode")]
+use crate::wire::put_varint;
+
+const MAGIC: u8 = 0xdb;
+const FORMAT: u8 = 1;
+const SAME: u8 = 1 << 3;
+
+/// The bytes that a delta is applied to, as the receiver knows them.
+#[derive(Clone, Debug)]
+pub struct Basis {
+    pub(crate) len: u64,
+    pub(crate) check: Check,
+    /// Named only where the receiver named it too; just then may the answer be "same".
+    pub(crate) version: Option<Version>,
+}
+
+impl Basis {
+    /// No bytes at all: the basis of a first sync.
+    pub const EMPTY: Basis =
+        Basis { len: 0, check: Check::from_bytes([0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6]), version: None };
+
+    /// A version that the receiver holds and named in its request; `len` is its length in bytes.
+    pub fn of(version: &Version, len: u64) -> Basis {
+        Basis { len, check: version.check(), version: Some(*version) }
+    }
+
+    /// The chunks that matched.
+    pub fn matched(basis: &MatchedBasis) -> Basis {
+        Basis { len: basis.len(), check: basis.check(), version: None }
+    }
+}
+
+/// What a receiver is willing to take, compared before memory is.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The target's length in bytes. Default: 1 TiB.
+    pub target: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { target: 1 << 40 }
+    }
+}
+
+/// The start of a delta: what it makes, and of what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Header {
+    pub(crate) target: Version,
+    pub(crate) len: u64,
+    pub(crate) group: GroupSize,
+    /// `None` says "same".
+    pub(crate) basis: Option<Check>,
+    pub(crate) values: Vec<ChainingValue>,
+}
+
+impl Header {
+    /// The version that the delta makes.
+    pub fn target(&self) -> Version {
+        self.target
+    }
+
+    /// The target's length in bytes.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the delta says that the version named is the head, and ends here.
+    pub fn is_same(&self) -> bool {
+        self.basis.is_none()
+    }
+
+    /// The unit in which the target is verified and given out.
+    pub fn group(&self) -> GroupSize {
+        self.group
+    }
+
+    /// Reads a header and compares it with the limits and the basis; what comes back fits both.
+    pub(crate) fn parse(reader: &mut Reader<'_>, basis: &Basis, limits: &Limits) -> Result<Header, Halt> {
+        let first = reader.u8()?;
+        if first != MAGIC {
+            return Err(DecodeError::BadMagic { first }.into());
+        }
+        let flags = reader.u8()?;
+        if flags >> 4 != FORMAT {
+            return Err(DecodeError::BadFormat { format: flags >> 4 }.into());
+        }
+        let exponent = flags & 7;
+        let group = GroupSize::new(exponent).ok_or(DecodeError::BadGroup { exponent })?;
+        let target = Version::from_bytes(reader.array()?);
+        let len = Limit::Target.check(reader.varint()?, limits.target.min(MAX_TARGET))?;
+        if flags & SAME != 0 {
+            if basis.version != Some(target) {
+                return Err(DecodeError::UnexpectedSame { target }.into());
+            }
+            return Ok(Header { target, len, group, basis: None, values: Vec::new() });
+        }
+        let named = Check::from_bytes(reader.array()?);
+        if named != basis.check {
+            return Err(DecodeError::WrongBasis { named, held: basis.check }.into());
+        }
+        let count = Limit::Groups.check(group.values_for(len), MAX_GROUPS)?;
+        let bytes = reader.take(32 * count as usize)?;
+        let values: Vec<ChainingValue> = bytes.as_chunks::<32>().0.to_vec();
+        if 1 < values.len() {
+            let merged = group::merge(&values);
+            if merged != target {
+                return Err(DecodeError::BadTree { target, merged }.into());
+            }
+        }
+        Ok(Header { target, len, group, basis: Some(named), values })
+    }
+
+    #[cfg(feature = "encode")]
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let same = if self.is_same() { SAME } else { 0 };
+        out.extend([MAGIC, FORMAT << 4 | same | self.group.exponent()]);
+        out.extend_from_slice(self.target.as_bytes());
+        put_varint(out, self.len);
+        if let Some(check) = &self.basis {
+            out.extend_from_slice(check.as_bytes());
+        }
+        self.values.iter().for_each(|value| out.extend_from_slice(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_empty_basis_has_the_empty_versions_check() {
+        assert_eq!(Basis::EMPTY.check, Version::EMPTY.check());
+    }
+}

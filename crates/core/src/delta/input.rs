@@ -1,0 +1,49 @@
+use crate::wire::Reader;
+
+/// Bytes of the delta that came and are not read yet.
+#[derive(Default)]
+pub(crate) struct Input {
+    bytes: Vec<u8>,
+    at: usize,
+    received: u64,
+    ended: bool,
+}
+
+impl Input {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.at);
+        self.at = 0;
+        self.bytes.extend_from_slice(bytes);
+        self.received += bytes.len() as u64;
+    }
+
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader::new(self.unread())
+    }
+
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.at += len;
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes that came so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.received - self.unread().len() as u64
+    }
+}

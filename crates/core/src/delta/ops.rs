@@ -1,0 +1,127 @@
+//! A region's ops: which bytes are new and which are copied.
+
+use std::ops::Range;
+
+use super::error::DecodeError;
+use crate::wire::{Reader, unzigzag};
+#[cfg(feature = "encode")]
+use crate::wire::{put_varint, zigzag};
+
+/// New bytes, then a copy from the basis. A region's last op may copy nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Op {
+    pub(crate) gap: u64,
+    pub(crate) copy: Range<u64>,
+}
+
+impl Op {
+    fn copy_len(&self) -> u64 {
+        self.copy.end - self.copy.start
+    }
+}
+
+/// Reads the ops of a region of `span` bytes, of which the first begins at basis position `position`.
+///
+/// What comes back covers the span exactly and copies only what the basis has.
+pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> Result<Vec<Op>, DecodeError> {
+    let mut left = span;
+    if bytes.is_empty() {
+        return Ok(vec![Op { gap: left, copy: position..position }]);
+    }
+    let malformed = |what| DecodeError::BadOps { what };
+    let mut reader = Reader::new(bytes);
+    let mut number = || reader.varint().map_err(|_| malformed("a number is cut short or not a varint"));
+    let count = number()?;
+    // Each op takes at least three bytes, so the count bounds the memory by the bytes at hand.
+    if count == 0 || bytes.len() as u64 / 3 < count {
+        return Err(malformed("their count does not fit their bytes"));
+    }
+    let mut ops = Vec::with_capacity(count as usize + 1);
+    for _ in 0..count {
+        ops.push(Op { gap: number()?, copy: 0..0 });
+    }
+    for op in &mut ops {
+        op.copy.end = number()?;
+    }
+    let mut at = position;
+    for op in &mut ops {
+        let len = op.copy.end;
+        let taken = op.gap.checked_add(len).filter(|taken| *taken <= left);
+        left -= taken.ok_or(malformed("they exceed their region"))?;
+        if len == 0 {
+            return Err(malformed("a copy of 0 bytes"));
+        }
+        let start = i128::from(at) + i128::from(op.gap) + i128::from(unzigzag(number()?));
+        if start < 0 || i128::from(basis_len) < start + i128::from(len) {
+            return Err(DecodeError::CopyOutsideBasis { start, len, basis: basis_len });
+        }
+        op.copy = start as u64..start as u64 + len;
+        at = op.copy.end;
+    }
+    if !reader.is_empty() {
+        return Err(malformed("bytes follow the last"));
+    }
+    if left != 0 {
+        ops.push(Op { gap: left, copy: at..at });
+    }
+    Ok(ops)
+}
+
+/// Writes ops; one that copies nothing can only be the last and is left to the span.
+#[cfg(feature = "encode")]
+pub(crate) fn encode(ops: &[Op], position: u64) -> Vec<u8> {
+    let copying = match ops {
+        [rest @ .., last] if last.copy_len() == 0 => rest,
+        all => all,
+    };
+    let mut out = Vec::with_capacity(copying.len() * 6 + 4);
+    if copying.is_empty() {
+        return out;
+    }
+    put_varint(&mut out, copying.len() as u64);
+    copying.iter().for_each(|op| put_varint(&mut out, op.gap));
+    copying.iter().for_each(|op| put_varint(&mut out, op.copy_len()));
+    let mut at = position;
+    for op in copying {
+        put_varint(&mut out, zigzag(op.copy.start as i64 - (at + op.gap) as i64));
+        at = op.copy.end;
+    }
+    out
+}
+
+/// The bytes of a region that are not copied.
+pub(crate) fn gap_bytes(ops: &[Op]) -> u64 {
+    ops.iter().map(|op| op.gap).sum()
+}
+
+#[cfg(all(test, feature = "encode"))]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<Op> {
+        vec![Op { gap: 0, copy: 5..9 }, Op { gap: 300, copy: 0..70 }, Op { gap: 2, copy: 80..81 }]
+    }
+
+    #[test]
+    fn ops_go_both_ways() {
+        let bytes = encode(&sample(), 3);
+        assert_eq!(decode(&bytes, 377, 3, 81), Ok(sample()));
+        let mut with_rest = sample();
+        with_rest.push(Op { gap: 23, copy: 81..81 });
+        assert_eq!(encode(&with_rest, 3), bytes);
+        assert_eq!(decode(&bytes, 400, 3, 81), Ok(with_rest));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let bytes = encode(&sample(), 3);
+        assert!(matches!(decode(&bytes, 376, 3, 81), Err(DecodeError::BadOps { .. })));
+        let outside = DecodeError::CopyOutsideBasis { start: 80, len: 1, basis: 80 };
+        assert_eq!(decode(&bytes, 377, 3, 80), Err(outside));
+        assert!(matches!(decode(&[0x7f, 0, 1, 0], 9, 0, 9), Err(DecodeError::BadOps { .. })));
+        assert!(matches!(decode(&[1, 0, 0, 0], 9, 0, 9), Err(DecodeError::BadOps { .. })));
+        for len in 1..bytes.len() {
+            assert!(decode(&bytes[..len], 377, 3, 81).is_err());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Which basis bytes the compressor of a region's gaps may look back at: those near the gaps, found from the ops alone.
+
+use std::ops::Range;
+
+use super::error::{DecodeError, Limit};
+use super::ops::Op;
+use super::{MAX_REACH, MAX_REFERENCE};
+
+/// What a gap's length adds to the reach, at most.
+const MAX_GAP_REACH: u64 = 1 << 16;
+
+/// Stands before the reference, so that no library takes it for a formatted dictionary.
+pub(crate) const PREFIX_START: u8 = 0;
+
+/// The ranges of the basis that are the region's reference, in ascending order, apart from each other.
+///
+/// `position` is the basis position before the region's first op. The sum is compared with the limit as it grows.
+pub(crate) fn ranges(ops: &[Op], position: u64, basis_len: u64, reach: u64) -> Result<Vec<Range<u64>>, DecodeError> {
+    Limit::Reach.check(reach, MAX_REACH)?;
+    if reach == 0 {
+        return Ok(Vec::new());
+    }
+    let mut ranges = Vec::new();
+    let mut before = position;
+    for op in ops {
+        if op.gap != 0 {
+            let width = reach + op.gap.min(MAX_GAP_REACH);
+            let around = |at: u64| at.saturating_sub(width).min(basis_len)..(at + width).min(basis_len);
+            ranges.push(around(before));
+            if !op.copy.is_empty() {
+                ranges.push(around(op.copy.start));
+            }
+        }
+        before = op.copy.end;
+    }
+    let united = unite(ranges);
+    let total = united.iter().map(|range| range.end - range.start).sum();
+    Limit::Reference.check(total, MAX_REFERENCE)?;
+    Ok(united)
+}
+
+fn unite(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.retain(|range| !range.is_empty());
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.dedup_by(|next, last| {
+        let touches = next.start <= last.end;
+        if touches {
+            last.end = last.end.max(next.end);
+        }
+        touches
+    });
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_lie_around_both_ends_of_each_gap() {
+        let ops = [Op { gap: 10, copy: 500..600 }, Op { gap: 0, copy: 900..950 }, Op { gap: 4, copy: 950..950 }];
+        assert_eq!(ranges(&ops, 100, 952, 20), Ok(vec![70..130, 470..530, 926..952]));
+        assert_eq!(ranges(&ops, 100, 952, 0), Ok(vec![]));
+        assert_eq!(ranges(&ops, 100, 0, 20), Ok(vec![]));
+    }
+
+    #[test]
+    fn too_much_is_refused() {
+        let ops: Vec<Op> = (0..9).map(|i| Op { gap: 1, copy: i << 21..(i << 21) + 1 }).collect();
+        let over = ranges(&ops, 0, 1 << 40, MAX_REACH).unwrap_err();
+        assert_eq!(over.reason(), "limit-reference");
+        assert_eq!(ranges(&ops, 0, 1 << 40, MAX_REACH + 1).unwrap_err().reason(), "limit-reach");
+    }
+}

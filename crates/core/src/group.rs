@@ -1,0 +1,112 @@
+//! Groups: how a long file is verified piece by piece on its way in.
+//!
+//! A group is a whole subtree of BLAKE3's tree, so the file's own version vouches for every group's chaining value.
+
+use blake3::Hasher;
+use blake3::hazmat::{self, HasherExt, Mode};
+
+use crate::version::Version;
+
+/// The chaining value of a subtree: BLAKE3's 32-byte non-root output.
+pub(crate) type ChainingValue = [u8; 32];
+
+/// A group's size: a power of two from 256 KiB to 16 MiB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GroupSize(u8);
+
+impl GroupSize {
+    /// 16 MiB, what a small delta against a known version uses: 32 bytes for every 16 MiB of a longer file.
+    pub const LARGEST: GroupSize = GroupSize(6);
+
+    /// The group of 2^(18 + exponent) bytes, for exponents 0 to 6.
+    pub fn new(exponent: u8) -> Option<GroupSize> {
+        (exponent <= 6).then_some(GroupSize(exponent))
+    }
+
+    /// The smallest group that keeps a file of `len` bytes within 64 groups: for deltas that are large anyway.
+    pub fn fine(len: u64) -> GroupSize {
+        (0..6).map(GroupSize).find(|size| len <= 64 * size.len()).unwrap_or(GroupSize::LARGEST)
+    }
+
+    /// The exponent, as it stands in a delta's header.
+    pub fn exponent(self) -> u8 {
+        self.0
+    }
+
+    /// The size in bytes.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(self) -> u64 {
+        1 << (18 + self.0)
+    }
+
+    /// How many chaining values a header carries for a file of `len` bytes: none where one group holds it all.
+    pub fn values_for(self, len: u64) -> u64 {
+        if len <= self.len() { 0 } else { len.div_ceil(self.len()) }
+    }
+}
+
+/// The chaining values of a file's groups; empty where one group holds it all.
+pub fn chaining_values(bytes: &[u8], size: GroupSize) -> Vec<[u8; 32]> {
+    if size.values_for(bytes.len() as u64) == 0 {
+        return Vec::new();
+    }
+    let groups = bytes.chunks(size.len() as usize).zip((0..).step_by(size.len() as usize));
+    groups.map(|(group, offset)| chaining_value(group, offset)).collect()
+}
+
+/// The chaining value of one group that begins `offset` bytes into a longer file.
+pub(crate) fn chaining_value(group: &[u8], offset: u64) -> ChainingValue {
+    Hasher::new().set_input_offset(offset).update(group).finalize_non_root()
+}
+
+/// The version of the file whose groups have these chaining values; there must be two or more.
+pub(crate) fn merge(values: &[ChainingValue]) -> Version {
+    let (left, right) = split(values);
+    let root = hazmat::merge_subtrees_root(&subtree(left), &subtree(right), Mode::Hash);
+    Version::from_bytes(*root.as_bytes())
+}
+
+fn subtree(values: &[ChainingValue]) -> ChainingValue {
+    if let [value] = values {
+        return *value;
+    }
+    let (left, right) = split(values);
+    hazmat::merge_subtrees_non_root(&subtree(left), &subtree(right), Mode::Hash)
+}
+
+/// BLAKE3's rule: the left subtree is the largest power of two that leaves something to the right.
+fn split(values: &[ChainingValue]) -> (&[ChainingValue], &[ChainingValue]) {
+    values.split_at(values.len().next_power_of_two() / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_groups_give_the_files_own_version() {
+        let size = GroupSize::new(0).unwrap();
+        let group = size.len() as usize;
+        for len in [group + 1, 2 * group, 2 * group + 1, 3 * group - 1, 5 * group + 77, 8 * group] {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 31 >> 3) as u8).collect();
+            let values = chaining_values(&bytes, size);
+            assert_eq!(values.len() as u64, size.values_for(len as u64));
+            assert_eq!(merge(&values), Version::of(&bytes), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn one_group_needs_no_values() {
+        let size = GroupSize::new(0).unwrap();
+        assert!(chaining_values(&vec![1; size.len() as usize], size).is_empty());
+        assert_eq!(GroupSize::new(7), None);
+    }
+
+    #[test]
+    fn fine_groups_grow_with_the_file() {
+        assert_eq!(GroupSize::fine(0).exponent(), 0);
+        assert_eq!(GroupSize::fine(16 << 20).exponent(), 0);
+        assert_eq!(GroupSize::fine((16 << 20) + 1).exponent(), 1);
+        assert_eq!(GroupSize::fine(1 << 40), GroupSize::LARGEST);
+    }
+}

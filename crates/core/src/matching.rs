@@ -1,0 +1,382 @@
+//! Finding the basis among the chunks of a receiver whose version is unknown.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+
+use crate::chunk::Chunk;
+use crate::signature::Signature;
+use crate::version::Check;
+use crate::wire::{Reader, Stop, put_varint};
+
+/// The most bytes that runs may take.
+const MAX_RUNS_LEN: u64 = 8 << 20;
+
+/// What the server found: which tags are those of chunks of its head, and the basis that follows from it.
+pub struct Matches {
+    runs: Runs,
+    check: Check,
+    copies: Vec<Copy>,
+    /// The basis, laid out: each piece of it once, in basis order.
+    layout: Vec<Copy>,
+    matched: u64,
+}
+
+/// A run of the head that stands in the basis too.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Copy {
+    pub(crate) head: Range<u64>,
+    pub(crate) basis: u64,
+}
+
+impl Copy {
+    /// Where it ends in the basis.
+    pub(crate) fn basis_end(&self) -> u64 {
+        self.basis + (self.head.end - self.head.start)
+    }
+}
+
+impl Signature {
+    /// Compares the receiver's tags with the head's chunks, cut at [`rung`](Signature::rung).
+    ///
+    /// Costs one keyed hash for each of the head's chunks and one look-up for each tag.
+    pub fn match_chunks(&self, head: &[Chunk]) -> Matches {
+        let tagger = self.tagger();
+        let starts = starts(head);
+        let mut first_with: HashMap<u64, usize> = HashMap::with_capacity(head.len());
+        let tags: Vec<u64> = head.iter().map(|chunk| tagger.tag(&chunk.id)).collect();
+        for (index, &tag) in tags.iter().enumerate() {
+            first_with.entry(tag).or_insert(index);
+        }
+
+        let mut runs = RunsWriter::default();
+        let mut placed: HashMap<u64, u64> = HashMap::new();
+        let mut layout: Vec<Copy> = Vec::new();
+        let (mut ids, mut basis_len) = (blake3::Hasher::new(), 0);
+        for tag in self.tags() {
+            let found = first_with.get(tag);
+            runs.push(found.is_some());
+            if let Some(&index) = found
+                && let Entry::Vacant(place) = placed.entry(*tag)
+            {
+                place.insert(basis_len);
+                ids.update(head[index].id.as_bytes());
+                let end = starts[index] + u64::from(head[index].len);
+                append(&mut layout, Copy { head: starts[index]..end, basis: basis_len });
+                basis_len += u64::from(head[index].len);
+            }
+        }
+
+        let (mut copies, mut matched) = (Vec::new(), 0);
+        for ((chunk, tag), &start) in head.iter().zip(&tags).zip(&starts) {
+            // Two chunks of the head whose tags meet: only the first is in the basis.
+            let same = first_with.get(tag).is_some_and(|&first| head[first].id == chunk.id);
+            if let Some(&basis) = placed.get(tag).filter(|_| same) {
+                matched += u64::from(chunk.len);
+                append(&mut copies, Copy { head: start..start + u64::from(chunk.len), basis });
+            }
+        }
+        let check = Check::of_hash(ids.finalize().as_bytes());
+        Matches { runs: runs.finish(), check, copies, layout, matched }
+    }
+}
+
+impl Matches {
+    /// How many bytes of the head need not travel.
+    pub fn matched_bytes(&self) -> u64 {
+        self.matched
+    }
+
+    /// The start of the answer: the runs, with their length before them.
+    pub fn encode_runs(&self) -> Vec<u8> {
+        self.runs.encode()
+    }
+
+    /// The start of an answer that makes nothing of the matches and goes on with the delta from the empty basis.
+    pub fn encode_no_runs(&self) -> Vec<u8> {
+        let mut runs = RunsWriter::default();
+        (0..self.runs.count()).for_each(|_| runs.push(false));
+        runs.finish().encode()
+    }
+
+    #[cfg_attr(not(feature = "encode"), allow(dead_code))]
+    pub(crate) fn copies(&self) -> &[Copy] {
+        &self.copies
+    }
+
+    #[cfg_attr(not(feature = "encode"), allow(dead_code))]
+    pub(crate) fn layout(&self) -> &[Copy] {
+        &self.layout
+    }
+
+    #[cfg_attr(not(feature = "encode"), allow(dead_code))]
+    pub(crate) fn check(&self) -> Check {
+        self.check
+    }
+}
+
+/// Which tags of a signature matched, as run lengths: unmatched, matched, unmatched, …
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Runs(Vec<u64>);
+
+impl Runs {
+    /// Reads the start of a matched answer to a signature of `count` tags.
+    ///
+    /// Gives the runs and how many bytes they took, or `None` where more bytes are needed.
+    pub fn decode(bytes: &[u8], count: u64) -> Result<Option<(Runs, usize)>, RunsError> {
+        let mut reader = Reader::new(bytes);
+        let len = match reader.varint() {
+            Ok(len) => len,
+            Err(Stop::Incomplete) => return Ok(None),
+            Err(Stop::BadVarint) => return Err(RunsError::BadVarint),
+        };
+        if MAX_RUNS_LEN < len {
+            return Err(RunsError::TooLong { len, limit: MAX_RUNS_LEN });
+        }
+        let Ok(body) = reader.take(len as usize) else { return Ok(None) };
+        let consumed = reader.position();
+        let mut reader = Reader::new(body);
+        let (mut runs, mut sum) = (Vec::new(), 0u64);
+        while !reader.is_empty() {
+            let run = reader.varint().map_err(|_| RunsError::BadVarint)?;
+            if run == 0 && !runs.is_empty() {
+                return Err(RunsError::EmptyRun { index: runs.len() });
+            }
+            sum = sum.saturating_add(run);
+            runs.push(run);
+        }
+        if sum != count {
+            return Err(RunsError::Sum { sum, count });
+        }
+        Ok(Some((Runs(runs), consumed)))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        self.0.iter().for_each(|&run| put_varint(&mut body, run));
+        let mut out = Vec::with_capacity(body.len() + 4);
+        put_varint(&mut out, body.len() as u64);
+        out.extend_from_slice(&body);
+        out
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The indices of the tags that matched.
+    fn matched(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut start = 0;
+        let ranges = self.0.iter().map(move |&run| {
+            let range = start as usize..(start + run) as usize;
+            start += run;
+            range
+        });
+        ranges.skip(1).step_by(2).flatten()
+    }
+}
+
+#[derive(Default)]
+struct RunsWriter {
+    done: Vec<u64>,
+    run: u64,
+    matched: bool,
+}
+
+impl RunsWriter {
+    fn push(&mut self, matched: bool) {
+        if matched != self.matched {
+            self.done.push(self.run);
+            self.run = 0;
+            self.matched = matched;
+        }
+        self.run += 1;
+    }
+
+    fn finish(mut self) -> Runs {
+        if self.run != 0 {
+            self.done.push(self.run);
+        }
+        Runs(self.done)
+    }
+}
+
+/// The basis as the receiver lays it out: its matched chunks, each distinct tag once, in first-occurrence order.
+#[derive(Debug)]
+pub struct MatchedBasis {
+    /// Where each piece begins in the basis, and what it is of what the receiver holds. Neighbours are merged.
+    pieces: Vec<(u64, Range<u64>)>,
+    len: u64,
+    check: Check,
+}
+
+impl MatchedBasis {
+    /// Lays out the basis. `chunks` are those that `signature` was made of; `runs` were decoded with its count.
+    pub fn new(runs: &Runs, signature: &Signature, chunks: &[Chunk]) -> MatchedBasis {
+        let starts = starts(chunks);
+        let mut seen = std::collections::HashSet::new();
+        let mut pieces: Vec<(u64, Range<u64>)> = Vec::new();
+        let (mut ids, mut len) = (blake3::Hasher::new(), 0);
+        for index in runs.matched() {
+            let held = signature.tags().get(index).zip(chunks.get(index));
+            let Some((_, chunk)) = held.filter(|(tag, _)| seen.insert(**tag)) else { continue };
+            let start = starts[index];
+            let held = start..start + u64::from(chunk.len);
+            ids.update(chunk.id.as_bytes());
+            match pieces.last_mut() {
+                Some((_, last)) if last.end == start => last.end = held.end,
+                _ => pieces.push((len, held)),
+            }
+            len += u64::from(chunk.len);
+        }
+        MatchedBasis { pieces, len, check: Check::of_hash(ids.finalize().as_bytes()) }
+    }
+
+    /// The basis' length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing matched.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What the header of a delta against it must say.
+    pub fn check(&self) -> Check {
+        self.check
+    }
+
+    /// Where a range of the basis lies in what the receiver holds, in basis order; clipped to the basis.
+    pub fn locate(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let first = self.pieces.partition_point(|(at, held)| at + (held.end - held.start) <= range.start);
+        self.pieces[first..].iter().map_while(move |(at, held)| {
+            let from = range.start.max(*at);
+            let to = range.end.min(at + (held.end - held.start));
+            (from < to).then(|| held.start + (from - at)..held.start + (to - at))
+        })
+    }
+}
+
+/// Where each chunk begins.
+fn starts(chunks: &[Chunk]) -> Vec<u64> {
+    let mut at = 0;
+    let start = |chunk: &Chunk| {
+        at += u64::from(chunk.len);
+        at - u64::from(chunk.len)
+    };
+    chunks.iter().map(start).collect()
+}
+
+/// Adds a copy, as part of the last one where it goes on from it.
+fn append(copies: &mut Vec<Copy>, copy: Copy) {
+    match copies.last_mut() {
+        Some(last) if last.head.end == copy.head.start && last.basis_end() == copy.basis => {
+            last.head.end = copy.head.end;
+        }
+        _ => copies.push(copy),
+    }
+}
+
+/// Why the start of a matched answer is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunsError {
+    /// A number is no canonical varint.
+    #[error("a run of the matched answer is not a varint in its shortest form")]
+    BadVarint,
+    /// The runs are longer than any may be.
+    #[error("runs of {len} bytes announced, at most {limit} are taken")]
+    TooLong {
+        /// Bytes announced.
+        len: u64,
+        /// Bytes taken at most.
+        limit: u64,
+    },
+    /// A run after the first is empty.
+    #[error("run {index} of the matched answer is empty")]
+    EmptyRun {
+        /// Its place, from 0.
+        index: usize,
+    },
+    /// The runs do not speak of each tag once.
+    #[error("the matched answer speaks of {sum} tags, the signature had {count}")]
+    Sum {
+        /// Tags spoken of.
+        sum: u64,
+        /// Tags sent.
+        count: u64,
+    },
+}
+
+impl RunsError {
+    /// The reason's name in `spec/vectors.json`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            RunsError::BadVarint => "bad-varint",
+            RunsError::TooLong { .. } => "limit-runs",
+            RunsError::EmptyRun { .. } | RunsError::Sum { .. } => "bad-runs",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::{Rung, cut};
+
+    fn noise(seed: u32, len: usize) -> Vec<u8> {
+        (0..len as u32).map(|i| ((i ^ seed).wrapping_mul(2654435761) >> 13 ^ i >> 7) as u8).collect()
+    }
+
+    fn layout(held: &[u8], head: &[u8]) -> (Matches, MatchedBasis, Vec<u8>) {
+        let rung = Rung::new(9).unwrap();
+        let chunks: Vec<_> = cut(held, rung).collect();
+        let head: Vec<_> = cut(head, rung).collect();
+        let signature = Signature::sign([9; 16], rung, &chunks, head.len() as u64);
+        let matches = signature.match_chunks(&head);
+        let bytes = matches.encode_runs();
+        let (runs, consumed) = Runs::decode(&bytes, signature.count()).unwrap().unwrap();
+        assert_eq!(consumed, bytes.len());
+        let basis = MatchedBasis::new(&runs, &signature, &chunks);
+        let mut laid_out = Vec::new();
+        for piece in basis.locate(0..basis.len()) {
+            laid_out.extend_from_slice(&held[piece.start as usize..piece.end as usize]);
+        }
+        (matches, basis, laid_out)
+    }
+
+    #[test]
+    fn both_sides_lay_out_the_same_basis() {
+        let old = noise(1, 60_000);
+        let repeated = [&old[..], &noise(2, 9_000), &old[10_000..40_000]].concat();
+        let new = [&old[..20_000], &noise(3, 500), &old[20_000..], &old[..30_000]].concat();
+        let (matches, basis, bytes) = layout(&repeated, &new);
+        assert_eq!(matches.check(), basis.check());
+        assert_eq!(bytes.len() as u64, basis.len());
+        assert!(60_000 < matches.matched_bytes());
+        for copy in matches.copies() {
+            let len = copy.head.end - copy.head.start;
+            let from_basis = &bytes[copy.basis as usize..(copy.basis + len) as usize];
+            assert_eq!(from_basis, &new[copy.head.start as usize..copy.head.end as usize]);
+        }
+    }
+
+    #[test]
+    fn nothing_in_common_is_an_empty_basis() {
+        let (matches, basis, _) = layout(&noise(1, 5_000), &noise(7, 5_000));
+        assert!(basis.is_empty());
+        assert_eq!(matches.matched_bytes(), 0);
+        assert_eq!(basis.check(), crate::Version::EMPTY.check());
+        assert_eq!(matches.encode_no_runs(), matches.encode_runs());
+    }
+
+    #[test]
+    fn runs_that_do_not_add_up_are_refused() {
+        assert_eq!(Runs::decode(&[2, 1, 2], 3), Ok(Some((Runs(vec![1, 2]), 3))));
+        assert_eq!(Runs::decode(&[2, 1], 3), Ok(None));
+        assert_eq!(Runs::decode(&[2, 1, 2], 4), Err(RunsError::Sum { sum: 3, count: 4 }));
+        assert_eq!(Runs::decode(&[3, 1, 0, 2], 3), Err(RunsError::EmptyRun { index: 1 }));
+        let long = RunsError::TooLong { len: 1 << 35, limit: MAX_RUNS_LEN };
+        assert_eq!(Runs::decode(&[0x80, 0x80, 0x80, 0x80, 0x80, 1], 3), Err(long));
+    }
+}

@@ -1,0 +1,253 @@
+//! What a receiver says of the bytes it holds when the server does not know their version.
+
+use crate::chunk::{Chunk, ChunkId, Rung, UnknownRung};
+use crate::wire::{Reader, Stop, put_varint};
+
+/// The most tags any signature may hold; a server usually allows fewer.
+pub const MAX_TAGS: u64 = 1 << 22;
+
+const NONCE_LEN: usize = 16;
+const BITS: std::ops::RangeInclusive<u8> = 21..=64;
+
+/// One tag per chunk of what the receiver holds, keyed with a nonce.
+///
+/// A tag is the low `bits` bits of the chunk id's keyed BLAKE3. With n and m chunks on the two sides,
+/// `bits = ceil(log2(n·m)) + 20` makes a false match about one in a million for each sync.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Signature {
+    nonce: [u8; NONCE_LEN],
+    rung: Rung,
+    bits: u8,
+    tags: Vec<u64>,
+}
+
+impl Signature {
+    /// Signs `chunks`, cut at `rung`, for a server whose head has `head_chunks` chunks at that rung.
+    ///
+    /// The nonce must be random and used once: it keeps anyone from preparing two chunks whose tags meet. Chunks beyond
+    /// [`MAX_TAGS`] are not signed; they count as not held.
+    pub fn sign(nonce: [u8; NONCE_LEN], rung: Rung, chunks: &[Chunk], head_chunks: u64) -> Signature {
+        let chunks = &chunks[..chunks.len().min(MAX_TAGS as usize)];
+        let bits = tag_bits(chunks.len() as u64, head_chunks);
+        let tagger = Tagger::new(nonce, bits);
+        let tags = chunks.iter().map(|chunk| tagger.tag(&chunk.id)).collect();
+        Signature { nonce, rung, bits, tags }
+    }
+
+    /// Reads a signature that must fill `bytes` exactly; `max_tags` is compared before memory is taken.
+    pub fn decode(bytes: &[u8], max_tags: u64) -> Result<Signature, SignatureError> {
+        let mut reader = Reader::new(bytes);
+        let nonce = reader.array()?;
+        let rung = Rung::new(reader.u8()?)?;
+        let bits = reader.u8()?;
+        if !BITS.contains(&bits) {
+            return Err(SignatureError::Bits { bits });
+        }
+        let count = reader.varint()?;
+        let limit = max_tags.min(MAX_TAGS);
+        if limit < count {
+            return Err(SignatureError::TooManyTags { count, limit });
+        }
+        let packed = reader.take((count * u64::from(bits)).div_ceil(8) as usize)?;
+        if !reader.is_empty() {
+            return Err(SignatureError::TrailingBytes { len: bytes.len() - reader.position() });
+        }
+        let tags = unpack(packed, count as usize, bits)?;
+        Ok(Signature { nonce, rung, bits, tags })
+    }
+
+    /// The bytes of the request's body.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(28 + self.tags.len() * usize::from(self.bits) / 8);
+        out.extend_from_slice(&self.nonce);
+        out.extend([self.rung.log2(), self.bits]);
+        put_varint(&mut out, self.count());
+        let (mut window, mut filled) = (0u128, 0);
+        for &tag in &self.tags {
+            window |= u128::from(tag) << filled;
+            filled += self.bits;
+            while 8 <= filled {
+                out.push(window as u8);
+                window >>= 8;
+                filled -= 8;
+            }
+        }
+        if filled != 0 {
+            out.push(window as u8);
+        }
+        out
+    }
+
+    /// The rung that what is signed was cut at.
+    pub fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    /// How many chunks it speaks of, repeats included.
+    pub fn count(&self) -> u64 {
+        self.tags.len() as u64
+    }
+
+    /// The tags, in the order of what the receiver holds.
+    pub(crate) fn tags(&self) -> &[u64] {
+        &self.tags
+    }
+
+    /// Makes tags comparable with this signature's.
+    pub(crate) fn tagger(&self) -> Tagger {
+        Tagger::new(self.nonce, self.bits)
+    }
+}
+
+/// Turns chunk ids into tags, under one nonce.
+pub(crate) struct Tagger {
+    key: [u8; 32],
+    mask: u64,
+}
+
+impl Tagger {
+    fn new(nonce: [u8; NONCE_LEN], bits: u8) -> Tagger {
+        let mut key = [0; 32];
+        key[..NONCE_LEN].copy_from_slice(&nonce);
+        Tagger { key, mask: u64::MAX >> (64 - bits) }
+    }
+
+    pub(crate) fn tag(&self, id: &ChunkId) -> u64 {
+        let hash = blake3::keyed_hash(&self.key, id.as_bytes());
+        let mut low = [0; 8];
+        low.copy_from_slice(&hash.as_bytes()[..8]);
+        u64::from_le_bytes(low) & self.mask
+    }
+}
+
+/// `ceil(log2(held · head)) + 20`, within what the format allows.
+fn tag_bits(held: u64, head: u64) -> u8 {
+    let pairs = u128::from(held.max(1)) * u128::from(head.max(1));
+    let log2 = 128 - (pairs - 1).leading_zeros() as u8;
+    (log2 + 20).clamp(*BITS.start(), *BITS.end())
+}
+
+fn unpack(packed: &[u8], count: usize, bits: u8) -> Result<Vec<u64>, SignatureError> {
+    let (mut window, mut filled) = (0u128, 0);
+    let mut bytes = packed.iter();
+    let mut tags = Vec::with_capacity(count);
+    while tags.len() < count {
+        while filled < bits {
+            window |= u128::from(*bytes.next().ok_or(SignatureError::Truncated)?) << filled;
+            filled += 8;
+        }
+        tags.push(window as u64 & u64::MAX >> (64 - bits));
+        window >>= bits;
+        filled -= bits;
+    }
+    if window != 0 { Err(SignatureError::Padding) } else { Ok(tags) }
+}
+
+/// Why bytes are no signature.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// It ends before its tags do.
+    #[error("the signature is cut short")]
+    Truncated,
+    /// Bytes follow the last tag.
+    #[error("{len} bytes follow the signature's last tag")]
+    TrailingBytes {
+        /// How many.
+        len: usize,
+    },
+    /// Its count is no canonical varint.
+    #[error("the signature's count is not a varint in its shortest form")]
+    BadVarint,
+    /// Its chunks are of a size that the ladder does not have.
+    #[error(transparent)]
+    Rung(#[from] UnknownRung),
+    /// Its tags are of a width that the format does not allow.
+    #[error("tags of {bits} bits; they have 21 to 64")]
+    Bits {
+        /// The width named.
+        bits: u8,
+    },
+    /// It announces more tags than are taken.
+    #[error("{count} tags announced, at most {limit} are taken; sync from nothing instead")]
+    TooManyTags {
+        /// Tags announced.
+        count: u64,
+        /// Tags taken at most.
+        limit: u64,
+    },
+    /// The bits after the last tag are not 0.
+    #[error("the bits after the signature's last tag are not zero")]
+    Padding,
+}
+
+impl SignatureError {
+    /// The reason's name in `spec/vectors.json`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            SignatureError::Truncated => "truncated",
+            SignatureError::TrailingBytes { .. } => "trailing-bytes",
+            SignatureError::BadVarint => "bad-varint",
+            SignatureError::Rung(_) => "bad-rung",
+            SignatureError::Bits { .. } => "bad-bits",
+            SignatureError::TooManyTags { .. } => "limit-tags",
+            SignatureError::Padding => "bad-padding",
+        }
+    }
+}
+
+impl From<Stop> for SignatureError {
+    fn from(stop: Stop) -> SignatureError {
+        match stop {
+            Stop::Incomplete => SignatureError::Truncated,
+            Stop::BadVarint => SignatureError::BadVarint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::cut;
+
+    fn signed() -> Signature {
+        let held: Vec<u8> = (0..50_000u32).flat_map(|i| i.wrapping_mul(2654435761).to_be_bytes()).collect();
+        let rung = Rung::new(9).unwrap();
+        Signature::sign([3; 16], rung, &cut(&held, rung).collect::<Vec<_>>(), 400)
+    }
+
+    #[test]
+    fn bytes_go_both_ways() {
+        let signature = signed();
+        let bytes = signature.encode();
+        assert_eq!(Signature::decode(&bytes, MAX_TAGS), Ok(signature.clone()));
+        let bits = u64::from(signature.bits);
+        assert_eq!(bytes.len() as u64, 16 + 2 + 2 + (signature.count() * bits).div_ceil(8));
+    }
+
+    #[test]
+    fn widths_follow_the_number_of_pairs() {
+        assert_eq!([tag_bits(0, 0), tag_bits(1, 1), tag_bits(2, 1), tag_bits(3, 1)], [21, 21, 21, 22]);
+        assert_eq!(tag_bits(1024, 1024), 40);
+        assert_eq!(tag_bits(1024, 1025), 41);
+        assert_eq!(tag_bits(u64::MAX, u64::MAX), 64);
+    }
+
+    #[test]
+    fn the_count_is_compared_before_memory_is_taken() {
+        let mut bytes = vec![0; 16];
+        bytes.extend([9, 21]);
+        put_varint(&mut bytes, u64::MAX);
+        let refused = SignatureError::TooManyTags { count: u64::MAX, limit: 1000 };
+        assert_eq!(Signature::decode(&bytes, 1000), Err(refused));
+    }
+
+    #[test]
+    fn every_cut_is_refused() {
+        let bytes = signed().encode();
+        for len in 0..bytes.len() {
+            assert_eq!(Signature::decode(&bytes[..len], MAX_TAGS), Err(SignatureError::Truncated));
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert_eq!(Signature::decode(&longer, MAX_TAGS), Err(SignatureError::TrailingBytes { len: 1 }));
+    }
+}

@@ -1,0 +1,165 @@
+//! The identity of what is synced.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A snapshot's identity: the 32-byte BLAKE3 hash of a file's bytes.
+///
+/// In text it is exactly 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Version([u8; 32]);
+
+impl Version {
+    /// The version of the file of 0 bytes.
+    pub const EMPTY: Version = Version([
+        0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6, 0xa0, 0x40, 0x4d, 0xea, 0x36, 0xdc, 0xc9, 0x49, 0x9b, 0xcb,
+        0x25, 0xc9, 0xad, 0xc1, 0x12, 0xb7, 0xcc, 0x9a, 0x93, 0xca, 0xe4, 0x1f, 0x32, 0x62,
+    ]);
+
+    /// Hashes a whole file.
+    pub fn of(bytes: &[u8]) -> Version {
+        Version(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// A version from its 32 bytes; any 32 bytes name a version, whether or not a file with it is known.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Version {
+        Version(bytes)
+    }
+
+    /// The 32 bytes of the hash.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// What a delta's header says of a basis that is this version.
+    pub fn check(&self) -> Check {
+        Check::of_hash(&self.0)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({self})")
+    }
+}
+
+impl FromStr for Version {
+    type Err = BadVersion;
+
+    fn from_str(text: &str) -> Result<Version, BadVersion> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return Err(BadVersion { len: digits.len() });
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let (high, low) = (hex_digit(pair[0]), hex_digit(pair[1]));
+            *byte = high.zip(low).map(|(h, l)| h << 4 | l).ok_or(BadVersion { len: 64 })?;
+        }
+        Ok(Version(bytes))
+    }
+}
+
+/// Hashes a file piece by piece.
+#[derive(Clone, Default)]
+pub struct VersionHasher(blake3::Hasher);
+
+impl VersionHasher {
+    /// A hasher that has seen nothing.
+    pub fn new() -> VersionHasher {
+        VersionHasher::default()
+    }
+
+    /// Takes the next bytes of the file. Pieces of 16 KiB and more hash at full speed.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The version of the bytes seen so far.
+    pub fn finalize(&self) -> Version {
+        Version(*self.0.finalize().as_bytes())
+    }
+}
+
+/// The 8 bytes by which a delta's header identifies its basis.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Check([u8; 8]);
+
+impl Check {
+    /// The first 8 bytes of a hash.
+    pub(crate) fn of_hash(hash: &[u8; 32]) -> Check {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&hash[..8]);
+        Check(bytes)
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Check {
+        Check(bytes)
+    }
+
+    /// The 8 bytes as they stand in the header.
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Check({self})")
+    }
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// A text that is no version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a version is 64 lower-case hex digits, not this text of {len} bytes")]
+pub struct BadVersion {
+    /// The text's length in bytes.
+    pub len: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_empty_file_has_the_empty_version() {
+        assert_eq!(Version::of(b""), Version::EMPTY);
+    }
+
+    #[test]
+    fn text_goes_both_ways_and_only_lower_case() {
+        let version = Version::of(b"driblet");
+        assert_eq!(version.to_string().parse(), Ok(version));
+        let upper = version.to_string().to_uppercase();
+        assert_eq!(upper.parse::<Version>(), Err(BadVersion { len: 64 }));
+        assert_eq!("ab".parse::<Version>(), Err(BadVersion { len: 2 }));
+    }
+
+    #[test]
+    fn pieces_hash_like_the_whole() {
+        let bytes = b"0123456789".repeat(999);
+        let mut hasher = VersionHasher::new();
+        bytes.chunks(7).for_each(|piece| hasher.update(piece));
+        assert_eq!(hasher.finalize(), Version::of(&bytes));
+    }
+}
