@@ -8,6 +8,23 @@ implementation wherever that one departs from the text.
     python3 spec/reference.py check spec/vectors.json
 """
 
+import hashlib
+import json
+import sys
+from typing import NamedTuple
+
+import zstandard
+
+from blake3_tree import IV, PARENT, ROOT, compress, left_half, pure_blake3, subtree, to_bytes
+
+try:
+    from blake3 import blake3 as native_blake3  # the same function, faster
+except ImportError:
+    native_blake3 = None
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
 # Why something was refused. Vectors name these words; each stands for one duty or one limit.
 REASONS = {
     # any input
@@ -46,3 +63,513 @@ REASONS = {
     # what later versions of the protocol may define
     "reserved": "a manifest",
 }
+
+
+class Refused(Exception):
+    """The input breaks a duty or a limit; `reason` is one of REASONS."""
+
+    def __init__(self, reason):
+        super().__init__(f"{reason}: {REASONS[reason]}")
+        self.reason = reason
+
+
+def demand(holds, reason):
+    if not holds:
+        raise Refused(reason)
+
+
+class Limits(NamedTuple):
+    """Section 11, as it stands for a receiver outside the browser."""
+
+    target: int = 1 << 40
+    groups: int = 1 << 16
+    ops: int = 1 * MIB
+    reach: int = 1 * MIB
+    reference: int = 8 * MIB
+    window: int = 8 * MIB
+    tags: int = 1 << 22
+    runs: int = 8 * MIB
+
+
+# --- Section 2: notation ----------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Takes values off the front of bytes. What runs out is refused as `short`."""
+
+    def __init__(self, data, short="truncated"):
+        self.data, self.at, self.short = data, 0, short
+
+    def take(self, length):
+        demand(self.at + length <= len(self.data), self.short)
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def u8(self):
+        return self.take(1)[0]
+
+    def varint(self):
+        value = 0
+        for place in range(10):
+            byte = self.u8()
+            value |= (byte & 0x7F) << 7 * place
+            if byte < 0x80:
+                demand(value < 1 << 64 and (byte != 0 or place == 0), "bad-varint")
+                return value
+        raise Refused("bad-varint")
+
+    def zigzag(self):
+        n = self.varint()
+        return (n >> 1) ^ -(n & 1)
+
+    def left(self):
+        return len(self.data) - self.at
+
+    def end(self, reason="trailing-bytes"):
+        demand(self.left() == 0, reason)
+
+
+def encode_varint(value):
+    out = bytearray()
+    while 0x80 <= value:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+# BLAKE3 is in blake3_tree.py.
+
+
+def blake3(data):
+    return native_blake3(data).digest() if native_blake3 else pure_blake3(data)
+
+
+# --- Section 3: versions and groups -----------------------------------------------------------------------------------
+
+
+def version(data):
+    return blake3(data)
+
+
+def group_len(exponent):
+    return 1 << 18 + exponent
+
+
+def group_count(length, exponent):
+    return 0 if length <= group_len(exponent) else -(-length // group_len(exponent))
+
+
+def group_value(data, index, exponent):
+    """The chaining value of the group with this index."""
+    return to_bytes(subtree(data, index * group_len(exponent) // 1024))
+
+
+def merge(values, root=ROOT):
+    """The groups' chaining values, merged up BLAKE3's tree: the version."""
+    if len(values) == 1:
+        return values[0]
+    half = left_half(len(values))
+    left, right = merge(values[:half], 0), merge(values[half:], 0)
+    return to_bytes(compress(IV, left + right, 0, PARENT | root))
+
+
+# --- Section 4: the delta ---------------------------------------------------------------------------------------------
+
+
+class Basis(NamedTuple):
+    data: bytes
+    check: bytes
+    version: bytes | None  # the version that was named, if any
+
+
+def basis_of(data):
+    """The basis of a receiver that names the version of `data`."""
+    return Basis(data, version(data)[:8], version(data))
+
+
+EMPTY = Basis(b"", pure_blake3(b"")[:8], None)
+
+
+class Header(NamedTuple):
+    same: bool
+    exponent: int
+    target: bytes
+    length: int
+    values: list  # chaining values
+
+
+def decode_header(reader, basis, limits, pin=None):
+    demand(reader.u8() == 0xDB, "bad-magic")
+    byte = reader.u8()
+    demand(byte >> 4 == 1, "bad-format")
+    same, exponent = bool(byte & 8), byte & 7
+    demand(exponent <= 6, "bad-group")
+    target = reader.take(32)
+    demand(pin in (None, target), "wrong-target")
+    length = reader.varint()
+    demand(length <= min(limits.target, (1 << 53) - 1), "limit-target")
+    if same:
+        demand(basis.version == target and len(basis.data) == length, "unexpected-same")
+        return Header(same, exponent, target, length, [])
+    demand(reader.take(8) == basis.check, "wrong-basis")
+    groups = group_count(length, exponent)
+    demand(groups <= limits.groups, "limit-groups")
+    values = [reader.take(32) for _ in range(groups)]
+    demand(not values or merge(values) == target, "bad-tree")
+    return Header(same, exponent, target, length, values)
+
+
+def decode_delta(delta, basis, limits=Limits(), pin=None):
+    """The target that `delta` makes of `basis`, every byte of it verified."""
+    reader = Reader(delta)
+    header = decode_header(reader, basis, limits, pin)
+    if header.same:
+        reader.end()
+        return basis.data
+    target = Target(header)
+    p = 0
+    while target.len() < header.length:
+        byte = reader.u8()
+        last, reserved, codec = byte >> 7, byte >> 6 & 1, byte & 0x3F
+        demand(not reserved and codec <= 1, "bad-codec")
+        left = header.length - target.len()
+        span = left if last else reader.varint()
+        demand(last or 1 <= span < left, "bad-span")
+        if codec == 0:
+            target.extend(reader.take(span))
+        else:
+            p = decode_zstd_region(reader, span, basis.data, p, limits, target)
+    target.finish()
+    reader.end()
+    return bytes(target.data)
+
+
+class Target:
+    """Collects the target's bytes and verifies each group as soon as it is whole."""
+
+    def __init__(self, header):
+        self.header, self.data, self.verified = header, bytearray(), 0
+
+    def len(self):
+        return len(self.data)
+
+    def extend(self, piece):
+        self.data += piece
+        size = group_len(self.header.exponent)
+        while self.header.values and size <= len(self.data) - self.verified:
+            self.verify(size)
+
+    def finish(self):
+        if not self.header.values:
+            demand(version(bytes(self.data)) == self.header.target, "bad-group-hash")
+        elif self.verified < len(self.data):
+            self.verify(len(self.data) - self.verified)
+
+    def verify(self, size):
+        index = self.verified // group_len(self.header.exponent)
+        group = bytes(self.data[self.verified : self.verified + size])
+        demand(group_value(group, index, self.header.exponent) == self.header.values[index], "bad-group-hash")
+        self.verified += size
+
+
+# --- Section 4: codec 1, zstd -----------------------------------------------------------------------------------------
+
+
+class Op(NamedTuple):
+    gap: int
+    start: int  # of the copy, in the basis
+    copy_len: int
+
+
+def decode_zstd_region(reader, span, basis, p, limits, target):
+    """Appends the region to `target`; returns the basis position after the last copy."""
+    reach = reader.varint()
+    demand(reach <= limits.reach, "limit-reach")
+    ops = decode_ops(reader, span, len(basis), p, limits)
+    fresh = span - sum(op.copy_len for op in ops)
+    prefix = reference(ops, span, reach, p, basis, limits) if reach else b""
+    gaps = Reader(decode_frame(reader, fresh, limits, prefix) if fresh else b"")
+    for op in ops:
+        target.extend(gaps.take(op.gap))
+        target.extend(basis[op.start : op.start + op.copy_len])
+        p = op.start + op.copy_len
+    target.extend(gaps.take(gaps.left()))
+    return p
+
+
+def decode_ops(reader, span, basis_len, p, limits):
+    ops_len = reader.varint()
+    demand(ops_len <= limits.ops, "limit-ops")
+    if ops_len == 0:
+        return []
+    packed_len = reader.varint()
+    demand(packed_len < ops_len, "bad-ops")
+    if packed_len == 0:
+        plain = reader.take(ops_len)
+    else:
+        packed = Reader(reader.take(packed_len), short="bad-zstd")
+        plain = decode_frame(packed, ops_len, limits)
+        packed.end("bad-zstd")
+    fields = Reader(plain, short="bad-ops")
+    count = fields.varint()
+    demand(1 <= count and 3 * count <= fields.left(), "bad-ops")
+    gaps = [fields.varint() for _ in range(count)]
+    copy_lens = [fields.varint() for _ in range(count)]
+    shifts = [fields.zigzag() for _ in range(count)]
+    fields.end("bad-ops")
+    demand(min(copy_lens) != 0 and sum(gaps) + sum(copy_lens) <= span, "bad-ops")
+    ops = []
+    for gap, copy_len, shift in zip(gaps, copy_lens, shifts):
+        start = p + gap + shift
+        demand(0 <= start and start + copy_len <= basis_len, "copy-outside-basis")
+        ops.append(Op(gap, start, copy_len))
+        p = start + copy_len
+    return ops
+
+
+def reference(ops, span, reach, p, basis, limits):
+    """The prefix under which a region's gaps were compressed."""
+    rest = span - sum(op.gap + op.copy_len for op in ops)
+    ranges = []
+    for gap, q, copy_len in [*ops, Op(rest, None, 0)]:
+        if 0 < gap:
+            w = reach + min(gap, 64 * KIB)
+            ranges += [(max(at - w, 0), min(at + w, len(basis))) for at in (p, q) if at is not None]
+        if q is not None:
+            p = q + copy_len
+    union = []
+    for start, end in sorted(r for r in ranges if r[0] < r[1]):
+        if union and start <= union[-1][1]:
+            union[-1][1] = max(union[-1][1], end)
+        else:
+            union.append([start, end])
+    demand(sum(end - start for start, end in union) <= limits.reference, "limit-reference")
+    return b"\0" + b"".join(basis[start:end] for start, end in union) if union else b""
+
+
+def decode_frame(reader, length, limits, prefix=b""):
+    """Takes one zstd frame, which must hold exactly `length` bytes."""
+    frame = take_frame(reader, length, limits)
+    dictionary = None
+    if prefix:
+        dictionary = zstandard.ZstdCompressionDict(prefix, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    plain = bytearray()
+    try:
+        stream = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=8 * MIB).stream_reader(frame)
+        while piece := stream.read(MIB):
+            plain += piece
+            demand(len(plain) <= length, "bad-zstd")
+    except zstandard.ZstdError:
+        raise Refused("bad-zstd") from None
+    demand(len(plain) == length, "bad-zstd")
+    return bytes(plain)
+
+
+def take_frame(reader, length, limits):
+    """Walks over a frame as RFC 8878 lays it out: its bytes, up to its end and no further."""
+    start = reader.at
+    demand(reader.take(4) == b"\x28\xb5\x2f\xfd", "bad-zstd")
+    descriptor = reader.u8()
+    single_segment, checksum = descriptor >> 5 & 1, descriptor >> 2 & 1
+    demand(descriptor & 0b1000 == 0, "bad-zstd")
+    demand(descriptor & 0b11 == 0, "bad-zstd")  # a dictionary id
+    if not single_segment:
+        byte = reader.u8()
+        base = 1 << 10 + (byte >> 3)
+        window = base + base // 8 * (byte & 7)
+    size_len = (single_segment, 2, 4, 8)[descriptor >> 6]
+    size = int.from_bytes(reader.take(size_len), "little") + (256 if size_len == 2 else 0)
+    demand((size if single_segment else window) <= limits.window, "limit-window")
+    demand(size_len == 0 or size == length, "bad-zstd")
+    last = False
+    while not last:
+        header = int.from_bytes(reader.take(3), "little")
+        last, kind, block_len = bool(header & 1), header >> 1 & 3, header >> 3
+        demand(kind != 3, "bad-zstd")
+        reader.take(1 if kind == 1 else block_len)  # kind 1 repeats one byte
+    reader.take(4 * checksum)
+    return reader.data[start : reader.at]
+
+
+# --- Section 5: chunks and the ladder ---------------------------------------------------------------------------------
+
+
+class Rung(NamedTuple):
+    minimum: int
+    average: int
+    maximum: int
+    mask_s: int
+    mask_l: int
+
+
+LADDER = {
+    9: Rung(128, 512, 2_048, 0x0000590003530000, 0x0000001800035300),
+    11: Rung(512, 2_048, 8_192, 0x0000D90103530000, 0x0000590003530000),
+    13: Rung(2_048, 8_192, 32_768, 0x0000D90313530000, 0x0000D90103530000),
+    15: Rung(8_192, 32_768, 131_072, 0x0000D90303537000, 0x0000D90313530000),
+    17: Rung(32_768, 131_072, 524_288, 0x0000D90707537000, 0x0000D90303537000),
+}
+GEAR = [int.from_bytes(hashlib.md5(bytes([i]) * 64).digest()[:8], "big") for i in range(256)]
+
+
+def cut(data, rung):
+    """The length of the chunk that `data` begins with."""
+    if len(data) <= rung.minimum:
+        return len(data)
+    end = min(len(data), rung.maximum)
+    centre = min(end, rung.average)
+    value = 0
+    for first, stop, mask in (
+        (rung.minimum, centre - centre % 2, rung.mask_s),
+        (max(rung.minimum, centre - centre % 2), end - end % 2, rung.mask_l),
+    ):
+        for at in range(first, stop):
+            value = (value << 1) + GEAR[data[at]] & 0xFFFFFFFFFFFFFFFF
+            if value & mask == 0:
+                return at
+    return end
+
+
+class Chunk(NamedTuple):
+    data: bytes
+    id: bytes
+
+
+def chunks_of(data, rung):
+    """All chunks of `data` at the rung named by log2 of its average."""
+    demand(rung in LADDER, "bad-rung")
+    chunks, at, view = [], 0, memoryview(data)
+    while at < len(data):
+        length = cut(view[at : at + LADDER[rung].maximum], LADDER[rung])
+        piece = data[at : at + length]
+        chunks.append(Chunk(piece, blake3(piece)))
+        at += length
+    return chunks
+
+
+# --- Section 6: the signature -----------------------------------------------------------------------------------------
+
+
+class Signature(NamedTuple):
+    nonce: bytes
+    rung: int
+    bits: int
+    tags: list
+
+
+def tag_of(chunk_id, nonce, bits):
+    keyed = pure_blake3(chunk_id, key=nonce + bytes(16))
+    return int.from_bytes(keyed[:8], "little") & (1 << bits) - 1
+
+
+def bits_for(held_chunks, head_chunks):
+    pairs = max(held_chunks * head_chunks, 1)
+    return min(max((pairs - 1).bit_length() + 20, 21), 64)
+
+
+def sign(data, rung, nonce, head_chunks):
+    chunks = chunks_of(data, rung)
+    bits = bits_for(len(chunks), head_chunks)
+    return Signature(nonce, rung, bits, [tag_of(chunk.id, nonce, bits) for chunk in chunks])
+
+
+def encode_signature(signature):
+    packed = sum(tag << i * signature.bits for i, tag in enumerate(signature.tags))
+    length = -(-len(signature.tags) * signature.bits // 8)
+    head = signature.nonce + bytes([signature.rung, signature.bits]) + encode_varint(len(signature.tags))
+    return head + packed.to_bytes(length, "little")
+
+
+def decode_signature(data, limits=Limits()):
+    reader = Reader(data)
+    nonce, rung, bits = reader.take(16), reader.u8(), reader.u8()
+    demand(rung in LADDER, "bad-rung")
+    demand(21 <= bits <= 64, "bad-bits")
+    count = reader.varint()
+    demand(count <= limits.tags, "limit-tags")
+    packed = reader.take(-(-count * bits // 8))
+    reader.end()
+    tags = []
+    for first in range(0, count * bits, bits):
+        around = int.from_bytes(packed[first // 8 : -(-(first + bits) // 8)], "little")
+        tags.append(around >> first % 8 & (1 << bits) - 1)
+    used = count * bits % 8
+    demand(used == 0 or packed[-1] >> used == 0, "bad-padding")
+    return Signature(nonce, rung, bits, tags)
+
+
+# --- Section 7: the matched answer ------------------------------------------------------------------------------------
+
+
+def decode_runs(reader, count, limits=Limits()):
+    """Takes `runs_len ‖ runs`: for each tag, whether it is that of a chunk of the head."""
+    runs_len = reader.varint()
+    demand(runs_len <= limits.runs, "limit-runs")
+    runs = Reader(reader.take(runs_len), short="bad-runs")
+    matched, bits = False, []
+    while runs.left():
+        first = runs.at == 0
+        run = runs.varint()
+        demand((first or run != 0) and len(bits) + run <= count, "bad-runs")
+        bits += [matched] * run
+        matched = not matched
+    demand(len(bits) == count, "bad-runs")
+    return bits
+
+
+def matched_basis(signature, chunks, matched):
+    """The matched chunks, each distinct tag once, in the order of first occurrence."""
+    by_tag = {}
+    for tag, chunk, is_matched in zip(signature.tags, chunks, matched):
+        if is_matched:
+            by_tag.setdefault(tag, chunk)
+    ids = b"".join(chunk.id for chunk in by_tag.values())
+    return Basis(b"".join(chunk.data for chunk in by_tag.values()), blake3(ids)[:8], None)
+
+
+def decode_matched(answer, held, signature, limits=Limits(), pin=None):
+    """The target that a matched answer makes of what the sender of `signature` holds."""
+    reader = Reader(answer)
+    matched = decode_runs(reader, len(signature.tags), limits)
+    basis = matched_basis(signature, chunks_of(held, signature.rung), matched)
+    return decode_delta(answer[reader.at :], basis, limits, pin)
+
+
+# --- Section 13: reserved ---------------------------------------------------------------------------------------------
+
+
+def refuse_manifest(data):
+    demand(data[:1] != b"\xda", "reserved")
+
+
+# --- Command line -----------------------------------------------------------------------------------------------------
+
+
+def main(arguments):
+    match arguments:
+        case ["patch", old, delta, new]:
+            with open(old, "rb") as file:
+                basis = basis_of(file.read())
+            with open(delta, "rb") as file:
+                target = decode_delta(file.read(), basis)
+            with open(new, "wb") as file:
+                file.write(target)
+        case ["check", path]:
+            from check_vectors import check
+
+            with open(path) as file:
+                count, faults = check(json.load(file))
+            print(*faults, f"{count - len(faults)} passed, {len(faults)} failed", sep="\n")
+            return 1 if faults else 0
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (Refused, OSError) as error:
+        sys.exit(f"reference.py: {error}")

@@ -1,0 +1,176 @@
+"""What `reference.py check` does: reads vectors.json and compares each vector with the reference.
+
+An input is `{"hex"}`, `{"seed", "len"}`, `{"repeat", "len"}`, `{"concat": [input…]}` or `{"slice": [input, start, end]}`.
+`refused` is null, one of the reference's reasons, or a list of those that a corruption may lead to, depending on
+which duty a receiver comes to first.
+"""
+
+import json
+from functools import lru_cache
+
+from reference import (
+    Limits,
+    Reader,
+    Refused,
+    basis_of,
+    chunks_of,
+    decode_delta,
+    decode_matched,
+    decode_runs,
+    decode_signature,
+    encode_signature,
+    group_count,
+    group_len,
+    group_value,
+    merge,
+    refuse_manifest,
+    sign,
+    tag_of,
+    version,
+)
+
+
+def check(vectors):
+    """Checks all vectors: how many there are, and what is wrong with which."""
+    faults, count = [], 0
+    for kind, run in CHECKS.items():
+        for vector in vectors.get(kind, []):
+            count += 1
+            try:
+                run(vector)
+            except (AssertionError, Refused) as fault:
+                faults.append(f"{kind} / {vector.get('name', '?')}: {fault}")
+    return count, faults
+
+
+def check_delta(vector):
+    data = input_of(vector["basis"])
+    basis = basis_of(data)
+    if "named" in vector:
+        basis = basis._replace(version=hexes(vector["named"]))
+    target = vector.get("target")
+    act = lambda: decode_delta(hexes(vector["delta"]), basis, limits_of(vector), hexes(vector.get("pin")))
+    expect_outcome(vector, act, None if target is None else input_of(target))
+
+
+def check_signature(vector):
+    data = hexes(vector["signature"])
+    if vector.get("refused"):
+        return expect_outcome(vector, lambda: decode_signature(data, limits_of(vector)), None)
+    signature = sign(input_of(vector["held"]), vector["rung"], hexes(vector["nonce"]), vector["head_chunks"])
+    expect(encode_signature(signature), data, "signatures")
+    expect(decode_signature(data), signature, "decoded signatures")
+
+
+def check_matched(vector):
+    held, signature = input_of(vector["held"]), decode_signature(hexes(vector["signature"]))
+    tags = [tag_of(chunk.id, signature.nonce, signature.bits) for chunk in chunks_of(held, signature.rung)]
+    expect(signature.tags, tags, "tags")
+    target = vector.get("target")
+    act = lambda: decode_matched(hexes(vector["answer"]), held, signature, limits_of(vector))
+    expect_outcome(vector, act, None if target is None else input_of(target))
+
+
+def check_runs(vector):
+    def act():
+        reader = Reader(hexes(vector["runs"]))
+        bits = decode_runs(reader, vector["count"], limits_of(vector))
+        reader.end()
+        return "".join("01"[bit] for bit in bits)
+
+    expect_outcome(vector, act, vector.get("bits"))
+
+
+def check_cuts(vector):
+    chunks = chunks_of(input_of(vector["input"]), vector["rung"])
+    expect([len(chunk.data) for chunk in chunks], vector["lengths"], "lengths")
+    expect([chunk.id.hex()[:8] for chunk in chunks], vector["ids"], "ids")
+
+
+def check_version(vector):
+    data, exponent = input_of(vector["input"]), vector["group"]
+    expect(version(data).hex(), vector["version"], "versions")
+    size = group_len(exponent)
+    values = [
+        group_value(data[index * size : (index + 1) * size], index, exponent)
+        for index in range(group_count(len(data), exponent))
+    ]
+    expect([value.hex() for value in values], vector["chaining_values"], "chaining values")
+    if values:
+        expect(merge(values).hex(), vector["version"], "merged versions")
+
+
+def check_manifest(vector):
+    expect_outcome(vector, lambda: refuse_manifest(hexes(vector["bytes"])), None)
+
+
+def limits_of(vector):
+    return Limits()._replace(**vector.get("limits") or {})
+
+
+def expect(actual, expected, what):
+    if actual != expected:
+        raise AssertionError(f"{what} differ" if 80 < len(repr(actual)) else f"{what}: {actual!r}, not {expected!r}")
+
+
+def expect_outcome(vector, act, expected):
+    """`act` gives `expected`, or is refused for the reason that the vector names, or for one of those it names."""
+    reasons = vector.get("refused")
+    reasons = [reasons] if isinstance(reasons, str) else reasons or []
+    try:
+        actual = act()
+    except Refused as refused:
+        if refused.reason not in reasons:
+            raise AssertionError(f"refused as {refused.reason}, not {' or '.join(reasons) or 'at all'}") from refused
+        return
+    if reasons:
+        raise AssertionError(f"accepted, but {' or '.join(reasons)}")
+    if expected is not None:
+        expect(actual, expected, "results")
+
+
+def hexes(text):
+    return None if text is None else bytes.fromhex(text)
+
+
+def input_of(recipe):
+    """The bytes that a vector describes."""
+    return made(json.dumps(recipe, sort_keys=True))
+
+
+@lru_cache(maxsize=64)
+def made(text):
+    recipe = json.loads(text)
+    if "hex" in recipe:
+        return bytes.fromhex(recipe["hex"])
+    if "seed" in recipe:
+        return noise(recipe["seed"], recipe["len"])
+    if "repeat" in recipe:
+        unit = bytes.fromhex(recipe["repeat"])
+        return (unit * -(-recipe["len"] // len(unit)))[: recipe["len"]]
+    if "concat" in recipe:
+        return b"".join(input_of(part) for part in recipe["concat"])
+    whole, start, end = recipe["slice"]
+    return input_of(whole)[start:end]
+
+
+def noise(seed, length):
+    """xorshift64*, one byte a step."""
+    state, out = seed | 1, bytearray()
+    for _ in range(length):
+        state ^= state >> 12
+        state ^= state << 25 & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 27
+        out.append((state * 0x2545F4914F6CDD1D & 0xFFFFFFFFFFFFFFFF) >> 56)
+    return bytes(out)
+
+
+CHECKS = {
+    "deltas": check_delta,
+    "signatures": check_signature,
+    "matched": check_matched,
+    "runs": check_runs,
+    "cuts": check_cuts,
+    "versions": check_version,
+    "manifests": check_manifest,
+}
