@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [python] [npm]
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/scripts/toolchain.sh"
+
+main() {
+  if [ $# = 0 ]; then set -- wasm browser python npm; fi
+  local part
+  for part in "$@"; do
+    case $part in
+      wasm | bindgen | browser | python | npm) "setup_$part" ;;
+      *) echo "setup.sh: no part is called '$part'; there are: wasm browser python npm" >&2; exit 2 ;;
+    esac
+  done
+}
+
+setup_wasm() {
+  if [ "${DRIBLET_WASM:-rustup}" = rustup ] && has rustup && ! rustup_target; then
+    say "adding rustup's target $target"
+    (cd "$root" && rustup target add "$target" >/dev/null 2>&1) || say "rustup cannot; looking for another way"
+  fi
+  if ! wasm_way >/dev/null || { [ "$(wasm_way)" = debian ] && ! debian_rustc; }; then
+    install "a Rust that builds its own std for wasm" rustc-web cargo-web rust-web-src lld-19
+  fi
+  if ! wasm_clang >/dev/null || ! wasm_archiver >/dev/null; then
+    install "a clang for wasm" clang-19 llvm-19
+  fi
+  setup_bindgen
+}
+
+# Made anew when its sources are; wasm-bindgen's two halves must be of one version.
+setup_bindgen() {
+  local sources=$root/scripts/bindgen
+  if [ -x "$bindgen" ] && [ ! "$sources/Cargo.lock" -nt "$bindgen" ] && [ ! "$sources/src/main.rs" -nt "$bindgen" ]; then return; fi
+  say "building bindgen, which writes the JavaScript around the wasm module"
+  (cd "$sources" && quietly cargo build --release --locked --target-dir "$target_dir/tools")
+  touch "$bindgen"
+}
+
+setup_browser() {
+  if [ -n "${CHROMIUM:-}" ] || first chromium chromium-browser google-chrome >/dev/null; then return; fi
+  install "a browser to test in" chromium
+}
+
+setup_python() {
+  local python=$root/.venv/bin/python wanted=$root/spec/requirements.txt
+  if [ -e "$root/.venv/installed" ] && [ ! "$wanted" -nt "$root/.venv/installed" ]; then return; fi
+  say "making .venv for spec/reference.py"
+  if ! python3 -m venv "$root/.venv" >/dev/null 2>&1; then
+    install "Python" python3 python3-venv
+    python3 -m venv "$root/.venv"
+  fi
+  quietly "$python" -m pip install --disable-pip-version-check --requirement "$wanted"
+  touch "$root/.venv/installed"
+}
+
+setup_npm() {
+  local stamp=$root/npm/node_modules/.package-lock.json
+  if [ -e "$stamp" ] && [ ! "$root/npm/package-lock.json" -nt "$stamp" ]; then return; fi
+  say "installing the npm package's tools"
+  (cd "$root/npm" && quietly npm ci --no-audit --no-fund)
+}
+
+install() {
+  local what=$1
+  shift
+  say "installing $what: $*"
+  has apt-get || { echo "setup.sh: there is no apt-get here; please install $* or what your system calls them" >&2; exit 1; }
+  if ! quietly as_root apt-get install -y --no-install-recommends "$@"; then
+    quietly as_root apt-get update
+    as_root apt-get install -y --no-install-recommends "$@"
+  fi
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive "$@"
+  elif has sudo; then sudo DEBIAN_FRONTEND=noninteractive "$@"
+  else echo "setup.sh: run as root, or install sudo: $*" >&2; return 1
+  fi
+}
+
+say() { echo "setup: $*"; }
+
+# Keeps a command's output unless it fails.
+quietly() {
+  local log code=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || code=$?
+  [ $code = 0 ] || cat "$log" >&2
+  rm -f "$log"
+  return $code
+}
+
+main "$@"
