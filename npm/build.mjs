@@ -1,0 +1,47 @@
+// Builds what is published (dist/, beside wasm/) and what `driblet serve` ships (crates/driblet/client/): three files that
+// name each other by relative URL, minified, the worker and the module with a hash in their names so that they may be cached for good.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const shipped = fileURLToPath(new URL('../crates/driblet/client/', import.meta.url));
+
+if (!existsSync(`${here}wasm/driblet_bg.wasm`)) throw new Error('npm/wasm/ is missing; run scripts/wasm.sh first');
+rmSync(`${here}dist`, { recursive: true, force: true });
+execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', here], { stdio: 'inherit' });
+if (existsSync(fileURLToPath(new URL('../crates/driblet/', import.meta.url)))) await ship();
+
+async function ship() {
+  mkdirSync(shipped, { recursive: true });
+  for (const name of readdirSync(shipped)) rmSync(`${shipped}${name}`);
+  const module = write('driblet', 'wasm', readFileSync(`${here}wasm/driblet_bg.wasm`));
+  const worker = write('worker', 'js', replace(await bundle('worker'), '../wasm/driblet_bg.wasm', `./${module}`));
+  writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
+}
+
+async function bundle(name) {
+  const { outputFiles } = await build({
+    entryPoints: [`${here}dist/${name}.js`],
+    bundle: true,
+    format: 'esm',
+    minify: true,
+    target: 'es2022',
+    write: false,
+  });
+  return outputFiles[0].text;
+}
+
+function write(name, extension, bytes) {
+  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+  const file = `${name}-${hash}.${extension}`;
+  writeFileSync(`${shipped}${file}`, bytes);
+  return file;
+}
+
+function replace(text, from, to) {
+  if (text.split(from).length !== 2) throw new Error(`expected ${from} once in a bundle`);
+  return text.replace(from, to);
+}

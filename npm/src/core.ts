@@ -1,0 +1,71 @@
+import load, { Decoder, Room, Signer, VersionHasher, Want } from '../wasm/driblet.js';
+import type { Held, Version } from './store.js';
+
+export { Decoder, Signer, Want };
+
+/** How much is handed to the core at once. */
+const ROOM = 1 << 20;
+
+/** The wasm module, ready, with the room through which bytes go in. */
+export interface Core {
+  readonly room: Room;
+  /** The first `length` bytes of the room, to be filled. Stands until the next call into the core. */
+  fill(length: number): Uint8Array<ArrayBuffer>;
+  /** Bytes of the module's memory. Stands until the next call into the core. */
+  view(start: number, end: number): Uint8Array<ArrayBuffer>;
+}
+
+/** Loads the module: from beside the script, or from what is given. */
+export async function loadCore(module?: BufferSource): Promise<Core> {
+  const { memory } = await load({ module_or_path: module ?? new URL('../wasm/driblet_bg.wasm', import.meta.url) });
+  const room = new Room(ROOM);
+  const at = room.at;
+  return {
+    room,
+    fill: (length) => new Uint8Array(memory.buffer, at, Math.min(length, ROOM)),
+    view: (start, end) => new Uint8Array(memory.buffer, start, end - start),
+  };
+}
+
+/** Copies bytes into the room, a roomful at a time, and calls `take` with the number after each. */
+export function pour(core: Core, bytes: Uint8Array, take: (length: number) => void): void {
+  for (let at = 0; at < bytes.length; at += ROOM) {
+    const piece = bytes.subarray(at, at + ROOM);
+    core.fill(piece.length).set(piece);
+    take(piece.length);
+  }
+}
+
+/** Reads all of a version through the room; `false` where its file is too short. */
+export function readThrough(core: Core, held: Held, take: (length: number) => void): boolean {
+  for (let at = 0; at < held.length; at += ROOM) {
+    const piece = core.fill(held.length - at);
+    if (held.read(piece, at) !== piece.length) return false;
+    take(piece.length);
+  }
+  return true;
+}
+
+/** Whether what is held is the version that it is held for. */
+export function isWhole(core: Core, held: Held): boolean {
+  const hasher = new VersionHasher();
+  try {
+    return readThrough(core, held, (length) => hasher.update(core.room, length)) && hasher.finalize() === held.version;
+  } finally {
+    hasher.free();
+  }
+}
+
+/** Whether bytes that come in pieces are a version. */
+export async function areVersion(core: Core, pieces: ReadableStream<Uint8Array>, { version }: Version): Promise<boolean> {
+  const hasher = new VersionHasher();
+  try {
+    const reader = pieces.getReader();
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      pour(core, read.value, (length) => hasher.update(core.room, length));
+    }
+    return hasher.finalize() === version;
+  } finally {
+    hasher.free();
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * What to do about a failed sync: `network`, try again; `protocol`, report it, for trying again will not help; `store`, clear
+ * what the browser keeps for the site, or sync into a {@link memoryStore}.
+ */
+export type SyncErrorCode = 'network' | 'protocol' | 'store';
+
+/** Why a sync, or reading what it brought, failed. What was stored before is whole, and stays. */
+export class SyncError extends Error {
+  override readonly name = 'SyncError';
+  readonly code: SyncErrorCode;
+
+  constructor(code: SyncErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Passes on what is a {@link SyncError} or the word of an abort, and wraps the rest. */
+export function asSyncError(code: SyncErrorCode, doing: string, error: unknown): unknown {
+  if (error instanceof SyncError || isAbort(error)) return error;
+  const said = error instanceof Error ? error.message : String(error);
+  return new SyncError(code, `${doing}: ${said}`, { cause: error });
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'AbortError';
+}

@@ -1,0 +1,122 @@
+import { SyncError, asSyncError } from './error.js';
+import type { Cost, JobOptions } from './messages.js';
+
+/** The requests of one sync: what they cost, and their end. */
+export interface Exchange {
+  readonly cost: Pick<Cost, 'sent' | 'received' | 'requests'>;
+  /** Asks for a sync resource of the URL, by the resource's name. */
+  ask(name: string, init?: RequestInit): Promise<Answer>;
+}
+
+/** A delta (or a matched answer) on its way, or why there is none. */
+export type Answer =
+  | { readonly kind: 'delta'; readonly response: Response; readonly pieces: AsyncIterable<Uint8Array> }
+  | { readonly kind: 'no-delta'; readonly status: number; readonly problem: Problem };
+
+/** An RFC 9457 problem, as far as it was one. */
+export interface Problem {
+  readonly code?: unknown;
+  readonly detail?: unknown;
+  readonly head?: unknown;
+  readonly rung?: unknown;
+  readonly chunks?: unknown;
+}
+
+const MEDIA_TYPES = ['application/vnd.driblet.delta', 'application/vnd.driblet.matched', 'application/octet-stream', ''];
+
+/** Not found, the signature is too large, the range is beyond the end: another request may do. */
+const OTHER_WAY = [404, 413, 416];
+
+/** The most bytes of an error's body that are worth reading. */
+const MAX_PROBLEM = 1 << 16;
+
+/** Starts an exchange. `abort` ends it: from outside, or when no byte comes for the job's timeout. */
+export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void): Exchange {
+  const cost = { sent: 0, received: 0, requests: 0 };
+
+  /** Waits for the peer, but not for ever. */
+  async function patiently<T>(promise: Promise<T>): Promise<T> {
+    const silence = new SyncError('network', `the server sent nothing for ${job.timeout} ms`);
+    const timer = setTimeout(() => abort.abort(silence), job.timeout);
+    try {
+      return await promise;
+    } catch (error) {
+      throw abort.signal.aborted ? abort.signal.reason : asSyncError('network', 'the connection failed', error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function* piecesOf(response: Response): AsyncGenerator<Uint8Array> {
+    const reader = response.body?.getReader();
+    if (!reader) return;
+    try {
+      for (let read = await patiently(reader.read()); !read.done; read = await patiently(reader.read())) {
+        cost.received += read.value.length;
+        onReceived();
+        yield read.value;
+      }
+    } finally {
+      reader.cancel().catch(() => {});
+    }
+  }
+
+  async function problemOf(response: Response): Promise<Problem> {
+    let text = '';
+    const decoder = new TextDecoder();
+    for await (const piece of piecesOf(response)) {
+      text += decoder.decode(piece, { stream: true });
+      if (MAX_PROBLEM < text.length) break;
+    }
+    if (mediaType(response) !== 'application/problem+json') return {};
+    try {
+      return (JSON.parse(text) ?? {}) as Problem;
+    } catch {
+      return {};
+    }
+  }
+
+  return {
+    cost,
+    async ask(name, init = {}) {
+      cost.requests += 1;
+      cost.sent += name === 'signature' ? 0 : name.length;
+      if (init.body instanceof Uint8Array) cost.sent += init.body.length;
+      const headers = new Headers(job.headers);
+      new Headers(init.headers).forEach((value, key) => headers.set(key, value));
+      const request = { cache: 'no-store', ...init, headers, credentials: job.credentials, signal: abort.signal } as const;
+      const response = await patiently(fetch(resource(job.url, name), request));
+      if (response.ok) {
+        const type = mediaType(response);
+        if (!MEDIA_TYPES.includes(type)) throw notADelta(response, type);
+        return { kind: 'delta', response, pieces: piecesOf(response) };
+      }
+      const { status } = response;
+      const problem = await problemOf(response);
+      if (OTHER_WAY.includes(status)) return { kind: 'no-delta', status, problem };
+      throw refusal(status, problem);
+    },
+  };
+}
+
+/** The URL of a sync resource: below the asset's own path. */
+function resource(url: string, name: string): URL {
+  const below = new URL(url);
+  below.pathname += `.driblet/${name}`;
+  return below;
+}
+
+function mediaType(response: Response): string {
+  return (response.headers.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
+}
+
+function notADelta({ url }: Response, type: string): SyncError {
+  const hint = type === 'text/html' ? '; is there a login page or a captive portal in between?' : '';
+  return new SyncError('protocol', `${url} answered with ${type}, not with a delta${hint}`);
+}
+
+/** Why there is no delta, in the server's words where it has some. */
+export function refusal(status: number, { detail }: Problem): SyncError {
+  const said = typeof detail === 'string' ? detail : `the server answered with status ${status}`;
+  return new SyncError(500 <= status || status === 429 || status === 408 ? 'network' : 'protocol', said);
+}

@@ -1,0 +1,77 @@
+import { absent, isQuota, openAccess } from './opfs.js';
+import { sealed, unsealed } from './record.js';
+import type { Begun, Journal, Pair } from './store.js';
+
+/*
+ * The file `begun`: a sealed pair, then the delta's bytes. Most deltas come whole before they are worth a write, so the file is only
+ * begun once this much came, or when the delta is cut off.
+ */
+const WORTH_A_WRITE = 1 << 18;
+const HEADER = 1024;
+
+/** Starts to keep a delta's bytes in `directory`. */
+export function journalIn(directory: FileSystemDirectoryHandle, pair: Pair): Journal {
+  return journal(directory, async () => {
+    const access = await openAccess(await directory.getFileHandle('begun', { create: true }));
+    access.truncate(0);
+    access.write(await sealed(pair, HEADER), { at: 0 });
+    return access;
+  });
+}
+
+/** What a journal left in `directory`; nothing where it is none, or not whole. */
+export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Begun | undefined> {
+  const file = await directory.getFileHandle('begun').catch(absent);
+  if (!file) return undefined;
+  const access = await openAccess(file);
+  const header = new Uint8Array(HEADER);
+  const length = access.getSize() - HEADER;
+  const pair = access.read(header, { at: 0 }) < HEADER ? undefined : await unsealed<Pair>(header);
+  if (!pair || length <= 0) {
+    access.close();
+    return undefined;
+  }
+  const proceed = () => journal(directory, async () => access, access);
+  return { ...pair, length, read: (into, at) => access.read(into, { at: at + HEADER }), proceed };
+}
+
+/** A journal that appends to a file. Where there is no room for it the delta is not resumed, and no harm is done. */
+function journal(
+  directory: FileSystemDirectoryHandle,
+  open: () => Promise<FileSystemSyncAccessHandle>,
+  access?: FileSystemSyncAccessHandle,
+): Journal {
+  let waiting: Uint8Array[] = [];
+  let size = 0;
+  let full = false;
+
+  async function write(): Promise<void> {
+    try {
+      access ??= await open();
+      for (const bytes of waiting) access.write(bytes as Uint8Array<ArrayBuffer>, { at: access.getSize() });
+    } catch (error) {
+      if (!isQuota(error)) throw error;
+      full = true;
+    }
+    waiting = [];
+    size = 0;
+  }
+
+  return {
+    async append(bytes) {
+      if (full) return;
+      waiting.push(bytes);
+      size += bytes.length;
+      if (WORTH_A_WRITE <= size) await write();
+    },
+    async keep() {
+      if (!full && 0 < size) await write();
+      access?.flush();
+      access?.close();
+    },
+    async forget() {
+      access?.close();
+      await directory.removeEntry('begun').catch(absent);
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
+
+/** A snapshot in memory, kept as long as the worker lives. */
+export function memorySnapshot(): Snapshot {
+  let head: (Version & { bytes: Uint8Array<ArrayBuffer> }) | undefined;
+  let begun: { pair: Pair; bytes: Uint8Array } | undefined;
+
+  function journal(pair: Pair, came: Uint8Array[]): Journal {
+    return {
+      async append(bytes) {
+        came.push(bytes.slice());
+      },
+      async keep() {
+        begun = { pair, bytes: join(came) };
+      },
+      async forget() {
+        begun = undefined;
+      },
+    };
+  }
+
+  return {
+    async held(): Promise<Held | undefined> {
+      if (!head) return undefined;
+      const { version, length, bytes } = head;
+      return { version, length, read: reader(bytes), close() {} };
+    },
+    async drop() {
+      head = undefined;
+    },
+    async begun(): Promise<Begun | undefined> {
+      if (!begun) return undefined;
+      const { pair, bytes } = begun;
+      return { ...pair, length: bytes.length, read: reader(bytes), proceed: () => journal(pair, [bytes]) };
+    },
+    journal: (pair) => journal(pair, []),
+    async stage(target): Promise<Staging> {
+      const pieces: Uint8Array[] = [];
+      return {
+        write(verified) {
+          pieces.push(verified.slice());
+        },
+        async commit() {
+          head = { ...target, bytes: join(pieces) };
+          return memoryLease(target, [head.bytes]);
+        },
+        async discard() {},
+      };
+    },
+    async lease() {
+      if (!head) throw new Error('nothing is held');
+      return memoryLease(head, [head.bytes]);
+    },
+    async tidy() {},
+  };
+}
+
+/** A lease of bytes that are in no store. */
+export function memoryLease({ version, length }: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
+  return { version, length, blob: new Blob(pieces), release() {}, ...(warning === undefined ? {} : { warning }) };
+}
+
+function reader(bytes: Uint8Array) {
+  return (into: Uint8Array, at: number) => {
+    const found = bytes.subarray(at, at + into.length);
+    into.set(found);
+    return found.length;
+  };
+}
+
+function join(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}

@@ -1,0 +1,69 @@
+import type { SyncErrorCode } from './error.js';
+import type { Store } from './store.js';
+
+/** What moved, and how the sync came by it. */
+export interface Cost {
+  /** Bytes of request bodies, and of the version names in the URLs asked for. */
+  sent: number;
+  /** Bytes of response bodies. */
+  received: number;
+  /** HTTP requests. */
+  requests: number;
+  /** What the delta was made against: nothing to transfer, a version the server knew, chunks that matched, or nothing at all. */
+  basis: 'same' | 'version' | 'matched' | 'none';
+  /** Bytes of the version that were held already. */
+  reused: number;
+  /** Milliseconds from the call to the handle. */
+  elapsed: number;
+}
+
+/** How far a sync is. */
+export interface Progress {
+  /** Bytes of response bodies so far. */
+  received: number;
+  /** Bytes of the version that are verified and written. */
+  written: number;
+  /** The version's length in bytes, once it is known. */
+  length: number | undefined;
+}
+
+/** What a page asks of the worker. */
+export type Request =
+  | { kind: 'sync'; id: number; job: JobOptions }
+  | { kind: 'abort'; id: number }
+  | { kind: 'read'; id: number; handle: number; as: 'bytes' | 'blob' }
+  | { kind: 'close'; handle: number };
+
+/** What the worker says of the request with that id. */
+export type Reply =
+  | { kind: 'progress'; id: number; progress: Progress }
+  | { kind: 'synced'; id: number; synced: Synced }
+  | { kind: 'read'; id: number; content: ArrayBuffer | Blob }
+  | { kind: 'failed'; id: number; error: Failure };
+
+/** A sync as the page describes it. */
+export interface JobOptions {
+  readonly url: string;
+  readonly store: Store;
+  readonly headers: [string, string][];
+  readonly credentials: RequestCredentials;
+  readonly version: string | undefined;
+  readonly maxBytes: number;
+  readonly timeout: number;
+}
+
+/** A finished sync; the handle's number reads and closes it. */
+export interface Synced {
+  readonly handle: number;
+  readonly version: string;
+  readonly length: number;
+  readonly warning: string | undefined;
+  readonly cost: Omit<Cost, 'elapsed'>;
+}
+
+/** An error on its way between threads. */
+export interface Failure {
+  readonly code: SyncErrorCode;
+  readonly message: string;
+  readonly cause: unknown;
+}

@@ -1,0 +1,47 @@
+/*
+ * A small JSON value in a file, replaced atomically. OPFS has no rename that every browser knows, so a record is two slots, each with a
+ * sequence number and a checksum. A write goes to the slot that is not the newest; where it is torn, the other still stands.
+ */
+
+/** A slot fills whole disk blocks, so that writing one cannot tear the other. */
+const SLOT = 4096;
+const CHECKSUM = 32;
+
+/** Reads the newest value whose checksum fits. */
+export async function readRecord<T>(file: FileSystemSyncAccessHandle): Promise<{ sequence: number; value: T } | undefined> {
+  const slots = await Promise.all([readSlot<T>(file, 0), readSlot<T>(file, 1)]);
+  return slots.reduce((newest, slot) => (slot && (newest?.sequence ?? -1) < slot.sequence ? slot : newest), undefined);
+}
+
+/** Writes a value with a sequence number one above the newest's, and waits until it is durable. */
+export async function writeRecord<T>(file: FileSystemSyncAccessHandle, sequence: number, value: T): Promise<void> {
+  const slot = await sealed({ sequence, value }, SLOT);
+  const written = file.write(slot, { at: (sequence % 2) * SLOT });
+  if (written < SLOT) throw new DOMException('a record was not written whole', 'QuotaExceededError');
+  file.flush();
+}
+
+/** A value as JSON, filled up with spaces to `size` bytes of which the last are a checksum. */
+export async function sealed(value: unknown, size: number): Promise<Uint8Array<ArrayBuffer>> {
+  const json = new TextEncoder().encode(JSON.stringify(value));
+  const slot = new Uint8Array(size).fill(0x20);
+  if (size - CHECKSUM < json.length) throw new RangeError(`a record of ${json.length} bytes, at most ${size - CHECKSUM} fit`);
+  slot.set(json);
+  const body = slot.subarray(0, size - CHECKSUM);
+  slot.set(new Uint8Array(await crypto.subtle.digest('SHA-256', body)), size - CHECKSUM);
+  return slot;
+}
+
+/** The value that was sealed, or nothing where any byte differs. */
+export async function unsealed<T>(slot: Uint8Array<ArrayBuffer>): Promise<T | undefined> {
+  const body = slot.subarray(0, slot.length - CHECKSUM);
+  const checksum = new Uint8Array(await crypto.subtle.digest('SHA-256', body));
+  if (!checksum.every((byte, at) => byte === slot[body.length + at])) return undefined;
+  return JSON.parse(new TextDecoder().decode(body)) as T;
+}
+
+async function readSlot<T>(file: FileSystemSyncAccessHandle, index: number) {
+  const slot = new Uint8Array(SLOT);
+  if (file.read(slot, { at: index * SLOT }) < SLOT) return undefined;
+  return unsealed<{ sequence: number; value: T }>(slot);
+}

@@ -1,0 +1,42 @@
+import { apply, isRefused, kept, replayed } from './apply.js';
+import { basisOf, decoderFor, outcomeOf } from './session.js';
+import type { Outcome, Session } from './session.js';
+import type { Begun, Held, Journal } from './store.js';
+
+/** Finishes a delta that an earlier sync began, where its basis is still held and the server still has it. */
+export async function finishBegun(session: Session, held: Held | undefined): Promise<Outcome | undefined> {
+  const begun = await session.snapshot.begun();
+  if (!begun) return undefined;
+  const journal = begun.proceed();
+  const fits = begun.from === (held?.version ?? 'none') && (session.pin ?? begun.to) === begun.to;
+  const rest = fits ? await restOf(session, begun, journal) : undefined;
+  if (!rest?.continues) await journal.forget();
+  if (!rest) return undefined;
+  try {
+    const { pieces, continues } = rest;
+    const delta = { decoder: () => decoderFor(session, held), pieces, basis: basisOf(held), journal: continues ? journal : undefined };
+    return await outcomeOf(session, held, await apply(session, delta));
+  } catch (error) {
+    // Whatever is wrong with what was kept, a new start has none of it.
+    if (isRefused(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The delta's bytes, and whether the kept ones are the first of them; nothing where the server cannot go on from there. */
+async function restOf({ exchange }: Session, begun: Begun, journal: Journal) {
+  const headers = { range: `bytes=${begun.length}-`, 'if-range': begun.etag };
+  try {
+    const answer = await exchange.ask(`${begun.from}-${begun.to}`, { headers });
+    if (answer.kind === 'no-delta') return undefined;
+    const { response } = answer;
+    if (response.status !== 206) return { pieces: answer.pieces, continues: false };
+    const where = response.headers.get('content-range') ?? `bytes ${begun.length}-`;
+    if (where.startsWith(`bytes ${begun.length}-`)) return { pieces: replayed(begun, kept(journal, answer.pieces)), continues: true };
+    await response.body?.cancel();
+    return undefined;
+  } catch (error) {
+    await journal.keep();
+    throw error;
+  }
+}

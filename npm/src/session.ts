@@ -1,0 +1,107 @@
+import { apply, isRefused, journalOf, kept } from './apply.js';
+import { Decoder, isWhole } from './core.js';
+import { refusal } from './exchange.js';
+import { finishBegun } from './resume.js';
+import { fromSignature } from './unknown.js';
+import type { Applied } from './apply.js';
+import type { Core } from './core.js';
+import type { Exchange } from './exchange.js';
+import type { Cost, Progress } from './messages.js';
+import type { Held, Lease, Snapshot } from './store.js';
+
+/*
+ * A sync: which request to make, and what to do with its answer. The tries are in the protocol's order: finish what was begun, ask for
+ * what is held, sign it where the server does not know it, take the whole file. Each gives an outcome, or nothing where the next is to
+ * be tried, or throws where none would help.
+ */
+
+/** What a sync works with. */
+export interface Session {
+  readonly core: Promise<Core>;
+  readonly snapshot: Snapshot;
+  readonly exchange: Exchange;
+  /** The only version that will do, if one is pinned. */
+  readonly pin: string | undefined;
+  readonly maxBytes: number;
+  readonly progress: Pick<Progress, 'written' | 'length'>;
+  report(): void;
+}
+
+/** A version that is synced, and how. */
+export interface Outcome {
+  readonly lease: Lease;
+  readonly basis: Cost['basis'];
+  readonly reused: number;
+}
+
+/** Brings the snapshot to the server's head, or to the version that is pinned. */
+export async function run(session: Session): Promise<Outcome> {
+  const finished = await withHeld(session, finishBegun);
+  if (finished && (session.pin !== undefined || finished.lease.warning !== undefined)) return finished;
+  try {
+    // What was begun may be the head no longer.
+    const outcome = (await withHeld(session, fromHeld)) ?? (await fromNothing(session));
+    return finished && outcome.basis === 'same' ? { ...finished, lease: outcome.lease } : outcome;
+  } finally {
+    finished?.lease.release();
+  }
+}
+
+/** What a delta from a version, or from none, came to. */
+export async function outcomeOf({ snapshot }: Session, held: Held | undefined, applied: Applied): Promise<Outcome> {
+  if (applied.lease) return { lease: applied.lease, basis: held ? 'version' : 'none', reused: applied.reused };
+  const lease = await snapshot.lease();
+  return { lease, basis: 'same', reused: lease.length };
+}
+
+/** Reads a basis out of what is held. */
+export function basisOf(held: Held | undefined) {
+  return (core: Core, start: number, end: number) => held?.read(core.fill(end - start), start) ?? 0;
+}
+
+/** The machine for a delta from what is held. */
+export function decoderFor({ maxBytes }: Session, held: Held | undefined): Decoder {
+  return held ? Decoder.version(held.version, held.length, maxBytes) : Decoder.none(maxBytes);
+}
+
+async function fromHeld(session: Session, held: Held | undefined): Promise<Outcome | undefined> {
+  if (!held) return undefined;
+  const { exchange, snapshot, pin } = session;
+  if (held.version === pin) return outcomeOf(session, held, { lease: undefined, reused: 0 });
+  const answer = await exchange.ask(pin === undefined ? held.version : `${held.version}-${pin}`);
+  if (answer.kind === 'no-delta') {
+    const { code, head } = answer.problem;
+    if (code === 'no-such-file') throw refusal(answer.status, answer.problem);
+    const signs = code === 'unknown-version' && (pin ?? head) === head;
+    return signs ? fromSignature(session, held, answer.problem) : undefined;
+  }
+  const journal = journalOf(session, held.version, answer);
+  const pieces = kept(journal, answer.pieces);
+  try {
+    const delta = { decoder: () => decoderFor(session, held), pieces, basis: basisOf(held), journal };
+    return await outcomeOf(session, held, await apply(session, delta));
+  } catch (error) {
+    // Either the delta is at fault or what is held; the latter is fetched as if it had never been there.
+    if (!isRefused(error) || isWhole(await session.core, held)) throw error;
+    await snapshot.drop();
+    return undefined;
+  }
+}
+
+async function fromNothing(session: Session): Promise<Outcome> {
+  const { exchange, pin } = session;
+  const answer = await exchange.ask(pin === undefined ? 'none' : `none-${pin}`);
+  if (answer.kind === 'no-delta') throw refusal(answer.status, answer.problem);
+  const journal = journalOf(session, 'none', answer);
+  const delta = { decoder: () => decoderFor(session, undefined), pieces: kept(journal, answer.pieces), journal };
+  return outcomeOf(session, undefined, await apply(session, delta));
+}
+
+async function withHeld<T>(session: Session, attempt: (session: Session, held: Held | undefined) => Promise<T>): Promise<T> {
+  const held = await session.snapshot.held();
+  try {
+    return await attempt(session, held);
+  } finally {
+    held?.close();
+  }
+}

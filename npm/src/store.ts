@@ -1,0 +1,79 @@
+/** Where versions are kept between syncs. Made by {@link opfsStore} or {@link memoryStore}; the worker opens it. */
+export type Store =
+  | { readonly kind: 'opfs'; readonly folder: string }
+  | { readonly kind: 'memory'; readonly id: string };
+
+/** A version and its length in bytes. */
+export interface Version {
+  readonly version: string;
+  readonly length: number;
+}
+
+/**
+ * What a store keeps of one URL: a head, and perhaps a delta that was cut off. One sync uses it at a time.
+ *
+ * A store is a cache. Empty, half-written and edited are normal states of it, and what it gives is verified by whoever reads it.
+ */
+export interface Snapshot {
+  /** The head, open for reading; nothing where none is whole. */
+  held(): Promise<Held | undefined>;
+  /** Forgets the head, whose bytes are not those of its version. */
+  drop(): Promise<void>;
+  /** What an earlier sync left of a delta. */
+  begun(): Promise<Begun | undefined>;
+  /** Starts to keep a delta's bytes, in place of any kept before. */
+  journal(pair: Pair): Journal;
+  /** Starts to write a version beside the head. */
+  stage(target: Version): Promise<Staging>;
+  /** Keeps the head readable, whatever other syncs do, until the lease is released. */
+  lease(): Promise<Lease>;
+  /** Deletes what neither the head nor a lease needs. */
+  tidy(): Promise<void>;
+}
+
+/** A version that is held, read at random. */
+export interface Held extends Version {
+  /** Fills `into` with the bytes from `at` on; gives how many there were. */
+  read(into: Uint8Array, at: number): number;
+  close(): void;
+}
+
+/** The delta that goes from one version, or `none`, to another, and the ETag of its bytes. */
+export interface Pair {
+  readonly from: string;
+  readonly to: string;
+  readonly etag: string;
+}
+
+/** The first bytes of a delta. */
+export interface Begun extends Pair {
+  readonly length: number;
+  read(into: Uint8Array, at: number): number;
+  /** Goes on keeping: what is appended follows what is there. Ends the use of both. */
+  proceed(): Journal;
+}
+
+/** Takes a delta's bytes as they come. */
+export interface Journal {
+  append(bytes: Uint8Array): Promise<void>;
+  /** Makes sure that what came survives this worker. */
+  keep(): Promise<void>;
+  /** Deletes it: the delta is done, or no good. */
+  forget(): Promise<void>;
+}
+
+/** A version while it is written. */
+export interface Staging {
+  write(verified: Uint8Array): void;
+  /** Makes what was written the head, in one step and after it is durable; or gives it from memory where there is no room. */
+  commit(): Promise<Lease>;
+  discard(): Promise<void>;
+}
+
+/** A version's bytes, there until released. */
+export interface Lease extends Version {
+  readonly blob: Blob;
+  /** Why the version is not stored, if it is not. */
+  readonly warning?: string;
+  release(): void;
+}

@@ -1,0 +1,95 @@
+import { apply, isRefused } from './apply.js';
+import { Decoder, Signer, readThrough } from './core.js';
+import { SyncError, asSyncError } from './error.js';
+import type { Core } from './core.js';
+import type { Matched } from '../wasm/driblet.js';
+import type { Problem } from './exchange.js';
+import type { Outcome, Session } from './session.js';
+import type { Held } from './store.js';
+
+const SIGNATURE = 'application/vnd.driblet.signature';
+
+/**
+ * Syncs from a version that the server does not know: describes what is held, and takes a delta against what of it matched. Nothing
+ * where that does not lead to a version, as when a tag matched that should not have.
+ */
+export async function fromSignature(session: Session, held: Held, problem: Problem): Promise<Outcome | undefined> {
+  const core = await session.core;
+  const signer = signerOf(problem);
+  let matched: Matched | undefined;
+  try {
+    if (!readThrough(core, held, (length) => signer.handleInput(core.room, length))) return undefined;
+    const nonce = crypto.getRandomValues(new Uint8Array(16));
+    const body = signer.sign(nonce, Number(problem.chunks)) as Uint8Array<ArrayBuffer>;
+    const answer = await session.exchange.ask('signature', { method: 'POST', body, headers: { 'content-type': SIGNATURE } });
+    if (answer.kind === 'no-delta') return undefined;
+    const start = await readRuns(signer, answer.pieces);
+    const basis = (matched = start.matched);
+    const delta = {
+      decoder: () => Decoder.matched(basis, session.maxBytes),
+      pieces: start.pieces,
+      basis: (room: Core, from: number, to: number) => readMatched(room, held, basis, from, to),
+    };
+    const { lease, reused } = await apply(session, delta);
+    return lease && { lease, basis: reused === 0 ? 'none' : 'matched', reused };
+  } catch (error) {
+    if (isRefused(error)) return undefined;
+    throw error;
+  } finally {
+    matched?.free();
+    signer.free();
+  }
+}
+
+function signerOf({ rung }: Problem): Signer {
+  try {
+    return new Signer(Number(rung));
+  } catch (error) {
+    throw asSyncError('protocol', 'the server named no rung to sign with', error);
+  }
+}
+
+/** Reads the runs at the start of an answer; what is left of its pieces is the delta. */
+async function readRuns(signer: Signer, pieces: AsyncIterable<Uint8Array>) {
+  const rest = pieces[Symbol.asyncIterator]();
+  let came = new Uint8Array();
+  for (;;) {
+    const next = await rest.next();
+    if (next.done) throw new SyncError('network', 'the answer to the signature ends before its runs do');
+    came = joined(came, next.value);
+    const matched = decodeRuns(signer, came);
+    if (matched) return { matched, pieces: following(came.subarray(matched.consumed), rest) };
+  }
+}
+
+function decodeRuns(signer: Signer, came: Uint8Array): Matched | undefined {
+  try {
+    return signer.matched(came);
+  } catch (error) {
+    throw asSyncError('protocol', 'the answer to the signature was refused', error);
+  }
+}
+
+async function* following(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+}
+
+/** Fills the room with bytes of the matched basis, from wherever they lie in what is held. */
+function readMatched(core: Core, held: Held, matched: Matched, start: number, end: number): number {
+  const spans = matched.locate(start, end);
+  const room = core.fill(end - start);
+  let filled = 0;
+  for (let index = 0; index + 1 < spans.length; index += 2) {
+    const [from, to] = [spans[index]!, spans[index + 1]!];
+    filled += held.read(room.subarray(filled, filled + to - from), from);
+  }
+  return filled;
+}
+
+function joined(first: Uint8Array, second: Uint8Array) {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}

@@ -1,0 +1,151 @@
+import { areVersion, loadCore, pour } from './core.js';
+import { VersionHasher } from '../wasm/driblet.js';
+import { SyncError, asSyncError } from './error.js';
+import { exchange } from './exchange.js';
+import { withLock } from './lock.js';
+import { memorySnapshot } from './memory.js';
+import { opfsSnapshot } from './opfs.js';
+import { run } from './session.js';
+import type { Core } from './core.js';
+import type { JobOptions, Reply, Request } from './messages.js';
+import type { Lease, Snapshot } from './store.js';
+
+/* The worker: takes requests from the page, runs syncs, and keeps what their handles read. */
+
+/** A version that the page has a handle of. */
+interface Open {
+  readonly lease: Lease;
+  readonly job: JobOptions;
+  verified: boolean;
+}
+
+/** At most this often a page hears of progress, in milliseconds. */
+const PROGRESS_EVERY = 50;
+
+const core = loadCore();
+const running = new Map<number, AbortController>();
+const opened = new Map<number, Open>();
+const memory = new Map<string, Snapshot>();
+core.catch(() => {}); // Each sync that waits for it reports it.
+
+self.onmessage = ({ data }: MessageEvent<Request>) => {
+  if (data.kind === 'sync') void answer(data.id, () => sync(data.id, data.job));
+  if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
+  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.as));
+  if (data.kind === 'close') close(data.handle);
+};
+
+async function answer(id: number, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const { code, message, cause } = asSyncError('store', 'the sync failed', error) as SyncError;
+    reply({ kind: 'failed', id, error: { code, message, cause: transferable(cause) } });
+  }
+}
+
+async function sync(id: number, job: JobOptions): Promise<void> {
+  const abort = new AbortController();
+  running.set(id, abort);
+  try {
+    await withLock(lockName(job), abort.signal, () => syncAlone(id, job, abort));
+  } finally {
+    running.delete(id);
+  }
+}
+
+async function syncAlone(id: number, job: JobOptions, abort: AbortController): Promise<void> {
+  const { snapshot, warning: fallback } = await open(job);
+  const progress = { written: 0, length: undefined };
+  let reported = 0;
+  const report = () => {
+    if (performance.now() - reported < PROGRESS_EVERY) return;
+    reported = performance.now();
+    reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
+  };
+  const exchanged = exchange(job, abort, report);
+  try {
+    const ready = core.catch((error) => Promise.reject(asSyncError('network', 'the wasm module did not load', error)));
+    ready.catch(() => {});
+    const session = { core: ready, snapshot, exchange: exchanged, pin: job.version, maxBytes: job.maxBytes, progress, report };
+    const { lease, basis, reused } = await run(session);
+    opened.set(id, { lease, job, verified: false });
+    const { version, length, warning = fallback } = lease;
+    reply({ kind: 'synced', id, synced: { handle: id, version, length, warning, cost: { ...exchanged.cost, basis, reused } } });
+  } finally {
+    await snapshot.tidy().catch(() => {}); // What is left over is deleted after the next sync.
+  }
+}
+
+async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<void> {
+  const entry = opened.get(handle);
+  if (!entry) throw new SyncError('store', 'this handle is closed');
+  const { lease, job } = entry;
+  const content = await verifiedContent(await core, entry, as).catch(() => undefined);
+  if (!content) {
+    await withLock(lockName(job), new AbortController().signal, () => drop(job, lease));
+    throw new SyncError('store', 'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew');
+  }
+  entry.verified = true;
+  reply({ kind: 'read', id, content }, content instanceof ArrayBuffer ? [content] : []);
+}
+
+/** What a handle reads, which is verified the first time; nothing where it is not the version. */
+async function verifiedContent(core: Core, { lease, verified }: Open, as: 'bytes' | 'blob') {
+  if (as === 'blob') return verified || (await areVersion(core, lease.blob.stream(), lease)) ? lease.blob : undefined;
+  const bytes = await lease.blob.arrayBuffer();
+  return verified || isVersion(core, bytes, lease.version) ? bytes : undefined;
+}
+
+function isVersion(core: Core, bytes: ArrayBuffer, version: string): boolean {
+  const hasher = new VersionHasher();
+  pour(core, new Uint8Array(bytes), (length) => hasher.update(core.room, length));
+  const found = hasher.finalize();
+  hasher.free();
+  return found === version;
+}
+
+async function drop(job: JobOptions, { version }: Lease): Promise<void> {
+  const { snapshot } = await open(job);
+  const held = await snapshot.held();
+  held?.close();
+  if (!held || held.version === version) await snapshot.drop();
+}
+
+function close(handle: number): void {
+  opened.get(handle)?.lease.release();
+  opened.delete(handle);
+}
+
+async function open({ store, url }: JobOptions): Promise<{ snapshot: Snapshot; warning?: string }> {
+  if (store.kind === 'memory') return { snapshot: inMemory(`${store.id} ${url}`) };
+  if (!navigator.storage?.getDirectory) {
+    return { snapshot: inMemory(url), warning: 'this browser, or this page, has no file store; the version is in memory only' };
+  }
+  try {
+    return { snapshot: await opfsSnapshot(store.folder, url) };
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    return { snapshot: inMemory(url), warning: `the browser's file store did not open (${said}); the version is in memory only` };
+  }
+}
+
+function inMemory(name: string): Snapshot {
+  const snapshot = memory.get(name) ?? memorySnapshot();
+  memory.set(name, snapshot);
+  return snapshot;
+}
+
+function lockName({ store, url }: JobOptions): string {
+  return store.kind === 'opfs' ? `driblet sync ${store.folder} ${url}` : `driblet sync ${store.id} ${url}`;
+}
+
+function reply(message: Reply, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
+}
+
+/** An error as it can be sent to the page, with its reason if it has one. */
+function transferable(cause: unknown): unknown {
+  if (!(cause instanceof Error)) return typeof cause === 'object' ? undefined : cause;
+  return cause;
+}
