@@ -1,1 +1,44 @@
-fn main() {}
+//! The command line of driblet. One file for each command; nothing else prints or exits.
+
+mod command;
+mod failure;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use command::{diff, patch, pull, serve};
+
+/// rsync between a server and the browser: only the difference crosses the wire.
+///
+/// Serve a folder, sync it into pages with `import { sync } from "/.driblet/client.js"`, or into files with `driblet pull`.
+#[derive(Parser)]
+#[command(name = "driblet", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Pull(pull::Args),
+    Diff(diff::Args),
+    Patch(patch::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Pull(args) => pull::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Patch(args) => patch::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("driblet: {failure}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -77,7 +77,7 @@ impl Decoder {
         match (&mut self.state, &mut self.output) {
             (State::Reference(loading), _) => loading.take(bytes),
             (State::Ops(region), Some(output)) => {
-                output.bytes().extend_from_slice(bytes);
+                output.append(bytes);
                 region.copied(bytes.len() as u64);
                 self.reused += bytes.len() as u64;
             }
@@ -157,7 +157,7 @@ impl Decoder {
                 if len == 0 {
                     return Err(Halt::Incomplete);
                 }
-                output.bytes().extend_from_slice(&self.input.unread()[..len]);
+                output.append(&self.input.unread()[..len]);
                 self.input.consume(len);
                 *left -= len as u64;
                 if *left == 0 {

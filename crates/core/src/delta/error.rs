@@ -147,7 +147,7 @@ impl DecodeError {
             DecodeError::BadGroupHash { .. } => "bad-group-hash",
             DecodeError::BadCodec { .. } => "bad-codec",
             DecodeError::BadSpan { .. } => "bad-span",
-            DecodeError::BadOps { .. } => "ops-malformed",
+            DecodeError::BadOps { .. } => "bad-ops",
             DecodeError::CopyOutsideBasis { .. } => "copy-outside-basis",
             DecodeError::BadZstd { .. } => "bad-zstd",
             DecodeError::BasisShort { .. } => "basis-short",

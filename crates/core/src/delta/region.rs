@@ -132,12 +132,8 @@ impl Region {
 
     pub(crate) fn decode_gap(&mut self, input: &mut Input, output: &mut Verifier) -> Result<(), Halt> {
         let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
-        let len = op.gap.min(output.space().min(FRAME_PIECE) as u64) as usize;
-        let bytes = output.bytes();
-        let before = bytes.len();
-        bytes.resize(before + len, 0);
-        let step = frame.step(input.unread(), &mut bytes[before..])?;
-        bytes.truncate(before + step.produced);
+        let step = frame.step(input.unread(), output.room(op.gap.min(FRAME_PIECE as u64) as usize))?;
+        output.filled(step.produced);
         input.consume(step.consumed);
         op.gap -= step.produced as u64;
         if frame.ended() && op.gap != 0 {

@@ -1,0 +1,183 @@
+//! One table of pairs, each fed every way; and each delta cut, flipped and lied about.
+
+mod support;
+
+use driblet_core::*;
+use support::{apply, apply_whole, basis_of, collect, encode, noise, text};
+
+const GROUP: usize = 256 << 10;
+
+fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+    let old = text(1, 30_000);
+    let edited = [&old[..9_000], b"an edit, here", &old[9_100..20_000], &noise(2, 700), &old[20_000..]].concat();
+    let swapped = [&old[15_000..], &old[..15_000]].concat();
+    vec![
+        ("nothing to nothing", vec![], vec![]),
+        ("nothing to one byte", vec![], vec![7]),
+        ("one byte to nothing", vec![7], vec![]),
+        ("the same", old.clone(), old.clone()),
+        ("an edit", old.clone(), edited.clone()),
+        ("halves swapped", old.clone(), swapped),
+        ("noise to other noise", noise(1, 5_000), noise(9, 5_000)),
+        ("first sync of text", vec![], text(3, 20_000)),
+        ("first sync of noise", vec![], noise(3, 3_000)),
+        ("one group less one", vec![], text(4, GROUP - 1)),
+        ("one group", vec![], text(4, GROUP)),
+        ("one group and one", vec![], text(4, GROUP + 1)),
+        ("grown from a part", edited[..5_000].to_vec(), edited.repeat(3)),
+        ("shrunk to a part", edited.repeat(3), edited[3_000..].to_vec()),
+        ("zeros to more zeros", vec![0; 40_000], vec![0; 100_001]),
+    ]
+}
+
+#[test]
+fn every_pair_fed_every_way() {
+    for (name, old, new) in cases() {
+        let delta = encode(&old, &new, EncodeOptions::default());
+        assert_eq!(apply_whole(&old, &delta).as_ref(), Ok(&new), "{name}, whole");
+        let bytes = apply(&old, basis_of(&old), Limits::default(), delta.chunks(1));
+        assert_eq!(bytes.as_ref(), Ok(&new), "{name}, byte by byte");
+        for seed in 0..8 {
+            let mut rest = &delta[..];
+            let mut sizes = noise(seed, 4096).into_iter().cycle();
+            let pieces = std::iter::from_fn(|| {
+                let len = (sizes.next()? as usize * 5 + 1).min(rest.len());
+                let (piece, after) = rest.split_at(len);
+                rest = after;
+                (len != 0).then_some(piece)
+            });
+            assert_eq!(apply(&old, basis_of(&old), Limits::default(), pieces).as_ref(), Ok(&new), "{name}, split");
+        }
+    }
+}
+
+#[test]
+fn a_delta_is_little_more_than_the_change() {
+    let old = noise(1, 2_000_000);
+    let new = [&old[..700_000], b"changed", &old[700_007..]].concat();
+    let delta = encode(&old, &new, EncodeOptions::default());
+    assert!(delta.len() < 100, "{} bytes for seven", delta.len());
+}
+
+#[test]
+fn every_truncation_is_noticed() {
+    for (name, old, new) in cases() {
+        let delta = encode(&old, &new, EncodeOptions::default());
+        for len in (0..delta.len()).step_by(1 + delta.len() / 400) {
+            let refused = apply_whole(&old, &delta[..len]).unwrap_err();
+            assert_eq!(refused, DecodeError::Truncated { at: len as u64 }, "{name}");
+        }
+        let longer = [&delta[..], b"x"].concat();
+        assert_eq!(apply_whole(&old, &longer).unwrap_err().reason(), "trailing-bytes", "{name}");
+    }
+}
+
+#[test]
+fn no_flipped_bit_makes_a_wrong_file() {
+    for (name, old, new) in cases() {
+        let delta = encode(&old, &new, EncodeOptions::default());
+        for at in (0..delta.len()).step_by(1 + delta.len() / 500) {
+            for bit in 0..8 {
+                let mut flipped = delta.clone();
+                flipped[at] ^= 1 << bit;
+                if let Ok(bytes) = apply_whole(&old, &flipped) {
+                    assert_eq!(bytes, new, "{name}: byte {at}, bit {bit}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_basis_is_noticed() {
+    let (_, old, new) = cases().swap_remove(4);
+    let delta = encode(&old, &new, EncodeOptions::default());
+    let mut changed = old.clone();
+    changed[100] ^= 1;
+    assert_eq!(apply_whole(&changed, &delta).unwrap_err().reason(), "wrong-basis");
+    // The receiver believes that it holds the version, but its bytes were changed behind its back.
+    let behind = apply(&changed, basis_of(&old), Limits::default(), [&delta[..]].into_iter());
+    assert_eq!(behind.unwrap_err().reason(), "bad-group-hash");
+}
+
+#[test]
+fn groups_come_out_one_by_one_and_only_verified() {
+    let new = text(5, 3 * GROUP + 11);
+    let delta = encode(&[], &new, EncodeOptions::default());
+    let mut decoder = Decoder::new(Basis::EMPTY, Limits::default());
+    decoder.handle_input(&delta);
+    let mut groups = Vec::new();
+    while let Event::Output(bytes) = decoder.poll_event().unwrap() {
+        groups.push(bytes.len());
+    }
+    assert_eq!(groups, [GROUP, GROUP, GROUP, 11]);
+    assert_eq!(decoder.poll_event(), Ok(Event::NeedInput), "the end has not been said");
+    decoder.handle_end();
+    assert_eq!(decoder.poll_event(), Ok(Event::Done));
+}
+
+#[test]
+fn a_file_of_several_large_groups_and_regions() {
+    let old = text(6, 20 << 20);
+    let new = [&old[..3 << 20], &noise(7, 17 << 20), &old[5 << 20..]].concat();
+    let delta = encode(&old, &new, EncodeOptions::default());
+    assert!(apply_whole(&old, &delta).as_ref() == Ok(&new));
+    assert!(delta.len() < (17 << 20) + 3000);
+}
+
+#[test]
+fn a_small_budget_still_finds_the_bulk() {
+    let old = noise(8, 8 << 20);
+    let new = [&old[..5_000_000], b"here", &old[5_000_000..]].concat();
+    let delta = encode(&old, &new, EncodeOptions { budget: 64 << 10 });
+    assert!(delta.len() < 5_000, "{} bytes", delta.len());
+    assert!(apply_whole(&old, &delta).as_ref() == Ok(&new));
+}
+
+#[test]
+fn what_matched_is_a_basis() {
+    let old = noise(10, 300_000);
+    let new = [&old[..100_000], b"between", &old[120_000..], &old[..50_000]].concat();
+    let rung = Rung::for_len(new.len() as u64);
+    let held: Vec<_> = cut(&old, rung).collect();
+    let head: Vec<_> = cut(&new, rung).collect();
+    let signature = Signature::sign([5; 16], rung, &held, head.len() as u64);
+    let asked = Signature::decode(&signature.encode(), MAX_TAGS).unwrap();
+    let matches = asked.match_chunks(&head);
+    let delta = collect(Encoder::matched(&matches, &new, EncodeOptions::default()));
+    let (runs, _) = Runs::decode(&matches.encode_runs(), signature.count()).unwrap().unwrap();
+    let matched = MatchedBasis::new(&runs, &signature, &held);
+    let located = matched.locate(0..matched.len()).flat_map(|piece| &old[piece.start as usize..piece.end as usize]);
+    let basis: Vec<u8> = located.copied().collect();
+    let bytes = apply(&basis, Basis::matched(&matched), Limits::default(), [&delta[..]].into_iter());
+    assert_eq!(bytes, Ok(new));
+    assert!(delta.len() < 12_000, "{} bytes", delta.len());
+}
+
+#[test]
+fn same_is_believed_only_of_the_version_named() {
+    let version = Version::of(b"held");
+    let same = encode_same(version, 4);
+    assert!(same.len() < 40);
+    assert_eq!(apply_whole(b"held", &same), Ok(b"held".to_vec()));
+    assert_eq!(apply_whole(b"other", &same), Err(DecodeError::UnexpectedSame { target: version }));
+    assert_eq!(apply_whole(b"", &same), Err(DecodeError::UnexpectedSame { target: version }));
+}
+
+#[test]
+fn a_long_target_is_refused_before_memory_is_taken() {
+    let delta = encode(&[], &[1; 1000], EncodeOptions::default());
+    let refused = apply(&[], Basis::EMPTY, Limits { target: 999 }, [&delta[..]].into_iter()).unwrap_err();
+    assert_eq!(refused, DecodeError::OverLimit { limit: Limit::Target, value: 1000, max: 999 });
+    assert_eq!(refused.to_string(), "the target's length in bytes: 1000 announced, at most 999 allowed");
+}
+
+#[test]
+fn an_error_is_final() {
+    let mut decoder = Decoder::new(Basis::EMPTY, Limits::default());
+    decoder.handle_input(b"<!doctype html>");
+    let refused = DecodeError::BadMagic { first: b'<' };
+    assert_eq!(decoder.poll_event(), Err(refused.clone()));
+    decoder.handle_input(&encode(&[], b"fine", EncodeOptions::default()));
+    assert_eq!(decoder.poll_event(), Err(refused));
+}

@@ -1,0 +1,106 @@
+//! `apply(basis, encode(basis, target)) == target`, and no bytes whatever make the decoders panic.
+
+mod support;
+
+use driblet_core::*;
+use proptest::prelude::*;
+use support::{apply_whole, encode, noise, text};
+
+/// An edit of a file: at a place, some bytes go and others come.
+#[derive(Clone, Debug)]
+struct Edit {
+    at: usize,
+    removed: usize,
+    inserted: Vec<u8>,
+}
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let inserted = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..300),
+        (any::<u64>(), 0..3000usize).prop_map(|(seed, len)| text(seed, len)),
+    ];
+    let edit =
+        (any::<usize>(), 0..2000usize, inserted).prop_map(|(at, removed, inserted)| Edit { at, removed, inserted });
+    prop::collection::vec(edit, 0..12)
+}
+
+fn file() -> impl Strategy<Value = Vec<u8>> {
+    let len = prop_oneof![0..200usize, 0..60_000usize];
+    (any::<u64>(), len, 0..3).prop_map(|(seed, len, kind)| match kind {
+        0 => noise(seed, len),
+        1 => text(seed, len),
+        _ => noise(seed, 13).repeat(len / 13),
+    })
+}
+
+fn edited(old: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let mut new = old.to_vec();
+    for edit in edits {
+        let at = edit.at % (new.len() + 1);
+        let end = (at + edit.removed).min(new.len());
+        new.splice(at..end, edit.inserted.iter().copied());
+    }
+    new
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(160))]
+
+    #[test]
+    fn edited_files_come_back(old in file(), edits in edits(), budget in 0..20u32) {
+        let new = edited(&old, &edits);
+        let delta = encode(&old, &new, EncodeOptions { budget: 1 << budget });
+        prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+
+    #[test]
+    fn unrelated_files_come_back(old in file(), new in file()) {
+        let delta = encode(&old, &new, EncodeOptions::default());
+        prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+
+    #[test]
+    fn both_sides_agree_on_what_matched(old in file(), edits in edits(), nonce in any::<[u8; 16]>()) {
+        let new = edited(&old, &edits);
+        let rung = Rung::new(9).unwrap();
+        let held: Vec<_> = cut(&old, rung).collect();
+        let head: Vec<_> = cut(&new, rung).collect();
+        let signature = Signature::sign(nonce, rung, &held, head.len() as u64);
+        let matches = signature.match_chunks(&head);
+        let (runs, _) = Runs::decode(&matches.encode_runs(), signature.count()).unwrap().unwrap();
+        let matched = MatchedBasis::new(&runs, &signature, &held);
+        let delta = support::collect(Encoder::matched(&matches, &new, EncodeOptions::default()));
+        let located = matched.locate(0..matched.len()).flat_map(|piece| &old[piece.start as usize..piece.end as usize]);
+        let basis: Vec<u8> = located.copied().collect();
+        let bytes = support::apply(&basis, Basis::matched(&matched), Limits::default(), [&delta[..]].into_iter());
+        prop_assert_eq!(bytes, Ok(new));
+    }
+
+    #[test]
+    fn garbage_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(apply_whole(b"basis", &bytes).is_err());
+        let _ = Signature::decode(&bytes, MAX_TAGS);
+        let _ = Runs::decode(&bytes, 100);
+    }
+
+    #[test]
+    fn garbage_after_a_good_header_is_refused_or_right(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let (old, new) = (text(1, 3000), text(2, 5000));
+        let header = Encoder::new(&old, &new, EncodeOptions::default()).poll_output().unwrap().unwrap();
+        prop_assert!(apply_whole(&old, &[header, bytes].concat()).is_err());
+    }
+
+    #[test]
+    fn mutated_deltas_are_refused_or_right(
+        old in file(), edits in edits(), at in any::<usize>(), with in prop::collection::vec(any::<u8>(), 1..9)
+    ) {
+        let new = edited(&old, &edits);
+        let mut delta = encode(&old, &new, EncodeOptions::default());
+        let at = at % delta.len();
+        let end = (at + with.len()).min(delta.len());
+        delta.splice(at..end, with);
+        if let Ok(bytes) = apply_whole(&old, &delta) {
+            prop_assert_eq!(bytes, new);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A whole sync in memory: encode, cut the delta up, decode, verify.
+#![allow(dead_code, unreachable_pub)]
+
+use driblet_core::*;
+
+/// Bytes that look like nothing, from spec/vectors.json's recipe: xorshift64*.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut x = seed | 1;
+    let mut next = || {
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        (x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Bytes that look like source code.
+pub fn text(seed: u64, len: usize) -> Vec<u8> {
+    let words = ["function ", "return ", "const ", "(a, b) => ", "{\n  ", "}\n", "value", ".length", " + 1", ";\n"];
+    noise(seed, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
+}
+
+pub fn encode(basis: &[u8], target: &[u8], options: EncodeOptions) -> Vec<u8> {
+    collect(Encoder::new(basis, target, options))
+}
+
+pub fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
+    let mut delta = Vec::new();
+    while let Some(piece) = encoder.poll_output().expect("memory suffices") {
+        delta.extend_from_slice(&piece);
+    }
+    delta
+}
+
+pub fn basis_of(bytes: &[u8]) -> Basis {
+    if bytes.is_empty() { Basis::EMPTY } else { Basis::of(&Version::of(bytes), bytes.len() as u64) }
+}
+
+/// Applies a delta that comes in the pieces given.
+pub fn apply<'a>(
+    basis: &[u8],
+    named: Basis,
+    limits: Limits,
+    mut pieces: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<u8>, DecodeError> {
+    let mut decoder = Decoder::new(named, limits);
+    let mut output = Vec::new();
+    loop {
+        match decoder.poll_event()? {
+            Event::NeedInput => match pieces.next() {
+                Some(piece) => decoder.handle_input(piece),
+                None => decoder.handle_end(),
+            },
+            Event::NeedBasis(range) => decoder.handle_basis(&basis[range.start as usize..range.end as usize]),
+            Event::Output(verified) => {
+                assert!(!verified.is_empty());
+                output.extend_from_slice(verified);
+            }
+            Event::Same => return Ok(basis.to_vec()),
+            Event::Done => return Ok(output),
+        }
+    }
+}
+
+pub fn apply_whole(basis: &[u8], delta: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    apply(basis, basis_of(basis), Limits::default(), [delta].into_iter())
+}

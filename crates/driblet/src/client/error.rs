@@ -1,0 +1,56 @@
+use std::error::Error;
+use std::io;
+
+/// Why a pull brought nothing. The destination is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The server cannot be reached, stalls, or cuts the connection. Trying again goes on from where this ended.
+    #[error("{doing}: {source}")]
+    Network {
+        /// What was being done.
+        doing: String,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The server refuses, does not speak driblet, or sent what does not verify.
+    #[error("{what}: {source}")]
+    Protocol {
+        /// Of what.
+        what: String,
+        /// What is wrong with it.
+        source: Box<dyn Error + Send + Sync>,
+        /// Whether other bytes, asked for anew, could be right.
+        about_bytes: bool,
+    },
+    /// A local file cannot be read or written.
+    #[error("{what}: {source}")]
+    Store {
+        /// Which.
+        what: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl PullError {
+    pub(crate) fn network(doing: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> PullError {
+        PullError::Network { doing: doing.into(), source: source.into() }
+    }
+
+    pub(crate) fn protocol(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> PullError {
+        PullError::Protocol { what: what.into(), source: source.into(), about_bytes: false }
+    }
+
+    /// The delta does not verify; asked for anew it might.
+    pub(crate) fn bytes(source: driblet_core::DecodeError) -> PullError {
+        PullError::Protocol { what: "the delta".into(), source: source.into(), about_bytes: true }
+    }
+
+    pub(crate) fn store(what: impl Into<String>, source: io::Error) -> PullError {
+        PullError::Store { what: what.into(), source }
+    }
+
+    pub(crate) fn is_about_bytes(&self) -> bool {
+        matches!(self, PullError::Protocol { about_bytes: true, .. })
+    }
+}

@@ -1,0 +1,199 @@
+//! The native client: brings a file up to date with what a server publishes.
+//!
+//! The way of a sync: `dest` says what is held, `request` asks for the delta, `apply` turns it into a staging file on a blocking
+//! thread, `partial` keeps the delta's bytes in case the connection is cut, and `dest` makes the staging file the new version.
+
+mod apply;
+mod dest;
+mod error;
+mod partial;
+mod request;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use driblet_core::{Basis, Chunk, Limits, MatchedBasis, Rung, Signature, Version};
+use url::Url;
+
+use apply::{Applied, Apply};
+use dest::Dest;
+pub use error::PullError;
+use partial::Partial;
+use request::{Answer, Asset, Unknown};
+
+/// How a [`pull`] may go about it.
+#[derive(Clone, Debug)]
+pub struct PullOptions {
+    /// How long the server may send nothing before the pull gives up. Default: 30 s.
+    pub timeout: Duration,
+    /// The longest file that is accepted, in bytes. Default: 1 TiB.
+    pub max_len: u64,
+}
+
+impl Default for PullOptions {
+    fn default() -> PullOptions {
+        PullOptions { timeout: Duration::from_secs(30), max_len: Limits::default().target }
+    }
+}
+
+/// What a pull brought, and what it cost.
+#[derive(Clone, Debug)]
+pub struct Pulled {
+    /// The version that the destination now is.
+    pub version: Version,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Bytes sent: request bodies, and the version names in URLs.
+    pub sent: u64,
+    /// Bytes received: response bodies.
+    pub received: u64,
+    /// Requests made.
+    pub requests: u32,
+    /// What the delta was made against.
+    pub basis: BasisKind,
+    /// Bytes of the file that were copied from what was held.
+    pub reused: u64,
+    /// Wall time.
+    pub elapsed: Duration,
+}
+
+/// What a delta was made against.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BasisKind {
+    /// What was held is the head.
+    Same,
+    /// A version in the server's history.
+    Version,
+    /// The chunks that matched.
+    Matched,
+    /// Nothing.
+    None,
+}
+
+impl BasisKind {
+    /// The name in statistics: `same`, `version`, `matched` or `none`.
+    pub fn name(self) -> &'static str {
+        match self {
+            BasisKind::Same => "same",
+            BasisKind::Version => "version",
+            BasisKind::Matched => "matched",
+            BasisKind::None => "none",
+        }
+    }
+}
+
+/// Progress of a pull, in bytes of the target.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Bytes verified and staged.
+    pub done: u64,
+    /// The target's length.
+    pub total: u64,
+    /// Bytes received.
+    pub received: u64,
+}
+
+/// Makes the file at `dest` the head of the asset at `url`, moving only the difference.
+///
+/// What `dest` holds now is the basis. It is replaced in one atomic step after the new bytes are verified and durable; until then, and after
+/// any error, it stays as it was. A pull that was cut off leaves the delta's bytes beside `dest`, and the next one goes on from there.
+///
+/// One request where the server knows the version held or nothing is held, two otherwise.
+///
+/// # Errors
+/// [`PullError::Network`]: try again. [`PullError::Protocol`]: the server, or something between, does not speak
+/// driblet, or sent bytes that do not verify. [`PullError::Store`]: `dest` cannot be read or written.
+pub async fn pull(
+    url: &Url,
+    dest: &Path,
+    options: &PullOptions,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Pulled, PullError> {
+    let start = Instant::now();
+    let asset = Asset::new(url, options.timeout)?;
+    let dest = Dest::open(dest).await?;
+    let session = Session { asset, dest, limits: Limits { target: options.max_len }, progress: std::sync::Arc::new(progress) };
+    let mut applied = session.run().await?;
+    applied.pulled.elapsed = start.elapsed();
+    Ok(applied.pulled)
+}
+
+struct Session {
+    asset: Asset,
+    dest: Dest,
+    limits: Limits,
+    progress: apply::Report,
+}
+
+impl Session {
+    async fn run(mut self) -> Result<Applied, PullError> {
+        if let Some(partial) = self.dest.partial(self.asset.url()).await? {
+            match self.resume(partial).await {
+                Err(error) if error.is_about_bytes() => self.dest.forget_partial().await?,
+                Ok(None) => self.dest.forget_partial().await?,
+                Ok(Some(applied)) => return Ok(applied),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some((version, len)) = self.dest.held() else { return self.from_nothing().await };
+        match self.asset.delta_from(version).await? {
+            Answer::Delta(body) => {
+                let partial = self.dest.begin_partial(self.asset.url(), body.etag());
+                let apply = self.apply(Basis::of(&version, len), BasisKind::Version).keeping(partial);
+                apply.run(body, &mut self.asset).await
+            }
+            Answer::Unknown(unknown) => self.matched(unknown).await,
+        }
+    }
+
+    async fn resume(&mut self, partial: Partial) -> Result<Option<Applied>, PullError> {
+        let (basis, kind) = match self.dest.held() {
+            Some((version, len)) => (Basis::of(&version, len), BasisKind::Version),
+            None => (Basis::EMPTY, BasisKind::None),
+        };
+        let Some(body) = self.asset.rest_of(&partial).await? else { return Ok(None) };
+        let apply = self.apply(basis, kind).keeping(partial);
+        apply.run(body, &mut self.asset).await.map(Some)
+    }
+
+    async fn from_nothing(&mut self) -> Result<Applied, PullError> {
+        let body = self.asset.delta_from_nothing().await?;
+        let apply = self.apply(Basis::EMPTY, BasisKind::None);
+        let apply = match self.dest.held() {
+            // A partial delta from nothing is only found again where nothing is held.
+            Some(_) => apply,
+            None => apply.keeping(self.dest.begin_partial(self.asset.url(), body.etag())),
+        };
+        apply.run(body, &mut self.asset).await
+    }
+
+    /// The server does not know what is held: sign it, and go on from what matches.
+    async fn matched(&mut self, unknown: Unknown) -> Result<Applied, PullError> {
+        let rung = Rung::new(unknown.rung).map_err(|error| PullError::protocol("the server's rung", error))?;
+        let chunks: Vec<Chunk> = self.dest.cut(rung).await?;
+        let nonce: [u8; 16] = rand_nonce()?;
+        let signature = Signature::sign(nonce, rung, &chunks, unknown.chunks);
+        let Some((runs, body)) = self.asset.matched(&signature).await? else { return self.from_nothing().await };
+        let basis = MatchedBasis::new(&runs, &signature, &chunks);
+        let kind = if basis.is_empty() { BasisKind::None } else { BasisKind::Matched };
+        match self.apply_matched(basis, kind).run(body, &mut self.asset).await {
+            // A false match; one in a million syncs.
+            Err(error) if error.is_about_bytes() => self.from_nothing().await,
+            result => result,
+        }
+    }
+
+    fn apply(&self, basis: Basis, kind: BasisKind) -> Apply {
+        Apply::new(self.dest.clone(), basis, kind, self.limits, self.progress.clone())
+    }
+
+    fn apply_matched(&self, basis: MatchedBasis, kind: BasisKind) -> Apply {
+        self.apply(Basis::matched(&basis), kind).over(basis)
+    }
+}
+
+fn rand_nonce() -> Result<[u8; 16], PullError> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).map_err(|error| PullError::store("the system's random numbers", std::io::Error::other(error)))?;
+    Ok(nonce)
+}
