@@ -76,12 +76,18 @@ fi
 rebuilt esbuild-min-addmod
 rebuilt webpack-prod-bump
 rebuilt browserify-string
-# 128 MiB, 1% of it touched by 1,300 scattered edits.
-if wanted scattered-128m; then
-  bash "$here/make-app.sh" "$work/app" install
-  mkdir -p "$dir/scattered-128m"
-  (cd "$work/app/base" && tar --exclude='*.map' --exclude=.package-lock.json --exclude=.cache --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
-    --mode=go-w -cf "$work/modules.tar" node_modules)
-  python3 "$here/make-scattered.py" "$work/modules.tar" "$dir/scattered-128m"
-  finish scattered-128m "128 MiB of node_modules as tar; 1,300 edits of about 1 KB: a third inserts, deletes, overwrites each"
-fi
+# 128 MiB and 1 GiB, 1% of it touched by scattered edits.
+scattered() { # name MiB
+  wanted "$1" || return 0
+  if [ ! -e "$work/modules.tar" ]; then
+    bash "$here/make-app.sh" "$work/app" install
+    (cd "$work/app/base" && tar --exclude='*.map' --exclude=.package-lock.json --exclude=.cache --sort=name --mtime=@0 \
+      --owner=0 --group=0 --numeric-owner --mode=go-w -cf "$work/modules.part" node_modules)
+    mv "$work/modules.part" "$work/modules.tar"
+  fi
+  mkdir -p "$dir/$1"
+  python3 "$here/make-scattered.py" "$work/modules.tar" "$dir/$1" "$2"
+  finish "$1" "$2 MiB of node_modules as tar; about ten edits a MiB of 1 KB: a third inserts, deletes, overwrites each"
+}
+scattered scattered-128m 128
+scattered scattered-1g 1024

@@ -1,0 +1,146 @@
+// Runs the browser's measurements: `node measure.mjs DRIBLET PAIR WORK RUNS`. Prints JSON.
+import { spawn } from 'node:child_process'
+import { copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { brotliCompressSync, constants } from 'node:zlib'
+import { shaper } from './shaper.mjs'
+
+const { chromium } = createRequire(new URL('../../npm/package.json', import.meta.url))('playwright-core')
+const [binary, pair, work, runsText] = process.argv.slice(2)
+const runs = Number(runsText)
+const here = new URL('.', import.meta.url).pathname
+const folder = join(work, 'served')
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync']
+
+await rm(work, { recursive: true, force: true })
+await mkdir(folder, { recursive: true })
+await copyFile(join(here, 'sync.html'), join(folder, 'sync.html'))
+await publish('old')
+
+const slow = await shaper({ bitsPerSecond: 20e6, roundTrip: 40 })
+const slowPlain = await shaper({ bitsPerSecond: 20e6, roundTrip: 40 })
+const server = await serve(slow.port)
+const plain = await servePlain()
+slow.upstream = Number(new URL(server.url).port)
+slowPlain.upstream = plain.port
+const context = await chromium.launchPersistentContext(join(work, 'profile'), { executablePath: '/usr/bin/chromium', headless: true, args: FLAGS })
+try {
+  const warm = await warmWorker()
+  const navigation = await navigations()
+  console.log(JSON.stringify({ chromium: context.browser()?.version() ?? '', warm, navigation, brotli: plain.brotliLength }))
+} finally {
+  await context.close()
+  server.child.kill()
+  plain.close()
+  slow.close()
+  slowPlain.close()
+}
+
+/** In one page: sync from the version published before, beside a fetch of the whole file, in turns. */
+async function warmWorker () {
+  const page = await context.newPage()
+  await page.goto(`${server.url}/sync.html`)
+  await page.waitForFunction(() => window.done, null, { timeout: 60_000 })
+  const taken = []
+  for (let run = 0; run < runs + 2; run++) {
+    await publishReady(run % 2 === 0 ? 'new' : 'old')
+    taken.push(await page.evaluate(async ({ plain, syncFirst }) => {
+      const { sync, opfsStore } = await import('/.driblet/client.js')
+      const timed = async act => { const begin = performance.now(); const result = await act(); return { ms: performance.now() - begin, ...result } }
+      const bySync = () => timed(async () => {
+        const handle = await sync('/typescript.js', { store: opfsStore() })
+        const bytes = await handle.bytes()
+        return { length: bytes.byteLength, cost: handle.cost }
+      })
+      const byFetch = url => timed(async () => ({ length: (await (await fetch(url, { cache: 'no-store' })).arrayBuffer()).byteLength }))
+      const synced = syncFirst ? await bySync() : undefined
+      const fetched = await byFetch(`${plain}/identity/typescript.js`)
+      const again = synced ?? await bySync()
+      return { synced: again, fetched, unchanged: await bySync() }
+    }, { plain: plain.url, syncFirst: run % 2 === 0 }))
+  }
+  await page.close()
+  return taken.slice(2) // both deltas have been made, and the worker is warm
+}
+
+/** From navigation to the bytes over the slow link: a page that syncs, and one that fetches the new file under brotli. */
+async function navigations () {
+  await publishReady('old')
+  await visit(slow, 'sync.html', false)
+  const taken = []
+  for (let run = 0; run < runs; run++) {
+    await publishReady(run % 2 === 0 ? 'new' : 'old')
+    const turn = {}
+    for (const name of run % 2 === 0 ? ['synced', 'fetched'] : ['fetched', 'synced']) {
+      turn[name] = name === 'synced' ? await visit(slow, 'sync.html', true) : await visit(slowPlain, 'fetch.html', true)
+    }
+    taken.push(turn)
+  }
+  return taken
+}
+
+async function visit (link, name, shaped) {
+  const before = { received: link.received, sent: link.sent, connections: link.connections }
+  link.shaped = shaped
+  const page = await context.newPage()
+  const failures = []
+  page.on('pageerror', error => failures.push(String(error)))
+  await page.goto(`http://127.0.0.1:${link.port}/${name}`, { waitUntil: 'commit' })
+  const done = await (await page.waitForFunction(() => window.done, null, { timeout: 120_000 }).catch(error => {
+    throw new Error(`${name}: ${failures.join('; ') || error}`)
+  })).jsonValue()
+  await page.close()
+  link.shaped = false
+  return { ...done, received: link.received - before.received, sent: link.sent - before.sent, connections: link.connections - before.connections }
+}
+
+async function publish (which) {
+  await copyFile(join(pair, which), join(folder, '.part'))
+  await rename(join(folder, '.part'), join(folder, 'typescript.js'))
+}
+
+/** Publishes, and has the server make the delta from the version before, so that no measurement pays for it. */
+async function publishReady (which) {
+  const before = await head()
+  await publish(which)
+  await sleep(2100) // until the file's times are old enough to be trusted
+  await head()
+  await (await fetch(`${server.url}/typescript.js.driblet/${before}`)).arrayBuffer()
+}
+
+async function head () {
+  return (await (await fetch(`${server.url}/typescript.js.driblet/head`)).json()).version
+}
+
+async function serve (proxyPort) {
+  const child = spawn(binary, ['serve', folder, '--listen', '127.0.0.1:0', '--history', join(work, 'history'), '--allow-host', `127.0.0.1:${proxyPort}`],
+    { stdio: ['ignore', 'ignore', 'pipe'] })
+  for await (const line of createInterface({ input: child.stderr })) {
+    const found = /listening on (http:\/\/\S+?)\/?$/.exec(line.trim())
+    if (found) { child.stderr.resume(); return { child, url: found[1] } }
+  }
+  throw new Error('driblet serve did not start')
+}
+
+/** The other way to get the file: whole, as it is or precompressed by brotli at its highest level. */
+async function servePlain () {
+  const bytes = await readFile(join(pair, 'new'))
+  const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } })
+  const page = await readFile(join(here, 'fetch.html'))
+  const server = createServer((request, response) => {
+    const common = { 'access-control-allow-origin': '*', 'cache-control': 'no-store' }
+    if (request.url === '/fetch.html') response.writeHead(200, { ...common, 'content-type': 'text/html' }).end(page)
+    else if (request.url === '/identity/typescript.js') response.writeHead(200, { ...common, 'content-length': bytes.length }).end(bytes)
+    else if (request.url === '/typescript.js' && /\bbr\b/.test(request.headers['accept-encoding'])) {
+      response.writeHead(200, { ...common, 'content-encoding': 'br', 'content-length': brotli.length }).end(brotli)
+    } else response.writeHead(404).end()
+  })
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  return { port, url: `http://127.0.0.1:${port}`, brotliLength: brotli.length, close: () => server.close() }
+}

@@ -1,0 +1,83 @@
+"""Figures as they are kept: results.json holds every run, RESULTS.md what a person reads."""
+
+import json
+import platform
+import statistics
+from pathlib import Path
+
+HERE = Path(__file__).parent.parent
+JSON, MARKDOWN = HERE / "results.json", HERE / "RESULTS.md"
+
+TITLES = {
+    "pull": "Bytes of a pull",
+    "scattered": "128 MiB and 1 GiB with scattered edits, beside rsync",
+    "index": "The first index",
+    "share": "Many clients, one diff",
+    "browser": "In Chromium",
+}
+
+
+def row(what, runs, unit, limit=None, command="", note=""):
+    """One figure: the median of `runs`. With a limit, `("<=", n)` or `(">=", n)`, it is met or missed."""
+    runs = runs if isinstance(runs, list) else [runs]
+    figure = statistics.median(runs)
+    met = None if limit is None else figure <= limit[1] if limit[0] == "<=" else limit[1] <= figure
+    return {"what": what, "figure": figure, "unit": unit, "limit": limit, "met": met, "runs": runs, "command": command, "note": note}
+
+
+def show(row):
+    verdict = {None: "", True: "met", False: "MISSED"}[row["met"]]
+    limit = f"{row['limit'][0]} {pretty(row['limit'][1], row['unit'])}" if row["limit"] else ""
+    print(f"  {row['what']:<72} {pretty(row['figure'], row['unit']):>14} {limit:>16} {verdict}", flush=True)
+
+
+def keep(section, rows):
+    """Replaces a section's rows in both files and leaves the others."""
+    kept = json.loads(JSON.read_text()) if JSON.exists() else {}
+    kept[section] = {"machine": machine(), "rows": rows}
+    JSON.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    MARKDOWN.write_text(markdown(kept))
+
+
+def markdown(kept):
+    out = [
+        "# Results",
+        "",
+        "Written by `python3 bench/run.py`; every single run is in `results.json`. A figure is the median of its runs, and what is",
+        "compared was run in turns. Ratios are formed within one turn, then their median is taken. A limit is the promise that the",
+        "figure is held against. Times depend on the machine: compare ratios only.",
+    ]
+    for section, title in TITLES.items():
+        if section not in kept:
+            continue
+        out += ["", f"## {title}", "", kept[section]["machine"], ""]
+        out += ["| what | median | spread | runs | limit | | command |", "|---|---|---|---|---|---|---|"]
+        for row in kept[section]["rows"]:
+            low, high, unit = min(row["runs"]), max(row["runs"]), row["unit"]
+            spread = "" if low == high else f"{pretty(low, unit)} – {pretty(high, unit)}"
+            limit = f"{'at most' if row['limit'][0] == '<=' else 'at least'} {pretty(row['limit'][1], unit)}" if row["limit"] else ""
+            verdict = {None: "", True: "met", False: "**missed**"}[row["met"]]
+            what = row["what"] + (f" ({row['note']})" if row["note"] else "")
+            command = f"`{row['command']}`" if row["command"] else ""
+            out.append(f"| {what} | {pretty(row['figure'], unit)} | {spread} | {len(row['runs'])} | {limit} | {verdict} | {command} |")
+    return "\n".join(out) + "\n"
+
+
+def pretty(value, unit):
+    match unit:
+        case "bytes" | "requests" | "count":
+            return f"{value:,.0f}"
+        case "MiB":
+            return f"{value:,.1f} MiB"
+        case "s":
+            return f"{value:.3f} s"
+        case "ms":
+            return f"{value:,.1f} ms"
+        case "ratio":
+            return f"{value:.3f}"
+    return f"{value} {unit}"
+
+
+def machine():
+    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return f"{len(names)} cores of {names[0] if names else platform.machine()}, {platform.system()} {platform.release()}."

@@ -1,0 +1,110 @@
+"""The servers that are measured: driblet's and rsync's daemon, each on a loopback port of its own."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+from measure.process import cpu_of
+
+READY = re.compile(r"listening on (http://\S+?)/?$")
+
+
+class Driblet:
+    """A running `driblet serve`."""
+
+    def __init__(self, child, url, ready_after):
+        self.child, self.url, self.pid, self.ready_after = child, url, child.pid, ready_after
+
+    def cpu(self):
+        return cpu_of(self.pid)
+
+    def get(self, path, **headers):
+        request = urllib.request.Request(self.url + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=600) as response:
+            return response.read()
+
+    def head(self, name):
+        """The JSON of a file's head; it is indexed when this returns."""
+        import json
+
+        return json.loads(self.get(f"/{name}.driblet/head"))
+
+
+@contextmanager
+def driblet(binary, folder, history, *options):
+    begin = time.perf_counter()
+    command = [binary, "serve", folder, "--listen", "127.0.0.1:0", "--history", history, *options]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        said = []
+        for line in child.stderr:
+            said.append(line)
+            if found := READY.search(line.strip()):
+                break
+        else:
+            raise RuntimeError(f"{' '.join(map(str, command))} did not start:\n{''.join(said)}")
+        ready_after = time.perf_counter() - begin
+        threading.Thread(target=child.stderr.read, daemon=True).start()  # so that it never blocks on a full pipe
+        yield Driblet(child, found[1], ready_after)
+    finally:
+        child.terminate()
+        child.wait()
+
+
+class Rsync:
+    """A running rsync daemon."""
+
+    def __init__(self, child, port):
+        self.child, self.url = child, f"rsync://127.0.0.1:{port}/data/"
+
+    def cpu(self):
+        return cpu_of(self.child.pid)
+
+
+@contextmanager
+def rsync_daemon(folder, work):
+    port = free_port()
+    config = Path(work) / "rsyncd.conf"
+    user = "uid = root\ngid = root\n" if os.geteuid() == 0 else ""
+    config.write_text(f"use chroot = no\n{user}[data]\npath = {folder}\nread only = yes\n")
+    command = ["rsync", "--daemon", "--no-detach", "--address=127.0.0.1", f"--port={port}", f"--config={config}"]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        until_open(port)
+        yield Rsync(child, port)
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until_open(port):
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            if deadline < time.monotonic():
+                raise
+            time.sleep(0.01)
+
+
+def publish(source, path):
+    """Puts a copy of `source` at `path` in one step, and lets its times grow old enough to be trusted."""
+    part = f"{path}.part"
+    shutil.copyfile(source, part)
+    os.replace(part, path)
+    os.sync()
+    time.sleep(2.1)

@@ -1,0 +1,30 @@
+"""Where a measurement takes place: the binary, the corpus, a folder for what comes and goes, how many runs."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent.parent
+
+
+@dataclass
+class Setting:
+    driblet: Path
+    work: Path
+    runs: int
+
+    def fresh(self, name):
+        """An empty folder."""
+        folder = self.work / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+
+def corpus(name):
+    """The folder with a pair's `old` and `new`, made if it is not there."""
+    folder = HERE / "data" / name
+    if not (folder / "how").exists():
+        subprocess.run([HERE / "corpus" / "make.sh", HERE / "data", name], check=True)
+    return folder

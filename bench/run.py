@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Measures driblet and its peers side by side.
+
+    python3 bench/run.py [SECTION…] [--runs N] [--driblet PATH] [--work DIR]
+
+Sections: pull, scattered, index, share, browser; all of them if none is named. Prints each figure with the limit it
+is held against, and writes bench/results.json and bench/RESULTS.md. A miss is shown, and fails nothing.
+Build first: `cargo build --release -p driblet-cli`; the browser section needs `npm ci` and `npm run build` in npm/.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from measure import report
+from measure.setting import HERE, Setting
+
+SECTIONS = list(report.TITLES)
+
+
+def main():
+    target = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
+    parser.add_argument("--runs", type=int, default=7, help="interleaved runs of each measurement (default: 7)")
+    parser.add_argument("--driblet", type=Path, default=target / "release" / "driblet")
+    parser.add_argument("--work", type=Path, default=HERE / "data" / ".runs", help="on the disk that is to be measured")
+    arguments = parser.parse_args()
+    if not arguments.driblet.exists():
+        parser.error(f"{arguments.driblet} is not there: cargo build --release -p driblet-cli")
+    setting = Setting(arguments.driblet.resolve(), arguments.work.resolve(), arguments.runs)
+    for name in arguments.sections or SECTIONS:
+        print(report.TITLES[name], flush=True)
+        rows = []
+        for row in importlib.import_module(f"sections.{name}").measure(setting):
+            report.show(row)
+            rows.append(row)
+        report.keep(name, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
