@@ -464,7 +464,7 @@ def tag_of(chunk_id, nonce, bits):
 
 
 def bits_for(held_chunks, head_chunks):
-    pairs = max(held_chunks * head_chunks, 1)
+    pairs = max(held_chunks, 1) * max(head_chunks, 1)
     return min(max((pairs - 1).bit_length() + 20, 21), 64)
 
 

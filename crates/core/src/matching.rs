@@ -138,7 +138,11 @@ impl Runs {
         let mut reader = Reader::new(body);
         let (mut runs, mut sum) = (Vec::new(), 0u64);
         while !reader.is_empty() {
-            let run = reader.varint().map_err(|_| RunsError::BadVarint)?;
+            let run = match reader.varint() {
+                Ok(run) => run,
+                Err(Stop::Incomplete) => return Err(RunsError::Cut { len }),
+                Err(Stop::BadVarint) => return Err(RunsError::BadVarint),
+            };
             if run == 0 && !runs.is_empty() {
                 return Err(RunsError::EmptyRun { index: runs.len() });
             }
@@ -164,8 +168,8 @@ impl Runs {
         self.0.iter().sum()
     }
 
-    /// The indices of the tags that matched.
-    fn matched(&self) -> impl Iterator<Item = usize> + '_ {
+    /// The indices of the tags that matched, ascending.
+    pub fn matched(&self) -> impl Iterator<Item = usize> + '_ {
         let mut start = 0;
         let ranges = self.0.iter().map(move |&run| {
             let range = start as usize..(start + run) as usize;
@@ -292,6 +296,12 @@ pub enum RunsError {
         /// Bytes taken at most.
         limit: u64,
     },
+    /// The length announced ends inside a run.
+    #[error("the {len} bytes announced for the runs end inside one")]
+    Cut {
+        /// Bytes announced.
+        len: u64,
+    },
     /// A run after the first is empty.
     #[error("run {index} of the matched answer is empty")]
     EmptyRun {
@@ -314,7 +324,7 @@ impl RunsError {
         match self {
             RunsError::BadVarint => "bad-varint",
             RunsError::TooLong { .. } => "limit-runs",
-            RunsError::EmptyRun { .. } | RunsError::Sum { .. } => "bad-runs",
+            RunsError::Cut { .. } | RunsError::EmptyRun { .. } | RunsError::Sum { .. } => "bad-runs",
         }
     }
 }

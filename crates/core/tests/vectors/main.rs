@@ -1,0 +1,149 @@
+//! spec/vectors.json: what every implementation must make of the same bytes.
+//!
+//! `cargo test -p driblet-core --test vectors -- --ignored` writes the file anew; the diff then shows what moved.
+
+mod input;
+mod write;
+
+use std::fs;
+
+use driblet_core::*;
+use input::{bytes_of, hex, limits_of, unhex};
+use serde_json::Value;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors.json");
+
+fn vectors(kind: &str) -> Vec<Value> {
+    let file: Value = serde_json::from_slice(&fs::read(PATH).expect("spec/vectors.json is there")).expect("it is JSON");
+    let vectors = file[kind].as_array().expect(kind).clone();
+    assert!(!vectors.is_empty(), "no vectors of {kind}");
+    vectors
+}
+
+fn text<'a>(vector: &'a Value, field: &str) -> &'a str {
+    vector[field].as_str().unwrap_or_default()
+}
+
+/// Drives a decoder and gives the target or the reason for refusal.
+fn decode(basis: &[u8], named: Basis, limits: Limits, delta: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let mut decoder = Decoder::new(named, limits);
+    decoder.handle_input(delta);
+    decoder.handle_end();
+    let mut output = Vec::new();
+    loop {
+        match decoder.poll_event().map_err(|error| error.reason())? {
+            Event::NeedInput => unreachable!("all input was handed in"),
+            Event::NeedBasis(range) => decoder.handle_basis(&basis[range.start as usize..range.end as usize]),
+            Event::Output(verified) => output.extend_from_slice(verified),
+            Event::Same => return Ok(basis.to_vec()),
+            Event::Done => return Ok(output),
+        }
+    }
+}
+
+fn expect(vector: &Value, result: Result<Vec<u8>, &str>) {
+    let name = text(vector, "name");
+    match vector["refused"].as_str() {
+        Some(reason) => assert_eq!(result, Err(reason), "{name}"),
+        None => assert!(result.as_ref() == Ok(&bytes_of(&vector["target"])), "{name}: {:?}", result.err()),
+    }
+}
+
+#[test]
+fn deltas() {
+    for vector in vectors("deltas") {
+        let basis = bytes_of(&vector["basis"]);
+        let named = Basis::of(&Version::of(&basis), basis.len() as u64);
+        let delta = unhex(text(&vector, "delta"));
+        expect(&vector, decode(&basis, named, limits_of(&vector["limits"]), &delta));
+    }
+}
+
+#[test]
+fn signatures() {
+    for vector in vectors("signatures") {
+        let rung = Rung::new(vector["rung"].as_u64().unwrap() as u8).unwrap();
+        let chunks: Vec<Chunk> = cut(&bytes_of(&vector["held"]), rung).collect();
+        let nonce = unhex(text(&vector, "nonce")).try_into().unwrap();
+        let signature = Signature::sign(nonce, rung, &chunks, vector["head_chunks"].as_u64().unwrap());
+        assert_eq!(hex(&signature.encode()), text(&vector, "signature"), "{}", text(&vector, "name"));
+    }
+}
+
+#[test]
+fn refused_signatures() {
+    for vector in vectors("refused_signatures") {
+        let refused = Signature::decode(&unhex(text(&vector, "signature")), MAX_TAGS).unwrap_err();
+        assert_eq!(refused.reason(), text(&vector, "refused"), "{}", text(&vector, "name"));
+    }
+}
+
+#[test]
+fn matched_answers() {
+    for vector in vectors("matched") {
+        let held = bytes_of(&vector["held"]);
+        let signature = Signature::decode(&unhex(text(&vector, "signature")), MAX_TAGS).unwrap();
+        let chunks: Vec<Chunk> = cut(&held, signature.rung()).collect();
+        let answer = unhex(text(&vector, "answer"));
+        let result = match Runs::decode(&answer, signature.count()) {
+            Err(error) => Err(error.reason()),
+            Ok(None) => Err("truncated"),
+            Ok(Some((runs, consumed))) => {
+                let matched = MatchedBasis::new(&runs, &signature, &chunks);
+                let pieces = matched.locate(0..matched.len());
+                let basis: Vec<u8> = pieces.flat_map(|p| &held[p.start as usize..p.end as usize]).copied().collect();
+                decode(&basis, Basis::matched(&matched), Limits::default(), &answer[consumed..])
+            }
+        };
+        expect(&vector, result);
+    }
+}
+
+#[test]
+fn runs() {
+    for vector in vectors("runs") {
+        let count = vector["count"].as_u64().unwrap();
+        let result = Runs::decode(&unhex(text(&vector, "runs")), count);
+        match vector["refused"].as_str() {
+            Some("truncated") => assert_eq!(result, Ok(None)),
+            Some(reason) => assert_eq!(result.unwrap_err().reason(), reason, "{}", text(&vector, "name")),
+            None => {
+                let (runs, _) = result.unwrap().unwrap();
+                let mut bits = vec![b'0'; count as usize];
+                runs.matched().for_each(|index| bits[index] = b'1');
+                assert_eq!(String::from_utf8(bits).unwrap(), text(&vector, "bits"), "{}", text(&vector, "name"));
+            }
+        }
+    }
+}
+
+#[test]
+fn cuts() {
+    for vector in vectors("cuts") {
+        let rung = Rung::new(vector["rung"].as_u64().unwrap() as u8).unwrap();
+        let chunks: Vec<Chunk> = cut(&bytes_of(&vector["input"]), rung).collect();
+        let lengths: Vec<u64> = chunks.iter().map(|chunk| chunk.len.into()).collect();
+        let ids: Vec<String> = chunks.iter().map(|chunk| hex(&chunk.id.as_bytes()[..4])).collect();
+        assert_eq!(Value::from(lengths), vector["lengths"], "{}", text(&vector, "name"));
+        assert_eq!(Value::from(ids), vector["ids"], "{}", text(&vector, "name"));
+    }
+}
+
+#[test]
+fn versions() {
+    for vector in vectors("versions") {
+        let input = bytes_of(&vector["input"]);
+        assert_eq!(Version::of(&input).to_string(), text(&vector, "version"), "{}", text(&vector, "name"));
+        let size = GroupSize::new(vector["group"].as_u64().unwrap() as u8).unwrap();
+        let values: Vec<String> = chaining_values(&input, size).iter().map(|value| hex(value)).collect();
+        assert_eq!(Value::from(values), vector["chaining_values"], "{}", text(&vector, "name"));
+    }
+}
+
+#[test]
+fn manifests_are_reserved() {
+    for vector in vectors("manifests") {
+        let bytes = unhex(text(&vector, "bytes"));
+        assert_eq!(decode(&[], Basis::EMPTY, Limits::default(), &bytes), Err("bad-magic"));
+    }
+}

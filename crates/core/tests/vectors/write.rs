@@ -1,0 +1,328 @@
+//! Makes spec/vectors.json: good bytes from the encoder, bad ones by hand.
+
+use std::fs;
+
+use driblet_core::*;
+use serde_json::{Value, json};
+
+use super::PATH;
+use super::input::{bytes_of, hex};
+
+#[test]
+#[ignore = "writes spec/vectors.json"]
+fn write_vectors() {
+    let vectors = json!({
+        "deltas": deltas(),
+        "signatures": signatures(),
+        "refused_signatures": refused_signatures(),
+        "matched": matched(),
+        "runs": runs(),
+        "cuts": cuts(),
+        "versions": versions(),
+        "manifests": [{ "name": "the reserved first byte", "bytes": "da", "refused": "reserved" }],
+    });
+    fs::write(PATH, serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
+}
+
+fn nothing() -> Value {
+    json!({ "hex": "" })
+}
+
+/// A line of code, over and over: compresses well, and its pieces are alike.
+fn lines(len: usize) -> Value {
+    json!({ "repeat": hex(b"export function add(a, b) { return a + b }\n"), "len": len })
+}
+
+fn edited(base: &Value, at: usize, to: usize, len: usize) -> Value {
+    json!({ "concat": [{ "slice": [base, 0, at] }, { "hex": hex(b"edited here") }, { "slice": [base, to, len] }] })
+}
+
+fn encode(basis: &Value, target: &Value) -> Vec<u8> {
+    collect(Encoder::new(&bytes_of(basis), &bytes_of(target), EncodeOptions::default()))
+}
+
+fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
+    let mut delta = Vec::new();
+    while let Some(piece) = encoder.poll_output().unwrap() {
+        delta.extend_from_slice(&piece);
+    }
+    delta
+}
+
+fn good(name: &str, basis: &Value, target: &Value) -> Value {
+    json!({ "name": name, "basis": basis, "target": target, "delta": hex(&encode(basis, target)), "refused": null })
+}
+
+fn bad(name: &str, basis: &Value, delta: &[u8], reason: &str) -> Value {
+    json!({ "name": name, "basis": basis, "target": null, "delta": hex(delta), "refused": reason })
+}
+
+/// A header by hand: for a target of `len` zeros against a basis.
+fn header(basis: &Value, len: usize) -> Vec<u8> {
+    let check = *Version::of(&bytes_of(basis)).check().as_bytes();
+    let mut out = vec![0xdb, 0x16];
+    out.extend_from_slice(Version::of(&vec![0; len]).as_bytes());
+    varint(&mut out, len as u64);
+    out.extend_from_slice(&check);
+    out
+}
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while 0x80 <= value {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn with(mut start: Vec<u8>, rest: &[u8]) -> Vec<u8> {
+    start.extend_from_slice(rest);
+    start
+}
+
+/// A zstd frame of one raw block: no content size, the window given by its descriptor byte.
+fn raw_frame(descriptor: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, descriptor];
+    let block = 1 | (bytes.len() as u32) << 3;
+    out.extend_from_slice(&block.to_le_bytes()[..3]);
+    out.extend_from_slice(bytes);
+    out
+}
+
+fn deltas() -> Vec<Value> {
+    let old = json!({ "concat": [{ "seed": 1, "len": 3001 }, lines(4001), { "seed": 2, "len": 2999 }] });
+    let new = edited(&old, 3500, 4200, 10001);
+    let zeros = json!({ "repeat": "00", "len": 64 });
+    let mut all = vec![
+        good("nothing from nothing", &nothing(), &nothing()),
+        good("one byte from nothing", &nothing(), &json!({ "hex": "2a" })),
+        good("nothing from something", &zeros, &nothing()),
+        good("noise from nothing: stored", &nothing(), &json!({ "seed": 3, "len": 777 })),
+        good("text from nothing: zstd", &nothing(), &lines(5000)),
+        good("an edit", &old, &new),
+        good("back again", &new, &old),
+        good("two groups and one byte", &nothing(), &lines((2 << 18) + 1)),
+        good("exactly one group", &nothing(), &lines(1 << 18)),
+        good("moved parts", &old, &json!({ "concat": [{ "slice": [old, 5000, 10001] }, { "slice": [old, 0, 5000] }] })),
+    ];
+    let same = encode_same(Version::of(&bytes_of(&old)), 10001);
+    all.push(json!({ "name": "same", "basis": old, "target": old, "delta": hex(&same), "refused": null }));
+    let two = with(header(&zeros, 70), &[0x00, 6, 0, 0, 0, 0, 0, 0, 0x81, 0, 4, 0, 1, 0, 64, 0]);
+    let seventy = json!({ "repeat": "00", "len": 70 });
+    all.push(json!({ "name": "two regions: stored, then a copy", "basis": zeros, "target": seventy, "delta": hex(&two), "refused": null }));
+    all.extend(refused_headers(&old, &new, &same));
+    all.extend(refused_regions(&zeros));
+    all
+}
+
+fn refused_headers(old: &Value, new: &Value, same: &[u8]) -> Vec<Value> {
+    let edit = encode(old, new);
+    let groups = encode(&nothing(), &lines((2 << 18) + 1));
+    let changed = |at: usize, byte: u8, delta: &[u8]| {
+        let mut delta = delta.to_vec();
+        delta[at] = byte;
+        delta
+    };
+    let long = |len: u64, flags: u8| {
+        let mut out = vec![0xdb, flags];
+        out.extend_from_slice(&[7; 32]);
+        varint(&mut out, len);
+        with(out, Version::EMPTY.check().as_bytes())
+    };
+    let mut tree = groups.clone();
+    tree[50] ^= 1;
+    let mut limited = bad("longer than the receiver allows", old, &edit, "limit-target");
+    limited["limits"] = json!({ "target": 9000 });
+    vec![
+        bad("empty", old, &[], "truncated"),
+        bad("cut in the header", old, &edit[..20], "truncated"),
+        bad("cut in a region", old, &edit[..edit.len() - 1], "truncated"),
+        bad("a byte too many", old, &with(edit.clone(), &[0]), "trailing-bytes"),
+        bad("a byte after same", old, &with(same.to_vec(), &[0]), "trailing-bytes"),
+        bad("another first byte", old, &changed(0, 0xdc, &edit), "bad-magic"),
+        bad("format 2", old, &changed(1, 0x26, &edit), "bad-format"),
+        bad("group exponent 7", old, &changed(1, 0x17, &edit), "bad-group"),
+        bad("a length not in its shortest form", old, &with(edit[..34].to_vec(), &[0x80, 0x80, 0x00]), "bad-varint"),
+        bad(
+            "a length of 2^64",
+            old,
+            &with(edit[..34].to_vec(), &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]),
+            "bad-varint",
+        ),
+        limited,
+        bad("2^60 bytes", &nothing(), &long(1 << 60, 0x16), "limit-target"),
+        bad("2^22 groups", &nothing(), &long(1 << 40, 0x10), "limit-groups"),
+        bad("same of another version", new, same, "unexpected-same"),
+        bad("another basis", new, &edit, "wrong-basis"),
+        bad("a changed chaining value", &nothing(), &tree, "bad-tree"),
+        bad("a changed target", &nothing(), &changed(9, 1, &encode(&nothing(), &lines(5000))), "bad-group-hash"),
+    ]
+}
+
+fn refused_regions(zeros: &Value) -> Vec<Value> {
+    let region = |bytes: &[u8]| with(header(zeros, 70), bytes);
+    let frame = |bytes: &[u8], descriptor: u8| region(&with(vec![0x81, 0, 0], &raw_frame(descriptor, bytes)));
+    let mut limit_ops = vec![0x81, 0];
+    varint(&mut limit_ops, (1 << 20) + 1);
+    let mut limit_reach = vec![0x81];
+    varint(&mut limit_reach, (1 << 20) + 1);
+    let case = |name, bytes: &[u8], reason| bad(name, zeros, &region(bytes), reason);
+    vec![
+        case("codec 2", &[0x82, 0], "bad-codec"),
+        case("bit 6", &[0xc0, 0], "bad-codec"),
+        case("a span of 0", &[0x00, 0], "bad-span"),
+        case("a span beyond the target", &[0x00, 71], "bad-span"),
+        case("a span that leaves nothing", &[0x00, 70], "bad-span"),
+        case("wrong bytes", &[&[0x80][..], &[1; 70]].concat(), "bad-group-hash"),
+        case("no op in the ops", &[0x81, 0, 1, 0, 0], "bad-ops"),
+        case("more ops than bytes", &[0x81, 0, 4, 0, 9, 0, 64, 0], "bad-ops"),
+        case("ops beyond the span", &[0x81, 0, 4, 0, 1, 7, 64, 0], "bad-ops"),
+        case("a copy of nothing", &[0x81, 0, 4, 0, 1, 6, 0, 0], "bad-ops"),
+        case("a byte after the ops", &[0x81, 0, 5, 0, 1, 6, 64, 11, 0], "bad-ops"),
+        case("packed ops that are not shorter", &[0x81, 0, 4, 4, 0, 0, 0, 0], "bad-ops"),
+        case("a copy before the basis", &[0x81, 0, 4, 0, 1, 6, 64, 13], "copy-outside-basis"),
+        case("a copy beyond the basis", &[0x81, 0, 4, 0, 1, 6, 64, 0], "copy-outside-basis"),
+        case("more ops than allowed", &limit_ops, "limit-ops"),
+        case("a reach beyond the limit", &limit_reach, "limit-reach"),
+        case("no zstd frame", &[&[0x81, 0, 0][..], &[9; 40]].concat(), "bad-zstd"),
+        bad("a frame that ends early", zeros, &frame(&[0; 69], 0), "bad-zstd"),
+        bad("a frame that goes on", zeros, &frame(&[0; 71], 0), "bad-zstd"),
+        bad("a window of 16 MiB", zeros, &frame(&[0; 70], 14 << 3), "limit-window"),
+    ]
+}
+
+fn held() -> Value {
+    json!({ "concat": [{ "seed": 5, "len": 20001 }, lines(999), { "seed": 6, "len": 5000 }] })
+}
+
+fn sign(held: &Value, head_chunks: u64) -> (Signature, Vec<Chunk>) {
+    let rung = Rung::new(9).unwrap();
+    let chunks: Vec<Chunk> = cut(&bytes_of(held), rung).collect();
+    (Signature::sign([0xa5; 16], rung, &chunks, head_chunks), chunks)
+}
+
+fn signatures() -> Vec<Value> {
+    let case = |name: &str, held: Value, head_chunks: u64| {
+        let signature = hex(&sign(&held, head_chunks).0.encode());
+        json!({ "name": name, "held": held, "rung": 9, "nonce": hex(&[0xa5; 16]), "head_chunks": head_chunks, "signature": signature })
+    };
+    vec![
+        case("of nothing", nothing(), 9),
+        case("of some chunks", held(), 55),
+        case("for a large head", held(), 1 << 22),
+        case("with repeats", json!({ "repeat": "00", "len": 100_000 }), 1),
+    ]
+}
+
+fn refused_signatures() -> Vec<Value> {
+    let (signature, _) = sign(&held(), 55);
+    let bytes = signature.encode();
+    let mut announced = [&[0; 16][..], &[9, 33]].concat();
+    varint(&mut announced, (1 << 22) + 1);
+    let changed = |at: usize, byte: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    let case =
+        |name: &str, bytes: &[u8], reason: &str| json!({ "name": name, "signature": hex(bytes), "refused": reason });
+    vec![
+        case("empty", &[], "truncated"),
+        case("cut", &bytes[..bytes.len() - 1], "truncated"),
+        case("a byte too many", &[&bytes[..], &[0]].concat(), "trailing-bytes"),
+        case("rung 10", &changed(16, 10), "bad-rung"),
+        case("20 bits", &changed(17, 20), "bad-bits"),
+        case("65 bits", &changed(17, 65), "bad-bits"),
+        case("2^22 + 1 tags", &announced, "limit-tags"),
+        case("padding", &[&[0; 16][..], &[9, 21, 1, 0, 0, 0xe0]].concat(), "bad-padding"),
+    ]
+}
+
+fn matched() -> Vec<Value> {
+    let (held, rung) = (held(), Rung::new(9).unwrap());
+    let case = |name: &str, target: &Value, use_matches: bool| {
+        let target_bytes = bytes_of(target);
+        let head: Vec<Chunk> = cut(&target_bytes, rung).collect();
+        let (signature, _) = sign(&held, head.len() as u64);
+        let matches = signature.match_chunks(&head);
+        let answer = if use_matches {
+            with(matches.encode_runs(), &collect(Encoder::matched(&matches, &target_bytes, EncodeOptions::default())))
+        } else {
+            with(matches.encode_no_runs(), &encode(&nothing(), target))
+        };
+        json!({ "name": name, "held": held, "signature": hex(&signature.encode()), "answer": hex(&answer), "target": target, "refused": null })
+    };
+    let new = edited(&held, 10_000, 13_000, 26_000);
+    let repeated = json!({ "concat": [held, new, held] });
+    let mut lied = case("one tag more is said to match", &new, true);
+    let mut answer = super::input::unhex(lied["answer"].as_str().unwrap());
+    assert!(answer[1] == 0 && 1 < answer[3], "matched at once, then several unmatched");
+    answer[2] += 1;
+    answer[3] -= 1;
+    lied["answer"] = json!(hex(&answer));
+    lied["target"] = Value::Null;
+    lied["refused"] = json!("wrong-basis");
+    vec![
+        case("an edit", &new, true),
+        case("repeats", &repeated, true),
+        case("nothing in common", &json!({ "seed": 77, "len": 5000 }), true),
+        case("too little in common: from nothing", &new, false),
+        lied,
+    ]
+}
+
+fn runs() -> Vec<Value> {
+    let good = |name: &str, runs: &str, bits: &str| json!({ "name": name, "count": bits.len(), "runs": runs, "bits": bits, "refused": null });
+    let bad = |name: &str, runs: &str, count: u64, reason: &str| json!({ "name": name, "count": count, "runs": runs, "bits": null, "refused": reason });
+    vec![
+        good("none of none", "00", ""),
+        good("none", "0105", "00000"),
+        good("all", "020003", "111"),
+        good("some", "03010201", "0110"),
+        bad("too few", "0103", 4, "bad-runs"),
+        bad("too many", "0105", 4, "bad-runs"),
+        bad("an empty run", "03010003", 4, "bad-runs"),
+        bad("cut", "0301", 4, "truncated"),
+        bad("a number cut off by runs_len", "0180", 128, "bad-runs"),
+        bad("not the shortest form", "028400", 4, "bad-varint"),
+        bad("2^40 bytes of runs", "808080808020", 4, "limit-runs"),
+    ]
+}
+
+fn cuts() -> Vec<Value> {
+    let case = |name: &str, input: Value, rung: u8| {
+        let chunks: Vec<Chunk> = cut(&bytes_of(&input), Rung::new(rung).unwrap()).collect();
+        let lengths: Vec<u32> = chunks.iter().map(|chunk| chunk.len).collect();
+        let ids: Vec<String> = chunks.iter().map(|chunk| hex(&chunk.id.as_bytes()[..4])).collect();
+        json!({ "name": name, "input": input, "rung": rung, "lengths": lengths, "ids": ids })
+    };
+    let mut all = vec![case("nothing", nothing(), 9), case("one byte", json!({ "hex": "00" }), 9)];
+    for (rung, len) in [(9, 9_001), (11, 40_003), (13, 150_001), (15, 500_001), (17, 1_000_001)] {
+        all.push(case("noise of odd length", json!({ "seed": rung, "len": len }), rung));
+    }
+    for len in [127, 128, 129, 511, 512, 513, 2047, 2048, 2049, 4097] {
+        all.push(case("zeros: the maximum", json!({ "repeat": "00", "len": len }), 9));
+        all.push(case("noise", json!({ "seed": 40 + len, "len": len }), 9));
+    }
+    all.push(case("text", lines(20_001), 11));
+    all
+}
+
+fn versions() -> Vec<Value> {
+    let case = |name: &str, input: Value, group: u8| {
+        let bytes = bytes_of(&input);
+        let values: Vec<String> =
+            chaining_values(&bytes, GroupSize::new(group).unwrap()).iter().map(|value| hex(value)).collect();
+        json!({ "name": name, "input": input, "group": group, "version": Version::of(&bytes).to_string(), "chaining_values": values })
+    };
+    let group = 1 << 18;
+    vec![
+        case("nothing", nothing(), 0),
+        case("one byte", json!({ "hex": "00" }), 0),
+        case("one group less one", lines(group - 1), 0),
+        case("one group", lines(group), 0),
+        case("one group and one", lines(group + 1), 0),
+        case("three groups and some", json!({ "seed": 9, "len": 3 * group + 1025 }), 0),
+        case("larger groups", json!({ "seed": 9, "len": 3 * group + 1025 }), 1),
+    ]
+}
