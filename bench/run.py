@@ -23,11 +23,13 @@ SECTIONS = list(report.TITLES)
 def main():
     target = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
+    parser.add_argument("sections", nargs="*", metavar="SECTION")
     parser.add_argument("--runs", type=int, default=7, help="interleaved runs of each measurement (default: 7)")
     parser.add_argument("--driblet", type=Path, default=target / "release" / "driblet")
     parser.add_argument("--work", type=Path, default=HERE / "data" / ".runs", help="on the disk that is to be measured")
     arguments = parser.parse_args()
+    if unknown := set(arguments.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}: there are {', '.join(SECTIONS)}")
     if not arguments.driblet.exists():
         parser.error(f"{arguments.driblet} is not there: cargo build --release -p driblet-cli")
     setting = Setting(arguments.driblet.resolve(), arguments.work.resolve(), arguments.runs)

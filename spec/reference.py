@@ -560,7 +560,7 @@ def main(arguments):
 
             with open(path) as file:
                 count, faults = check(json.load(file))
-            print(*faults, f"{count - len(faults)} passed, {len(faults)} failed", sep="\n")
+            print(*faults, f"{max(count - len(faults), 0)} passed, {len(faults)} failed", sep="\n")
             return 1 if faults else 0
         case _:
             print(__doc__, file=sys.stderr)
