@@ -85,6 +85,7 @@ async function navigations () {
 }
 
 async function visit (link, name, shaped) {
+  link.hangUp()
   const before = { received: link.received, sent: link.sent, connections: link.connections }
   link.shaped = shaped
   const page = await context.newPage()

@@ -9,19 +9,32 @@ import { createServer, connect } from 'node:net'
  * @param {{ bitsPerSecond: number, roundTrip: number }} shape `roundTrip` in milliseconds
  */
 export async function shaper ({ bitsPerSecond, roundTrip }) {
-  const link = { upstream: 0, shaped: false, received: 0, sent: 0, connections: 0, port: 0, close: () => server.close() }
+  const link = { upstream: 0, shaped: false, received: 0, sent: 0, connections: 0, port: 0, hangUp, close }
+  const clients = new Set()
   const up = lane(bitsPerSecond, roundTrip / 2)
   const down = lane(bitsPerSecond, roundTrip / 2)
   const server = createServer({ noDelay: true }, client => {
     const upstream = connect({ port: link.upstream, host: '127.0.0.1', noDelay: true })
     const opened = performance.now()
     link.connections++
+    clients.add(client)
+    client.on('close', () => clients.delete(client))
     forward(client, upstream, up, link, bytes => { link.sent += bytes }, opened + roundTrip)
     forward(upstream, client, down, link, bytes => { link.received += bytes }, 0)
   })
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
   link.port = server.address().port
   return link
+
+  /** Ends every connection, so that the next request opens one. */
+  function hangUp () {
+    for (const client of clients) client.destroy()
+  }
+
+  function close () {
+    hangUp()
+    server.close()
+  }
 }
 
 function lane (bitsPerSecond, delay) {
@@ -35,8 +48,8 @@ function forward (from, to, lane, link, count, notBefore) {
     count(bytes.length)
     const now = performance.now()
     if (link.shaped) {
-      lane.free = Math.max(lane.free, now, notBefore) + bytes.length * lane.perByte
-      arrival = Math.max(arrival, lane.free + lane.delay)
+      lane.free = Math.max(lane.free, now) + bytes.length * lane.perByte
+      arrival = Math.max(arrival, Math.max(lane.free, notBefore) + lane.delay)
     }
     const done = () => { queued -= bytes.length; to.write(bytes); if (queued < 1 << 18) from.resume() }
     const wait = arrival - now
