@@ -1,0 +1,34 @@
+//! rsync between a server and the browser: the server, its history, and the native client.
+//!
+//! A [`Server`] publishes a file or a folder as an axum router. Nest it behind whatever middleware the application has; what guards
+//! an asset then guards its deltas too.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = driblet::Server::builder("dist").build().await?;
+//! let app = axum::Router::new().fallback_service(server.router());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! driblet::serve(listener, app, driblet::ServeOptions::default()).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! From a URL to bytes, a request passes `http` (what is asked, by whom), `publisher` (the head, as the disk has it now), `history`
+//! (the versions kept) and `artifacts` (deltas, made once). [`client`] is the other side.
+
+#![deny(unsafe_code)]
+
+mod artifacts;
+pub mod client;
+mod fingerprint;
+mod history;
+mod http;
+mod map;
+mod publisher;
+mod serve;
+mod server;
+mod source;
+
+pub use driblet_core::Version;
+pub use history::{HistoryError, Limits as HistoryLimits};
+pub use serve::{ServeOptions, serve};
+pub use server::{BuildError, Builder, Server, Stats};

@@ -45,10 +45,8 @@ impl Signer {
             return Err(exception("not-signed", "an answer needs a signature first"));
         };
         let decoded = Runs::decode(answer, signature.count()).map_err(Refused::refused)?;
-        Ok(decoded.map(|(runs, consumed)| Matched {
-            basis: MatchedBasis::new(&runs, signature, &self.chunks),
-            consumed,
-        }))
+        Ok(decoded
+            .map(|(runs, consumed)| Matched { basis: MatchedBasis::new(&runs, signature, &self.chunks), consumed }))
     }
 
     fn take_chunks(&mut self) {

@@ -29,9 +29,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     spinner.enable_steady_tick(std::time::Duration::from_millis(100));
     let mut encoder = Encoder::new(&old, &new, EncodeOptions::default());
     let mut len = 0;
-    while let Some(bytes) =
-        encoder.poll_output().map_err(|error| Failure::file("encode", &args.new, &error))?
-    {
+    while let Some(bytes) = encoder.poll_output().map_err(|error| Failure::file("encode", &args.new, &error))? {
         staged.file().write_all(&bytes).map_err(|error| Failure::file("write", &args.output, &error))?;
         len += bytes.len() as u64;
     }

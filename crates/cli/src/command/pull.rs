@@ -87,7 +87,8 @@ fn summary(pulled: &Pulled) -> String {
 
 /// Draws on stderr when that is a terminal, and nothing otherwise.
 fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {msg}").unwrap_or(ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {msg}").unwrap_or(ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
 }
 

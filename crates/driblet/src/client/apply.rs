@@ -76,7 +76,9 @@ impl Apply {
             }
         };
         drop(pieces);
-        let decoded = work.await.unwrap_or_else(|error| Err(PullError::store("a task ended early", std::io::Error::other(error))));
+        let decoded = work
+            .await
+            .unwrap_or_else(|error| Err(PullError::store("a task ended early", std::io::Error::other(error))));
         match (cut_off, decoded) {
             (Some(error), Err(PullError::Network { .. })) | (Some(error), Ok(_)) => Err(error),
             (_, Err(error)) => Err(error),

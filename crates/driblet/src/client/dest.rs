@@ -32,7 +32,8 @@ impl Dest {
     pub(super) async fn open(path: &Path) -> Result<Dest, PullError> {
         let path = path.to_path_buf();
         blocking(move || {
-            let held = hash(&path).map_err(|error| PullError::store(format!("cannot read {}", path.display()), error))?;
+            let held =
+                hash(&path).map_err(|error| PullError::store(format!("cannot read {}", path.display()), error))?;
             Ok(Dest { path: Arc::new(path), held: held.map(Arc::new) })
         })
         .await
@@ -77,8 +78,10 @@ impl Dest {
     /// The delta's bytes that an earlier pull left, if they continue what is held now.
     pub(super) async fn partial(&self, url: &Url) -> Result<Option<Partial>, PullError> {
         let (path, url, from) = (self.partial_path(), url.clone(), self.held().map(|(version, _)| version));
-        blocking(move || Partial::load(&path, &url, from).map_err(|error| PullError::store(path.display().to_string(), error)))
-            .await
+        blocking(move || {
+            Partial::load(&path, &url, from).map_err(|error| PullError::store(path.display().to_string(), error))
+        })
+        .await
     }
 
     /// A partial delta that begins now.
@@ -88,7 +91,8 @@ impl Dest {
 
     pub(super) async fn forget_partial(&self) -> Result<(), PullError> {
         let path = self.partial_path();
-        blocking(move || Partial::remove(&path).map_err(|error| PullError::store(path.display().to_string(), error))).await
+        blocking(move || Partial::remove(&path).map_err(|error| PullError::store(path.display().to_string(), error)))
+            .await
     }
 
     /// A staging file in the same folder, with the permissions of what it will replace.

@@ -112,7 +112,8 @@ pub async fn pull(
     let start = Instant::now();
     let asset = Asset::new(url, options.timeout)?;
     let dest = Dest::open(dest).await?;
-    let session = Session { asset, dest, limits: Limits { target: options.max_len }, progress: std::sync::Arc::new(progress) };
+    let session =
+        Session { asset, dest, limits: Limits { target: options.max_len }, progress: std::sync::Arc::new(progress) };
     let mut applied = session.run().await?;
     applied.pulled.elapsed = start.elapsed();
     Ok(applied.pulled)
@@ -194,6 +195,7 @@ impl Session {
 
 fn rand_nonce() -> Result<[u8; 16], PullError> {
     let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce).map_err(|error| PullError::store("the system's random numbers", std::io::Error::other(error)))?;
+    getrandom::fill(&mut nonce)
+        .map_err(|error| PullError::store("the system's random numbers", std::io::Error::other(error)))?;
     Ok(nonce)
 }

@@ -148,7 +148,10 @@ impl Asset {
 
     async fn send(&mut self, request: RequestBuilder) -> Result<Response, PullError> {
         self.cost.requests += 1;
-        request.send().await.map_err(|error| PullError::network(format!("cannot reach {}", self.url), error.without_url()))
+        request
+            .send()
+            .await
+            .map_err(|error| PullError::network(format!("cannot reach {}", self.url), error.without_url()))
     }
 
     async fn delta(&mut self, response: Response) -> Result<Body, PullError> {
@@ -165,7 +168,8 @@ impl Asset {
         let media_type = header(response.headers(), CONTENT_TYPE).unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if !types.contains(&media_type.as_str()) {
-            let what = format!("it answers with {media_type:?}, not {}; is there a driblet server behind it?", types[0]);
+            let what =
+                format!("it answers with {media_type:?}, not {}; is there a driblet server behind it?", types[0]);
             return Err(PullError::protocol(self.url.to_string(), what));
         }
         let continues = status == StatusCode::PARTIAL_CONTENT;
@@ -175,7 +179,9 @@ impl Asset {
 
     async fn problem(&mut self, mut response: Response) -> Result<Problem, PullError> {
         let mut body = Vec::new();
-        while let Some(bytes) = response.chunk().await.map_err(|error| PullError::network("the server's refusal", error))? {
+        while let Some(bytes) =
+            response.chunk().await.map_err(|error| PullError::network("the server's refusal", error))?
+        {
             self.cost.received += bytes.len() as u64;
             body.extend_from_slice(&bytes);
             if MAX_PROBLEM < body.len() {

@@ -1,0 +1,189 @@
+//! A history in a folder of its own.
+//!
+//! ```text
+//! index.redb        which versions each path has
+//! versions/<hex>    their bytes, shared by all paths that have them
+//! tmp/              what nothing names yet; emptied at the start
+//! ```
+//! Order of writing: bytes into `tmp/`, flushed; renamed into `versions/`; that folder flushed; then the index. Killed between any two, the next
+//! start finds bytes that nothing names, and removes them.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use driblet_core::{Version, VersionHasher};
+use tracing::warn;
+
+use super::index::Index;
+use super::{Head, History, HistoryError, Kept, Limits, Seen, Staged};
+use crate::fingerprint::Fingerprint;
+
+/// Bytes copied and hashed at once: stays in the processor's cache between the two.
+const PIECE: usize = 512 << 10;
+
+pub(crate) struct DirectoryHistory {
+    folder: PathBuf,
+    limits: Limits,
+    index: Mutex<Index>,
+    /// Versions that are open now, and what the files of those once verified looked like.
+    open: Mutex<HashMap<Version, Opened>>,
+}
+
+struct Opened {
+    kept: Weak<Kept>,
+    verified: Fingerprint,
+}
+
+impl DirectoryHistory {
+    /// Opens or makes the history of what is published at `root`.
+    pub(crate) fn open(folder: &Path, root: &Path, limits: Limits) -> Result<DirectoryHistory, HistoryError> {
+        let failed = |source| HistoryError::Io { path: folder.to_path_buf(), source };
+        // Nothing is made before it is clear where: the folder may not exist yet, its nearest ancestor does.
+        let absolute = std::path::absolute(folder).map_err(failed)?;
+        let existing = absolute.ancestors().find_map(|path| path.canonicalize().ok()).unwrap_or_default();
+        if existing.starts_with(root) && root.is_dir() {
+            return Err(HistoryError::InsideRoot { path: absolute, root: root.to_path_buf() });
+        }
+        fs::create_dir_all(folder.join("versions")).map_err(failed)?;
+        let folder = folder.canonicalize().map_err(failed)?;
+        let versions = folder.join("versions");
+        let is_whole = |version: &Version, len| {
+            fs::metadata(versions.join(version.to_string())).is_ok_and(|data| data.is_file() && data.len() == len)
+        };
+        // The index is the lock: nothing may be removed before it is ours.
+        let index = Index::open(&folder, is_whole)?;
+        remove_all_but(&folder, &versions, &index).map_err(failed)?;
+        Ok(DirectoryHistory { folder, limits, index: Mutex::new(index), open: Mutex::default() })
+    }
+
+    /// The folder that belongs to a root by default.
+    pub(crate) fn default_folder(root: &Path) -> Option<PathBuf> {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
+        let name = Version::of(root.as_os_str().as_encoded_bytes()).to_string();
+        Some(cache.join("driblet").join(&name[..16]))
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_versions(&self) -> MutexGuard<'_, HashMap<Version, Opened>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file_of(&self, version: &Version) -> PathBuf {
+        self.folder.join("versions").join(version.to_string())
+    }
+
+    fn error(&self, source: io::Error) -> HistoryError {
+        HistoryError::Io { path: self.folder.clone(), source }
+    }
+
+    /// A version that is open already and whose file looks as it did when it was verified.
+    fn reopened(&self, version: &Version) -> Option<Arc<Kept>> {
+        let open = self.open_versions();
+        let opened = open.get(version)?;
+        let kept = opened.kept.upgrade()?;
+        (kept.fingerprint().ok()? == opened.verified).then_some(kept)
+    }
+
+    fn is_verified(&self, version: &Version, fingerprint: &Fingerprint) -> bool {
+        self.open_versions().get(version).is_some_and(|opened| opened.verified == *fingerprint)
+    }
+}
+
+impl History for DirectoryHistory {
+    fn head(&self, path: &str) -> Option<Head> {
+        self.index().head(path)
+    }
+
+    fn stage(&self, file: &mut File) -> Result<Staged, HistoryError> {
+        let mut copy = || -> io::Result<Staged> {
+            let mut staged = tempfile::NamedTempFile::new_in(self.folder.join("tmp"))?;
+            let (mut hasher, mut len, mut piece) = (VersionHasher::new(), 0, vec![0; PIECE]);
+            loop {
+                let read = file.read(&mut piece)?;
+                if read == 0 {
+                    break;
+                }
+                hasher.update(&piece[..read]);
+                staged.write_all(&piece[..read])?;
+                len += read as u64;
+            }
+            Ok(Staged { file: staged, version: hasher.finalize(), len })
+        };
+        copy().map_err(|error| self.error(error))
+    }
+
+    fn publish(&self, path: &str, staged: Staged, seen: Seen) -> Result<Head, HistoryError> {
+        let (version, len) = (staged.version, staged.len);
+        let target = self.file_of(&version);
+        // The lock is held from the file's name to the index's entry, so that no eviction comes between them.
+        let mut index = self.index();
+        let write = || -> io::Result<()> {
+            if fs::metadata(&target).is_ok_and(|data| data.len() == len) {
+                return Ok(());
+            }
+            staged.file.as_file().sync_data()?;
+            staged.file.persist(&target).map_err(|error| error.error)?;
+            File::open(self.folder.join("versions"))?.sync_all()
+        };
+        write().map_err(|error| self.error(error))?;
+        for evicted in index.publish(path, version, len, seen, self.limits)? {
+            if let Err(error) = fs::remove_file(self.file_of(&evicted)) {
+                warn!(%evicted, %error, "an evicted version's file stays");
+            }
+        }
+        let counter = index.head(path).map_or(1, |head| head.counter);
+        Ok(Head { version, len, counter, seen })
+    }
+
+    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<Kept>>, HistoryError> {
+        if !self.index().has(path, version) {
+            return Ok(None);
+        }
+        if let Some(kept) = self.reopened(version) {
+            return Ok(Some(kept));
+        }
+        let kept = match Kept::open(&self.file_of(version), *version) {
+            Ok(kept) => Arc::new(kept),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.error(error)),
+        };
+        let fingerprint = kept.fingerprint().map_err(|error| self.error(error))?;
+        if !self.is_verified(version, &fingerprint) && !kept.is_whole() {
+            warn!(%version, "a version in the history was changed behind our back; it is dropped");
+            self.index().forget(version)?;
+            let _ = fs::remove_file(self.file_of(version));
+            return Ok(None);
+        }
+        self.open_versions().insert(*version, Opened { kept: Arc::downgrade(&kept), verified: fingerprint });
+        Ok(Some(kept))
+    }
+
+    fn scratch(&self) -> io::Result<File> {
+        tempfile::tempfile_in(self.folder.join("tmp"))
+    }
+}
+
+/// Empties `tmp/` and removes versions that the index does not name.
+fn remove_all_but(folder: &Path, versions: &Path, index: &Index) -> io::Result<()> {
+    let tmp = folder.join("tmp");
+    if tmp.exists() {
+        fs::remove_dir_all(&tmp)?;
+    }
+    fs::create_dir(&tmp)?;
+    let named = index.named();
+    for entry in fs::read_dir(versions)? {
+        let entry = entry?;
+        let version = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if version.is_none_or(|version| !named.contains(&version)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The versions that a server keeps, so that it can make deltas against them.
+
+mod directory;
+mod index;
+mod kept;
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use driblet_core::Version;
+
+pub(crate) use directory::DirectoryHistory;
+pub(crate) use index::Head;
+pub(crate) use kept::Kept;
+
+use crate::fingerprint::Fingerprint;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Versions of each path. Default: 8.
+    pub versions: usize,
+    /// Bytes of all versions together; heads are kept even beyond it. Default: 2 GiB.
+    pub bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { versions: 8, bytes: 2 << 30 }
+    }
+}
+
+/// A place where versions are kept. All calls may block on a disk.
+///
+/// The order of writing is part of the contract: a version's bytes are durable under their name before anything names them.
+pub(crate) trait History: Send + Sync {
+    /// The newest version of a path.
+    fn head(&self, path: &str) -> Option<Head>;
+
+    /// Copies a file's bytes, from its beginning to its end as they are now, without publishing them.
+    fn stage(&self, file: &mut File) -> Result<Staged, HistoryError>;
+
+    /// Makes staged bytes the head of a path, or only notes the fingerprint where they are it already. Old versions go beyond the limits.
+    fn publish(&self, path: &str, staged: Staged, seen: Seen) -> Result<Head, HistoryError>;
+
+    /// Opens a version *of this path*; `None` if it is not kept, or no longer whole. What is open stays readable, whatever is evicted.
+    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<Kept>>, HistoryError>;
+
+    /// An unnamed file that goes when it is closed.
+    fn scratch(&self) -> io::Result<File>;
+}
+
+/// A file's fingerprint, and when it was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) fingerprint: Fingerprint,
+    /// Nanoseconds since the epoch, before the reading began.
+    pub(crate) read: i64,
+}
+
+/// A copy of a file that nothing names yet.
+pub(crate) struct Staged {
+    pub(crate) file: tempfile::NamedTempFile,
+    pub(crate) version: Version,
+    pub(crate) len: u64,
+}
+
+/// Why the history cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The folder cannot be made, read or written.
+    #[error("the history {path} cannot be used: {source}")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("the history {path} is in use by another process; stop that one, or name another folder with --history")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It lies inside what is published.
+    #[error("the history {path} lies inside the published folder {root}; name another folder with --history")]
+    InsideRoot {
+        /// The folder.
+        path: PathBuf,
+        /// What is published.
+        root: PathBuf,
+    },
+    /// Its index is damaged.
+    #[error(
+        "the history's index {path} cannot be used: {source}; remove the folder to start anew, receivers fall back to signatures"
+    )]
+    Index {
+        /// The index file.
+        path: PathBuf,
+        /// What the index says.
+        source: Box<redb::Error>,
+    },
+}

@@ -1,0 +1,137 @@
+//! Bytes as an HTTP answer: conditions, ranges, HEAD, and a body that holds one piece at a time.
+
+use std::fs::File;
+use std::io;
+use std::ops::{Bound, Range};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, StatusCode};
+
+use super::problem::Problem;
+use crate::artifacts::Content;
+
+/// Bytes of a file that one connection holds at once.
+const PIECE: u64 = 128 << 10;
+
+/// What to answer with.
+pub(crate) struct Answer {
+    pub(crate) content: Content,
+    /// Without its quotes.
+    pub(crate) etag: String,
+    pub(crate) media_type: String,
+    pub(crate) caching: &'static str,
+    pub(crate) coding: Option<&'static str>,
+}
+
+impl Answer {
+    /// The answer as these request headers want it: whole, a part, only the head, or "not modified".
+    pub(crate) fn response(self, method: &Method, request: &HeaderMap) -> Result<Response, Problem> {
+        let etag: ETag = format!("\"{}\"", self.etag).parse().map_err(|_| failed())?;
+        let mut headers = HeaderMap::new();
+        headers.typed_insert(etag.clone());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.caching));
+        if request.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&etag)) {
+            return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::try_from(&self.media_type).map_err(|_| failed())?);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        match self.coding {
+            Some(coding) => {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+            }
+            None => headers.typed_insert(AcceptRanges::bytes()),
+        }
+        let len = self.content.len();
+        let part = if self.coding.is_some() { None } else { wanted_part(request, &etag, len)? };
+        let status = match &part {
+            None => StatusCode::OK,
+            Some(part) => {
+                headers.typed_insert(ContentRange::bytes(part.clone(), len).map_err(|_| failed())?);
+                StatusCode::PARTIAL_CONTENT
+            }
+        };
+        let part = part.unwrap_or(0..len);
+        headers.typed_insert(ContentLength(part.end - part.start));
+        let body = if method == Method::HEAD { Body::empty() } else { body(self.content, part) };
+        Ok((status, headers, body).into_response())
+    }
+}
+
+/// The one range asked for, if it may be answered in part. Several ranges are answered with the whole, as RFC 9110 allows.
+fn wanted_part(request: &HeaderMap, etag: &ETag, len: u64) -> Result<Option<Range<u64>>, Problem> {
+    let Some(ranges) = request.typed_get::<headers::Range>() else { return Ok(None) };
+    if request.typed_get::<IfRange>().is_some_and(|condition| condition.is_modified(Some(etag), None)) {
+        return Ok(None);
+    }
+    let asked = request.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if asked.contains(',') {
+        return Ok(None);
+    }
+    let range = ranges.satisfiable_ranges(len).next().map(|(from, to)| {
+        let start = match from {
+            Bound::Included(start) => start,
+            Bound::Excluded(start) => start + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match to {
+            Bound::Included(end) => end.saturating_add(1).min(len),
+            Bound::Excluded(end) => end.min(len),
+            Bound::Unbounded => len,
+        };
+        start..end
+    });
+    match range.filter(|range| range.start < range.end) {
+        Some(range) => Ok(Some(range)),
+        None => {
+            let detail = format!("The range {asked:?} lies outside the {len} bytes.");
+            Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad-range", detail))
+        }
+    }
+}
+
+fn body(content: Content, part: Range<u64>) -> Body {
+    match content {
+        Content::Memory(bytes) => Body::from(bytes.slice(part.start as usize..part.end as usize)),
+        Content::File(file, _) => {
+            let pieces = stream::unfold(part, move |left| next_piece(file.clone(), left));
+            Body::from_stream(pieces)
+        }
+    }
+}
+
+async fn next_piece(file: Arc<File>, left: Range<u64>) -> Option<(io::Result<Bytes>, Range<u64>)> {
+    if left.is_empty() {
+        return None;
+    }
+    let len = PIECE.min(left.end - left.start) as usize;
+    let read = tokio::task::spawn_blocking(move || {
+        let mut piece = vec![0; len];
+        file.read_exact_at(&mut piece, left.start).map(|()| Bytes::from(piece))
+    });
+    let piece = read.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let after = if piece.is_ok() { left.start + len as u64..left.end } else { left.end..left.end };
+    Some((piece, after))
+}
+
+fn failed() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server cannot write this answer's headers.")
+}
+
+/// Bytes in memory and then others, whole and kept by nobody.
+pub(crate) fn joined(start: Vec<u8>, rest: Content, media_type: &'static str, caching: &'static str) -> Response {
+    let len = start.len() as u64 + rest.len();
+    let part = 0..rest.len();
+    let start = stream::iter((!start.is_empty()).then(|| Ok::<_, axum::Error>(Bytes::from(start))));
+    let stream = futures_util::StreamExt::chain(start, body(rest, part).into_data_stream());
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, caching)];
+    let mut response = (headers, Body::from_stream(stream)).into_response();
+    response.headers_mut().typed_insert(ContentLength(len));
+    response
+}

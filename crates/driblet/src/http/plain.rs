@@ -1,0 +1,140 @@
+//! The files themselves, for everyone who does not speak driblet.
+
+use axum::response::{IntoResponse, Response};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, StatusCode};
+
+use super::content::Answer;
+use super::name::Name;
+use super::problem::Problem;
+use crate::artifacts::{Coding, Content};
+use crate::publisher::Standing;
+use crate::server::Shared;
+
+/// Files between these lengths are encoded: below, headers outweigh the gain; above, the first request would wait for seconds.
+const ENCODED: std::ops::RangeInclusive<u64> = 1 << 10..=32 << 20;
+
+/// Answers a plain request.
+pub(crate) async fn answer(
+    shared: &Shared,
+    method: &Method,
+    headers: &HeaderMap,
+    name: Name,
+) -> Result<Response, Problem> {
+    let missing = || Problem::no_such_file(&format!("/{}", name.asset));
+    if !super::guard::is_safe(method) {
+        return Err(Problem::method("GET, HEAD"));
+    }
+    let mut path = name.asset.clone();
+    if name.folder {
+        match shared.publisher.source().only() {
+            Some(only) if path.is_empty() => path = only.to_owned(),
+            Some(_) => return Err(missing()),
+            None if path.is_empty() => path = "index.html".into(),
+            None => path.push_str("/index.html"),
+        }
+    }
+    let head = match shared.publisher.standing(&path).await? {
+        Standing::File(head) => head,
+        Standing::Folder if !name.folder => return Ok(redirect_to_folder(&path)),
+        Standing::Folder | Standing::Nothing => return Err(missing()),
+    };
+    let kept = shared.kept(&path, head.version).await?.ok_or_else(missing)?;
+    let media_type = media_type(&path);
+    let mut answer = Answer {
+        content: Content::File(kept.file(), kept.len),
+        etag: head.version.to_string(),
+        caching: "no-cache",
+        coding: None,
+        media_type: media_type.clone(),
+    };
+    if ENCODED.contains(&kept.len) && is_compressible(&media_type) && !headers.contains_key(header::RANGE) {
+        if let Some(coding) = accepted(headers) {
+            let len = kept.len;
+            let encoded = shared.artifacts.encoded(kept, coding).await?;
+            if encoded.content.len() < len * 9 / 10 {
+                answer.content = encoded.content;
+                answer.etag = format!("{}-{}", answer.etag, coding.name());
+                answer.coding = Some(coding.name());
+            }
+        }
+    }
+    let mut response = answer.response(method, headers)?;
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    Ok(response)
+}
+
+/// Relative, so that it holds wherever the router is nested; the folder's own name cannot be taken for a scheme after `./`.
+fn redirect_to_folder(path: &str) -> Response {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, format!("./{name}/"))]).into_response()
+}
+
+fn media_type(path: &str) -> String {
+    let guess = mime_guess::from_path(path).first_or_octet_stream();
+    let is_text = guess.type_() == "text" || matches!(guess.subtype().as_str(), "json" | "javascript" | "xml");
+    if is_text { format!("{guess}; charset=utf-8") } else { guess.to_string() }
+}
+
+fn is_compressible(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default();
+    essence.starts_with("text/")
+        || ["json", "javascript", "xml", "wasm", "svg+xml"].iter().any(|kind| essence.ends_with(kind))
+        || essence == "application/octet-stream"
+}
+
+/// The best coding that the request accepts (RFC 9110, section 12.5.3).
+fn accepted(headers: &HeaderMap) -> Option<Coding> {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let weigh = |item: &str| -> (String, f32) {
+        let mut parts = item.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
+        (name, weight)
+    };
+    let offers: Vec<(String, f32)> = values.flat_map(|value| value.split(',')).map(|item| weigh(item.trim())).collect();
+    let weight_of = |coding: Coding| {
+        let named = |wanted: &str| offers.iter().find(|(name, _)| name == wanted).map(|(_, weight)| *weight);
+        named(coding.name()).or_else(|| named("*")).unwrap_or(0.0)
+    };
+    let (brotli, zstd) = (weight_of(Coding::Brotli), weight_of(Coding::Zstd));
+    match () {
+        () if 0.0 < brotli && zstd <= brotli => Some(Coding::Brotli),
+        () if 0.0 < zstd => Some(Coding::Zstd),
+        () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(value: &'static str) -> Option<Coding> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+        accepted(&headers)
+    }
+
+    #[test]
+    fn weights_decide() {
+        assert_eq!(accept("gzip, deflate, br, zstd"), Some(Coding::Brotli));
+        assert_eq!(accept("br;q=0.5, zstd"), Some(Coding::Zstd));
+        assert_eq!(accept("br;q=0, zstd;q=0"), None);
+        assert_eq!(accept("*"), Some(Coding::Brotli));
+        assert_eq!(accept("*;q=0.1, br;q=0"), Some(Coding::Zstd));
+        assert_eq!(accept("gzip"), None);
+        assert_eq!(accept("br;q=x"), None);
+        assert_eq!(accepted(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn types_are_those_browsers_want() {
+        assert_eq!(media_type("a/app.js"), "text/javascript; charset=utf-8");
+        assert_eq!(media_type("app.mjs"), "text/javascript; charset=utf-8");
+        assert_eq!(media_type("x.wasm"), "application/wasm");
+        assert_eq!(media_type("data.json"), "application/json; charset=utf-8");
+        assert_eq!(media_type("noidea"), "application/octet-stream");
+        assert!(is_compressible("application/wasm") && !is_compressible("image/png"));
+    }
+}

@@ -1,0 +1,234 @@
+//! The sync resources of an asset: what `spec/protocol.md`, section 8, names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::response::Response;
+use driblet_core::{MAX_TAGS, Rung, Signature, Version, encode_same};
+use hyper::header::HeaderMap;
+use hyper::{Method, StatusCode, Uri};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::client_files;
+use super::content::Answer;
+use super::guard::is_safe;
+use super::name::{Name, Resource};
+use super::problem::Problem;
+use crate::artifacts::Content;
+use crate::history::{Head, Kept};
+use crate::publisher::Standing;
+use crate::server::Shared;
+
+const DELTA: &str = "application/vnd.driblet.delta";
+const MATCHED: &str = "application/vnd.driblet.matched";
+const REVALIDATE: &str = "no-cache";
+const IMMUTABLE: &str = "max-age=31536000, immutable";
+const NOT_KEPT: &str = "no-store";
+
+/// The longest that a poll waits.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// How often a file is looked at while someone waits for it to change.
+const LOOK: Duration = Duration::from_millis(500);
+/// Where less of the head matches, in percent, the shared delta from nothing is sent instead.
+const WORTH_MATCHING: u64 = 30;
+
+/// A request below `.driblet/`.
+pub(crate) struct Call<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) method: &'a Method,
+    pub(crate) uri: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl Call<'_> {
+    /// Answers the request.
+    pub(crate) async fn answer(&self, name: Name, resource: Resource, body: Body) -> Result<Response, Problem> {
+        if let Resource::Other(file) = &resource {
+            let is_root = name.folder && name.asset.is_empty();
+            return if is_root { client_files::answer(file, self.method, self.headers) } else { Err(bad_name(file)) };
+        }
+        let allowed = if resource == Resource::Signature { "POST" } else { "GET, HEAD" };
+        if (resource == Resource::Signature) != (self.method == Method::POST)
+            || (allowed != "POST" && !is_safe(self.method))
+        {
+            return Err(Problem::method(allowed));
+        }
+        let path = self.path_of(&name)?;
+        match resource {
+            Resource::Head => self.head(&path).await,
+            Resource::From(from) => self.delta_to_head(&path, from).await,
+            Resource::Pair(from, to) => self.pair(&path, from, to).await,
+            Resource::Signature => self.signature(&path, body).await,
+            Resource::Live => Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "no-such-file",
+                "Live subscriptions are reserved and not answered yet; poll head?since=…&wait=… instead.",
+            )),
+            Resource::Other(file) => Err(bad_name(&file)),
+        }
+    }
+
+    /// The asset's path in the source; a folder has no snapshot of its own yet.
+    fn path_of(&self, name: &Name) -> Result<String, Problem> {
+        let only = self.shared.publisher.source().only();
+        match (name.folder, only) {
+            (false, _) => Ok(name.asset.clone()),
+            (true, Some(only)) if name.asset.is_empty() => Ok(only.to_owned()),
+            (true, _) => {
+                let detail = "Folders cannot be synced yet; sync the files in it, each by its own path.";
+                Err(Problem::new(StatusCode::NOT_FOUND, "no-such-file", detail))
+            }
+        }
+    }
+
+    async fn current(&self, path: &str) -> Result<Head, Problem> {
+        match self.shared.publisher.standing(path).await? {
+            Standing::File(head) => Ok(head),
+            Standing::Folder | Standing::Nothing => Err(Problem::no_such_file(&format!("/{path}"))),
+        }
+    }
+
+    async fn kept_head(&self, path: &str) -> Result<(Head, Arc<Kept>), Problem> {
+        let head = self.current(path).await?;
+        if let Some(kept) = self.shared.kept(path, head.version).await? {
+            return Ok((head, kept));
+        }
+        // Its bytes were changed or removed behind our back: the history has dropped it, and now it is read anew.
+        let head = self.current(path).await?;
+        let kept = self.shared.kept(path, head.version).await?;
+        kept.map(|kept| (head, kept)).ok_or_else(|| Problem::no_such_file(&format!("/{path}")))
+    }
+
+    async fn head(&self, path: &str) -> Result<Response, Problem> {
+        let (since, wait) = self.poll()?;
+        let end = Instant::now() + wait;
+        let head = loop {
+            let changed = self.shared.publisher.published().notified();
+            let head = self.current(path).await?;
+            let left = end.saturating_duration_since(Instant::now());
+            if since != Some(head.counter) || left.is_zero() {
+                break head;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = sleep(LOOK.min(left)) => {}
+            }
+        };
+        let body = json!({ "version": head.version.to_string(), "length": head.len, "counter": head.counter });
+        let answer = Answer {
+            content: Content::Memory(body.to_string().into()),
+            etag: head.version.to_string(),
+            media_type: "application/json".into(),
+            caching: NOT_KEPT,
+            coding: None,
+        };
+        answer.response(self.method, &HeaderMap::new())
+    }
+
+    /// `since` and `wait` of a poll.
+    fn poll(&self) -> Result<(Option<u64>, Duration), Problem> {
+        let (mut since, mut wait) = (None, Duration::ZERO);
+        for (name, value) in url::form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes()) {
+            let number = || {
+                value.parse::<u64>().map_err(|_| {
+                    let detail = format!("{name} must be a whole number, not {value:?}.");
+                    Problem::new(StatusCode::BAD_REQUEST, "bad-name", detail)
+                })
+            };
+            match &*name {
+                "since" => since = Some(number()?),
+                "wait" => wait = Duration::from_secs(number()?).min(MAX_WAIT),
+                _ => {}
+            }
+        }
+        Ok((since, wait))
+    }
+
+    async fn delta_to_head(&self, path: &str, from: Option<Version>) -> Result<Response, Problem> {
+        let (head, kept) = self.kept_head(path).await?;
+        self.delta(path, from, (head, kept), REVALIDATE).await
+    }
+
+    async fn pair(&self, path: &str, from: Option<Version>, to: Version) -> Result<Response, Problem> {
+        let (head, newest) = self.kept_head(path).await?;
+        let kept = self.shared.kept(path, to).await?;
+        let Some(kept) = kept else { return Err(self.unknown(head, newest).await?) };
+        let target = Head { version: to, len: kept.len, ..head };
+        self.delta(path, from, (target, kept), IMMUTABLE).await
+    }
+
+    async fn delta(
+        &self,
+        path: &str,
+        from: Option<Version>,
+        (head, kept): (Head, Arc<Kept>),
+        caching: &'static str,
+    ) -> Result<Response, Problem> {
+        let (content, etag) = if from == Some(head.version) {
+            let same = encode_same(head.version, head.len);
+            (Content::Memory(same.into()), format!("{}-same", &head.version.to_string()[..16]))
+        } else {
+            let basis = match from {
+                None => None,
+                Some(version) => match self.shared.kept(path, version).await? {
+                    Some(basis) => Some(basis),
+                    None => return Err(self.unknown(head, kept).await?),
+                },
+            };
+            let delta = self.shared.artifacts.delta(basis, kept).await?;
+            (delta.content, delta.etag.to_string())
+        };
+        let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None };
+        answer.response(self.method, self.headers)
+    }
+
+    /// Says how to describe bytes of a version that is not kept here.
+    async fn unknown(&self, head: Head, kept: Arc<Kept>) -> Result<Problem, Problem> {
+        let rung = Rung::for_len(head.len);
+        let chunks = self.shared.artifacts.chunks(kept, rung).await?.len();
+        let detail = "That version is not in this file's history; send a signature, or sync from none.";
+        Ok(Problem::new(StatusCode::NOT_FOUND, "unknown-version", detail).with(json!({
+            "head": head.version.to_string(),
+            "length": head.len,
+            "counter": head.counter,
+            "rung": rung.log2(),
+            "chunks": chunks,
+        })))
+    }
+
+    async fn signature(&self, path: &str, body: Body) -> Result<Response, Problem> {
+        let max_tags = self.shared.max_tags.min(MAX_TAGS);
+        let limit = 32 + 8 * max_tags as usize;
+        let too_large = |detail: String| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail);
+        let stalled =
+            || Problem::new(StatusCode::REQUEST_TIMEOUT, "bad-signature", "The signature did not come in time.");
+        let received = timeout(self.shared.deadline, to_bytes(body, limit)).await.map_err(|_| stalled())?;
+        let bytes = received.map_err(|_| {
+            too_large(format!("A signature may have {limit} bytes and {max_tags} tags; sync from none instead."))
+        })?;
+        let signature = Signature::decode(&bytes, max_tags).map_err(|error| match error {
+            driblet_core::SignatureError::TooManyTags { .. } => too_large(format!("{error}.")),
+            error => Problem::new(StatusCode::BAD_REQUEST, "bad-signature", format!("{error}.")),
+        })?;
+        let (head, kept) = self.kept_head(path).await?;
+        let artifacts = &self.shared.artifacts;
+        let chunks = artifacts.chunks(kept.clone(), signature.rung()).await?;
+        let matches = Arc::new(artifacts.alone(move || Ok(signature.match_chunks(&chunks))).await?);
+        let (start, rest) = if matches.matched_bytes() * 100 < head.len * WORTH_MATCHING {
+            let cold = artifacts.delta(None, kept).await?;
+            (matches.encode_no_runs(), cold.content)
+        } else {
+            (Vec::new(), artifacts.matched(matches, kept).await?.content)
+        };
+        Ok(super::content::joined(start, rest, MATCHED, NOT_KEPT))
+    }
+}
+
+fn bad_name(name: &str) -> Problem {
+    let detail = format!(
+        "{name:?} is no sync resource: a version is 64 lower-case hex digits, a pair two of them joined by '-'."
+    );
+    Problem::new(StatusCode::BAD_REQUEST, "bad-name", detail)
+}

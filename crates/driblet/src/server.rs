@@ -1,0 +1,196 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use driblet_core::Version;
+use tokio::task::spawn_blocking;
+
+use crate::artifacts::Artifacts;
+use crate::history::{DirectoryHistory, History, HistoryError, Kept, Limits};
+use crate::http::{self, Guard};
+use crate::publisher::Publisher;
+use crate::source::Source;
+
+/// Publishes a file or a folder: the files themselves, and deltas between their versions.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+/// What every request works with.
+pub(crate) struct Shared {
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) artifacts: Arc<Artifacts>,
+    pub(crate) guard: Guard,
+    pub(crate) deadline: Duration,
+    pub(crate) max_tags: u64,
+    history: Arc<dyn History>,
+}
+
+impl Shared {
+    /// Opens a version of a path, off the runtime's threads: the first time it is read through.
+    pub(crate) async fn kept(&self, path: &str, version: Version) -> Result<Option<Arc<Kept>>, HistoryError> {
+        let (history, path) = (self.history.clone(), path.to_owned());
+        spawn_blocking(move || history.open(&path, &version)).await.unwrap_or(Ok(None))
+    }
+}
+
+/// How much work a server has done since it was built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stats {
+    /// Deltas computed; equal requests share one.
+    pub encodes: u64,
+}
+
+impl Server {
+    /// Begins a server of what lies at `root`, a folder or one file.
+    pub fn builder(root: impl Into<PathBuf>) -> Builder {
+        Builder {
+            root: root.into(),
+            history: None,
+            limits: Limits::default(),
+            hidden: false,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            deadline: Duration::from_secs(30),
+            artifact_bytes: 512 << 20,
+            memory: 512 << 20,
+            encoders: 2,
+            max_tags: 1 << 20,
+        }
+    }
+
+    /// The routes, to be served as they are or nested in another application.
+    pub fn router(&self) -> Router {
+        http::router(self.shared.clone())
+    }
+
+    /// Waits until every file that was there at the start is hashed and copied into the history. Requests need not wait for it.
+    pub async fn indexed(&self) {
+        self.shared.publisher.indexed().await;
+    }
+
+    /// How much work has been done.
+    pub fn stats(&self) -> Stats {
+        Stats { encodes: self.shared.artifacts.encodes() }
+    }
+}
+
+/// What a [`Server`] publishes, and under which limits.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    root: PathBuf,
+    history: Option<PathBuf>,
+    limits: Limits,
+    hidden: bool,
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    deadline: Duration,
+    artifact_bytes: u64,
+    memory: usize,
+    encoders: usize,
+    max_tags: u64,
+}
+
+impl Builder {
+    /// Where versions are kept. Default: a folder of the user's cache that belongs to the root.
+    pub fn history(self, folder: impl Into<PathBuf>) -> Builder {
+        Builder { history: Some(folder.into()), ..self }
+    }
+
+    /// How many versions are kept.
+    pub fn history_limits(self, limits: Limits) -> Builder {
+        Builder { limits, ..self }
+    }
+
+    /// Whether names that begin with a dot exist. Default: no.
+    pub fn hidden(self, hidden: bool) -> Builder {
+        Builder { hidden, ..self }
+    }
+
+    /// Another name, with or without a port, that the server goes by, besides addresses and `localhost`.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Builder {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// Another origin, such as `https://app.example`, whose pages may use the server.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Builder {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// How long a request waits for a file to be read. Default: 30 s.
+    pub fn deadline(self, deadline: Duration) -> Builder {
+        Builder { deadline, ..self }
+    }
+
+    /// Bytes of deltas and encoded files that are kept on the disk. Default: 512 MiB.
+    pub fn artifact_bytes(self, bytes: u64) -> Builder {
+        Builder { artifact_bytes: bytes, ..self }
+    }
+
+    /// Bytes of working memory for each delta that is being made. Default: 512 MiB.
+    pub fn memory(self, bytes: usize) -> Builder {
+        Builder { memory: bytes, ..self }
+    }
+
+    /// Deltas made at once. Default: 2.
+    pub fn encoders(self, encoders: usize) -> Builder {
+        Builder { encoders: encoders.max(1), ..self }
+    }
+
+    /// The most tags that a signature may have. Default: 2^20.
+    pub fn max_tags(self, tags: u64) -> Builder {
+        Builder { max_tags: tags, ..self }
+    }
+
+    /// Opens the root and its history, and begins to index in the background. Needs a Tokio runtime.
+    pub async fn build(self) -> Result<Server, BuildError> {
+        let builder = self.clone();
+        let (source, history) = spawn_blocking(move || builder.open()).await.unwrap_or_else(|error| {
+            Err(BuildError::Root { path: self.root.clone(), source: io::Error::other(error) })
+        })?;
+        let history: Arc<dyn History> = Arc::new(history);
+        let artifacts = Artifacts::new(history.clone(), self.artifact_bytes, self.memory, self.encoders);
+        let shared = Shared {
+            publisher: Publisher::new(source, history.clone(), self.deadline),
+            artifacts: Arc::new(artifacts),
+            guard: Guard::new(&self.hosts, &self.origins),
+            deadline: self.deadline,
+            max_tags: self.max_tags,
+            history,
+        };
+        Ok(Server { shared: Arc::new(shared) })
+    }
+
+    fn open(&self) -> Result<(Source, DirectoryHistory), BuildError> {
+        let source = Source::open(&self.root, self.hidden)
+            .map_err(|source| BuildError::Root { path: self.root.clone(), source })?;
+        let default = || DirectoryHistory::default_folder(source.path()).ok_or(BuildError::NoCache);
+        let folder = self.history.as_deref().map(Path::to_path_buf).map_or_else(default, Ok)?;
+        let history = DirectoryHistory::open(&folder, source.path(), self.limits)?;
+        Ok((source, history))
+    }
+}
+
+/// Why a server cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// What should be published cannot be read.
+    #[error("cannot publish {path}: {source}")]
+    Root {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// There is no folder for a history by default.
+    #[error("there is neither XDG_CACHE_HOME nor a home folder; name a folder for the history with --history")]
+    NoCache,
+    /// The history cannot be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}

@@ -1,0 +1,189 @@
+//! Deltas as web resources: what each name answers, that receivers make the right file of it, and that work is shared.
+
+use driblet::Version;
+use driblet_core::Decoder;
+
+use crate::support::{Answer, Site, apply, get, noise, text};
+
+const DELTA: &str = "application/vnd.driblet.delta";
+
+/// Two releases of a file, the second of them the head.
+async fn released() -> (Site, Vec<u8>, Vec<u8>) {
+    let old = text(1, 400_000);
+    let new = [&old[..100_000], b"one more driblet", &old[100_000..], b"and its end"].concat();
+    let site = Site::new(&[]).await;
+    site.publish("app.js", &old).await;
+    site.publish("app.js", &new).await;
+    (site, old, new)
+}
+
+fn is_delta(answer: &Answer, status: u16, caching: &str) -> bool {
+    answer.status == status
+        && answer.header("content-type") == Some(DELTA)
+        && answer.header("cache-control") == Some(caching)
+        && answer.header("content-encoding").is_none()
+}
+
+#[tokio::test]
+async fn from_a_version_from_nothing_and_from_the_head_itself() {
+    let (site, old, new) = released().await;
+    let (has, head) = (Version::of(&old), Version::of(&new));
+    let warm = site.get(&format!("/app.js.driblet/{has}")).await;
+    assert!(is_delta(&warm, 200, "no-cache"), "{warm:?}");
+    assert_eq!(apply(Some(&old), &warm.body).unwrap(), new);
+    assert!(warm.body.len() < 500, "{} bytes for a change of 27", warm.body.len());
+    let cold = site.get("/app.js.driblet/none").await;
+    assert!(is_delta(&cold, 200, "no-cache"));
+    assert_eq!(apply(None, &cold.body).unwrap(), new);
+    let same = site.get(&format!("/app.js.driblet/{head}")).await;
+    assert!(is_delta(&same, 200, "no-cache"));
+    assert_eq!(apply(Some(&new), &same.body).unwrap(), new);
+    assert!(same.body.len() <= 42, "{} bytes to say same", same.body.len());
+}
+
+#[tokio::test]
+async fn a_pair_stays_what_it_is_when_the_head_moves_on() {
+    let (site, old, new) = released().await;
+    let (a, b) = (Version::of(&old), Version::of(&new));
+    let to_head = site.get(&format!("/app.js.driblet/{a}")).await;
+    let cold = site.get("/app.js.driblet/none").await;
+    let newer = site.publish("app.js", b"a third").await;
+    let pair = site.get(&format!("/app.js.driblet/{a}-{b}")).await;
+    assert!(is_delta(&pair, 200, "max-age=31536000, immutable"), "{pair:?}");
+    assert_eq!((&pair.body, pair.etag()), (&to_head.body, to_head.etag()), "one delta, one ETag, under each name");
+    let pair = site.get(&format!("/app.js.driblet/none-{b}")).await;
+    assert_eq!((&pair.body, pair.etag()), (&cold.body, cold.etag()));
+    let back = site.get(&format!("/app.js.driblet/{newer}-{a}")).await;
+    assert_eq!(apply(Some(b"a third"), &back.body).unwrap(), old, "backwards too");
+    let to_newer = site.get(&format!("/app.js.driblet/{a}")).await;
+    assert_eq!(apply(Some(&old), &to_newer.body).unwrap(), b"a third");
+}
+
+#[tokio::test]
+async fn a_delta_is_resumed_at_any_byte() {
+    let (site, old, new) = released().await;
+    let name = format!("/app.js.driblet/{}-{}", Version::of(&old), Version::of(&new));
+    let whole = site.get(&name).await;
+    for cut in (0..whole.body.len()).step_by(50).chain([whole.body.len() - 1]) {
+        let rest = get(&name).header("range", &format!("bytes={cut}-")).header("if-range", &whole.etag());
+        let rest = site.ask(rest).await;
+        assert!(is_delta(&rest, 206, "max-age=31536000, immutable"), "{rest:?}");
+        assert_eq!(rest.etag(), whole.etag());
+        assert_eq!([&whole.body[..cut], &rest.body[..]].concat(), whole.body);
+    }
+    let other = get(&name).header("range", "bytes=10-").header("if-range", "\"other\"");
+    assert_eq!((site.ask(other.clone()).await.status, site.ask(other).await.body), (200, whole.body.clone()));
+    let known = site.ask(get(&name).header("if-none-match", &whole.etag())).await;
+    assert_eq!(known.status, 304);
+}
+
+#[tokio::test]
+async fn lengths_around_a_group() {
+    let group = 256 << 10;
+    let site = Site::new(&[]).await;
+    for len in [0, 1, group - 1, group, group + 1, 3 * group + 17] {
+        let (old, new) = (noise(5, len / 2), noise(6, len));
+        let name = format!("f{len}");
+        let has = site.publish(&name, &old).await;
+        let head = site.publish(&name, &new).await;
+        assert_eq!(site.get(&format!("/{name}")).await.body, new);
+        let cold = site.get(&format!("/{name}.driblet/none")).await;
+        assert_eq!(apply(None, &cold.body).unwrap(), new, "{len}");
+        let warm = site.get(&format!("/{name}.driblet/{has}")).await;
+        assert_eq!(apply(Some(&old), &warm.body).unwrap(), new, "{len}");
+        let json = site.get(&format!("/{name}.driblet/head")).await.json();
+        assert_eq!((&json["version"], &json["length"]), (&head.to_string().into(), &len.into()));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_version_is_told_how_to_sign() {
+    let (site, _, new) = released().await;
+    let stranger = Version::of(b"never published");
+    for name in [format!("{stranger}"), format!("{stranger}-{}", Version::of(&new)), format!("none-{stranger}")] {
+        let answer = site.get(&format!("/app.js.driblet/{name}")).await;
+        assert!(answer.refuses(404, "unknown-version"), "{name}");
+        let problem = answer.json();
+        assert_eq!(problem["head"], Version::of(&new).to_string());
+        assert_eq!((&problem["length"], &problem["counter"]), (&new.len().into(), &2.into()));
+        let rung = driblet_core::Rung::new(problem["rung"].as_u64().unwrap() as u8).unwrap();
+        assert_eq!(problem["chunks"], driblet_core::cut(&new, rung).count());
+    }
+}
+
+#[tokio::test]
+async fn a_version_of_another_path_is_unknown() {
+    let site = Site::new(&[]).await;
+    let secret = site.publish("secret.js", &text(1, 5_000)).await;
+    let public = site.publish("public.js", &text(2, 5_000)).await;
+    for name in [format!("{secret}"), format!("{secret}-{public}"), format!("{public}-{secret}"), format!("none-{secret}")] {
+        assert!(site.get(&format!("/public.js.driblet/{name}")).await.refuses(404, "unknown-version"), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_hundred_equal_requests_cost_one_diff() {
+    let (site, old, new) = released().await;
+    let before = site.server().stats().encodes;
+    let name = format!("/app.js.driblet/{}", Version::of(&old));
+    let asks: Vec<_> = (0..200).map(|_| tokio::spawn(get(&name).send(site.addr()))).collect();
+    let mut bodies = Vec::new();
+    for ask in asks {
+        bodies.push(ask.await.unwrap().body);
+    }
+    assert_eq!(apply(Some(&old), &bodies[0]).unwrap(), new);
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+    assert_eq!(site.server().stats().encodes - before, 1);
+}
+
+#[tokio::test]
+async fn a_poll_waits_for_the_next_head() {
+    let site = Site::new(&[]).await;
+    let first = site.publish("app.js", b"first").await;
+    let head = site.get("/app.js.driblet/head").await;
+    assert_eq!((head.status, head.header("cache-control")), (200, Some("no-store")));
+    assert_eq!(head.json(), serde_json::json!({ "version": first.to_string(), "length": 5, "counter": 1 }));
+    let waiting = tokio::spawn(get("/app.js.driblet/head?since=1&wait=60").send(site.addr()));
+    site.write("app.js", b"second!");
+    let head = waiting.await.unwrap().json();
+    let second = Version::of(b"second!");
+    assert_eq!(head, serde_json::json!({ "version": second.to_string(), "length": 7, "counter": 2 }));
+    let unchanged = site.get("/app.js.driblet/head?since=2&wait=0").await.json();
+    assert_eq!(unchanged["counter"], 2);
+    let behind = site.get("/app.js.driblet/head?since=1&wait=60").await.json();
+    assert_eq!(behind["counter"], 2, "the head has moved already");
+    let unchanged = site.get("/app.js.driblet/head?since=2&wait=1").await.json();
+    assert_eq!(unchanged["counter"], 2, "the wait has an end");
+}
+
+#[tokio::test]
+async fn any_byte_of_a_delta_flipped_makes_an_error_or_the_right_file() {
+    let (site, old, new) = released().await;
+    let delta = site.get(&format!("/app.js.driblet/{}", Version::of(&old))).await.body;
+    for at in 0..delta.len() {
+        let mut flipped = delta.clone();
+        flipped[at] ^= 1 << (at % 8);
+        // The header's length is compared with this limit before memory is taken.
+        let limits = driblet_core::Limits { target: new.len() as u64 };
+        let basis = driblet_core::Basis::of(&Version::of(&old), old.len() as u64);
+        drop(Decoder::new(basis, limits));
+        if let Ok(file) = apply(Some(&old), &flipped) {
+            assert!(file == new || file == old, "byte {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_browser_client_is_there_or_says_how_to_build_it() {
+    let site = Site::new(&[("index.html", b"a page")]).await;
+    let client = site.get("/.driblet/client.js").await;
+    if client.status == 404 {
+        assert!(client.refuses(404, "no-such-file"));
+        assert!(client.json()["detail"].as_str().unwrap().contains("make client"));
+        return;
+    }
+    assert_eq!(client.header("content-type"), Some("text/javascript; charset=utf-8"));
+    assert_eq!(site.ask(get("/.driblet/client.js").header("if-none-match", &client.etag())).await.status, 304);
+    assert!(site.get("/.driblet/nope.js").await.refuses(404, "no-such-file"));
+    assert!(site.ask(get("/.driblet/client.js").method("POST")).await.refuses(405, "method"));
+}

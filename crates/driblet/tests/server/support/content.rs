@@ -1,0 +1,60 @@
+use driblet_core::*;
+
+/// Bytes that look like nothing: xorshift64*.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut x = seed | 1;
+    let mut next = || {
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        (x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Bytes that look like source code.
+pub fn text(seed: u64, len: usize) -> Vec<u8> {
+    let words = ["function ", "return ", "const ", "(a, b) => ", "{\n  ", "}\n", "value", ".length", " + 1", ";\n"];
+    noise(seed, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
+}
+
+/// Applies a delta to what is held, as any receiver would.
+pub fn apply(held: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let basis = held.map_or(Basis::EMPTY, |bytes| Basis::of(&Version::of(bytes), bytes.len() as u64));
+    drive(basis, held.unwrap_or_default(), delta)
+}
+
+/// Signs what is held for a head of so many chunks.
+pub fn sign(held: &[u8], rung: u8, head_chunks: u64) -> (Signature, Vec<Chunk>) {
+    let rung = Rung::new(rung).unwrap();
+    let chunks: Vec<Chunk> = cut(held, rung).collect();
+    (Signature::sign([7; 16], rung, &chunks, head_chunks), chunks)
+}
+
+/// Applies the answer to a signature; gives the file, and how many bytes of what is held were its basis.
+pub fn matched(held: &[u8], signature: &Signature, chunks: &[Chunk], answer: &[u8]) -> (Vec<u8>, u64) {
+    let (runs, consumed) = Runs::decode(answer, signature.count()).unwrap().expect("all the runs");
+    let layout = MatchedBasis::new(&runs, signature, chunks);
+    let basis: Vec<u8> = layout
+        .locate(0..layout.len())
+        .flat_map(|piece| held[piece.start as usize..piece.end as usize].iter().copied())
+        .collect();
+    let file = drive(Basis::matched(&layout), &basis, &answer[consumed..]).expect("a delta against what matched");
+    (file, layout.len())
+}
+
+fn drive(named: Basis, basis: &[u8], delta: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut decoder = Decoder::new(named, Limits::default());
+    decoder.handle_input(delta);
+    decoder.handle_end();
+    let mut output = Vec::new();
+    loop {
+        match decoder.poll_event()? {
+            Event::NeedInput => decoder.handle_end(),
+            Event::NeedBasis(range) => decoder.handle_basis(&basis[range.start as usize..range.end as usize]),
+            Event::Output(verified) => output.extend_from_slice(verified),
+            Event::Same => return Ok(basis.to_vec()),
+            Event::Done => return Ok(output),
+        }
+    }
+}

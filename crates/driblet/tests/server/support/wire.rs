@@ -1,0 +1,122 @@
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A request, sent byte for byte as it stands here: nothing is escaped, normalised or added but `Host` and `Connection`.
+#[derive(Clone)]
+pub struct Ask {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// What came back, until the server closed the connection.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+pub fn get(path: &str) -> Ask {
+    Ask { method: "GET".into(), path: path.into(), headers: Vec::new(), body: Vec::new() }
+}
+
+pub fn post(path: &str, body: Vec<u8>) -> Ask {
+    let len = body.len().to_string();
+    Ask { method: "POST".into(), body, ..get(path) }.header("content-length", &len)
+}
+
+impl Ask {
+    pub fn method(mut self, method: &str) -> Ask {
+        self.method = method.into();
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Ask {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The request's head and body as they go over the wire.
+    pub fn bytes(&self, addr: SocketAddr) -> Vec<u8> {
+        let mut head = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", self.method, self.path);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            head += &format!("host: {addr}\r\n");
+        }
+        self.headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        [head.as_bytes(), b"\r\n", &self.body].concat()
+    }
+
+    pub async fn send(self, addr: SocketAddr) -> Answer {
+        let (mut reader, mut writer) = TcpStream::connect(addr).await.unwrap().into_split();
+        let bytes = self.bytes(addr);
+        // A server may answer before it has read all, and close.
+        let sent = tokio::spawn(async move { writer.write_all(&bytes).await.map(|()| writer) });
+        let (mut received, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+        while let Ok(read @ 1..) = reader.read(&mut piece).await {
+            received.extend_from_slice(&piece[..read]);
+        }
+        let _ = sent.await;
+        Answer::parse(&received)
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The ETag, with its quotes.
+    pub fn etag(&self) -> String {
+        self.header("etag").expect("an ETag").to_owned()
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    /// Whether it refuses as the protocol says: a problem document with this status and code, whose detail is a sentence.
+    pub fn refuses(&self, status: u16, code: &str) -> bool {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.ends_with(['.', '!'])), "{problem}");
+        problem["code"] == code
+    }
+
+    fn parse(bytes: &[u8]) -> Answer {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the head of an answer");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: Vec<(String, String)> = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        let body = &bytes[end + 4..];
+        Answer { status, headers, body: if chunked { join(body) } else { body.to_vec() } }
+    }
+}
+
+/// The bytes of a chunked body, as far as they came.
+fn join(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(line) = rest.windows(2).position(|window| window == b"\r\n") {
+        let len = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        let chunk = &rest[line + 2..];
+        body.extend_from_slice(&chunk[..len.min(chunk.len())]);
+        rest = chunk.get(len + 2..).unwrap_or_default();
+    }
+    body
+}
