@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -20,6 +21,8 @@ async function ship() {
   const module = write('driblet', 'wasm', readFileSync(`${here}wasm/driblet_bg.wasm`));
   const worker = write('worker', 'js', replace(await bundle('worker'), '../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
+  // The server sends these where brotli is accepted.
+  for (const name of readdirSync(shipped)) writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));
 }
 
 async function bundle(name) {

@@ -23,6 +23,8 @@ use crate::fingerprint::Fingerprint;
 
 /// Bytes copied and hashed at once: stays in the processor's cache between the two.
 const PIECE: usize = 512 << 10;
+/// Versions verified at once, at most.
+const VERIFYING: usize = 16;
 
 pub(crate) struct DirectoryHistory {
     folder: PathBuf,
@@ -30,6 +32,8 @@ pub(crate) struct DirectoryHistory {
     index: Mutex<Index>,
     /// Versions that are open now, and what the files of those once verified looked like.
     open: Mutex<HashMap<Version, Opened>>,
+    /// Held while a version is verified, so that equal requests read it through once; by the version's first byte.
+    verifying: [Mutex<()>; VERIFYING],
 }
 
 struct Opened {
@@ -56,7 +60,13 @@ impl DirectoryHistory {
         // The index is the lock: nothing may be removed before it is ours.
         let index = Index::open(&folder, is_whole)?;
         remove_all_but(&folder, &versions, &index).map_err(failed)?;
-        Ok(DirectoryHistory { folder, limits, index: Mutex::new(index), open: Mutex::default() })
+        Ok(DirectoryHistory {
+            folder,
+            limits,
+            index: Mutex::new(index),
+            open: Mutex::default(),
+            verifying: Default::default(),
+        })
     }
 
     /// The folder that belongs to a root by default.
@@ -129,11 +139,16 @@ impl History for DirectoryHistory {
                 return Ok(());
             }
             staged.file.as_file().sync_data()?;
-            staged.file.persist(&target).map_err(|error| error.error)?;
-            File::open(self.folder.join("versions"))?.sync_all()
+            let file = staged.file.persist(&target).map_err(|error| error.error)?;
+            File::open(self.folder.join("versions"))?.sync_all()?;
+            // What was hashed on its way here need not be read again.
+            let verified = Fingerprint::of(&file.metadata()?);
+            self.open_versions().insert(version, Opened { kept: Weak::new(), verified });
+            Ok(())
         };
         write().map_err(|error| self.error(error))?;
         for evicted in index.publish(path, version, len, seen, self.limits)? {
+            self.open_versions().remove(&evicted);
             if let Err(error) = fs::remove_file(self.file_of(&evicted)) {
                 warn!(%evicted, %error, "an evicted version's file stays");
             }
@@ -149,6 +164,11 @@ impl History for DirectoryHistory {
         if let Some(kept) = self.reopened(version) {
             return Ok(Some(kept));
         }
+        let lock = &self.verifying[usize::from(version.as_bytes()[0]) % VERIFYING];
+        let _alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = self.reopened(version) {
+            return Ok(Some(kept));
+        }
         let kept = match Kept::open(&self.file_of(version), *version) {
             Ok(kept) => Arc::new(kept),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -158,6 +178,7 @@ impl History for DirectoryHistory {
         if !self.is_verified(version, &fingerprint) && !kept.is_whole() {
             warn!(%version, "a version in the history was changed behind our back; it is dropped");
             self.index().forget(version)?;
+            self.open_versions().remove(version);
             let _ = fs::remove_file(self.file_of(version));
             return Ok(None);
         }

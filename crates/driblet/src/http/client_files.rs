@@ -2,15 +2,15 @@
 
 use axum::response::Response;
 use bytes::Bytes;
-use hyper::header::HeaderMap;
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::content::Answer;
 use super::guard::is_safe;
 use super::problem::Problem;
-use crate::artifacts::Content;
+use crate::artifacts::{Coding, Content};
 
-/// Names and bytes of `client/`, by build.rs.
+/// Names and bytes of `client/`, by build.rs; a name with `.br` is another file's brotli form.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
 
 /// The file that pages import; what it imports carries a hash in its name.
@@ -32,12 +32,17 @@ pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     // A page that comes back within minutes does not wait for the client; it is revalidated behind the page's back for a day.
     let caching =
         if name == ENTRY { "max-age=600, stale-while-revalidate=86400" } else { "max-age=31536000, immutable" };
+    let packed = FILES.iter().find(|(file, _)| file.strip_suffix(".br") == Some(name));
+    let packed = packed.filter(|_| super::plain::accepted(headers) == Some(Coding::Brotli));
+    let (bytes, coding) = packed.map_or((*bytes, None), |(_, packed)| (*packed, Some(Coding::Brotli.name())));
     let answer = Answer {
         content: Content::Memory(Bytes::from_static(bytes)),
         etag: blake3::hash(bytes).to_hex()[..16].to_owned(),
-        media_type: mime_guess::from_path(name).first_or_octet_stream().to_string(),
+        media_type: super::plain::media_type(name),
         caching,
-        coding: None,
+        coding,
     };
-    answer.response(method, headers)
+    let mut response = answer.response(method, headers)?;
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    Ok(response)
 }

@@ -71,7 +71,8 @@ fn redirect_to_folder(path: &str) -> Response {
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, format!("./{name}/"))]).into_response()
 }
 
-fn media_type(path: &str) -> String {
+/// The media type that browsers want for a file of this name.
+pub(crate) fn media_type(path: &str) -> String {
     let guess = mime_guess::from_path(path).first_or_octet_stream();
     let is_text = guess.type_() == "text" || matches!(guess.subtype().as_str(), "json" | "javascript" | "xml");
     if is_text { format!("{guess}; charset=utf-8") } else { guess.to_string() }
@@ -85,7 +86,7 @@ fn is_compressible(media_type: &str) -> bool {
 }
 
 /// The best coding that the request accepts (RFC 9110, section 12.5.3).
-fn accepted(headers: &HeaderMap) -> Option<Coding> {
+pub(crate) fn accepted(headers: &HeaderMap) -> Option<Coding> {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let weigh = |item: &str| -> (String, f32) {
         let mut parts = item.split(';').map(str::trim);
