@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode, Uri};
 use super::problem::Problem;
 
 /// What a page of an allowed origin may read besides the body.
-const EXPOSED: &str = "etag, content-range, accept-ranges, content-length, retry-after";
+const EXPOSED: &str = "etag, content-location, content-range, accept-ranges, content-length, retry-after";
 
 /// The names that the server goes by, and the origins that may use it.
 #[derive(Clone, Default, Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use driblet_core::{MAX_TAGS, Rung, Signature, Version, encode_same};
-use hyper::header::HeaderMap;
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
@@ -166,7 +166,8 @@ impl Call<'_> {
         (head, kept): (Head, Arc<Kept>),
         caching: &'static str,
     ) -> Result<Response, Problem> {
-        let (content, etag) = if from == Some(head.version) {
+        let is_same = from == Some(head.version);
+        let (content, etag) = if is_same {
             let same = encode_same(head.version, head.len);
             (Content::Memory(same.into()), format!("{}-same", &head.version.to_string()[..16]))
         } else {
@@ -181,7 +182,14 @@ impl Call<'_> {
             (delta.content, delta.etag.to_string())
         };
         let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None };
-        answer.response(self.method, self.headers)
+        let mut response = answer.response(self.method, self.headers)?;
+        if !is_same {
+            // Relative to the URL asked for, and so right wherever the router is nested.
+            let from = from.map_or_else(|| "none".to_owned(), |version| version.to_string());
+            let pair = HeaderValue::try_from(format!("{from}-{}", head.version)).map_err(|_| bad_name(&from))?;
+            response.headers_mut().insert(header::CONTENT_LOCATION, pair);
+        }
+        Ok(response)
     }
 
     /// Says how to describe bytes of a version that is not kept here.
