@@ -1,7 +1,6 @@
 //! Deltas as web resources: what each name answers, that receivers make the right file of it, and that work is shared.
 
 use driblet::Version;
-use driblet_core::Decoder;
 
 use crate::support::{Answer, Site, apply, get, noise, text};
 
@@ -116,7 +115,9 @@ async fn a_version_of_another_path_is_unknown() {
     let site = Site::new(&[]).await;
     let secret = site.publish("secret.js", &text(1, 5_000)).await;
     let public = site.publish("public.js", &text(2, 5_000)).await;
-    for name in [format!("{secret}"), format!("{secret}-{public}"), format!("{public}-{secret}"), format!("none-{secret}")] {
+    for name in
+        [format!("{secret}"), format!("{secret}-{public}"), format!("{public}-{secret}"), format!("none-{secret}")]
+    {
         assert!(site.get(&format!("/public.js.driblet/{name}")).await.refuses(404, "unknown-version"), "{name}");
     }
 }
@@ -163,10 +164,6 @@ async fn any_byte_of_a_delta_flipped_makes_an_error_or_the_right_file() {
     for at in 0..delta.len() {
         let mut flipped = delta.clone();
         flipped[at] ^= 1 << (at % 8);
-        // The header's length is compared with this limit before memory is taken.
-        let limits = driblet_core::Limits { target: new.len() as u64 };
-        let basis = driblet_core::Basis::of(&Version::of(&old), old.len() as u64);
-        drop(Decoder::new(basis, limits));
         if let Ok(file) = apply(Some(&old), &flipped) {
             assert!(file == new || file == old, "byte {at}");
         }
@@ -182,7 +179,7 @@ async fn the_browser_client_is_there_or_says_how_to_build_it() {
         assert!(client.json()["detail"].as_str().unwrap().contains("make client"));
         return;
     }
-    assert_eq!(client.header("content-type"), Some("text/javascript; charset=utf-8"));
+    assert!(client.header("content-type").is_some_and(|kind| kind.starts_with("text/javascript")));
     assert_eq!(site.ask(get("/.driblet/client.js").header("if-none-match", &client.etag())).await.status, 304);
     assert!(site.get("/.driblet/nope.js").await.refuses(404, "no-such-file"));
     assert!(site.ask(get("/.driblet/client.js").method("POST")).await.refuses(405, "method"));

@@ -37,7 +37,9 @@ async fn a_foreign_origin() {
     let site = Site::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
     let own = format!("http://{}", site.addr());
     let other_port = format!("http://127.0.0.1:{}", site.addr().port() ^ 1);
-    for origin in ["https://evil.example", "null", "http://app.example", "https://app.example.evil", &other_port, "file://"] {
+    for origin in
+        ["https://evil.example", "null", "http://app.example", "https://app.example.evil", &other_port, "file://"]
+    {
         for ask in every_kind() {
             let answer = site.ask(ask.clone().header("origin", origin)).await;
             assert_eq!(answer.status, 403, "{origin}");

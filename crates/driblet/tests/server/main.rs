@@ -1,8 +1,12 @@
 //! The server as anyone meets it: over a real socket, on real files.
 
+mod changing;
 mod delta;
 mod guard;
+mod history;
+mod killed;
 mod names;
 mod plain;
 mod signature;
+mod stalled;
 mod support;

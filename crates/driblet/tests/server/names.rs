@@ -102,7 +102,8 @@ async fn reserved_names_are_never_read_from_the_disk() {
         |builder| builder.hidden(true),
     )
     .await;
-    for path in ["/app.js.driblet/head", "/x.driblet", "/x.driblet/", "/.driblet/client.js", "/app.js.driblet/planted"] {
+    for path in ["/app.js.driblet/head", "/x.driblet", "/x.driblet/", "/.driblet/client.js", "/app.js.driblet/planted"]
+    {
         assert!(!site.get(path).await.body.starts_with(b"planted"), "{path}");
     }
 }

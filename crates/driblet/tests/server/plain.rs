@@ -1,8 +1,8 @@
 //! The files themselves, for everyone who does not speak driblet: conditions, ranges, types, codings, folders.
 
+use crate::support::{Site, get, noise, text};
 use axum::Router;
 use driblet::{ServeOptions, Server, Version};
-use crate::support::{Site, get, noise, text};
 
 fn etag(bytes: &[u8]) -> String {
     format!("\"{}\"", Version::of(bytes))

@@ -1,8 +1,8 @@
 use driblet_core::*;
 
 /// Bytes that look like nothing: xorshift64*.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut x = seed | 1;
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut x = 2 * seed + 1;
     let mut next = || {
         x ^= x >> 12;
         x ^= x << 25;
@@ -13,26 +13,26 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
 }
 
 /// Bytes that look like source code.
-pub fn text(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn text(seed: u64, len: usize) -> Vec<u8> {
     let words = ["function ", "return ", "const ", "(a, b) => ", "{\n  ", "}\n", "value", ".length", " + 1", ";\n"];
     noise(seed, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
 }
 
 /// Applies a delta to what is held, as any receiver would.
-pub fn apply(held: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, DecodeError> {
+pub(crate) fn apply(held: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let basis = held.map_or(Basis::EMPTY, |bytes| Basis::of(&Version::of(bytes), bytes.len() as u64));
     drive(basis, held.unwrap_or_default(), delta)
 }
 
 /// Signs what is held for a head of so many chunks.
-pub fn sign(held: &[u8], rung: u8, head_chunks: u64) -> (Signature, Vec<Chunk>) {
+pub(crate) fn sign(held: &[u8], rung: u8, head_chunks: u64) -> (Signature, Vec<Chunk>) {
     let rung = Rung::new(rung).unwrap();
     let chunks: Vec<Chunk> = cut(held, rung).collect();
     (Signature::sign([7; 16], rung, &chunks, head_chunks), chunks)
 }
 
 /// Applies the answer to a signature; gives the file, and how many bytes of what is held were its basis.
-pub fn matched(held: &[u8], signature: &Signature, chunks: &[Chunk], answer: &[u8]) -> (Vec<u8>, u64) {
+pub(crate) fn matched(held: &[u8], signature: &Signature, chunks: &[Chunk], answer: &[u8]) -> (Vec<u8>, u64) {
     let (runs, consumed) = Runs::decode(answer, signature.count()).unwrap().expect("all the runs");
     let layout = MatchedBasis::new(&runs, signature, chunks);
     let basis: Vec<u8> = layout

@@ -1,6 +1,5 @@
 //! A real server on loopback, on real files, and a client that says exactly what it is told to.
 
-
 mod content;
 mod wire;
 
@@ -12,12 +11,14 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use content::{apply, matched, noise, sign, text};
-pub use wire::{Answer, Ask, get, post};
+pub(crate) use content::{apply, matched, noise, sign, text};
+pub(crate) use wire::{Answer, Ask, Slow, get, post};
 
 /// A published folder, its history beside it, and a server on both.
-pub struct Site {
-    folders: TempDir,
+pub(crate) struct Site {
+    folders: PathBuf,
+    /// Removes the folders at the end, unless they are someone else's.
+    _guard: Option<TempDir>,
     running: Option<Running>,
 }
 
@@ -28,26 +29,32 @@ struct Running {
 }
 
 impl Site {
-    pub async fn new(files: &[(&str, &[u8])]) -> Site {
+    pub(crate) async fn new(files: &[(&str, &[u8])]) -> Site {
         Site::with(files, |builder| builder).await
     }
 
-    pub async fn with(files: &[(&str, &[u8])], options: impl FnOnce(Builder) -> Builder) -> Site {
+    pub(crate) async fn with(files: &[(&str, &[u8])], options: impl FnOnce(Builder) -> Builder) -> Site {
         let mut site = Site::stopped(files);
         site.start(options).await;
+        site.server().indexed().await;
         site
     }
 
     /// Files that nobody serves yet.
-    pub fn stopped(files: &[(&str, &[u8])]) -> Site {
-        let folders = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folders.path().join("root")).unwrap();
-        let site = Site { folders, running: None };
+    pub(crate) fn stopped(files: &[(&str, &[u8])]) -> Site {
+        let guard = tempfile::tempdir().unwrap();
+        let site = Site::at(guard.path().to_path_buf());
+        std::fs::create_dir(site.root()).unwrap();
         files.iter().for_each(|(name, bytes)| site.write(name, bytes));
-        site
+        Site { _guard: Some(guard), ..site }
     }
 
-    pub async fn start(&mut self, options: impl FnOnce(Builder) -> Builder) {
+    /// A site in folders that another process made.
+    pub(crate) fn at(folders: PathBuf) -> Site {
+        Site { folders, _guard: None, running: None }
+    }
+
+    pub(crate) async fn start(&mut self, options: impl FnOnce(Builder) -> Builder) {
         let builder = || Server::builder(self.root()).history(self.history());
         let mut server = options(builder()).build().await;
         // A server that was just stopped lets go of its history when its last task ends.
@@ -59,66 +66,70 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let router = server.router();
-        let task = tokio::spawn(async move { driblet::serve(listener, router, ServeOptions::default()).await.unwrap() });
+        let task =
+            tokio::spawn(async move { driblet::serve(listener, router, ServeOptions::default()).await.unwrap() });
         self.running = Some(Running { server, addr, task });
     }
 
     /// Ends the server; its history stays.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.task.abort();
             let _ = running.task.await;
         }
     }
 
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.start(|builder| builder).await;
     }
 
-    pub fn root(&self) -> PathBuf {
-        self.folders.path().join("root")
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folders.join("root")
     }
 
-    pub fn history(&self) -> PathBuf {
-        self.folders.path().join("history")
+    pub(crate) fn history(&self) -> PathBuf {
+        self.folders.join("history")
     }
 
     /// Beside the root, out of anyone's reach.
-    pub fn outside(&self) -> &Path {
-        self.folders.path()
+    pub(crate) fn outside(&self) -> &Path {
+        &self.folders
     }
 
-    pub fn write(&self, name: &str, bytes: &[u8]) {
+    /// Writes a file in place.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         let path = self.root().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 
     /// The history's copy of a version.
-    pub fn kept(&self, version: Version) -> PathBuf {
+    pub(crate) fn kept(&self, version: Version) -> PathBuf {
         self.history().join("versions").join(version.to_string())
     }
 
-    pub fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Server {
         &self.running.as_ref().unwrap().server
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.running.as_ref().unwrap().addr
     }
 
-    pub async fn ask(&self, ask: Ask) -> Answer {
+    pub(crate) async fn ask(&self, ask: Ask) -> Answer {
         ask.send(self.addr()).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(get(path)).await
     }
 
     /// Publishes bytes at a path and gives their version once it is the head.
-    pub async fn publish(&self, name: &str, bytes: &[u8]) -> Version {
-        self.write(name, bytes);
+    pub(crate) async fn publish(&self, name: &str, bytes: &[u8]) -> Version {
+        // In one step, so that nobody sees half of it.
+        std::fs::write(self.folders.join("next"), bytes).unwrap();
+        std::fs::rename(self.folders.join("next"), self.root().join(name)).unwrap();
         let version = Version::of(bytes);
         let head = self.get(&format!("/{name}.driblet/head")).await.json();
         assert_eq!(head["version"], version.to_string());

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 /// A request, sent byte for byte as it stands here: nothing is escaped, normalised or added but `Host` and `Connection`.
 #[derive(Clone)]
-pub struct Ask {
+pub(crate) struct Ask {
     method: String,
     path: String,
     headers: Vec<(String, String)>,
@@ -15,34 +15,34 @@ pub struct Ask {
 
 /// What came back, until the server closed the connection.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
-pub fn get(path: &str) -> Ask {
+pub(crate) fn get(path: &str) -> Ask {
     Ask { method: "GET".into(), path: path.into(), headers: Vec::new(), body: Vec::new() }
 }
 
-pub fn post(path: &str, body: Vec<u8>) -> Ask {
+pub(crate) fn post(path: &str, body: Vec<u8>) -> Ask {
     let len = body.len().to_string();
     Ask { method: "POST".into(), body, ..get(path) }.header("content-length", &len)
 }
 
 impl Ask {
-    pub fn method(mut self, method: &str) -> Ask {
+    pub(crate) fn method(mut self, method: &str) -> Ask {
         self.method = method.into();
         self
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Ask {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Ask {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// The request's head and body as they go over the wire.
-    pub fn bytes(&self, addr: SocketAddr) -> Vec<u8> {
+    pub(crate) fn bytes(&self, addr: SocketAddr) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", self.method, self.path);
         if !self.headers.iter().any(|(name, _)| name == "host") {
             head += &format!("host: {addr}\r\n");
@@ -51,7 +51,7 @@ impl Ask {
         [head.as_bytes(), b"\r\n", &self.body].concat()
     }
 
-    pub async fn send(self, addr: SocketAddr) -> Answer {
+    pub(crate) async fn send(self, addr: SocketAddr) -> Answer {
         let (mut reader, mut writer) = TcpStream::connect(addr).await.unwrap().into_split();
         let bytes = self.bytes(addr);
         // A server may answer before it has read all, and close.
@@ -66,25 +66,25 @@ impl Ask {
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The ETag, with its quotes.
-    pub fn etag(&self) -> String {
+    pub(crate) fn etag(&self) -> String {
         self.header("etag").expect("an ETag").to_owned()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
     /// Whether it refuses as the protocol says: a problem document with this status and code, whose detail is a sentence.
-    pub fn refuses(&self, status: u16, code: &str) -> bool {
+    pub(crate) fn refuses(&self, status: u16, code: &str) -> bool {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         let problem = self.json();
@@ -106,6 +106,32 @@ impl Answer {
         let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
         let body = &bytes[end + 4..];
         Answer { status, headers, body: if chunked { join(body) } else { body.to_vec() } }
+    }
+}
+
+/// A client that has sent its request and reads the answer when it is told to.
+pub(crate) struct Slow {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Slow {
+    /// Sends the request and takes the first bytes of its answer.
+    pub(crate) async fn start(ask: Ask, addr: SocketAddr) -> Slow {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(&ask.bytes(addr)).await.unwrap();
+        let mut received = vec![0; 100];
+        stream.read_exact(&mut received).await.unwrap();
+        Slow { stream, received }
+    }
+
+    /// Reads until the server closes the connection, one way or another.
+    pub(crate) async fn rest(mut self) -> Answer {
+        let mut piece = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = self.stream.read(&mut piece).await {
+            self.received.extend_from_slice(&piece[..read]);
+        }
+        Answer::parse(&self.received)
     }
 }
 
