@@ -17,7 +17,7 @@ export interface SyncOptions {
   store?: Store;
   /** Ends the sync; what is stored stays whole, and what came is kept for the next one. */
   signal?: AbortSignal;
-  /** Hears how far the sync is, at most twenty times a second. */
+  /** Hears how far the sync is, with every piece that comes. */
   onProgress?: (progress: Progress) => void;
   /** Headers for every request, such as an authorisation. */
   headers?: HeadersInit;

@@ -11,12 +11,7 @@ const HEADER = 1024;
 
 /** Starts to keep a delta's bytes in `directory`. */
 export function journalIn(directory: FileSystemDirectoryHandle, pair: Pair): Journal {
-  return journal(directory, async () => {
-    const access = await openAccess(await directory.getFileHandle('begun', { create: true }));
-    access.truncate(0);
-    access.write(await sealed(pair, HEADER), { at: 0 });
-    return access;
-  });
+  return journal(directory, undefined, pair);
 }
 
 /** What a journal left in `directory`; nothing where it is none, or not whole. */
@@ -31,23 +26,23 @@ export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Beg
     access.close();
     return undefined;
   }
-  const proceed = () => journal(directory, async () => access, access);
-  return { ...pair, length, read: (into, at) => access.read(into, { at: at + HEADER }), proceed };
+  const read = (into: Uint8Array, at: number) => access.read(into as Uint8Array<ArrayBuffer>, { at: at + HEADER });
+  return { ...pair, length, read, proceed: () => journal(directory, access, pair) };
 }
 
 /** A journal that appends to a file. Where there is no room for it the delta is not resumed, and no harm is done. */
-function journal(
-  directory: FileSystemDirectoryHandle,
-  open: () => Promise<FileSystemSyncAccessHandle>,
-  access?: FileSystemSyncAccessHandle,
-): Journal {
+function journal(directory: FileSystemDirectoryHandle, access: FileSystemSyncAccessHandle | undefined, pair: Pair): Journal {
   let waiting: Uint8Array[] = [];
   let size = 0;
   let full = false;
 
   async function write(): Promise<void> {
     try {
-      access ??= await open();
+      if (!access) {
+        access = await openAccess(await directory.getFileHandle('begun', { create: true }));
+        access.truncate(0);
+        access.write(await sealed(pair, HEADER), { at: 0 });
+      }
       for (const bytes of waiting) access.write(bytes as Uint8Array<ArrayBuffer>, { at: access.getSize() });
     } catch (error) {
       if (!isQuota(error)) throw error;

@@ -8,7 +8,11 @@ export async function finishBegun(session: Session, held: Held | undefined): Pro
   const begun = await session.snapshot.begun();
   if (!begun) return undefined;
   const journal = begun.proceed();
-  const fits = begun.from === (held?.version ?? 'none') && (session.pin ?? begun.to) === begun.to;
+  if ((session.pin ?? begun.to) !== begun.to) {
+    await journal.keep();
+    return undefined;
+  }
+  const fits = begun.from === (held?.version ?? 'none');
   const rest = fits ? await restOf(session, begun, journal) : undefined;
   if (!rest?.continues) await journal.forget();
   if (!rest) return undefined;

@@ -19,9 +19,6 @@ interface Open {
   verified: boolean;
 }
 
-/** At most this often a page hears of progress, in milliseconds. */
-const PROGRESS_EVERY = 50;
-
 const core = loadCore();
 const running = new Map<number, AbortController>();
 const opened = new Map<number, Open>();
@@ -57,12 +54,7 @@ async function sync(id: number, job: JobOptions): Promise<void> {
 async function syncAlone(id: number, job: JobOptions, abort: AbortController): Promise<void> {
   const { snapshot, warning: fallback } = await open(job);
   const progress = { written: 0, length: undefined };
-  let reported = 0;
-  const report = () => {
-    if (performance.now() - reported < PROGRESS_EVERY) return;
-    reported = performance.now();
-    reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
-  };
+  const report = () => reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
   const exchanged = exchange(job, abort, report);
   try {
     const ready = core.catch((error) => Promise.reject(asSyncError('network', 'the wasm module did not load', error)));

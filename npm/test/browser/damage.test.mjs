@@ -1,0 +1,147 @@
+// A store that was changed behind our back, or has no room: noticed when it is read, healed by a sync.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { release } from '../support/driblet.mjs';
+import { isDelta } from '../support/proxy.mjs';
+import { assertIs, digestOf, site } from '../support/site.mjs';
+
+const old = release('5.8.3', 'lib.dom.d.ts');
+const fresh = release('5.9.2', 'lib.dom.d.ts');
+let s;
+
+before(async () => {
+  s = await site();
+});
+after(() => s?.close());
+
+/** Syncs the old version of a file of this name, into a store of its own. */
+async function held(name) {
+  s.server.publish(name, old);
+  const store = { kind: 'opfs', folder: name };
+  const synced = await s.attempt(name, { store });
+  assertIs(synced, old);
+  return { store, version: synced.version, sync: () => s.attempt(name, { store }) };
+}
+
+/** Changes the file of that store whose name begins so: one byte, its end, or its being there. */
+function damage({ store }, start, how) {
+  return s.page.evaluate(
+    async ([folder, start, how]) => {
+      for (const { path, name, directory, length } of await files()) {
+        if (!path.startsWith(`/${folder}/`) || !name.startsWith(start)) continue;
+        if (how === 'delete') return directory.removeEntry(name);
+        const handle = await directory.getFileHandle(name);
+        const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+        const writer = await handle.createWritable();
+        const at = how.byte ?? Math.floor(length / 2);
+        bytes[at] ^= 1;
+        await writer.write(how === 'truncate' ? bytes.subarray(0, at) : bytes);
+        return writer.close();
+      }
+      throw new Error(`no file ${start}… in ${folder}`);
+    },
+    [store.folder, start, how],
+  );
+}
+
+test('a flipped byte: reading fails and drops the version, the next sync brings it anew', async () => {
+  const kept = await held('flipped.d.ts');
+  await damage(kept, kept.version, 'flip');
+  const failed = await kept.sync();
+  assert.deepEqual([failed.name, failed.code], ['SyncError', 'store']);
+  const healed = await kept.sync();
+  assert.deepEqual([healed.digest, healed.cost.basis], [digestOf(old), 'none']);
+});
+
+test('a flipped byte is found by a stream before it gives any', async () => {
+  const kept = await held('stream.d.ts');
+  await damage(kept, kept.version, { byte: 1_000_000 });
+  const code = await s.page.evaluate(async (store) => {
+    const reader = (await sync('/stream.d.ts', { store })).stream().getReader();
+    return reader.read().then(() => 'gave bytes', (error) => error.code);
+  }, kept.store);
+  assert.equal(code, 'store');
+  assertIs(await kept.sync(), old);
+});
+
+test('a flipped byte in what a delta copies: the same sync brings the new version whole', async () => {
+  const kept = await held('basis.d.ts');
+  await damage(kept, kept.version, 'flip');
+  s.server.publish('basis.d.ts', fresh);
+  const healed = await kept.sync();
+  assert.deepEqual([healed.digest, healed.cost.basis, healed.cost.requests], [digestOf(fresh), 'none', 2]);
+});
+
+for (const how of ['truncate', 'delete']) {
+  test(`the version's file, ${how}d: as if it had never been there`, async () => {
+    const kept = await held(`${how}.d.ts`);
+    await damage(kept, kept.version, how);
+    const healed = await kept.sync();
+    assert.deepEqual([healed.digest, healed.cost.basis], [digestOf(old), 'none']);
+  });
+}
+
+test('the record that names the head, flipped or gone: fetched anew', async () => {
+  const kept = await held('record.d.ts');
+  // The first record of a new store is in the second slot.
+  for (const how of [{ byte: 4_100 }, 'delete', 'truncate']) {
+    await damage(kept, 'head', how);
+    assertIs(await kept.sync(), old);
+  }
+});
+
+test('a record torn while it was written: the one before still stands', async () => {
+  const kept = await held('torn.d.ts');
+  s.server.publish('torn.d.ts', fresh);
+  await s.page.evaluate(async (store) => {
+    // An open handle keeps the old version's file where it is.
+    globalThis.torn = await sync('/torn.d.ts', { store });
+  }, kept.store);
+  await damage(kept, 'head', { byte: 10 });
+  assertIs(await kept.sync(), fresh);
+});
+
+for (const how of ['flip', 'truncate', 'delete', { byte: 5 }]) {
+  test(`what was kept of a delta, ${JSON.stringify(how)}: the right file all the same`, async () => {
+    const kept = await held(`begun-${how.byte ?? how}.d.ts`);
+    s.server.publish(kept.store.folder, fresh);
+    assert.equal((await s.attemptCut(kept.store.folder, 5_000, { store: kept.store })).code, 'network');
+    await damage(kept, 'begun', how);
+    assertIs(await kept.sync(), fresh);
+  });
+}
+
+test('no room left: the version is delivered verified from memory with a warning, the old one stays stored', async () => {
+  const kept = await held('quota.d.ts');
+  const session = await s.browser.context.newCDPSession(s.page);
+  const { usage } = await session.send('Storage.getUsageAndQuota', { origin: new URL(s.link.url).origin });
+  const limit = (quotaSize) => session.send('Storage.overrideQuotaForOrigin', { origin: new URL(s.link.url).origin, ...quotaSize });
+  s.server.publish('quota.d.ts', fresh);
+  for (const room of [0, 100_000, 1_000_000]) {
+    await limit({ quotaSize: usage + room });
+    const result = await kept.sync();
+    assertIs(result, fresh);
+    assert.match(result.warning, /no room/);
+    const still = await s.attempt('quota.d.ts', { store: kept.store, version: kept.version });
+    assert.deepEqual([still.digest, still.cost.requests], [digestOf(old), 0]);
+  }
+  await limit({});
+  const stored = await kept.sync();
+  assert.deepEqual([stored.digest, stored.warning], [digestOf(fresh), undefined]);
+  assert.equal((await kept.sync()).cost.basis, 'same');
+});
+
+test('a page that dies in the middle of a sync leaves the old version whole', async () => {
+  const kept = await held('dies.d.ts');
+  s.server.publish('dies.d.ts', fresh);
+  s.link.fault = (request) => (isDelta(request) ? { stall: 5_000 } : undefined);
+  const doomed = await (await import('../support/browser.mjs')).open(s.browser, s.link.url);
+  await doomed.evaluate(async (store) => {
+    await new Promise((resolve) => void sync('/dies.d.ts', { store, onProgress: resolve }));
+  }, kept.store);
+  await doomed.close();
+  s.link.fault = () => undefined;
+  const still = await s.attempt('dies.d.ts', { store: kept.store, version: kept.version });
+  assert.deepEqual([still.digest, still.cost.requests], [digestOf(old), 0]);
+  assertIs(await kept.sync(), fresh);
+});

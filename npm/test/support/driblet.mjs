@@ -1,0 +1,62 @@
+// A real `driblet serve` on a folder of its own. DRIBLET_BIN names the binary.
+import { spawn } from 'node:child_process';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const binary = process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../../target/release/driblet', import.meta.url));
+
+/** A file of a real release: `release('5.8.3')` is typescript.js. */
+export function release(version, file = 'typescript.js') {
+  return fileURLToPath(new URL(`../../node_modules/typescript-${version}/lib/${file}`, import.meta.url));
+}
+
+/** Starts a server on a new folder with an empty page in it; `publish` puts a file's content there. */
+export async function serve() {
+  const home = mkdtempSync(join(tmpdir(), 'driblet-test-'));
+  const root = mkdtempSync(join(home, 'root-'));
+  writeFileSync(join(root, 'index.html'), '<!doctype html><title>driblet</title>');
+  let running = await start(root, mkdtempSync(join(home, 'history-')));
+  return {
+    root,
+    get url() {
+      return running.url;
+    },
+    publish(name, path) {
+      copyFileSync(path, join(root, name));
+    },
+    /** Starts anew and knows nothing of what it served before. */
+    async forget() {
+      await running.stop();
+      running = await start(root, mkdtempSync(join(home, 'history-')));
+    },
+    async close() {
+      await running.stop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function start(root, history) {
+  const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const said = [];
+  const url = await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    createInterface(child.stderr).on('line', (line) => {
+      said.push(line);
+      const ready = /^listening on (http:\S+)/.exec(line);
+      if (ready) resolve(new URL(ready[1]));
+    });
+    ended.then((code) => reject(new Error(`driblet serve ended with ${code}: ${said.join('\n')}`)));
+  });
+  return {
+    url,
+    stop() {
+      child.kill();
+      return ended;
+    },
+  };
+}

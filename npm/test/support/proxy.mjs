@@ -1,0 +1,56 @@
+// A link between the browser and a server that can be told to misbehave.
+import { createServer, request } from 'node:http';
+
+/**
+ * Starts a proxy to `server`. `fault` is asked for each request what is to go wrong with its answer, if anything: `{ stall: n }`
+ * says nothing more after n bytes of the body, until `hangUp` breaks the connection; `{ cut: n }` breaks it at once, so that the
+ * browser may lose some of them; `{ flip: n }` changes the byte at n; `{ html }` answers in the server's place.
+ */
+export async function proxyTo(server) {
+  const stalled = new Set();
+  const link = { fault: () => undefined, requests: [], hangUp: () => stalled.forEach((socket) => socket.destroy()) };
+  const proxy = createServer((asked, answer) => {
+    link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
+    const fault = link.fault(asked) ?? {};
+    if (fault.html) return answer.setHeader('content-type', 'text/html; charset=utf-8').end(fault.html);
+    const { host } = server.url;
+    const headers = { ...asked.headers, host, ...(asked.headers.origin && { origin: `http://${host}` }) };
+    const onward = request({ host: server.url.hostname, port: server.url.port, method: asked.method, path: asked.url, headers, agent: false });
+    onward.on('error', () => answer.destroy());
+    answer.on('close', () => onward.destroy());
+    onward.on('response', (response) => {
+      answer.writeHead(response.statusCode, response.headers);
+      answer.flushHeaders();
+      let at = 0;
+      response.on('data', (bytes) => {
+        if (fault.flip !== undefined && at <= fault.flip && fault.flip < at + bytes.length) bytes[fault.flip - at] ^= 1 << fault.flip % 8;
+        const end = fault.cut ?? fault.stall;
+        if (end === undefined || at + bytes.length <= end) {
+          answer.write(bytes);
+        } else {
+          response.destroy();
+          // The end waits until what was let through is on its way.
+          answer.write(bytes.subarray(0, end - at), () => fault.cut === undefined || answer.socket?.end());
+          stalled.add(answer.socket);
+          answer.once('close', () => stalled.delete(answer.socket));
+        }
+        at += bytes.length;
+      });
+      response.on('end', () => answer.end());
+      response.on('error', () => {});
+    });
+    asked.pipe(onward);
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  link.url = `http://127.0.0.1:${proxy.address().port}/`;
+  link.close = async () => {
+    proxy.closeAllConnections();
+    await new Promise((resolve) => proxy.close(resolve));
+  };
+  return link;
+}
+
+/** Whether a request is for a delta. */
+export function isDelta({ url }) {
+  return /\.driblet\/(none|[0-9a-f]{64})/.test(url);
+}
