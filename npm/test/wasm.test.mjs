@@ -1,0 +1,128 @@
+// The vectors of the protocol, run through the wasm module as the browser gets it.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { Decoder, Signer, VersionHasher, Want } from '../wasm/driblet.js';
+import { loadCore, pour } from '../dist/core.js';
+import { inputOf } from './support/vectors.mjs';
+
+const core = await loadCore(readFileSync(new URL('../wasm/driblet_bg.wasm', import.meta.url)));
+const vectors = JSON.parse(readFileSync(new URL('../../spec/vectors.json', import.meta.url), 'utf8'));
+const LIMIT = 2 ** 40;
+
+function versionOf(bytes) {
+  const hasher = new VersionHasher();
+  pour(core, bytes, (length) => hasher.update(core.room, length));
+  return hasher.finalize();
+}
+
+/** Carries a delta out, its bytes in pieces of `size`; what the target is, or why it was refused. */
+function decode(decoder, delta, size, basisAt) {
+  const target = [];
+  const drain = () => {
+    for (;;) {
+      const want = decoder.poll();
+      if (want === Want.Output) target.push(core.view(decoder.start, decoder.end).slice());
+      else if (want !== Want.Basis) return want;
+      else {
+        const bytes = basisAt(decoder.start, decoder.end);
+        core.fill(bytes.length).set(bytes);
+        decoder.handleBasis(core.room, bytes.length);
+      }
+    }
+  };
+  try {
+    for (let at = 0; at < delta.length; at += size) {
+      pour(core, delta.subarray(at, at + size), (length) => decoder.handleInput(core.room, length));
+      assert.ok([Want.Input, Want.Same].includes(drain()));
+    }
+    decoder.handleEnd();
+    return { same: drain() === Want.Same, target: Buffer.concat(target) };
+  } catch (error) {
+    if (error.code === undefined) throw error;
+    return { refused: error.code };
+  } finally {
+    decoder.free();
+  }
+}
+
+function assertOutcome(outcome, vector, held) {
+  if (vector.refused !== null) {
+    assert.ok([vector.refused].flat().includes(outcome.refused), `refused as ${outcome.refused}, not ${vector.refused}`);
+    return;
+  }
+  assert.equal(outcome.refused, undefined);
+  assert.deepEqual(outcome.same ? held : outcome.target, inputOf(vector.target));
+}
+
+for (const vector of vectors.deltas) {
+  test(`delta: ${vector.name}`, () => {
+    const basis = inputOf(vector.basis);
+    const delta = Buffer.from(vector.delta, 'hex');
+    const limit = vector.limits?.target ?? LIMIT;
+    const start = () => {
+      if (basis.length === 0 && !vector.named) return Decoder.none(limit);
+      return Decoder.version(vector.named ?? versionOf(basis), basis.length, limit);
+    };
+    for (const size of [1, 7, delta.length + 1]) {
+      assertOutcome(decode(start(), delta, size, (from, to) => basis.subarray(from, to)), vector, basis);
+    }
+  });
+}
+
+for (const vector of vectors.signatures) {
+  test(`signature: ${vector.name}`, () => {
+    const signed = sign(inputOf(vector.held), vector.rung, Buffer.from(vector.nonce, 'hex'), vector.head_chunks);
+    assert.equal(signed.hex, vector.signature);
+  });
+}
+
+for (const vector of vectors.matched) {
+  test(`matched answer: ${vector.name}`, () => {
+    const held = inputOf(vector.held);
+    const { signer } = signedAs(held, Buffer.from(vector.signature, 'hex'));
+    const answer = Buffer.from(vector.answer, 'hex');
+    let outcome;
+    try {
+      const matched = signer.matched(answer);
+      const basisAt = (start, end) => {
+        const spans = matched.locate(start, end);
+        const parts = [];
+        for (let at = 0; at < spans.length; at += 2) parts.push(held.subarray(spans[at], spans[at + 1]));
+        return Buffer.concat(parts);
+      };
+      const delta = matched && answer.subarray(matched.consumed);
+      outcome = matched ? decode(Decoder.matched(matched, LIMIT), delta, 1_000, basisAt) : { refused: 'truncated' };
+    } catch (error) {
+      outcome = { refused: error.code };
+    }
+    assertOutcome(outcome, vector, held);
+  });
+}
+
+for (const vector of vectors.versions) {
+  test(`version: ${vector.name}`, () => assert.equal(versionOf(inputOf(vector.input)), vector.version));
+}
+
+test('what is no version, rung or nonce is refused by name', () => {
+  const refused = (act, code) => assert.throws(act, (error) => error instanceof Error && error.code === code);
+  refused(() => Decoder.version('ABC', 0, LIMIT), 'bad-version');
+  refused(() => new Signer(10), 'bad-rung');
+  refused(() => new Signer(9).sign(new Uint8Array(3), 1), 'bad-nonce');
+  refused(() => new Signer(9).matched(new Uint8Array(3)), 'not-signed');
+});
+
+function sign(held, rung, nonce, headChunks) {
+  const signer = new Signer(rung);
+  pour(core, held, (length) => signer.handleInput(core.room, length));
+  return { signer, hex: Buffer.from(signer.sign(nonce, headChunks)).toString('hex') };
+}
+
+/** Signs as that signature was: its number of bits tells how many chunks the head had, to a power of two. */
+function signedAs(held, signature) {
+  for (let log2 = 0; log2 < 44; log2 += 1) {
+    const signed = sign(held, signature[16], signature.subarray(0, 16), 2 ** log2);
+    if (signed.hex === signature.toString('hex')) return signed;
+  }
+  throw new Error('no number of chunks makes this signature');
+}
