@@ -1,0 +1,75 @@
+// The package as its users install it: packed, installed into an empty folder, opened from a plain page.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
+import { launch } from './support/browser.mjs';
+import { release, serve } from './support/driblet.mjs';
+
+const here = fileURLToPath(new URL('..', import.meta.url));
+let folder;
+let packed;
+
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'driblet-package-'));
+  const said = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: here, encoding: 'utf8' });
+  packed = JSON.parse(said);
+  // npm 12 names packages in an object.
+  packed = Array.isArray(packed) ? packed[0] : Object.values(packed)[0];
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--offline', join(folder, packed.filename)], { cwd: folder, stdio: 'pipe' });
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the package has its code, its types, its module, and nothing else', () => {
+  const names = packed.files.map(({ path }) => path);
+  for (const name of ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'wasm/driblet_bg.wasm']) {
+    assert.ok(names.includes(name), name);
+  }
+  const strange = names.filter((name) => !/^(LICENSE|README\.md|package\.json|(dist|wasm)\/[\w.]+\.(js|d\.ts|wasm))$/.test(name));
+  assert.deepEqual(strange, []);
+});
+
+test('a plain page imports the installed package and syncs', async () => {
+  const server = await serve();
+  const browser = await launch();
+  try {
+    cpSync(join(folder, 'node_modules', 'driblet'), join(server.root, 'driblet'), { recursive: true });
+    server.publish('app.js', release('5.9.3'));
+    const page = await browser.context.newPage();
+    await page.goto(server.url.href);
+    const seen = await page.evaluate(async () => {
+      const { sync } = await import('/driblet/dist/index.js');
+      const first = await sync('/app.js');
+      return [(await first.bytes()).length, first.cost.basis, (await sync('/app.js')).cost.basis];
+    });
+    assert.deepEqual(seen, [statSync(release('5.9.3')).size, 'none', 'same']);
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+});
+
+test('what a page loads stays small: client, worker and module, as brotli', () => {
+  const client = join(here, '..', 'crates', 'driblet', 'client');
+  const sizes = readdirSync(client).filter((name) => !name.endsWith('.br')).map((name) => brotliCompressSync(readFileSync(join(client, name))).length);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  assert.equal(sizes.length, 3);
+  assert.ok(total <= 80_000, `${total} bytes`);
+});
+
+test('the types stand for themselves in a strict project', () => {
+  writeFileSync(join(folder, 'use.ts'), `import { sync, memoryStore, SyncError, type Handle } from 'driblet';
+const handle: Handle = await sync('/app.js', { store: memoryStore(), timeout: 1 });
+const bytes: Uint8Array = await handle.bytes();
+export const moved: number = handle.cost.received + bytes.length;
+export const again = (error: unknown): boolean => error instanceof SyncError && error.code === 'network';
+`);
+  const tsc = join(here, 'node_modules', 'typescript', 'lib', 'tsc.js');
+  const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2022,dom,dom.iterable', 'use.ts'];
+  execFileSync(process.execPath, [tsc, ...options], { cwd: folder, stdio: 'pipe' });
+});
