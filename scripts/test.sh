@@ -23,6 +23,9 @@ scripts/core-dependencies.sh
 step "Rust: unit, property, vectors, servers and clients"
 cargo test --locked --workspace
 
+step "Fuzzing: a minute"
+scripts/fuzz.sh 20
+
 step "Python: the oracle and its vectors"
 .venv/bin/python spec/test_reference.py
 

@@ -32,3 +32,8 @@ pub use driblet_core::Version;
 pub use history::{HistoryError, Limits as HistoryLimits};
 pub use serve::{ServeOptions, serve};
 pub use server::{BuildError, Builder, Server, Stats};
+
+/// Compiles what README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

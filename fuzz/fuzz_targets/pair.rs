@@ -1,0 +1,74 @@
+//! `apply(basis, encode(basis, target)) == target`, where the target is the basis after a list of edits.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use driblet_core::{Basis, Decoder, EncodeOptions, Encoder, Event, Limits, Version};
+use libfuzzer_sys::fuzz_target;
+
+#[derive(Arbitrary, Debug)]
+enum Edit<'a> {
+    Insert(u16, &'a [u8]),
+    Remove(u16, u16),
+    Copy(u16, u16, u16),
+    Repeat(u16, u8, u8),
+}
+
+#[derive(Arbitrary, Debug)]
+struct Case<'a> {
+    start: &'a [u8],
+    before: Vec<Edit<'a>>,
+    after: Vec<Edit<'a>>,
+    budget: u8,
+}
+
+const MAX_LEN: usize = 1 << 17;
+
+fuzz_target!(|case: Case| {
+    let basis = edited(case.start, &case.before);
+    let target = edited(&basis, &case.after);
+    let options = EncodeOptions { budget: 1 << (case.budget % 28) };
+    let mut encoder = Encoder::new(&basis, &target, options);
+    let mut decoder = Decoder::new(Basis::of(&Version::of(&basis), basis.len() as u64), Limits::default());
+    while let Some(piece) = encoder.poll_output().expect("it encodes") {
+        decoder.handle_input(&piece);
+    }
+    decoder.handle_end();
+    let mut output = Vec::new();
+    loop {
+        match decoder.poll_event().expect("it decodes") {
+            Event::NeedInput | Event::Same => unreachable!("all input was handed in"),
+            Event::NeedBasis(range) => decoder.handle_basis(&basis[range.start as usize..range.end as usize]),
+            Event::Output(verified) => output.extend_from_slice(verified),
+            Event::Done => break,
+        }
+    }
+    assert!(output == target);
+});
+
+fn edited(start: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let mut bytes = start.to_vec();
+    for edit in edits {
+        let place = |at: u16| usize::from(at) % (bytes.len() + 1);
+        match edit {
+            Edit::Insert(at, new) => {
+                let at = place(*at);
+                bytes.splice(at..at, new.iter().copied());
+            }
+            Edit::Remove(at, len) => {
+                let at = place(*at);
+                bytes.drain(at..(at + usize::from(*len)).min(bytes.len()));
+            }
+            Edit::Copy(from, len, to) => {
+                let (from, to) = (place(*from), place(*to));
+                let copy = bytes[from..(from + usize::from(*len)).min(bytes.len())].to_vec();
+                bytes.splice(to..to, copy);
+            }
+            Edit::Repeat(at, byte, times) => {
+                let at = place(*at);
+                bytes.splice(at..at, std::iter::repeat_n(*byte, 64 * usize::from(*times)));
+            }
+        }
+        bytes.truncate(MAX_LEN);
+    }
+    bytes
+}
