@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use driblet_core::{Chunk, EncodeError, EncodeOptions, Encoder, Matches, Rung, Version, cut};
@@ -11,6 +12,7 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::history::{History, Kept};
 
@@ -20,6 +22,18 @@ const IN_MEMORY: usize = 64 << 10;
 const LEAST_WEIGHT: u32 = 1 << 20;
 /// Bytes of chunk lists that are kept.
 const CHUNK_LISTS: u64 = 64 << 20;
+
+/// What making artifacts may cost.
+pub(crate) struct Limits {
+    /// Bytes of artifacts that are kept.
+    pub(crate) disk: u64,
+    /// Bytes of working memory of each encoder.
+    pub(crate) memory: usize,
+    /// How many are made at once.
+    pub(crate) makers: usize,
+    /// How long one waits for its turn.
+    pub(crate) patience: Duration,
+}
 
 /// Bytes that were made once.
 #[derive(Clone)]
@@ -72,29 +86,32 @@ pub(crate) struct Artifacts {
     made: Cache<Key, Artifact>,
     chunks: Cache<(Version, Rung), Arc<Vec<Chunk>>>,
     makers: Arc<Semaphore>,
+    patience: Duration,
     options: EncodeOptions,
     encodes: AtomicU64,
 }
 
 impl Artifacts {
-    /// `disk` and `memory` are budgets in bytes, of what is kept and of each encoder at work; `makers` is how many work at once.
-    pub(crate) fn new(history: Arc<dyn History>, disk: u64, memory: usize, makers: usize) -> Artifacts {
+    /// An empty cache over a history.
+    pub(crate) fn new(history: Arc<dyn History>, limits: Limits) -> Artifacts {
         let weight = |_: &Key, artifact: &Artifact| {
             let len = u32::try_from(artifact.content.len()).unwrap_or(u32::MAX);
             if matches!(artifact.content, Content::Memory(_)) { len.max(1) } else { len.max(LEAST_WEIGHT) }
         };
-        let made = Cache::builder().max_capacity(disk).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
+        let made =
+            Cache::builder().max_capacity(limits.disk).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
         let chunks = Cache::builder()
             .max_capacity(CHUNK_LISTS)
             .weigher(|_, chunks: &Arc<Vec<Chunk>>| u32::try_from(size_of_val(chunks.as_slice())).unwrap_or(u32::MAX))
             .build();
-        let makers = Arc::new(Semaphore::new(makers));
+        let makers = Arc::new(Semaphore::new(limits.makers));
         Artifacts {
             history,
             made,
             chunks,
             makers,
-            options: EncodeOptions { budget: memory },
+            patience: limits.patience,
+            options: EncodeOptions { budget: limits.memory },
             encodes: AtomicU64::new(0),
         }
     }
@@ -158,7 +175,9 @@ impl Artifacts {
         &self,
         work: impl FnOnce() -> Result<T, ArtifactError> + Send + 'static,
     ) -> Result<T, ArtifactError> {
-        let turn = self.makers.clone().acquire_owned().await.map_err(|_| ArtifactError::Interrupted)?;
+        let turn =
+            timeout(self.patience, self.makers.clone().acquire_owned()).await.map_err(|_| ArtifactError::Busy)?;
+        let turn = turn.map_err(|_| ArtifactError::Interrupted)?;
         blocking(move || {
             let _turn = turn;
             work()
@@ -171,9 +190,19 @@ impl Artifacts {
         key: Key,
         make: impl FnOnce(&Artifacts) -> Result<Artifact, ArtifactError> + Send + 'static,
     ) -> Result<Artifact, ArtifactError> {
+        // A task of its own: a request that gives up does not undo the work that others wait for, or will ask for next.
         let artifacts = self.clone();
-        let made = self.made.try_get_with(key, self.alone(move || make(&artifacts)));
-        made.await.map_err(ArtifactError::shared)
+        let work = tokio::spawn(async move {
+            let made = artifacts.made.try_get_with(
+                key,
+                artifacts.alone({
+                    let artifacts = artifacts.clone();
+                    move || make(&artifacts)
+                }),
+            );
+            made.await.map_err(ArtifactError::shared)
+        });
+        work.await.unwrap_or(Err(ArtifactError::Interrupted))
     }
 
     fn encode(&self, mut encoder: Encoder<'_>, start: &[u8]) -> Result<Artifact, ArtifactError> {
@@ -267,6 +296,8 @@ async fn blocking<T: Send + 'static>(
 /// Why an artifact could not be made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ArtifactError {
+    #[error("others are being made; try again")]
+    Busy,
     #[error("the server is stopping")]
     Interrupted,
     #[error("no room to make it: {0}")]

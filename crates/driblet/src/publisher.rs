@@ -88,7 +88,8 @@ impl Publisher {
     async fn index(self: Arc<Self>) {
         let publisher = self.clone();
         let paths = spawn_blocking(move || publisher.source.paths()).await.unwrap_or_default();
-        for path in paths {
+        // What the history has and the disk has not: it is noticed that those are gone.
+        for path in paths.into_iter().chain(self.history.paths()) {
             if let Err(error) = self.standing(&path).await {
                 debug!(path, %error, "not indexed at the start; the first request tries again");
             }
@@ -101,7 +102,10 @@ impl Publisher {
         let (publisher, path) = (self.clone(), path.to_owned());
         blocking(move || {
             let file = match publisher.source.find(&path)? {
-                None => return Ok(Some(Standing::Nothing)),
+                None => {
+                    publisher.history.gone(&path);
+                    return Ok(Some(Standing::Nothing));
+                }
                 Some(Found::Folder) => return Ok(Some(Standing::Folder)),
                 Some(Found::File(file)) => file,
             };
@@ -130,13 +134,13 @@ impl Publisher {
     fn read(&self, path: &str) -> Result<Standing, PublishError> {
         for _ in 0..TRIES {
             let read = fingerprint::now();
-            let mut file = match self.source.find(path)? {
+            let file = match self.source.find(path)? {
                 None => return Ok(Standing::Nothing),
                 Some(Found::Folder) => return Ok(Standing::Folder),
                 Some(Found::File(file)) => file,
             };
             let before = Fingerprint::of(&file.metadata()?);
-            let staged = self.history.stage(&mut file)?;
+            let staged = self.history.stage(&file, before.len)?;
             if staged.len == before.len && before == Fingerprint::of(&file.metadata()?) && self.is_at(path, &before)? {
                 let seen = Seen { fingerprint: before, read };
                 return Ok(Standing::File(self.history.publish(path, staged, seen)?));

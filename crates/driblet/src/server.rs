@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use axum::Router;
 use driblet_core::Version;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::artifacts::Artifacts;
-use crate::history::{DirectoryHistory, History, HistoryError, Kept, Limits};
+use crate::artifacts::{self, Artifacts};
+use crate::history::{DirectoryHistory, Head, History, HistoryError, Kept, Limits};
 use crate::http::{self, Guard};
-use crate::publisher::Publisher;
+use crate::publisher::{PublishError, Publisher, Standing};
 use crate::source::Source;
 
 /// Publishes a file or a folder: the files themselves, and deltas between their versions.
@@ -26,10 +27,41 @@ pub(crate) struct Shared {
     pub(crate) guard: Guard,
     pub(crate) deadline: Duration,
     pub(crate) max_tags: u64,
+    /// Turns to send a signature, each of which holds as much memory as its tags.
+    pub(crate) signers: Semaphore,
     history: Arc<dyn History>,
 }
 
+/// What stands at a path, open for reading.
+pub(crate) enum Open {
+    File(Head, Arc<Kept>),
+    Folder,
+    Nothing,
+}
+
+/// Signatures received at once.
+const SIGNERS: usize = 16;
+/// How often a head is looked for that goes before it is open.
+const TRIES: u32 = 4;
+
 impl Shared {
+    /// Opens what stands at a path now.
+    pub(crate) async fn open(&self, path: &str) -> Result<Open, PublishError> {
+        for _ in 0..TRIES {
+            match self.publisher.standing(path).await? {
+                Standing::File(head) => {
+                    // Bytes that were changed or removed behind our back are dropped by opening them; the file is then read anew.
+                    if let Some(kept) = self.kept(path, head.version).await? {
+                        return Ok(Open::File(head, kept));
+                    }
+                }
+                Standing::Folder => return Ok(Open::Folder),
+                Standing::Nothing => return Ok(Open::Nothing),
+            }
+        }
+        Err(PublishError::Unstable { path: path.to_owned(), tries: TRIES })
+    }
+
     /// Opens a version of a path, off the runtime's threads: the first time it is read through.
     pub(crate) async fn kept(&self, path: &str, version: Version) -> Result<Option<Arc<Kept>>, HistoryError> {
         let (history, path) = (self.history.clone(), path.to_owned());
@@ -154,13 +186,20 @@ impl Builder {
             Err(BuildError::Root { path: self.root.clone(), source: io::Error::other(error) })
         })?;
         let history: Arc<dyn History> = Arc::new(history);
-        let artifacts = Artifacts::new(history.clone(), self.artifact_bytes, self.memory, self.encoders);
+        let limits = artifacts::Limits {
+            disk: self.artifact_bytes,
+            memory: self.memory,
+            makers: self.encoders,
+            patience: self.deadline,
+        };
+        let artifacts = Artifacts::new(history.clone(), limits);
         let shared = Shared {
             publisher: Publisher::new(source, history.clone(), self.deadline),
             artifacts: Arc::new(artifacts),
             guard: Guard::new(&self.hosts, &self.origins),
             deadline: self.deadline,
             max_tags: self.max_tags,
+            signers: Semaphore::new(SIGNERS),
             history,
         };
         Ok(Server { shared: Arc::new(shared) })

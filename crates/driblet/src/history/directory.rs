@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use driblet_core::{Version, VersionHasher};
@@ -45,11 +45,13 @@ impl DirectoryHistory {
     /// Opens or makes the history of what is published at `root`.
     pub(crate) fn open(folder: &Path, root: &Path, limits: Limits) -> Result<DirectoryHistory, HistoryError> {
         let failed = |source| HistoryError::Io { path: folder.to_path_buf(), source };
-        // Nothing is made before it is clear where: the folder may not exist yet, its nearest ancestor does.
-        let absolute = std::path::absolute(folder).map_err(failed)?;
-        let existing = absolute.ancestors().find_map(|path| path.canonicalize().ok()).unwrap_or_default();
-        if existing.starts_with(root) && root.is_dir() {
-            return Err(HistoryError::InsideRoot { path: absolute, root: root.to_path_buf() });
+        // Nothing is made before it is clear where. Once more, since `..` may lead to another link.
+        let folder = &resolved(&resolved(&std::path::absolute(folder).map_err(failed)?));
+        if folder.starts_with(root) && root.is_dir() {
+            return Err(HistoryError::InsideRoot { path: folder.clone(), root: root.to_path_buf() });
+        }
+        if !may_be_history(folder).map_err(failed)? {
+            return Err(HistoryError::Foreign { path: folder.clone() });
         }
         fs::create_dir_all(folder.join("versions")).map_err(failed)?;
         let folder = folder.canonicalize().map_err(failed)?;
@@ -101,6 +103,18 @@ impl DirectoryHistory {
         (kept.fingerprint().ok()? == opened.verified).then_some(kept)
     }
 
+    /// Takes a version that is not what its name says from every path.
+    fn drop_damaged(&self, version: &Version) -> Result<(), HistoryError> {
+        // Under the lock, so that what is published meanwhile stays. One that was evicted just now is no damage.
+        let mut index = self.index();
+        if index.forget(version)? {
+            warn!(%version, "a version in the history was changed or removed behind our back; it is dropped");
+        }
+        self.open_versions().remove(version);
+        let _ = fs::remove_file(self.file_of(version));
+        Ok(())
+    }
+
     fn is_verified(&self, version: &Version, fingerprint: &Fingerprint) -> bool {
         self.open_versions().get(version).is_some_and(|opened| opened.verified == *fingerprint)
     }
@@ -111,7 +125,8 @@ impl History for DirectoryHistory {
         self.index().head(path)
     }
 
-    fn stage(&self, file: &mut File) -> Result<Staged, HistoryError> {
+    fn stage(&self, file: &File, len: u64) -> Result<Staged, HistoryError> {
+        let mut file = file.take(len.saturating_add(1));
         let mut copy = || -> io::Result<Staged> {
             let mut staged = tempfile::NamedTempFile::new_in(self.folder.join("tmp"))?;
             let (mut hasher, mut len, mut piece) = (VersionHasher::new(), 0, vec![0; PIECE]);
@@ -132,10 +147,15 @@ impl History for DirectoryHistory {
     fn publish(&self, path: &str, staged: Staged, seen: Seen) -> Result<Head, HistoryError> {
         let (version, len) = (staged.version, staged.len);
         let target = self.file_of(&version);
+        let is_there = || fs::metadata(&target).is_ok_and(|data| data.len() == len);
+        if !is_there() {
+            // The long part, while others go on; what is evicted from now on is seen below.
+            staged.file.as_file().sync_data().map_err(|error| self.error(error))?;
+        }
         // The lock is held from the file's name to the index's entry, so that no eviction comes between them.
         let mut index = self.index();
         let write = || -> io::Result<()> {
-            if fs::metadata(&target).is_ok_and(|data| data.len() == len) {
+            if is_there() {
                 return Ok(());
             }
             staged.file.as_file().sync_data()?;
@@ -157,6 +177,14 @@ impl History for DirectoryHistory {
         Ok(Head { version, len, counter, seen })
     }
 
+    fn gone(&self, path: &str) {
+        self.index().gone(path);
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.index().paths()
+    }
+
     fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<Kept>>, HistoryError> {
         if !self.index().has(path, version) {
             return Ok(None);
@@ -171,15 +199,15 @@ impl History for DirectoryHistory {
         }
         let kept = match Kept::open(&self.file_of(version), *version) {
             Ok(kept) => Arc::new(kept),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.drop_damaged(version)?;
+                return Ok(None);
+            }
             Err(error) => return Err(self.error(error)),
         };
         let fingerprint = kept.fingerprint().map_err(|error| self.error(error))?;
         if !self.is_verified(version, &fingerprint) && !kept.is_whole() {
-            warn!(%version, "a version in the history was changed behind our back; it is dropped");
-            self.index().forget(version)?;
-            self.open_versions().remove(version);
-            let _ = fs::remove_file(self.file_of(version));
+            self.drop_damaged(version)?;
             return Ok(None);
         }
         self.open_versions().insert(*version, Opened { kept: Arc::downgrade(&kept), verified: fingerprint });
@@ -189,6 +217,34 @@ impl History for DirectoryHistory {
     fn scratch(&self) -> io::Result<File> {
         tempfile::tempfile_in(self.folder.join("tmp"))
     }
+}
+
+/// Where a path will lead once it exists: links are followed as far as it does, and `..` is taken literally beyond.
+fn resolved(path: &Path) -> PathBuf {
+    let existing = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    let Some((ancestor, mut resolved)) = existing else { return path.to_path_buf() };
+    for part in path.strip_prefix(ancestor).unwrap_or(Path::new("")).components() {
+        match part {
+            Component::ParentDir => drop(resolved.pop()),
+            part => resolved.push(part),
+        }
+    }
+    resolved
+}
+
+/// Whether a folder is a history, or may become one without harm to what is in it.
+fn may_be_history(folder: &Path) -> io::Result<bool> {
+    let is_empty = |folder: &Path| match fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    };
+    if is_empty(folder)? || folder.join("index.redb").is_file() {
+        return Ok(true);
+    }
+    // Killed after its first step.
+    let is_only = fs::read_dir(folder)?.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "versions"));
+    Ok(is_only && is_empty(&folder.join("versions"))?)
 }
 
 /// Empties `tmp/` and removes versions that the index does not name.

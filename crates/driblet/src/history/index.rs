@@ -38,6 +38,9 @@ struct Row {
     counter: u64,
     fingerprint: Fingerprint,
     read: i64,
+    /// The file is not there any more.
+    #[serde(default)]
+    gone: bool,
     versions: Vec<Entry>,
 }
 
@@ -94,9 +97,10 @@ impl Index {
             counter: 0,
             fingerprint: seen.fingerprint,
             read: seen.read,
+            gone: false,
             versions: Vec::new(),
         });
-        (row.fingerprint, row.read) = (seen.fingerprint, seen.read);
+        (row.fingerprint, row.read, row.gone) = (seen.fingerprint, seen.read, false);
         let name = version.to_string();
         if row.versions.first().is_none_or(|head| head.version != name) {
             self.sequence += 1;
@@ -113,8 +117,20 @@ impl Index {
         Ok(before.into_iter().filter(|version| !after.contains(version)).collect())
     }
 
-    /// Takes a version that is not whole from every path.
-    pub(super) fn forget(&mut self, version: &Version) -> Result<(), HistoryError> {
+    /// Every path that has versions.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.rows.iter().filter(|(_, row)| !row.versions.is_empty()).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Lets the head of a path go like any old version. Written down with the next publication: forgotten, it is noticed again.
+    pub(super) fn gone(&mut self, path: &str) {
+        if let Some(row) = self.rows.get_mut(path) {
+            row.gone = true;
+        }
+    }
+
+    /// Takes a version that is not whole from every path; says whether any had it.
+    pub(super) fn forget(&mut self, version: &Version) -> Result<bool, HistoryError> {
         let name = version.to_string();
         let mut changed: HashMap<String, Row> = HashMap::new();
         for (path, row) in &self.rows {
@@ -124,9 +140,10 @@ impl Index {
                 changed.insert(path.clone(), row);
             }
         }
+        let had = !changed.is_empty();
         self.store(&changed).map_err(|error| self.error(error))?;
         self.rows.extend(changed);
-        Ok(())
+        Ok(had)
     }
 
     /// Drops the oldest versions that are no head until the rest fits; a version that several paths share counts once.
@@ -140,9 +157,8 @@ impl Index {
         if total <= limit {
             return;
         }
-        let mut old: Vec<(String, Entry)> = rows()
-            .flat_map(|(path, row)| row.versions.iter().skip(1).map(|entry| (path.clone(), entry.clone())))
-            .collect();
+        let mut old: Vec<(String, Entry)> =
+            rows().flat_map(|(path, row)| row.old().iter().map(|entry| (path.clone(), entry.clone()))).collect();
         old.sort_by_key(|(_, entry)| entry.sequence);
         let mut uses: HashMap<String, usize> =
             uses.into_iter().map(|(name, (count, _))| (name.to_owned(), count)).collect();
@@ -194,6 +210,11 @@ impl Index {
 }
 
 impl Row {
+    /// The versions that may go.
+    fn old(&self) -> &[Entry] {
+        if self.gone { &self.versions } else { self.versions.get(1..).unwrap_or_default() }
+    }
+
     /// Drops versions that are not there any more. Where the head is one of them, the file counts as never read.
     fn keep(&mut self, is_there: impl Fn(&Entry) -> bool) {
         if !self.versions.first().is_some_and(&is_there) {

@@ -39,11 +39,18 @@ pub(crate) trait History: Send + Sync {
     /// The newest version of a path.
     fn head(&self, path: &str) -> Option<Head>;
 
-    /// Copies a file's bytes, from its beginning to its end as they are now, without publishing them.
-    fn stage(&self, file: &mut File) -> Result<Staged, HistoryError>;
+    /// Copies a file's bytes, from its beginning to its end as they are now, without publishing them. One that is longer than `len`
+    /// bytes is growing: of it no more than one byte beyond is read.
+    fn stage(&self, file: &File, len: u64) -> Result<Staged, HistoryError>;
 
     /// Makes staged bytes the head of a path, or only notes the fingerprint where they are it already. Old versions go beyond the limits.
     fn publish(&self, path: &str, staged: Staged, seen: Seen) -> Result<Head, HistoryError>;
+
+    /// The file at this path is gone: its head is worth no more than an old version, until it is published again.
+    fn gone(&self, path: &str);
+
+    /// Every path that has versions.
+    fn paths(&self) -> Vec<String>;
 
     /// Opens a version *of this path*; `None` if it is not kept, or no longer whole. What is open stays readable, whatever is evicted.
     fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<Kept>>, HistoryError>;
@@ -81,6 +88,12 @@ pub enum HistoryError {
     /// Another process has it.
     #[error("the history {path} is in use by another process; stop that one, or name another folder with --history")]
     InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It has files in it that no history put there.
+    #[error("{path} holds other files and no history; name a new or empty folder with --history")]
+    Foreign {
         /// The folder.
         path: PathBuf,
     },

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::{Bound, Range};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -64,35 +64,37 @@ impl Answer {
     }
 }
 
-/// The one range asked for, if it may be answered in part. Several ranges are answered with the whole, as RFC 9110 allows.
+/// The one range asked for, if it may be answered in part. Several ranges, or what is none, are answered with the whole, as RFC 9110 allows.
 fn wanted_part(request: &HeaderMap, etag: &ETag, len: u64) -> Result<Option<Range<u64>>, Problem> {
-    let Some(ranges) = request.typed_get::<headers::Range>() else { return Ok(None) };
+    let asked = request.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Some(range) = parse_range(asked) else { return Ok(None) };
     if request.typed_get::<IfRange>().is_some_and(|condition| condition.is_modified(Some(etag), None)) {
         return Ok(None);
     }
-    let asked = request.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if asked.contains(',') {
-        return Ok(None);
+    let part = match range {
+        (Some(start), end) => start..end.map_or(len, |end| end.saturating_add(1).min(len)),
+        (None, end) => len - end.unwrap_or(0).min(len)..len,
+    };
+    if part.start < part.end {
+        return Ok(Some(part));
     }
-    let range = ranges.satisfiable_ranges(len).next().map(|(from, to)| {
-        let start = match from {
-            Bound::Included(start) => start,
-            Bound::Excluded(start) => start + 1,
-            Bound::Unbounded => 0,
-        };
-        let end = match to {
-            Bound::Included(end) => end.saturating_add(1).min(len),
-            Bound::Excluded(end) => end.min(len),
-            Bound::Unbounded => len,
-        };
-        start..end
-    });
-    match range.filter(|range| range.start < range.end) {
-        Some(range) => Ok(Some(range)),
-        None => {
-            let detail = format!("The range {asked:?} lies outside the {len} bytes.");
-            Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad-range", detail))
-        }
+    let detail = format!("The range {asked:?} lies outside the {len} bytes.");
+    let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad-range", detail);
+    Err(problem.with_header(header::CONTENT_RANGE, format!("bytes */{len}")))
+}
+
+/// One range of RFC 9110, section 14.1.2: first and last byte, or how many from the end.
+fn parse_range(text: &str) -> Option<(Option<u64>, Option<u64>)> {
+    let (first, last) = text.strip_prefix("bytes=")?.trim().split_once('-')?;
+    let number = |digits: &str| match digits {
+        "" => Some(None),
+        _ if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(Some),
+        _ => None,
+    };
+    match (number(first)?, number(last)?) {
+        (None, None) => None,
+        (Some(first), Some(last)) if last < first => None,
+        range => Some(range),
     }
 }
 

@@ -8,8 +8,7 @@ use super::content::Answer;
 use super::name::Name;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
-use crate::publisher::Standing;
-use crate::server::Shared;
+use crate::server::{Open, Shared};
 
 /// Files between these lengths are encoded: below, headers outweigh the gain; above, the first request would wait for seconds.
 const ENCODED: std::ops::RangeInclusive<u64> = 1 << 10..=32 << 20;
@@ -34,12 +33,11 @@ pub(crate) async fn answer(
             None => path.push_str("/index.html"),
         }
     }
-    let head = match shared.publisher.standing(&path).await? {
-        Standing::File(head) => head,
-        Standing::Folder if !name.folder => return Ok(redirect_to_folder(&path)),
-        Standing::Folder | Standing::Nothing => return Err(missing()),
+    let (head, kept) = match shared.open(&path).await? {
+        Open::File(head, kept) => (head, kept),
+        Open::Folder if !name.folder => return Ok(redirect_to_folder(&path)),
+        Open::Folder | Open::Nothing => return Err(missing()),
     };
-    let kept = shared.kept(&path, head.version).await?.ok_or_else(missing)?;
     let media_type = media_type(&path);
     let mut answer = Answer {
         content: Content::File(kept.file(), kept.len),
@@ -73,6 +71,10 @@ fn redirect_to_folder(path: &str) -> Response {
 
 /// The media type that browsers want for a file of this name.
 pub(crate) fn media_type(path: &str) -> String {
+    // RFC 9239 has one type for scripts; others name modules by the old one.
+    if path.ends_with(".mjs") || path.ends_with(".cjs") {
+        return "text/javascript; charset=utf-8".into();
+    }
     let guess = mime_guess::from_path(path).first_or_octet_stream();
     let is_text = guess.type_() == "text" || matches!(guess.subtype().as_str(), "json" | "javascript" | "xml");
     if is_text { format!("{guess}; charset=utf-8") } else { guess.to_string() }

@@ -1,6 +1,6 @@
 use axum::response::{IntoResponse, Response};
 use headers::{HeaderMapExt, RetryAfter};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -14,11 +14,12 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: String,
     members: Map<String, Value>,
+    header: Option<(HeaderName, String)>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), members: Map::new() }
+        Problem { status, code, detail: detail.into(), members: Map::new(), header: None }
     }
 
     /// There is nothing there, or nothing that may be seen: the two look alike.
@@ -27,10 +28,13 @@ impl Problem {
     }
 
     pub(crate) fn method(allowed: &'static str) -> Problem {
-        let mut problem =
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", format!("Only {allowed} are answered here."));
-        problem.members.insert("allow".into(), allowed.into());
-        problem
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", format!("Only {allowed} are answered here."))
+            .with_header(header::ALLOW, allowed)
+    }
+
+    /// A header that the status asks for.
+    pub(crate) fn with_header(self, name: HeaderName, value: impl Into<String>) -> Problem {
+        Problem { header: Some((name, value.into())), ..self }
     }
 
     pub(crate) fn with(mut self, members: Value) -> Problem {
@@ -42,13 +46,12 @@ impl Problem {
 
     /// RFC 9457 below `.driblet/`, a sentence elsewhere.
     pub(crate) fn response(self, below_driblet: bool, method: &Method) -> Response {
-        let allow = self.members.get("allow").and_then(Value::as_str).map(str::to_owned);
         let (media_type, body) = if below_driblet {
             let title = self.status.canonical_reason().unwrap_or_default();
             let mut body =
                 json!({ "title": title, "status": self.status.as_u16(), "code": self.code, "detail": self.detail });
             if let Value::Object(object) = &mut body {
-                object.extend(self.members.into_iter().filter(|(name, _)| name != "allow"));
+                object.extend(self.members);
             }
             ("application/problem+json", body.to_string())
         } else {
@@ -61,8 +64,10 @@ impl Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.typed_insert(RetryAfter::delay(std::time::Duration::from_secs(1)));
         }
-        if let Some(allow) = allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
-            headers.insert(header::ALLOW, allow);
+        if let Some((name, value)) = self.header
+            && let Ok(value) = HeaderValue::try_from(value)
+        {
+            headers.insert(name, value);
         }
         response
     }
@@ -81,7 +86,11 @@ impl From<PublishError> for Problem {
 
 impl From<ArtifactError> for Problem {
     fn from(error: ArtifactError) -> Problem {
-        internal(StatusCode::INTERNAL_SERVER_ERROR, "failed", &error)
+        let (status, code) = match &error {
+            ArtifactError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+        };
+        internal(status, code, &error)
     }
 }
 

@@ -16,10 +16,10 @@ use super::content::Answer;
 use super::guard::is_safe;
 use super::name::{Name, Resource};
 use super::problem::Problem;
-use crate::artifacts::Content;
+use crate::artifacts::{ArtifactError, Content};
 use crate::history::{Head, Kept};
 use crate::publisher::Standing;
-use crate::server::Shared;
+use crate::server::{Open, Shared};
 
 const DELTA: &str = "application/vnd.driblet.delta";
 const MATCHED: &str = "application/vnd.driblet.matched";
@@ -33,6 +33,9 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(500);
 /// Where less of the head matches, in percent, the shared delta from nothing is sent instead.
 const WORTH_MATCHING: u64 = 30;
+
+/// log2 between two rungs of the ladder: so much the head may have grown since the receiver was told how to sign.
+const RUNG_STEP: u8 = 2;
 
 /// A request below `.driblet/`.
 pub(crate) struct Call<'a> {
@@ -91,14 +94,10 @@ impl Call<'_> {
     }
 
     async fn kept_head(&self, path: &str) -> Result<(Head, Arc<Kept>), Problem> {
-        let head = self.current(path).await?;
-        if let Some(kept) = self.shared.kept(path, head.version).await? {
-            return Ok((head, kept));
+        match self.shared.open(path).await? {
+            Open::File(head, kept) => Ok((head, kept)),
+            Open::Folder | Open::Nothing => Err(Problem::no_such_file(&format!("/{path}"))),
         }
-        // Its bytes were changed or removed behind our back: the history has dropped it, and now it is read anew.
-        let head = self.current(path).await?;
-        let kept = self.shared.kept(path, head.version).await?;
-        kept.map(|kept| (head, kept)).ok_or_else(|| Problem::no_such_file(&format!("/{path}")))
     }
 
     async fn head(&self, path: &str) -> Result<Response, Problem> {
@@ -212,6 +211,8 @@ impl Call<'_> {
         let too_large = |detail: String| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail);
         let stalled =
             || Problem::new(StatusCode::REQUEST_TIMEOUT, "bad-signature", "The signature did not come in time.");
+        let turn =
+            timeout(self.shared.deadline, self.shared.signers.acquire()).await.map_err(|_| ArtifactError::Busy)?;
         let received = timeout(self.shared.deadline, to_bytes(body, limit)).await.map_err(|_| stalled())?;
         let bytes = received.map_err(|_| {
             too_large(format!("A signature may have {limit} bytes and {max_tags} tags; sync from none instead."))
@@ -222,8 +223,12 @@ impl Call<'_> {
         })?;
         let (head, kept) = self.kept_head(path).await?;
         let artifacts = &self.shared.artifacts;
-        let chunks = artifacts.chunks(kept.clone(), signature.rung()).await?;
+        // Finer chunks than were asked for cost more than the list that is kept for everyone; they match nothing.
+        let asked = Rung::for_len(head.len).log2();
+        let is_fair = asked <= signature.rung().log2() + RUNG_STEP;
+        let chunks = if is_fair { artifacts.chunks(kept.clone(), signature.rung()).await? } else { Arc::default() };
         let matches = Arc::new(artifacts.alone(move || Ok(signature.match_chunks(&chunks))).await?);
+        drop(turn);
         let (start, rest) = if matches.matched_bytes() * 100 < head.len * WORTH_MATCHING {
             let cold = artifacts.delta(None, kept).await?;
             (matches.encode_no_runs(), cold.content)

@@ -107,9 +107,9 @@ async fn a_flipped_bit_is_noticed_while_the_server_runs() {
         let file = if resource.is_empty() { answer.body } else { apply(None, &answer.body).unwrap() };
         assert!(file == new, "{resource}");
     }
-    assert!(site.get(&format!("/app.js.driblet/{a}-{b}")).await.status == 200, "made before the flip");
-    site.publish("app.js", b"another").await;
-    assert!(site.get(&format!("/app.js.driblet/{a}")).await.refuses(404, "unknown-version"));
+    for name in [format!("{a}"), format!("{a}-{b}")] {
+        assert!(site.get(&format!("/app.js.driblet/{name}")).await.refuses(404, "unknown-version"));
+    }
 }
 
 #[tokio::test]
@@ -134,7 +134,13 @@ async fn missing_and_shortened_files_are_dropped_and_read_anew() {
 async fn a_history_inside_the_root_is_refused() {
     let site = Site::stopped(&[("app.js", b"let a;")]);
     std::os::unix::fs::symlink(site.root(), site.outside().join("link")).unwrap();
-    for folder in [site.root().join("history"), site.root(), site.root().join("a/b/c"), site.outside().join("link/h")] {
+    for folder in [
+        site.root().join("history"),
+        site.root(),
+        site.root().join("a/b/c"),
+        site.outside().join("link/h"),
+        site.outside().join("new/../root/h"),
+    ] {
         let error = Server::builder(site.root()).history(&folder).build().await.err().expect("a refusal");
         assert!(matches!(error, BuildError::History(HistoryError::InsideRoot { .. })), "{error}");
         assert!(error.to_string().contains("--history"), "{error}");
@@ -177,6 +183,40 @@ async fn heads_of_files_that_are_gone_make_room() {
         assert_eq!(site.get(&format!("/{name}")).await.status, 404);
     }
     assert!(kept(&site).len() <= 3, "{} builds are kept", kept(&site).len());
+}
+
+#[tokio::test]
+async fn files_that_went_while_nobody_looked_make_room() {
+    let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
+    let mut site = Site::with(&[], |builder| builder.history_limits(limits)).await;
+    let gone = site.publish("old.js", &noise(1, 200_000)).await;
+    site.stop().await;
+    fs::remove_file(site.root().join("old.js")).unwrap();
+    site.start(|builder| builder.history_limits(limits)).await;
+    site.server().indexed().await;
+    let new = site.publish("new.js", &noise(2, 200_000)).await;
+    assert!(!site.kept(gone).exists());
+    assert_eq!(kept(&site), [new.to_string()]);
+}
+
+#[tokio::test]
+async fn a_version_whose_file_is_removed_while_the_server_runs() {
+    let site = Site::new(&[]).await;
+    let (old, new) = (text(1, 50_000), text(2, 50_000));
+    let a = site.publish("app.js", &old).await;
+    let b = site.publish("app.js", &new).await;
+    fs::remove_file(site.kept(a)).unwrap();
+    fs::remove_file(site.kept(b)).unwrap();
+    assert_eq!(site.get("/app.js").await.body, new);
+    assert!(site.get(&format!("/app.js.driblet/{a}")).await.refuses(404, "unknown-version"));
+}
+
+#[tokio::test]
+async fn a_history_that_was_killed_at_its_very_first_step() {
+    let mut site = Site::stopped(&[("app.js", b"let a;")]);
+    fs::create_dir_all(site.history().join("versions")).unwrap();
+    site.start(|builder| builder).await;
+    assert_eq!(site.get("/app.js").await.text(), "let a;");
 }
 
 /// The names in the history's folder of versions.

@@ -150,3 +150,13 @@ async fn an_empty_head_and_an_empty_hand() {
     assert_eq!(matched(b"", &nothing, &chunks, &answer.body).0, text(1, 9_000));
     assert_eq!(site.ask(get("/app.js")).await.status, 200);
 }
+
+#[tokio::test]
+async fn chunks_much_finer_than_were_asked_for_match_nothing() {
+    let head = noise(1, 12 << 20);
+    let site = Site::new(&[("app.js", &head)]).await;
+    let (signature, chunks) = sign(&head[..2 << 20], 9, 1);
+    let answer = site.ask(post(PATH, signature.encode())).await;
+    let (file, basis) = matched(&head[..2 << 20], &signature, &chunks, &answer.body);
+    assert!(file == head && basis == 0);
+}
