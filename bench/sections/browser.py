@@ -25,6 +25,8 @@ def measure(setting):
 
     synced, fetched = ([turn[name] for turn in navigation] for name in ["synced", "fetched"])
     yield row("navigation until synced", [visit["after"] for visit in synced], "ms", command=WARM, note=LINK)
+    yield row("… until the client is imported", [visit["imported"] for visit in synced], "ms")
+    yield row("… until sync() is done, before bytes()", [visit["synced"] for visit in synced], "ms")
     yield row("navigation until synced: bytes to the browser", [visit["received"] for visit in synced], "bytes")
     yield row("navigation until synced: connections", [visit["connections"] for visit in synced], "count")
     yield row("navigation until fetched, brotli -11", [visit["after"] for visit in fetched], "ms", command=FETCH, note=LINK)
