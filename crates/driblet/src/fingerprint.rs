@@ -51,7 +51,7 @@ pub(crate) fn now() -> i64 {
 }
 
 fn nanoseconds(seconds: i64, rest: i64) -> i64 {
-    i64::from(seconds) * 1_000_000_000 + i64::from(rest)
+    seconds * 1_000_000_000 + rest
 }
 
 #[cfg(test)]

@@ -254,11 +254,10 @@ fn remove_all_but(folder: &Path, versions: &Path, index: &Index) -> io::Result<(
         fs::remove_dir_all(&tmp)?;
     }
     fs::create_dir(&tmp)?;
-    let named = index.named();
     for entry in fs::read_dir(versions)? {
         let entry = entry?;
         let version = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        if version.is_none_or(|version| !named.contains(&version)) {
+        if version.is_none_or(|version| !index.names(&version)) {
             fs::remove_file(entry.path())?;
         }
     }

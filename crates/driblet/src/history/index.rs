@@ -2,7 +2,7 @@
 //!
 //! redb keeps it: a transaction is durable when it is committed, and an interrupted one never was.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use driblet_core::Version;
@@ -28,6 +28,10 @@ pub(super) struct Index {
     path: PathBuf,
     database: Database,
     rows: HashMap<String, Row>,
+    /// How many paths name each version.
+    names: HashMap<Version, usize>,
+    /// Bytes of all versions; one that several paths share counts once.
+    total: u64,
     /// Orders publications over all paths.
     sequence: u64,
 }
@@ -44,12 +48,16 @@ struct Row {
     versions: Vec<Entry>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Entry {
-    version: String,
+    #[serde(with = "hex")]
+    version: Version,
     len: u64,
     sequence: u64,
 }
+
+/// Rows as they were before a change.
+type Before = HashMap<String, Option<Row>>;
 
 impl Index {
     /// Opens the index and drops what `is_whole` says is no longer there.
@@ -59,7 +67,8 @@ impl Index {
             DatabaseError::DatabaseAlreadyOpen => HistoryError::InUse { path: folder.to_path_buf() },
             error => HistoryError::Index { path: path.clone(), source: Box::new(error.into()) },
         })?;
-        let mut index = Index { path, database, rows: HashMap::new(), sequence: 0 };
+        let (rows, names) = (HashMap::new(), HashMap::new());
+        let mut index = Index { path, database, rows, names, total: 0, sequence: 0 };
         index.load(is_whole).map_err(|error| index.error(error))?;
         Ok(index)
     }
@@ -68,18 +77,22 @@ impl Index {
         let row = self.rows.get(path)?;
         let newest = row.versions.first()?;
         let seen = Seen { fingerprint: row.fingerprint, read: row.read };
-        Some(Head { version: newest.version()?, len: newest.len, counter: row.counter, seen })
+        Some(Head { version: newest.version, len: newest.len, counter: row.counter, seen })
     }
 
     /// Whether a version is one of this path's.
     pub(super) fn has(&self, path: &str, version: &Version) -> bool {
-        let name = version.to_string();
-        self.rows.get(path).is_some_and(|row| row.versions.iter().any(|entry| entry.version == name))
+        self.rows.get(path).is_some_and(|row| row.versions.iter().any(|entry| entry.version == *version))
     }
 
-    /// Every version that a path names.
-    pub(super) fn named(&self) -> HashSet<Version> {
-        self.rows.values().flat_map(|row| &row.versions).filter_map(Entry::version).collect()
+    /// Whether any path names a version.
+    pub(super) fn names(&self, version: &Version) -> bool {
+        self.names.contains_key(version)
+    }
+
+    /// Every path that has versions.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.rows.iter().filter(|(_, row)| !row.versions.is_empty()).map(|(path, _)| path.clone()).collect()
     }
 
     /// Puts a version at the head of a path, durably, and gives the versions that no path names any more.
@@ -91,35 +104,20 @@ impl Index {
         seen: Seen,
         limits: Limits,
     ) -> Result<Vec<Version>, HistoryError> {
-        let before = self.named();
-        let mut changed = HashMap::new();
-        let mut row = self.rows.get(path).cloned().unwrap_or(Row {
-            counter: 0,
-            fingerprint: seen.fingerprint,
-            read: seen.read,
-            gone: false,
-            versions: Vec::new(),
-        });
-        (row.fingerprint, row.read, row.gone) = (seen.fingerprint, seen.read, false);
-        let name = version.to_string();
-        if row.versions.first().is_none_or(|head| head.version != name) {
+        let (counter, versions) =
+            self.rows.get(path).map_or((0, Vec::new()), |row| (row.counter, row.versions.clone()));
+        let mut row = Row { counter, fingerprint: seen.fingerprint, read: seen.read, gone: false, versions };
+        if row.versions.first().is_none_or(|head| head.version != version) {
             self.sequence += 1;
             row.counter += 1;
-            row.versions.retain(|entry| entry.version != name);
-            row.versions.insert(0, Entry { version: name, len, sequence: self.sequence });
+            row.versions.retain(|entry| entry.version != version);
+            row.versions.insert(0, Entry { version, len, sequence: self.sequence });
             row.versions.truncate(limits.versions.max(1));
         }
-        changed.insert(path.to_owned(), row);
-        self.evict(limits.bytes, &mut changed);
-        self.store(&changed).map_err(|error| self.error(error))?;
-        self.rows.extend(changed);
-        let after = self.named();
-        Ok(before.into_iter().filter(|version| !after.contains(version)).collect())
-    }
-
-    /// Every path that has versions.
-    pub(super) fn paths(&self) -> Vec<String> {
-        self.rows.iter().filter(|(_, row)| !row.versions.is_empty()).map(|(path, _)| path.clone()).collect()
+        let mut before = Before::new();
+        self.change(path, row, &mut before);
+        self.evict(limits.bytes, &mut before);
+        self.commit(before)
     }
 
     /// Lets the head of a path go like any old version. Written down with the next publication: forgotten, it is noticed again.
@@ -131,48 +129,76 @@ impl Index {
 
     /// Takes a version that is not whole from every path; says whether any had it.
     pub(super) fn forget(&mut self, version: &Version) -> Result<bool, HistoryError> {
-        let name = version.to_string();
-        let mut changed: HashMap<String, Row> = HashMap::new();
-        for (path, row) in &self.rows {
-            if row.versions.iter().any(|entry| entry.version == name) {
-                let mut row = row.clone();
-                row.keep(|entry| entry.version != name);
-                changed.insert(path.clone(), row);
-            }
+        let mut before = Before::new();
+        let paths: Vec<String> = self.rows.keys().filter(|path| self.has(path, version)).cloned().collect();
+        for path in &paths {
+            let mut row = self.rows[path].clone();
+            row.keep(|entry| entry.version != *version);
+            self.change(path, row, &mut before);
         }
-        let had = !changed.is_empty();
-        self.store(&changed).map_err(|error| self.error(error))?;
-        self.rows.extend(changed);
-        Ok(had)
+        self.commit(before).map(|_| !paths.is_empty())
     }
 
-    /// Drops the oldest versions that are no head until the rest fits; a version that several paths share counts once.
-    fn evict(&self, limit: u64, changed: &mut HashMap<String, Row>) {
-        let rows = || self.rows.iter().filter(|(path, _)| !changed.contains_key(*path)).chain(&*changed);
-        let mut uses: HashMap<&str, (usize, u64)> = HashMap::new();
-        for entry in rows().flat_map(|(_, row)| &row.versions) {
-            uses.entry(&entry.version).or_insert((0, entry.len)).0 += 1;
-        }
-        let mut total: u64 = uses.values().map(|(_, len)| len).sum();
-        if total <= limit {
+    /// Drops the oldest versions that may go until the rest fits.
+    fn evict(&mut self, limit: u64, before: &mut Before) {
+        if self.total <= limit {
             return;
         }
-        let mut old: Vec<(String, Entry)> =
-            rows().flat_map(|(path, row)| row.old().iter().map(|entry| (path.clone(), entry.clone()))).collect();
-        old.sort_by_key(|(_, entry)| entry.sequence);
-        let mut uses: HashMap<String, usize> =
-            uses.into_iter().map(|(name, (count, _))| (name.to_owned(), count)).collect();
-        for (path, entry) in old {
-            if total <= limit {
+        let old = |(path, row): (&String, &Row)| {
+            let path = path.clone();
+            row.old().to_vec().into_iter().map(move |entry| (entry.sequence, path.clone(), entry.version))
+        };
+        let mut old: Vec<(u64, String, Version)> = self.rows.iter().flat_map(old).collect();
+        old.sort_unstable();
+        for (_, path, version) in old {
+            if self.total <= limit {
                 break;
             }
-            let row = changed.entry(path.clone()).or_insert_with(|| self.rows[&path].clone());
-            row.versions.retain(|kept| kept.version != entry.version);
-            if let Some(count) = uses.get_mut(&entry.version) {
-                *count -= 1;
-                total -= if *count == 0 { entry.len } else { 0 };
+            let mut row = self.rows[&path].clone();
+            row.versions.retain(|entry| entry.version != version);
+            self.change(&path, row, before);
+        }
+    }
+
+    fn change(&mut self, path: &str, row: Row, before: &mut Before) {
+        let was = self.set(path, Some(row));
+        before.entry(path.to_owned()).or_insert(was);
+    }
+
+    /// Sets a row and counts who names what; gives the row that was there.
+    fn set(&mut self, path: &str, row: Option<Row>) -> Option<Row> {
+        for entry in row.iter().flat_map(|row| &row.versions) {
+            let names = self.names.entry(entry.version).or_insert(0);
+            self.total += if *names == 0 { entry.len } else { 0 };
+            *names += 1;
+        }
+        let was = match row {
+            Some(row) => self.rows.insert(path.to_owned(), row),
+            None => self.rows.remove(path),
+        };
+        for entry in was.iter().flat_map(|row| &row.versions) {
+            if let Some(names) = self.names.get_mut(&entry.version) {
+                *names -= 1;
+                if *names == 0 {
+                    self.names.remove(&entry.version);
+                    self.total -= entry.len;
+                }
             }
         }
+        was
+    }
+
+    /// Makes changes durable, or takes them back; gives the versions that no path names any more.
+    fn commit(&mut self, before: Before) -> Result<Vec<Version>, HistoryError> {
+        if let Err(error) = self.store(before.keys()) {
+            before.into_iter().for_each(|(path, row)| drop(self.set(&path, row)));
+            return Err(self.error(error));
+        }
+        let was = before.into_values().flatten().flat_map(|row| row.versions).map(|entry| entry.version);
+        let mut unnamed: Vec<Version> = was.filter(|version| !self.names(version)).collect();
+        unnamed.sort_unstable();
+        unnamed.dedup();
+        Ok(unnamed)
     }
 
     fn load(&mut self, is_whole: impl Fn(&Version, u64) -> bool) -> Result<(), redb::Error> {
@@ -184,19 +210,19 @@ impl Index {
             let (path, bytes) = item?;
             // A row that cannot be read is as good as none: the path is published anew.
             let Ok(mut row) = serde_json::from_slice::<Row>(bytes.value()) else { continue };
-            row.keep(|entry| entry.version().is_some_and(|version| is_whole(&version, entry.len)));
+            row.keep(|entry| is_whole(&entry.version, entry.len));
             self.sequence = row.versions.iter().map(|entry| entry.sequence).max().unwrap_or(0).max(self.sequence);
-            self.rows.insert(path.value().to_owned(), row);
+            self.set(path.value(), Some(row));
         }
         Ok(())
     }
 
-    fn store(&self, rows: &HashMap<String, Row>) -> Result<(), redb::Error> {
+    fn store<'a>(&self, paths: impl Iterator<Item = &'a String>) -> Result<(), redb::Error> {
         let write = self.database.begin_write()?;
         {
             let mut table = write.open_table(PATHS)?;
-            for (path, row) in rows {
-                let bytes = serde_json::to_vec(row).map_err(|error| redb::Error::Io(error.into()))?;
+            for path in paths {
+                let bytes = serde_json::to_vec(&self.rows[path]).map_err(|error| redb::Error::Io(error.into()))?;
                 table.insert(path.as_str(), bytes.as_slice())?;
             }
         }
@@ -224,8 +250,17 @@ impl Row {
     }
 }
 
-impl Entry {
-    fn version(&self) -> Option<Version> {
-        self.version.parse().ok()
+/// Versions as text.
+mod hex {
+    use driblet_core::Version;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(version)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }

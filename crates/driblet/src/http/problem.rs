@@ -14,7 +14,7 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: String,
     members: Map<String, Value>,
-    header: Option<(HeaderName, String)>,
+    header: Option<Box<(HeaderName, String)>>,
 }
 
 impl Problem {
@@ -34,7 +34,7 @@ impl Problem {
 
     /// A header that the status asks for.
     pub(crate) fn with_header(self, name: HeaderName, value: impl Into<String>) -> Problem {
-        Problem { header: Some((name, value.into())), ..self }
+        Problem { header: Some(Box::new((name, value.into()))), ..self }
     }
 
     pub(crate) fn with(mut self, members: Value) -> Problem {
@@ -64,7 +64,7 @@ impl Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.typed_insert(RetryAfter::delay(std::time::Duration::from_secs(1)));
         }
-        if let Some((name, value)) = self.header
+        if let Some((name, value)) = self.header.map(|header| *header)
             && let Ok(value) = HeaderValue::try_from(value)
         {
             headers.insert(name, value);
