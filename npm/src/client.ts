@@ -20,7 +20,7 @@ export function sendSync(job: JobOptions, { signal, onProgress }: SyncWaiting): 
     const abort = () => {
       post({ kind: 'abort', id });
       // A handle that comes all the same is nobody's.
-      waiting.set(id, { resolve: (synced) => post({ kind: 'close', handle: (synced as Synced).handle }), reject() {} });
+      waiting.set(id, { resolve: (synced) => sendClose((synced as Synced).handle), reject() {} });
       reject(signal?.reason);
     };
     const settled = (settle: (value: never) => void) => (value: unknown) => {
@@ -52,7 +52,7 @@ export function sendRead(handle: number, as: 'bytes' | 'blob'): Promise<ArrayBuf
 
 /** Ends the use of a handle. */
 export function sendClose(handle: number): void {
-  post({ kind: 'close', handle });
+  worker?.postMessage({ kind: 'close', handle } satisfies Request);
 }
 
 function nextId(): number {
@@ -70,7 +70,8 @@ function start(): Worker {
   const started = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
   started.onmessage = ({ data }: MessageEvent<Reply>) => receive(data);
   started.onerror = (event) => {
-    worker = undefined;
+    started.terminate();
+    if (worker === started) worker = undefined;
     const lost = new SyncError('network', `driblet's worker failed: ${event.message ?? 'its script did not load'}`);
     for (const each of waiting.values()) each.reject(lost);
     waiting.clear();

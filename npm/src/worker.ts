@@ -19,11 +19,11 @@ interface Open {
   verified: boolean;
 }
 
-const core = loadCore();
 const running = new Map<number, AbortController>();
 const opened = new Map<number, Open>();
 const memory = new Map<string, Snapshot>();
-core.catch(() => {}); // Each sync that waits for it reports it.
+let loading: Promise<Core> | undefined;
+core().catch(() => {}); // Each sync that waits for it reports it.
 
 self.onmessage = ({ data }: MessageEvent<Request>) => {
   if (data.kind === 'sync') void answer(data.id, () => sync(data.id, data.job));
@@ -57,8 +57,8 @@ async function syncAlone(id: number, job: JobOptions, abort: AbortController): P
   const report = () => reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
   const exchanged = exchange(job, abort, report);
   try {
-    const ready = core.catch((error) => Promise.reject(asSyncError('network', 'the wasm module did not load', error)));
-    ready.catch(() => {});
+    const ready = core();
+    ready.catch(() => {}); // The session may not come to need it.
     const session = { core: ready, snapshot, exchange: exchanged, pin: job.version, maxBytes: job.maxBytes, progress, report };
     const { lease, basis, reused } = await run(session);
     opened.set(id, { lease, job, verified: false });
@@ -73,7 +73,8 @@ async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<v
   const entry = opened.get(handle);
   if (!entry) throw new SyncError('store', 'this handle is closed');
   const { lease, job } = entry;
-  const content = await verifiedContent(await core, entry, as).catch(() => undefined);
+  const ready = await core();
+  const content = await verifiedContent(ready, entry, as).catch(() => undefined);
   if (!content) {
     await withLock(lockName(job), new AbortController().signal, () => drop(job, lease));
     throw new SyncError('store', 'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew');
@@ -120,6 +121,15 @@ async function open({ store, url }: JobOptions): Promise<{ snapshot: Snapshot; w
     const said = error instanceof Error ? error.message : String(error);
     return { snapshot: inMemory(url), warning: `the browser's file store did not open (${said}); the version is in memory only` };
   }
+}
+
+/** The wasm module, loaded once; where that fails, the next sync tries again. */
+function core(): Promise<Core> {
+  loading ??= loadCore().catch((error) => {
+    loading = undefined;
+    throw asSyncError('network', 'the wasm module did not load', error);
+  });
+  return loading;
 }
 
 function inMemory(name: string): Snapshot {
