@@ -1,6 +1,7 @@
 """Figures as they are kept: results.json holds every run, RESULTS.md what a person reads."""
 
 import json
+import os
 import platform
 import statistics
 from pathlib import Path
@@ -45,7 +46,8 @@ def markdown(kept):
         "",
         "Written by `python3 bench/run.py`; every single run is in `results.json`. A figure is the median of its runs, and what is",
         "compared was run in turns. Ratios are formed within one turn, then their median is taken. A limit is the promise that the",
-        "figure is held against. Times depend on the machine: compare ratios only.",
+        "figure is held against. Times depend on the machine and on what else it does: compare ratios only, and where the load is",
+        "high, run again.",
     ]
     for section, title in TITLES.items():
         if section not in kept:
@@ -80,4 +82,4 @@ def pretty(value, unit):
 
 def machine():
     names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return f"{len(names)} cores of {names[0] if names else platform.machine()}, {platform.system()} {platform.release()}."
+    return f"{len(names)} cores of {names[0] if names else platform.machine()}, {platform.system()} {platform.release()}; load {os.getloadavg()[0]:.1f} at the end."
