@@ -82,4 +82,4 @@ def pretty(value, unit):
 
 def machine():
     names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return f"{len(names)} cores of {names[0] if names else platform.machine()}, {platform.system()} {platform.release()}; load {os.getloadavg()[0]:.1f} at the end."
+    return f"{len(names)} cores of {names[0] if names else platform.machine()}, {platform.system()} {platform.release().split('-')[0]}; load {os.getloadavg()[0]:.1f} at the end."
