@@ -1,0 +1,134 @@
+//! Answers that are wrong, lie, or never come.
+
+use driblet::Version;
+use driblet::client::{BasisKind, PullError, pull};
+
+use super::proxy::{Fault, canned, proxy};
+use super::setting::{Setting, impatient, pull_from, url, versions};
+
+fn http(media_type: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+#[tokio::test]
+async fn no_flipped_bit_makes_a_wrong_file() {
+    let setting = Setting::new().await;
+    let (old, new) = versions();
+    setting.publish(&old);
+    setting.pull().await.unwrap();
+    setting.publish(&new);
+    setting.pull().await.unwrap();
+    for round in 0..120 {
+        setting.hold(&old);
+        // Every byte of the head and the delta's header, then further and further apart.
+        let at = if round < 80 { round * 5 } else { 400 + (round - 80) * 730 };
+        let address = proxy(setting.address, Fault::Flip(at, (round % 8) as u8)).await;
+        match pull(&url(address), &setting.dest(), &impatient(), |_| {}).await {
+            Ok(_) => assert_eq!(setting.held(), new, "byte {at}"),
+            Err(_) => assert_eq!(setting.held(), old, "byte {at}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_flipped_bit_of_a_matched_answer_makes_a_wrong_file() {
+    let setting = Setting::new().await;
+    let (old, new) = versions();
+    setting.publish(&new);
+    for round in 0..60 {
+        setting.hold(&old);
+        let at = if round < 30 { 150 + round * 7 } else { 360 + (round - 30) * 1000 };
+        let address = proxy(setting.address, Fault::Flip(at, (round % 8) as u8)).await;
+        match pull(&url(address), &setting.dest(), &impatient(), |_| {}).await {
+            Ok(pulled) => {
+                assert_eq!(setting.held(), new, "byte {at}");
+                assert!(pulled.requests <= 3, "one retry at most");
+            }
+            Err(_) => assert_eq!(setting.held(), old, "byte {at}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_captive_portal_is_no_delta() {
+    let setting = Setting::new().await;
+    setting.hold(b"held");
+    let address = canned(http("text/html; charset=utf-8", b"<!doctype html><title>Welcome to the hotel</title>")).await;
+    let refused = pull_from(&url(address), &setting.dest()).await.unwrap_err();
+    assert!(matches!(refused, PullError::Protocol { .. }));
+    assert!(refused.to_string().contains("text/html"), "{refused}");
+    assert_eq!(setting.held(), b"held");
+}
+
+#[tokio::test]
+async fn same_of_another_version_is_refused() {
+    let setting = Setting::new().await;
+    setting.hold(b"held");
+    let lie = driblet_core::encode_same(Version::of(b"other"), 5);
+    let address = canned(http("application/vnd.driblet.delta", &lie)).await;
+    let refused = pull_from(&url(address), &setting.dest()).await.unwrap_err();
+    assert!(refused.to_string().contains("which it is not"), "{refused}");
+    assert_eq!(setting.held(), b"held");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up() {
+    let setting = Setting::new().await;
+    setting.hold(b"held");
+    let address = canned(Vec::new()).await;
+    let error = pull(&url(address), &setting.dest(), &impatient(), |_| {}).await.unwrap_err();
+    assert!(matches!(error, PullError::Network { .. }), "{error}");
+    assert_eq!(setting.held(), b"held");
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_in_the_middle_is_given_up() {
+    let setting = Setting::new().await;
+    let (old, new) = versions();
+    setting.publish(&old);
+    setting.pull().await.unwrap();
+    setting.publish(&new);
+    let address = proxy(setting.address, Fault::StallBody(20_000)).await;
+    let error = pull(&url(address), &setting.dest(), &impatient(), |_| {}).await.unwrap_err();
+    assert!(matches!(error, PullError::Network { .. }), "{error}");
+    assert_eq!(setting.held(), old);
+}
+
+#[tokio::test]
+async fn a_length_that_lies_is_a_cut() {
+    let setting = Setting::new().await;
+    setting.hold(b"held");
+    let mut answer = http("application/vnd.driblet.delta", &driblet_core::encode_same(Version::of(b"held"), 4));
+    answer.pop();
+    let address = canned(answer).await;
+    let error = pull_from(&url(address), &setting.dest()).await.unwrap_err();
+    assert!(matches!(error, PullError::Network { .. }), "{error}");
+    assert_eq!(setting.held(), b"held");
+}
+
+#[tokio::test]
+async fn a_false_match_ends_in_one_retry_from_nothing() {
+    // The runs say that the first tag matched though it is the second chunk that did: the check of the basis differs.
+    let setting = Setting::new().await;
+    let (old, new) = versions();
+    setting.hold(&old);
+    setting.publish(&new);
+    let honest = setting.pull().await.unwrap();
+    assert_eq!(honest.basis, BasisKind::Matched);
+    setting.hold(&old);
+    // The answer to the signature is the second one on the connection: flip a bit of its runs, behind both heads and the 404.
+    let mut healed = 0;
+    for at in 700..760 {
+        setting.hold(&old);
+        let address = proxy(setting.address, Fault::Flip(at, 0)).await;
+        if let Ok(pulled) = pull(&url(address), &setting.dest(), &impatient(), |_| {}).await {
+            assert_eq!(setting.held(), new);
+            healed += u32::from(pulled.requests == 3 && pulled.basis == BasisKind::None);
+        }
+    }
+    assert!(0 < healed, "no flip fell into the runs");
+}

@@ -1,0 +1,7 @@
+//! The native client against a real server, through a wire that cuts, flips and stalls.
+
+mod cut;
+mod hostile;
+mod proxy;
+mod setting;
+mod sync;
