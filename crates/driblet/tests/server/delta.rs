@@ -1,6 +1,7 @@
 //! Deltas as web resources: what each name answers, that receivers make the right file of it, and that work is shared.
 
 use driblet::Version;
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{Answer, Site, apply, get, noise, text};
 
@@ -135,6 +136,23 @@ async fn two_hundred_equal_requests_cost_one_diff() {
     assert_eq!(apply(Some(&old), &bodies[0]).unwrap(), new);
     assert!(bodies.iter().all(|body| *body == bodies[0]));
     assert_eq!(site.server().stats().encodes - before, 1);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_does_not_undo_the_work() {
+    let (old, new) = (text(1, 8 << 20), [&text(1, 8 << 20)[..], &text(2, 2 << 20)].concat());
+    let site = Site::new(&[]).await;
+    let has = site.publish("app.js", &old).await;
+    site.publish("app.js", &new).await;
+    let name = format!("/app.js.driblet/{has}");
+    for _ in 0..20 {
+        let mut leaver = tokio::net::TcpStream::connect(site.addr()).await.unwrap();
+        leaver.write_all(&get(&name).bytes(site.addr())).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let delta = site.get(&name).await.body;
+    assert!(apply(Some(&old), &delta).unwrap() == new);
+    assert_eq!(site.server().stats().encodes, 1);
 }
 
 #[tokio::test]
