@@ -143,7 +143,8 @@ impl Apply {
 
     /// First what an earlier pull kept, then what comes over the wire, which is kept too.
     fn next_piece(&mut self, queue: &mut mpsc::Receiver<Piece>) -> Result<Piece, PullError> {
-        let unusable = |error| PullError::store("the partial delta", error);
+        let unusable =
+            |error| PullError::store(format!("cannot keep the delta beside {}", self.dest.path().display()), error);
         if let Some(partial) = &mut self.partial {
             let kept = partial.read(KEPT_PIECE).map_err(unusable)?;
             if !kept.is_empty() {

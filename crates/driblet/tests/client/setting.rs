@@ -86,7 +86,7 @@ pub(crate) fn impatient() -> PullOptions {
 
 /// Bytes that neither compress nor repeat.
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut x = seed | 1;
+    let mut x = seed * 2 + 1;
     let mut next = || {
         x ^= x << 13;
         x ^= x >> 7;
