@@ -136,7 +136,7 @@ impl Session {
                 Err(error) => return Err(error),
             }
         }
-        let Some((version, len)) = self.dest.held() else { return self.from_nothing().await };
+        let Some((version, len)) = self.dest.held() else { return self.whole().await };
         match self.asset.delta_from(version).await? {
             Answer::Delta(body) => {
                 let partial = self.dest.begin_partial(self.asset.url(), body.etag());
@@ -157,7 +157,7 @@ impl Session {
         apply.run(body, &mut self.asset).await.map(Some)
     }
 
-    async fn from_nothing(&mut self) -> Result<Applied, PullError> {
+    async fn whole(&mut self) -> Result<Applied, PullError> {
         let body = self.asset.delta_from_nothing().await?;
         let apply = self.apply(Basis::EMPTY, BasisKind::None);
         let apply = match self.dest.held() {
@@ -174,12 +174,12 @@ impl Session {
         let chunks: Vec<Chunk> = self.dest.cut(rung).await?;
         let nonce: [u8; 16] = rand_nonce()?;
         let signature = Signature::sign(nonce, rung, &chunks, unknown.chunks);
-        let Some((runs, body)) = self.asset.matched(&signature).await? else { return self.from_nothing().await };
+        let Some((runs, body)) = self.asset.matched(&signature).await? else { return self.whole().await };
         let basis = MatchedBasis::new(&runs, &signature, &chunks);
         let kind = if basis.is_empty() { BasisKind::None } else { BasisKind::Matched };
         match self.apply_matched(basis, kind).run(body, &mut self.asset).await {
             // A false match; one in a million syncs.
-            Err(error) if error.is_about_bytes() => self.from_nothing().await,
+            Err(error) if error.is_about_bytes() => self.whole().await,
             result => result,
         }
     }

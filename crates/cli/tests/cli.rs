@@ -1,0 +1,212 @@
+//! The binary, as a person or a script meets it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+fn driblet(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_driblet")).args(args).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A running server; ends with the test.
+struct Serving {
+    process: Child,
+    url: String,
+}
+
+impl Serving {
+    fn start(path: &Path, history: &Path, more: &[&str]) -> Serving {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driblet"));
+        command.args([
+            "serve",
+            path.to_str().unwrap(),
+            "--listen",
+            "127.0.0.1:0",
+            "--history",
+            history.to_str().unwrap(),
+        ]);
+        let mut process = command.args(more).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).trim_end().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:") && url.ends_with('/'), "{line}");
+        Serving { process, url }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn files(contents: &[(&str, &[u8])]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes) in contents {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+fn path<'a>(folder: &'a TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+fn lines(edit: &str) -> Vec<u8> {
+    let line =
+        |i: u32| if i == 500 { edit.to_owned() } else { format!("line {i} of {}\n", i.wrapping_mul(2654435761)) };
+    (0..2000).map(line).collect::<String>().into_bytes()
+}
+
+#[test]
+fn help_names_what_each_command_takes() {
+    for (command, names) in [
+        (
+            "serve",
+            &[
+                "PATH",
+                "--listen",
+                "--history",
+                "--history-versions",
+                "--history-bytes",
+                "--hidden",
+                "--allow-host",
+                "--allow-origin",
+            ][..],
+        ),
+        ("pull", &["URL", "DEST", "--stats", "--timeout"]),
+        ("diff", &["OLD", "NEW", "--output"]),
+        ("patch", &["OLD", "DELTA", "--output"]),
+    ] {
+        let output = driblet(&[command, "--help"]);
+        assert_eq!(code(&output), 0);
+        let help = text(&output.stdout);
+        names.iter().for_each(|name| assert!(help.contains(name), "{command}: {name}"));
+        assert!(help.contains("Example:"), "{command}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for args in [
+        &[][..],
+        &["pull"],
+        &["serve"],
+        &["pull", "not a url", "x"],
+        &["pull", "http://127.0.0.1/", "x", "--timeout", "0"],
+    ] {
+        assert_eq!(code(&driblet(args)), 2, "{args:?}");
+    }
+}
+
+#[test]
+fn diff_and_patch_go_both_ways() {
+    let (old, new) = (lines("before\n"), lines("and after\n"));
+    let folder = files(&[("old", &old), ("new", &new), ("other", b"other")]);
+    let at = |name: &str| path(&folder, name);
+    let output = driblet(&["diff", &at("old"), &at("new"), "-o", &at("delta")]);
+    assert_eq!((code(&output), text(&output.stdout), text(&output.stderr)), (0, String::new(), String::new()));
+    assert!(fs::metadata(at("delta")).unwrap().len() < 100);
+    assert_eq!(code(&driblet(&["patch", &at("old"), &at("delta"), "-o", &at("made")])), 0);
+    assert_eq!(fs::read(at("made")).unwrap(), new);
+
+    let refused = driblet(&["patch", &at("other"), &at("delta"), "-o", &at("never")]);
+    assert_eq!(code(&refused), 1);
+    assert!(text(&refused.stderr).contains("made against basis"), "{}", text(&refused.stderr));
+    let mut flipped = fs::read(at("delta")).unwrap();
+    *flipped.last_mut().unwrap() ^= 1;
+    fs::write(at("flipped"), flipped).unwrap();
+    assert_eq!(code(&driblet(&["patch", &at("old"), &at("flipped"), "-o", &at("never")])), 1);
+    assert!(!Path::new(&at("never")).exists());
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 6, "nothing is left beside: {left:?}");
+}
+
+#[test]
+fn a_first_sync_is_a_delta_from_nothing() {
+    let folder = files(&[("new", &lines("x\n"))]);
+    let at = |name: &str| path(&folder, name);
+    assert_eq!(code(&driblet(&["diff", "/dev/null", &at("new"), "-o", &at("delta")])), 0);
+    assert_eq!(code(&driblet(&["patch", "/dev/null", &at("delta"), "-o", &at("made")])), 0);
+    assert_eq!(fs::read(at("made")).unwrap(), lines("x\n"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let folder = files(&[]);
+    let refused = driblet(&["diff", &path(&folder, "missing"), "/dev/null", "-o", &path(&folder, "delta")]);
+    assert_eq!(code(&refused), 1);
+    assert!(text(&refused.stderr).starts_with("driblet: cannot read ") && text(&refused.stderr).contains("missing"));
+}
+
+#[test]
+fn pull_is_silent_in_a_pipe_and_counts_when_asked() {
+    let folder = files(&[("root/app.js", &lines("one\n"))]);
+    let serving = Serving::start(&folder.path().join("root"), &folder.path().join("history"), &[]);
+    let (url, dest) = (format!("{}app.js", serving.url), path(&folder, "dest"));
+    let output = driblet(&["pull", &url, &dest]);
+    assert_eq!((code(&output), text(&output.stdout), text(&output.stderr)), (0, String::new(), String::new()));
+    fs::write(folder.path().join("root/app.js"), lines("two\n")).unwrap();
+    let output = driblet(&["pull", &url, &dest, "--stats", "json"]);
+    assert_eq!(fs::read(&dest).unwrap(), lines("two\n"));
+    let stats: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut names: Vec<&str> = stats.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort();
+    assert_eq!(names, ["basis", "elapsed_ms", "len", "received", "requests", "reused", "sent", "version"]);
+    assert_eq!((&stats["basis"], &stats["requests"], &stats["sent"]), (&"version".into(), &1.into(), &64.into()));
+    assert!(stats["received"].as_u64().unwrap() < 100);
+}
+
+#[test]
+fn one_file_is_served_at_the_root_too() {
+    let folder = files(&[("only.js", &lines("one\n"))]);
+    let serving = Serving::start(&folder.path().join("only.js"), &folder.path().join("history"), &[]);
+    for (name, dest) in [("", "a"), ("only.js", "b")] {
+        let output = driblet(&["pull", &format!("{}{name}", serving.url), &path(&folder, dest)]);
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        assert_eq!(fs::read(path(&folder, dest)).unwrap(), lines("one\n"));
+    }
+    let refused = driblet(&["pull", &format!("{}history/index.redb", serving.url), &path(&folder, "c")]);
+    assert_eq!(code(&refused), 1);
+}
+
+#[test]
+fn what_cannot_be_served_is_said() {
+    let folder = files(&[("root/app.js", b"x")]);
+    let at = |name: &str| path(&folder, name);
+    let serving = Serving::start(&folder.path().join("root"), &folder.path().join("history"), &[]);
+    let address = serving.url.trim_start_matches("http://").trim_end_matches('/');
+    for (args, says) in [
+        (vec!["serve", &at("root"), "--listen", address, "--history", &at("h2")], "cannot listen on"),
+        (vec!["serve", &at("nowhere"), "--listen", "127.0.0.1:0", "--history", &at("h3")], "cannot publish"),
+        (
+            vec!["serve", &at("root"), "--listen", "127.0.0.1:0", "--history", &at("history")],
+            "in use by another process",
+        ),
+        (
+            vec!["serve", &at("root"), "--listen", "127.0.0.1:0", "--history", &at("root/h")],
+            "inside the published folder",
+        ),
+        (vec!["pull", "http://127.0.0.1:1/app.js", &at("dest")], "cannot reach"),
+    ] {
+        let output = driblet(&args);
+        assert_eq!(code(&output), 1, "{args:?}");
+        let said = text(&output.stderr);
+        assert!(said.starts_with("driblet: ") && said.contains(says) && said.lines().count() == 1, "{said}");
+    }
+    assert!(!folder.path().join("root/h").exists());
+}
