@@ -62,7 +62,7 @@ fn files(contents: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-fn path<'a>(folder: &'a TempDir, name: &str) -> String {
+fn path(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
 }
 

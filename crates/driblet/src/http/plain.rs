@@ -46,15 +46,15 @@ pub(crate) async fn answer(
         coding: None,
         media_type: media_type.clone(),
     };
-    if ENCODED.contains(&kept.len) && is_compressible(&media_type) && !headers.contains_key(header::RANGE) {
-        if let Some(coding) = accepted(headers) {
-            let len = kept.len;
-            let encoded = shared.artifacts.encoded(kept, coding).await?;
-            if encoded.content.len() < len * 9 / 10 {
-                answer.content = encoded.content;
-                answer.etag = format!("{}-{}", answer.etag, coding.name());
-                answer.coding = Some(coding.name());
-            }
+    let may_encode =
+        ENCODED.contains(&kept.len) && is_compressible(&media_type) && !headers.contains_key(header::RANGE);
+    if let Some(coding) = accepted(headers).filter(|_| may_encode) {
+        let len = kept.len;
+        let encoded = shared.artifacts.encoded(kept, coding).await?;
+        if encoded.content.len() < len * 9 / 10 {
+            answer.content = encoded.content;
+            answer.etag = format!("{}-{}", answer.etag, coding.name());
+            answer.coding = Some(coding.name());
         }
     }
     let mut response = answer.response(method, headers)?;
