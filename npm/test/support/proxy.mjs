@@ -21,6 +21,10 @@ export async function proxyTo(server) {
     onward.on('response', (response) => {
       answer.writeHead(response.statusCode, response.headers);
       answer.flushHeaders();
+      if (fault.stall !== undefined) {
+        stalled.add(answer.socket);
+        answer.once('close', () => stalled.delete(answer.socket));
+      }
       let at = 0;
       response.on('data', (bytes) => {
         if (fault.flip !== undefined && at <= fault.flip && fault.flip < at + bytes.length) bytes[fault.flip - at] ^= 1 << fault.flip % 8;
@@ -31,8 +35,6 @@ export async function proxyTo(server) {
           response.destroy();
           // The end waits until what was let through is on its way.
           answer.write(bytes.subarray(0, end - at), () => fault.cut === undefined || answer.socket?.end());
-          stalled.add(answer.socket);
-          answer.once('close', () => stalled.delete(answer.socket));
         }
         at += bytes.length;
       });
