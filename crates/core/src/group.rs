@@ -88,7 +88,7 @@ mod tests {
         let size = GroupSize::new(0).unwrap();
         let group = size.len() as usize;
         for len in [group + 1, 2 * group, 2 * group + 1, 3 * group - 1, 5 * group + 77, 8 * group] {
-            let bytes: Vec<u8> = (0..len).map(|i| (i * 31 >> 3) as u8).collect();
+            let bytes: Vec<u8> = (0..len).map(|i| ((i * 31) >> 3) as u8).collect();
             let values = chaining_values(&bytes, size);
             assert_eq!(values.len() as u64, size.values_for(len as u64));
             assert_eq!(merge(&values), Version::of(&bytes), "{len} bytes");

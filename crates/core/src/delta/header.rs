@@ -97,7 +97,7 @@ impl Header {
         let target = Version::from_bytes(reader.array()?);
         let len = Limit::Target.check(reader.varint()?, limits.target.min(MAX_TARGET))?;
         if flags & SAME != 0 {
-            if basis.version != Some(target) {
+            if basis.version != Some(target) || basis.len != len {
                 return Err(DecodeError::UnexpectedSame { target }.into());
             }
             return Ok(Header { target, len, group, basis: None, values: Vec::new() });
