@@ -14,6 +14,7 @@ use command::{diff, patch, pull, serve};
 /// Serve a folder, sync it into pages with `import { sync } from "/.driblet/client.js"`, or into files with `driblet pull`.
 #[derive(Parser)]
 #[command(name = "driblet", version, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 not done (stderr says why), 2 wrong usage")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
