@@ -49,7 +49,9 @@ impl Answer {
             None => headers.typed_insert(AcceptRanges::bytes()),
         }
         let len = self.content.len();
-        let part = if self.coding.is_some() { None } else { wanted_part(request, &etag, len)? };
+        // Range means nothing but with GET (RFC 9110, section 14.2).
+        let has_parts = self.coding.is_none() && method == Method::GET;
+        let part = if has_parts { wanted_part(request, &etag, len)? } else { None };
         let status = match &part {
             None => StatusCode::OK,
             Some(part) => {
@@ -68,7 +70,9 @@ impl Answer {
 fn wanted_part(request: &HeaderMap, etag: &ETag, len: u64) -> Result<Option<Range<u64>>, Problem> {
     let asked = request.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(range) = parse_range(asked) else { return Ok(None) };
-    if request.typed_get::<IfRange>().is_some_and(|condition| condition.is_modified(Some(etag), None)) {
+    // A condition that cannot be read does not hold: the part would be one of other bytes.
+    let holds = || request.typed_get::<IfRange>().is_some_and(|condition| !condition.is_modified(Some(etag), None));
+    if request.contains_key(header::IF_RANGE) && !holds() {
         return Ok(None);
     }
     let part = match range {
