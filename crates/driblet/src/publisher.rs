@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tracing::debug;
 
 use crate::fingerprint::{self, Fingerprint};
-use crate::history::{Head, History, HistoryError, Seen};
+use crate::history::{Head, History, HistoryError, Seen, Staged};
 use crate::source::{Found, Source};
 
 /// How often a file that changes while it is read is read anew.
@@ -141,12 +141,23 @@ impl Publisher {
             };
             let before = Fingerprint::of(&file.metadata()?);
             let staged = self.history.stage(&file, before.len)?;
-            if staged.len == before.len && before == Fingerprint::of(&file.metadata()?) && self.is_at(path, &before)? {
+            // A write stamps the file when it begins, and may go on while it is read; what it mixes does not read the same twice.
+            let is_quiet = before.is_settled(read) || self.reads_as(path, &staged)?;
+            let is_unchanged = staged.len == before.len && before == Fingerprint::of(&file.metadata()?);
+            if is_quiet && is_unchanged && self.is_at(path, &before)? {
                 let seen = Seen { fingerprint: before, read };
                 return Ok(Standing::File(self.history.publish(path, staged, seen)?));
             }
         }
         Err(PublishError::Unstable { path: path.to_owned(), tries: TRIES })
+    }
+
+    /// Whether the file reads again as what was staged.
+    fn reads_as(&self, path: &str, staged: &Staged) -> Result<bool, PublishError> {
+        match self.source.find(path)? {
+            Some(Found::File(file)) => Ok(self.history.stage(&file, staged.len)?.version == staged.version),
+            _ => Ok(false),
+        }
     }
 
     /// Whether the path still leads to the file that was read.
