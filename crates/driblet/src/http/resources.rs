@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::response::Response;
 use driblet_core::{MAX_TAGS, Rung, Signature, Version, encode_same};
+use futures_util::StreamExt;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
 use serde_json::json;
@@ -213,13 +214,15 @@ impl Call<'_> {
             || Problem::new(StatusCode::REQUEST_TIMEOUT, "bad-signature", "The signature did not come in time.");
         let turn =
             timeout(self.shared.deadline, self.shared.signers.acquire()).await.map_err(|_| ArtifactError::Busy)?;
-        let received = timeout(self.shared.deadline, to_bytes(body, limit)).await.map_err(|_| stalled())?;
-        let bytes = received.map_err(|_| {
+        let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "bad-signature", detail);
+        let received = timeout(self.shared.deadline, received(body, limit)).await.map_err(|_| stalled())?;
+        let received = received.map_err(|_| bad("The signature broke off on its way; send it again.".into()))?;
+        let bytes = received.ok_or_else(|| {
             too_large(format!("A signature may have {limit} bytes and {max_tags} tags; sync from none instead."))
         })?;
         let signature = Signature::decode(&bytes, max_tags).map_err(|error| match error {
             driblet_core::SignatureError::TooManyTags { .. } => too_large(format!("{error}.")),
-            error => Problem::new(StatusCode::BAD_REQUEST, "bad-signature", format!("{error}.")),
+            error => bad(format!("{error}.")),
         })?;
         let (head, kept) = self.kept_head(path).await?;
         let artifacts = &self.shared.artifacts;
@@ -237,6 +240,19 @@ impl Call<'_> {
         };
         Ok(super::content::joined(start, rest, MATCHED, NOT_KEPT))
     }
+}
+
+/// All of a body, or `None` if it is longer than `limit` bytes.
+async fn received(body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Error> {
+    let (mut pieces, mut bytes) = (body.into_data_stream(), Vec::new());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        if limit - bytes.len() < piece.len() {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(Some(bytes))
 }
 
 fn bad_name(name: &str) -> Problem {
