@@ -1,15 +1,14 @@
-use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use driblet_core::{Basis, Decoder, Event, Limits, MatchedBasis, Version};
-use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 use super::dest::{Dest, blocking};
 use super::error::PullError;
 use super::partial::Partial;
 use super::request::{Asset, Body};
+use super::staging::Staging;
 use super::{BasisKind, Progress, Pulled};
 
 /// Pieces of the delta that may wait for the file thread.
@@ -102,7 +101,7 @@ impl Apply {
     }
 
     fn drive(&mut self, decoder: &mut Decoder, queue: &mut mpsc::Receiver<Piece>) -> Result<Pulled, PullError> {
-        let mut staged: Option<BufWriter<NamedTempFile>> = None;
+        let mut staged: Option<Staging> = None;
         let (mut done, mut received, mut basis) = (0, 0, Vec::new());
         let unwritten = |error| PullError::store("cannot write the staging file", error);
         loop {
@@ -122,9 +121,9 @@ impl Apply {
                 Event::Output(bytes) => {
                     let file = match &mut staged {
                         Some(file) => file,
-                        None => staged.insert(BufWriter::new(self.dest.stage()?)),
+                        None => staged.insert(Staging::new(self.dest.stage()?)),
                     };
-                    file.write_all(bytes).map_err(unwritten)?;
+                    file.write(bytes).map_err(unwritten)?;
                     done += bytes.len() as u64;
                     let total = decoder.header().map_or(done, |header| header.len());
                     (self.report)(Progress { done, total, received });
@@ -133,10 +132,8 @@ impl Apply {
                 Event::Done => break,
             }
         }
-        let staged = match staged {
-            Some(file) => file.into_inner().map_err(|error| unwritten(error.into_error()))?,
-            None => self.dest.stage()?,
-        };
+        let staged = staged.map_or_else(|| self.dest.stage().map(Staging::new), Ok)?;
+        let staged = staged.finish().map_err(unwritten)?;
         self.dest.commit(staged)?;
         Ok(self.pulled(decoder, self.kind))
     }

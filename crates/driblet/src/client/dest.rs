@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,12 +111,10 @@ impl Dest {
         staged.map_err(|error| self.error("cannot write beside", error))
     }
 
-    /// Makes a complete, verified staging file the destination: bytes first, then the name, then the folder.
-    pub(super) fn commit(&self, mut staged: NamedTempFile) -> Result<(), PullError> {
-        let done = staged.flush().and_then(|()| staged.as_file().sync_all()).and_then(|()| {
-            staged.persist(self.path()).map_err(|error| error.error)?;
-            File::open(self.folder())?.sync_all()
-        });
+    /// Makes a complete, verified, durable staging file the destination: the name, then the folder.
+    pub(super) fn commit(&self, staged: NamedTempFile) -> Result<(), PullError> {
+        let persisted = staged.persist(self.path()).map_err(|error| error.error);
+        let done = persisted.and_then(|_| File::open(self.folder())?.sync_all());
         done.map_err(|error| self.error("cannot replace", error))
     }
 

@@ -8,6 +8,7 @@ mod dest;
 mod error;
 mod partial;
 mod request;
+mod staging;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
