@@ -17,6 +17,9 @@ use support::{Site, Slow, apply, get, matched, noise, post, sign, text};
 const PLACE: &str = "DRIBLET_TEST_HISTORY_IN";
 const ROUNDS: u64 = 15;
 
+/// What is done to a version's file, with a name.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+
 #[tokio::test]
 async fn an_evicted_version_is_told_how_to_sign_and_signs() {
     let limits = HistoryLimits { versions: 2, ..HistoryLimits::default() };
@@ -82,7 +85,7 @@ async fn whatever_happens_to_a_version_it_is_not_sent() {
         file.write_all_at(&[was[0] ^ 1], byte).unwrap();
     };
     let cut = |path: &Path, len: u64| fs::File::options().write(true).open(path).unwrap().set_len(len).unwrap();
-    let damages: &[(&str, &dyn Fn(&Path))] = &[
+    let damages: &[Damage] = &[
         ("first byte", &|path| write(path, 0)),
         ("last byte", &|path| write(path, 49_999)),
         ("emptied", &|path| cut(path, 0)),

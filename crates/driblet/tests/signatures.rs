@@ -66,7 +66,7 @@ async fn a_tag_that_matches_by_chance_is_noticed_by_the_receiver() {
         let mut decoder = Decoder::new(Basis::matched(&basis), Limits::default());
         decoder.handle_input(&answer.body[consumed..]);
         decoder.handle_end();
-        let error = decoder.poll_event().err().expect("the check is another's");
+        let error = decoder.poll_event().expect_err("the check is another's");
         assert!(matches!(error, DecodeError::WrongBasis { .. }), "{error}");
     }
     let cold = site.get("/app.js.driblet/none").await;
