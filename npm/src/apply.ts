@@ -3,7 +3,7 @@ import { SyncError, asSyncError } from './error.js';
 import type { Core, Decoder } from './core.js';
 import type { Answer } from './exchange.js';
 import type { Session } from './session.js';
-import type { Begun, Journal, Lease, Staging } from './store.js';
+import type { Begun, Journal, Lease, Staging, Version } from './store.js';
 
 /** A delta on its way, and what it takes to carry it out. */
 export interface Delta {
@@ -23,11 +23,15 @@ export interface Applied {
   readonly reused: number;
 }
 
+/** The longest version whose bytes are kept while it is written, for who reads it at once. */
+const KEPT = 1 << 25;
+
 /** Carries a delta out: its bytes into the decoder, verified ones into a staging file, and that becomes the head. */
 export async function apply(session: Session, delta: Delta): Promise<Applied> {
   const core = await session.core;
   const decoder = delta.decoder();
   let staging: Staging | undefined;
+  let verified: Uint8Array<ArrayBuffer> | undefined;
 
   async function drain(): Promise<Want> {
     for (;;) {
@@ -37,7 +41,9 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
         decoder.handleBasis(core.room, delta.basis?.(core, decoder.start, decoder.end) ?? 0);
       } else if (want === Want.Output) {
         staging ??= await stage();
-        staging.write(core.view(decoder.start, decoder.end));
+        const output = core.view(decoder.start, decoder.end);
+        staging.write(output);
+        verified?.set(output, session.progress.written);
         session.progress.written += decoder.end - decoder.start;
         session.report();
       } else {
@@ -49,7 +55,19 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
   function stage(): Promise<Staging> {
     const [version, length] = [decoder.target ?? '', decoder.length ?? 0];
     Object.assign(session.progress, { length, written: 0 });
+    if (length <= KEPT) verified = new Uint8Array(length);
     return session.snapshot.stage({ version, length });
+  }
+
+  async function commit(): Promise<Lease | undefined> {
+    try {
+      const lease = await staging?.commit();
+      await delta.journal?.forget();
+      return lease;
+    } catch (error) {
+      await staging?.discard();
+      throw error;
+    }
   }
 
   try {
@@ -59,8 +77,10 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     }
     decoder.handleEnd();
     const same = (await drain()) === Want.Same;
-    const lease = same ? undefined : await (staging ??= await stage()).commit();
-    await delta.journal?.forget();
+    if (!same) staging ??= await stage();
+    const target = { version: decoder.target ?? '', length: decoder.length ?? 0 };
+    const early = staging?.isSpilled() ? undefined : verified;
+    const lease = early ? leaseBefore(commit, target, early) : await commit();
     return { lease, reused: decoder.reused };
   } catch (error) {
     await staging?.discard();
@@ -69,6 +89,25 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
   } finally {
     decoder.free();
   }
+}
+
+/** A lease that can be read from memory before the version is durable; its `store` must be called, by the lock's holder. */
+function leaseBefore(commit: () => Promise<Lease | undefined>, target: Version, { buffer }: Uint8Array<ArrayBuffer>): Lease {
+  let committed: Promise<Lease | undefined> | undefined;
+  const stored = () => (committed ??= commit());
+  return {
+    ...target,
+    verified: buffer,
+    async blob() {
+      return (await stored())?.blob() ?? new Blob();
+    },
+    async store() {
+      return stored().then((lease) => lease?.warning, (error) => `the version was not stored: ${error}`);
+    },
+    release() {
+      stored().then((lease) => lease?.release(), () => {});
+    },
+  };
 }
 
 /** Whether an error says that a delta, or what it was applied to, is not what it should be. */

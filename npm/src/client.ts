@@ -10,6 +10,7 @@ interface Waiting {
 }
 
 const waiting = new Map<number, Waiting>();
+const storing = new Map<number, (warning: string | undefined) => void>();
 let worker: Worker | undefined;
 let lastId = 0;
 
@@ -55,6 +56,12 @@ export function sendClose(handle: number): void {
   worker?.postMessage({ kind: 'close', handle } satisfies Request);
 }
 
+/** Waits until a sync's version is stored; gives the warning if it is not. Called as soon as the sync is done. */
+export function whenStored({ handle, verified, warning }: Synced): Promise<string | undefined> {
+  if (!verified) return Promise.resolve(warning);
+  return new Promise((resolve) => storing.set(handle, resolve));
+}
+
 function nextId(): number {
   lastId += 1;
   return lastId;
@@ -75,11 +82,18 @@ function start(): Worker {
     const lost = new SyncError('network', `driblet's worker failed: ${event.message ?? 'its script did not load'}`);
     for (const each of waiting.values()) each.reject(lost);
     waiting.clear();
+    for (const stored of storing.values()) stored(lost.message);
+    storing.clear();
   };
   return started;
 }
 
 function receive(reply: Reply): void {
+  if (reply.kind === 'stored') {
+    storing.get(reply.id)?.(reply.warning);
+    storing.delete(reply.id);
+    return;
+  }
   const found = waiting.get(reply.id);
   if (reply.kind === 'progress') return found?.onProgress?.(reply.progress);
   waiting.delete(reply.id);

@@ -1,9 +1,9 @@
-import { sendClose, sendRead } from './client.js';
+import { sendClose, sendRead, whenStored } from './client.js';
 import type { Cost, Synced } from './messages.js';
 
 /**
- * A version that was synced. What it reads is verified against the version when it is first read; where the stored bytes were changed
- * meanwhile reading rejects with a `SyncError` of code `store`, and the next sync heals them.
+ * A version that was synced. What it reads is verified: what the sync has just made is read from memory once, up to 32 MiB, and all else
+ * is verified against the version when it is first read; where the stored bytes were changed meanwhile reading rejects with a `SyncError` of code `store`, and the next sync heals them.
  */
 export interface Handle {
   /** The version: the BLAKE3 hash of its bytes, 64 hex digits. */
@@ -14,6 +14,8 @@ export interface Handle {
   readonly cost: Cost;
   /** Why the version is not stored, if it is not: it is in memory then. */
   readonly warning: string | undefined;
+  /** Resolves when the version is stored, or `warning` says why it is not. A page that ends before keeps the version it had. */
+  readonly stored: Promise<void>;
   /** All of its bytes. */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
   /** Its bytes as they are read from the store. */
@@ -28,17 +30,32 @@ const collected = new FinalizationRegistry(sendClose);
 
 /** The handle of a finished sync. */
 export function handleOf(synced: Synced, elapsed: number): Handle {
-  const { handle: id, version, length, warning, cost } = synced;
+  const { handle: id, version, length, cost } = synced;
+  let { warning, verified } = synced;
+  const stored = whenStored(synced).then((failed) => {
+    warning = failed;
+  });
+  const take = () => {
+    const taken = verified;
+    verified = undefined;
+    return taken;
+  };
   const handle: Handle = {
     version,
     length,
     cost: { ...cost, elapsed },
-    warning,
+    get warning() {
+      return warning;
+    },
+    stored,
     async bytes() {
-      return new Uint8Array(await sendRead(id, 'bytes'));
+      return new Uint8Array(take() ?? (await sendRead(id, 'bytes')));
     },
     stream() {
-      return streamOf(handle, id);
+      return streamOf(handle, async () => {
+        const taken = take();
+        return taken ? new Blob([taken]) : sendRead(id, 'blob');
+      });
     },
     response(init) {
       const headers = new Headers({ 'content-length': String(length), etag: `"${version}"` });
@@ -47,6 +64,7 @@ export function handleOf(synced: Synced, elapsed: number): Handle {
     },
     close() {
       collected.unregister(handle);
+      verified = undefined;
       sendClose(id);
     },
   };
@@ -55,11 +73,11 @@ export function handleOf(synced: Synced, elapsed: number): Handle {
 }
 
 /** The stream holds the handle, so that the version stays while it is read. */
-function streamOf(handle: Handle, id: number): ReadableStream<Uint8Array> {
+function streamOf(handle: Handle, content: () => Promise<Blob>): ReadableStream<Uint8Array> {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   return new ReadableStream({
     async pull(controller) {
-      reader ??= (await sendRead(id, 'blob')).stream().getReader();
+      reader ??= (await content()).stream().getReader();
       const { done, value } = await reader.read();
       if (done) controller.close();
       else controller.enqueue(value);

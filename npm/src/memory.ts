@@ -44,6 +44,7 @@ export function memorySnapshot(): Snapshot {
           head = { ...target, bytes: join(pieces) };
           return memoryLease(target, [head.bytes]);
         },
+        isSpilled: () => false,
         async discard() {},
       };
     },
@@ -57,7 +58,7 @@ export function memorySnapshot(): Snapshot {
 
 /** A lease of bytes that are in no store. */
 export function memoryLease({ version, length }: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
-  return { version, length, blob: new Blob(pieces), release() {}, ...(warning === undefined ? {} : { warning }) };
+  return { version, length, blob: async () => new Blob(pieces), release() {}, ...(warning === undefined ? {} : { warning }) };
 }
 
 function reader(bytes: Uint8Array) {

@@ -38,6 +38,7 @@ export type Request =
 export type Reply =
   | { kind: 'progress'; id: number; progress: Progress }
   | { kind: 'synced'; id: number; synced: Synced }
+  | { kind: 'stored'; id: number; warning: string | undefined }
   | { kind: 'read'; id: number; content: ArrayBuffer | Blob }
   | { kind: 'failed'; id: number; error: Failure };
 
@@ -59,6 +60,8 @@ export interface Synced {
   readonly length: number;
   readonly warning: string | undefined;
   readonly cost: Omit<Cost, 'elapsed'>;
+  /** The bytes, where they are at hand; the version is being stored then, and `stored` follows. */
+  readonly verified: ArrayBuffer | undefined;
 }
 
 /** An error on its way between threads. */

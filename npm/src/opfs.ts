@@ -40,7 +40,7 @@ export async function opfsSnapshot(folder: string, url: string): Promise<Snapsho
     const release = await holdLock(lockName(named.file));
     try {
       const blob = await (await directory.getFileHandle(named.file)).getFile();
-      return { version: named.version, length: named.length, blob, release };
+      return { version: named.version, length: named.length, blob: async () => blob, release };
     } catch (error) {
       release();
       throw error;
@@ -75,6 +75,7 @@ export async function opfsSnapshot(folder: string, url: string): Promise<Snapsho
       return {
         write: staging.write,
         discard: staging.discard,
+        isSpilled: staging.isSpilled,
         async commit() {
           let pieces = staging.flush();
           if (!pieces) {
@@ -164,6 +165,7 @@ async function stagingFile(directory: FileSystemDirectoryHandle, name: string) {
       return pieces;
     },
     spill,
+    isSpilled: () => pieces !== undefined,
     close,
     async discard(): Promise<void> {
       close();

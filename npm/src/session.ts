@@ -37,6 +37,7 @@ export interface Outcome {
 /** Brings the snapshot to the server's head, or to the version that is pinned. */
 export async function run(session: Session): Promise<Outcome> {
   const finished = await withHeld(session, finishBegun);
+  if (finished && session.pin === undefined) await finished.lease.store?.();
   if (finished && (session.pin !== undefined || finished.lease.warning !== undefined)) return finished;
   try {
     // What was begun may be the head no longer.

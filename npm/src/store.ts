@@ -67,13 +67,19 @@ export interface Staging {
   write(verified: Uint8Array): void;
   /** Makes what was written the head, in one step and after it is durable; or gives it from memory where there is no room. */
   commit(): Promise<Lease>;
+  /** Whether there was no room, and what was written is in memory. */
+  isSpilled(): boolean;
   discard(): Promise<void>;
 }
 
 /** A version's bytes, there until released. */
 export interface Lease extends Version {
-  readonly blob: Blob;
+  blob(): Promise<Blob>;
   /** Why the version is not stored, if it is not. */
   readonly warning?: string;
+  /** The bytes as this sync verified them, where they are few enough to keep. */
+  readonly verified?: ArrayBuffer;
+  /** Makes a version durable that is not yet, and the head; gives the warning if that fails. */
+  store?(): Promise<string | undefined>;
   release(): void;
 }

@@ -63,7 +63,11 @@ async function syncAlone(id: number, job: JobOptions, abort: AbortController): P
     const { lease, basis, reused } = await run(session);
     opened.set(id, { lease, job, verified: false });
     const { version, length, warning = fallback } = lease;
-    reply({ kind: 'synced', id, synced: { handle: id, version, length, warning, cost: { ...exchanged.cost, basis, reused } } });
+    const { verified } = lease;
+    const synced = { handle: id, version, length, warning, cost: { ...exchanged.cost, basis, reused }, verified };
+    reply({ kind: 'synced', id, synced }, verified ? [verified] : []);
+    const failed = await lease.store?.();
+    if (verified) reply({ kind: 'stored', id, warning: failed ?? warning });
   } finally {
     await snapshot.tidy().catch(() => {}); // What is left over is deleted after the next sync.
   }
@@ -85,8 +89,9 @@ async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<v
 
 /** What a handle reads, which is verified the first time; nothing where it is not the version. */
 async function verifiedContent(core: Core, { lease, verified }: Open, as: 'bytes' | 'blob') {
-  if (as === 'blob') return verified || (await areVersion(core, lease.blob.stream(), lease)) ? lease.blob : undefined;
-  const bytes = await lease.blob.arrayBuffer();
+  const blob = await lease.blob();
+  if (as === 'blob') return verified || (await areVersion(core, blob.stream(), lease)) ? blob : undefined;
+  const bytes = await blob.arrayBuffer();
   return verified || isVersion(core, bytes, lease.version) ? bytes : undefined;
 }
 

@@ -96,6 +96,7 @@ test('a record torn while it was written: the one before still stands', async ()
   await s.page.evaluate(async (store) => {
     // An open handle keeps the old version's file where it is.
     globalThis.torn = await sync('/torn.d.ts', { store });
+    await torn.stored;
   }, kept.store);
   await damage(kept, 'head', { byte: 10 });
   assertIs(await kept.sync(), fresh);

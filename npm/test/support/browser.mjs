@@ -32,8 +32,10 @@ export async function open({ context }, url) {
     const attempt = async (path, options) => {
       try {
         const handle = await sync(path, options);
+        const bytes = await handle.bytes();
+        await handle.stored;
         const { version, length, cost, warning } = handle;
-        const bytes = await handle.bytes().finally(() => handle.close());
+        handle.close();
         return { version, length, cost, warning, digest: await digest(bytes) };
       } catch (error) {
         return { name: error.name, code: error.code, message: error.message, isSyncError: error instanceof SyncError };
