@@ -1,3 +1,4 @@
+import { askEarly } from './early.js';
 import { SyncError } from './error.js';
 import type { JobOptions, Progress, Reply, Request, Synced } from './messages.js';
 
@@ -18,7 +19,9 @@ let lastId = 0;
 export function sendSync(job: JobOptions, { signal, onProgress }: SyncWaiting): Promise<Synced> {
   const id = nextId();
   return new Promise<Synced>((resolve, reject) => {
+    const early = new AbortController();
     const abort = () => {
+      early.abort();
       post({ kind: 'abort', id });
       // A handle that comes all the same is nobody's.
       waiting.set(id, { resolve: (synced) => sendClose((synced as Synced).handle), reject() {} });
@@ -26,11 +29,14 @@ export function sendSync(job: JobOptions, { signal, onProgress }: SyncWaiting): 
     };
     const settled = (settle: (value: never) => void) => (value: unknown) => {
       signal?.removeEventListener('abort', abort);
+      early.abort();
       settle(value as never);
     };
     signal?.addEventListener('abort', abort, { once: true });
     waiting.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress });
-    post({ kind: 'sync', id, job });
+    const first = !worker;
+    post({ kind: 'sync', id, job, early: first });
+    if (first) void startEarly(id, job, early.signal);
   });
 }
 
@@ -60,6 +66,13 @@ export function sendClose(handle: number): void {
 export function whenStored({ handle, verified, warning }: Synced): Promise<string | undefined> {
   if (!verified) return Promise.resolve(warning);
   return new Promise((resolve) => storing.set(handle, resolve));
+}
+
+/** Makes a first sync's request while the worker starts. */
+async function startEarly(id: number, job: JobOptions, signal: AbortSignal): Promise<void> {
+  const early = await askEarly(job, signal);
+  const body = early && 'body' in early.answer ? early.answer.body : null;
+  worker?.postMessage({ kind: 'early', id, early } satisfies Request, body ? [body] : []);
 }
 
 function nextId(): number {

@@ -1,4 +1,5 @@
 import { SyncError, asSyncError } from './error.js';
+import type { Early } from './early.js';
 import type { Cost, JobOptions } from './messages.js';
 
 /** The requests of one sync: what they cost, and their end. */
@@ -31,7 +32,7 @@ const OTHER_WAY = [404, 413, 416];
 const MAX_PROBLEM = 1 << 16;
 
 /** Starts an exchange. `abort` ends it: from outside, or when no byte comes for the job's timeout. */
-export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void): Exchange {
+export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void, early?: Promise<Early | undefined>): Exchange {
   const cost = { sent: 0, received: 0, requests: 0 };
 
   /** Waits for the peer, but not for ever. */
@@ -76,19 +77,33 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
     }
   }
 
+  /** What the page asked for before, if it was this; an answer to anything else is let go. */
+  async function earlyAnswer(name: string | undefined): Promise<Response | undefined> {
+    const waited = early;
+    early = undefined;
+    const found = waited && (await patiently(waited));
+    if (!found) return undefined;
+    const { answer } = found;
+    if (found.name !== name) {
+      if ('body' in answer) await answer.body?.cancel();
+      cost.requests += 1;
+      cost.sent += found.name.length;
+      return undefined;
+    }
+    if ('failed' in answer) throw new SyncError('network', `the connection failed: ${answer.failed}`);
+    return new Response(answer.body, { status: answer.status, headers: answer.headers });
+  }
+
   return {
     cost,
     async ask(name, init = {}) {
       cost.requests += 1;
       cost.sent += name === 'signature' ? 0 : name.length;
       if (init.body instanceof Uint8Array) cost.sent += init.body.length;
-      const headers = new Headers(job.headers);
-      new Headers(init.headers).forEach((value, key) => headers.set(key, value));
-      const request = { cache: 'no-store', ...init, headers, credentials: job.credentials, signal: abort.signal } as const;
-      const response = await patiently(fetch(resource(job.url, name), request));
+      const response = (await earlyAnswer(name === 'signature' || init.headers ? undefined : name)) ?? (await patiently(requestDelta(job, name, { ...init, signal: abort.signal })));
       if (response.ok) {
         const type = mediaType(response);
-        if (!MEDIA_TYPES.includes(type)) throw notADelta(response, type);
+        if (!MEDIA_TYPES.includes(type)) throw notADelta(resource(job.url, name), type);
         return { kind: 'delta', response, pieces: piecesOf(response) };
       }
       const { status } = response;
@@ -97,6 +112,13 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
       throw refusal(status, problem);
     },
   };
+}
+
+/** Requests a sync resource of a job's URL, by the resource's name. */
+export function requestDelta(job: JobOptions, name: string, init: RequestInit): Promise<Response> {
+  const headers = new Headers(job.headers);
+  new Headers(init.headers).forEach((value, key) => headers.set(key, value));
+  return fetch(resource(job.url, name), { cache: 'no-store', ...init, headers, credentials: job.credentials });
 }
 
 /** The URL of a sync resource: below the asset's own path. */
@@ -110,7 +132,7 @@ function mediaType(response: Response): string {
   return (response.headers.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
 }
 
-function notADelta({ url }: Response, type: string): SyncError {
+function notADelta(url: URL, type: string): SyncError {
   const hint = type === 'text/html' ? '; is there a login page or a captive portal in between?' : '';
   return new SyncError('protocol', `${url} answered with ${type}, not with a delta${hint}`);
 }

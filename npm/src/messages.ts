@@ -1,3 +1,4 @@
+import type { Early } from './early.js';
 import type { SyncErrorCode } from './error.js';
 import type { Store } from './store.js';
 
@@ -29,7 +30,8 @@ export interface Progress {
 
 /** What a page asks of the worker. */
 export type Request =
-  | { kind: 'sync'; id: number; job: JobOptions }
+  | { kind: 'sync'; id: number; job: JobOptions; early: boolean }
+  | { kind: 'early'; id: number; early: Early | undefined }
   | { kind: 'abort'; id: number }
   | { kind: 'read'; id: number; handle: number; as: 'bytes' | 'blob' }
   | { kind: 'close'; handle: number };

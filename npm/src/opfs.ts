@@ -1,4 +1,5 @@
 import { SyncError } from './error.js';
+import { snapshotDirectory } from './folder.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease } from './memory.js';
@@ -21,7 +22,7 @@ const NO_ROOM = 'there was no room to store this version; it is in memory only, 
 
 /** Opens what `folder` keeps of a URL. Rejects where there is no origin private file system. */
 export async function opfsSnapshot(folder: string, url: string): Promise<Snapshot> {
-  const directory = await snapshotDirectory(folder, url);
+  const directory = await snapshotDirectory(folder, url, true);
   const recordFile = await directory.getFileHandle('head', { create: true });
   const lockName = (file: string) => `driblet file ${folder}/${directory.name}/${file}`;
 
@@ -196,13 +197,6 @@ export function absent(error: unknown): undefined {
 
 export function isQuota(error: unknown): boolean {
   return error instanceof Error && error.name === 'QuotaExceededError';
-}
-
-async function snapshotDirectory(folder: string, url: string): Promise<FileSystemDirectoryHandle> {
-  const root = await navigator.storage.getDirectory();
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(url));
-  const name = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, { create: true });
 }
 
 async function withAccess<T>(file: FileSystemFileHandle, use: (access: FileSystemSyncAccessHandle) => Promise<T>): Promise<T> {

@@ -9,7 +9,13 @@ const CHECKSUM = 32;
 
 /** Reads the newest value whose checksum fits. */
 export async function readRecord<T>(file: FileSystemSyncAccessHandle): Promise<{ sequence: number; value: T } | undefined> {
-  const slots = await Promise.all([readSlot<T>(file, 0), readSlot<T>(file, 1)]);
+  const both = new Uint8Array(2 * SLOT);
+  return newestValue(both.subarray(0, file.read(both, { at: 0 })));
+}
+
+/** The newest value among a record's bytes whose checksum fits. */
+export async function newestValue<T>(record: Uint8Array<ArrayBuffer>): Promise<{ sequence: number; value: T } | undefined> {
+  const slots = await Promise.all([slotOf<T>(record, 0), slotOf<T>(record, 1)]);
   return slots.reduce((newest, slot) => (slot && (newest?.sequence ?? -1) < slot.sequence ? slot : newest), undefined);
 }
 
@@ -40,8 +46,7 @@ export async function unsealed<T>(slot: Uint8Array<ArrayBuffer>): Promise<T | un
   return JSON.parse(new TextDecoder().decode(body)) as T;
 }
 
-async function readSlot<T>(file: FileSystemSyncAccessHandle, index: number) {
-  const slot = new Uint8Array(SLOT);
-  if (file.read(slot, { at: index * SLOT }) < SLOT) return undefined;
-  return unsealed<{ sequence: number; value: T }>(slot);
+async function slotOf<T>(record: Uint8Array<ArrayBuffer>, index: number) {
+  const slot = record.subarray(index * SLOT, (index + 1) * SLOT);
+  return slot.length < SLOT ? undefined : unsealed<{ sequence: number; value: T }>(slot);
 }

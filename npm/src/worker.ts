@@ -7,6 +7,7 @@ import { memorySnapshot } from './memory.js';
 import { opfsSnapshot } from './opfs.js';
 import { run } from './session.js';
 import type { Core } from './core.js';
+import type { Early } from './early.js';
 import type { JobOptions, Reply, Request } from './messages.js';
 import type { Lease, Snapshot } from './store.js';
 
@@ -20,13 +21,22 @@ interface Open {
 }
 
 const running = new Map<number, AbortController>();
+/** The syncs whose first request the page may have made; it tells in any case. */
+const asked = new Map<number, (early: Early | undefined) => void>();
 const opened = new Map<number, Open>();
 const memory = new Map<string, Snapshot>();
 let loading: Promise<Core> | undefined;
 core().catch(() => {}); // Each sync that waits for it reports it.
 
 self.onmessage = ({ data }: MessageEvent<Request>) => {
-  if (data.kind === 'sync') void answer(data.id, () => sync(data.id, data.job));
+  if (data.kind === 'sync') {
+    const early = data.early ? new Promise<Early | undefined>((resolve) => asked.set(data.id, resolve)) : undefined;
+    void answer(data.id, () => sync(data.id, data.job, early));
+  }
+  if (data.kind === 'early') {
+    asked.get(data.id)?.(data.early);
+    asked.delete(data.id);
+  }
   if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
   if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.as));
   if (data.kind === 'close') close(data.handle);
@@ -41,21 +51,21 @@ async function answer(id: number, work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function sync(id: number, job: JobOptions): Promise<void> {
+async function sync(id: number, job: JobOptions, early: Promise<Early | undefined> | undefined): Promise<void> {
   const abort = new AbortController();
   running.set(id, abort);
   try {
-    await withLock(lockName(job), abort.signal, () => syncAlone(id, job, abort));
+    await withLock(lockName(job), abort.signal, () => syncAlone(id, job, abort, early));
   } finally {
     running.delete(id);
   }
 }
 
-async function syncAlone(id: number, job: JobOptions, abort: AbortController): Promise<void> {
+async function syncAlone(id: number, job: JobOptions, abort: AbortController, early?: Promise<Early | undefined>): Promise<void> {
   const { snapshot, warning: fallback } = await open(job);
   const progress = { written: 0, length: undefined };
   const report = () => reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
-  const exchanged = exchange(job, abort, report);
+  const exchanged = exchange(job, abort, report, early);
   try {
     const ready = core();
     ready.catch(() => {}); // The session may not come to need it.

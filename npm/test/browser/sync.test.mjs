@@ -55,6 +55,19 @@ test('what is stored outlives the page, and another page of the origin syncs fro
   await other.close();
 });
 
+test('a new page asks for the delta while its worker starts, and asks once', async () => {
+  s.server.publish('early.js', old);
+  await s.attempt('/early.js');
+  s.server.publish('early.js', fresh);
+  const other = await open(s.browser, s.link.url);
+  s.link.requests.length = 0;
+  const found = await other.evaluate(() => attempt('/early.js'));
+  assertIs(found, fresh);
+  assert.deepEqual([found.cost.basis, found.cost.requests], ['version', 1]);
+  assert.equal(s.link.requests.filter(({ path }) => path.includes('early.js')).length, 1);
+  await other.close();
+});
+
 test('two syncs of one URL at once come to the same version, one after the other', async () => {
   s.server.publish('twice.js', old);
   const other = await open(s.browser, s.link.url);
