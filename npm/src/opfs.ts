@@ -15,7 +15,7 @@ import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
 /** What the `head` record says. */
 type Head = Version & { readonly file: string };
 
-/** How much is read back at once when a version moves to memory. */
+/** How much of a file is read at once. */
 const PIECE = 1 << 20;
 
 const NO_ROOM = 'there was no room to store this version; it is in memory only, and the one stored before is kept';
@@ -60,7 +60,7 @@ export async function opfsSnapshot(folder: string, url: string): Promise<Snapsho
         return undefined;
       }
       const { version, length } = named;
-      return { version, length, read: (into, at) => access.read(into, { at }), close: () => access.close() };
+      return { version, length, read: inBlocks(access), close: () => access.close() };
     },
 
     drop: () => setHead(null),
@@ -172,6 +172,28 @@ async function stagingFile(directory: FileSystemDirectoryHandle, name: string) {
       close();
       await directory.removeEntry(name).catch(absent);
     },
+  };
+}
+
+/**
+ * Reads a file by blocks. A delta of many short copies asks for many short ranges near each other, and in a private window each read
+ * of the file is a message to another process.
+ */
+function inBlocks(access: FileSystemSyncAccessHandle): (into: Uint8Array, at: number) => number {
+  let start = 0;
+  let block = new Uint8Array(0);
+  return (into, at) => {
+    if (PIECE <= into.length) return access.read(into as Uint8Array<ArrayBuffer>, { at });
+    if (at < start || start + block.length < at + into.length) {
+      const room = block.buffer.byteLength === PIECE ? new Uint8Array(block.buffer) : new Uint8Array(PIECE);
+      // Ranges of a reference and of copies take turns around one place: half the block lies before it.
+      start = Math.max(0, at - PIECE / 2);
+      if (start + PIECE < at + into.length) start = at;
+      block = room.subarray(0, access.read(room, { at: start }));
+    }
+    const bytes = block.subarray(at - start, at - start + into.length);
+    into.set(bytes);
+    return bytes.length;
   };
 }
 
