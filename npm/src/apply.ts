@@ -40,9 +40,9 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
       if (want === Want.Basis) {
         decoder.handleBasis(core.room, delta.basis?.(core, decoder.start, decoder.end) ?? 0);
       } else if (want === Want.Output) {
-        staging ??= await stage();
+        if (!staging && !verified) await begin();
         const output = core.view(decoder.start, decoder.end);
-        staging.write(output);
+        staging?.write(output);
         verified?.set(output, session.progress.written);
         session.progress.written += decoder.end - decoder.start;
         session.report();
@@ -52,15 +52,26 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     }
   }
 
-  function stage(): Promise<Staging> {
-    const [version, length] = [decoder.target ?? '', decoder.length ?? 0];
+  let known: Version | undefined;
+  const target = (): Version => (known ??= { version: decoder.target ?? '', length: decoder.length ?? 0 });
+
+  /** What fits is collected in memory, given out, and only then written; anything longer is written as it comes. */
+  async function begin(): Promise<void> {
+    const { length } = target();
     Object.assign(session.progress, { length, written: 0 });
     if (length <= KEPT) verified = new Uint8Array(length);
-    return session.snapshot.stage({ version, length });
+    else staging = await session.snapshot.stage(target());
   }
 
-  async function commit(): Promise<Lease | undefined> {
+  /** Stores what the page will have been given; a copy, since the bytes themselves move to the page. */
+  function later(bytes: Uint8Array<ArrayBuffer>): () => Promise<Lease | undefined> {
+    const copy = bytes.slice();
+    return () => commit(copy);
+  }
+
+  async function commit(bytes?: Uint8Array<ArrayBuffer>): Promise<Lease | undefined> {
     try {
+      if (bytes) (staging = await session.snapshot.stage(target())).write(bytes);
       const lease = await staging?.commit();
       await delta.journal?.forget();
       return lease;
@@ -77,10 +88,8 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     }
     decoder.handleEnd();
     const same = (await drain()) === Want.Same;
-    if (!same) staging ??= await stage();
-    const target = { version: decoder.target ?? '', length: decoder.length ?? 0 };
-    const early = staging?.isSpilled() ? undefined : verified;
-    const lease = early ? leaseBefore(commit, target, early) : await commit();
+    if (!same && !staging && !verified) await begin();
+    const lease = verified ? leaseBefore(later(verified), target(), verified) : await commit();
     return { lease, reused: decoder.reused };
   } catch (error) {
     await staging?.discard();

@@ -44,7 +44,6 @@ export function memorySnapshot(): Snapshot {
           head = { ...target, bytes: join(pieces) };
           return memoryLease(target, [head.bytes]);
         },
-        isSpilled: () => false,
         async discard() {},
       };
     },

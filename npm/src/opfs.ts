@@ -76,7 +76,6 @@ export async function opfsSnapshot(folder: string, url: string): Promise<Snapsho
       return {
         write: staging.write,
         discard: staging.discard,
-        isSpilled: staging.isSpilled,
         async commit() {
           let pieces = staging.flush();
           if (!pieces) {
@@ -166,7 +165,6 @@ async function stagingFile(directory: FileSystemDirectoryHandle, name: string) {
       return pieces;
     },
     spill,
-    isSpilled: () => pieces !== undefined,
     close,
     async discard(): Promise<void> {
       close();

@@ -67,8 +67,6 @@ export interface Staging {
   write(verified: Uint8Array): void;
   /** Makes what was written the head, in one step and after it is durable; or gives it from memory where there is no room. */
   commit(): Promise<Lease>;
-  /** Whether there was no room, and what was written is in memory. */
-  isSpilled(): boolean;
   discard(): Promise<void>;
 }
 
