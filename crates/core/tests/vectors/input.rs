@@ -3,6 +3,8 @@
 use driblet_core::Limits;
 use serde_json::Value;
 
+use super::support::noise;
+
 /// The bytes of `{"hex"}`, `{"seed", "len"}`, `{"repeat", "len"}`, `{"concat"}` or `{"slice"}`.
 pub(crate) fn bytes_of(input: &Value) -> Vec<u8> {
     let number = |value: &Value| value.as_u64().expect("a number") as usize;
@@ -20,18 +22,6 @@ pub(crate) fn bytes_of(input: &Value) -> Vec<u8> {
     }
     let slice = input["slice"].as_array().expect("a known recipe");
     bytes_of(&slice[0])[number(&slice[1])..number(&slice[2])].to_vec()
-}
-
-/// xorshift64*, its output's highest byte.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut x = seed | 1;
-    let mut next = || {
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        (x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 56) as u8
-    };
-    (0..len).map(|_| next()).collect()
 }
 
 pub(crate) fn limits_of(limits: &Value) -> Limits {

@@ -3,6 +3,8 @@
 //! `cargo test -p driblet-core --test vectors -- --ignored` writes the file anew; the diff then shows what moved.
 
 mod input;
+#[path = "../support/mod.rs"]
+mod support;
 mod write;
 
 use std::fs;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::PATH;
 use super::input::{bytes_of, hex};
+use super::support::collect;
 
 #[test]
 #[ignore = "writes spec/vectors.json"]
@@ -39,14 +40,6 @@ fn edited(base: &Value, at: usize, to: usize, len: usize) -> Value {
 
 fn encode(basis: &Value, target: &Value) -> Vec<u8> {
     collect(Encoder::new(&bytes_of(basis), &bytes_of(target), EncodeOptions::default()))
-}
-
-fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
-    let mut delta = Vec::new();
-    while let Some(piece) = encoder.poll_output().unwrap() {
-        delta.extend_from_slice(&piece);
-    }
-    delta
 }
 
 fn good(name: &str, basis: &Value, target: &Value) -> Value {

@@ -30,11 +30,6 @@ pub(super) struct Apply {
     partial: Option<Partial>,
 }
 
-/// A destination brought up to date.
-pub(super) struct Applied {
-    pub(super) pulled: Pulled,
-}
-
 impl Apply {
     pub(super) fn new(dest: Dest, basis: Basis, kind: BasisKind, limits: Limits, report: Report) -> Apply {
         Apply { dest, basis, kind, limits, report, matched: None, partial: None }
@@ -51,7 +46,7 @@ impl Apply {
     }
 
     /// Feeds the body to a decoder on a file thread, and commits what it makes.
-    pub(super) async fn run(mut self, mut body: Body, asset: &mut Asset) -> Result<Applied, PullError> {
+    pub(super) async fn run(mut self, mut body: Body, asset: &mut Asset) -> Result<Pulled, PullError> {
         if let Some(partial) = &mut self.partial
             && !body.continues()
         {
@@ -84,7 +79,7 @@ impl Apply {
             (None, Ok(mut pulled)) => {
                 let cost = *asset.cost();
                 (pulled.sent, pulled.received, pulled.requests) = (cost.sent, cost.received, cost.requests);
-                Ok(Applied { pulled })
+                Ok(pulled)
             }
         }
     }

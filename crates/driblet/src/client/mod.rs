@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use driblet_core::{Basis, Chunk, Limits, MatchedBasis, Rung, Signature, Version};
 use url::Url;
 
-use apply::{Applied, Apply};
+use apply::Apply;
 use dest::Dest;
 pub use error::PullError;
 use partial::Partial;
@@ -115,9 +115,9 @@ pub async fn pull(
     let dest = Dest::open(dest).await?;
     let session =
         Session { asset, dest, limits: Limits { target: options.max_len }, progress: std::sync::Arc::new(progress) };
-    let mut applied = session.run().await?;
-    applied.pulled.elapsed = start.elapsed();
-    Ok(applied.pulled)
+    let mut pulled = session.run().await?;
+    pulled.elapsed = start.elapsed();
+    Ok(pulled)
 }
 
 struct Session {
@@ -128,12 +128,12 @@ struct Session {
 }
 
 impl Session {
-    async fn run(mut self) -> Result<Applied, PullError> {
+    async fn run(mut self) -> Result<Pulled, PullError> {
         if let Some(partial) = self.dest.partial(self.asset.url()).await? {
             match self.resume(partial).await {
                 Err(error) if error.is_about_bytes() => self.dest.forget_partial().await?,
                 Ok(None) => self.dest.forget_partial().await?,
-                Ok(Some(applied)) => return Ok(applied),
+                Ok(Some(pulled)) => return Ok(pulled),
                 Err(error) => return Err(error),
             }
         }
@@ -148,7 +148,7 @@ impl Session {
         }
     }
 
-    async fn resume(&mut self, partial: Partial) -> Result<Option<Applied>, PullError> {
+    async fn resume(&mut self, partial: Partial) -> Result<Option<Pulled>, PullError> {
         let (basis, kind) = match self.dest.held() {
             Some((version, len)) => (Basis::of(&version, len), BasisKind::Version),
             None => (Basis::EMPTY, BasisKind::None),
@@ -158,7 +158,7 @@ impl Session {
         apply.run(body, &mut self.asset).await.map(Some)
     }
 
-    async fn whole(&mut self) -> Result<Applied, PullError> {
+    async fn whole(&mut self) -> Result<Pulled, PullError> {
         let body = self.asset.delta_from_nothing().await?;
         let apply = self.apply(Basis::EMPTY, BasisKind::None);
         let apply = match self.dest.held() {
@@ -170,7 +170,7 @@ impl Session {
     }
 
     /// The server does not know what is held: sign it, and go on from what matches.
-    async fn matched(&mut self, unknown: Unknown) -> Result<Applied, PullError> {
+    async fn matched(&mut self, unknown: Unknown) -> Result<Pulled, PullError> {
         let rung = Rung::new(unknown.rung).map_err(|error| PullError::protocol("the server's rung", error))?;
         let chunks: Vec<Chunk> = self.dest.cut(rung).await?;
         let nonce: [u8; 16] = rand_nonce()?;
