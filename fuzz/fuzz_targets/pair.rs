@@ -26,7 +26,7 @@ const MAX_LEN: usize = 1 << 17;
 fuzz_target!(|case: Case| {
     let basis = edited(case.start, &case.before);
     let target = edited(&basis, &case.after);
-    let options = EncodeOptions { budget: 1 << (case.budget % 28) };
+    let options = EncodeOptions { budget: 1 << (case.budget % 28), ..EncodeOptions::default() };
     let mut encoder = Encoder::new(&basis, &target, options);
     let mut decoder = Decoder::new(Basis::of(&Version::of(&basis), basis.len() as u64), Limits::default());
     while let Some(piece) = encoder.poll_output().expect("it encodes") {

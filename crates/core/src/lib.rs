@@ -43,7 +43,7 @@ mod wire;
 pub use chunk::{Chunk, ChunkId, Chunker, Rung, UnknownRung, cut};
 pub use delta::{Basis, DecodeError, Decoder, Event, Header, Limit, Limits};
 #[cfg(feature = "encode")]
-pub use delta::{EncodeError, EncodeOptions, Encoder, encode_same};
+pub use delta::{Codec, EncodeError, EncodeOptions, Encoder, encode_same};
 pub use group::{GroupSize, chaining_values};
 pub use matching::{MatchedBasis, Matches, Runs, RunsError};
 pub use signature::{MAX_TAGS, Signature, SignatureError};

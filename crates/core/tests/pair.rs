@@ -129,7 +129,7 @@ fn a_file_of_several_large_groups_and_regions() {
 fn a_small_budget_still_finds_the_bulk() {
     let old = noise(8, 8 << 20);
     let new = [&old[..5_000_000], b"here", &old[5_000_000..]].concat();
-    let delta = encode(&old, &new, EncodeOptions { budget: 64 << 10 });
+    let delta = encode(&old, &new, EncodeOptions { budget: 64 << 10, ..EncodeOptions::default() });
     assert!(delta.len() < 5_000, "{} bytes", delta.len());
     assert!(apply_whole(&old, &delta).as_ref() == Ok(&new));
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use driblet_core::{Chunk, EncodeError, EncodeOptions, Encoder, Matches, Rung, Version, cut};
+use driblet_core::{Chunk, Codec, EncodeError, EncodeOptions, Encoder, Matches, Rung, Version, cut};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::Semaphore;
@@ -77,7 +77,7 @@ impl Coding {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
-    Delta(Option<Version>, Version),
+    Delta(Option<Version>, Version, Codec),
     Encoded(Version, Coding),
 }
 
@@ -111,7 +111,7 @@ impl Artifacts {
             chunks,
             makers,
             patience: limits.patience,
-            options: EncodeOptions { budget: limits.memory },
+            options: EncodeOptions { budget: limits.memory, ..EncodeOptions::default() },
             encodes: AtomicU64::new(0),
         }
     }
@@ -126,12 +126,15 @@ impl Artifacts {
         self: &Arc<Self>,
         from: Option<Arc<Kept>>,
         to: Arc<Kept>,
+        codec: Codec,
     ) -> Result<Artifact, ArtifactError> {
-        let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version);
+        // From nothing there is only one.
+        let codec = if from.is_some() { codec } else { Codec::Fast };
+        let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version, codec);
         self.shared(key, move |artifacts| {
             artifacts.encodes.fetch_add(1, Ordering::Relaxed);
             let basis = from.as_ref().map_or(&[][..], |kept| kept.bytes());
-            artifacts.encode(Encoder::new(basis, to.bytes(), artifacts.options), &[])
+            artifacts.encode(Encoder::new(basis, to.bytes(), EncodeOptions { codec, ..artifacts.options }), &[])
         })
         .await
     }

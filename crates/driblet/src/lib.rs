@@ -28,7 +28,7 @@ mod serve;
 mod server;
 mod source;
 
-pub use driblet_core::Version;
+pub use driblet_core::{Codec, Version};
 pub use history::{HistoryError, Limits as HistoryLimits};
 pub use serve::{ServeOptions, serve};
 pub use server::{BuildError, Builder, Server, Stats};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use driblet_core::Version;
+use driblet_core::{Codec, Version};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) guard: Guard,
     pub(crate) deadline: Duration,
     pub(crate) max_tags: u64,
+    /// What deltas are made of, for receivers that read everything.
+    pub(crate) codec: Codec,
     /// Turns to send a signature, each of which holds as much memory as its tags.
     pub(crate) signers: Semaphore,
     history: Arc<dyn History>,
@@ -91,6 +93,7 @@ impl Server {
             memory: 512 << 20,
             encoders: 2,
             max_tags: 1 << 20,
+            codec: Codec::Auto { bits_per_second: 20_000_000 },
         }
     }
 
@@ -124,6 +127,7 @@ pub struct Builder {
     memory: usize,
     encoders: usize,
     max_tags: u64,
+    codec: Codec,
 }
 
 impl Builder {
@@ -179,6 +183,11 @@ impl Builder {
         Builder { max_tags: tags, ..self }
     }
 
+    /// What deltas between versions are made of, for receivers that say they read it. Default: whatever is verified sooner at 20 Mbit/s.
+    pub fn codec(self, codec: Codec) -> Builder {
+        Builder { codec, ..self }
+    }
+
     /// Opens the root and its history, and begins to index in the background. Needs a Tokio runtime.
     pub async fn build(self) -> Result<Server, BuildError> {
         let builder = self.clone();
@@ -199,6 +208,7 @@ impl Builder {
             guard: Guard::new(&self.hosts, &self.origins),
             deadline: self.deadline,
             max_tags: self.max_tags,
+            codec: self.codec,
             signers: Semaphore::new(SIGNERS),
             history,
         };

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use driblet_core::{EncodeOptions, Encoder};
+use driblet_core::{Codec, EncodeOptions, Encoder};
 use indicatif::{HumanBytes, ProgressBar};
 
 use crate::command::patch::{Mapped, Staged};
@@ -20,6 +20,36 @@ pub(crate) struct Args {
     /// Where to write the delta
     #[arg(short, long, value_name = "DELTA")]
     output: PathBuf,
+    /// What the delta is made of
+    #[arg(long, value_enum, default_value_t = CodecChoice::Auto)]
+    codec: CodecChoice,
+    /// The link, in Mbit/s, over which auto minimises the time until the bytes are verified
+    #[arg(long, value_name = "MBITS", default_value_t = 20)]
+    link: u32,
+    /// Working memory in MiB, besides the files themselves
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    memory: usize,
+}
+
+/// What deltas are made of.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CodecChoice {
+    /// Copies and zstd: decodes at the speed of memory
+    Fast,
+    /// A model that learns what was renamed: the smallest, decodes at some megabytes of changes in a second
+    Dense,
+    /// Whichever is verified sooner over the link
+    Auto,
+}
+
+impl CodecChoice {
+    pub(crate) fn over(self, megabits: u32) -> Codec {
+        match self {
+            CodecChoice::Fast => Codec::Fast,
+            CodecChoice::Dense => Codec::Dense,
+            CodecChoice::Auto => Codec::Auto { bits_per_second: megabits.saturating_mul(1_000_000) },
+        }
+    }
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -27,7 +57,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let mut staged = Staged::beside(&args.output)?;
     let spinner = ProgressBar::new_spinner().with_message("encoding");
     spinner.enable_steady_tick(std::time::Duration::from_millis(100));
-    let mut encoder = Encoder::new(&old, &new, EncodeOptions::default());
+    let options = EncodeOptions { codec: args.codec.over(args.link), budget: args.memory << 20 };
+    let mut encoder = Encoder::new(&old, &new, options);
     let mut len = 0;
     while let Some(bytes) = encoder.poll_output().map_err(|error| Failure::file("encode", &args.new, &error))? {
         staged.file().write_all(&bytes).map_err(|error| Failure::file("write", &args.output, &error))?;

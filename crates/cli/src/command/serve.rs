@@ -5,6 +5,7 @@ use driblet::{HistoryLimits, ServeOptions, Server};
 use tokio::net::TcpListener;
 use tokio::signal;
 
+use crate::command::diff::CodecChoice;
 use crate::failure::Failure;
 
 /// Publish a folder or a file, so that receivers need only what changed
@@ -37,6 +38,12 @@ pub(crate) struct Args {
     /// Another origin whose pages may sync, such as https://app.example
     #[arg(long, value_name = "O")]
     allow_origin: Vec<String>,
+    /// What deltas are made of, for receivers that say they read it; the others get fast ones
+    #[arg(long, value_enum, default_value_t = CodecChoice::Auto)]
+    codec: CodecChoice,
+    /// The link, in Mbit/s, over which auto minimises the time until the bytes are verified
+    #[arg(long, value_name = "MBITS", default_value_t = 20)]
+    link: u32,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -54,7 +61,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 
 async fn serve(args: Args) -> Result<(), Failure> {
     let limits = HistoryLimits { versions: args.history_versions, bytes: args.history_bytes };
-    let mut builder = Server::builder(&args.path).history_limits(limits).hidden(args.hidden);
+    let mut builder =
+        Server::builder(&args.path).history_limits(limits).hidden(args.hidden).codec(args.codec.over(args.link));
     if let Some(history) = &args.history {
         builder = builder.history(history);
     }

@@ -5,12 +5,13 @@
 
 use std::ops::Range;
 
+use super::dense;
 use super::error::{DecodeError, Halt};
 use super::header::{Basis, Header, Limits};
 use super::input::Input;
 use super::region::{Announced, Loading, Region};
 use super::verify::Verifier;
-use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION};
+use super::{CODEC_DENSE, CODEC_STORED, CODEC_ZSTD, LAST_REGION};
 
 /// Turns a delta and its basis into a verified target.
 ///
@@ -76,6 +77,7 @@ impl Decoder {
         }
         match (&mut self.state, &mut self.output) {
             (State::Reference(loading), _) => loading.take(bytes),
+            (State::Window(loading), _) => loading.take(bytes),
             (State::Ops(region), Some(output)) => {
                 output.append(bytes);
                 region.copied(bytes.len() as u64);
@@ -151,7 +153,7 @@ impl Decoder {
             return Ok(None);
         };
         match &mut self.state {
-            State::Header | State::Region => self.state = next_region(&mut self.input, output.left())?,
+            State::Header | State::Region => self.state = next_region(&mut self.input, output.left(), self.basis.len)?,
             State::Stored { left } => {
                 let len = (self.input.unread().len() as u64).min(output.space() as u64).min(*left) as usize;
                 if len == 0 {
@@ -182,6 +184,20 @@ impl Decoder {
                     self.state = after_region(output);
                 }
             }
+            State::AnnouncedDense(announced) => {
+                self.state = State::Window(announced.load(&mut self.input)?);
+            }
+            State::Window(loading) => match loading.wanted() {
+                Some(range) => return Ok(Some(Wants::Basis(range))),
+                None => self.state = State::Dense(loading.finish()),
+            },
+            State::Dense(region) => {
+                region.decode(output)?;
+                if region.is_complete() {
+                    self.reused += region.finish()?;
+                    self.state = after_region(output);
+                }
+            }
             State::End if !self.input.unread().is_empty() => {
                 return Err(DecodeError::TrailingBytes { at: self.input.position() }.into());
             }
@@ -193,6 +209,7 @@ impl Decoder {
     fn needed_basis(&self) -> Option<Range<u64>> {
         match (&self.state, &self.output) {
             (State::Reference(loading), _) => loading.wanted(),
+            (State::Window(loading), _) => loading.wanted(),
             (State::Ops(region), Some(output)) => region.wanted(output.space()),
             _ => None,
         }
@@ -218,10 +235,16 @@ enum State {
     Reference(Loading),
     /// Its ops are being carried out.
     Ops(Region),
+    /// A dense region that is on its way.
+    AnnouncedDense(dense::Announced),
+    /// Its window is being read from the basis.
+    Window(dense::Loading),
+    /// Its decisions are being read.
+    Dense(dense::Region),
     End,
 }
 
-fn next_region(input: &mut Input, left: u64) -> Result<State, Halt> {
+fn next_region(input: &mut Input, left: u64, basis_len: u64) -> Result<State, Halt> {
     let mut reader = input.reader();
     let tag = reader.u8()?;
     let span = if tag & LAST_REGION != 0 { left } else { reader.varint()? };
@@ -231,6 +254,7 @@ fn next_region(input: &mut Input, left: u64) -> Result<State, Halt> {
     let state = match tag & !LAST_REGION {
         CODEC_STORED => State::Stored { left: span },
         CODEC_ZSTD => State::Announced(Announced::parse(&mut reader, span)?),
+        CODEC_DENSE => State::AnnouncedDense(dense::Announced::parse(&mut reader, span, basis_len)?),
         codec => return Err(DecodeError::BadCodec { codec }.into()),
     };
     let read = reader.position();

@@ -9,7 +9,7 @@ use super::find::Finder;
 use super::header::Header;
 use super::ops::{self, Op};
 use super::reference::{self, PREFIX_START};
-use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET, WINDOW_LOG};
+use super::{CODEC_DENSE, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, WINDOW_LOG, dense};
 use crate::group::{self, GroupSize};
 use crate::matching::{Copy, Matches};
 use crate::version::{Check, Version};
@@ -20,9 +20,32 @@ const MAX_GAP_BYTES: u64 = 16 << 20;
 /// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
 const MAX_OPS: usize = 50_000;
 
+/// What a delta may be made of; the receiver must have said that it reads it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Codec {
+    /// What every receiver reads, decoded at the speed of memory.
+    #[default]
+    Fast,
+    /// The smallest delta: a model that learns what was renamed, decoded at some megabytes of changes in a second.
+    Dense,
+    /// Whichever is verified sooner over a link of this many bits in a second.
+    Auto {
+        /// The link that is assumed.
+        bits_per_second: u32,
+    },
+}
+
+/// Working memory of the dense encoder, for each byte of the basis and the target, and for its tables.
+const DENSE_MEMORY: usize = 14;
+const DENSE_TABLES: usize = 40 << 20;
+/// What one decision of a dense region's takes a browser, on a machine of 2024.
+const DECISION_NANOSECONDS: u64 = 200;
+
 /// How an encoder may spend.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodeOptions {
+    /// Default: [`Codec::Fast`].
+    pub codec: Codec,
     /// Bytes of working memory, besides the basis and the target themselves. Default: 512 MiB.
     ///
     /// Half goes into the index of the basis, which is sampled more coarsely where the basis is large for it; the rest bounds the compressor.
@@ -31,7 +54,7 @@ pub struct EncodeOptions {
 
 impl Default for EncodeOptions {
     fn default() -> EncodeOptions {
-        EncodeOptions { budget: 512 << 20 }
+        EncodeOptions { codec: Codec::Fast, budget: 512 << 20 }
     }
 }
 
@@ -77,9 +100,49 @@ impl<'a> Encoder<'a> {
         if self.at == self.target.len() as u64 {
             return Ok(None);
         }
+        if self.at == 0
+            && self.options.codec != Codec::Fast
+            && let Some(all) = self.dense()?
+        {
+            return Ok(Some(all));
+        }
+        self.fast().map(Some)
+    }
+
+    /// The next region in the fast codecs.
+    fn fast(&mut self) -> Result<Vec<u8>, EncodeError> {
         let (start, position) = (self.at, self.position);
         let ops = self.next_ops();
-        self.region(&ops, start, position).map(Some)
+        self.region(&ops, start, position)
+    }
+
+    /// All regions at once, with the dense codec where it serves; `None` where it cannot, for size or memory.
+    fn dense(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
+        let BasisBytes::Whole(basis) = self.basis else { return Ok(None) };
+        let fits = basis.len().max(self.target.len()) as u64 <= MAX_DENSE;
+        if basis.is_empty()
+            || !fits
+            || self.options.budget < DENSE_MEMORY * (basis.len() + self.target.len()) + DENSE_TABLES
+        {
+            return Ok(None);
+        }
+        let dense = dense::encode(basis, self.target);
+        let Codec::Auto { bits_per_second } = self.options.codec else {
+            return Ok(Some(self.dense_region(&dense.bytes)));
+        };
+        let mut fast = Vec::new();
+        while self.at < self.target.len() as u64 {
+            fast.extend(self.fast()?);
+        }
+        let saved =
+            fast.len().saturating_sub(dense.bytes.len()) as u64 * 8 * 1_000_000_000 / u64::from(bits_per_second.max(1));
+        let pays = dense.decisions * DECISION_NANOSECONDS < saved;
+        Ok(Some(if pays { self.dense_region(&dense.bytes) } else { fast }))
+    }
+
+    fn dense_region(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.at = self.target.len() as u64;
+        [&[CODEC_DENSE | LAST_REGION], bytes].concat()
     }
 
     fn with(

@@ -119,6 +119,12 @@ pub enum DecodeError {
         /// What zstd, or the count of its bytes, says.
         what: &'static str,
     },
+    /// A dense region's decisions do not make sense.
+    #[error("a dense region does not decode: {what}")]
+    BadDense {
+        /// What does not.
+        what: &'static str,
+    },
     /// The driver did not hand in the basis bytes asked for.
     #[error("{got} bytes of the basis were handed in for range {range:?}; the basis changed under the decoder")]
     BasisShort {
@@ -150,6 +156,7 @@ impl DecodeError {
             DecodeError::BadOps { .. } => "bad-ops",
             DecodeError::CopyOutsideBasis { .. } => "copy-outside-basis",
             DecodeError::BadZstd { .. } => "bad-zstd",
+            DecodeError::BadDense { .. } => "bad-dense",
             DecodeError::BasisShort { .. } => "basis-short",
         }
     }
@@ -173,6 +180,15 @@ pub enum Limit {
     /// The bytes of a region's reference.
     #[error("the bytes of a region's reference")]
     Reference,
+    /// The bytes of a dense region.
+    #[error("the bytes of a dense region")]
+    Span,
+    /// The bytes of basis that a dense region looks at.
+    #[error("the bytes of a dense region's window")]
+    DenseWindow,
+    /// The packed bytes of a dense region.
+    #[error("the packed bytes of a dense region")]
+    Packed,
 }
 
 impl Limit {
@@ -183,6 +199,9 @@ impl Limit {
             Limit::Ops => "limit-ops",
             Limit::Reach => "limit-reach",
             Limit::Reference => "limit-reference",
+            Limit::Span => "limit-span",
+            Limit::DenseWindow => "limit-dense-window",
+            Limit::Packed => "limit-packed",
         }
     }
 

@@ -4,6 +4,7 @@
 //! back at. `decode` is the receiver's push machine; `find` and `encode` are the server's side.
 
 mod decode;
+mod dense;
 #[cfg(feature = "encode")]
 mod encode;
 mod error;
@@ -19,7 +20,7 @@ mod verify;
 
 pub use decode::{Decoder, Event};
 #[cfg(feature = "encode")]
-pub use encode::{EncodeError, EncodeOptions, Encoder, encode_same};
+pub use encode::{Codec, EncodeError, EncodeOptions, Encoder, encode_same};
 pub use error::{DecodeError, Limit};
 pub use header::{Basis, Header, Limits};
 
@@ -27,6 +28,8 @@ pub use header::{Basis, Header, Limits};
 const CODEC_STORED: u8 = 0;
 /// Copies, and a zstd frame of what lies between them.
 const CODEC_ZSTD: u8 = 1;
+/// Decisions of an arithmetic coder whose model follows the basis.
+const CODEC_DENSE: u8 = 2;
 /// The bit of a region's first byte that says it is the last.
 const LAST_REGION: u8 = 0x80;
 
@@ -38,6 +41,8 @@ const MAX_OPS_LEN: u64 = 1 << 20;
 const MAX_REACH: u64 = 1 << 20;
 /// The most bytes of basis that one region's reference may hold.
 const MAX_REFERENCE: u64 = 8 << 20;
+/// The most bytes that a dense region may make, may look at in the basis, and may take packed: what bounds a receiver's memory.
+const MAX_DENSE: u64 = 32 << 20;
 /// The longest file the format can describe: what a JavaScript number still counts exactly.
 const MAX_TARGET: u64 = (1 << 53) - 1;
 /// The most chaining values a header may carry.

@@ -11,6 +11,8 @@ use super::error::PullError;
 use super::partial::Partial;
 
 const DELTA: &str = "application/vnd.driblet.delta";
+/// A delta in any codec.
+const ACCEPTED: &str = "application/vnd.driblet.delta;codec=dense, */*;q=0.5";
 const SIGNATURE: &str = "application/vnd.driblet.signature";
 const MATCHED: &str = "application/vnd.driblet.matched";
 /// What a plain file host calls a delta.
@@ -137,7 +139,7 @@ impl Asset {
 
     fn get(&mut self, name: &str) -> RequestBuilder {
         self.cost.sent += name.len() as u64;
-        self.client.get(self.resource(name)).header(reqwest::header::ACCEPT, DELTA)
+        self.client.get(self.resource(name)).header(reqwest::header::ACCEPT, ACCEPTED)
     }
 
     fn resource(&self, name: &str) -> Url {

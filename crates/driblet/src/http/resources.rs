@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use driblet_core::{MAX_TAGS, Rung, Signature, Version, encode_same};
+use driblet_core::{Codec, MAX_TAGS, Rung, Signature, Version, encode_same};
 use futures_util::StreamExt;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -37,6 +37,13 @@ const WORTH_MATCHING: u64 = 30;
 
 /// log2 between two rungs of the ladder: so much the head may have grown since the receiver was told how to sign.
 const RUNG_STEP: u8 = 2;
+
+/// Whether a part of an Accept header names a delta with the dense codec. (A quality of 0 is not looked for: who would refuse it names it not.)
+fn accepts_dense(part: &str) -> bool {
+    let mut words = part.split(';').map(str::trim);
+    words.next().is_some_and(|essence| essence.eq_ignore_ascii_case(DELTA))
+        && words.any(|word| word.eq_ignore_ascii_case("codec=dense"))
+}
 
 /// A request below `.driblet/`.
 pub(crate) struct Call<'a> {
@@ -178,11 +185,12 @@ impl Call<'_> {
                     None => return Err(self.unknown(head, kept).await?),
                 },
             };
-            let delta = self.shared.artifacts.delta(basis, kept).await?;
+            let delta = self.shared.artifacts.delta(basis, kept, self.codec()).await?;
             (delta.content, delta.etag.to_string())
         };
         let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None };
         let mut response = answer.response(self.method, self.headers)?;
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
         if !is_same {
             // Relative to the URL asked for, and so right wherever the router is nested.
             let from = from.map_or_else(|| "none".to_owned(), |version| version.to_string());
@@ -190,6 +198,12 @@ impl Call<'_> {
             response.headers_mut().insert(header::CONTENT_LOCATION, pair);
         }
         Ok(response)
+    }
+
+    /// What this receiver's deltas may be made of: the server's choice, if it says that it reads the dense codec.
+    fn codec(&self) -> Codec {
+        let accepted = self.headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+        if accepted.flat_map(|value| value.split(',')).any(accepts_dense) { self.shared.codec } else { Codec::Fast }
     }
 
     /// Says how to describe bytes of a version that is not kept here.
@@ -233,7 +247,7 @@ impl Call<'_> {
         let matches = Arc::new(artifacts.alone(move || Ok(signature.match_chunks(&chunks))).await?);
         drop(turn);
         let (start, rest) = if matches.matched_bytes() * 100 < head.len * WORTH_MATCHING {
-            let cold = artifacts.delta(None, kept).await?;
+            let cold = artifacts.delta(None, kept, Codec::Fast).await?;
             (matches.encode_no_runs(), cold.content)
         } else {
             (Vec::new(), artifacts.matched(matches, kept).await?.content)

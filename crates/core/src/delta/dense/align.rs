@@ -1,0 +1,338 @@
+//! Which window position corresponds to which of the target: the encoder's guess, which it is free to make better.
+//!
+//! Both sides are seen as tokens (a word, or a byte between words). From where two tokens differ, the alignment goes on along the
+//! same diagonal if that soon pays; else a gapped extension looks for small insertions and deletions (X-drop, as in BLAST, Altschul
+//! et al. 1997), and an index of windows of tokens looks for the place to go on from. In the index short words are all alike, so that
+//! it sees through the renames of minifiers. Gains are estimated bits saved.
+
+use super::follow::is_word_byte;
+use super::mix::hash;
+
+/// What it costs to set the pointer elsewhere.
+const JUMP: i32 = 16;
+/// Tokens that must go on as they are before a small detour is settled.
+const SETTLED: u32 = 96;
+/// How far the gapped extension looks: in the target, and to both sides of the diagonal.
+const EXTENSION: usize = 200;
+const BAND: usize = 48;
+/// An extension is given up where it has lost so much again.
+const DROP: i32 = 80;
+const STRAIGHT_DROP: i32 = 24;
+/// Tokens looked at ahead for a place that the index knows.
+const AHEAD: usize = 64;
+/// Tokens after a find within which a better one is looked for.
+const BETTER: usize = 12;
+const MAX_WORD: usize = 48;
+const NONE: i32 = i32::MIN / 2;
+
+/// Pairs of positions, in the target and in the window, from which they go on together; ascending in the first.
+pub(crate) fn align(window: &[u8], target: &[u8], words: bool) -> Vec<(u32, u32)> {
+    let (old, new) = (Tokens::new(window, words), Tokens::new(target, words));
+    let mut indexes = vec![Index::new(&old, 8, |code| code)];
+    if words {
+        indexes.push(Index::new(&old, 12, shape));
+    }
+    let aligner = Aligner { old, new, indexes };
+    let mut starts = vec![(0, 0)];
+    let (mut i, mut j) = (0, 0);
+    while i < aligner.new.codes.len() {
+        let gain = aligner.pair(i, j).unwrap_or(-1);
+        let straight = if gain < 0 { aligner.straight(i, j, AHEAD) } else { 0 };
+        let goes_on = 0 <= gain || (gain != -1 && 3 * JUMP <= straight && !(words && aligner.new.len(i) == 0));
+        if goes_on {
+            (i, j) = (i + 1, j + 1);
+            continue;
+        }
+        let stay = if words { aligner.gapped(i, j) } else { Extension::straight(straight) };
+        let sought = if stay.settled { None } else { aligner.seek(i, j, stay.gain + JUMP / 2, words) };
+        if let Some((to_i, to_j)) = sought {
+            starts.push((to_i, to_j));
+            (i, j) = (to_i + 1, to_j + 1);
+        } else if 0 < stay.gain {
+            starts.extend(stay.starts);
+            (i, j) = (i + stay.target, j + stay.window);
+        } else {
+            i += if words { AHEAD } else { AHEAD / 2 };
+        }
+    }
+    starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect()
+}
+
+/// Tokens by code: the upper 6 bits are a word's length, 0 for a byte between words; the lower are the byte, or the word's hash.
+struct Tokens {
+    codes: Vec<u32>,
+    /// Where each begins, if there are words.
+    starts: Option<Vec<u32>>,
+}
+
+impl Tokens {
+    fn new(bytes: &[u8], words: bool) -> Tokens {
+        if !words {
+            return Tokens { codes: bytes.iter().map(|byte| u32::from(*byte)).collect(), starts: None };
+        }
+        let (mut codes, mut starts) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while at < bytes.len() {
+            let longest = &bytes[at..bytes.len().min(at + MAX_WORD)];
+            let len = longest.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(longest.len());
+            let code = match len {
+                0 => u32::from(bytes[at]),
+                _ => (len as u32) << 26 | longest[..len].iter().fold(0, |sum, byte| hash(sum, u32::from(*byte))) >> 6,
+            };
+            codes.push(code);
+            starts.push(at as u32);
+            at += len.max(1);
+        }
+        Tokens { codes, starts: Some(starts) }
+    }
+
+    fn start(&self, token: usize) -> u32 {
+        self.starts.as_ref().map_or(token as u32, |starts| starts[token])
+    }
+
+    fn len(&self, token: usize) -> u32 {
+        self.codes[token] >> 26
+    }
+}
+
+/// A code in which short words are all alike.
+fn shape(code: u32) -> u32 {
+    if matches!(code >> 26, 1 | 2) { 1 << 26 } else { code }
+}
+
+/// Where windows of tokens begin, in ascending order behind each hash.
+struct Index {
+    width: usize,
+    bits: u32,
+    view: fn(u32) -> u32,
+    ends: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl Index {
+    fn new(tokens: &Tokens, width: usize, view: fn(u32) -> u32) -> Index {
+        let count = (tokens.codes.len() + 1).saturating_sub(width);
+        let bits = (count.max(2).ilog2() + 1).min(24);
+        let mut index = Index { width, bits, view, ends: vec![0; (1 << bits) + 1], places: vec![0; count] };
+        for at in 0..count {
+            let bucket = index.bucket(&tokens.codes[at..]);
+            index.ends[bucket + 1] += 1;
+        }
+        for bucket in 1..index.ends.len() {
+            index.ends[bucket] += index.ends[bucket - 1];
+        }
+        // Filled from the back, each bucket's end moves down to its start, and so becomes the end of the bucket before it.
+        index.ends.remove(0);
+        for at in (0..count).rev() {
+            let bucket = index.bucket(&tokens.codes[at..]);
+            index.ends[bucket] -= 1;
+            index.places[index.ends[bucket] as usize] = at as u32;
+        }
+        index.ends.push(count as u32);
+        index
+    }
+
+    fn bucket(&self, codes: &[u32]) -> usize {
+        let sum = codes[..self.width].iter().fold(0u64, |sum, code| {
+            (sum ^ u64::from((self.view)(*code))).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
+        });
+        (sum.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - self.bits)) as usize
+    }
+
+    /// At most four places of the window that begins with these codes, the nearest to the one wished for.
+    fn near(&self, codes: &[u32], wished: usize) -> &[u32] {
+        if codes.len() < self.width {
+            return &[];
+        }
+        let bucket = self.bucket(codes);
+        let places = &self.places[self.ends[bucket] as usize..self.ends[bucket + 1] as usize];
+        let middle = places.partition_point(|place| (*place as usize) < wished);
+        &places[middle.saturating_sub(2)..places.len().min(middle + 2)]
+    }
+}
+
+/// What going on from a place brings.
+struct Extension {
+    gain: i32,
+    /// Whether it went on long enough to look no further.
+    settled: bool,
+    /// Tokens it takes from each side.
+    target: usize,
+    window: usize,
+    starts: Vec<(usize, usize)>,
+}
+
+impl Extension {
+    fn straight(gain: i32) -> Extension {
+        Extension { gain, settled: false, target: 1, window: 1, starts: Vec::new() }
+    }
+}
+
+struct Aligner {
+    old: Tokens,
+    new: Tokens,
+    indexes: Vec<Index>,
+}
+
+impl Aligner {
+    /// What it brings that two tokens stand beside each other; `None` where following would lose its way.
+    #[inline]
+    fn pair(&self, i: usize, j: usize) -> Option<i32> {
+        let (new, old) = (self.new.codes[i], *self.old.codes.get(j)?);
+        match (new >> 26, old >> 26) {
+            (0, 0) => Some(if new == old { 3 } else { -4 }),
+            (0, _) | (_, 0) => None,
+            (len, _) => Some(if new == old { 2 + 2 * len.min(12) as i32 } else { -2 }),
+        }
+    }
+
+    /// The most that up to `len` tokens bring without a gap.
+    fn straight(&self, i: usize, j: usize, len: usize) -> i32 {
+        let (mut sum, mut best) = (0, 0);
+        for step in 0..len.min(self.new.codes.len() - i) {
+            let Some(gain) = self.pair(i + step, j + step) else { break };
+            sum += gain;
+            best = best.max(sum);
+            if sum < best - STRAIGHT_DROP {
+                break;
+            }
+        }
+        best
+    }
+
+    /// The best place to go on from, if it brings more than `least`.
+    fn seek(&self, i: usize, j: usize, least: i32, words: bool) -> Option<(usize, usize)> {
+        let (mut best, mut found) = (least, None);
+        let mut until = AHEAD.min(self.new.codes.len() - i);
+        let mut ahead = 0;
+        while ahead < until {
+            let codes = &self.new.codes[i + ahead..];
+            for place in self.indexes.iter().flat_map(|index| index.near(codes, j + ahead)) {
+                let place = *place as usize;
+                let distance = place.abs_diff(j + ahead).min(place.abs_diff(j));
+                let cost = JUMP + (distance + 1).ilog2() as i32;
+                let gain = self.straight(i + ahead, place, if words { 4 * AHEAD } else { AHEAD }) - cost;
+                if best < gain {
+                    (best, found) = (gain, Some((i + ahead, place)));
+                    until = until.min(ahead + BETTER);
+                }
+            }
+            ahead += 1;
+        }
+        found.map(|(to, place)| {
+            let same = |back: &usize| self.new.codes[to - back] == self.old.codes[place - back];
+            let back = (1..=place.min(to - i)).take_while(same).count();
+            (to - back, place - back)
+        })
+    }
+
+    /// The best way on with small insertions and deletions, which cost a jump each.
+    fn gapped(&self, i: usize, j: usize) -> Extension {
+        const WIDTH: usize = 2 * BAND + 1;
+        // Column c of row r stands for window token j + r + c - BAND. `paired` ends with a pair, `open` in a gap.
+        let (mut paired, mut open) = ([NONE; WIDTH], [NONE; WIDTH]);
+        let mut run = [0u32; WIDTH];
+        paired[BAND] = 0;
+        open[BAND..].fill(-JUMP);
+        let mut steps = vec![Step::start(BAND)];
+        let (mut best, mut end, mut settled) = (0, (0, BAND), false);
+        for row in 0..EXTENSION.min(self.new.codes.len() - i) {
+            let (mut next_paired, mut next_open, mut next_run) = ([NONE; WIDTH], [NONE; WIDTH], [0u32; WIDTH]);
+            let mut step = Step::default();
+            let mut alive = false;
+            for column in 0..WIDTH {
+                let from = paired[column].max(open[column]);
+                let place = (j + row + column).checked_sub(BAND);
+                if let (true, Some(place)) = (NONE < from, place)
+                    && let Some(gain) = self.pair(i + row, place)
+                    && best - DROP <= from + gain
+                {
+                    next_paired[column] = from + gain;
+                    step.set_from_gap(column, paired[column] < open[column]);
+                    next_run[column] = if 0 < gain { run[column] + 1 } else { 0 };
+                }
+                let ways = [
+                    (next_paired[column] - JUMP, Way::Opened),
+                    (open.get(column + 1).copied().unwrap_or(NONE), Way::Inserted),
+                    (column.checked_sub(1).map_or(NONE, |before| next_open[before]), Way::Deleted),
+                ];
+                let (value, way) =
+                    ways.into_iter().fold((NONE, Way::Opened), |most, way| if most.0 < way.0 { way } else { most });
+                if NONE < value && best - DROP <= value {
+                    next_open[column] = value;
+                    step.ways[column] = way;
+                }
+                alive |= NONE < next_paired[column].max(next_open[column]);
+                if best < next_paired[column] {
+                    (best, end) = (next_paired[column], (row + 1, column));
+                    settled = SETTLED <= next_run[column];
+                }
+            }
+            steps.push(step);
+            (paired, open, run) = (next_paired, next_open, next_run);
+            if !alive || settled {
+                break;
+            }
+        }
+        // A row goes on by one column at most to the left, so a place never lies before `j`.
+        let starts = trace(&steps, end).into_iter().map(|(row, column)| (i + row, j + row + column - BAND)).collect();
+        Extension { gain: best, settled, target: end.0, window: end.0 + end.1 - BAND, starts }
+    }
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Way {
+    #[default]
+    Opened,
+    Inserted,
+    Deleted,
+}
+
+/// How each cell of a row was reached.
+#[derive(Clone)]
+struct Step {
+    from_gap: [bool; 2 * BAND + 1],
+    ways: [Way; 2 * BAND + 1],
+}
+
+impl Default for Step {
+    fn default() -> Step {
+        Step { from_gap: [false; 2 * BAND + 1], ways: [Way::Opened; 2 * BAND + 1] }
+    }
+}
+
+impl Step {
+    /// The row before the first token: deletions from the middle on.
+    fn start(middle: usize) -> Step {
+        let mut step = Step::default();
+        step.ways[middle + 1..].fill(Way::Deleted);
+        step
+    }
+
+    fn set_from_gap(&mut self, column: usize, from_gap: bool) {
+        self.from_gap[column] = from_gap;
+    }
+}
+
+/// The cells, by row and column, at which a pair follows a gap on the way to `end`.
+fn trace(steps: &[Step], end: (usize, usize)) -> Vec<(usize, usize)> {
+    let (mut row, mut column) = end;
+    let (mut in_gap, mut starts) = (false, Vec::new());
+    while 0 < row || in_gap {
+        if in_gap {
+            match steps[row].ways[column] {
+                Way::Opened => in_gap = false,
+                Way::Inserted => (row, column) = (row - 1, column + 1),
+                Way::Deleted => column -= 1,
+            }
+        } else {
+            in_gap = steps[row].from_gap[column];
+            row -= 1;
+            if in_gap {
+                starts.push((row, column));
+            }
+        }
+    }
+    starts.reverse();
+    starts
+}

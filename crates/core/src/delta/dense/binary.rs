@@ -1,0 +1,128 @@
+//! An arithmetic coder of binary decisions (Witten, Neal and Cleary 1987, in the carryless form of Mahoney's lpaq).
+
+/// Where decisions go, or where they come from.
+pub(crate) trait Coder {
+    /// One decision that is true with this probability, in 65,536ths. An encoder writes `bit`; a decoder ignores it and reads.
+    fn code(&mut self, probability: u16, bit: bool) -> bool;
+
+    /// What the encoder knows of the target, and where it wants the pointer; a decoder knows nothing.
+    fn script(&self) -> Option<&Script<'_>>;
+}
+
+/// What an encoder follows.
+pub(crate) struct Script<'a> {
+    pub(crate) target: &'a [u8],
+    /// The window position that corresponds to each of the target's; `u32::MAX` inside of words.
+    pub(crate) guide: &'a [u32],
+}
+
+fn split(low: u32, high: u32, probability: u16) -> u32 {
+    low + ((u64::from(high - low) * u64::from(probability)) >> 16) as u32
+}
+
+/// Writes decisions.
+#[cfg(feature = "encode")]
+pub(crate) struct Writer<'a> {
+    script: Script<'a>,
+    low: u32,
+    high: u32,
+    out: Vec<u8>,
+}
+
+#[cfg(feature = "encode")]
+impl<'a> Writer<'a> {
+    pub(crate) fn new(script: Script<'a>) -> Writer<'a> {
+        Writer { script, low: 0, high: u32::MAX, out: Vec::new() }
+    }
+
+    /// The shortest bytes that a reader, which goes on with zeros, takes for all that was written.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        // The fewest leading bytes of a number between low and high, the rest zeros.
+        let ending = (0..4).find_map(|bytes| {
+            let unit = 1u64 << (32 - 8 * bytes);
+            let value = u64::from(self.low).next_multiple_of(unit);
+            (value <= u64::from(self.high)).then_some((bytes, value as u32))
+        });
+        let (bytes, value) = ending.unwrap_or((4, self.low));
+        self.out.extend_from_slice(&value.to_be_bytes()[..bytes]);
+        self.out
+    }
+}
+
+#[cfg(feature = "encode")]
+impl Coder for Writer<'_> {
+    #[inline]
+    fn code(&mut self, probability: u16, bit: bool) -> bool {
+        let middle = split(self.low, self.high, probability);
+        if bit {
+            self.high = middle;
+        } else {
+            self.low = middle + 1;
+        }
+        while (self.low ^ self.high) >> 24 == 0 {
+            self.out.push((self.high >> 24) as u8);
+            self.low <<= 8;
+            self.high = self.high << 8 | 0xff;
+        }
+        bit
+    }
+
+    fn script(&self) -> Option<&Script<'_>> {
+        Some(&self.script)
+    }
+}
+
+/// Reads decisions. After the end it reads zeros, of which a writer leaves out four bytes at most.
+pub(crate) struct Reader {
+    packed: Vec<u8>,
+    at: usize,
+    low: u32,
+    high: u32,
+    value: u32,
+}
+
+impl Reader {
+    pub(crate) fn new(packed: Vec<u8>) -> Reader {
+        let mut reader = Reader { packed, at: 0, low: 0, high: u32::MAX, value: 0 };
+        (0..4).for_each(|_| reader.shift());
+        reader
+    }
+
+    /// Whether more has been read than any writer leaves out.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.packed.len() + 4 < self.at
+    }
+
+    /// Whether all bytes have been read.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.packed.len() <= self.at
+    }
+
+    fn shift(&mut self) {
+        self.value = self.value << 8 | u32::from(self.packed.get(self.at).copied().unwrap_or(0));
+        self.at += 1;
+    }
+}
+
+impl Coder for Reader {
+    #[inline]
+    fn code(&mut self, probability: u16, _: bool) -> bool {
+        let middle = split(self.low, self.high, probability);
+        let bit = self.value <= middle;
+        if bit {
+            self.high = middle;
+        } else {
+            self.low = middle + 1;
+        }
+        while (self.low ^ self.high) >> 24 == 0 {
+            self.shift();
+            self.low <<= 8;
+            self.high = self.high << 8 | 0xff;
+        }
+        bit
+    }
+
+    fn script(&self) -> Option<&Script<'_>> {
+        None
+    }
+}

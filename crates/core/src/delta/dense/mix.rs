@@ -1,0 +1,256 @@
+//! Predicting one bit from many contexts: logistic mixing of adaptive probabilities (Mahoney 2005, "Adaptive Weighing of
+//! Context Models for Lossless Data Compression"), in integers alone, so that every machine comes to the same bit.
+//!
+//! A probability is in 65,536ths. Its stretch is ln(p / (1 - p)) in 256ths, from -2047 to 2047.
+
+use std::sync::LazyLock;
+
+/// The logistic function at stretches of -2048, -1920, ... 2048.
+const KNOTS: [i32; 33] = [
+    22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768, 40793, 47911, 53581,
+    57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374, 65438, 65476, 65500, 65514,
+];
+
+pub(crate) struct Curves {
+    squash: [u16; 4096],
+    stretch: [i16; 4096],
+    /// 65,536 / (n + 1.5): how far the n-th observation moves a probability.
+    rates: [i32; 256],
+}
+
+pub(crate) static CURVES: LazyLock<Curves> = LazyLock::new(|| {
+    let mut curves = Curves { squash: [0; 4096], stretch: [0; 4096], rates: [0; 256] };
+    for (at, value) in curves.squash.iter_mut().enumerate() {
+        let (knot, rest) = (at >> 7, (at & 127) as i32);
+        *value = ((KNOTS[knot] * (128 - rest) + KNOTS[knot + 1] * rest) >> 7) as u16;
+    }
+    let mut at = 1;
+    for (high, value) in curves.stretch.iter_mut().enumerate() {
+        // The middle of the sixteen probabilities that share these upper bits.
+        while at < 4095 && usize::from(curves.squash[at]) < high * 16 + 8 {
+            at += 1;
+        }
+        *value = at as i16 - 2048;
+    }
+    for (n, rate) in curves.rates.iter_mut().enumerate() {
+        *rate = 131_072 / (2 * n as i32 + 3);
+    }
+    curves
+});
+
+impl Curves {
+    #[inline]
+    pub(crate) fn squash(&self, stretch: i32) -> i32 {
+        i32::from(self.squash[(stretch.clamp(-2047, 2047) + 2048) as usize])
+    }
+
+    #[inline]
+    fn stretch(&self, probability: u32) -> i32 {
+        i32::from(self.stretch[(probability >> 4) as usize & 4095])
+    }
+}
+
+/// An adaptive probability: 22 bits of it, then 10 that count what it has seen.
+#[derive(Clone, Copy)]
+pub(crate) struct Counter(u32);
+
+impl Counter {
+    pub(crate) const EVEN: Counter = Counter(1 << 31);
+
+    pub(crate) fn at(probability: u16) -> Counter {
+        Counter(u32::from(probability) << 16)
+    }
+
+    #[inline]
+    pub(crate) fn probability(self) -> u32 {
+        self.0 >> 16
+    }
+
+    /// Moves towards what happened, by ever smaller steps down to those of the `limit`-th observation.
+    #[inline]
+    pub(crate) fn learn(&mut self, curves: &Curves, bit: bool, limit: u32) {
+        let (p, n) = ((self.0 >> 10) as i32, self.0 & 1023);
+        let wanted = if bit { (1 << 22) - 1 } else { 0 };
+        let p = p + ((i64::from(wanted - p) * i64::from(curves.rates[n as usize])) >> 16) as i32;
+        self.0 = (p as u32) << 10 | if n < limit { n + 1 } else { n };
+    }
+
+    /// Codes one decision and learns from it.
+    pub(crate) fn code(&mut self, curves: &Curves, coder: &mut impl super::binary::Coder, bit: bool) -> bool {
+        let bit = coder.code(self.probability().clamp(32, 65_504) as u16, bit);
+        self.learn(curves, bit, 250);
+        bit
+    }
+}
+
+/// What a context has seen: a probability of its own (16 bits), and its last seven bits behind a leading one (8 bits), which stand
+/// for whatever followed such a history elsewhere; a count (8 bits).
+const NEW_SLOT: u32 = 0x8000_0100;
+const SLOT_LIMIT: u32 = 12;
+
+/// Predicts one kind of bit from `K` contexts and a few inputs of the caller's.
+pub(crate) struct Mixture<const K: usize> {
+    slot_bits: u32,
+    group: usize,
+    slots: Vec<u32>,
+    histories: Vec<Counter>,
+    places: [usize; K],
+    inputs: Vec<i32>,
+    weights: Vec<i32>,
+    chosen: [usize; 3],
+    set_starts: [usize; 3],
+    outputs: [i32; 3],
+    updates: u32,
+}
+
+impl<const K: usize> Mixture<K> {
+    /// `extra` inputs are the caller's; the three sizes are those of the weight sets that are chosen between.
+    pub(crate) fn new(slot_bits: u32, group_bits: u32, extra: usize, sets: [usize; 3]) -> Mixture<K> {
+        let inputs = (2 * K + extra).next_multiple_of(4);
+        let by_history: Vec<Counter> = (0..256u32).map(first_guess).collect();
+        Mixture {
+            slot_bits,
+            group: 1 << group_bits,
+            slots: vec![NEW_SLOT; K << slot_bits],
+            histories: by_history.repeat(K),
+            places: [0; K],
+            inputs: vec![0; inputs],
+            weights: vec![65_536 / 6; inputs * (sets[0] + sets[1] + sets[2])],
+            chosen: [0; 3],
+            set_starts: [0, sets[0], sets[0] + sets[1]],
+            outputs: [0; 3],
+            updates: 0,
+        }
+    }
+
+    /// Finds the slots of sixteen contexts' bits each; `node` below moves within them.
+    #[inline]
+    pub(crate) fn find(&mut self, contexts: &[u32; K]) {
+        for (k, context) in contexts.iter().enumerate() {
+            self.places[k] = self.place(k, *context);
+        }
+    }
+
+    #[inline]
+    fn place(&mut self, k: usize, context: u32) -> usize {
+        let place = (k << self.slot_bits) + ((context >> (32 - self.slot_bits)) as usize & !(self.group - 1));
+        let check = context & 0xffff | 1;
+        if self.slots[place] != check {
+            self.slots[place + 1..place + self.group].fill(NEW_SLOT);
+            self.slots[place] = check;
+        }
+        place
+    }
+
+    /// The stretch of the bit's probability. `node`, below 16, tells the bits of one context apart.
+    #[inline]
+    pub(crate) fn predict(&mut self, curves: &Curves, node: usize, extra: &[i32], sets: [usize; 3]) -> i32 {
+        for k in 0..K {
+            self.places[k] = (self.places[k] & !(self.group - 1)) | node;
+            let slot = self.slots[self.places[k]];
+            self.inputs[2 * k] = if slot & 255 == 0 { 0 } else { curves.stretch(slot >> 16) };
+            self.inputs[2 * k + 1] = curves.stretch(self.histories[k << 8 | (slot >> 8 & 255) as usize].probability());
+        }
+        self.inputs[2 * K..2 * K + extra.len()].copy_from_slice(extra);
+        let n = self.inputs.len();
+        let mut sum = 0;
+        for (which, set) in sets.into_iter().enumerate() {
+            let start = (self.set_starts[which] + set) * n;
+            self.chosen[which] = start;
+            let weights = &self.weights[start..start + n];
+            let dot: i32 = self.inputs.iter().zip(weights).map(|(input, weight)| (input * weight) >> 10).sum();
+            let output = (dot >> 6).clamp(-2047, 2047);
+            self.outputs[which] = curves.squash(output);
+            sum += output;
+        }
+        sum / 3
+    }
+
+    /// Learns what the bit was.
+    #[inline]
+    pub(crate) fn learn(&mut self, curves: &Curves, bit: bool) {
+        let wanted = if bit { 65_535 } else { 0 };
+        let rate = 14u32.saturating_sub(self.updates >> 8).max(6) as i32;
+        self.updates = self.updates.saturating_add(1);
+        let n = self.inputs.len();
+        for (start, output) in self.chosen.into_iter().zip(self.outputs) {
+            let error = ((wanted - output) * rate) >> 4;
+            for (weight, input) in self.weights[start..start + n].iter_mut().zip(&self.inputs) {
+                *weight = (*weight + ((input * error + 0x2000) >> 14)).clamp(-(1 << 19), 1 << 19);
+            }
+        }
+        for k in 0..K {
+            self.learn_slot(curves, k, self.places[k], bit);
+        }
+    }
+
+    #[inline]
+    fn learn_slot(&mut self, curves: &Curves, k: usize, place: usize, bit: bool) {
+        let slot = self.slots[place];
+        let (p, history, n) = ((slot >> 16) as i32, slot >> 8 & 255, slot & 255);
+        self.histories[k << 8 | history as usize].learn(curves, bit, 255);
+        let wanted = if bit { 65_535 } else { 0 };
+        let p = p + (((wanted - p) * (curves.rates[n as usize] >> 2)) >> 14);
+        let longer = history << 1 | u32::from(bit);
+        let history = if longer < 256 { longer } else { longer & 127 | 128 };
+        self.slots[place] = (p as u32) << 16 | history << 8 | (n + 1).min(SLOT_LIMIT);
+    }
+
+    /// Shows one context what followed it, outside of any prediction.
+    pub(crate) fn prime(
+        &mut self,
+        curves: &Curves,
+        k: usize,
+        context: u32,
+        nodes: impl Iterator<Item = (usize, bool)>,
+    ) {
+        let place = self.place(k, context);
+        nodes.for_each(|(node, bit)| self.learn_slot(curves, k, place | node, bit));
+    }
+}
+
+/// What a history says before anything was learned of it: that the bit goes on as it was, the latest the most.
+fn first_guess(history: u32) -> Counter {
+    let mut p = 32_768;
+    for at in (0..history.max(1).ilog2()).rev() {
+        let wanted = if history >> at & 1 == 1 { 65_535 } else { 0 };
+        p += (wanted - p) * 3 / 5;
+    }
+    Counter::at(p.clamp(1_311, 64_224) as u16)
+}
+
+/// Corrects a probability by what became of such probabilities in the same context.
+pub(crate) struct Correction {
+    cells: Vec<u16>,
+    chosen: usize,
+}
+
+impl Correction {
+    pub(crate) fn new(curves: &Curves, contexts: usize) -> Correction {
+        let row: Vec<u16> = (0..33).map(|at| curves.squash((at - 16) * 128) as u16).collect();
+        Correction { cells: row.repeat(contexts), chosen: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn refine(&mut self, stretch: i32, context: usize) -> i32 {
+        let at = (stretch + 2048) as usize;
+        let (cell, rest) = (context * 33 + (at >> 7), (at & 127) as i32);
+        self.chosen = cell + usize::from(64 < rest);
+        (i32::from(self.cells[cell]) * (128 - rest) + i32::from(self.cells[cell + 1]) * rest) >> 7
+    }
+
+    #[inline]
+    pub(crate) fn learn(&mut self, bit: bool) {
+        let cell = &mut self.cells[self.chosen];
+        let wanted = if bit { 65_535 } else { 0 };
+        *cell = (i32::from(*cell) + ((wanted - i32::from(*cell)) >> 6)) as u16;
+    }
+}
+
+/// Spreads the bits of two numbers.
+#[inline]
+pub(crate) fn hash(a: u32, b: u32) -> u32 {
+    let mixed = a.wrapping_mul(0x9e37_79b1) ^ b.wrapping_mul(0x85eb_ca77).rotate_left(13);
+    let mixed = (mixed ^ mixed >> 15).wrapping_mul(0xc2b2_ae3d);
+    mixed ^ mixed >> 13
+}

@@ -1,0 +1,80 @@
+//! Recalling what followed the same bytes before: a pointer at the latest place where they stood, among what was coded and what was shown.
+
+use super::mix::hash;
+
+const BITS: u32 = 20;
+/// The least that must agree before a place is taken.
+const MIN_AGREED: usize = 5;
+const MAX_AGREED: usize = 40;
+
+pub(crate) struct Recall {
+    short: Vec<u32>,
+    long: Vec<u32>,
+    at: usize,
+    /// Bytes before it that agree with the target's end; 0 is no place at all.
+    pub(crate) agreed: usize,
+}
+
+fn tail(buffer: &[u8], at: usize) -> (usize, usize) {
+    let word = |from: usize| u64::from_le_bytes(buffer[from..from + 8].try_into().unwrap_or_default());
+    let (last, before) = (word(at - 8), word(at - 12));
+    let short = hash((last >> 16) as u32, (last >> 48) as u32) >> (32 - BITS);
+    let long = hash(hash(before as u32, last as u32), (last >> 32) as u32) >> (32 - BITS);
+    (short as usize, long as usize)
+}
+
+impl Recall {
+    pub(crate) fn new() -> Recall {
+        Recall { short: vec![0; 1 << BITS], long: vec![0; 1 << BITS], at: 0, agreed: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn expected(&self, buffer: &[u8]) -> Option<u8> {
+        if self.agreed == 0 { None } else { Some(buffer[self.at]) }
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Remembers that the bytes before `at` stood there.
+    #[inline]
+    pub(crate) fn remember(&mut self, buffer: &[u8], at: usize) {
+        let (short, long) = tail(buffer, at);
+        self.short[short] = at as u32;
+        self.long[long] = at as u32;
+    }
+
+    pub(crate) fn forget_place(&mut self) {
+        self.agreed = 0;
+    }
+
+    /// Moves on over the target's last byte.
+    #[inline]
+    pub(crate) fn advance(&mut self, buffer: &[u8]) {
+        if self.agreed != 0 {
+            if buffer[self.at] == buffer[buffer.len() - 1] {
+                self.agreed += 1;
+                self.at += 1;
+            } else {
+                self.agreed = 0;
+            }
+        }
+    }
+
+    /// Looks for a place if there is none.
+    #[inline]
+    pub(crate) fn search(&mut self, buffer: &[u8]) {
+        if self.agreed != 0 {
+            return;
+        }
+        let (short, long) = tail(buffer, buffer.len());
+        let found = if self.long[long] != 0 { self.long[long] } else { self.short[short] } as usize;
+        let agreed = (0..MAX_AGREED.min(found))
+            .take_while(|back| buffer[found - 1 - back] == buffer[buffer.len() - 1 - back])
+            .count();
+        if MIN_AGREED <= agreed && found < buffer.len() {
+            (self.at, self.agreed) = (found, agreed);
+        }
+    }
+}
