@@ -2,7 +2,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use driblet_core::{Basis, Decoder, EncodeOptions, Encoder, Event, Limits, Version};
+use driblet_core::{Basis, Codec, Decoder, EncodeOptions, Encoder, Event, Limits, Version};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -19,6 +19,7 @@ struct Case<'a> {
     before: Vec<Edit<'a>>,
     after: Vec<Edit<'a>>,
     budget: u8,
+    dense: bool,
 }
 
 const MAX_LEN: usize = 1 << 17;
@@ -26,7 +27,8 @@ const MAX_LEN: usize = 1 << 17;
 fuzz_target!(|case: Case| {
     let basis = edited(case.start, &case.before);
     let target = edited(&basis, &case.after);
-    let options = EncodeOptions { budget: 1 << (case.budget % 28), ..EncodeOptions::default() };
+    let codec = if case.dense { Codec::Dense } else { Codec::Fast };
+    let options = EncodeOptions { codec, budget: 1 << (case.budget % 28) };
     let mut encoder = Encoder::new(&basis, &target, options);
     let mut decoder = Decoder::new(Basis::of(&Version::of(&basis), basis.len() as u64), Limits::default());
     while let Some(piece) = encoder.poll_output().expect("it encodes") {

@@ -3,7 +3,7 @@
 mod support;
 
 use driblet_core::*;
-use support::{apply, apply_whole, basis_of, collect, encode, noise, text};
+use support::{apply, apply_whole, basis_of, collect, encode, noise, text, with};
 
 const GROUP: usize = 256 << 10;
 
@@ -30,10 +30,17 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     ]
 }
 
+/// Every pair in every codec.
+fn deltas() -> impl Iterator<Item = (String, Vec<u8>, Vec<u8>, Vec<u8>)> {
+    let codecs = [Codec::Fast, Codec::Dense, Codec::Auto { bits_per_second: 20_000_000 }];
+    cases().into_iter().flat_map(move |(name, old, new)| {
+        codecs.map(|codec| (format!("{name}, {codec:?}"), old.clone(), new.clone(), encode(&old, &new, with(codec))))
+    })
+}
+
 #[test]
 fn every_pair_fed_every_way() {
-    for (name, old, new) in cases() {
-        let delta = encode(&old, &new, EncodeOptions::default());
+    for (name, old, new, delta) in deltas() {
         assert_eq!(apply_whole(&old, &delta).as_ref(), Ok(&new), "{name}, whole");
         let bytes = apply(&old, basis_of(&old), Limits::default(), delta.chunks(1));
         assert_eq!(bytes.as_ref(), Ok(&new), "{name}, byte by byte");
@@ -61,8 +68,7 @@ fn a_delta_is_little_more_than_the_change() {
 
 #[test]
 fn every_truncation_is_noticed() {
-    for (name, old, new) in cases() {
-        let delta = encode(&old, &new, EncodeOptions::default());
+    for (name, old, _, delta) in deltas() {
         for len in (0..delta.len()).step_by(1 + delta.len() / 400) {
             let refused = apply_whole(&old, &delta[..len]).unwrap_err();
             assert_eq!(refused, DecodeError::Truncated { at: len as u64 }, "{name}");
@@ -74,8 +80,7 @@ fn every_truncation_is_noticed() {
 
 #[test]
 fn no_flipped_bit_makes_a_wrong_file() {
-    for (name, old, new) in cases() {
-        let delta = encode(&old, &new, EncodeOptions::default());
+    for (name, old, new, delta) in deltas() {
         for at in (0..delta.len()).step_by(1 + delta.len() / 500) {
             for bit in 0..8 {
                 let mut flipped = delta.clone();

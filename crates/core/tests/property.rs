@@ -4,7 +4,7 @@ mod support;
 
 use driblet_core::*;
 use proptest::prelude::*;
-use support::{apply_whole, encode, noise, text};
+use support::{apply_whole, encode, noise, text, with};
 
 /// An edit of a file: at a place, some bytes go and others come.
 #[derive(Clone, Debug)]
@@ -54,8 +54,15 @@ proptest! {
     }
 
     #[test]
-    fn unrelated_files_come_back(old in file(), new in file()) {
-        let delta = encode(&old, &new, EncodeOptions::default());
+    fn edited_files_come_back_from_dense_deltas(old in file(), edits in edits()) {
+        let new = edited(&old, &edits);
+        let delta = encode(&old, &new, with(Codec::Dense));
+        prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+
+    #[test]
+    fn unrelated_files_come_back(old in file(), new in file(), dense in any::<bool>()) {
+        let delta = encode(&old, &new, with(if dense { Codec::Dense } else { Codec::Fast }));
         prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
     }
 
@@ -92,13 +99,13 @@ proptest! {
 
     #[test]
     fn mutated_deltas_are_refused_or_right(
-        old in file(), edits in edits(), at in any::<usize>(), with in prop::collection::vec(any::<u8>(), 1..9)
+        old in file(), edits in edits(), at in any::<usize>(), other in prop::collection::vec(any::<u8>(), 1..9), dense in any::<bool>()
     ) {
         let new = edited(&old, &edits);
-        let mut delta = encode(&old, &new, EncodeOptions::default());
+        let mut delta = encode(&old, &new, with(if dense { Codec::Dense } else { Codec::Fast }));
         let at = at % delta.len();
-        let end = (at + with.len()).min(delta.len());
-        delta.splice(at..end, with);
+        let end = (at + other.len()).min(delta.len());
+        delta.splice(at..end, other);
         if let Ok(bytes) = apply_whole(&old, &delta) {
             prop_assert_eq!(bytes, new);
         }

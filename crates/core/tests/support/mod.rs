@@ -25,6 +25,11 @@ pub fn encode(basis: &[u8], target: &[u8], options: EncodeOptions) -> Vec<u8> {
     collect(Encoder::new(basis, target, options))
 }
 
+/// Options with this codec and the default budget.
+pub fn with(codec: Codec) -> EncodeOptions {
+    EncodeOptions { codec, ..EncodeOptions::default() }
+}
+
 pub fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
     let mut delta = Vec::new();
     while let Some(piece) = encoder.poll_output().expect("memory suffices") {
