@@ -38,8 +38,6 @@ pub enum Codec {
 /// Working memory of the dense encoder, for each byte of the basis and the target, and for its tables.
 const DENSE_MEMORY: usize = 14;
 const DENSE_TABLES: usize = 40 << 20;
-/// What one decision of a dense region's takes a browser, on a machine of 2024.
-const DECISION_NANOSECONDS: u64 = 200;
 
 /// How an encoder may spend.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +134,7 @@ impl<'a> Encoder<'a> {
         }
         let saved =
             fast.len().saturating_sub(dense.bytes.len()) as u64 * 8 * 1_000_000_000 / u64::from(bits_per_second.max(1));
-        let pays = dense.decisions * DECISION_NANOSECONDS < saved;
+        let pays = dense.nanoseconds < saved;
         Ok(Some(if pays { self.dense_region(&dense.bytes) } else { fast }))
     }
 

@@ -1,42 +1,58 @@
 //! The encoder's side: aligns, then runs the model against what is so.
 
+use super::WORDS;
 use super::align::align;
 use super::binary::{Script, Writer};
 use super::model::{self, Model};
-use super::{PART, WORDS};
+use crate::wire::put_varint;
 
-/// The largest exponent of pages that are primed: 1 MiB, beyond which priming takes longer than it saves.
-const PRIMED: u32 = 9;
+/// The exponents of memory that are tried: the largest first, the others where the delta is small.
+const MEMORY: [u32; 4] = [9, 6, 3, 0];
+/// Below this many bytes smaller tables are tried too.
+const SMALL: usize = 4 << 10;
+/// What laying out the largest tables takes a browser, some 20 MB in all.
+const SETUP_NANOSECONDS: u64 = 4_000_000;
+/// What one decision takes a browser, on a machine of 2024.
+const DECISION_NANOSECONDS: u64 = 200;
 
 /// A dense region's bytes after its span, and what decoding them costs.
 pub(crate) struct Dense {
     pub(crate) bytes: Vec<u8>,
-    /// Bits coded with the flags' and the literals' model, which is what takes time.
-    pub(crate) decisions: u64,
+    /// What decoding takes a browser, about.
+    pub(crate) nanoseconds: u64,
 }
 
 /// Encodes a target against a window that is the whole basis.
 pub(crate) fn encode(window: &[u8], target: &[u8]) -> Dense {
     let words = is_text(target);
     let guide = model::guide(window, target, words, &align(window, target, words));
-    let mut buffer = model::buffer(window.len(), target.len());
-    buffer.extend_from_slice(window);
-    let mut writer = Writer::new(Script { target, guide: &guide });
-    let mut model = Model::new(buffer, target.len(), words, super::pages(PRIMED));
-    while !model.is_complete() {
-        // The script leads nowhere outside the window.
-        if model.step(&mut writer).is_err() {
+    let mut best: Option<Dense> = None;
+    for memory in MEMORY {
+        let dense = encode_with(window, target, words, &guide, memory);
+        if best.as_ref().is_none_or(|best| dense.bytes.len() <= best.bytes.len()) {
+            best = Some(dense);
+        }
+        if best.as_ref().is_some_and(|best| SMALL < best.bytes.len()) {
             break;
         }
     }
+    best.unwrap_or(Dense { bytes: Vec::new(), nanoseconds: 0 })
+}
+
+fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory: u32) -> Dense {
+    let mut buffer = model::buffer(window.len(), target.len());
+    buffer.extend_from_slice(window);
+    let mut writer = Writer::new(Script { target, guide });
+    let mut model = Model::new(buffer, target.len(), words, memory);
+    // The script leads nowhere outside the window.
+    while !model.is_complete() && model.step(&mut writer).is_ok() {}
     let packed = writer.finish();
-    let shape = u64::from(PRIMED) << 2 | if words { WORDS } else { 0 };
-    debug_assert_eq!(shape & PART, 0);
     let mut bytes = Vec::with_capacity(packed.len() + 8);
-    crate::wire::put_varint(&mut bytes, shape);
-    crate::wire::put_varint(&mut bytes, packed.len() as u64);
+    put_varint(&mut bytes, u64::from(memory) << 2 | if words { WORDS } else { 0 });
+    put_varint(&mut bytes, packed.len() as u64);
     bytes.extend_from_slice(&packed);
-    Dense { bytes, decisions: model.decisions() }
+    let setup = SETUP_NANOSECONDS >> (MEMORY[0] - memory);
+    Dense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS }
 }
 
 /// Whether the bytes are text, as its first part shows: few bytes that no text has.

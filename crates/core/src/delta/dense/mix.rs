@@ -85,6 +85,8 @@ impl Counter {
 
 /// What a context has seen: a probability of its own (16 bits), and its last seven bits behind a leading one (8 bits), which stand
 /// for whatever followed such a history elsewhere; a count (8 bits).
+///
+/// Slots are kept with these bits turned over, so that a new one is 0 and fresh memory need not be touched.
 const NEW_SLOT: u32 = 0x8000_0100;
 const SLOT_LIMIT: u32 = 12;
 
@@ -111,7 +113,7 @@ impl<const K: usize> Mixture<K> {
         Mixture {
             slot_bits,
             group: 1 << group_bits,
-            slots: vec![NEW_SLOT; K << slot_bits],
+            slots: vec![0; K << slot_bits],
             histories: by_history.repeat(K),
             places: [0; K],
             inputs: vec![0; inputs],
@@ -136,7 +138,7 @@ impl<const K: usize> Mixture<K> {
         let place = (k << self.slot_bits) + ((context >> (32 - self.slot_bits)) as usize & !(self.group - 1));
         let check = context & 0xffff | 1;
         if self.slots[place] != check {
-            self.slots[place + 1..place + self.group].fill(NEW_SLOT);
+            self.slots[place + 1..place + self.group].fill(0);
             self.slots[place] = check;
         }
         place
@@ -147,7 +149,7 @@ impl<const K: usize> Mixture<K> {
     pub(crate) fn predict(&mut self, curves: &Curves, node: usize, extra: &[i32], sets: [usize; 3]) -> i32 {
         for k in 0..K {
             self.places[k] = (self.places[k] & !(self.group - 1)) | node;
-            let slot = self.slots[self.places[k]];
+            let slot = self.slots[self.places[k]] ^ NEW_SLOT;
             self.inputs[2 * k] = if slot & 255 == 0 { 0 } else { curves.stretch(slot >> 16) };
             self.inputs[2 * k + 1] = curves.stretch(self.histories[k << 8 | (slot >> 8 & 255) as usize].probability());
         }
@@ -186,14 +188,14 @@ impl<const K: usize> Mixture<K> {
 
     #[inline]
     fn learn_slot(&mut self, curves: &Curves, k: usize, place: usize, bit: bool) {
-        let slot = self.slots[place];
+        let slot = self.slots[place] ^ NEW_SLOT;
         let (p, history, n) = ((slot >> 16) as i32, slot >> 8 & 255, slot & 255);
         self.histories[k << 8 | history as usize].learn(curves, bit, 255);
         let wanted = if bit { 65_535 } else { 0 };
         let p = p + (((wanted - p) * (curves.rates[n as usize] >> 2)) >> 14);
         let longer = history << 1 | u32::from(bit);
         let history = if longer < 256 { longer } else { longer & 127 | 128 };
-        self.slots[place] = (p as u32) << 16 | history << 8 | (n + 1).min(SLOT_LIMIT);
+        self.slots[place] = ((p as u32) << 16 | history << 8 | (n + 1).min(SLOT_LIMIT)) ^ NEW_SLOT;
     }
 
     /// Shows one context what followed it, outside of any prediction.

@@ -34,15 +34,15 @@ const PIECE: usize = 1 << 16;
 const WORDS: u64 = 1;
 /// Whether the window is a part of the basis, and named.
 const PART: u64 = 2;
-/// The largest exponent of primed pages.
-const MAX_PRIMED: u64 = 16;
+/// The largest exponent of memory.
+const MAX_MEMORY: u64 = 13;
 
 /// The numbers before a dense region's decisions.
 pub(crate) struct Announced {
     span: usize,
     window: Range<u64>,
     words: bool,
-    primed: u32,
+    memory: u32,
     packed_len: usize,
 }
 
@@ -58,12 +58,12 @@ impl Announced {
             start..end.ok_or(DecodeError::CopyOutsideBasis { start: start.into(), len, basis: basis_len })?
         };
         Limit::DenseWindow.check(window.end - window.start, MAX_DENSE)?;
-        let primed = shape >> 2;
-        if MAX_PRIMED < primed {
+        let memory = shape >> 2;
+        if MAX_MEMORY < memory {
             return Err(DecodeError::BadDense { what: "its shape has bits that mean nothing" }.into());
         }
         let packed_len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
-        Ok(Announced { span, window, words: shape & WORDS != 0, primed: pages(primed as u32), packed_len })
+        Ok(Announced { span, window, words: shape & WORDS != 0, memory: memory as u32, packed_len })
     }
 
     /// Takes the packed bytes when they have come whole.
@@ -73,19 +73,15 @@ impl Announced {
         let len = (self.window.end - self.window.start) as usize;
         let window = model::buffer(len, self.span);
         let left = self.window.clone();
-        Ok(Loading { span: self.span, words: self.words, primed: self.primed, packed, window, left })
+        Ok(Loading { span: self.span, words: self.words, memory: self.memory, packed, window, left })
     }
-}
-
-fn pages(primed: u32) -> u32 {
-    (1 << primed) >> 1
 }
 
 /// A dense region while its window is read.
 pub(crate) struct Loading {
     span: usize,
     words: bool,
-    primed: u32,
+    memory: u32,
     packed: Vec<u8>,
     window: Vec<u8>,
     left: Range<u64>,
@@ -106,7 +102,7 @@ impl Loading {
     pub(crate) fn finish(&mut self) -> Region {
         let window = std::mem::take(&mut self.window);
         Region {
-            model: Box::new(Model::new(window, self.span, self.words, self.primed)),
+            model: Box::new(Model::new(window, self.span, self.words, self.memory)),
             reader: binary::Reader::new(std::mem::take(&mut self.packed)),
             given: 0,
         }

@@ -7,8 +7,6 @@ use super::recall::Recall;
 
 /// Zeros before everything, so that each byte has some before it.
 pub(crate) const MARGIN: usize = 16;
-const FB: u32 = 16;
-const LB: u32 = 18;
 const FLAGS: usize = 12;
 const LITERALS: usize = 14;
 /// Hits after which a whole block may be said to be as expected.
@@ -67,10 +65,12 @@ pub(crate) struct Model {
 
 impl Model {
     /// A model before the first byte of a target of `span` bytes; the buffer is one of [`buffer`]'s with the window in it.
-    pub(crate) fn new(buffer: Vec<u8>, span: usize, words: bool, primes: u32) -> Model {
+    ///
+    /// `memory` scales the tables, so that a small delta need not pay for large ones, and the pages that are primed.
+    pub(crate) fn new(buffer: Vec<u8>, span: usize, words: bool, memory: u32) -> Model {
         let curves = &*CURVES;
         let window_end = buffer.len();
-        let mut recall = Recall::new();
+        let mut recall = Recall::new((10 + memory).min(20));
         if !words {
             (MARGIN..window_end).for_each(|at| recall.remember(&buffer, at));
         }
@@ -82,9 +82,9 @@ impl Model {
             follower: Follower::new(MARGIN),
             renames: Renames::new(),
             recall,
-            flag: Mixture::new(FB, 1, 1, [kind::COUNT * 3, 256, 64]),
+            flag: Mixture::new((8 + memory).min(16), 1, 1, [kind::COUNT * 3, 256, 64]),
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
-            literal: Mixture::new(LB, 4, 4, [256, kind::COUNT * 32, 256]),
+            literal: Mixture::new((10 + memory).min(18), 4, 4, [256, kind::COUNT * 32, 256]),
             literal_correction: Correction::new(curves, 1 << 14),
             numbers: Numbers::new(),
             blocks: vec![Counter::EVEN; 64],
@@ -98,7 +98,7 @@ impl Model {
             anchor: MARGIN,
             last_base: 0,
             page_misses: vec![0; (window_end - MARGIN) / PAGE + 1],
-            primes_left: primes,
+            primes_left: (1 << memory) >> 1,
             astray: 0,
             jumped: false,
             followed: 0,

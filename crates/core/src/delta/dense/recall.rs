@@ -2,12 +2,12 @@
 
 use super::mix::hash;
 
-const BITS: u32 = 20;
 /// The least that must agree before a place is taken.
 const MIN_AGREED: usize = 5;
 const MAX_AGREED: usize = 40;
 
 pub(crate) struct Recall {
+    bits: u32,
     short: Vec<u32>,
     long: Vec<u32>,
     at: usize,
@@ -15,17 +15,17 @@ pub(crate) struct Recall {
     pub(crate) agreed: usize,
 }
 
-fn tail(buffer: &[u8], at: usize) -> (usize, usize) {
+fn tail(buffer: &[u8], at: usize, bits: u32) -> (usize, usize) {
     let word = |from: usize| u64::from_le_bytes(buffer[from..from + 8].try_into().unwrap_or_default());
     let (last, before) = (word(at - 8), word(at - 12));
-    let short = hash((last >> 16) as u32, (last >> 48) as u32) >> (32 - BITS);
-    let long = hash(hash(before as u32, last as u32), (last >> 32) as u32) >> (32 - BITS);
+    let short = hash((last >> 16) as u32, (last >> 48) as u32) >> (32 - bits);
+    let long = hash(hash(before as u32, last as u32), (last >> 32) as u32) >> (32 - bits);
     (short as usize, long as usize)
 }
 
 impl Recall {
-    pub(crate) fn new() -> Recall {
-        Recall { short: vec![0; 1 << BITS], long: vec![0; 1 << BITS], at: 0, agreed: 0 }
+    pub(crate) fn new(bits: u32) -> Recall {
+        Recall { bits, short: vec![0; 1 << bits], long: vec![0; 1 << bits], at: 0, agreed: 0 }
     }
 
     #[inline]
@@ -40,7 +40,7 @@ impl Recall {
     /// Remembers that the bytes before `at` stood there.
     #[inline]
     pub(crate) fn remember(&mut self, buffer: &[u8], at: usize) {
-        let (short, long) = tail(buffer, at);
+        let (short, long) = tail(buffer, at, self.bits);
         self.short[short] = at as u32;
         self.long[long] = at as u32;
     }
@@ -68,7 +68,7 @@ impl Recall {
         if self.agreed != 0 {
             return;
         }
-        let (short, long) = tail(buffer, buffer.len());
+        let (short, long) = tail(buffer, buffer.len(), self.bits);
         let found = if self.long[long] != 0 { self.long[long] } else { self.short[short] } as usize;
         let agreed = (0..MAX_AGREED.min(found))
             .take_while(|back| buffer[found - 1 - back] == buffer[buffer.len() - 1 - back])
