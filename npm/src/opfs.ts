@@ -18,6 +18,9 @@ type Head = Version & { readonly file: string };
 /** How much of a file is read at once. */
 const PIECE = 1 << 20;
 
+/** From how many bytes on a range is read by itself. */
+const DIRECT = 1 << 17;
+
 const NO_ROOM = 'there was no room to store this version; it is in memory only, and the one stored before is kept';
 
 /** Opens what `folder` keeps of a URL. Rejects where there is no origin private file system. */
@@ -181,7 +184,7 @@ function inBlocks(access: FileSystemSyncAccessHandle): (into: Uint8Array, at: nu
   let start = 0;
   let block = new Uint8Array(0);
   return (into, at) => {
-    if (PIECE <= into.length) return access.read(into as Uint8Array<ArrayBuffer>, { at });
+    if (DIRECT <= into.length) return access.read(into as Uint8Array<ArrayBuffer>, { at });
     if (at < start || start + block.length < at + into.length) {
       const room = block.buffer.byteLength === PIECE ? new Uint8Array(block.buffer) : new Uint8Array(PIECE);
       // Ranges of a reference and of copies take turns around one place: half the block lies before it.

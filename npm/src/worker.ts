@@ -20,6 +20,12 @@ interface Open {
   verified: boolean;
 }
 
+/** A store, opened; or what stands in for it, and why. */
+interface Opened {
+  readonly snapshot: Snapshot;
+  readonly warning?: string;
+}
+
 const running = new Map<number, AbortController>();
 /** The syncs whose first request the page may have made; it tells in any case. */
 const asked = new Map<number, (early: Early | undefined) => void>();
@@ -55,14 +61,14 @@ async function sync(id: number, job: JobOptions, early: Promise<Early | undefine
   const abort = new AbortController();
   running.set(id, abort);
   try {
-    await withLock(lockName(job), abort.signal, () => syncAlone(id, job, abort, early));
+    const opening = open(job); // Harmless without the lock: it reads nothing.
+    await withLock(lockName(job), abort.signal, async () => syncAlone(id, job, await opening, abort, early));
   } finally {
     running.delete(id);
   }
 }
 
-async function syncAlone(id: number, job: JobOptions, abort: AbortController, early?: Promise<Early | undefined>): Promise<void> {
-  const { snapshot, warning: fallback } = await open(job);
+async function syncAlone(id: number, job: JobOptions, { snapshot, warning: fallback }: Opened, abort: AbortController, early?: Promise<Early | undefined>): Promise<void> {
   const progress = { written: 0, length: undefined };
   const report = () => reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
   const exchanged = exchange(job, abort, report, early);
@@ -125,7 +131,7 @@ function close(handle: number): void {
   opened.delete(handle);
 }
 
-async function open({ store, url }: JobOptions): Promise<{ snapshot: Snapshot; warning?: string }> {
+async function open({ store, url }: JobOptions): Promise<Opened> {
   if (store.kind === 'memory') return { snapshot: inMemory(`${store.id} ${url}`) };
   if (!navigator.storage?.getDirectory) {
     return { snapshot: inMemory(url), warning: 'this browser, or this page, has no file store; the version is in memory only' };
