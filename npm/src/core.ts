@@ -1,7 +1,7 @@
 import load, { Decoder, Room, Signer, VersionHasher, Want } from '../wasm/driblet.js';
 import type { Held, Version } from './store.js';
 
-export { Decoder, Signer, Want };
+export { Decoder, Room, Signer, Want };
 
 /** How much is handed to the core at once. */
 const ROOM = 1 << 20;

@@ -1,5 +1,4 @@
 import { SyncError } from './error.js';
-import { snapshotDirectory } from './folder.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease } from './memory.js';
@@ -25,7 +24,7 @@ const NO_ROOM = 'there was no room to store this version; it is in memory only, 
 
 /** Opens what `folder` keeps of a URL. Rejects where there is no origin private file system. */
 export async function opfsSnapshot(folder: string, url: string): Promise<Snapshot> {
-  const directory = await snapshotDirectory(folder, url, true);
+  const directory = await directoryOf(folder, url);
   const recordFile = await directory.getFileHandle('head', { create: true });
   const lockName = (file: string) => `driblet file ${folder}/${directory.name}/${file}`;
 
@@ -110,6 +109,13 @@ export async function opfsSnapshot(folder: string, url: string): Promise<Snapsho
       }
     },
   };
+}
+
+/** The folder that a store keeps a URL's versions in. Rejects where there is no origin private file system. */
+async function directoryOf(folder: string, url: string): Promise<FileSystemDirectoryHandle> {
+  const [root, digest] = await Promise.all([navigator.storage.getDirectory(), crypto.subtle.digest('SHA-256', new TextEncoder().encode(url))]);
+  const name = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, { create: true });
 }
 
 /** A file that moves to memory when the disk is full, and goes on there. */

@@ -1,4 +1,4 @@
-import { apply, isRefused, journalOf, kept } from './apply.js';
+import { apply, isRefused, journalOf } from './apply.js';
 import { Decoder, isWhole, warm } from './core.js';
 import { refusal } from './exchange.js';
 import { finishBegun } from './resume.js';
@@ -87,9 +87,8 @@ async function fromHeld(session: Session, held: Held | undefined): Promise<Outco
     return signs ? fromSignature(session, held, answer.problem) : undefined;
   }
   const journal = journalOf(session, held.version, answer);
-  const pieces = kept(journal, answer.pieces);
   try {
-    const delta = { decoder: () => decoderFor(session, held), pieces, basis: basisOf(held), journal };
+    const delta = { decoder: () => decoderFor(session, held), pieces: answer.pieces, basis: basisOf(held), journal };
     return await outcomeOf(session, held, await apply(session, delta));
   } catch (error) {
     // Either the delta is at fault or what is held; the latter is fetched as if it had never been there.
@@ -111,7 +110,7 @@ async function fromNothing(session: Session): Promise<Outcome> {
   const answer = await exchange.ask(pin === undefined ? 'none' : `none-${pin}`);
   if (answer.kind === 'no-delta') throw refusal(answer.status, answer.problem);
   const journal = journalOf(session, 'none', answer);
-  const delta = { decoder: () => decoderFor(session, undefined), pieces: kept(journal, answer.pieces), journal };
+  const delta = { decoder: () => decoderFor(session, undefined), pieces: answer.pieces, journal };
   return outcomeOf(session, undefined, await apply(session, delta));
 }
 
