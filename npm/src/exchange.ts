@@ -36,13 +36,16 @@ const MAX_PROBLEM = 1 << 16;
 /** Starts an exchange. `abort` ends it: from outside, or when no byte comes for the job's timeout. */
 export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void, early?: Promise<Early | undefined>): Exchange {
   const cost = { sent: 0, received: 0, requests: 0 };
+  // What the page asked for does not hear of this worker's signal.
+  const aborted = new Promise<never>((_, reject) => abort.signal.addEventListener('abort', () => reject(abort.signal.reason)));
+  aborted.catch(() => {});
 
   /** Waits for the peer, but not for ever. */
   async function patiently<T>(promise: Promise<T>): Promise<T> {
     const silence = new SyncError('network', `the server sent nothing for ${job.timeout} ms`);
     const timer = setTimeout(() => abort.abort(silence), job.timeout);
     try {
-      return await promise;
+      return await Promise.race([promise, aborted]);
     } catch (error) {
       throw abort.signal.aborted ? abort.signal.reason : asSyncError('network', 'the connection failed', error);
     } finally {
@@ -123,6 +126,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
 /** Cancels an early answer; gives the length that it had, for how much of it came is known to the network alone. */
 function letGo({ answer }: Early): number {
   if ('failed' in answer) return 0;
+  if (answer.body instanceof ArrayBuffer) return answer.body.byteLength;
   answer.body?.cancel().catch(() => {}); // It may have failed by itself.
   return Number(new Headers(answer.headers).get('content-length') ?? 0);
 }
