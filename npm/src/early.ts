@@ -7,9 +7,6 @@ import type { JobOptions } from './messages.js';
  * the answer is let go.
  */
 
-/** Up to this many bytes a body goes to the worker whole: a stream's pieces are sent for one by one. */
-const SHORT = 1 << 16;
-
 /** A request that the page made, and what came of it. */
 export interface Early {
   /** The resource asked for. */
@@ -19,7 +16,7 @@ export interface Early {
 
 /** A response's parts, as they can be sent to the worker; or why there is none. */
 export type EarlyAnswer =
-  | { readonly status: number; readonly headers: [string, string][]; readonly body: ReadableStream<Uint8Array> | ArrayBuffer | null }
+  | { readonly status: number; readonly headers: [string, string][]; readonly body: ReadableStream<Uint8Array> | null }
   | { readonly failed: string };
 
 /** Asks for the delta from what the store was last known to hold; nothing where that is not known. */
@@ -28,10 +25,8 @@ export async function askEarly(job: JobOptions, signal: AbortSignal): Promise<Ea
   if (held === undefined || held === job.version) return undefined;
   const name = job.version === undefined ? held : `${held}-${job.version}`;
   try {
-    const response = await requestDelta(job, name, { signal });
-    const { status, headers } = response;
-    const short = Number(headers.get('content-length') ?? Infinity) <= SHORT;
-    return { name, answer: { status, headers: [...headers], body: short ? await response.arrayBuffer() : response.body } };
+    const { status, headers, body } = await requestDelta(job, name, { signal });
+    return { name, answer: { status, headers: [...headers], body } };
   } catch (error) {
     return { name, answer: { failed: String(error) } };
   }

@@ -126,7 +126,6 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
 /** Cancels an early answer; gives the length that it had, for how much of it came is known to the network alone. */
 function letGo({ answer }: Early): number {
   if ('failed' in answer) return 0;
-  if (answer.body instanceof ArrayBuffer) return answer.body.byteLength;
   answer.body?.cancel().catch(() => {}); // It may have failed by itself.
   return Number(new Headers(answer.headers).get('content-length') ?? 0);
 }
