@@ -4,9 +4,12 @@ import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import { createInterface } from 'node:readline'
 
+// A visitor looks at the page, so it must not count as one in the background.
+const FOREGROUND = ['--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows', '--disable-background-timer-throttling']
+
 /** Starts Chromium on a profile; `visit` opens a page, gives what it reports, and closes it. */
 export async function bareBrowser (executable, profile, flags) {
-  const child = spawn(executable, ['--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, ...flags, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(executable, ['--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, ...FOREGROUND, ...flags, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] })
   const control = await listening(child)
   let heard
   const ear = createServer(async (request, response) => {
