@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { brotliCompressSync, constants } from 'node:zlib'
+import { bareBrowser } from './bare.mjs'
 import { shaper } from './shaper.mjs'
 
 const { chromium } = createRequire(new URL('../../npm/package.json', import.meta.url))('playwright-core')
@@ -14,6 +15,7 @@ const [binary, pair, work, runsText] = process.argv.slice(2)
 const runs = Number(runsText)
 const here = new URL('.', import.meta.url).pathname
 const folder = join(work, 'served')
+const CHROMIUM = '/usr/bin/chromium'
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 
@@ -28,11 +30,12 @@ const server = await serve(slow.port)
 const plain = await servePlain()
 slow.upstream = Number(new URL(server.url).port)
 slowPlain.upstream = plain.port
-const context = await chromium.launchPersistentContext(join(work, 'profile'), { executablePath: '/usr/bin/chromium', headless: true, args: FLAGS })
+const context = await chromium.launchPersistentContext(join(work, 'profile'), { executablePath: CHROMIUM, headless: true, args: FLAGS })
 try {
   const warm = await warmWorker()
+  await context.close()
   const navigation = await navigations()
-  console.log(JSON.stringify({ chromium: context.browser()?.version() ?? '', warm, navigation, brotli: plain.brotliLength }))
+  console.log(JSON.stringify({ warm, navigation, brotli: plain.brotliLength }))
 } finally {
   await context.close()
   server.child.kill()
@@ -71,31 +74,31 @@ async function warmWorker () {
 /** From navigation to the bytes over the slow link: a page that syncs, and one that fetches the new file under brotli. */
 async function navigations () {
   await publishReady('old')
-  await visit(slow, 'sync.html', false)
-  const taken = []
-  for (let run = 0; run < runs; run++) {
-    await publishReady(run % 2 === 0 ? 'new' : 'old')
-    const turn = {}
-    for (const name of run % 2 === 0 ? ['synced', 'fetched'] : ['fetched', 'synced']) {
-      turn[name] = name === 'synced' ? await visit(slow, 'sync.html', true) : await visit(slowPlain, 'fetch.html', true)
+  const browser = await bareBrowser(CHROMIUM, join(work, 'bare-profile'), FLAGS)
+  try {
+    // Both have been here before.
+    await visit(browser, slow, 'sync.html', false)
+    await visit(browser, slowPlain, 'fetch.html', false)
+    const taken = []
+    for (let run = 0; run < runs; run++) {
+      await publishReady(run % 2 === 0 ? 'new' : 'old')
+      const turn = {}
+      for (const name of run % 2 === 0 ? ['synced', 'fetched'] : ['fetched', 'synced']) {
+        turn[name] = name === 'synced' ? await visit(browser, slow, 'sync.html', true) : await visit(browser, slowPlain, 'fetch.html', true)
+      }
+      taken.push(turn)
     }
-    taken.push(turn)
+    return taken
+  } finally {
+    await browser.close()
   }
-  return taken
 }
 
-async function visit (link, name, shaped) {
+async function visit (browser, link, name, shaped) {
   link.hangUp()
   const before = { received: link.received, sent: link.sent, connections: link.connections }
   link.shaped = shaped
-  const page = await context.newPage()
-  const failures = []
-  page.on('pageerror', error => failures.push(String(error)))
-  await page.goto(`http://127.0.0.1:${link.port}/${name}`, { waitUntil: 'commit' })
-  const done = await (await page.waitForFunction(() => window.done, null, { timeout: 120_000 }).catch(error => {
-    throw new Error(`${name}: ${failures.join('; ') || error}`)
-  })).jsonValue()
-  await page.close()
+  const done = await browser.visit(`http://127.0.0.1:${link.port}/${name}`)
   link.shaped = false
   return { ...done, received: link.received - before.received, sent: link.sent - before.sent, connections: link.connections - before.connections }
 }

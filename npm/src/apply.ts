@@ -1,20 +1,23 @@
-import { Want, pour } from './core.js';
+import { Room, Want, pour } from './core.js';
 import { SyncError, asSyncError } from './error.js';
+import { memoryLease } from './memory.js';
 import type { Core, Decoder } from './core.js';
 import type { Answer } from './exchange.js';
 import type { Session } from './session.js';
-import type { Begun, Journal, Lease, Staging, Version } from './store.js';
+import type { Journal, Lease, Staging, Version } from './store.js';
 
 /** A delta on its way, and what it takes to carry it out. */
 export interface Delta {
   /** Makes the machine for it. */
   decoder(): Decoder;
-  /** Its bytes. */
+  /** Its bytes, or the rest of them. */
   readonly pieces: AsyncIterable<Uint8Array>;
   /** Fills the core's room with the basis' bytes of a range; gives how many there were. */
   readonly basis?: (core: Core, start: number, end: number) => number;
-  /** What keeps its bytes, if they can be of use to a later sync. */
-  readonly journal?: Journal | undefined;
+  /** Its first bytes, as an earlier sync kept them, and what goes on keeping. */
+  readonly begun?: { readonly pieces: Iterable<Uint8Array>; readonly journal: Journal } | undefined;
+  /** Starts to keep its bytes, if they can be of use to a later sync; called when it is known which version they lead to. */
+  readonly journal?: ((to: string) => Journal) | undefined;
 }
 
 /** What came of a delta: the new head, or nothing where the version named is the head. */
@@ -30,8 +33,16 @@ const KEPT = 1 << 25;
 export async function apply(session: Session, delta: Delta): Promise<Applied> {
   const core = await session.core;
   const decoder = delta.decoder();
+  let journal = delta.begun?.journal;
+  let unkept: Uint8Array[] = [];
+  let target: Version | undefined;
   let staging: Staging | undefined;
   let verified: Uint8Array<ArrayBuffer> | undefined;
+
+  async function take(piece: Uint8Array): Promise<void> {
+    pour(core, piece, (length) => decoder.handleInput(core.room, length));
+    await drain();
+  }
 
   async function drain(): Promise<Want> {
     for (;;) {
@@ -40,7 +51,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
       if (want === Want.Basis) {
         decoder.handleBasis(core.room, delta.basis?.(core, decoder.start, decoder.end) ?? 0);
       } else if (want === Want.Output) {
-        if (!staging && !verified) await begin();
+        if (!target) await begin();
         const output = core.view(decoder.start, decoder.end);
         staging?.write(output);
         verified?.set(output, session.progress.written);
@@ -52,70 +63,85 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     }
   }
 
-  let known: Version | undefined;
-  const target = (): Version => (known ??= { version: decoder.target ?? '', length: decoder.length ?? 0 });
-
   /** What fits is collected in memory, given out, and only then written; anything longer is written as it comes. */
   async function begin(): Promise<void> {
-    const { length } = target();
-    Object.assign(session.progress, { length, written: 0 });
-    if (length <= KEPT) verified = new Uint8Array(length);
-    else staging = await session.snapshot.stage(target());
+    target = { version: decoder.target ?? '', length: decoder.length ?? 0 };
+    Object.assign(session.progress, { length: target.length, written: 0 });
+    if (target.length <= KEPT) verified = new Uint8Array(target.length);
+    else staging = await session.snapshot.stage(target);
   }
 
-  /** Stores what the page will have been given; a copy, since the bytes themselves move to the page. */
-  function later(bytes: Uint8Array<ArrayBuffer>): () => Promise<Lease | undefined> {
-    const copy = bytes.slice();
-    return () => commit(copy);
+  async function keep(piece: Uint8Array): Promise<void> {
+    unkept.push(piece);
+    if (decoder.target !== undefined) journal ??= delta.journal?.(decoder.target);
+    if (!journal) return;
+    for (const each of unkept) await journal.append(each);
+    unkept = [];
   }
 
-  async function commit(bytes?: Uint8Array<ArrayBuffer>): Promise<Lease | undefined> {
+  /** Takes all of the delta; gives how much of the basis it reused. */
+  async function decode(): Promise<number> {
     try {
-      if (bytes) (staging = await session.snapshot.stage(target())).write(bytes);
-      const lease = await staging?.commit();
-      await delta.journal?.forget();
-      return lease;
-    } catch (error) {
-      await staging?.discard();
-      throw error;
+      for (const piece of delta.begun?.pieces ?? []) await take(piece);
+      for await (const piece of delta.pieces) {
+        await take(piece);
+        if (journal ?? delta.journal) await keep(piece);
+      }
+      decoder.handleEnd();
+      const same = (await drain()) === Want.Same;
+      if (!same && !target) await begin();
+      return decoder.reused;
+    } finally {
+      decoder.free();
     }
   }
 
   try {
-    for await (const piece of delta.pieces) {
-      pour(core, piece, (length) => decoder.handleInput(core.room, length));
-      await drain();
-    }
-    decoder.handleEnd();
-    const same = (await drain()) === Want.Same;
-    if (!same && !staging && !verified) await begin();
-    const lease = verified ? leaseBefore(later(verified), target(), verified) : await commit();
-    return { lease, reused: decoder.reused };
+    const reused = await decode();
+    if (target && verified) return { lease: leaseBefore(session, core, target, verified, journal), reused };
+    const lease = await staging?.commit();
+    await journal?.forget();
+    return { lease, reused };
   } catch (error) {
     await staging?.discard();
-    await (isRefused(error) ? delta.journal?.forget() : delta.journal?.keep());
+    await (isRefused(error) ? journal?.forget() : journal?.keep());
     throw asSyncError('store', 'the store failed', error);
-  } finally {
-    decoder.free();
   }
 }
 
-/** A lease that can be read from memory before the version is durable; its `store` must be called, by the lock's holder. */
-function leaseBefore(commit: () => Promise<Lease | undefined>, target: Version, { buffer }: Uint8Array<ArrayBuffer>): Lease {
-  let committed: Promise<Lease | undefined> | undefined;
+/**
+ * A lease that can be read from memory before the version is durable; its `store` must be called, by the lock's holder. The bytes move to
+ * the page, so a copy is stored; it lies in the core's memory, where the decoder has just left room.
+ */
+function leaseBefore({ snapshot }: Session, core: Core, target: Version, { buffer }: Uint8Array<ArrayBuffer>, journal?: Journal): Lease {
+  const { length } = target;
+  const copy = new Room(length);
+  const bytes = () => core.view(copy.at, copy.at + length);
+  bytes().set(new Uint8Array(buffer));
+
+  async function commit(): Promise<Lease> {
+    let staging: Staging | undefined;
+    try {
+      staging = await snapshot.stage(target);
+      staging.write(bytes());
+      return await staging.commit();
+    } catch (error) {
+      await staging?.discard().catch(() => {}); // The next sync tidies up.
+      return memoryLease(target, [bytes().slice()], `the version was not stored, it is in memory only: ${error}`);
+    } finally {
+      copy.free();
+      await journal?.forget().catch(() => {});
+    }
+  }
+
+  let committed: Promise<Lease> | undefined;
   const stored = () => (committed ??= commit());
   return {
     ...target,
     verified: buffer,
-    async blob() {
-      return (await stored())?.blob() ?? new Blob();
-    },
-    async store() {
-      return stored().then((lease) => lease?.warning, (error) => `the version was not stored: ${error}`);
-    },
-    release() {
-      stored().then((lease) => lease?.release(), () => {});
-    },
+    blob: async () => (await stored()).blob(),
+    store: async () => (await stored()).warning,
+    release: () => void stored().then((lease) => lease.release()),
   };
 }
 
@@ -124,32 +150,10 @@ export function isRefused(error: unknown): boolean {
   return error instanceof SyncError && error.code === 'protocol';
 }
 
-/** A journal for an answer whose exact pair and ETag are known, so that a later sync can go on where it ends. */
-export function journalOf(session: Session, from: string, { response }: Answer & { kind: 'delta' }): Journal | undefined {
-  const pair = /([0-9a-f]{64}|none)-([0-9a-f]{64})$/.exec(response.headers.get('content-location') ?? '');
+/** What keeps an answer whose ETag is known, so that a later sync can go on where it ends. */
+export function journalOf({ snapshot }: Session, from: string, { response }: Answer & { kind: 'delta' }): Delta['journal'] {
   const etag = response.headers.get('etag') ?? '';
-  if (!pair || pair[1] !== from || !etag.startsWith('"')) return undefined;
-  return session.snapshot.journal({ from, to: pair[2]!, etag });
-}
-
-/** Pieces, each kept before it is passed on. */
-export async function* kept(journal: Journal | undefined, pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) {
-    await journal?.append(piece);
-    yield piece;
-  }
-}
-
-/** What was kept of a delta, and then the rest of it. */
-export async function* replayed(begun: Begun, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const piece = new Uint8Array(1 << 16);
-  for (let at = 0; at < begun.length; ) {
-    const length = begun.read(piece.subarray(0, begun.length - at), at);
-    if (length === 0) throw new SyncError('store', 'what was kept of a delta shrank while it was read');
-    yield piece.subarray(0, length);
-    at += length;
-  }
-  yield* rest;
+  return etag.startsWith('"') ? (to) => snapshot.journal({ from, to, etag }) : undefined;
 }
 
 function poll(decoder: Decoder): Want {

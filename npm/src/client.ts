@@ -35,8 +35,8 @@ export function sendSync(job: JobOptions, { signal, onProgress }: SyncWaiting): 
     signal?.addEventListener('abort', abort, { once: true });
     waiting.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress });
     const first = !worker;
-    post({ kind: 'sync', id, job, early: first });
     if (first) void startEarly(id, job, early.signal);
+    post({ kind: 'sync', id, job, early: first });
   });
 }
 

@@ -1,10 +1,13 @@
 import load, { Decoder, Room, Signer, VersionHasher, Want } from '../wasm/driblet.js';
 import type { Held, Version } from './store.js';
 
-export { Decoder, Signer, Want };
+export { Decoder, Room, Signer, Want };
 
 /** How much is handed to the core at once. */
 const ROOM = 1 << 20;
+
+/** The longest group that is verified at once. */
+const GROUP = 1 << 24;
 
 /** The wasm module, ready, with the room through which bytes go in. */
 export interface Core {
@@ -25,6 +28,18 @@ export async function loadCore(module?: BufferSource): Promise<Core> {
     fill: (length) => new Uint8Array(memory.buffer, at, Math.min(length, ROOM)),
     view: (start, end) => new Uint8Array(memory.buffer, start, end - start),
   };
+}
+
+let warmed = false;
+
+/** Does once, while there is nothing else to do, what the first long version would wait for: getting its memory, compiling the hash. */
+export function warm({ room }: Core, length: number): void {
+  if (warmed) return;
+  warmed = true;
+  new Room(Math.min(length, GROUP)).free();
+  const hasher = new VersionHasher();
+  hasher.update(room, ROOM);
+  hasher.free();
 }
 
 /** Copies bytes into the room, a roomful at a time, and calls `take` with the number after each. */

@@ -1,11 +1,10 @@
-import { snapshotDirectory } from './folder.js';
-import { newestValue } from './record.js';
 import { requestDelta } from './exchange.js';
 import type { JobOptions } from './messages.js';
 
 /*
- * A page's first sync waits for the worker, the module and the store to open. Its request need not: the page looks at the record of what
- * is held, and asks by it meanwhile. What the worker then finds is what counts; where it is another version, the answer is let go.
+ * A page's first sync waits for the worker, the module and the store to open. Its request need not: the page notes in localStorage, which
+ * is there at once, what was stored last, and asks by it meanwhile. What the worker then finds is what counts; where it is another version,
+ * the answer is let go.
  */
 
 /** A request that the page made, and what came of it. */
@@ -20,10 +19,10 @@ export type EarlyAnswer =
   | { readonly status: number; readonly headers: [string, string][]; readonly body: ReadableStream<Uint8Array> | null }
   | { readonly failed: string };
 
-/** Asks for the delta from what the store seems to hold; nothing where it seems to hold nothing, or a delta that was cut off. */
+/** Asks for the delta from what the store was last known to hold; nothing where that is not known. */
 export async function askEarly(job: JobOptions, signal: AbortSignal): Promise<Early | undefined> {
-  const held = job.store.kind === 'opfs' && canSendStreams() ? await heldIn(job.store.folder, job.url).catch(() => undefined) : undefined;
-  if (held === undefined || held === job.version || signal.aborted) return undefined;
+  const held = canSendStreams() ? noted(job) : undefined;
+  if (held === undefined || held === job.version) return undefined;
   const name = job.version === undefined ? held : `${held}-${job.version}`;
   try {
     const { status, headers, body } = await requestDelta(job, name, { signal });
@@ -33,13 +32,29 @@ export async function askEarly(job: JobOptions, signal: AbortSignal): Promise<Ea
   }
 }
 
-async function heldIn(folder: string, url: string): Promise<string | undefined> {
-  const directory = await snapshotDirectory(folder, url, false);
-  const [head, begun] = await Promise.all([
-    directory.getFileHandle('head').then((file) => file.getFile()).then((file) => file.arrayBuffer()),
-    directory.getFileHandle('begun').catch(() => undefined),
-  ]);
-  return begun ? undefined : (await newestValue<{ version: string } | null>(new Uint8Array(head)))?.value?.version;
+/** Notes what is stored now, for the page that comes next; nothing where a delta was cut off, which is finished first. */
+export function note({ store, url }: JobOptions, version?: string): void {
+  if (store.kind !== 'opfs') return;
+  try {
+    if (version === undefined) localStorage.removeItem(noteName(store.folder, url));
+    else localStorage.setItem(noteName(store.folder, url), version);
+  } catch {
+    // Full, or forbidden: the next page asks a little later.
+  }
+}
+
+function noted({ store, url }: JobOptions): string | undefined {
+  if (store.kind !== 'opfs') return undefined;
+  try {
+    const version = localStorage.getItem(noteName(store.folder, url));
+    return version !== null && /^[0-9a-f]{64}$/.test(version) ? version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function noteName(folder: string, url: string): string {
+  return `driblet ${folder} ${url}`;
 }
 
 /** Not every browser can send a stream to a worker. */

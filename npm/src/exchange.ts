@@ -7,6 +7,8 @@ export interface Exchange {
   readonly cost: Pick<Cost, 'sent' | 'received' | 'requests'>;
   /** Asks for a sync resource of the URL, by the resource's name. */
   ask(name: string, init?: RequestInit): Promise<Answer>;
+  /** Lets go what the page asked for and nobody took. */
+  close(): void;
 }
 
 /** A delta (or a matched answer) on its way, or why there is none. */
@@ -34,13 +36,16 @@ const MAX_PROBLEM = 1 << 16;
 /** Starts an exchange. `abort` ends it: from outside, or when no byte comes for the job's timeout. */
 export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void, early?: Promise<Early | undefined>): Exchange {
   const cost = { sent: 0, received: 0, requests: 0 };
+  // What the page asked for does not hear of this worker's signal.
+  const aborted = new Promise<never>((_, reject) => abort.signal.addEventListener('abort', () => reject(abort.signal.reason)));
+  aborted.catch(() => {});
 
   /** Waits for the peer, but not for ever. */
   async function patiently<T>(promise: Promise<T>): Promise<T> {
     const silence = new SyncError('network', `the server sent nothing for ${job.timeout} ms`);
     const timer = setTimeout(() => abort.abort(silence), job.timeout);
     try {
-      return await promise;
+      return await Promise.race([promise, aborted]);
     } catch (error) {
       throw abort.signal.aborted ? abort.signal.reason : asSyncError('network', 'the connection failed', error);
     } finally {
@@ -85,9 +90,9 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
     if (!found) return undefined;
     const { answer } = found;
     if (found.name !== name) {
-      if ('body' in answer) await answer.body?.cancel();
       cost.requests += 1;
       cost.sent += found.name.length;
+      cost.received += letGo(found);
       return undefined;
     }
     if ('failed' in answer) throw new SyncError('network', `the connection failed: ${answer.failed}`);
@@ -111,7 +116,18 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
       if (OTHER_WAY.includes(status)) return { kind: 'no-delta', status, problem };
       throw refusal(status, problem);
     },
+    close() {
+      early?.then((found) => found && letGo(found));
+      early = undefined;
+    },
   };
+}
+
+/** Cancels an early answer; gives the length that it had, for how much of it came is known to the network alone. */
+function letGo({ answer }: Early): number {
+  if ('failed' in answer) return 0;
+  answer.body?.cancel().catch(() => {}); // It may have failed by itself.
+  return Number(new Headers(answer.headers).get('content-length') ?? 0);
 }
 
 /** Requests a sync resource of a job's URL, by the resource's name. */

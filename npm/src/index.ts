@@ -1,4 +1,5 @@
 import { sendSync } from './client.js';
+import { note } from './early.js';
 import { SyncError } from './error.js';
 import { handleOf } from './handle.js';
 import type { Handle } from './handle.js';
@@ -44,8 +45,15 @@ export interface SyncOptions {
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
   const started = performance.now();
   options.signal?.throwIfAborted();
-  const synced = await sendSync(jobOf(url, options), options);
-  return handleOf(synced, performance.now() - started);
+  const job = jobOf(url, options);
+  try {
+    const handle = handleOf(await sendSync(job, options), performance.now() - started);
+    void handle.stored.then(() => note(job, handle.warning === undefined ? handle.version : undefined));
+    return handle;
+  } catch (error) {
+    note(job);
+    throw error;
+  }
 }
 
 /**

@@ -24,6 +24,7 @@ export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Beg
   const pair = access.read(header, { at: 0 }) < HEADER ? undefined : await unsealed<Pair>(header);
   if (!pair || length <= 0) {
     access.close();
+    await directory.removeEntry('begun').catch(absent);
     return undefined;
   }
   const read = (into: Uint8Array, at: number) => access.read(into as Uint8Array<ArrayBuffer>, { at: at + HEADER });
@@ -65,7 +66,8 @@ function journal(directory: FileSystemDirectoryHandle, access: FileSystemSyncAcc
       access?.close();
     },
     async forget() {
-      access?.close();
+      if (!access) return; // Nothing was written.
+      access.close();
       await directory.removeEntry('begun').catch(absent);
     },
   };

@@ -1,5 +1,4 @@
 import { SyncError } from './error.js';
-import { snapshotDirectory } from './folder.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease } from './memory.js';
@@ -18,11 +17,14 @@ type Head = Version & { readonly file: string };
 /** How much of a file is read at once. */
 const PIECE = 1 << 20;
 
+/** From how many bytes on a range is read by itself. */
+const DIRECT = 1 << 17;
+
 const NO_ROOM = 'there was no room to store this version; it is in memory only, and the one stored before is kept';
 
 /** Opens what `folder` keeps of a URL. Rejects where there is no origin private file system. */
 export async function opfsSnapshot(folder: string, url: string): Promise<Snapshot> {
-  const directory = await snapshotDirectory(folder, url, true);
+  const directory = await directoryOf(folder, url);
   const recordFile = await directory.getFileHandle('head', { create: true });
   const lockName = (file: string) => `driblet file ${folder}/${directory.name}/${file}`;
 
@@ -109,6 +111,13 @@ export async function opfsSnapshot(folder: string, url: string): Promise<Snapsho
   };
 }
 
+/** The folder that a store keeps a URL's versions in. Rejects where there is no origin private file system. */
+async function directoryOf(folder: string, url: string): Promise<FileSystemDirectoryHandle> {
+  const [root, digest] = await Promise.all([navigator.storage.getDirectory(), crypto.subtle.digest('SHA-256', new TextEncoder().encode(url))]);
+  const name = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, { create: true });
+}
+
 /** A file that moves to memory when the disk is full, and goes on there. */
 async function stagingFile(directory: FileSystemDirectoryHandle, name: string) {
   let at = 0;
@@ -181,7 +190,7 @@ function inBlocks(access: FileSystemSyncAccessHandle): (into: Uint8Array, at: nu
   let start = 0;
   let block = new Uint8Array(0);
   return (into, at) => {
-    if (PIECE <= into.length) return access.read(into as Uint8Array<ArrayBuffer>, { at });
+    if (DIRECT <= into.length) return access.read(into as Uint8Array<ArrayBuffer>, { at });
     if (at < start || start + block.length < at + into.length) {
       const room = block.buffer.byteLength === PIECE ? new Uint8Array(block.buffer) : new Uint8Array(PIECE);
       // Ranges of a reference and of copies take turns around one place: half the block lies before it.

@@ -10,11 +10,7 @@ const CHECKSUM = 32;
 /** Reads the newest value whose checksum fits. */
 export async function readRecord<T>(file: FileSystemSyncAccessHandle): Promise<{ sequence: number; value: T } | undefined> {
   const both = new Uint8Array(2 * SLOT);
-  return newestValue(both.subarray(0, file.read(both, { at: 0 })));
-}
-
-/** The newest value among a record's bytes whose checksum fits. */
-export async function newestValue<T>(record: Uint8Array<ArrayBuffer>): Promise<{ sequence: number; value: T } | undefined> {
+  const record = both.subarray(0, file.read(both, { at: 0 }));
   const slots = await Promise.all([slotOf<T>(record, 0), slotOf<T>(record, 1)]);
   return slots.reduce((newest, slot) => (slot && (newest?.sequence ?? -1) < slot.sequence ? slot : newest), undefined);
 }

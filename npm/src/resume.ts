@@ -1,4 +1,5 @@
-import { apply, isRefused, kept, replayed } from './apply.js';
+import { apply, isRefused } from './apply.js';
+import { SyncError } from './error.js';
 import { basisOf, decoderFor, outcomeOf } from './session.js';
 import type { Outcome, Session } from './session.js';
 import type { Begun, Held, Journal } from './store.js';
@@ -18,7 +19,8 @@ export async function finishBegun(session: Session, held: Held | undefined): Pro
   if (!rest) return undefined;
   try {
     const { pieces, continues } = rest;
-    const delta = { decoder: () => decoderFor(session, held), pieces, basis: basisOf(held), journal: continues ? journal : undefined };
+    const kept = continues ? { pieces: keptPieces(begun), journal } : undefined;
+    const delta = { decoder: () => decoderFor(session, held), pieces, basis: basisOf(held), begun: kept };
     return await outcomeOf(session, held, await apply(session, delta));
   } catch (error) {
     // Whatever is wrong with what was kept, a new start has none of it.
@@ -36,11 +38,21 @@ async function restOf({ exchange }: Session, begun: Begun, journal: Journal) {
     const { response } = answer;
     if (response.status !== 206) return { pieces: answer.pieces, continues: false };
     const where = response.headers.get('content-range') ?? `bytes ${begun.length}-`;
-    if (where.startsWith(`bytes ${begun.length}-`)) return { pieces: replayed(begun, kept(journal, answer.pieces)), continues: true };
+    if (where.startsWith(`bytes ${begun.length}-`)) return { pieces: answer.pieces, continues: true };
     await response.body?.cancel();
     return undefined;
   } catch (error) {
     await journal.keep();
     throw error;
+  }
+}
+
+function* keptPieces(begun: Begun): Generator<Uint8Array> {
+  const piece = new Uint8Array(1 << 16);
+  for (let at = 0; at < begun.length; ) {
+    const length = begun.read(piece.subarray(0, begun.length - at), at);
+    if (length === 0) throw new SyncError('store', 'what was kept of a delta shrank while it was read');
+    yield piece.subarray(0, length);
+    at += length;
   }
 }

@@ -9,6 +9,7 @@ import { run } from './session.js';
 import type { Core } from './core.js';
 import type { Early } from './early.js';
 import type { JobOptions, Reply, Request } from './messages.js';
+import type { Session } from './session.js';
 import type { Lease, Snapshot } from './store.js';
 
 /* The worker: takes requests from the page, runs syncs, and keeps what their handles read. */
@@ -18,6 +19,12 @@ interface Open {
   readonly lease: Lease;
   readonly job: JobOptions;
   verified: boolean;
+}
+
+/** A store, opened; or what stands in for it, and why. */
+interface Opened {
+  readonly snapshot: Snapshot;
+  readonly warning?: string;
 }
 
 const running = new Map<number, AbortController>();
@@ -54,27 +61,30 @@ async function answer(id: number, work: () => Promise<void>): Promise<void> {
 async function sync(id: number, job: JobOptions, early: Promise<Early | undefined> | undefined): Promise<void> {
   const abort = new AbortController();
   running.set(id, abort);
+  const progress = { written: 0, length: undefined };
+  const report = () => reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
+  const exchanged = exchange(job, abort, report, early);
+  const ready = core();
+  ready.catch(() => {}); // The session may not come to need it.
   try {
-    await withLock(lockName(job), abort.signal, () => syncAlone(id, job, abort, early));
+    const opening = open(job); // Harmless without the lock: it reads nothing.
+    await withLock(lockName(job), abort.signal, async () => {
+      const store = await opening;
+      await syncAlone(id, job, store, { core: ready, snapshot: store.snapshot, exchange: exchanged, pin: job.version, maxBytes: job.maxBytes, progress, report });
+    });
   } finally {
+    exchanged.close();
     running.delete(id);
   }
 }
 
-async function syncAlone(id: number, job: JobOptions, abort: AbortController, early?: Promise<Early | undefined>): Promise<void> {
-  const { snapshot, warning: fallback } = await open(job);
-  const progress = { written: 0, length: undefined };
-  const report = () => reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
-  const exchanged = exchange(job, abort, report, early);
+async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Opened, session: Session): Promise<void> {
+  const { snapshot, exchange } = session;
   try {
-    const ready = core();
-    ready.catch(() => {}); // The session may not come to need it.
-    const session = { core: ready, snapshot, exchange: exchanged, pin: job.version, maxBytes: job.maxBytes, progress, report };
     const { lease, basis, reused } = await run(session);
     opened.set(id, { lease, job, verified: false });
-    const { version, length, warning = fallback } = lease;
-    const { verified } = lease;
-    const synced = { handle: id, version, length, warning, cost: { ...exchanged.cost, basis, reused }, verified };
+    const { version, length, warning = fallback, verified } = lease;
+    const synced = { handle: id, version, length, warning, cost: { ...exchange.cost, basis, reused }, verified };
     reply({ kind: 'synced', id, synced }, verified ? [verified] : []);
     const failed = await lease.store?.();
     if (verified) reply({ kind: 'stored', id, warning: failed ?? warning });
@@ -125,7 +135,7 @@ function close(handle: number): void {
   opened.delete(handle);
 }
 
-async function open({ store, url }: JobOptions): Promise<{ snapshot: Snapshot; warning?: string }> {
+async function open({ store, url }: JobOptions): Promise<Opened> {
   if (store.kind === 'memory') return { snapshot: inMemory(`${store.id} ${url}`) };
   if (!navigator.storage?.getDirectory) {
     return { snapshot: inMemory(url), warning: 'this browser, or this page, has no file store; the version is in memory only' };

@@ -132,6 +132,31 @@ test('no room left: the version is delivered verified from memory with a warning
   assert.equal((await kept.sync()).cost.basis, 'same');
 });
 
+test('a version that cannot be stored after its bytes were given out: it stays in memory with a warning, and the next sync heals', async () => {
+  const kept = await held('late.d.ts');
+  s.server.publish('late.d.ts', fresh);
+  const { version } = await (await fetch(new URL('late.d.ts.driblet/head', s.server.url))).json();
+  const result = await s.page.evaluate(
+    async ([store, old, version]) => {
+      // A folder where the new version's file is to be.
+      const { name, directory } = (await files()).find(({ path, name }) => path.startsWith(`/${store.folder}/`) && name.startsWith(old));
+      await directory.getDirectoryHandle(`${version}-${Number(name.slice(65)) + 1}`, { create: true });
+      const handle = await sync('/late.d.ts', { store });
+      const given = await digest(await handle.bytes());
+      await handle.stored;
+      return { given, again: await digest(await handle.bytes()), warning: handle.warning };
+    },
+    [kept.store, kept.version, version],
+  );
+  assert.deepEqual([result.given, result.again], Array(2).fill(digestOf(fresh)));
+  assert.match(result.warning, /not stored/);
+  const still = await s.attempt('late.d.ts', { store: kept.store, version: kept.version });
+  assert.deepEqual([still.digest, still.cost.requests], [digestOf(old), 0]);
+  const healed = await kept.sync();
+  assert.deepEqual([healed.digest, healed.warning, healed.cost.basis], [digestOf(fresh), undefined, 'version']);
+  assert.equal((await kept.sync()).cost.basis, 'same');
+});
+
 test('a page that dies in the middle of a sync leaves the old version whole', async () => {
   const kept = await held('dies.d.ts');
   s.server.publish('dies.d.ts', fresh);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const binary = process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../../target/release/driblet', import.meta.url));
+export const binary = process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../../target/release/driblet', import.meta.url));
 
 /** A file of a real release: `release('5.8.3')` is typescript.js. */
 export function release(version, file = 'typescript.js') {

@@ -4,7 +4,7 @@ import { createServer, request } from 'node:http';
 /**
  * Starts a proxy to `server`. `fault` is asked for each request what is to go wrong with its answer, if anything: `{ stall: n }`
  * says nothing more after n bytes of the body, until `hangUp` breaks the connection; `{ cut: n }` breaks it at once, so that the
- * browser may lose some of them; `{ flip: n }` changes the byte at n; `{ html }` answers in the server's place.
+ * browser may lose some of them; `{ gone }` is called when the browser has closed its end; `{ flip: n }` changes the byte at n; `{ html }` answers in the server's place.
  */
 export async function proxyTo(server) {
   const stalled = new Set();
@@ -21,6 +21,7 @@ export async function proxyTo(server) {
     onward.on('response', (response) => {
       answer.writeHead(response.statusCode, response.headers);
       answer.flushHeaders();
+      if (fault.gone) answer.once('close', fault.gone);
       if (fault.stall !== undefined) {
         stalled.add(answer.socket);
         answer.once('close', () => stalled.delete(answer.socket));

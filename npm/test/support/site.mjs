@@ -6,9 +6,9 @@ import { launch, open } from './browser.mjs';
 import { serve } from './driblet.mjs';
 import { isDelta, proxyTo } from './proxy.mjs';
 
-/** Starts all three, and opens a page. */
-export async function site() {
-  const server = await serve();
+/** Starts all three, and opens a page; the server is a `driblet serve` unless another is given. */
+export async function site(server) {
+  server ??= await serve();
   const link = await proxyTo(server);
   const browser = await launch();
   const page = await open(browser, link.url);

@@ -1,0 +1,66 @@
+// A publisher that lays its resources out as files, on a host that knows nothing of driblet.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadCore, pour } from '../../dist/core.js';
+import { VersionHasher } from '../../wasm/driblet.js';
+import { binary, release } from '../support/driblet.mjs';
+import { serveFiles } from '../support/files.mjs';
+import { assertIs, site } from '../support/site.mjs';
+
+const old = release('5.8.3', 'lib.dom.d.ts');
+const fresh = release('5.9.2', 'lib.dom.d.ts');
+const core = await loadCore(readFileSync(new URL('../../wasm/driblet_bg.wasm', import.meta.url)));
+let root;
+let s;
+
+before(async () => {
+  root = mkdtempSync(join(tmpdir(), 'driblet-files-'));
+  cpSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url)), join(root, '.driblet'), { recursive: true });
+  writeFileSync(join(root, 'index.html'), '<!doctype html><title>files</title>');
+  s = await site(await serveFiles(root));
+});
+after(async () => {
+  await s?.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Makes `target` the head: lays out the deltas from none, from `bases` and from itself, to the head and of the exact pair. */
+function publish(target, bases) {
+  const folder = join(root, 'lib.d.ts.driblet');
+  mkdirSync(folder, { recursive: true });
+  const to = versionOf(target);
+  for (const basis of ['/dev/null', target, ...bases]) {
+    const from = basis === '/dev/null' ? 'none' : versionOf(basis);
+    const pair = join(folder, `${from}-${to}`);
+    execFileSync(binary, ['diff', '--output', pair, basis, target], { stdio: 'pipe' });
+    rmSync(join(folder, from), { force: true });
+    linkSync(pair, join(folder, from));
+  }
+}
+
+test('a first sync and one from a version that is held, each cut off: the next sync resumes by a range', async () => {
+  publish(old, []);
+  await assertResumes(old, 100_000);
+  publish(fresh, [old]);
+  await assertResumes(fresh, 3_000);
+});
+
+function versionOf(path) {
+  const hasher = new VersionHasher();
+  pour(core, readFileSync(path), (length) => hasher.update(core.room, length));
+  return hasher.finalize();
+}
+
+async function assertResumes(target, cut) {
+  const failed = await s.attemptCut('/lib.d.ts', cut);
+  assert.deepEqual([failed.name, failed.code], ['SyncError', 'network'], failed.message);
+  s.link.requests.length = 0;
+  const resumed = await s.attempt('/lib.d.ts');
+  assertIs(resumed, target);
+  assert.equal(s.link.requests[0].range, `bytes=${cut}-`);
+}

@@ -1,0 +1,35 @@
+// A bare file host: a folder over HTTP, with the length, a type by the name, an ETag of time and size, and ranges; no word of driblet.
+import { createReadStream, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+
+/** Serves `root`; has a `url` as `serve` has. */
+export async function serveFiles(root) {
+  const server = createServer((request, response) => {
+    const path = join(root, new URL(request.url, 'http://host').pathname.replace(/\/$/, '/index.html'));
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (!found?.isFile()) return response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>Not Found</h1>');
+    const etag = `"${found.mtimeMs.toString(16)}-${found.size.toString(16)}"`;
+    const type = TYPES[/\.\w+$/.exec(path)?.[0]] ?? 'application/octet-stream';
+    const headers = { etag, 'content-type': type, 'accept-ranges': 'bytes' };
+    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    if (start === 0 || (request.headers['if-range'] ?? etag) !== etag) {
+      response.writeHead(200, { ...headers, 'content-length': found.size });
+      return createReadStream(path).pipe(response);
+    }
+    if (found.size <= start) return response.writeHead(416, { 'content-range': `bytes */${found.size}` }).end();
+    response.writeHead(206, { ...headers, 'content-length': found.size - start, 'content-range': `bytes ${start}-${found.size - 1}/${found.size}` });
+    return createReadStream(path, { start }).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    root,
+    url: new URL(`http://127.0.0.1:${server.address().port}/`),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
