@@ -27,6 +27,9 @@ export interface Problem {
 
 const MEDIA_TYPES = ['application/vnd.driblet.delta', 'application/vnd.driblet.matched', 'application/octet-stream', ''];
 
+/** A delta in any codec; what a plain file host or a proxy says it is does not matter. */
+const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
+
 /** Not found, the signature is too large, the range is beyond the end: another request may do. */
 const OTHER_WAY = [404, 413, 416];
 
@@ -134,6 +137,7 @@ function letGo({ answer }: Early): number {
 export function requestDelta(job: JobOptions, name: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(job.headers);
   new Headers(init.headers).forEach((value, key) => headers.set(key, value));
+  headers.set('accept', ACCEPTED);
   return fetch(resource(job.url, name), { cache: 'no-store', ...init, headers, credentials: job.credentials });
 }
 
