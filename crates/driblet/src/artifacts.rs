@@ -1,16 +1,17 @@
 //! What is made of versions once and sent many times: deltas and encoded files, under a budget of bytes.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use driblet_core::{Chunk, Codec, EncodeError, EncodeOptions, Encoder, Matches, Rung, Version, cut};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -20,6 +21,8 @@ use crate::history::{History, Kept};
 const IN_MEMORY: usize = 64 << 10;
 /// What one artifact counts for at least, so that the budget bounds the open files too.
 const LEAST_WEIGHT: u32 = 1 << 20;
+/// Better deltas that wait at most; what comes then is asked for again by the next receiver.
+const MAX_IMPROVING: usize = 16;
 /// Bytes of chunk lists that are kept.
 const CHUNK_LISTS: u64 = 64 << 20;
 
@@ -89,6 +92,10 @@ pub(crate) struct Artifacts {
     patience: Duration,
     options: EncodeOptions,
     encodes: AtomicU64,
+    /// Better deltas that wait or are made, and the turns to make them: one, since nobody waits for it.
+    improving: Mutex<HashSet<Key>>,
+    improvers: Semaphore,
+    improved: Notify,
 }
 
 impl Artifacts {
@@ -113,6 +120,9 @@ impl Artifacts {
             patience: limits.patience,
             options: EncodeOptions { budget: limits.memory, ..EncodeOptions::default() },
             encodes: AtomicU64::new(0),
+            improving: Mutex::default(),
+            improvers: Semaphore::new(1),
+            improved: Notify::new(),
         }
     }
 
@@ -121,22 +131,68 @@ impl Artifacts {
         self.encodes.load(Ordering::Relaxed)
     }
 
-    /// The delta from a version, or from the empty basis, to another. Equal calls share one computation.
+    /// The delta from a version, or from the empty basis, to another, in a codec that every receiver reads. Equal calls share one
+    /// computation.
     pub(crate) async fn delta(
         self: &Arc<Self>,
         from: Option<Arc<Kept>>,
         to: Arc<Kept>,
-        codec: Codec,
     ) -> Result<Artifact, ArtifactError> {
-        // From nothing there is only one.
-        let codec = if from.is_some() { codec } else { Codec::Fast };
-        let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version, codec);
+        let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version, Codec::Fast);
         self.shared(key, move |artifacts| {
-            artifacts.encodes.fetch_add(1, Ordering::Relaxed);
             let basis = from.as_ref().map_or(&[][..], |kept| kept.bytes());
-            artifacts.encode(Encoder::new(basis, to.bytes(), EncodeOptions { codec, ..artifacts.options }), &[])
+            artifacts.make_delta(Codec::Fast, basis, to.bytes())
         })
         .await
+    }
+
+    /// A better delta, if it is made already. If not, it is begun: nobody waits for it, and who asks next may have it.
+    pub(crate) async fn better(self: &Arc<Self>, codec: Codec, from: &Arc<Kept>, to: &Arc<Kept>) -> Option<Artifact> {
+        let key = Key::Delta(Some(from.version), to.version, codec);
+        let made = self.made.get(&key).await;
+        if made.is_none() && codec != Codec::Fast {
+            self.improve(key, codec, from.clone(), to.clone());
+        }
+        made
+    }
+
+    /// Makes a better delta in the background, unless it is being made or many are waiting.
+    fn improve(self: &Arc<Self>, key: Key, codec: Codec, from: Arc<Kept>, to: Arc<Kept>) {
+        {
+            let mut improving = self.improving.lock().unwrap_or_else(PoisonError::into_inner);
+            if MAX_IMPROVING <= improving.len() || !improving.insert(key.clone()) {
+                return;
+            }
+        }
+        let artifacts = self.clone();
+        tokio::spawn(async move {
+            // Turns of its own: those that requests wait for stay free.
+            let turn = artifacts.improvers.acquire().await;
+            let making = artifacts.clone();
+            let make = blocking(move || making.make_delta(codec, from.bytes(), to.bytes()));
+            if let Err(error) = artifacts.made.try_get_with(key.clone(), make).await {
+                tracing::warn!("a better delta could not be made: {error}");
+            }
+            drop(turn);
+            artifacts.improving.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            artifacts.improved.notify_waiters();
+        });
+    }
+
+    /// Waits until no better delta is being made.
+    pub(crate) async fn improved(&self) {
+        loop {
+            let notified = self.improved.notified();
+            if self.improving.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    fn make_delta(&self, codec: Codec, basis: &[u8], target: &[u8]) -> Result<Artifact, ArtifactError> {
+        self.encodes.fetch_add(1, Ordering::Relaxed);
+        self.encode(Encoder::new(basis, target, EncodeOptions { codec, ..self.options }), &[])
     }
 
     /// A version as `Content-Encoding` has it.

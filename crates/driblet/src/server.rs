@@ -107,6 +107,11 @@ impl Server {
         self.shared.publisher.indexed().await;
     }
 
+    /// Waits until no better delta is being made in the background.
+    pub async fn improved(&self) {
+        self.shared.artifacts.improved().await;
+    }
+
     /// How much work has been done.
     pub fn stats(&self) -> Stats {
         Stats { encodes: self.shared.artifacts.encodes() }

@@ -56,7 +56,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         )
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new("cannot start", &error))?.block_on(serve(args))
+    let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
+    let result = runtime.block_on(serve(args));
+    // Deltas that are being made are made again when they are asked for.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve(args: Args) -> Result<(), Failure> {

@@ -38,6 +38,8 @@ pub enum Codec {
 /// Working memory of the dense encoder, for each byte of the basis and the target, and for its tables.
 const DENSE_MEMORY: usize = 14;
 const DENSE_TABLES: usize = 40 << 20;
+/// Where the fast delta is more than this part of the target, little of the basis is left to follow, and the dense codec is slow.
+const FAR_FROM_BASIS: usize = 5;
 
 /// How an encoder may spend.
 #[derive(Clone, Copy, Debug)]
@@ -124,18 +126,20 @@ impl<'a> Encoder<'a> {
         {
             return Ok(None);
         }
-        let dense = dense::encode(basis, self.target);
         let Codec::Auto { bits_per_second } = self.options.codec else {
-            return Ok(Some(self.dense_region(&dense.bytes)));
+            return Ok(Some(self.dense_region(&dense::encode(basis, self.target).bytes)));
         };
         let mut fast = Vec::new();
         while self.at < self.target.len() as u64 {
             fast.extend(self.fast()?);
         }
-        let saved =
-            fast.len().saturating_sub(dense.bytes.len()) as u64 * 8 * 1_000_000_000 / u64::from(bits_per_second.max(1));
-        let pays = dense.nanoseconds < saved;
-        Ok(Some(if pays { self.dense_region(&dense.bytes) } else { fast }))
+        if self.target.len() < fast.len() * FAR_FROM_BASIS {
+            return Ok(Some(fast));
+        }
+        let dense = dense::encode(basis, self.target);
+        let saved = fast.len().saturating_sub(dense.bytes.len()) as u64;
+        let saved_nanoseconds = saved * 8 * 1_000_000_000 / u64::from(bits_per_second.max(1));
+        Ok(Some(if dense.nanoseconds < saved_nanoseconds { self.dense_region(&dense.bytes) } else { fast }))
     }
 
     fn dense_region(&mut self, bytes: &[u8]) -> Vec<u8> {

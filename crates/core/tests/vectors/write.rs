@@ -161,7 +161,7 @@ fn refused_regions(zeros: &Value) -> Vec<Value> {
     varint(&mut limit_reach, (1 << 20) + 1);
     let case = |name, bytes: &[u8], reason| bad(name, zeros, &region(bytes), reason);
     vec![
-        case("codec 2", &[0x82, 0], "bad-codec"),
+        case("codec 3", &[0x83, 0], "bad-codec"),
         case("bit 6", &[0xc0, 0], "bad-codec"),
         case("a span of 0", &[0x00, 0], "bad-span"),
         case("a span beyond the target", &[0x00, 71], "bad-span"),

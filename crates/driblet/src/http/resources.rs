@@ -17,7 +17,7 @@ use super::content::Answer;
 use super::guard::is_safe;
 use super::name::{Name, Resource};
 use super::problem::Problem;
-use crate::artifacts::{ArtifactError, Content};
+use crate::artifacts::{Artifact, ArtifactError, Content};
 use crate::history::{Head, Kept};
 use crate::publisher::Standing;
 use crate::server::{Open, Shared};
@@ -185,7 +185,7 @@ impl Call<'_> {
                     None => return Err(self.unknown(head, kept).await?),
                 },
             };
-            let delta = self.shared.artifacts.delta(basis, kept, self.codec()).await?;
+            let delta = self.best_delta(basis, kept).await?;
             (delta.content, delta.etag.to_string())
         };
         let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None };
@@ -198,6 +198,25 @@ impl Call<'_> {
             response.headers_mut().insert(header::CONTENT_LOCATION, pair);
         }
         Ok(response)
+    }
+
+    /// The best delta that is ready; one that was begun goes on as it was.
+    async fn best_delta(&self, basis: Option<Arc<Kept>>, kept: Arc<Kept>) -> Result<Artifact, Problem> {
+        let artifacts = &self.shared.artifacts;
+        if let Some(basis) = &basis
+            && let Some(better) = artifacts.better(self.codec(), basis, &kept).await
+            && self.goes_on_with(&better)
+        {
+            return Ok(better);
+        }
+        Ok(artifacts.delta(basis, kept).await?)
+    }
+
+    /// Whether a request that goes on with what was begun means this.
+    fn goes_on_with(&self, artifact: &Artifact) -> bool {
+        self.headers
+            .get(header::IF_RANGE)
+            .is_none_or(|etag| etag.as_bytes() == format!("\"{}\"", artifact.etag).as_bytes())
     }
 
     /// What this receiver's deltas may be made of: the server's choice, if it says that it reads the dense codec.
@@ -247,7 +266,7 @@ impl Call<'_> {
         let matches = Arc::new(artifacts.alone(move || Ok(signature.match_chunks(&chunks))).await?);
         drop(turn);
         let (start, rest) = if matches.matched_bytes() * 100 < head.len * WORTH_MATCHING {
-            let cold = artifacts.delta(None, kept, Codec::Fast).await?;
+            let cold = artifacts.delta(None, kept).await?;
             (matches.encode_no_runs(), cold.content)
         } else {
             (Vec::new(), artifacts.matched(matches, kept).await?.content)
