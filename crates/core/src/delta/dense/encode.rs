@@ -7,11 +7,13 @@ use super::model::{self, Model};
 use crate::wire::put_varint;
 
 /// The exponents of memory that are tried: the largest first, the others where the delta is small.
-const MEMORY: [u32; 4] = [9, 6, 3, 0];
+const MEMORY: [u32; 4] = [10, 7, 3, 0];
 /// Below this many bytes smaller tables are tried too.
 const SMALL: usize = 4 << 10;
 /// What laying out the largest tables takes a browser, some 20 MB in all.
 const SETUP_NANOSECONDS: u64 = 4_000_000;
+/// What indexing a byte of the window takes one.
+const INDEX_NANOSECONDS: u64 = 10;
 /// What one decision takes a browser, on a machine of 2024.
 const DECISION_NANOSECONDS: u64 = 200;
 
@@ -51,7 +53,8 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory:
     put_varint(&mut bytes, u64::from(memory) << 2 | if words { WORDS } else { 0 });
     put_varint(&mut bytes, packed.len() as u64);
     bytes.extend_from_slice(&packed);
-    let setup = SETUP_NANOSECONDS >> (MEMORY[0] - memory);
+    let indexing = if memory == 0 { 0 } else { window.len() as u64 * INDEX_NANOSECONDS };
+    let setup = (SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing;
     Dense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS }
 }
 

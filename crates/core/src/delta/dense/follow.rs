@@ -86,7 +86,8 @@ impl Follower {
     fn look_up(&self, buffer: &[u8], window_end: usize, renames: &Renames) -> Word {
         let longest = &buffer[self.at..window_end.min(self.at + MAX_WORD)];
         let text = &longest[..longest.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(longest.len())];
-        let word_hash = text.iter().fold(17, |sum, byte| hash(sum, u32::from(*byte)));
+        let word_hash =
+            text.iter().fold(17u32, |sum, byte| sum.wrapping_add(u32::from(*byte)).wrapping_mul(0x2c1b_3c6d));
         let left = hash(self.before[0], u32::from(buffer[buffer.len() - 1]));
         let keys =
             [hash(word_hash, 1), hash(hash(word_hash, left), 2), hash(hash(word_hash, left), hash(self.before[1], 3))];
@@ -132,6 +133,22 @@ impl Follower {
             Some(guess) => (buffer[guess.start + so_far.len()], guess.kind),
             None => (byte_at(word.end), kind::UNKNOWN_WORD),
         }
+    }
+
+    /// What the best guess expects that disagrees with `not`, and what it rests on.
+    pub(crate) fn otherwise(&self, buffer: &[u8], window_end: usize, not: u8) -> Option<(u8, u8)> {
+        let word = self.word.as_ref()?;
+        let so_far = &buffer[word.start..];
+        let next = |guess: &Guess| {
+            if guess.len < so_far.len() || buffer[guess.start..][..so_far.len()] != *so_far {
+                None
+            } else if guess.len == so_far.len() {
+                (word.end < window_end).then(|| (buffer[word.end], guess.kind))
+            } else {
+                Some((buffer[guess.start + so_far.len()], guess.kind))
+            }
+        };
+        word.guesses[..word.count].iter().filter_map(next).find(|(byte, _)| *byte != not)
     }
 
     /// Bytes of the word in hand that stand already.

@@ -88,27 +88,32 @@ impl Counter {
 ///
 /// Slots are kept with these bits turned over, so that a new one is 0 and fresh memory need not be touched.
 const NEW_SLOT: u32 = 0x8000_0100;
-const SLOT_LIMIT: u32 = 12;
+const SLOT_LIMIT: u32 = 30;
+/// How far an error moves weights: those of the sets, and those that weigh the sets.
+const RATE: i32 = 14;
+const FINAL_RATE: i32 = 3;
 
-/// Predicts one kind of bit from `K` contexts and a few inputs of the caller's.
-pub(crate) struct Mixture<const K: usize> {
+/// Predicts one kind of bit from `K` contexts and a few inputs of the caller's, `N` inputs in all.
+pub(crate) struct Mixture<const K: usize, const N: usize> {
     slot_bits: u32,
     group: usize,
     slots: Vec<u32>,
     histories: Vec<Counter>,
     places: [usize; K],
-    inputs: Vec<i32>,
-    weights: Vec<i32>,
+    inputs: [i32; N],
+    weights: Vec<[i32; N]>,
     chosen: [usize; 3],
     set_starts: [usize; 3],
     outputs: [i32; 3],
-    updates: u32,
+    stretches: [i32; 3],
+    last: Vec<[i32; 3]>,
+    last_chosen: usize,
+    final_output: i32,
 }
 
-impl<const K: usize> Mixture<K> {
-    /// `extra` inputs are the caller's; the three sizes are those of the weight sets that are chosen between.
-    pub(crate) fn new(slot_bits: u32, group_bits: u32, extra: usize, sets: [usize; 3]) -> Mixture<K> {
-        let inputs = (2 * K + extra).next_multiple_of(4);
+impl<const K: usize, const N: usize> Mixture<K, N> {
+    /// The three sizes are those of the weight sets that are chosen between.
+    pub(crate) fn new(slot_bits: u32, group_bits: u32, sets: [usize; 3]) -> Mixture<K, N> {
         let by_history: Vec<Counter> = (0..256u32).map(first_guess).collect();
         Mixture {
             slot_bits,
@@ -116,12 +121,15 @@ impl<const K: usize> Mixture<K> {
             slots: vec![0; K << slot_bits],
             histories: by_history.repeat(K),
             places: [0; K],
-            inputs: vec![0; inputs],
-            weights: vec![65_536 / 6; inputs * (sets[0] + sets[1] + sets[2])],
+            inputs: [0; N],
+            weights: vec![[65_536 / 12; N]; sets.iter().sum()],
             chosen: [0; 3],
             set_starts: [0, sets[0], sets[0] + sets[1]],
             outputs: [0; 3],
-            updates: 0,
+            stretches: [0; 3],
+            last: vec![[65_536 / 3; 3]; sets[0]],
+            last_chosen: 0,
+            final_output: 0,
         }
     }
 
@@ -154,32 +162,36 @@ impl<const K: usize> Mixture<K> {
             self.inputs[2 * k + 1] = curves.stretch(self.histories[k << 8 | (slot >> 8 & 255) as usize].probability());
         }
         self.inputs[2 * K..2 * K + extra.len()].copy_from_slice(extra);
-        let n = self.inputs.len();
-        let mut sum = 0;
         for (which, set) in sets.into_iter().enumerate() {
-            let start = (self.set_starts[which] + set) * n;
+            let start = self.set_starts[which] + set;
             self.chosen[which] = start;
-            let weights = &self.weights[start..start + n];
-            let dot: i32 = self.inputs.iter().zip(weights).map(|(input, weight)| (input * weight) >> 10).sum();
+            let dot: i32 =
+                self.inputs.iter().zip(&self.weights[start]).map(|(input, weight)| (input * weight) >> 10).sum();
             let output = (dot >> 6).clamp(-2047, 2047);
             self.outputs[which] = curves.squash(output);
-            sum += output;
+            self.stretches[which] = output;
         }
-        sum / 3
+        self.last_chosen = sets[0];
+        let dot: i32 =
+            self.stretches.iter().zip(&self.last[sets[0]]).map(|(input, weight)| input * (weight >> 2)).sum();
+        let output = (dot >> 14).clamp(-2047, 2047);
+        self.final_output = curves.squash(output);
+        output
     }
 
     /// Learns what the bit was.
     #[inline]
     pub(crate) fn learn(&mut self, curves: &Curves, bit: bool) {
         let wanted = if bit { 65_535 } else { 0 };
-        let rate = 14u32.saturating_sub(self.updates >> 8).max(6) as i32;
-        self.updates = self.updates.saturating_add(1);
-        let n = self.inputs.len();
         for (start, output) in self.chosen.into_iter().zip(self.outputs) {
-            let error = ((wanted - output) * rate) >> 4;
-            for (weight, input) in self.weights[start..start + n].iter_mut().zip(&self.inputs) {
+            let error = ((wanted - output) * RATE) >> 4;
+            for (weight, input) in self.weights[start].iter_mut().zip(&self.inputs) {
                 *weight = (*weight + ((input * error + 0x2000) >> 14)).clamp(-(1 << 19), 1 << 19);
             }
+        }
+        let error = ((wanted - self.final_output) * FINAL_RATE) >> 4;
+        for (weight, input) in self.last[self.last_chosen].iter_mut().zip(&self.stretches) {
+            *weight = (*weight + ((input * error + 0x2000) >> 14)).clamp(-(1 << 18), 1 << 18);
         }
         for k in 0..K {
             self.learn_slot(curves, k, self.places[k], bit);
@@ -188,14 +200,9 @@ impl<const K: usize> Mixture<K> {
 
     #[inline]
     fn learn_slot(&mut self, curves: &Curves, k: usize, place: usize, bit: bool) {
-        let slot = self.slots[place] ^ NEW_SLOT;
-        let (p, history, n) = ((slot >> 16) as i32, slot >> 8 & 255, slot & 255);
-        self.histories[k << 8 | history as usize].learn(curves, bit, 255);
-        let wanted = if bit { 65_535 } else { 0 };
-        let p = p + (((wanted - p) * (curves.rates[n as usize] >> 2)) >> 14);
-        let longer = history << 1 | u32::from(bit);
-        let history = if longer < 256 { longer } else { longer & 127 | 128 };
-        self.slots[place] = ((p as u32) << 16 | history << 8 | (n + 1).min(SLOT_LIMIT)) ^ NEW_SLOT;
+        let slot = self.slots[place];
+        self.histories[k << 8 | ((slot ^ NEW_SLOT) >> 8 & 255) as usize].learn(curves, bit, 255);
+        self.slots[place] = learned(slot, curves, bit);
     }
 
     /// Shows one context what followed it, outside of any prediction.
@@ -207,8 +214,20 @@ impl<const K: usize> Mixture<K> {
         nodes: impl Iterator<Item = (usize, bool)>,
     ) {
         let place = self.place(k, context);
-        nodes.for_each(|(node, bit)| self.learn_slot(curves, k, place | node, bit));
+        nodes.for_each(|(node, bit)| self.slots[place | node] = learned(self.slots[place | node], curves, bit));
     }
+}
+
+/// A slot, as it is kept, after one more bit.
+#[inline]
+fn learned(slot: u32, curves: &Curves, bit: bool) -> u32 {
+    let slot = slot ^ NEW_SLOT;
+    let (p, history, n) = ((slot >> 16) as i32, slot >> 8 & 255, slot & 255);
+    let wanted = if bit { 65_535 } else { 0 };
+    let p = p + (((wanted - p) * (curves.rates[n as usize] >> 2)) >> 14);
+    let longer = history << 1 | u32::from(bit);
+    let history = if longer < 256 { longer } else { longer & 127 | 128 };
+    ((p as u32) << 16 | history << 8 | (n + 1).min(SLOT_LIMIT)) ^ NEW_SLOT
 }
 
 /// What a history says before anything was learned of it: that the bit goes on as it was, the latest the most.

@@ -7,14 +7,21 @@ use super::recall::Recall;
 
 /// Zeros before everything, so that each byte has some before it.
 pub(crate) const MARGIN: usize = 16;
-const FLAGS: usize = 12;
-const LITERALS: usize = 14;
+const FLAGS: usize = 9;
+const LITERALS: usize = 13;
+const BLOCKS: usize = 5;
 /// Hits after which a whole block may be said to be as expected.
 const CALM: u32 = 16;
+/// Bytes to code one by one after a miss, in text and elsewhere.
+const DOUBT: [u32; 2] = [24, 256];
 const MAX_BLOCK_LEVEL: u32 = 12;
+/// Bytes that agree before the recall's byte is expected instead of an unsure one.
+const SURE: usize = 24;
+/// Bytes that a text's pointer may be near its place before it is made to jump there.
+const PATIENT: u32 = 12;
 /// Pages of the window are shown to the literals' contexts when misses fall into them.
-const PAGE: usize = 4096;
-const PAGE_MISSES: u8 = 4;
+const PAGE: usize = 1024;
+const PAGE_MISSES: u8 = 2;
 /// How far around itself the pointer looks for its place after misses.
 const RESYNC: usize = 32;
 
@@ -38,12 +45,18 @@ pub(crate) struct Model {
     follower: Follower,
     renames: Renames,
     recall: Recall,
-    flag: Mixture<FLAGS>,
+    flag: Mixture<FLAGS, { 2 * FLAGS + 2 }>,
     flag_corrections: [Correction; 2],
-    literal: Mixture<LITERALS>,
+    literal: Mixture<LITERALS, { 2 * LITERALS + 6 }>,
     literal_correction: Correction,
     numbers: Numbers,
-    blocks: Vec<Counter>,
+    blocks: Mixture<BLOCKS, { 2 * BLOCKS + 2 }>,
+    /// One bit for each block tried: whether it held.
+    outcomes: u32,
+    /// Bytes since the last jump, and from the one before to that.
+    since_jump: u32,
+    gap: u32,
+    last_distance: i64,
     level: u32,
     /// Bytes to code one by one before a block is tried again.
     patience: u32,
@@ -54,7 +67,6 @@ pub(crate) struct Model {
     difference: u8,
     differences: u32,
     anchor: usize,
-    last_base: usize,
     page_misses: Vec<u8>,
     primes_left: u32,
     astray: u32,
@@ -66,12 +78,13 @@ pub(crate) struct Model {
 impl Model {
     /// A model before the first byte of a target of `span` bytes; the buffer is one of [`buffer`]'s with the window in it.
     ///
-    /// `memory` scales the tables, so that a small delta need not pay for large ones, and the pages that are primed.
+    /// `memory` scales the tables and the pages that are primed, so that a small delta need not pay for large ones; with 0 the
+    /// window is not indexed either.
     pub(crate) fn new(buffer: Vec<u8>, span: usize, words: bool, memory: u32) -> Model {
         let curves = &*CURVES;
         let window_end = buffer.len();
         let mut recall = Recall::new((10 + memory).min(20));
-        if !words {
+        if memory != 0 {
             (MARGIN..window_end).for_each(|at| recall.remember(&buffer, at));
         }
         Model {
@@ -82,12 +95,16 @@ impl Model {
             follower: Follower::new(MARGIN),
             renames: Renames::new(),
             recall,
-            flag: Mixture::new((8 + memory).min(16), 1, 1, [kind::COUNT * 3, 256, 64]),
+            flag: Mixture::new((8 + memory).min(16), 1, [kind::COUNT * 3, 256, 64]),
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
-            literal: Mixture::new((10 + memory).min(18), 4, 4, [256, kind::COUNT * 32, 256]),
+            literal: Mixture::new((10 + memory).min(18), 4, [256, kind::COUNT * 64, 256]),
             literal_correction: Correction::new(curves, 1 << 14),
             numbers: Numbers::new(),
-            blocks: vec![Counter::EVEN; 64],
+            blocks: Mixture::new(12, 1, [16, 64, 256]),
+            outcomes: 0,
+            since_jump: 0,
+            gap: 0,
+            last_distance: 0,
             level: 0,
             patience: CALM,
             misses: 0,
@@ -96,7 +113,6 @@ impl Model {
             difference: 0,
             differences: 0,
             anchor: MARGIN,
-            last_base: 0,
             page_misses: vec![0; (window_end - MARGIN) / PAGE + 1],
             primes_left: (1 << memory) >> 1,
             astray: 0,
@@ -111,7 +127,7 @@ impl Model {
         self.buffer.len() == self.end
     }
 
-    /// Bytes that were as the window said.
+    /// Bytes that were as expected.
     pub(crate) fn followed(&self) -> u64 {
         self.followed
     }
@@ -148,7 +164,7 @@ impl Model {
         }
         self.astray += 1;
         let near = self.words && wanted.abs_diff(self.follower.at) < RESYNC;
-        if near && self.astray <= 5 {
+        if near && self.astray <= PATIENT {
             return None;
         }
         let agreed = |place: usize| {
@@ -178,12 +194,12 @@ impl Model {
         let (from, to) = (start - self.window_end, self.buffer.len() - self.window_end);
         let holds =
             coder.script().is_some_and(|script| jump.is_none() && script.target[from..to] == self.buffer[start..]);
-        let context = (self.level * 4 + (self.misses >> 16 & 0xffff).count_ones().min(3)) as usize;
-        let said = self.blocks[context].code(self.curves, coder, holds);
+        let said = self.block_flag(coder, start, holds);
         if said {
             self.level = (self.level + 1).min(MAX_BLOCK_LEVEL);
             self.misses = 0;
-            self.hits = self.hits.saturating_add(len as u32);
+            self.hits = self.hits.saturating_add((to - from) as u32);
+            self.since_jump = self.since_jump.saturating_add((to - from) as u32);
             self.followed += (to - from) as u64;
             self.new_word = 0;
             self.recall.forget_place();
@@ -193,6 +209,28 @@ impl Model {
             self.level /= 2;
             self.patience = CALM;
         }
+        said
+    }
+
+    /// Codes whether the block that stands from `start` holds.
+    fn block_flag(&mut self, coder: &mut impl Coder, start: usize, holds: bool) -> bool {
+        let b = &self.buffer;
+        let recent = (self.misses >> 16).count_ones().min(3) | self.level << 2;
+        let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1);
+        let next = u32::from_le_bytes([b[start], b[start + 1], b[start + 2], b[start + 3]]);
+        let contexts = [
+            hash(1, recent),
+            hash(2, self.outcomes & 0xff | self.level << 8),
+            hash(3, self.level << 8 | calm),
+            hash(hash(4, self.level), next & 0xffff | u32::from(b[start - 1]) << 16),
+            hash(hash(5, self.level), self.outcomes & 3 | ((b.len() - start) as u32) << 4),
+        ];
+        self.blocks.find(&contexts);
+        let sets = [self.level as usize, (self.outcomes & 63) as usize, b[start - 1] as usize];
+        let stretch = self.blocks.predict(self.curves, 1, &[256], sets);
+        let said = coder.code(self.curves.squash(stretch) as u16, holds);
+        self.blocks.learn(self.curves, said);
+        self.outcomes = self.outcomes << 1 | u32::from(said);
         said
     }
 
@@ -221,8 +259,9 @@ impl Model {
         let hit = wanted == Some(seen.expected) && jump.is_none();
         let hit = self.flag(coder, &seen, hit);
         if !hit {
+            let due = usize::from(self.since_jump == self.gap);
             // One jump at a place is enough; more would let a delta go on for ever.
-            if !self.jumped && self.numbers.jump(coder, self.curves, &seen, jump.is_some()) {
+            if !self.jumped && self.numbers.jump(coder, self.curves, &seen, due, jump.is_some()) {
                 return self.jump(coder, jump.unwrap_or(0));
             }
             if 4 <= self.hits || self.misses == 0 {
@@ -247,7 +286,7 @@ impl Model {
         let window = |at: usize| if at < self.window_end { b[at] } else { 0 };
         let (mut expected, mut kind) = self.follower.expected(b, self.window_end);
         let recalled = self.recall.expected(b);
-        if kind::UNKNOWN_WORD <= kind && 16 <= self.recall.agreed && self.hits < 8 {
+        if kind::UNKNOWN_WORD <= kind && SURE <= self.recall.agreed && self.hits < 4 {
             (expected, kind) = (recalled.unwrap_or(0), kind::RECALLED);
         }
         let agreement = match recalled {
@@ -266,7 +305,6 @@ impl Model {
             after: window(at + 1),
             before: b[at - 1],
             last: u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]),
-            older: u32::from_le_bytes([b[i - 5], b[i - 6], 0, 0]),
         }
     }
 
@@ -282,22 +320,19 @@ impl Model {
         let contexts = [
             hash(1, e | (last & 255) << 8 | k << 16),
             hash(hash(2, k | calm << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4),
-            hash(hash(3, self.misses & 255), k),
             hash(4, pair(0, e | 1 << 20)),
-            hash(5, pair(1, hash(e | (last & 255) << 8, last >> 8 & 255))),
             hash(hash(6, e | u32::from(seen.after) << 8 | u32::from(seen.before) << 16 | last << 24), k),
             hash(hash(7, seen.agreement | agreed << 4 | calm << 8), k | e << 8),
             hash(hash(8, e | last << 8), seen.in_word | u32::from(seen.is_word) << 8),
-            hash(hash(9, self.hits.min(31) | (self.misses & 3) << 8), k),
+            hash(hash(13, self.since_jump.min(255) | self.gap.min(255) << 8), k),
             hash(hash(10, self.differences), e | (self.misses & 3) << 8),
-            hash(11, pair(2, hash(e, last))),
             hash(hash(12, u32::from(seen.recalled.unwrap_or(0)) | agreed << 8), e | k << 8),
         ];
         self.flag.find(&contexts);
         let sets = [(k * 3 + seen.agreement) as usize, (self.misses & 255) as usize, (calm * 8 + agreed) as usize];
         let stretch = self.flag.predict(self.curves, 1, &[256], sets);
         let first = self.flag_corrections[0].refine(stretch, (hash(e | k << 8 | last << 16, 5) >> 20) as usize);
-        let second = self.flag_corrections[1].refine(stretch, (contexts[3] >> 20) as usize);
+        let second = self.flag_corrections[1].refine(stretch, (contexts[2] >> 20) as usize);
         let p = (2 * self.curves.squash(stretch) + first + second) >> 2;
         let hit = coder.code(p.clamp(1, 65_535) as u16, hit);
         self.flag.learn(self.curves, hit);
@@ -315,24 +350,26 @@ impl Model {
         let recalled = u32::from(seen.recalled.unwrap_or(0));
         let shifted = u32::from(seen.window.wrapping_add(self.difference));
         let apart = window | u32::from(seen.before) << 8 | 1 << 30;
+        let other = self.follower.otherwise(&self.buffer, self.window_end, seen.expected);
         let contexts = [
             hash(1, self.misses & 255),
-            order(1, last, 0),
-            order(2, last, 0),
-            order(3, last, 0),
-            order(4, last, 0),
-            order(6, last, seen.older),
+            order(1, last),
+            order(2, last),
+            order(3, last),
+            order(4, last),
             hash(hash(6, window | e << 8), k),
             hash(hash(7, window | (last & 255) << 8 | u32::from(seen.before) << 16), u32::from(seen.after)),
             hash(hash(8, word.map_or(window | 1 << 30, |word| word.hash)), self.new_word),
-            hash(hash(9, word.map_or(apart, |word| word.keys[1])), self.new_word),
+            hash(hash(9, other.map_or(apart, |(byte, kind)| u32::from(byte) | u32::from(kind) << 8)), e | k << 8),
             hash(hash(10, recalled | agreed_class(self.recall.agreed) << 8), window),
             hash(hash(11, shifted), self.misses & 7 | (last & 255) << 8),
             hash(hash(12, self.new_word), word_end | in_word << 16 | u32::from(seen.is_word) << 20),
             hash(hash(13, e), self.differences & 0xffff),
         ];
         let mut node = 1u32;
-        let (mut as_recalled, mut as_expected, mut as_shifted) = (seen.recalled.is_some(), true, self.difference != 0);
+        let (mut as_recalled, mut as_expected, mut as_shifted, mut as_other) =
+            (seen.recalled.is_some(), true, self.difference != 0, other.is_some());
+        let other = other.map_or(0, |(byte, _)| u32::from(byte));
         let agreed = self.recall.agreed.min(32) as i32;
         for at in (0..8).rev() {
             if at == 7 || at == 3 {
@@ -348,10 +385,14 @@ impl Model {
                 signed(as_recalled, recalled, 64 + agreed * 16),
                 signed(as_expected, e, -96 - (7 - at) * 60),
                 signed(as_shifted, shifted, 100),
+                signed(as_other, other, 150),
                 256,
             ];
-            let holding = u32::from(as_recalled) | u32::from(as_expected) << 1 | u32::from(as_shifted) << 2;
-            let sets = [(node & 255) as usize, (k << 5 | holding << 2 | at as u32 & 3) as usize, (last & 255) as usize];
+            let holding = u32::from(as_recalled)
+                | u32::from(as_expected) << 1
+                | u32::from(as_shifted) << 2
+                | u32::from(as_other) << 3;
+            let sets = [(node & 255) as usize, (k << 6 | holding << 2 | at as u32 & 3) as usize, (last & 255) as usize];
             let stretch = self.literal.predict(self.curves, within as usize, &extra, sets);
             let context = hash(hash(e | k << 8, node), last & 255) >> 18;
             let p = (self.curves.squash(stretch) + self.literal_correction.refine(stretch, context as usize)) >> 1;
@@ -360,6 +401,7 @@ impl Model {
             self.literal_correction.learn(bit);
             as_recalled &= (recalled >> at & 1 == 1) == bit;
             as_expected &= (e >> at & 1 == 1) == bit;
+            as_other &= (other >> at & 1 == 1) == bit;
             as_shifted &= (shifted >> at & 1 == 1) == bit;
             node = node << 1 | u32::from(bit);
         }
@@ -367,18 +409,25 @@ impl Model {
     }
 
     fn jump(&mut self, coder: &mut impl Coder, wanted: usize) -> Result<(), OutsideWindow> {
-        let bases = [self.follower.at, self.anchor];
-        let distance = |base: usize| wanted as i64 - bases[base] as i64;
-        let base = usize::from(distance(1).abs() < distance(0).abs());
-        let base = usize::from(self.numbers.base[self.last_base].code(self.curves, coder, base == 1));
-        self.last_base = base;
-        let distance = self.numbers.distance(coder, self.curves, base, distance(base));
-        let to = bases[base] as i64 + distance;
+        let due = self.since_jump == self.gap;
+        let again = self.follower.at as i64 + self.last_distance;
+        let to = if self.numbers.again[usize::from(due)].code(self.curves, coder, wanted as i64 == again) {
+            again
+        } else {
+            let recalled = if self.recall.agreed == 0 { self.follower.at } else { self.recall.position() };
+            let bases = [self.follower.at, self.anchor, recalled];
+            let nearest = (0..3).min_by_key(|base| bases[*base].abs_diff(wanted)).unwrap_or(0);
+            let base = self.numbers.base(coder, self.curves, self.recall.agreed, nearest);
+            let distance = self.numbers.distance(coder, self.curves, base, wanted as i64 - bases[base] as i64);
+            self.last_distance = distance + bases[base] as i64 - self.follower.at as i64;
+            bases[base] as i64 + distance
+        };
         if to < MARGIN as i64 || (self.window_end as i64) < to {
             return Err(OutsideWindow);
         }
         self.follower.jump(to as usize);
         self.jumped = true;
+        (self.gap, self.since_jump) = (self.since_jump, 0);
         self.misses = self.misses << 1 | 1;
         self.hits = 0;
         self.patience = CALM;
@@ -390,27 +439,22 @@ impl Model {
         self.misses = self.misses << 1 | u32::from(!hit);
         self.hits = if hit { self.hits.saturating_add(1) } else { 0 };
         if !hit {
-            self.patience = CALM;
+            self.patience = DOUBT[usize::from(!self.words)];
             if !seen.is_word && self.follower.at < self.window_end {
                 self.difference = byte.wrapping_sub(seen.window);
                 self.differences = self.differences << 8 | u32::from(self.difference);
             }
         }
+        self.since_jump = self.since_jump.saturating_add(1);
         self.new_word = if is_word_byte(byte) { hash(self.new_word.wrapping_add(1), u32::from(byte)) } else { 0 };
         self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
         self.recall.advance(&self.buffer);
         if self.misses & 0xff != 0 {
             self.recall.search(&self.buffer);
+            self.recall.remember(&self.buffer, self.buffer.len());
         }
-        self.recall.remember(&self.buffer, self.buffer.len());
-        if self.words && self.follower.word.is_none() {
-            if self.misses & 15 != 0 {
-                self.resync();
-            }
-            if 8 <= self.misses.count_ones() && 8 <= self.recall.agreed && self.recall.position() < self.window_end {
-                self.follower.at = self.recall.position();
-                self.misses = 0;
-            }
+        if self.words && self.follower.word.is_none() && self.misses & 15 != 0 {
+            self.resync();
         }
     }
 
@@ -450,15 +494,14 @@ impl Model {
         let b = &self.buffer;
         for i in start..(start + PAGE).min(self.window_end) {
             let last = u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]);
-            let older = u32::from_le_bytes([b[i - 5], b[i - 6], 0, 0]);
             let byte = u32::from(b[i]);
-            for (k, len) in [(1, 1), (2, 2), (3, 3), (4, 4), (5, 6)] {
-                let context = order(len, last, older);
+            for len in 1..=4 {
+                let context = order(len, last);
                 let nodes = |from: u32| {
                     (0..4).map(move |at| (((1 << at) | (from >> (4 - at))) as usize, from >> (3 - at) & 1 == 1))
                 };
-                self.literal.prime(self.curves, k, hash(context, 1), nodes(byte >> 4));
-                self.literal.prime(self.curves, k, hash(context, 16 | byte >> 4), nodes(byte & 15));
+                self.literal.prime(self.curves, len as usize, hash(context, 1), nodes(byte >> 4));
+                self.literal.prime(self.curves, len as usize, hash(context, 16 | byte >> 4), nodes(byte & 15));
             }
             self.recall.remember(b, i);
         }
@@ -492,14 +535,10 @@ pub(crate) fn guide(window: &[u8], target: &[u8], words: bool, alignment: &[(u32
         .collect()
 }
 
-/// The hash of the last bytes; the older two only for six.
+/// The hash of the last bytes, at most four.
 #[inline]
-fn order(len: u32, last: u32, older: u32) -> u32 {
-    match len {
-        1..=3 => hash(16 + len, last & ((1 << (8 * len)) - 1)),
-        4 => hash(20, last),
-        _ => hash(hash(21, last), older),
-    }
+fn order(len: u32, last: u32) -> u32 {
+    hash(16 + len, last & (u32::MAX >> (32 - 8 * len)))
 }
 
 #[inline]
@@ -526,32 +565,45 @@ struct Seen {
     after: u8,
     before: u8,
     last: u32,
-    older: u32,
 }
 
 /// Jumps: whether, from which base, how far.
 struct Numbers {
     jumps: Vec<Counter>,
-    base: [Counter; 2],
+    again: [Counter; 2],
+    bases: [Counter; 32],
+    last_base: usize,
     lens: Vec<Counter>,
     digits: Vec<Counter>,
-    signs: [Counter; 2],
+    signs: [Counter; 3],
 }
 
 impl Numbers {
     fn new() -> Numbers {
         Numbers {
             jumps: vec![Counter::at(4096); 256],
-            base: [Counter::EVEN; 2],
-            lens: vec![Counter::EVEN; 64],
-            digits: vec![Counter::EVEN; 512],
-            signs: [Counter::EVEN; 2],
+            again: [Counter::EVEN; 2],
+            bases: [Counter::EVEN; 32],
+            last_base: 0,
+            lens: vec![Counter::EVEN; 96],
+            digits: vec![Counter::EVEN; 768],
+            signs: [Counter::EVEN; 3],
         }
     }
 
-    fn jump(&mut self, coder: &mut impl Coder, curves: &Curves, seen: &Seen, jump: bool) -> bool {
-        let context = usize::from(seen.is_word) | (seen.agreement as usize) << 1;
+    fn jump(&mut self, coder: &mut impl Coder, curves: &Curves, seen: &Seen, due: usize, jump: bool) -> bool {
+        let context = usize::from(seen.is_word) | (seen.agreement as usize) << 1 | due << 3;
         self.jumps[context].code(curves, coder, jump)
+    }
+
+    fn base(&mut self, coder: &mut impl Coder, curves: &Curves, agreed: usize, base: usize) -> usize {
+        let context = (agreed_class(agreed).min(3) as usize) << 2 | self.last_base;
+        self.last_base = if agreed != 0 && self.bases[context].code(curves, coder, base == 2) {
+            2
+        } else {
+            usize::from(self.bases[16 | self.last_base].code(curves, coder, base == 1))
+        };
+        self.last_base
     }
 
     /// A signed number: the length of its size, then its upper digits by what was seen, the rest as they are.

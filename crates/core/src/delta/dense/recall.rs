@@ -69,12 +69,14 @@ impl Recall {
             return;
         }
         let (short, long) = tail(buffer, buffer.len(), self.bits);
-        let found = if self.long[long] != 0 { self.long[long] } else { self.short[short] } as usize;
-        let agreed = (0..MAX_AGREED.min(found))
-            .take_while(|back| buffer[found - 1 - back] == buffer[buffer.len() - 1 - back])
-            .count();
-        if MIN_AGREED <= agreed && found < buffer.len() {
-            (self.at, self.agreed) = (found, agreed);
+        for found in [self.long[long] as usize, self.short[short] as usize] {
+            let agreed = (0..MAX_AGREED.min(found))
+                .take_while(|back| buffer[found - 1 - back] == buffer[buffer.len() - 1 - back])
+                .count();
+            if MIN_AGREED <= agreed {
+                (self.at, self.agreed) = (found, agreed);
+                return;
+            }
         }
     }
 }
