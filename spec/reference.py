@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import zstandard
 
+import dense
 from blake3_tree import IV, PARENT, ROOT, compress, left_half, pure_blake3, subtree, to_bytes
 
 try:
@@ -51,6 +52,10 @@ REASONS = {
     "limit-reach": "reach is over its limit",
     "limit-reference": "the reference of a region is over its limit",
     "limit-window": "a frame's window is over its limit",
+    "bad-dense": "a dense region's shape has bits that mean nothing, or its decisions lead outside the window, end early or are left over",
+    "limit-span": "a dense region's span is over its limit",
+    "limit-dense-window": "a dense region's window is over its limit",
+    "limit-packed": "a dense region's packed bytes are over their limit",
     "bad-group-hash": "a group's bytes do not have its chaining value, or the target's bytes not its version",
     # a signature
     "bad-rung": "a rung that is not of the ladder",
@@ -87,6 +92,7 @@ class Limits(NamedTuple):
     reach: int = 1 * MIB
     reference: int = 8 * MIB
     window: int = 8 * MIB
+    dense: int = 32 * MIB
     tags: int = 1 << 22
     runs: int = 8 * MIB
 
@@ -232,14 +238,16 @@ def decode_delta(delta, basis, limits=Limits(), pin=None):
     while target.len() < header.length:
         byte = reader.u8()
         last, reserved, codec = byte >> 7, byte >> 6 & 1, byte & 0x3F
-        demand(not reserved and codec <= 1, "bad-codec")
+        demand(not reserved and codec <= 2, "bad-codec")
         left = header.length - target.len()
         span = left if last else reader.varint()
         demand(last or 1 <= span < left, "bad-span")
         if codec == 0:
             target.extend(reader.take(span))
-        else:
+        elif codec == 1:
             p = decode_zstd_region(reader, span, basis.data, p, limits, target)
+        else:
+            target.extend(decode_dense_region(reader, span, basis.data, limits))
     target.finish()
     reader.end()
     return bytes(target.data)
@@ -390,6 +398,30 @@ def take_frame(reader, length, limits):
         reader.take(1 if kind == 1 else block_len)  # kind 1 repeats one byte
     reader.take(4 * checksum)
     return reader.data[start : reader.at]
+
+
+# --- Section 4: codec 2, dense ----------------------------------------------------------------------------------------
+
+
+def decode_dense_region(reader, span, basis, limits):
+    """The region; its model is in dense.py."""
+    demand(span <= limits.dense, "limit-span")
+    shape = reader.varint()
+    start, length = 0, len(basis)
+    if shape & 2:
+        start, length = reader.varint(), reader.varint()
+        demand(start + length <= len(basis), "copy-outside-basis")
+    demand(length <= limits.dense, "limit-dense-window")
+    demand(shape >> 2 <= 13, "bad-dense")
+    packed_len = reader.varint()
+    demand(packed_len <= limits.dense, "limit-packed")
+    packed = reader.take(packed_len)
+    try:
+        region, is_spent = dense.decode_dense(basis[start : start + length], span, shape & 1, shape >> 2, packed)
+    except (dense.OutsideWindow, dense.Overdrawn):
+        raise Refused("bad-dense") from None
+    demand(is_spent, "bad-dense")
+    return region
 
 
 # --- Section 5: chunks and the ladder ---------------------------------------------------------------------------------

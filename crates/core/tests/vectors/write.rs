@@ -46,6 +46,12 @@ fn good(name: &str, basis: &Value, target: &Value) -> Value {
     json!({ "name": name, "basis": basis, "target": target, "delta": hex(&encode(basis, target)), "refused": null })
 }
 
+fn good_dense(name: &str, basis: &Value, target: &Value) -> Value {
+    let options = EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() };
+    let delta = collect(Encoder::new(&bytes_of(basis), &bytes_of(target), options));
+    json!({ "name": name, "basis": basis, "target": target, "delta": hex(&delta), "refused": null })
+}
+
 fn bad(name: &str, basis: &Value, delta: &[u8], reason: &str) -> Value {
     json!({ "name": name, "basis": basis, "target": null, "delta": hex(delta), "refused": reason })
 }
@@ -103,8 +109,73 @@ fn deltas() -> Vec<Value> {
     let two = with(header(&zeros, 70), &[0x00, 6, 0, 0, 0, 0, 0, 0, 0x81, 0, 4, 0, 1, 0, 64, 0]);
     let seventy = json!({ "repeat": "00", "len": 70 });
     all.push(json!({ "name": "two regions: stored, then a copy", "basis": zeros, "target": seventy, "delta": hex(&two), "refused": null }));
+    all.extend(dense(&old, &new));
     all.extend(refused_headers(&old, &new, &same));
     all.extend(refused_regions(&zeros));
+    all
+}
+
+/// Minified code by its look: short names, no spaces.
+fn code(names: [&str; 4]) -> Value {
+    let [a, b, c, d] = names;
+    let body = |i: usize| {
+        format!(
+            "function {a}{i}({b},{c}){{var {d}={b}+{c}*{i};if({d}>{b}.length){{return {a}{}({d},{b}.x{i})}}return {d}}};",
+            i % 7
+        )
+    };
+    json!({ "hex": hex((0..60).map(body).collect::<String>().as_bytes()) })
+}
+
+/// Pairs whose delta is one dense region: text word by word, other bytes, parts that moved, and what goes wrong.
+fn dense(old: &Value, new: &Value) -> Vec<Value> {
+    let (plain, renamed) = (code(["f", "e", "t", "n"]), code(["g", "t", "r", "i"]));
+    let inserted = json!({ "concat": [{ "slice": [renamed, 0, 900] }, { "hex": hex(b"let fresh=[1,2,3];console.log(fresh.length);") }, { "slice": [renamed, 1100, 3500] }] });
+    let moved = json!({ "concat": [{ "slice": [old, 5000, 10001] }, { "slice": [old, 0, 5000] }] });
+    let numbers = |add: u32| json!({ "hex": hex(&(0..900u32).flat_map(|i| (i * 77 % 1013 + add * (i % 3)).to_le_bytes()).collect::<Vec<u8>>()) });
+    let mut all = vec![
+        good_dense("dense: an edit", old, new),
+        good_dense("dense: names that change throughout", &plain, &renamed),
+        good_dense("dense: names and an insertion", &plain, &inserted),
+        good_dense("dense: moved parts", old, &moved),
+        good_dense("dense: numbers that grow", &numbers(0), &numbers(5)),
+        good_dense("dense: one byte", &json!({ "hex": "2a" }), &json!({ "hex": "2b" })),
+        good_dense("dense: nothing in common", &json!({ "seed": 8, "len": 500 }), &json!({ "seed": 9, "len": 400 })),
+    ];
+    let zeros = json!({ "repeat": "00", "len": 64 });
+    let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
+    let long = |mut numbers: Vec<u8>, value: u64| {
+        varint(&mut numbers, value);
+        region(&numbers)
+    };
+    let over = (32 << 20) + 1;
+    let long_target = vec![0; over as usize];
+    let mut wide = vec![0xdb, 0x16];
+    wide.extend_from_slice(Version::of(&long_target).as_bytes());
+    varint(&mut wide, over);
+    wide.extend_from_slice(Version::of(&[0; 64]).check().as_bytes());
+    chaining_values(&long_target, GroupSize::LARGEST).iter().for_each(|value| wide.extend_from_slice(value));
+    let whole = super::input::unhex(all[1]["delta"].as_str().unwrap());
+    // Behind the header's 44 bytes, the codec and the shape stands the packed length: one byte, or two.
+    let from = if whole[46] < 0x80 { 47 } else { 48 };
+    let repacked = |packed: &[u8]| {
+        let mut delta = whole[..46].to_vec();
+        varint(&mut delta, packed.len() as u64);
+        with(delta, packed)
+    };
+    let early = repacked(&whole[from..from + (whole.len() - from) / 2]);
+    let spare = repacked(&with(whole[from..].to_vec(), &[0; 9]));
+    let seventy = json!({ "repeat": "00", "len": 70 });
+    all.push(json!({ "name": "dense: decisions that are all left out", "basis": zeros, "target": seventy, "delta": hex(&region(&[0x82, 0, 0])), "refused": null }));
+    all.extend([
+        bad("dense: a shape with bits that mean nothing", &zeros, &region(&[0x82, 0x38, 0]), "bad-dense"),
+        bad("dense: a window beyond the basis", &zeros, &region(&[0x82, 2, 60, 5, 0]), "copy-outside-basis"),
+        bad("dense: more packed bytes than allowed", &zeros, &long(vec![0x82, 0], over), "limit-packed"),
+        bad("dense: a span beyond the limit", &zeros, &with(wide, &[0x82, 0, 0]), "limit-span"),
+        bad("dense: decisions that end early", &plain, &early, "bad-dense"),
+        bad("dense: decisions left over", &plain, &spare, "bad-dense"),
+        bad("dense: cut", &plain, &whole[..whole.len() - 1], "truncated"),
+    ]);
     all
 }
 

@@ -1,0 +1,664 @@
+"""Codec 2, dense: the model of protocol.md, section 4, decoded step by step.
+
+Slow and plain on purpose: what counts is that it says the same as the text.
+"""
+
+M32 = 0xFFFFFFFF
+MARGIN = 16
+
+KNOTS = [
+    22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768,
+    40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374, 65438, 65476, 65500, 65514,
+]  # fmt: skip
+SQUASH = [(KNOTS[i >> 7] * (128 - (i & 127)) + KNOTS[(i >> 7) + 1] * (i & 127)) >> 7 for i in range(4096)]
+RATES = [131072 // (2 * n + 3) for n in range(256)]
+
+
+def _stretches():
+    table, at = [], 1
+    for high in range(4096):
+        while at < 4095 and SQUASH[at] < high * 16 + 8:
+            at += 1
+        table.append(at - 2048)
+    return table
+
+
+STRETCH = _stretches()
+
+
+def clamp(value, low, high):
+    return max(low, min(high, value))
+
+
+def squash(stretch):
+    return SQUASH[clamp(stretch, -2047, 2047) + 2048]
+
+
+def hash2(a, b):
+    b = b * 0x85EBCA77 & M32
+    x = (a * 0x9E3779B1 & M32) ^ ((b << 13 | b >> 19) & M32)
+    x = (x ^ x >> 15) * 0xC2B2AE3D & M32
+    return x ^ x >> 13
+
+
+def hash3(a, b, c):
+    return hash2(hash2(a, b), c)
+
+
+def half(a, b):
+    """a / b, towards zero."""
+    return a // b if 0 <= a else -(-a // b)
+
+
+class OutsideWindow(Exception):
+    pass
+
+
+class Overdrawn(Exception):
+    pass
+
+
+# --- Decisions --------------------------------------------------------------------------------------------------------
+
+
+class Decisions:
+    """The arithmetic decoder."""
+
+    def __init__(self, packed):
+        self.packed, self.at = packed, 0
+        self.low, self.high, self.value = 0, M32, 0
+        for _ in range(4):
+            self.shift()
+
+    def shift(self):
+        byte = self.packed[self.at] if self.at < len(self.packed) else 0
+        self.value = (self.value << 8 | byte) & M32
+        self.at += 1
+
+    def next(self, probability):
+        middle = self.low + ((self.high - self.low) * probability >> 16)
+        bit = self.value <= middle
+        if bit:
+            self.high = middle
+        else:
+            self.low = middle + 1
+        while (self.low ^ self.high) >> 24 == 0:
+            self.shift()
+            self.low = self.low << 8 & M32
+            self.high = (self.high << 8 | 0xFF) & M32
+        return int(bit)
+
+
+class Counter:
+    def __init__(self, probability=1 << 15):
+        self.p, self.n = probability << 6, 0  # 22 bits of probability
+
+    def probability(self):
+        return self.p >> 6
+
+    def learn(self, bit, limit):
+        self.p += ((((1 << 22) - 1 if bit else 0) - self.p) * RATES[self.n]) >> 16
+        self.n = min(self.n + 1, limit) if self.n < limit else self.n
+
+    def decide(self, decisions):
+        bit = decisions.next(clamp(self.probability(), 32, 65504))
+        self.learn(bit, 250)
+        return bit
+
+
+def first_guess(history):
+    p = 32768
+    for at in reversed(range(max(history, 1).bit_length() - 1)):
+        p += half(((65535 if history >> at & 1 else 0) - p) * 3, 5)
+    return Counter(clamp(p, 1311, 64224))
+
+
+class Mixture:
+    def __init__(self, contexts, extra, slot_bits, group_bits, sets):
+        self.k, self.slot_bits, self.group = contexts, slot_bits, 1 << group_bits
+        self.slots = {}  # (context, place) -> [probability, history, count]
+        self.checks = {}
+        self.histories = [[first_guess(h) for h in range(256)] for _ in range(contexts)]
+        n = 2 * contexts + extra
+        self.weights = [[[65536 // 12] * n for _ in range(size)] for size in sets]
+        self.last = [[65536 // 3] * 3 for _ in range(sets[0])]
+        self.places = [0] * contexts
+
+    def find(self, contexts):
+        self.places = [self.place(k, context) for k, context in enumerate(contexts)]
+
+    def place(self, k, context):
+        place = (context >> 32 - self.slot_bits) & ~(self.group - 1)
+        check = context & 0xFFFF | 1
+        if self.checks.get((k, place)) != check:
+            self.checks[k, place] = check
+            for node in range(1, self.group):
+                self.slots.pop((k, place + node), None)
+        return place
+
+    def slot(self, k, node):
+        return self.slots.setdefault((k, self.places[k] + node), [32768, 1, 0])
+
+    def predict(self, node, extra, sets):
+        self.node, self.sets, self.inputs = node, sets, []
+        for k in range(self.k):
+            p, history, count = self.slot(k, node)
+            self.inputs.append(STRETCH[p >> 4] if count else 0)
+            self.inputs.append(STRETCH[self.histories[k][history].probability() >> 4])
+        self.inputs += extra
+        self.stretches = []
+        for which, chosen in enumerate(sets):
+            weights = self.weights[which][chosen]
+            self.stretches.append(clamp(sum(i * w >> 10 for i, w in zip(self.inputs, weights)) >> 6, -2047, 2047))
+        total = sum(s * (w >> 2) for s, w in zip(self.stretches, self.last[sets[0]]))
+        self.output = clamp(total >> 14, -2047, 2047)
+        return self.output
+
+    def learn(self, bit):
+        wanted = 65535 if bit else 0
+        for which, chosen in enumerate(self.sets):
+            error = (wanted - squash(self.stretches[which])) * 14 >> 4
+            weights = self.weights[which][chosen]
+            for i, value in enumerate(self.inputs):
+                weights[i] = clamp(weights[i] + (value * error + 0x2000 >> 14), -(1 << 19), 1 << 19)
+        error = (wanted - squash(self.output)) * 3 >> 4
+        weights = self.last[self.sets[0]]
+        for i, value in enumerate(self.stretches):
+            weights[i] = clamp(weights[i] + (value * error + 0x2000 >> 14), -(1 << 18), 1 << 18)
+        for k in range(self.k):
+            slot = self.slot(k, self.node)
+            self.histories[k][slot[1]].learn(bit, 255)
+            learn_slot(slot, bit)
+
+    def prime(self, k, context, value, count=4):
+        place = self.place(k, context)
+        for at in range(count):
+            node, bit = 1 << at | value >> count - at, value >> count - 1 - at & 1
+            learn_slot(self.slots.setdefault((k, place + node), [32768, 1, 0]), bit)
+
+
+def learn_slot(slot, bit):
+    p, history, count = slot
+    p += ((65535 if bit else 0) - p) * (RATES[count] >> 2) >> 14
+    history = history << 1 | bit
+    slot[:] = p, history if history < 256 else history & 127 | 128, min(count + 1, 30)
+
+
+class Correction:
+    def __init__(self, contexts):
+        self.row = [squash((at - 16) * 128) for at in range(33)]
+        self.cells = {}
+
+    def refine(self, stretch, context):
+        at = stretch + 2048
+        cell, rest = at >> 7, at & 127
+        row = self.cells.setdefault(context, list(self.row))
+        self.chosen = row, cell + (64 < rest)
+        return (row[cell] * (128 - rest) + row[cell + 1] * rest) >> 7
+
+    def learn(self, bit):
+        row, cell = self.chosen
+        row[cell] += (65535 if bit else 0) - row[cell] >> 6
+
+
+# --- Following --------------------------------------------------------------------------------------------------------
+
+WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$")
+MAX_WORD = 48
+SAME_WORD, DOUBTED_WORD, UNKNOWN_WORD, BYTE, NOTHING, RECALLED, KINDS = 12, 13, 14, 15, 16, 17, 18
+RENAME_BITS = (14, 16, 16)
+
+
+class Word:
+    def __init__(self, start, end, word_hash, keys):
+        self.start, self.end, self.hash, self.keys = start, end, word_hash, keys
+        self.guesses, self.doubted = [], False
+
+
+class Follower:
+    def __init__(self, buffer, window_end):
+        self.buffer, self.window_end = buffer, window_end
+        self.at, self.word, self.before = MARGIN, None, (0, 0)
+        self.tables = [{} for _ in RENAME_BITS]  # index -> (text, check, confidence)
+        self.trust = [Counter() for _ in range(KINDS)]
+
+    def state(self):
+        return self.at, self.word, self.before
+
+    def restore(self, state):
+        self.at, self.word, self.before = state
+
+    def byte_at(self, at):
+        return self.buffer[at] if at < self.window_end else 0
+
+    def enter(self):
+        b = self.buffer
+        if self.word or self.window_end <= self.at or b[self.at] not in WORD_BYTES or b[-1] in WORD_BYTES:
+            return
+        end = self.at
+        while end < min(self.window_end, self.at + MAX_WORD) and b[end] in WORD_BYTES:
+            end += 1
+        text = bytes(b[self.at : end])
+        word_hash = 17
+        for byte in text:
+            word_hash = (word_hash + byte) * 0x2C1B3C6D & M32
+        left = hash2(self.before[0], b[-1])
+        keys = [
+            hash2(word_hash, 1),
+            hash3(word_hash, left, 2),
+            hash2(hash2(word_hash, left), hash2(self.before[1], 3)),
+        ]
+        word = Word(len(b), end, word_hash, keys)
+        known = []
+        for table in (2, 1, 0):
+            entry = self.tables[table].get(keys[table] >> 32 - RENAME_BITS[table])
+            if entry and entry[1] == keys[table] & 0xFFFF:
+                kind = 4 * table + entry[2]
+                known.append((self.trust[kind].probability(), entry[0], kind))
+        word.doubted = any(guess != text for _, guess, _ in known)
+        kind = DOUBTED_WORD if word.doubted else SAME_WORD
+        known.append((self.trust[kind].probability(), text, kind))
+        known.sort(key=lambda guess: -guess[0])  # stable
+        word.guesses = [(guess, kind) for _, guess, kind in known]
+        self.word = word
+
+    def in_word(self):
+        return len(self.buffer) - self.word.start if self.word else 0
+
+    def continuations(self):
+        """Of each guess that fits what stands of the word: the next byte (None: past the window) and the kind."""
+        so_far = bytes(self.buffer[self.word.start :])
+        for text, kind in self.word.guesses:
+            if text[: len(so_far)] == so_far:
+                if len(text) == len(so_far):
+                    yield (self.buffer[self.word.end] if self.word.end < self.window_end else None), kind
+                else:
+                    yield text[len(so_far)], kind
+
+    def expected(self):
+        if not self.word:
+            return (self.buffer[self.at], BYTE) if self.at < self.window_end else (0, NOTHING)
+        for byte, kind in self.continuations():
+            return byte or 0, kind
+        return self.byte_at(self.word.end), UNKNOWN_WORD
+
+    def otherwise(self, not_this):
+        """What the best guess expects that disagrees."""
+        for byte, kind in self.continuations() if self.word else ():
+            if byte is not None and byte != not_this:
+                return byte, kind
+        return None
+
+    def advance(self, learn):
+        b, word, byte = self.buffer, self.word, self.buffer[-1]
+        if not word:
+            self.at = min(self.window_end, self.at + 1)
+            if byte not in WORD_BYTES:
+                self.before = byte, self.before[0]
+            return
+        if byte in WORD_BYTES:
+            if len(b) - word.start == MAX_WORD:
+                self.at, self.word = word.end, None
+            return
+        new = bytes(b[word.start : len(b) - 1])
+        if new:
+            if learn:
+                self.learn(word, new)
+            self.before = word.hash, self.before[0]
+        follows = word.end < self.window_end and b[word.end] == byte
+        self.at, self.word = word.end + follows, None
+
+    def learn(self, word, new):
+        for text, kind in word.guesses:
+            self.trust[kind].learn(text == new, 60)
+        for table, key, bits in zip(self.tables, word.keys, RENAME_BITS):
+            text, check, confidence = table.get(key >> 32 - bits, (b"", 0, 0))
+            same = check == key & 0xFFFF and text == new
+            table[key >> 32 - bits] = new, key & 0xFFFF, min(confidence + 1, 3) if same else 0
+
+
+class Recall:
+    def __init__(self, buffer, bits):
+        self.buffer, self.bits = buffer, bits
+        self.short, self.long, self.at, self.agreed = {}, {}, 0, 0
+
+    def tails(self, at):
+        number = lambda start, length: int.from_bytes(self.buffer[at - start : at - start + length], "little")
+        short = hash2(number(6, 4), number(2, 2))
+        long = hash3(number(12, 4), number(8, 4), number(4, 4))
+        return short >> 32 - self.bits, long >> 32 - self.bits
+
+    def remember(self, at):
+        short, long = self.tails(at)
+        self.short[short], self.long[long] = at, at
+
+    def expected(self):
+        return self.buffer[self.at] if self.agreed else None
+
+    def advance(self):
+        if self.agreed:
+            if self.buffer[self.at] == self.buffer[-1]:
+                self.agreed, self.at = self.agreed + 1, self.at + 1
+            else:
+                self.agreed = 0
+
+    def search(self):
+        if self.agreed:
+            return
+        short, long = self.tails(len(self.buffer))
+        for found in (self.long.get(long, 0), self.short.get(short, 0)):
+            agreed = 0
+            while agreed < min(40, found) and self.buffer[found - 1 - agreed] == self.buffer[-1 - agreed]:
+                agreed += 1
+            if 5 <= agreed:
+                self.at, self.agreed = found, agreed
+                return
+
+
+# --- The model --------------------------------------------------------------------------------------------------------
+
+CALM, RESYNC, PAGE = 16, 32, 1024
+
+
+def agreed_class(agreed):
+    return sum(limit <= agreed for limit in (1, 8, 16, 32))
+
+
+def order(length, last):
+    return hash2(16 + length, last & M32 >> 32 - 8 * length)
+
+
+def decode_dense(window, span, words, memory, packed):
+    """The target that a dense region's decisions make, and whether all bytes were read."""
+    model = Model(window, words, memory, packed)
+    while len(model.b) < model.window_end + span:
+        model.step(model.window_end + span)
+        if len(packed) + 4 < model.decisions.at:
+            raise Overdrawn
+    return bytes(model.b[model.window_end :]), len(packed) <= model.decisions.at
+
+
+class Model:
+    def __init__(self, window, words, memory, packed):
+        self.b = bytearray(MARGIN) + window
+        self.window_end = len(self.b)
+        self.words, self.decisions = words, Decisions(packed)
+        self.follower = Follower(self.b, self.window_end)
+        self.recall = Recall(self.b, min(10 + memory, 20))
+        if memory:
+            for at in range(MARGIN, self.window_end):
+                self.recall.remember(at)
+        self.flags = Mixture(9, 2, min(8 + memory, 16), 1, (KINDS * 3, 256, 64))
+        self.flag_corrections = Correction(1 << 12), Correction(1 << 12)
+        self.literals = Mixture(13, 6, min(10 + memory, 18), 4, (256, KINDS * 64, 256))
+        self.literal_correction = Correction(1 << 14)
+        self.blocks = Mixture(5, 2, 12, 1, (16, 64, 256))
+        self.numbers = Numbers(self.decisions)
+        self.outcomes = self.since_jump = self.gap = self.last_distance = self.level = 0
+        self.patience, self.misses, self.hits, self.new_word = CALM, 0, 0, 0
+        self.difference = self.differences = 0
+        self.anchor, self.jumped = MARGIN, False
+        self.page_misses, self.primes_left = {}, (1 << memory) >> 1
+
+    def step(self, end):
+        if self.patience == 0 and self.follower.at < self.window_end and self.block(end):
+            return
+        self.patience = max(self.patience - 1, 0)
+        self.byte()
+
+    def block(self, end):
+        b, start, before = self.b, len(self.b), self.follower.state()
+        for _ in range(min(CALM << self.level, end - start)):
+            if self.words:
+                self.follower.enter()
+                if self.follower.word and self.follower.word.doubted:
+                    break
+            b.append(self.follower.expected()[0])
+            self.follower.advance(learn=False)
+        length = len(b) - start
+        if length < CALM:
+            self.undo(start, before)
+            self.patience = 1
+            return False
+        holds = self.block_flag(start)
+        if holds:
+            self.level = min(self.level + 1, 12)
+            self.misses = self.new_word = self.recall.agreed = 0
+            self.hits, self.since_jump = self.hits + length, self.since_jump + length
+        else:
+            self.undo(start, before)
+            self.level, self.patience = self.level // 2, CALM
+        return holds
+
+    def undo(self, start, before):
+        del self.b[start:]
+        self.follower.restore(before)
+
+    def block_flag(self, start):
+        b, level = self.b, self.level
+        recent = min((self.misses >> 16).bit_count(), 3) | level << 2
+        following = int.from_bytes(b[start : start + 2], "little")
+        self.blocks.find([
+            hash2(1, recent),
+            hash2(2, self.outcomes & 0xFF | level << 8),
+            hash2(3, level << 8 | self.hits.bit_length()),
+            hash3(4, level, following | b[start - 1] << 16),
+            hash3(5, level, self.outcomes & 3 | len(b) - start << 4),
+        ])  # fmt: skip
+        stretch = self.blocks.predict(1, [256, 0], (level, self.outcomes & 63, b[start - 1]))
+        bit = self.decisions.next(squash(stretch))
+        self.blocks.learn(bit)
+        self.outcomes = (self.outcomes << 1 | bit) & M32
+        return bit
+
+    def byte(self):
+        if self.words:
+            self.follower.enter()
+        seen = Seen(self)
+        hit = self.flag(seen)
+        if not hit:
+            due = self.since_jump == self.gap
+            if not self.jumped and self.numbers.jump(seen, due):
+                return self.jump(due)
+            if 4 <= self.hits or self.misses == 0:
+                self.anchor = self.follower.at
+            self.note_miss()
+        byte = seen.expected if hit else self.literal(seen)
+        self.jumped = False
+        self.b.append(byte)
+        self.advance(seen, byte)
+
+    def flag(self, s):
+        e, k, last = s.expected, s.kind, s.last
+        calm, agreed = min(self.hits.bit_length(), 7), agreed_class(self.recall.agreed)
+        within = min(s.in_word, 3) if s.is_word else 0
+        word = self.follower.word
+        contexts = [
+            hash2(1, e | (last & 255) << 8 | k << 16),
+            hash3(2, k | calm << 8 | (self.misses & 15) << 12, s.agreement | within << 4),
+            hash2(4, hash2(word.keys[0], s.in_word | k << 8) if word else e | 1 << 20),
+            hash3(6, e | s.after << 8 | s.before << 16 | (last & 255) << 24, k),
+            hash3(7, s.agreement | agreed << 4 | calm << 8, k | e << 8),
+            hash3(8, (e | last << 8) & M32, s.in_word | s.is_word << 8),
+            hash3(13, min(self.since_jump, 255) | min(self.gap, 255) << 8, k),
+            hash3(10, self.differences, e | (self.misses & 3) << 8),
+            hash3(12, (s.recalled or 0) | agreed << 8, e | k << 8),
+        ]
+        self.flags.find(contexts)
+        sets = k * 3 + s.agreement, self.misses & 255, calm * 8 + agreed
+        stretch = self.flags.predict(1, [256, 0], sets)
+        first = self.flag_corrections[0].refine(stretch, hash2((e | k << 8 | last << 16) & M32, 5) >> 20)
+        second = self.flag_corrections[1].refine(stretch, contexts[2] >> 20)
+        bit = self.decisions.next(clamp((2 * squash(stretch) + first + second) >> 2, 1, 65535))
+        self.flags.learn(bit)
+        for correction in self.flag_corrections:
+            correction.learn(bit)
+        return bit
+
+    def literal(self, s):
+        e, k, last, window = s.expected, s.kind, s.last, s.window
+        within = min(s.in_word, 3) if s.is_word else 0
+        word, other = self.follower.word, self.follower.otherwise(e)
+        word_end = self.b[word.end] if word and word.end < self.window_end else 256
+        recalled, shifted = s.recalled or 0, window + self.difference & 255
+        apart = window | s.before << 8 | 1 << 30
+        agreed = agreed_class(self.recall.agreed)
+        contexts = [
+            hash2(1, self.misses & 255),
+            *(order(length, last) for length in (1, 2, 3, 4)),
+            hash3(6, window | e << 8, k),
+            hash3(7, window | (last & 255) << 8 | s.before << 16, s.after),
+            hash3(8, word.hash if word else window | 1 << 30, self.new_word),
+            hash3(9, other[0] | other[1] << 8 if other else apart, e | k << 8),
+            hash3(10, recalled | agreed << 8, window),
+            hash3(11, shifted, self.misses & 7 | (last & 255) << 8),
+            hash3(12, self.new_word, word_end | within << 16 | s.is_word << 20),
+            hash3(13, e, self.differences & 0xFFFF),
+        ]
+        # What each of four says the byte is, as long as it agrees, and how strongly.
+        says = [
+            [s.recalled is not None, recalled],
+            [True, e],
+            [self.difference != 0, shifted],
+            [other is not None, other[0] if other else 0],
+        ]
+        node = 1
+        for at in reversed(range(8)):
+            if at in (7, 3):
+                self.literals.find([hash2(context, node) for context in contexts])
+            inner = node if 4 <= at else node & (1 << 3 - at) - 1 | 1 << 3 - at
+            strengths = 64 + min(self.recall.agreed, 32) * 16, -96 - (7 - at) * 60, 100, 150
+            extra = [(w if byte >> at & 1 else -w) if holds else 0 for (holds, byte), w in zip(says, strengths)]
+            holding = sum(holds << i for i, (holds, _) in enumerate(says))
+            sets = node & 255, k << 6 | holding << 2 | at & 3, last & 255
+            stretch = self.literals.predict(inner, [*extra, 256, 0], sets)
+            context = hash3(e | k << 8, node, last & 255) >> 18
+            p = squash(stretch) + self.literal_correction.refine(stretch, context) >> 1
+            bit = self.decisions.next(clamp(p, 32, 65504))
+            self.literals.learn(bit)
+            self.literal_correction.learn(bit)
+            for said in says:
+                said[0] = said[0] and said[1] >> at & 1 == bit
+            node = node << 1 | bit
+        return node & 255
+
+    def jump(self, due):
+        numbers, at = self.numbers, self.follower.at
+        if numbers.again[due].decide(self.decisions):
+            to = at + self.last_distance
+        else:
+            recalled = self.recall.at if self.recall.agreed else at
+            base = numbers.base(self.recall.agreed)
+            to = (at, self.anchor, recalled)[base] + numbers.distance(base)
+            self.last_distance = to - at
+        if not MARGIN <= to <= self.window_end:
+            raise OutsideWindow
+        self.follower.at, self.follower.word = to, None
+        self.jumped = True
+        self.gap, self.since_jump = self.since_jump, 0
+        self.misses = (self.misses << 1 | 1) & M32
+        self.hits, self.patience = 0, CALM
+
+    def advance(self, seen, byte):
+        hit = byte == seen.expected
+        self.misses = (self.misses << 1 | (not hit)) & M32
+        self.hits = self.hits + 1 if hit else 0
+        if not hit:
+            self.patience = 24 if self.words else 256
+            if not seen.is_word and self.follower.at < self.window_end:
+                self.difference = byte - seen.window & 255
+                self.differences = (self.differences << 8 | self.difference) & M32
+        self.since_jump += 1
+        self.new_word = hash2(self.new_word + 1 & M32, byte) if byte in WORD_BYTES else 0
+        self.follower.advance(learn=True)
+        self.recall.advance()
+        if self.misses & 0xFF:
+            self.recall.search()
+            self.recall.remember(len(self.b))
+        if self.words and not self.follower.word and self.misses & 15:
+            self.resync()
+
+    def resync(self):
+        b, at = self.b, self.follower.at
+        best, chosen = 0, at
+        for step in range(2 * RESYNC):
+            place = at - (step + 1) // 2 if step % 2 else at + step // 2
+            if not MARGIN <= place < self.window_end:
+                continue
+            agreed = 0
+            while agreed < 16 and b[place - 1 - agreed] == b[-1 - agreed]:
+                agreed += 1
+            score = 4 * agreed - step // 16
+            if 4 <= agreed and best < score:
+                best, chosen = score, place
+        self.follower.at = chosen
+
+    def note_miss(self):
+        page = (self.follower.at - MARGIN) // PAGE
+        count = self.page_misses.get(page, 0)
+        if self.primes_left == 0 or count == 2:
+            return
+        self.page_misses[page] = count + 1
+        if count + 1 == 2:
+            self.primes_left -= 1
+            self.prime(MARGIN + page * PAGE)
+
+    def prime(self, start):
+        for i in range(start, min(start + PAGE, self.window_end)):
+            last = int.from_bytes(self.b[i - 4 : i], "big")
+            for length in (1, 2, 3, 4):
+                context, byte = order(length, last), self.b[i]
+                self.literals.prime(length, hash2(context, 1), byte >> 4)
+                self.literals.prime(length, hash2(context, 16 | byte >> 4), byte & 15)
+            self.recall.remember(i)
+
+
+class Seen:
+    """What stands around the next byte."""
+
+    def __init__(self, model):
+        follower, recall, b = model.follower, model.recall, model.b
+        self.expected, self.kind = follower.expected()
+        self.recalled = recall.expected()
+        if UNKNOWN_WORD <= self.kind and 24 <= recall.agreed and model.hits < 4:
+            self.expected, self.kind = self.recalled or 0, RECALLED
+        self.agreement = 0 if self.recalled is None else 1 if self.recalled == self.expected else 2
+        self.in_word, self.is_word = min(follower.in_word(), 48), follower.word is not None
+        self.window, self.after = follower.byte_at(follower.at), follower.byte_at(follower.at + 1)
+        self.before = b[follower.at - 1]
+        self.last = int.from_bytes(b[-4:], "big")  # the latest byte lowest
+
+
+class Numbers:
+    def __init__(self, decisions):
+        self.decisions = decisions
+        self.jumps = [Counter(4096) for _ in range(16)]
+        self.again = [Counter(), Counter()]
+        self.bases, self.last_base = [Counter() for _ in range(32)], 0
+        self.lens = [Counter() for _ in range(96)]
+        self.digits = [Counter() for _ in range(768)]
+        self.signs = [Counter() for _ in range(3)]
+
+    def jump(self, seen, due):
+        return self.jumps[seen.is_word | seen.agreement << 1 | due << 3].decide(self.decisions)
+
+    def base(self, agreed):
+        if agreed and self.bases[min(agreed_class(agreed), 3) << 2 | self.last_base].decide(self.decisions):
+            self.last_base = 2
+        else:
+            self.last_base = self.bases[16 | self.last_base].decide(self.decisions)
+        return self.last_base
+
+    def distance(self, base):
+        node = 1
+        for _ in range(5):
+            node = node << 1 | self.lens[base << 5 | node].decide(self.decisions)
+        length, value = node & 31, 1
+        for at in reversed(range(length)):
+            if length - at <= 3:
+                bit = self.digits[base << 8 | length << 3 | value & 7].decide(self.decisions)
+            else:
+                bit = self.decisions.next(32768)
+            value = value << 1 | bit
+        size = value - 1
+        return -size if size and self.signs[base].decide(self.decisions) else size
