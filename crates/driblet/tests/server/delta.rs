@@ -1,6 +1,6 @@
 //! Deltas as web resources: what each name answers, that receivers make the right file of it, and that work is shared.
 
-use driblet::Version;
+use driblet::{Codec, Version};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{Answer, Site, apply, get, noise, text};
@@ -201,4 +201,32 @@ async fn the_browser_client_is_there_or_says_how_to_build_it() {
     assert_eq!(site.ask(get("/.driblet/client.js").header("if-none-match", &client.etag())).await.status, 304);
     assert!(site.get("/.driblet/nope.js").await.refuses(404, "no-such-file"));
     assert!(site.ask(get("/.driblet/client.js").method("POST")).await.refuses(405, "method"));
+}
+
+#[tokio::test]
+async fn who_reads_the_dense_codec_gets_it_once_it_is_made() {
+    let old = text(1, 400_000);
+    let new = String::from_utf8(old.clone()).unwrap().replace("value", "amount").replace("length", "size").into_bytes();
+    // So slow a link that the smallest delta is the soonest.
+    let site = Site::with(&[], |builder| builder.codec(Codec::Auto { bits_per_second: 10_000 })).await;
+    let has = site.publish("app.js", &old).await;
+    site.publish("app.js", &new).await;
+    let name = format!("/app.js.driblet/{has}");
+    let ask = |accept: &'static str| site.ask(get(&name).header("accept", accept));
+    const DENSE: &str = "application/vnd.driblet.delta;codec=dense, */*;q=0.5";
+
+    let fast = ask(DENSE).await;
+    assert_eq!((fast.status, fast.header("vary")), (200, Some("accept")), "at once, what is made quickly");
+    site.server().improved().await;
+    let dense = ask(DENSE).await;
+    assert_eq!(apply(Some(&old), &dense.body).unwrap(), new);
+    assert!(dense.body.len() < fast.body.len() && dense.etag() != fast.etag(), "{} bytes", dense.body.len());
+
+    for accept in [DELTA, "*/*", "application/vnd.driblet.delta;codec=denser", "text/html;codec=dense"] {
+        let other = ask(accept).await;
+        assert_eq!((&other.body, other.etag()), (&fast.body, fast.etag()), "{accept} does not name it");
+    }
+    let begun = get(&name).header("accept", DENSE).header("range", "bytes=10-").header("if-range", &fast.etag());
+    let rest = site.ask(begun).await;
+    assert_eq!((rest.status, &rest.body[..]), (206, &fast.body[10..]), "what was begun goes on as it was");
 }

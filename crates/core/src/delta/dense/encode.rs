@@ -3,7 +3,8 @@
 use super::WORDS;
 use super::align::align;
 use super::binary::{Script, Writer};
-use super::model::{self, Model};
+use super::follow::{Follower, Renames};
+use super::model::{self, MARGIN, Model};
 use crate::wire::put_varint;
 
 /// The exponents of memory that are tried: the largest first, the others where the delta is small.
@@ -27,7 +28,7 @@ pub(crate) struct Dense {
 /// Encodes a target against a window that is the whole basis.
 pub(crate) fn encode(window: &[u8], target: &[u8]) -> Dense {
     let words = is_text(target);
-    let guide = model::guide(window, target, words, &align(window, target, words));
+    let guide = guide(window, target, words, &align(window, target, words));
     let mut best: Option<Dense> = None;
     for memory in MEMORY {
         let dense = encode_with(window, target, words, &guide, memory);
@@ -56,6 +57,32 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory:
     let indexing = if memory == 0 { 0 } else { window.len() as u64 * INDEX_NANOSECONDS };
     let setup = (SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing;
     Dense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS }
+}
+
+/// The window position that corresponds to each of the target's, by an alignment: target positions, ascending, and the window's.
+fn guide(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
+    let mut buffer = model::buffer(window.len(), target.len());
+    buffer.extend_from_slice(window);
+    let window_end = buffer.len();
+    let (mut follower, renames) = (Follower::new(MARGIN), Renames::new());
+    let mut starts = alignment.iter().peekable();
+    target
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| {
+            if let Some((_, start)) = starts.next_if(|(from, _)| *from as usize == at) {
+                follower.jump(MARGIN + *start as usize);
+            }
+            if words {
+                follower.enter(&buffer, window_end, &renames);
+            }
+            let between = follower.word.is_none() || follower.in_word(&buffer) == 0;
+            let place = if between { (follower.at - MARGIN) as u32 } else { u32::MAX };
+            buffer.push(*byte);
+            follower.advance(&buffer, window_end, None);
+            place
+        })
+        .collect()
 }
 
 /// Whether the bytes are text, as its first part shows: few bytes that no text has.

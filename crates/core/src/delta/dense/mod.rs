@@ -1,8 +1,8 @@
 //! The dense codec: an arithmetic coder whose model follows the basis and learns what was renamed, for the smallest deltas.
 //!
 //! `model` is the format: both sides run it step by step, and each step's decisions go through `binary`. It rests on `follow`
-//! (which byte the basis says comes next), `recall` (what followed the same bytes before) and `mix` (from many contexts to one
-//! probability). Whatever is changed in these four changes the format. `align` is the encoder's alone and free to change.
+//! (which byte the basis says comes next), `recall` (what followed the same bytes before), `numbers` (jumps) and `mix` (from many contexts to one
+//! probability). Whatever is changed in these changes the format. `align` is the encoder's alone and free to change.
 
 #[cfg(feature = "encode")]
 mod align;
@@ -12,6 +12,7 @@ mod encode;
 mod follow;
 mod mix;
 mod model;
+mod numbers;
 mod recall;
 
 use std::ops::Range;

@@ -2,8 +2,9 @@
 
 use super::binary::Coder;
 use super::follow::{Follower, Renames, is_word_byte, kind};
-use super::mix::{CURVES, Correction, Counter, Curves, Mixture, hash};
-use super::recall::Recall;
+use super::mix::{CURVES, Correction, Curves, Mixture, hash};
+use super::numbers::Numbers;
+use super::recall::{Recall, agreed_class};
 
 /// Zeros before everything, so that each byte has some before it.
 pub(crate) const MARGIN: usize = 16;
@@ -259,9 +260,10 @@ impl Model {
         let hit = wanted == Some(seen.expected) && jump.is_none();
         let hit = self.flag(coder, &seen, hit);
         if !hit {
-            let due = usize::from(self.since_jump == self.gap);
+            let due = u32::from(self.since_jump == self.gap);
+            let context = u32::from(seen.is_word) | seen.agreement << 1 | due << 3;
             // One jump at a place is enough; more would let a delta go on for ever.
-            if !self.jumped && self.numbers.jump(coder, self.curves, &seen, due, jump.is_some()) {
+            if !self.jumped && self.numbers.jump(coder, self.curves, context, jump.is_some()) {
                 return self.jump(coder, jump.unwrap_or(0));
             }
             if 4 <= self.hits || self.misses == 0 {
@@ -508,48 +510,10 @@ impl Model {
     }
 }
 
-/// The window position that corresponds to each of the target's, by an alignment: target positions, ascending, and the window's.
-#[cfg(feature = "encode")]
-pub(crate) fn guide(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
-    let mut buffer = buffer(window.len(), target.len());
-    buffer.extend_from_slice(window);
-    let window_end = buffer.len();
-    let (mut follower, renames) = (Follower::new(MARGIN), Renames::new());
-    let mut starts = alignment.iter().peekable();
-    target
-        .iter()
-        .enumerate()
-        .map(|(at, byte)| {
-            if let Some((_, start)) = starts.next_if(|(from, _)| *from as usize == at) {
-                follower.jump(MARGIN + *start as usize);
-            }
-            if words {
-                follower.enter(&buffer, window_end, &renames);
-            }
-            let between = follower.word.is_none() || follower.in_word(&buffer) == 0;
-            let place = if between { (follower.at - MARGIN) as u32 } else { u32::MAX };
-            buffer.push(*byte);
-            follower.advance(&buffer, window_end, None);
-            place
-        })
-        .collect()
-}
-
 /// The hash of the last bytes, at most four.
 #[inline]
 fn order(len: u32, last: u32) -> u32 {
     hash(16 + len, last & (u32::MAX >> (32 - 8 * len)))
-}
-
-#[inline]
-fn agreed_class(agreed: usize) -> u32 {
-    match agreed {
-        0 => 0,
-        1..=7 => 1,
-        8..=15 => 2,
-        16..=31 => 3,
-        _ => 4,
-    }
 }
 
 /// What stands around the next byte.
@@ -565,67 +529,4 @@ struct Seen {
     after: u8,
     before: u8,
     last: u32,
-}
-
-/// Jumps: whether, from which base, how far.
-struct Numbers {
-    jumps: Vec<Counter>,
-    again: [Counter; 2],
-    bases: [Counter; 32],
-    last_base: usize,
-    lens: Vec<Counter>,
-    digits: Vec<Counter>,
-    signs: [Counter; 3],
-}
-
-impl Numbers {
-    fn new() -> Numbers {
-        Numbers {
-            jumps: vec![Counter::at(4096); 256],
-            again: [Counter::EVEN; 2],
-            bases: [Counter::EVEN; 32],
-            last_base: 0,
-            lens: vec![Counter::EVEN; 96],
-            digits: vec![Counter::EVEN; 768],
-            signs: [Counter::EVEN; 3],
-        }
-    }
-
-    fn jump(&mut self, coder: &mut impl Coder, curves: &Curves, seen: &Seen, due: usize, jump: bool) -> bool {
-        let context = usize::from(seen.is_word) | (seen.agreement as usize) << 1 | due << 3;
-        self.jumps[context].code(curves, coder, jump)
-    }
-
-    fn base(&mut self, coder: &mut impl Coder, curves: &Curves, agreed: usize, base: usize) -> usize {
-        let context = (agreed_class(agreed).min(3) as usize) << 2 | self.last_base;
-        self.last_base = if agreed != 0 && self.bases[context].code(curves, coder, base == 2) {
-            2
-        } else {
-            usize::from(self.bases[16 | self.last_base].code(curves, coder, base == 1))
-        };
-        self.last_base
-    }
-
-    /// A signed number: the length of its size, then its upper digits by what was seen, the rest as they are.
-    fn distance(&mut self, coder: &mut impl Coder, curves: &Curves, base: usize, distance: i64) -> i64 {
-        let size = distance.unsigned_abs() as u32 + 1;
-        let mut node = 1;
-        for at in (0..5).rev() {
-            let bit = self.lens[base << 5 | node].code(curves, coder, size.ilog2() >> at & 1 == 1);
-            node = node << 1 | usize::from(bit);
-        }
-        let len = node as u32 & 31;
-        let mut value = 1u32;
-        for at in (0..len).rev() {
-            let wanted = size >> at & 1 == 1;
-            let bit = if len - at <= 3 {
-                self.digits[base << 8 | (len as usize) << 3 | value as usize & 7].code(curves, coder, wanted)
-            } else {
-                coder.code(32_768, wanted)
-            };
-            value = value << 1 | u32::from(bit);
-        }
-        let size = i64::from(value) - 1;
-        if size != 0 && self.signs[base].code(curves, coder, distance < 0) { -size } else { size }
-    }
 }

@@ -80,3 +80,15 @@ impl Recall {
         }
     }
 }
+
+/// How much agrees, in five classes.
+#[inline]
+pub(crate) fn agreed_class(agreed: usize) -> u32 {
+    match agreed {
+        0 => 0,
+        1..=7 => 1,
+        8..=15 => 2,
+        16..=31 => 3,
+        _ => 4,
+    }
+}
