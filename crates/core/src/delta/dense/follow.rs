@@ -60,6 +60,20 @@ struct Guess {
     kind: u8,
 }
 
+impl Word {
+    /// Adds a guess behind those that can be trusted as much. (By hand: the library's sort is ten kilobytes of wasm.)
+    fn add(&mut self, guess: Guess, renames: &Renames) {
+        let worth = renames.worth(guess.kind);
+        let mut place = self.count;
+        while 0 < place && renames.worth(self.guesses[place - 1].kind) < worth {
+            self.guesses[place] = self.guesses[place - 1];
+            place -= 1;
+        }
+        self.guesses[place] = guess;
+        self.count += 1;
+    }
+}
+
 impl Follower {
     pub(crate) fn new(at: usize) -> Follower {
         Follower { at, word: None, before: [0; 2] }
@@ -72,7 +86,6 @@ impl Follower {
     }
 
     /// Steps into a word of the window if the target is at the start of one.
-    #[inline]
     pub(crate) fn enter(&mut self, buffer: &[u8], window_end: usize, renames: &Renames) {
         if self.word.is_none()
             && self.at < window_end
@@ -100,27 +113,18 @@ impl Follower {
             count: 0,
             doubted: false,
         };
-        let mut best = [(0u32, Guess::default()); 4];
         for table in (0..3).rev() {
-            if let Some((worth, guess)) = renames.guess(table, keys[table]) {
-                best[word.count] = (worth, guess);
-                word.count += 1;
+            if let Some(guess) = renames.guess(table, keys[table]) {
+                word.doubted |= &buffer[guess.start..][..guess.len] != text;
+                word.add(guess, renames);
             }
         }
-        let same = Guess { start: self.at, len: text.len(), kind: kind::SAME_WORD };
-        let known = &mut best[..=word.count];
-        let doubted = known[..word.count].iter().any(|(_, guess)| &buffer[guess.start..][..guess.len] != text);
-        word.doubted = doubted;
-        let kind = if doubted { kind::DOUBTED_WORD } else { kind::SAME_WORD };
-        known[word.count] = (renames.worth(kind), Guess { kind, ..same });
-        known.sort_by_key(|(worth, _)| std::cmp::Reverse(*worth));
-        known.iter().zip(&mut word.guesses).for_each(|((_, guess), place)| *place = *guess);
-        word.count += 1;
+        let kind = if word.doubted { kind::DOUBTED_WORD } else { kind::SAME_WORD };
+        word.add(Guess { start: self.at, len: text.len(), kind }, renames);
         word
     }
 
     /// The byte expected next and what that rests on.
-    #[inline]
     pub(crate) fn expected(&self, buffer: &[u8], window_end: usize) -> (u8, u8) {
         let byte_at = |at: usize| if at < window_end { buffer[at] } else { 0 };
         let Some(word) = &self.word else {
@@ -152,13 +156,11 @@ impl Follower {
     }
 
     /// Bytes of the word in hand that stand already.
-    #[inline]
     pub(crate) fn in_word(&self, buffer: &[u8]) -> usize {
         self.word.as_ref().map_or(0, |word| buffer.len() - word.start)
     }
 
     /// Moves on over the target's last byte, and remembers what a word became unless `renames` is `None`.
-    #[inline]
     pub(crate) fn advance(&mut self, buffer: &[u8], window_end: usize, renames: Option<&mut Renames>) {
         let byte = buffer[buffer.len() - 1];
         let Some(word) = &self.word else {
@@ -209,13 +211,13 @@ impl Renames {
         }
     }
 
-    fn guess(&self, table: usize, key: u32) -> Option<(u32, Guess)> {
+    fn guess(&self, table: usize, key: u32) -> Option<Guess> {
         let entry = self.tables[table][(key >> (32 - RENAME_BITS[table])) as usize];
         if entry.len == 0 || entry.check != key as u16 {
             return None;
         }
         let kind = table as u8 * 4 + entry.confidence;
-        Some((self.worth(kind), Guess { start: entry.start as usize, len: usize::from(entry.len), kind }))
+        Some(Guess { start: entry.start as usize, len: usize::from(entry.len), kind })
     }
 
     fn worth(&self, kind: u8) -> u32 {
