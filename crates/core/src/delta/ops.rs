@@ -15,6 +15,7 @@ pub(crate) struct Op {
 }
 
 impl Op {
+    #[cfg(feature = "encode")]
     fn copy_len(&self) -> u64 {
         self.copy.end - self.copy.start
     }
