@@ -120,7 +120,7 @@ class Mixture:
         self.checks = {}
         self.histories = [[first_guess(h) for h in range(256)] for _ in range(contexts)]
         n = 2 * contexts + extra
-        self.weights = [[[65536 // 12] * n for _ in range(size)] for size in sets]
+        self.weights = [[[16384 // 12] * n for _ in range(size)] for size in sets]
         self.last = [[65536 // 3] * 3 for _ in range(sets[0])]
         self.places = [0] * contexts
 
@@ -149,7 +149,7 @@ class Mixture:
         self.stretches = []
         for which, chosen in enumerate(sets):
             weights = self.weights[which][chosen]
-            self.stretches.append(clamp(sum(i * w >> 10 for i, w in zip(self.inputs, weights)) >> 6, -2047, 2047))
+            self.stretches.append(clamp(sum(i * w for i, w in zip(self.inputs, weights)) >> 14, -2047, 2047))
         total = sum(s * (w >> 2) for s, w in zip(self.stretches, self.last[sets[0]]))
         self.output = clamp(total >> 14, -2047, 2047)
         return self.output
@@ -157,10 +157,10 @@ class Mixture:
     def learn(self, bit):
         wanted = 65535 if bit else 0
         for which, chosen in enumerate(self.sets):
-            error = (wanted - squash(self.stretches[which])) * 14 >> 4
+            error = (wanted - squash(self.stretches[which])) * 14 >> 5
             weights = self.weights[which][chosen]
             for i, value in enumerate(self.inputs):
-                weights[i] = clamp(weights[i] + (value * error + 0x2000 >> 14), -(1 << 19), 1 << 19)
+                weights[i] = clamp(weights[i] + (value * error + 0x4000 >> 15), -(1 << 15), (1 << 15) - 1)
         error = (wanted - squash(self.output)) * 3 >> 4
         weights = self.last[self.sets[0]]
         for i, value in enumerate(self.stretches):
@@ -206,61 +206,92 @@ class Correction:
 WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$")
 MAX_WORD = 48
 SAME_WORD, DOUBTED_WORD, UNKNOWN_WORD, BYTE, NOTHING, RECALLED, KINDS = 12, 13, 14, 15, 16, 17, 18
-RENAME_BITS = (14, 16, 16)
+WHOLE = 18  # added to the kind of a word that is expected whole
+RENAME_BITS = 16
+
+
+def hash_word(text):
+    word_hash = 17
+    for byte in text:
+        word_hash = (word_hash + byte) * 0x2C1B3C6D & M32
+    return word_hash
 
 
 class Word:
     def __init__(self, start, end, word_hash, keys):
         self.start, self.end, self.hash, self.keys = start, end, word_hash, keys
-        self.guesses, self.doubted = [], False
+        self.guesses, self.doubted, self.refused = [], False, False
 
 
 class Follower:
     def __init__(self, buffer, window_end):
         self.buffer, self.window_end = buffer, window_end
         self.at, self.word, self.before = MARGIN, None, (0, 0)
-        self.tables = [{} for _ in RENAME_BITS]  # index -> (text, check, confidence)
+        self.tables = [{} for _ in range(3)]  # index -> (text, check, confidence)
         self.trust = [Counter() for _ in range(KINDS)]
-
-    def state(self):
-        return self.at, self.word, self.before
-
-    def restore(self, state):
-        self.at, self.word, self.before = state
 
     def byte_at(self, at):
         return self.buffer[at] if at < self.window_end else 0
+
+    def read(self, at, before, last):
+        """The window's word at a position: its end, its hash, its keys."""
+        end = at
+        while end < min(self.window_end, at + MAX_WORD) and self.buffer[end] in WORD_BYTES:
+            end += 1
+        word_hash = hash_word(self.buffer[at:end])
+        left = hash2(word_hash, hash2(before[0], last))
+        return end, word_hash, [hash2(word_hash, 1), hash2(left, 2), hash2(left, hash2(before[1], 3))]
+
+    def known(self, keys):
+        """What the tables say such a word became; what is not in the first is in none."""
+        found = []
+        for table in (2, 1, 0):
+            entry = self.tables[table].get(keys[table] >> 32 - RENAME_BITS)
+            if entry and entry[1] == keys[table] & 0xFFFF:
+                found.append((entry[0], 4 * table + entry[2]))
+        return found if found and found[-1][1] < 4 else []
 
     def enter(self):
         b = self.buffer
         if self.word or self.window_end <= self.at or b[self.at] not in WORD_BYTES or b[-1] in WORD_BYTES:
             return
-        end = self.at
-        while end < min(self.window_end, self.at + MAX_WORD) and b[end] in WORD_BYTES:
-            end += 1
-        text = bytes(b[self.at : end])
-        word_hash = 17
-        for byte in text:
-            word_hash = (word_hash + byte) * 0x2C1B3C6D & M32
-        left = hash2(self.before[0], b[-1])
-        keys = [
-            hash2(word_hash, 1),
-            hash3(word_hash, left, 2),
-            hash2(hash2(word_hash, left), hash2(self.before[1], 3)),
-        ]
-        word = Word(len(b), end, word_hash, keys)
-        known = []
-        for table in (2, 1, 0):
-            entry = self.tables[table].get(keys[table] >> 32 - RENAME_BITS[table])
-            if entry and entry[1] == keys[table] & 0xFFFF:
-                kind = 4 * table + entry[2]
-                known.append((self.trust[kind].probability(), entry[0], kind))
-        word.doubted = any(guess != text for _, guess, _ in known)
-        kind = DOUBTED_WORD if word.doubted else SAME_WORD
-        known.append((self.trust[kind].probability(), text, kind))
-        known.sort(key=lambda guess: -guess[0])  # stable
-        word.guesses = [(guess, kind) for _, guess, kind in known]
+        end, word_hash, keys = self.read(self.at, self.before, b[-1])
+        text, word = bytes(b[self.at : end]), Word(len(b), end, word_hash, keys)
+        known = self.known(keys)
+        word.doubted = any(hash_word(guess) != word_hash for guess, _ in known)
+        known.append((text, DOUBTED_WORD if word.doubted else SAME_WORD))
+        known.sort(key=lambda guess: -self.trust[guess[1]].probability())  # stable
+        word.guesses = [(text if hash_word(guess) == word_hash else guess, kind) for guess, kind in known]
         self.word = word
+
+    def whole(self):
+        """The word that is about to be followed, if the byte after it can be told."""
+        word = self.word
+        if not word or word.start != len(self.buffer) or word.end == self.window_end:
+            return None
+        text = word.guesses[0][0]
+        return text if self.buffer[word.end] not in WORD_BYTES and len(text) < MAX_WORD else None
+
+    def stride(self, length, most):
+        """Where a block of at least so many bytes ends, and what stands before it."""
+        b, at, before, last = self.buffer, self.at, self.before, self.buffer[-1]
+        until = min(self.window_end, self.at + length)
+        while at < until:
+            if b[at] in WORD_BYTES and last not in WORD_BYTES:
+                end, word_hash, keys = self.read(at, before, last)
+                ends = end < self.window_end and b[end] not in WORD_BYTES
+                doubted = any(hash_word(guess) != word_hash for guess, _ in self.known(keys))
+                if self.at + most < end + ends or doubted:
+                    break
+                if ends:
+                    before = word_hash, before[0]
+                at = end + ends
+            else:
+                if b[at] not in WORD_BYTES:
+                    before = b[at], before[0]
+                at += 1
+            last = b[at - 1]
+        return at, before
 
     def in_word(self):
         return len(self.buffer) - self.word.start if self.word else 0
@@ -310,11 +341,12 @@ class Follower:
 
     def learn(self, word, new):
         for text, kind in word.guesses:
-            self.trust[kind].learn(text == new, 60)
-        for table, key, bits in zip(self.tables, word.keys, RENAME_BITS):
-            text, check, confidence = table.get(key >> 32 - bits, (b"", 0, 0))
-            same = check == key & 0xFFFF and text == new
-            table[key >> 32 - bits] = new, key & 0xFFFF, min(confidence + 1, 3) if same else 0
+            self.trust[kind].learn(hash_word(text) == hash_word(new), 60)
+        for table, key in zip(self.tables, word.keys):
+            place = key >> 32 - RENAME_BITS
+            text, check, confidence = table.get(place, (b"", 0, 0))
+            same = text != b"" and check == key & 0xFFFF and hash_word(text) == hash_word(new)
+            table[place] = new, key & 0xFFFF, min(confidence + 1, 3) if same else 0
 
 
 class Recall:
@@ -341,6 +373,13 @@ class Recall:
                 self.agreed, self.at = self.agreed + 1, self.at + 1
             else:
                 self.agreed = 0
+
+    def skip(self, length):
+        """Moves on over the last bytes, if all of them are as recalled."""
+        if self.agreed and self.buffer[self.at : self.at + length] == self.buffer[-length:]:
+            self.agreed, self.at = self.agreed + length, self.at + length
+        else:
+            self.agreed = 0
 
     def search(self):
         if self.agreed:
@@ -386,13 +425,13 @@ class Model:
         self.follower = Follower(self.b, self.window_end)
         self.recall = Recall(self.b, min(10 + memory, 20))
         if memory:
-            for at in range(MARGIN, self.window_end):
+            for at in range(MARGIN, self.window_end, 2):
                 self.recall.remember(at)
-        self.flags = Mixture(9, 2, min(8 + memory, 16), 1, (KINDS * 3, 256, 64))
+        self.flags = Mixture(7, 1, min(8 + memory, 16), 1, (36 * 3, 256, 64))
         self.flag_corrections = Correction(1 << 12), Correction(1 << 12)
-        self.literals = Mixture(13, 6, min(10 + memory, 18), 4, (256, KINDS * 64, 256))
+        self.literals = Mixture(11, 5, min(10 + memory, 18), 4, (256, KINDS * 64, 256))
         self.literal_correction = Correction(1 << 14)
-        self.blocks = Mixture(5, 2, 12, 1, (16, 64, 256))
+        self.blocks = Mixture(5, 1, 12, 1, (16, 64, 256))
         self.numbers = Numbers(self.decisions)
         self.outcomes = self.since_jump = self.gap = self.last_distance = self.level = 0
         self.patience, self.misses, self.hits, self.new_word = CALM, 0, 0, 0
@@ -401,38 +440,59 @@ class Model:
         self.page_misses, self.primes_left = {}, (1 << memory) >> 1
 
     def step(self, end):
-        if self.patience == 0 and self.follower.at < self.window_end and self.block(end):
+        between = not self.follower.word and self.follower.at < self.window_end
+        if self.patience == 0 and between and self.block(end):
             return
         self.patience = max(self.patience - 1, 0)
+        if self.words:
+            self.follower.enter()
+            if self.word(end):
+                return
         self.byte()
 
     def block(self, end):
-        b, start, before = self.b, len(self.b), self.follower.state()
-        for _ in range(min(CALM << self.level, end - start)):
-            if self.words:
-                self.follower.enter()
-                if self.follower.word and self.follower.word.doubted:
-                    break
-            b.append(self.follower.expected()[0])
-            self.follower.advance(learn=False)
-        length = len(b) - start
+        b, start, follower = self.b, len(self.b), self.follower
+        length, left = min(CALM << self.level, end - start), end - start
+        if self.words:
+            at, before = follower.stride(length, left)
+        else:
+            at, before = min(self.window_end, follower.at + length), follower.before
+        length = at - follower.at
         if length < CALM:
-            self.undo(start, before)
             self.patience = 1
             return False
+        b += b[follower.at : at]
         holds = self.block_flag(start)
         if holds:
             self.level = min(self.level + 1, 12)
             self.misses = self.new_word = self.recall.agreed = 0
             self.hits, self.since_jump = self.hits + length, self.since_jump + length
+            follower.at, follower.before = at, before
         else:
-            self.undo(start, before)
+            del b[start:]
             self.level, self.patience = self.level // 2, CALM
         return holds
 
-    def undo(self, start, before):
-        del self.b[start:]
-        self.follower.restore(before)
+    def word(self, end):
+        text = self.follower.whole()
+        if text is None or end - len(self.b) <= len(text):
+            return False
+        word = self.follower.word
+        seen = Seen(self)
+        seen.kind += WHOLE
+        seen.after = self.b[word.end]
+        if not self.flag(seen):
+            word.refused = True
+            return False
+        self.b += text + self.b[word.end : word.end + 1]
+        length = len(text) + 1
+        self.hits, self.since_jump = self.hits + length, self.since_jump + length
+        self.misses = self.misses << min(length, 8) & M32
+        self.new_word, self.jumped = 0, False
+        self.follower.advance(learn=True)
+        self.recall.skip(length)
+        self.settle()
+        return True
 
     def block_flag(self, start):
         b, level = self.b, self.level
@@ -445,15 +505,13 @@ class Model:
             hash3(4, level, following | b[start - 1] << 16),
             hash3(5, level, self.outcomes & 3 | len(b) - start << 4),
         ])  # fmt: skip
-        stretch = self.blocks.predict(1, [256, 0], (level, self.outcomes & 63, b[start - 1]))
+        stretch = self.blocks.predict(1, [256], (level, self.outcomes & 63, b[start - 1]))
         bit = self.decisions.next(squash(stretch))
         self.blocks.learn(bit)
         self.outcomes = (self.outcomes << 1 | bit) & M32
         return bit
 
     def byte(self):
-        if self.words:
-            self.follower.enter()
         seen = Seen(self)
         hit = self.flag(seen)
         if not hit:
@@ -473,22 +531,21 @@ class Model:
         calm, agreed = min(self.hits.bit_length(), 7), agreed_class(self.recall.agreed)
         within = min(s.in_word, 3) if s.is_word else 0
         word = self.follower.word
+        refused = word is not None and word.refused
         contexts = [
-            hash2(1, e | (last & 255) << 8 | k << 16),
-            hash3(2, k | calm << 8 | (self.misses & 15) << 12, s.agreement | within << 4),
-            hash2(4, hash2(word.keys[0], s.in_word | k << 8) if word else e | 1 << 20),
+            hash3(2, k | calm << 8 | (self.misses & 15) << 12, s.agreement | within << 4 | refused << 8),
+            hash2(4, hash2(word.keys[0], s.in_word | k << 8 | refused << 16) if word else e | 1 << 20),
             hash3(6, e | s.after << 8 | s.before << 16 | (last & 255) << 24, k),
-            hash3(7, s.agreement | agreed << 4 | calm << 8, k | e << 8),
-            hash3(8, (e | last << 8) & M32, s.in_word | s.is_word << 8),
+            hash2(1, e | (last & 255) << 8 | k << 16),
+            hash3(8, (e | last << 8) & M32, s.in_word | s.is_word << 8 | refused << 9),
             hash3(13, min(self.since_jump, 255) | min(self.gap, 255) << 8, k),
             hash3(10, self.differences, e | (self.misses & 3) << 8),
-            hash3(12, (s.recalled or 0) | agreed << 8, e | k << 8),
         ]
         self.flags.find(contexts)
         sets = k * 3 + s.agreement, self.misses & 255, calm * 8 + agreed
-        stretch = self.flags.predict(1, [256, 0], sets)
+        stretch = self.flags.predict(1, [256], sets)
         first = self.flag_corrections[0].refine(stretch, hash2((e | k << 8 | last << 16) & M32, 5) >> 20)
-        second = self.flag_corrections[1].refine(stretch, contexts[2] >> 20)
+        second = self.flag_corrections[1].refine(stretch, contexts[1] >> 20)
         bit = self.decisions.next(clamp((2 * squash(stretch) + first + second) >> 2, 1, 65535))
         self.flags.learn(bit)
         for correction in self.flag_corrections:
@@ -497,22 +554,20 @@ class Model:
 
     def literal(self, s):
         e, k, last, window = s.expected, s.kind, s.last, s.window
-        within = min(s.in_word, 3) if s.is_word else 0
         word, other = self.follower.word, self.follower.otherwise(e)
-        word_end = self.b[word.end] if word and word.end < self.window_end else 256
         recalled, shifted = s.recalled or 0, window + self.difference & 255
-        apart = window | s.before << 8 | 1 << 30
         agreed = agreed_class(self.recall.agreed)
         contexts = [
             hash2(1, self.misses & 255),
-            *(order(length, last) for length in (1, 2, 3, 4)),
+            order(2, last),
+            order(3, last),
             hash3(6, window | e << 8, k),
             hash3(7, window | (last & 255) << 8 | s.before << 16, s.after),
+            order(1, last),
+            order(4, last),
             hash3(8, word.hash if word else window | 1 << 30, self.new_word),
-            hash3(9, other[0] | other[1] << 8 if other else apart, e | k << 8),
             hash3(10, recalled | agreed << 8, window),
             hash3(11, shifted, self.misses & 7 | (last & 255) << 8),
-            hash3(12, self.new_word, word_end | within << 16 | s.is_word << 20),
             hash3(13, e, self.differences & 0xFFFF),
         ]
         # What each of four says the byte is, as long as it agrees, and how strongly.
@@ -531,7 +586,7 @@ class Model:
             extra = [(w if byte >> at & 1 else -w) if holds else 0 for (holds, byte), w in zip(says, strengths)]
             holding = sum(holds << i for i, (holds, _) in enumerate(says))
             sets = node & 255, k << 6 | holding << 2 | at & 3, last & 255
-            stretch = self.literals.predict(inner, [*extra, 256, 0], sets)
+            stretch = self.literals.predict(inner, [*extra, 256], sets)
             context = hash3(e | k << 8, node, last & 255) >> 18
             p = squash(stretch) + self.literal_correction.refine(stretch, context) >> 1
             bit = self.decisions.next(clamp(p, 32, 65504))
@@ -564,7 +619,7 @@ class Model:
         self.misses = (self.misses << 1 | (not hit)) & M32
         self.hits = self.hits + 1 if hit else 0
         if not hit:
-            self.patience = 24 if self.words else 256
+            self.patience = 32 if self.words else 256
             if not seen.is_word and self.follower.at < self.window_end:
                 self.difference = byte - seen.window & 255
                 self.differences = (self.differences << 8 | self.difference) & M32
@@ -572,6 +627,9 @@ class Model:
         self.new_word = hash2(self.new_word + 1 & M32, byte) if byte in WORD_BYTES else 0
         self.follower.advance(learn=True)
         self.recall.advance()
+        self.settle()
+
+    def settle(self):
         if self.misses & 0xFF:
             self.recall.search()
             self.recall.remember(len(self.b))
@@ -606,10 +664,10 @@ class Model:
     def prime(self, start):
         for i in range(start, min(start + PAGE, self.window_end)):
             last = int.from_bytes(self.b[i - 4 : i], "big")
-            for length in (1, 2, 3, 4):
+            for length in (2, 3):
                 context, byte = order(length, last), self.b[i]
-                self.literals.prime(length, hash2(context, 1), byte >> 4)
-                self.literals.prime(length, hash2(context, 16 | byte >> 4), byte & 15)
+                self.literals.prime(length - 1, hash2(context, 1), byte >> 4)
+                self.literals.prime(length - 1, hash2(context, 16 | byte >> 4), byte & 15)
             self.recall.remember(i)
 
 

@@ -4,10 +4,23 @@ use super::mix::{CURVES, Counter, hash};
 
 /// Words longer than this are followed in pieces.
 const MAX_WORD: usize = 48;
-const RENAME_BITS: [u32; 3] = [14, 16, 16];
+/// Entries of a table of renames, as a power of two.
+const RENAME_BITS: u32 = 16;
 
+const WORD_BYTES: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        bytes[at] = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
+        at += 1;
+    }
+    bytes
+};
+
+#[inline]
 pub(crate) fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$'
+    WORD_BYTES[usize::from(byte)]
 }
 
 /// What the byte that is expected rests on.
@@ -25,6 +38,9 @@ pub(crate) mod kind {
     /// The recall's byte instead.
     pub(crate) const RECALLED: u8 = 17;
     pub(crate) const COUNT: usize = 18;
+    /// Added where a word is expected whole.
+    pub(crate) const WHOLE: u8 = 18;
+    pub(crate) const ALL: usize = 32;
 }
 
 /// The pointer into the window, and the word it stands in.
@@ -50,14 +66,50 @@ pub(crate) struct Word {
     count: usize,
     /// Whether it became something else before.
     pub(crate) doubted: bool,
+    pub(crate) refused: bool,
 }
 
 /// A text that a word may have become; `start` and `len` in the buffer.
 #[derive(Clone, Copy, Default)]
 struct Guess {
-    start: usize,
-    len: usize,
+    start: u32,
+    hash: u32,
+    len: u8,
     kind: u8,
+}
+
+impl Guess {
+    #[inline]
+    fn text<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        &buffer[self.start as usize..][..usize::from(self.len)]
+    }
+}
+
+/// A word of the window: where it ends, its hash, its keys in the tables.
+struct Text {
+    end: usize,
+    hash: u32,
+    keys: [u32; 3],
+}
+
+/// The hash of a word and one more byte of it.
+#[inline]
+fn hash_on(sum: u32, byte: u8) -> u32 {
+    sum.wrapping_add(u32::from(byte)).wrapping_mul(0x2c1b_3c6d)
+}
+
+impl Text {
+    #[inline]
+    fn read(buffer: &[u8], at: usize, window_end: usize, before: [u32; 2], last: u8) -> Text {
+        let longest = &buffer[at..window_end.min(at + MAX_WORD)];
+        let (mut len, mut sum) = (0, 17u32);
+        while len < longest.len() && is_word_byte(longest[len]) {
+            sum = hash_on(sum, longest[len]);
+            len += 1;
+        }
+        let with_left = hash(sum, hash(before[0], u32::from(last)));
+        Text { end: at + len, hash: sum, keys: [hash(sum, 1), hash(with_left, 2), hash(with_left, hash(before[1], 3))] }
+    }
 }
 
 impl Word {
@@ -97,31 +149,71 @@ impl Follower {
     }
 
     fn look_up(&self, buffer: &[u8], window_end: usize, renames: &Renames) -> Word {
-        let longest = &buffer[self.at..window_end.min(self.at + MAX_WORD)];
-        let text = &longest[..longest.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(longest.len())];
-        let word_hash =
-            text.iter().fold(17u32, |sum, byte| sum.wrapping_add(u32::from(*byte)).wrapping_mul(0x2c1b_3c6d));
-        let left = hash(self.before[0], u32::from(buffer[buffer.len() - 1]));
-        let keys =
-            [hash(word_hash, 1), hash(hash(word_hash, left), 2), hash(hash(word_hash, left), hash(self.before[1], 3))];
+        let Text { end, hash, keys } = Text::read(buffer, self.at, window_end, self.before, buffer[buffer.len() - 1]);
         let mut word = Word {
             start: buffer.len(),
-            end: self.at + text.len(),
-            hash: word_hash,
+            end,
+            hash,
             keys,
             guesses: [Guess::default(); 4],
             count: 0,
             doubted: false,
+            refused: false,
         };
-        for table in (0..3).rev() {
-            if let Some(guess) = renames.guess(table, keys[table]) {
-                word.doubted |= &buffer[guess.start..][..guess.len] != text;
+        let own = Guess { start: self.at as u32, hash, len: (end - self.at) as u8, kind: kind::SAME_WORD };
+        for guess in renames.guesses(&keys).into_iter().flatten() {
+            if guess.hash == hash {
+                word.add(Guess { kind: guess.kind, ..own }, renames);
+            } else {
+                word.doubted = true;
                 word.add(guess, renames);
             }
         }
         let kind = if word.doubted { kind::DOUBTED_WORD } else { kind::SAME_WORD };
-        word.add(Guess { start: self.at, len: text.len(), kind }, renames);
+        word.add(Guess { kind, ..own }, renames);
         word
+    }
+
+    /// Between words, elsewhere.
+    pub(crate) fn moved(&self, at: usize) -> Follower {
+        Follower { at, word: None, before: self.before }
+    }
+
+    /// Where the pointer comes from here by at least `len` bytes, at most `most`, a word at a time, before a word that is in doubt.
+    pub(crate) fn stride(
+        &self,
+        buffer: &[u8],
+        window_end: usize,
+        renames: &Renames,
+        len: usize,
+        most: usize,
+    ) -> Follower {
+        let mut next = self.clone();
+        let mut last = buffer[buffer.len() - 1];
+        let until = window_end.min(self.at + len);
+        while next.at < until {
+            let byte = buffer[next.at];
+            if is_word_byte(byte) && !is_word_byte(last) {
+                let text = Text::read(buffer, next.at, window_end, next.before, last);
+                let ends = text.end < window_end && !is_word_byte(buffer[text.end]);
+                let at = text.end + usize::from(ends);
+                if self.at + most < at || renames.doubt(&text) {
+                    break;
+                }
+                if ends {
+                    next.before = [text.hash, next.before[0]];
+                }
+                next.at = at;
+                last = buffer[at - 1];
+            } else {
+                if !is_word_byte(byte) {
+                    next.before = [u32::from(byte), next.before[0]];
+                }
+                next.at += 1;
+                last = byte;
+            }
+        }
+        next
     }
 
     /// The byte expected next and what that rests on.
@@ -131,10 +223,10 @@ impl Follower {
             return if self.at < window_end { (buffer[self.at], kind::BYTE) } else { (0, kind::NOTHING) };
         };
         let so_far = &buffer[word.start..];
-        let fits = |guess: &&Guess| so_far.len() <= guess.len && buffer[guess.start..][..so_far.len()] == *so_far;
+        let fits = |guess: &&Guess| guess.text(buffer).starts_with(so_far);
         match word.guesses[..word.count].iter().find(fits) {
-            Some(guess) if guess.len == so_far.len() => (byte_at(word.end), guess.kind),
-            Some(guess) => (buffer[guess.start + so_far.len()], guess.kind),
+            Some(guess) if usize::from(guess.len) == so_far.len() => (byte_at(word.end), guess.kind),
+            Some(guess) => (guess.text(buffer)[so_far.len()], guess.kind),
             None => (byte_at(word.end), kind::UNKNOWN_WORD),
         }
     }
@@ -144,15 +236,32 @@ impl Follower {
         let word = self.word.as_ref()?;
         let so_far = &buffer[word.start..];
         let next = |guess: &Guess| {
-            if guess.len < so_far.len() || buffer[guess.start..][..so_far.len()] != *so_far {
+            let text = guess.text(buffer);
+            if !text.starts_with(so_far) {
                 None
-            } else if guess.len == so_far.len() {
+            } else if text.len() == so_far.len() {
                 (word.end < window_end).then(|| (buffer[word.end], guess.kind))
             } else {
-                Some((buffer[guess.start + so_far.len()], guess.kind))
+                Some((text[so_far.len()], guess.kind))
             }
         };
         word.guesses[..word.count].iter().filter_map(next).find(|(byte, _)| *byte != not)
+    }
+
+    pub(crate) fn refuse(&mut self) {
+        if let Some(word) = &mut self.word {
+            word.refused = true;
+        }
+    }
+
+    /// Where the word that is about to be followed is expected from, its length, and where the byte after it stands.
+    pub(crate) fn whole(&self, buffer: &[u8], window_end: usize) -> Option<(usize, usize, usize)> {
+        let word = self
+            .word
+            .as_ref()
+            .filter(|word| word.start == buffer.len() && word.end < window_end && !is_word_byte(buffer[word.end]))?;
+        let guess = word.guesses[0];
+        (usize::from(guess.len) < MAX_WORD).then_some((guess.start as usize, usize::from(guess.len), word.end))
     }
 
     /// Bytes of the word in hand that stand already.
@@ -198,6 +307,7 @@ pub(crate) struct Renames {
 #[derive(Clone, Copy, Default)]
 struct Entry {
     start: u32,
+    hash: u32,
     check: u16,
     len: u8,
     confidence: u8,
@@ -206,18 +316,33 @@ struct Entry {
 impl Renames {
     pub(crate) fn new() -> Renames {
         Renames {
-            tables: RENAME_BITS.map(|bits| vec![Entry::default(); 1 << bits]),
+            tables: [(); 3].map(|()| vec![Entry::default(); 1 << RENAME_BITS]),
             trust: [Counter::EVEN; kind::COUNT],
         }
     }
 
-    fn guess(&self, table: usize, key: u32) -> Option<Guess> {
-        let entry = self.tables[table][(key >> (32 - RENAME_BITS[table])) as usize];
-        if entry.len == 0 || entry.check != key as u16 {
-            return None;
-        }
-        let kind = table as u8 * 4 + entry.confidence;
-        Some(Guess { start: entry.start as usize, len: usize::from(entry.len), kind })
+    /// What the tables say, the one with the most context first. A word that is not in the first is in none.
+    #[inline]
+    fn guesses(&self, keys: &[u32; 3]) -> [Option<Guess>; 3] {
+        let entry = |table: usize| self.tables[table][(keys[table] >> (32 - RENAME_BITS)) as usize];
+        let entries = [entry(2), entry(1), entry(0)];
+        let guess = |table: usize| {
+            let entry = entries[2 - table];
+            (entry.len != 0 && entry.check == keys[table] as u16).then(|| Guess {
+                start: entry.start,
+                hash: entry.hash,
+                len: entry.len,
+                kind: table as u8 * 4 + entry.confidence,
+            })
+        };
+        let alone = guess(0);
+        if alone.is_none() { [None; 3] } else { [guess(2), guess(1), alone] }
+    }
+
+    /// Whether a word became something else before.
+    #[inline]
+    fn doubt(&self, text: &Text) -> bool {
+        self.guesses(&text.keys).iter().flatten().any(|guess| guess.hash != text.hash)
     }
 
     fn worth(&self, kind: u8) -> u32 {
@@ -225,21 +350,16 @@ impl Renames {
     }
 
     fn learn(&mut self, buffer: &[u8], word: &Word, start: usize, len: usize) {
-        let new = &buffer[start..start + len];
+        let text = &buffer[start..start + len];
+        let hash = text.iter().fold(17u32, |sum, byte| hash_on(sum, *byte));
         for guess in &word.guesses[..word.count] {
-            let right = buffer[guess.start..][..guess.len] == *new;
-            self.trust[usize::from(guess.kind)].learn(&CURVES, right, 60);
+            self.trust[usize::from(guess.kind)].learn(&CURVES, guess.hash == hash, 60);
         }
-        for ((table, key), bits) in self.tables.iter_mut().zip(word.keys).zip(RENAME_BITS) {
-            let entry = &mut table[(key >> (32 - bits)) as usize];
-            let same = entry.check == key as u16
-                && usize::from(entry.len) == len
-                && buffer[entry.start as usize..][..len] == *new;
-            if same {
-                entry.confidence = (entry.confidence + 1).min(3);
-            } else {
-                *entry = Entry { start: start as u32, check: key as u16, len: len as u8, confidence: 0 };
-            }
+        for (table, key) in self.tables.iter_mut().zip(word.keys) {
+            let entry = &mut table[(key >> (32 - RENAME_BITS)) as usize];
+            let same = entry.check == key as u16 && entry.len != 0 && entry.hash == hash;
+            let confidence = if same { (entry.confidence + 1).min(3) } else { 0 };
+            *entry = Entry { start: start as u32, hash, check: key as u16, len: len as u8, confidence };
         }
     }
 }

@@ -45,8 +45,8 @@ impl Curves {
     }
 
     #[inline]
-    fn stretch(&self, probability: u32) -> i32 {
-        i32::from(self.stretch[(probability >> 4) as usize & 4095])
+    fn stretch(&self, probability: u32) -> i16 {
+        self.stretch[(probability >> 4) as usize & 4095]
     }
 }
 
@@ -93,15 +93,24 @@ const SLOT_LIMIT: u32 = 30;
 const RATE: i32 = 14;
 const FINAL_RATE: i32 = 3;
 
-/// Predicts one kind of bit from `K` contexts and a few inputs of the caller's, `N` inputs in all.
-pub(crate) struct Mixture<const K: usize, const N: usize> {
+/// Contexts that a mixture can have.
+const MAX_CONTEXTS: usize = 13;
+/// Inputs that are mixed in one go.
+const LANES: usize = 8;
+const MAX_INPUTS: usize = 32;
+
+/// Predicts one kind of bit from some contexts and a few inputs of the caller's.
+pub(crate) struct Mixture {
+    contexts: usize,
     slot_bits: u32,
     group: usize,
     slots: Vec<u32>,
     histories: Vec<Counter>,
-    places: [usize; K],
-    inputs: [i32; N],
-    weights: Vec<[i32; N]>,
+    places: [usize; MAX_CONTEXTS],
+    /// The caller's, then two for each context, then zeros up to whole lanes.
+    inputs: [i16; MAX_INPUTS],
+    width: usize,
+    weights: Vec<i16>,
     chosen: [usize; 3],
     set_starts: [usize; 3],
     outputs: [i32; 3],
@@ -111,18 +120,21 @@ pub(crate) struct Mixture<const K: usize, const N: usize> {
     final_output: i32,
 }
 
-impl<const K: usize, const N: usize> Mixture<K, N> {
+impl Mixture {
     /// The three sizes are those of the weight sets that are chosen between.
-    pub(crate) fn new(slot_bits: u32, group_bits: u32, sets: [usize; 3]) -> Mixture<K, N> {
+    pub(crate) fn new(contexts: usize, extra: usize, slot_bits: u32, group_bits: u32, sets: [usize; 3]) -> Mixture {
         let by_history: Vec<Counter> = (0..256u32).map(first_guess).collect();
+        let width = (extra + 2 * contexts).next_multiple_of(LANES);
         Mixture {
+            contexts,
             slot_bits,
             group: 1 << group_bits,
-            slots: vec![0; K << slot_bits],
-            histories: by_history.repeat(K),
-            places: [0; K],
-            inputs: [0; N],
-            weights: vec![[65_536 / 12; N]; sets.iter().sum()],
+            slots: vec![0; contexts << slot_bits],
+            histories: by_history.repeat(contexts),
+            places: [0; MAX_CONTEXTS],
+            inputs: [0; MAX_INPUTS],
+            width,
+            weights: vec![16_384 / 12; width * sets.iter().sum::<usize>()],
             chosen: [0; 3],
             set_starts: [0, sets[0], sets[0] + sets[1]],
             outputs: [0; 3],
@@ -135,39 +147,52 @@ impl<const K: usize, const N: usize> Mixture<K, N> {
 
     /// Finds the slots of sixteen contexts' bits each; `node` below moves within them.
     #[inline]
-    pub(crate) fn find(&mut self, contexts: &[u32; K]) {
+    pub(crate) fn find(&mut self, contexts: &[u32]) {
+        // All checks are read before the first is looked at: they lie far apart in memory, and the processor waits for them together.
+        let mut checks = [(0, 0); MAX_CONTEXTS];
         for (k, context) in contexts.iter().enumerate() {
             self.places[k] = self.place(k, *context);
+            checks[k] = (self.slots[self.places[k]], check(*context));
+        }
+        for (k, (found, check)) in checks.into_iter().enumerate().take(self.contexts) {
+            if found != check {
+                self.renew(self.places[k], check);
+            }
         }
     }
 
     #[inline]
-    fn place(&mut self, k: usize, context: u32) -> usize {
-        let place = (k << self.slot_bits) + ((context >> (32 - self.slot_bits)) as usize & !(self.group - 1));
-        let check = context & 0xffff | 1;
-        if self.slots[place] != check {
-            self.slots[place + 1..place + self.group].fill(0);
-            self.slots[place] = check;
-        }
-        place
+    fn place(&self, k: usize, context: u32) -> usize {
+        (k << self.slot_bits) + ((context >> (32 - self.slot_bits)) as usize & !(self.group - 1))
+    }
+
+    fn renew(&mut self, place: usize, check: u32) {
+        self.slots[place..place + self.group].fill(0);
+        self.slots[place] = check;
     }
 
     /// The stretch of the bit's probability. `node`, below 16, tells the bits of one context apart.
     #[inline]
-    pub(crate) fn predict(&mut self, curves: &Curves, node: usize, extra: &[i32], sets: [usize; 3]) -> i32 {
-        for k in 0..K {
-            self.places[k] = (self.places[k] & !(self.group - 1)) | node;
-            let slot = self.slots[self.places[k]] ^ NEW_SLOT;
-            self.inputs[2 * k] = if slot & 255 == 0 { 0 } else { curves.stretch(slot >> 16) };
-            self.inputs[2 * k + 1] = curves.stretch(self.histories[k << 8 | (slot >> 8 & 255) as usize].probability());
+    pub(crate) fn predict<const E: usize>(
+        &mut self,
+        curves: &Curves,
+        node: usize,
+        extra: &[i16; E],
+        sets: [usize; 3],
+    ) -> i32 {
+        self.inputs[..E].copy_from_slice(extra);
+        let pairs = self.inputs[E..].as_chunks_mut::<2>().0;
+        for (k, (place, pair)) in self.places[..self.contexts].iter_mut().zip(pairs).enumerate() {
+            *place = (*place & !(self.group - 1)) | node;
+            let slot = self.slots[*place] ^ NEW_SLOT;
+            let own = if slot & 255 == 0 { 0 } else { curves.stretch(slot >> 16) };
+            *pair = [own, curves.stretch(self.histories[k << 8 | (slot >> 8 & 255) as usize].probability())];
         }
-        self.inputs[2 * K..2 * K + extra.len()].copy_from_slice(extra);
         for (which, set) in sets.into_iter().enumerate() {
-            let start = self.set_starts[which] + set;
+            let start = (self.set_starts[which] + set) * self.width;
             self.chosen[which] = start;
-            let dot: i32 =
-                self.inputs.iter().zip(&self.weights[start]).map(|(input, weight)| (input * weight) >> 10).sum();
-            let output = (dot >> 6).clamp(-2047, 2047);
+            let dot = dot(&self.weights[start..start + self.width], &self.inputs[..self.width]);
+            let output = (dot >> 14).clamp(-2047, 2047);
             self.outputs[which] = curves.squash(output);
             self.stretches[which] = output;
         }
@@ -184,25 +209,18 @@ impl<const K: usize, const N: usize> Mixture<K, N> {
     pub(crate) fn learn(&mut self, curves: &Curves, bit: bool) {
         let wanted = if bit { 65_535 } else { 0 };
         for (start, output) in self.chosen.into_iter().zip(self.outputs) {
-            let error = ((wanted - output) * RATE) >> 4;
-            for (weight, input) in self.weights[start].iter_mut().zip(&self.inputs) {
-                *weight = (*weight + ((input * error + 0x2000) >> 14)).clamp(-(1 << 19), 1 << 19);
-            }
+            let error = (((wanted - output) * RATE) >> 5) as i16;
+            train(&mut self.weights[start..start + self.width], &self.inputs[..self.width], error);
         }
         let error = ((wanted - self.final_output) * FINAL_RATE) >> 4;
         for (weight, input) in self.last[self.last_chosen].iter_mut().zip(&self.stretches) {
             *weight = (*weight + ((input * error + 0x2000) >> 14)).clamp(-(1 << 18), 1 << 18);
         }
-        for k in 0..K {
-            self.learn_slot(curves, k, self.places[k], bit);
+        for (k, place) in self.places[..self.contexts].iter().enumerate() {
+            let slot = &mut self.slots[*place];
+            self.histories[k << 8 | ((*slot ^ NEW_SLOT) >> 8 & 255) as usize].learn(curves, bit, 255);
+            *slot = learned(*slot, curves, bit);
         }
-    }
-
-    #[inline]
-    fn learn_slot(&mut self, curves: &Curves, k: usize, place: usize, bit: bool) {
-        let slot = self.slots[place];
-        self.histories[k << 8 | ((slot ^ NEW_SLOT) >> 8 & 255) as usize].learn(curves, bit, 255);
-        self.slots[place] = learned(slot, curves, bit);
     }
 
     /// Shows one context what followed it, outside of any prediction.
@@ -214,7 +232,29 @@ impl<const K: usize, const N: usize> Mixture<K, N> {
         nodes: impl Iterator<Item = (usize, bool)>,
     ) {
         let place = self.place(k, context);
+        if self.slots[place] != check(context) {
+            self.renew(place, check(context));
+        }
         nodes.for_each(|(node, bit)| self.slots[place | node] = learned(self.slots[place | node], curves, bit));
+    }
+}
+
+/// What tells contexts in one place apart; never 0.
+#[inline]
+fn check(context: u32) -> u32 {
+    context & 0xffff | 1
+}
+
+#[inline]
+fn dot(weights: &[i16], inputs: &[i16]) -> i32 {
+    weights.iter().zip(inputs).map(|(weight, input)| i32::from(*weight) * i32::from(*input)).sum()
+}
+
+#[inline]
+fn train(weights: &mut [i16], inputs: &[i16], error: i16) {
+    for (weight, input) in weights.iter_mut().zip(inputs) {
+        let step = (i32::from(*input) * i32::from(error) + 0x4000) >> 15;
+        *weight = weight.saturating_add(step as i16);
     }
 }
 

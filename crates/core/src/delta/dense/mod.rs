@@ -13,6 +13,7 @@ mod follow;
 mod mix;
 mod model;
 mod numbers;
+mod pages;
 mod recall;
 
 use std::ops::Range;

@@ -1,30 +1,32 @@
 //! The model that both sides run: step by step it predicts, codes what is so, and learns.
 
+mod pointer;
+
+use std::ops::Range;
+
 use super::binary::Coder;
 use super::follow::{Follower, Renames, is_word_byte, kind};
 use super::mix::{CURVES, Correction, Curves, Mixture, hash};
 use super::numbers::Numbers;
+use super::pages::Pages;
 use super::recall::{Recall, agreed_class};
 
 /// Zeros before everything, so that each byte has some before it.
 pub(crate) const MARGIN: usize = 16;
-const FLAGS: usize = 9;
-const LITERALS: usize = 13;
+const FLAGS: usize = 7;
+const LITERALS: usize = 11;
 const BLOCKS: usize = 5;
 /// Hits after which a whole block may be said to be as expected.
 const CALM: u32 = 16;
-/// Bytes to code one by one after a miss, in text and elsewhere.
-const DOUBT: [u32; 2] = [24, 256];
+/// Steps to take one by one after a miss, in text and elsewhere.
+const DOUBT: [u32; 2] = [32, 256];
 const MAX_BLOCK_LEVEL: u32 = 12;
+/// Of a word that was as expected, the bytes that the misses' history counts.
+const WORD_HITS: u32 = 8;
 /// Bytes that agree before the recall's byte is expected instead of an unsure one.
 const SURE: usize = 24;
-/// Bytes that a text's pointer may be near its place before it is made to jump there.
-const PATIENT: u32 = 12;
-/// Pages of the window are shown to the literals' contexts when misses fall into them.
-const PAGE: usize = 1024;
-const PAGE_MISSES: u8 = 2;
-/// How far around itself the pointer looks for its place after misses.
-const RESYNC: usize = 32;
+/// Of the window's positions every how manieth the recall knows from the start.
+const INDEXED: usize = 2;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OutsideWindow;
@@ -46,12 +48,12 @@ pub(crate) struct Model {
     follower: Follower,
     renames: Renames,
     recall: Recall,
-    flag: Mixture<FLAGS, { 2 * FLAGS + 2 }>,
+    flag: Mixture,
     flag_corrections: [Correction; 2],
-    literal: Mixture<LITERALS, { 2 * LITERALS + 6 }>,
+    literal: Mixture,
     literal_correction: Correction,
     numbers: Numbers,
-    blocks: Mixture<BLOCKS, { 2 * BLOCKS + 2 }>,
+    blocks: Mixture,
     /// One bit for each block tried: whether it held.
     outcomes: u32,
     /// Bytes since the last jump, and from the one before to that.
@@ -68,8 +70,7 @@ pub(crate) struct Model {
     difference: u8,
     differences: u32,
     anchor: usize,
-    page_misses: Vec<u8>,
-    primes_left: u32,
+    pages: Pages,
     astray: u32,
     jumped: bool,
     followed: u64,
@@ -86,7 +87,7 @@ impl Model {
         let window_end = buffer.len();
         let mut recall = Recall::new((10 + memory).min(20));
         if memory != 0 {
-            (MARGIN..window_end).for_each(|at| recall.remember(&buffer, at));
+            (MARGIN..window_end).step_by(INDEXED).for_each(|at| recall.remember(&buffer, at));
         }
         Model {
             window_end,
@@ -96,12 +97,12 @@ impl Model {
             follower: Follower::new(MARGIN),
             renames: Renames::new(),
             recall,
-            flag: Mixture::new((8 + memory).min(16), 1, [kind::COUNT * 3, 256, 64]),
+            flag: Mixture::new(FLAGS, 1, (8 + memory).min(16), 1, [kind::ALL * 3, 256, 64]),
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
-            literal: Mixture::new((10 + memory).min(18), 4, [256, kind::COUNT * 64, 256]),
+            literal: Mixture::new(LITERALS, 5, (10 + memory).min(18), 4, [256, kind::COUNT * 64, 256]),
             literal_correction: Correction::new(curves, 1 << 14),
             numbers: Numbers::new(),
-            blocks: Mixture::new(12, 1, [16, 64, 256]),
+            blocks: Mixture::new(BLOCKS, 1, 12, 1, [16, 64, 256]),
             outcomes: 0,
             since_jump: 0,
             gap: 0,
@@ -114,8 +115,7 @@ impl Model {
             difference: 0,
             differences: 0,
             anchor: MARGIN,
-            page_misses: vec![0; (window_end - MARGIN) / PAGE + 1],
-            primes_left: (1 << memory) >> 1,
+            pages: Pages::new(window_end - MARGIN, (1 << memory) >> 1),
             astray: 0,
             jumped: false,
             followed: 0,
@@ -147,51 +147,32 @@ impl Model {
     /// Codes the next byte, block or jump.
     pub(crate) fn step(&mut self, coder: &mut impl Coder) -> Result<(), OutsideWindow> {
         let jump = self.scripted_jump(coder);
-        if self.patience == 0 && self.follower.at < self.window_end && self.block(coder, jump) {
+        if self.patience == 0
+            && self.follower.word.is_none()
+            && self.follower.at < self.window_end
+            && self.block(coder, jump)
+        {
             return Ok(());
         }
         self.patience = self.patience.saturating_sub(1);
         self.byte(coder, jump)
     }
 
-    /// Where the encoder wants the pointer to be now, if it is not there and will not find the way by itself.
-    fn scripted_jump(&mut self, coder: &impl Coder) -> Option<usize> {
-        let script = coder.script().filter(|_| !self.jumped)?;
-        let at = self.buffer.len() - self.window_end;
-        let wanted = MARGIN + script.guide[at].checked_add(1)? as usize - 1;
-        if wanted == self.follower.at {
-            self.astray = 0;
-            return None;
-        }
-        self.astray += 1;
-        let near = self.words && wanted.abs_diff(self.follower.at) < RESYNC;
-        if near && self.astray <= PATIENT {
-            return None;
-        }
-        let agreed = |place: usize| {
-            self.buffer[place..self.window_end]
-                .iter()
-                .zip(&script.target[at..])
-                .take(64)
-                .take_while(|(a, b)| a == b)
-                .count()
-        };
-        let there = agreed(wanted);
-        (if self.words { 8 } else { 4 } <= there && agreed(self.follower.at) < there).then_some(wanted)
-    }
-
     /// Says of a whole block whether it is as expected; if so it is done.
     fn block(&mut self, coder: &mut impl Coder, jump: Option<usize>) -> bool {
         let start = self.buffer.len();
-        let len = ((CALM as usize) << self.level).min(self.end - start);
-        let before = self.follower.clone();
-        self.follow(len);
-        if self.buffer.len() < start + CALM as usize {
-            self.buffer.truncate(start);
-            self.follower = before;
+        let left = self.end - start;
+        let len = ((CALM as usize) << self.level).min(left);
+        let follower = if self.words {
+            self.follower.stride(&self.buffer, self.window_end, &self.renames, len, left)
+        } else {
+            self.follower.moved(self.window_end.min(self.follower.at + len))
+        };
+        if follower.at < self.follower.at + CALM as usize {
             self.patience = 1;
             return false;
         }
+        self.buffer.extend_from_within(self.follower.at..follower.at);
         let (from, to) = (start - self.window_end, self.buffer.len() - self.window_end);
         let holds =
             coder.script().is_some_and(|script| jump.is_none() && script.target[from..to] == self.buffer[start..]);
@@ -203,10 +184,10 @@ impl Model {
             self.since_jump = self.since_jump.saturating_add((to - from) as u32);
             self.followed += (to - from) as u64;
             self.new_word = 0;
+            self.follower = follower;
             self.recall.forget_place();
         } else {
             self.buffer.truncate(start);
-            self.follower = before;
             self.level /= 2;
             self.patience = CALM;
         }
@@ -235,26 +216,14 @@ impl Model {
         said
     }
 
-    /// Appends what is expected, without learning, up to a word that is in doubt.
-    fn follow(&mut self, len: usize) {
-        for _ in 0..len {
-            if self.words {
-                self.follower.enter(&self.buffer, self.window_end, &self.renames);
-                if self.follower.word.as_ref().is_some_and(|word| word.doubted) {
-                    break;
-                }
-            }
-            let (byte, _) = self.follower.expected(&self.buffer, self.window_end);
-            self.buffer.push(byte);
-            self.follower.advance(&self.buffer, self.window_end, None);
-        }
-    }
-
     fn byte(&mut self, coder: &mut impl Coder, jump: Option<usize>) -> Result<(), OutsideWindow> {
         if self.words {
             self.follower.enter(&self.buffer, self.window_end, &self.renames);
         }
         let i = self.buffer.len();
+        if self.word(coder, jump) {
+            return Ok(());
+        }
         let wanted = coder.script().map(|script| script.target[i - self.window_end]);
         let seen = self.look();
         let hit = wanted == Some(seen.expected) && jump.is_none();
@@ -269,7 +238,9 @@ impl Model {
             if 4 <= self.hits || self.misses == 0 {
                 self.anchor = self.follower.at;
             }
-            self.note_miss();
+            if let Some(page) = self.pages.miss(self.follower.at - MARGIN) {
+                self.prime(page);
+            }
         }
         let byte = if hit { seen.expected } else { self.literal(coder, &seen, wanted.unwrap_or(0)) };
         self.followed += u64::from(hit);
@@ -278,6 +249,43 @@ impl Model {
         self.buffer.push(byte);
         self.advance(&seen, byte);
         Ok(())
+    }
+
+    /// Says of a whole word and the byte after it whether they are as expected; if so they are done.
+    fn word(&mut self, coder: &mut impl Coder, jump: Option<usize>) -> bool {
+        let Some((start, len, end)) = self.follower.whole(&self.buffer, self.window_end) else { return false };
+        let i = self.buffer.len();
+        if self.end - i <= len {
+            return false;
+        }
+        let at = i - self.window_end;
+        let holds = coder.script().is_some_and(|script| {
+            jump.is_none()
+                && script.target[at..at + len] == self.buffer[start..start + len]
+                && script.target[at + len] == self.buffer[end]
+        });
+        let mut seen = self.look();
+        seen.kind += kind::WHOLE;
+        seen.after = self.buffer[end];
+        self.decisions += 1;
+        let holds = self.flag(coder, &seen, holds);
+        if !holds {
+            self.follower.refuse();
+            return false;
+        }
+        let taken = len as u32 + 1;
+        self.buffer.extend_from_within(start..start + len);
+        self.buffer.push(self.buffer[end]);
+        self.followed += u64::from(taken);
+        self.hits = self.hits.saturating_add(taken);
+        self.since_jump = self.since_jump.saturating_add(taken);
+        self.misses <<= WORD_HITS.min(taken);
+        self.new_word = 0;
+        self.jumped = false;
+        self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
+        self.recall.skip(&self.buffer, taken as usize);
+        self.settle();
+        true
     }
 
     #[inline]
@@ -317,24 +325,23 @@ impl Model {
         let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1).min(7);
         let agreed = agreed_class(self.recall.agreed);
         let in_word = seen.in_word.min(3) * u32::from(seen.is_word);
-        let keys = self.follower.word.as_ref().map(|word| word.keys);
-        let pair = |table: usize, other: u32| keys.map_or(other, |keys| hash(keys[table], seen.in_word | k << 8));
+        let word = self.follower.word.as_ref();
+        let refused = u32::from(word.is_some_and(|word| word.refused));
+        let word = word.map_or(e | 1 << 20, |word| hash(word.keys[0], seen.in_word | k << 8 | refused << 16));
         let contexts = [
-            hash(1, e | (last & 255) << 8 | k << 16),
-            hash(hash(2, k | calm << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4),
-            hash(4, pair(0, e | 1 << 20)),
+            hash(hash(2, k | calm << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4 | refused << 8),
+            hash(4, word),
             hash(hash(6, e | u32::from(seen.after) << 8 | u32::from(seen.before) << 16 | last << 24), k),
-            hash(hash(7, seen.agreement | agreed << 4 | calm << 8), k | e << 8),
-            hash(hash(8, e | last << 8), seen.in_word | u32::from(seen.is_word) << 8),
+            hash(1, e | (last & 255) << 8 | k << 16),
+            hash(hash(8, e | last << 8), seen.in_word | u32::from(seen.is_word) << 8 | refused << 9),
             hash(hash(13, self.since_jump.min(255) | self.gap.min(255) << 8), k),
             hash(hash(10, self.differences), e | (self.misses & 3) << 8),
-            hash(hash(12, u32::from(seen.recalled.unwrap_or(0)) | agreed << 8), e | k << 8),
         ];
         self.flag.find(&contexts);
         let sets = [(k * 3 + seen.agreement) as usize, (self.misses & 255) as usize, (calm * 8 + agreed) as usize];
         let stretch = self.flag.predict(self.curves, 1, &[256], sets);
         let first = self.flag_corrections[0].refine(stretch, (hash(e | k << 8 | last << 16, 5) >> 20) as usize);
-        let second = self.flag_corrections[1].refine(stretch, (contexts[2] >> 20) as usize);
+        let second = self.flag_corrections[1].refine(stretch, (contexts[1] >> 20) as usize);
         let p = (2 * self.curves.squash(stretch) + first + second) >> 2;
         let hit = coder.code(p.clamp(1, 65_535) as u16, hit);
         self.flag.learn(self.curves, hit);
@@ -345,47 +352,41 @@ impl Model {
     fn literal(&mut self, coder: &mut impl Coder, seen: &Seen, wanted: u8) -> u8 {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
         let (last, window) = (seen.last, u32::from(seen.window));
-        let in_word = seen.in_word.min(3) * u32::from(seen.is_word);
         let word = self.follower.word.as_ref();
-        let word_end =
-            word.filter(|word| word.end < self.window_end).map_or(256, |word| u32::from(self.buffer[word.end]));
         let recalled = u32::from(seen.recalled.unwrap_or(0));
         let shifted = u32::from(seen.window.wrapping_add(self.difference));
-        let apart = window | u32::from(seen.before) << 8 | 1 << 30;
         let other = self.follower.otherwise(&self.buffer, self.window_end, seen.expected);
         let contexts = [
             hash(1, self.misses & 255),
-            order(1, last),
             order(2, last),
             order(3, last),
-            order(4, last),
             hash(hash(6, window | e << 8), k),
             hash(hash(7, window | (last & 255) << 8 | u32::from(seen.before) << 16), u32::from(seen.after)),
+            order(1, last),
+            order(4, last),
             hash(hash(8, word.map_or(window | 1 << 30, |word| word.hash)), self.new_word),
-            hash(hash(9, other.map_or(apart, |(byte, kind)| u32::from(byte) | u32::from(kind) << 8)), e | k << 8),
             hash(hash(10, recalled | agreed_class(self.recall.agreed) << 8), window),
             hash(hash(11, shifted), self.misses & 7 | (last & 255) << 8),
-            hash(hash(12, self.new_word), word_end | in_word << 16 | u32::from(seen.is_word) << 20),
             hash(hash(13, e), self.differences & 0xffff),
         ];
         let mut node = 1u32;
         let (mut as_recalled, mut as_expected, mut as_shifted, mut as_other) =
             (seen.recalled.is_some(), true, self.difference != 0, other.is_some());
         let other = other.map_or(0, |(byte, _)| u32::from(byte));
-        let agreed = self.recall.agreed.min(32) as i32;
+        let agreed = self.recall.agreed.min(32) as i16;
         for at in (0..8).rev() {
             if at == 7 || at == 3 {
                 self.literal.find(&contexts.map(|context| hash(context, node)));
             }
             let within = if 4 <= at { node } else { node & ((1 << (3 - at)) - 1) | 1 << (3 - at) };
-            let signed = |holds: bool, byte: u32, weight: i32| match (holds, byte >> at & 1) {
+            let signed = |holds: bool, byte: u32, weight: i16| match (holds, byte >> at & 1) {
                 (false, _) => 0,
                 (true, 1) => weight,
                 (true, _) => -weight,
             };
             let extra = [
                 signed(as_recalled, recalled, 64 + agreed * 16),
-                signed(as_expected, e, -96 - (7 - at) * 60),
+                signed(as_expected, e, -96 - (7 - at as i16) * 60),
                 signed(as_shifted, shifted, 100),
                 signed(as_other, other, 150),
                 256,
@@ -410,32 +411,6 @@ impl Model {
         node as u8
     }
 
-    fn jump(&mut self, coder: &mut impl Coder, wanted: usize) -> Result<(), OutsideWindow> {
-        let due = self.since_jump == self.gap;
-        let again = self.follower.at as i64 + self.last_distance;
-        let to = if self.numbers.again[usize::from(due)].code(self.curves, coder, wanted as i64 == again) {
-            again
-        } else {
-            let recalled = if self.recall.agreed == 0 { self.follower.at } else { self.recall.position() };
-            let bases = [self.follower.at, self.anchor, recalled];
-            let nearest = (0..3).min_by_key(|base| bases[*base].abs_diff(wanted)).unwrap_or(0);
-            let base = self.numbers.base(coder, self.curves, self.recall.agreed, nearest);
-            let distance = self.numbers.distance(coder, self.curves, base, wanted as i64 - bases[base] as i64);
-            self.last_distance = distance + bases[base] as i64 - self.follower.at as i64;
-            bases[base] as i64 + distance
-        };
-        if to < MARGIN as i64 || (self.window_end as i64) < to {
-            return Err(OutsideWindow);
-        }
-        self.follower.jump(to as usize);
-        self.jumped = true;
-        (self.gap, self.since_jump) = (self.since_jump, 0);
-        self.misses = self.misses << 1 | 1;
-        self.hits = 0;
-        self.patience = CALM;
-        Ok(())
-    }
-
     fn advance(&mut self, seen: &Seen, byte: u8) {
         let hit = byte == seen.expected;
         self.misses = self.misses << 1 | u32::from(!hit);
@@ -451,59 +426,32 @@ impl Model {
         self.new_word = if is_word_byte(byte) { hash(self.new_word.wrapping_add(1), u32::from(byte)) } else { 0 };
         self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
         self.recall.advance(&self.buffer);
+        self.settle();
+    }
+
+    /// Finds the recall's place and the pointer's after misses.
+    fn settle(&mut self) {
         if self.misses & 0xff != 0 {
-            self.recall.search(&self.buffer);
-            self.recall.remember(&self.buffer, self.buffer.len());
+            self.recall.refresh(&self.buffer);
         }
         if self.words && self.follower.word.is_none() && self.misses & 15 != 0 {
             self.resync();
         }
     }
 
-    /// Puts the pointer where, near it, the most of the last bytes agree.
-    fn resync(&mut self) {
-        let b = &self.buffer;
-        let at = self.follower.at;
-        let near =
-            (0..2 * RESYNC).map(|step| if step % 2 == 0 { at + step / 2 } else { at.wrapping_sub(step.div_ceil(2)) });
-        let mut best = (0, at);
-        for (step, place) in near.enumerate().filter(|(_, place)| (MARGIN..self.window_end).contains(place)) {
-            let agreed = (0..16).take_while(|back| b[place - 1 - back] == b[b.len() - 1 - back]).count();
-            let score = 4 * agreed as i32 - step as i32 / 16;
-            if 4 <= agreed && best.0 < score {
-                best = (score, place);
-            }
-        }
-        self.follower.at = best.1;
-    }
-
-    fn note_miss(&mut self) {
-        let page = (self.follower.at - MARGIN) / PAGE;
-        if self.primes_left == 0 || self.page_misses[page] == u8::MAX {
-            return;
-        }
-        self.page_misses[page] += 1;
-        if self.page_misses[page] == PAGE_MISSES {
-            self.page_misses[page] = u8::MAX;
-            self.primes_left -= 1;
-            self.prime(page);
-        }
-    }
-
     /// Shows a page of the window to the literals' contexts and to the recall.
-    fn prime(&mut self, page: usize) {
-        let start = MARGIN + page * PAGE;
+    fn prime(&mut self, page: Range<usize>) {
         let b = &self.buffer;
-        for i in start..(start + PAGE).min(self.window_end) {
+        for i in MARGIN + page.start..(MARGIN + page.end).min(self.window_end) {
             let last = u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]);
             let byte = u32::from(b[i]);
-            for len in 1..=4 {
+            for len in 2..=3 {
                 let context = order(len, last);
                 let nodes = |from: u32| {
                     (0..4).map(move |at| (((1 << at) | (from >> (4 - at))) as usize, from >> (3 - at) & 1 == 1))
                 };
-                self.literal.prime(self.curves, len as usize, hash(context, 1), nodes(byte >> 4));
-                self.literal.prime(self.curves, len as usize, hash(context, 16 | byte >> 4), nodes(byte & 15));
+                self.literal.prime(self.curves, len as usize - 1, hash(context, 1), nodes(byte >> 4));
+                self.literal.prime(self.curves, len as usize - 1, hash(context, 16 | byte >> 4), nodes(byte & 15));
             }
             self.recall.remember(b, i);
         }

@@ -49,6 +49,25 @@ impl Recall {
         self.agreed = 0;
     }
 
+    /// Looks for a place if there is none, and remembers the end.
+    pub(crate) fn refresh(&mut self, buffer: &[u8]) {
+        let (short, long) = tail(buffer, buffer.len(), self.bits);
+        let places = [self.long[long], self.short[short]];
+        if self.agreed == 0 {
+            for found in places.map(|place| place as usize) {
+                let agreed = (0..MAX_AGREED.min(found))
+                    .take_while(|back| buffer[found - 1 - back] == buffer[buffer.len() - 1 - back])
+                    .count();
+                if MIN_AGREED <= agreed {
+                    (self.at, self.agreed) = (found, agreed);
+                    break;
+                }
+            }
+        }
+        self.short[short] = buffer.len() as u32;
+        self.long[long] = buffer.len() as u32;
+    }
+
     /// Moves on over the target's last byte.
     #[inline]
     pub(crate) fn advance(&mut self, buffer: &[u8]) {
@@ -62,21 +81,13 @@ impl Recall {
         }
     }
 
-    /// Looks for a place if there is none.
-    #[inline]
-    pub(crate) fn search(&mut self, buffer: &[u8]) {
-        if self.agreed != 0 {
-            return;
-        }
-        let (short, long) = tail(buffer, buffer.len(), self.bits);
-        for found in [self.long[long] as usize, self.short[short] as usize] {
-            let agreed = (0..MAX_AGREED.min(found))
-                .take_while(|back| buffer[found - 1 - back] == buffer[buffer.len() - 1 - back])
-                .count();
-            if MIN_AGREED <= agreed {
-                (self.at, self.agreed) = (found, agreed);
-                return;
-            }
+    /// Moves on over the target's last bytes, if all of them are as recalled.
+    pub(crate) fn skip(&mut self, buffer: &[u8], len: usize) {
+        if self.agreed != 0 && buffer[self.at..][..len] == buffer[buffer.len() - len..] {
+            self.agreed += len;
+            self.at += len;
+        } else {
+            self.agreed = 0;
         }
     }
 }
