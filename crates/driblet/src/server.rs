@@ -206,7 +206,7 @@ impl Builder {
             makers: self.encoders,
             patience: self.deadline,
         };
-        let artifacts = Artifacts::new(history.clone(), limits);
+        let artifacts = Artifacts::new(&history, limits);
         let shared = Shared {
             publisher: Publisher::new(source, history.clone(), self.deadline),
             artifacts: Arc::new(artifacts),

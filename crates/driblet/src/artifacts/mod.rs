@@ -1,24 +1,27 @@
 //! What is made of versions once and sent many times: deltas and encoded files, under a budget of bytes.
 
+mod coding;
+mod deltas;
+mod spool;
+
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use driblet_core::{Chunk, Codec, EncodeError, EncodeOptions, Encoder, Matches, Rung, Version, cut};
+use driblet_core::{Chunk, Codec, EncodeError, Matches, Rung, Version, cut};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+pub(crate) use coding::Coding;
+use deltas::Deltas;
+pub(crate) use spool::{Artifact, Content};
+
 use crate::history::{History, Kept};
 
-/// What is longer goes to an unnamed file of the history.
-const IN_MEMORY: usize = 64 << 10;
 /// What one artifact counts for at least, so that the budget bounds the open files too.
 const LEAST_WEIGHT: u32 = 1 << 20;
 /// Better deltas that wait at most; what comes then is asked for again by the next receiver.
@@ -38,46 +41,6 @@ pub(crate) struct Limits {
     pub(crate) patience: Duration,
 }
 
-/// Bytes that were made once.
-#[derive(Clone)]
-pub(crate) struct Artifact {
-    pub(crate) content: Content,
-    /// The first 16 hex digits of the BLAKE3 of the bytes.
-    pub(crate) etag: Arc<str>,
-}
-
-#[derive(Clone)]
-pub(crate) enum Content {
-    Memory(Bytes),
-    File(Arc<File>, u64),
-}
-
-impl Content {
-    pub(crate) fn len(&self) -> u64 {
-        match self {
-            Content::Memory(bytes) => bytes.len() as u64,
-            Content::File(_, len) => *len,
-        }
-    }
-}
-
-/// How a file is encoded for browsers that fetch it plainly.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Coding {
-    Brotli,
-    Zstd,
-}
-
-impl Coding {
-    /// Its name in `Content-Encoding`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Coding::Brotli => "br",
-            Coding::Zstd => "zstd",
-        }
-    }
-}
-
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
     Delta(Option<Version>, Version, Codec),
@@ -85,13 +48,11 @@ enum Key {
 }
 
 pub(crate) struct Artifacts {
-    history: Arc<dyn History>,
     made: Cache<Key, Artifact>,
     chunks: Cache<(Version, Rung), Arc<Vec<Chunk>>>,
     makers: Arc<Semaphore>,
     patience: Duration,
-    options: EncodeOptions,
-    encodes: AtomicU64,
+    deltas: Deltas,
     /// Better deltas that wait or are made, and the turns to make them: one, since nobody waits for it.
     improving: Mutex<HashSet<Key>>,
     improvers: Semaphore,
@@ -99,8 +60,8 @@ pub(crate) struct Artifacts {
 }
 
 impl Artifacts {
-    /// An empty cache over a history.
-    pub(crate) fn new(history: Arc<dyn History>, limits: Limits) -> Artifacts {
+    /// An empty cache over a history, which it does not keep open.
+    pub(crate) fn new(history: &Arc<dyn History>, limits: Limits) -> Artifacts {
         let weight = |_: &Key, artifact: &Artifact| {
             let len = u32::try_from(artifact.content.len()).unwrap_or(u32::MAX);
             if matches!(artifact.content, Content::Memory(_)) { len.max(1) } else { len.max(LEAST_WEIGHT) }
@@ -113,13 +74,11 @@ impl Artifacts {
             .build();
         let makers = Arc::new(Semaphore::new(limits.makers));
         Artifacts {
-            history,
+            deltas: Deltas::new(history, limits.memory),
             made,
             chunks,
             makers,
             patience: limits.patience,
-            options: EncodeOptions { budget: limits.memory, ..EncodeOptions::default() },
-            encodes: AtomicU64::new(0),
             improving: Mutex::default(),
             improvers: Semaphore::new(1),
             improved: Notify::new(),
@@ -128,7 +87,7 @@ impl Artifacts {
 
     /// How many deltas have been computed.
     pub(crate) fn encodes(&self) -> u64 {
-        self.encodes.load(Ordering::Relaxed)
+        self.deltas.encodes()
     }
 
     /// The delta from a version, or from the empty basis, to another, in a codec that every receiver reads. Equal calls share one
@@ -139,11 +98,8 @@ impl Artifacts {
         to: Arc<Kept>,
     ) -> Result<Artifact, ArtifactError> {
         let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version, Codec::Fast);
-        self.shared(key, move |artifacts| {
-            let basis = from.as_ref().map_or(&[][..], |kept| kept.bytes());
-            artifacts.make_delta(Codec::Fast, basis, to.bytes())
-        })
-        .await
+        let deltas = self.deltas.clone();
+        self.shared(key, move || deltas.between(Codec::Fast, from.as_deref(), &to)).await
     }
 
     /// A better delta, if it is made already. If not, it is begun: nobody waits for it, and who asks next may have it.
@@ -168,8 +124,8 @@ impl Artifacts {
         tokio::spawn(async move {
             // Turns of its own: those that requests wait for stay free.
             let turn = artifacts.improvers.acquire().await;
-            let making = artifacts.clone();
-            let make = blocking(move || making.make_delta(codec, from.bytes(), to.bytes()));
+            let deltas = artifacts.deltas.clone();
+            let make = blocking(move || deltas.between(codec, Some(&from), &to));
             if let Err(error) = artifacts.made.try_get_with(key.clone(), make).await {
                 tracing::warn!("a better delta could not be made: {error}");
             }
@@ -190,20 +146,12 @@ impl Artifacts {
         }
     }
 
-    fn make_delta(&self, codec: Codec, basis: &[u8], target: &[u8]) -> Result<Artifact, ArtifactError> {
-        self.encodes.fetch_add(1, Ordering::Relaxed);
-        self.encode(Encoder::new(basis, target, EncodeOptions { codec, ..self.options }), &[])
-    }
-
     /// A version as `Content-Encoding` has it.
     pub(crate) async fn encoded(self: &Arc<Self>, kept: Arc<Kept>, coding: Coding) -> Result<Artifact, ArtifactError> {
-        self.shared(Key::Encoded(kept.version, coding), move |artifacts| {
-            let mut spool = Spool::new();
-            match coding {
-                Coding::Brotli => compress_brotli(kept.bytes(), |bytes| spool.write(bytes, &*artifacts.history))?,
-                Coding::Zstd => compress_zstd(kept.bytes(), |bytes| spool.write(bytes, &*artifacts.history))?,
-            }
-            spool.finish()
+        let mut spool = self.deltas.spool();
+        self.shared(Key::Encoded(kept.version, coding), move || {
+            coding::compress(coding, kept.bytes(), |bytes| spool.write(bytes))?;
+            Ok(spool.finish()?)
         })
         .await
     }
@@ -216,17 +164,9 @@ impl Artifacts {
     }
 
     /// The answer to a signature: the runs, and the delta from what matched. Not kept: hardly any two are alike.
-    pub(crate) async fn matched(
-        self: &Arc<Self>,
-        matches: Arc<Matches>,
-        to: Arc<Kept>,
-    ) -> Result<Artifact, ArtifactError> {
-        let artifacts = self.clone();
-        self.alone(move || {
-            let runs = matches.encode_runs();
-            artifacts.encode(Encoder::matched(&matches, to.bytes(), artifacts.options), &runs)
-        })
-        .await
+    pub(crate) async fn matched(&self, matches: Arc<Matches>, to: Arc<Kept>) -> Result<Artifact, ArtifactError> {
+        let deltas = self.deltas.clone();
+        self.alone(move || deltas.matched(&matches, &to)).await
     }
 
     /// Runs work that takes a core for a while, when it is its turn.
@@ -247,102 +187,14 @@ impl Artifacts {
     async fn shared(
         self: &Arc<Self>,
         key: Key,
-        make: impl FnOnce(&Artifacts) -> Result<Artifact, ArtifactError> + Send + 'static,
+        make: impl FnOnce() -> Result<Artifact, ArtifactError> + Send + 'static,
     ) -> Result<Artifact, ArtifactError> {
         // A task of its own: a request that gives up does not undo the work that others wait for, or will ask for next.
         let artifacts = self.clone();
         let work = tokio::spawn(async move {
-            let made = artifacts.made.try_get_with(
-                key,
-                artifacts.alone({
-                    let artifacts = artifacts.clone();
-                    move || make(&artifacts)
-                }),
-            );
-            made.await.map_err(ArtifactError::shared)
+            artifacts.made.try_get_with(key, artifacts.alone(make)).await.map_err(ArtifactError::shared)
         });
         work.await.unwrap_or(Err(ArtifactError::Interrupted))
-    }
-
-    fn encode(&self, mut encoder: Encoder<'_>, start: &[u8]) -> Result<Artifact, ArtifactError> {
-        let mut spool = Spool::new();
-        spool.write(start, &*self.history)?;
-        while let Some(bytes) = encoder.poll_output()? {
-            spool.write(&bytes, &*self.history)?;
-        }
-        spool.finish()
-    }
-}
-
-/// Bytes that move from memory to a file when they become many.
-struct Spool {
-    memory: Vec<u8>,
-    file: Option<File>,
-    len: u64,
-    hasher: blake3::Hasher,
-}
-
-impl Spool {
-    fn new() -> Spool {
-        Spool { memory: Vec::new(), file: None, len: 0, hasher: blake3::Hasher::new() }
-    }
-
-    fn write(&mut self, bytes: &[u8], history: &dyn History) -> io::Result<()> {
-        self.hasher.update(bytes);
-        self.len += bytes.len() as u64;
-        if self.file.is_none() && self.memory.len() + bytes.len() <= IN_MEMORY {
-            self.memory.extend_from_slice(bytes);
-            return Ok(());
-        }
-        if self.file.is_none() {
-            let mut file = history.scratch()?;
-            file.write_all(&std::mem::take(&mut self.memory))?;
-            self.file = Some(file);
-        }
-        self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
-    }
-
-    fn finish(self) -> Result<Artifact, ArtifactError> {
-        let etag: Arc<str> = self.hasher.finalize().to_hex()[..16].into();
-        let content = match self.file {
-            None => Content::Memory(self.memory.into()),
-            Some(mut file) => {
-                file.rewind()?;
-                Content::File(Arc::new(file), self.len)
-            }
-        };
-        Ok(Artifact { content, etag })
-    }
-}
-
-/// Level 5, fast enough for a first request to wait for, with a window that sees most of a bundle.
-fn compress_brotli(bytes: &[u8], mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut reader = brotli::CompressorReader::new(bytes, 64 << 10, 5, 22);
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        match reader.read(&mut piece)? {
-            0 => return Ok(()),
-            read => write(&piece[..read])?,
-        }
-    }
-}
-
-/// Level 6, with the 8 MiB window that RFC 8878 asks every browser to have.
-fn compress_zstd(bytes: &[u8], mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, zstd_sys::ZSTD_EndDirective};
-    let failed = |code| io::Error::other(zstd_safe::get_error_name(code));
-    let mut context = CCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
-    context.set_parameter(CParameter::CompressionLevel(6)).map_err(failed)?;
-    let mut input = InBuffer::around(bytes);
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        let mut output = OutBuffer::around(&mut piece[..]);
-        let end = ZSTD_EndDirective::ZSTD_e_end;
-        let left = context.compress_stream2(&mut output, &mut input, end).map_err(failed)?;
-        write(output.as_slice())?;
-        if left == 0 {
-            return Ok(());
-        }
     }
 }
 
