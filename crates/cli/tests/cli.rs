@@ -86,6 +86,8 @@ fn help_names_what_each_command_takes() {
                 "--hidden",
                 "--allow-host",
                 "--allow-origin",
+                "--codec",
+                "--ahead",
             ][..],
         ),
         ("pull", &["URL", "DEST", "--stats", "--timeout"]),

@@ -1,36 +1,44 @@
 //! What is made of versions once and sent many times: deltas and encoded files, under a budget of bytes.
 
+mod ahead;
+mod background;
 mod coding;
 mod deltas;
+mod queue;
 mod spool;
 
-use std::collections::HashSet;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use driblet_core::{Chunk, Codec, EncodeError, Matches, Rung, Version, cut};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use ahead::Ahead;
+use background::Background;
 pub(crate) use coding::Coding;
 use deltas::Deltas;
+use queue::Job;
 pub(crate) use spool::{Artifact, Content};
 
 use crate::history::{History, Kept};
+use crate::server::Stats;
 
 /// What one artifact counts for at least, so that the budget bounds the open files too.
 const LEAST_WEIGHT: u32 = 1 << 20;
-/// Better deltas that wait at most; what comes then is asked for again by the next receiver.
-const MAX_IMPROVING: usize = 16;
 /// Bytes of chunk lists that are kept.
 const CHUNK_LISTS: u64 = 64 << 20;
 
-/// What making artifacts may cost.
-pub(crate) struct Limits {
+/// What is made, and what it may cost.
+pub(crate) struct Options {
+    /// From how many of a path's last heads deltas are made before anybody asks for them.
+    pub(crate) ahead: usize,
+    /// What deltas are made of, for receivers that read everything.
+    pub(crate) codec: Codec,
     /// Bytes of artifacts that are kept.
     pub(crate) disk: u64,
     /// Bytes of working memory of each encoder.
@@ -53,41 +61,41 @@ pub(crate) struct Artifacts {
     makers: Arc<Semaphore>,
     patience: Duration,
     deltas: Deltas,
-    /// Better deltas that wait or are made, and the turns to make them: one, since nobody waits for it.
-    improving: Mutex<HashSet<Key>>,
-    improvers: Semaphore,
-    improved: Notify,
+    ahead: Ahead,
+    background: Arc<Background>,
 }
 
 impl Artifacts {
     /// An empty cache over a history, which it does not keep open.
-    pub(crate) fn new(history: &Arc<dyn History>, limits: Limits) -> Artifacts {
+    pub(crate) fn new(history: &Arc<dyn History>, options: Options) -> Artifacts {
         let weight = |_: &Key, artifact: &Artifact| {
             let len = u32::try_from(artifact.content.len()).unwrap_or(u32::MAX);
             if matches!(artifact.content, Content::Memory(_)) { len.max(1) } else { len.max(LEAST_WEIGHT) }
         };
         let made =
-            Cache::builder().max_capacity(limits.disk).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
+            Cache::builder().max_capacity(options.disk).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
         let chunks = Cache::builder()
             .max_capacity(CHUNK_LISTS)
             .weigher(|_, chunks: &Arc<Vec<Chunk>>| u32::try_from(size_of_val(chunks.as_slice())).unwrap_or(u32::MAX))
             .build();
-        let makers = Arc::new(Semaphore::new(limits.makers));
+        let makers = Arc::new(Semaphore::new(options.makers));
+        let deltas = Deltas::new(history, options.memory);
+        let background = Background::new(history, made.clone(), deltas.clone(), makers.clone());
         Artifacts {
-            deltas: Deltas::new(history, limits.memory),
+            deltas,
             made,
             chunks,
             makers,
-            patience: limits.patience,
-            improving: Mutex::default(),
-            improvers: Semaphore::new(1),
-            improved: Notify::new(),
+            patience: options.patience,
+            ahead: Ahead::new(options.ahead, options.codec, options.disk),
+            background,
         }
     }
 
-    /// How many deltas have been computed.
-    pub(crate) fn encodes(&self) -> u64 {
-        self.deltas.encodes()
+    /// How much has been done.
+    pub(crate) fn stats(&self) -> Stats {
+        let background = &self.background;
+        Stats { encodes: self.deltas.encodes(), ahead: background.ahead(), waiting: background.waiting() }
     }
 
     /// The delta from a version, or from the empty basis, to another, in a codec that every receiver reads. Equal calls share one
@@ -102,48 +110,27 @@ impl Artifacts {
         self.shared(key, move || deltas.between(Codec::Fast, from.as_deref(), &to)).await
     }
 
-    /// A better delta, if it is made already. If not, it is begun: nobody waits for it, and who asks next may have it.
-    pub(crate) async fn better(self: &Arc<Self>, codec: Codec, from: &Arc<Kept>, to: &Arc<Kept>) -> Option<Artifact> {
-        let key = Key::Delta(Some(from.version), to.version, codec);
-        let made = self.made.get(&key).await;
-        if made.is_none() && codec != Codec::Fast {
-            self.improve(key, codec, from.clone(), to.clone());
+    /// A better delta, if it is made already. If not, it waits to be made: no request waits for it, and who asks next may have it.
+    pub(crate) async fn better(&self, path: &str, from: &Kept, to: &Kept) -> Option<Artifact> {
+        let codec = self.ahead.better(from.len, to.len)?;
+        let job = Job { path: path.into(), from: from.version, to: to.version, codec };
+        let made = self.made.get(&job.key()).await;
+        if made.is_none() {
+            self.background.change(|queue| queue.ask(job));
         }
         made
     }
 
-    /// Makes a better delta in the background, unless it is being made or many are waiting.
-    fn improve(self: &Arc<Self>, key: Key, codec: Codec, from: Arc<Kept>, to: Arc<Kept>) {
-        {
-            let mut improving = self.improving.lock().unwrap_or_else(PoisonError::into_inner);
-            if MAX_IMPROVING <= improving.len() || !improving.insert(key.clone()) {
-                return;
-            }
-        }
-        let artifacts = self.clone();
-        tokio::spawn(async move {
-            // Turns of its own: those that requests wait for stay free.
-            let turn = artifacts.improvers.acquire().await;
-            let deltas = artifacts.deltas.clone();
-            let make = blocking(move || deltas.between(codec, Some(&from), &to));
-            if let Err(error) = artifacts.made.try_get_with(key.clone(), make).await {
-                tracing::warn!("a better delta could not be made: {error}");
-            }
-            drop(turn);
-            artifacts.improving.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-            artifacts.improved.notify_waiters();
-        });
+    /// Makes the deltas to a path's new head ahead; `versions` and their lengths are the newest first. What waits for its former heads is
+    /// not made.
+    pub(crate) fn new_head(&self, path: &str, versions: &[(Version, u64)]) {
+        let jobs = self.ahead.jobs(path, versions);
+        self.background.change(|queue| queue.replace(path, jobs));
     }
 
-    /// Waits until no better delta is being made.
-    pub(crate) async fn improved(&self) {
-        loop {
-            let notified = self.improved.notified();
-            if self.improving.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-                return;
-            }
-            notified.await;
-        }
+    /// Waits until nothing is being made in the background, nor waits for it.
+    pub(crate) async fn prepared(&self) {
+        self.background.rested().await;
     }
 
     /// A version as `Content-Encoding` has it.
