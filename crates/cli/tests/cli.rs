@@ -174,6 +174,25 @@ fn pull_is_silent_in_a_pipe_and_counts_when_asked() {
 }
 
 #[test]
+fn an_operator_sees_what_is_made_ahead() {
+    let folder = files(&[("root/app.js", &lines("one\n"))]);
+    let (root, history) = (folder.path().join("root"), folder.path().join("history"));
+    let serving = Serving::start(&root, &history, &[]);
+    assert_eq!(code(&driblet(&["pull", &format!("{}app.js", serving.url), &path(&folder, "dest")])), 0);
+    drop(serving);
+    fs::write(root.join("app.js"), lines("two\n")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_driblet"));
+    command.args(["serve", root.to_str().unwrap(), "--listen", "127.0.0.1:0", "--ahead", "1", "--codec", "fast"]);
+    command.args(["--history", history.to_str().unwrap()]).env("RUST_LOG", "driblet=info");
+    let mut process = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let made = told.find(|line| line.contains("made a delta in the background"));
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(made.is_some_and(|line| line.contains("app.js")), "without a request");
+}
+
+#[test]
 fn one_file_is_served_at_the_root_too() {
     let folder = files(&[("only.js", &lines("one\n"))]);
     let serving = Serving::start(&folder.path().join("only.js"), &folder.path().join("history"), &[]);
