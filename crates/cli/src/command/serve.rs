@@ -44,11 +44,11 @@ pub(crate) struct Args {
     /// The link, in Mbit/s, over which auto minimises the time until the bytes are verified
     #[arg(long, value_name = "MBITS", default_value_t = 20)]
     link: u32,
-    /// Heads before a file's new one from which deltas are made at once, before anybody asks
+    /// From how many of a file's last heads deltas to a new one are made before anybody asks for them
     ///
-    /// The first receiver of a change then gets the smallest delta, and waits for no encoder. They are made in the background, one at
-    /// a time, the newest first, for files of 16 KiB to 64 MiB. A change is noticed by the first request for the file, and at the
-    /// start. 0 makes every delta when it is asked for. RUST_LOG=driblet=info tells what is made.
+    /// Receivers then find the smallest delta ready, and wait for no encoder. A change is noticed by the first request for the file, and
+    /// at the start; the deltas are made in the background, one at a time, the newest first, for files of 16 KiB to 64 MiB. 0 makes
+    /// every delta when it is asked for. RUST_LOG=driblet=info tells what is made.
     #[arg(long, value_name = "K", default_value_t = 3)]
     ahead: usize,
 }
