@@ -86,6 +86,8 @@ fn help_names_what_each_command_takes() {
                 "--hidden",
                 "--allow-host",
                 "--allow-origin",
+                "--codec",
+                "--ahead",
             ][..],
         ),
         ("pull", &["URL", "DEST", "--stats", "--timeout"]),
@@ -169,6 +171,25 @@ fn pull_is_silent_in_a_pipe_and_counts_when_asked() {
     assert_eq!(names, ["basis", "elapsed_ms", "len", "received", "requests", "reused", "sent", "version"]);
     assert_eq!((&stats["basis"], &stats["requests"], &stats["sent"]), (&"version".into(), &1.into(), &64.into()));
     assert!(stats["received"].as_u64().unwrap() < 100);
+}
+
+#[test]
+fn an_operator_sees_what_is_made_ahead() {
+    let folder = files(&[("root/app.js", &lines("one\n"))]);
+    let (root, history) = (folder.path().join("root"), folder.path().join("history"));
+    let serving = Serving::start(&root, &history, &[]);
+    assert_eq!(code(&driblet(&["pull", &format!("{}app.js", serving.url), &path(&folder, "dest")])), 0);
+    drop(serving);
+    fs::write(root.join("app.js"), lines("two\n")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_driblet"));
+    command.args(["serve", root.to_str().unwrap(), "--listen", "127.0.0.1:0", "--ahead", "1", "--codec", "fast"]);
+    command.args(["--history", history.to_str().unwrap()]).env("RUST_LOG", "driblet=info");
+    let mut process = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let made = told.find(|line| line.contains("made a delta in the background"));
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(made.is_some_and(|line| line.contains("app.js")), "without a request");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tracing::debug;
 
+use crate::artifacts::Artifacts;
 use crate::fingerprint::{self, Fingerprint};
 use crate::history::{Head, History, HistoryError, Seen, Staged};
 use crate::source::{Found, Source};
@@ -24,6 +25,7 @@ const READERS: usize = 2;
 pub(crate) struct Publisher {
     source: Source,
     history: Arc<dyn History>,
+    artifacts: Arc<Artifacts>,
     deadline: Duration,
     locks: Vec<Arc<Mutex<()>>>,
     hasher: RandomState,
@@ -40,10 +42,16 @@ pub(crate) enum Standing {
 }
 
 impl Publisher {
-    pub(crate) fn new(source: Source, history: Arc<dyn History>, deadline: Duration) -> Arc<Publisher> {
+    pub(crate) fn new(
+        source: Source,
+        history: Arc<dyn History>,
+        artifacts: Arc<Artifacts>,
+        deadline: Duration,
+    ) -> Arc<Publisher> {
         let publisher = Arc::new(Publisher {
             source,
             history,
+            artifacts,
             deadline,
             locks: (0..LOCKS).map(|_| Arc::default()).collect(),
             hasher: RandomState::new(),
@@ -125,7 +133,16 @@ impl Publisher {
         }
         let _turn = self.readers.acquire().await.map_err(|_| PublishError::Busy)?;
         let publisher = self.clone();
-        let standing = blocking(move || publisher.read(&path)).await?;
+        let standing = blocking(move || {
+            let before = publisher.history.head(&path).map(|head| head.counter);
+            let standing = publisher.read(&path)?;
+            // Still alone with this path, so that its heads are told in their order.
+            if matches!(&standing, Standing::File(head) if before != Some(head.counter)) {
+                publisher.artifacts.new_head(&path, &publisher.history.versions(&path));
+            }
+            Ok(standing)
+        })
+        .await?;
         self.published.notify_waiters();
         Ok(standing)
     }

@@ -27,8 +27,6 @@ pub(crate) struct Shared {
     pub(crate) guard: Guard,
     pub(crate) deadline: Duration,
     pub(crate) max_tags: u64,
-    /// What deltas are made of, for receivers that read everything.
-    pub(crate) codec: Codec,
     /// Turns to send a signature, each of which holds as much memory as its tags.
     pub(crate) signers: Semaphore,
     history: Arc<dyn History>,
@@ -76,6 +74,10 @@ impl Shared {
 pub struct Stats {
     /// Deltas computed; equal requests share one.
     pub encodes: u64,
+    /// Those of them that were made before anybody asked for them.
+    pub ahead: u64,
+    /// Deltas that wait to be made in the background.
+    pub waiting: usize,
 }
 
 impl Server {
@@ -94,6 +96,7 @@ impl Server {
             encoders: 2,
             max_tags: 1 << 20,
             codec: Codec::Auto { bits_per_second: 20_000_000 },
+            ahead: 3,
         }
     }
 
@@ -107,14 +110,15 @@ impl Server {
         self.shared.publisher.indexed().await;
     }
 
-    /// Waits until no better delta is being made in the background.
-    pub async fn improved(&self) {
-        self.shared.artifacts.improved().await;
+    /// Waits until no delta waits to be made in the background: neither one ahead of its first request (see [`Builder::ahead`]), nor a
+    /// better one than was sent. What changes meanwhile is waited for too.
+    pub async fn prepared(&self) {
+        self.shared.artifacts.prepared().await;
     }
 
     /// How much work has been done.
     pub fn stats(&self) -> Stats {
-        Stats { encodes: self.shared.artifacts.encodes() }
+        self.shared.artifacts.stats()
     }
 }
 
@@ -133,6 +137,7 @@ pub struct Builder {
     encoders: usize,
     max_tags: u64,
     codec: Codec,
+    ahead: usize,
 }
 
 impl Builder {
@@ -193,6 +198,17 @@ impl Builder {
         Builder { codec, ..self }
     }
 
+    /// From how many of the heads before it the deltas to a new head are made in the background, ahead of their first request. Default: 3;
+    /// 0 makes every delta when it is asked for.
+    ///
+    /// A new head is noticed by the first request of any kind for its path, and for all paths when the server begins. The fast deltas come
+    /// first, then those of the server's [codec](Builder::codec), one at a time, the newest before the older ones; a delta that is asked
+    /// for meanwhile is made at once. A head that is replaced before its turn gets none, nor does a file shorter than 16 KiB (it comes
+    /// whole as soon) or longer than 64 MiB (a core would be busy for seconds at every change).
+    pub fn ahead(self, heads: usize) -> Builder {
+        Builder { ahead: heads, ..self }
+    }
+
     /// Opens the root and its history, and begins to index in the background. Needs a Tokio runtime.
     pub async fn build(self) -> Result<Server, BuildError> {
         let builder = self.clone();
@@ -200,20 +216,21 @@ impl Builder {
             Err(BuildError::Root { path: self.root.clone(), source: io::Error::other(error) })
         })?;
         let history: Arc<dyn History> = Arc::new(history);
-        let limits = artifacts::Limits {
+        let options = artifacts::Options {
+            ahead: self.ahead,
+            codec: self.codec,
             disk: self.artifact_bytes,
             memory: self.memory,
             makers: self.encoders,
             patience: self.deadline,
         };
-        let artifacts = Artifacts::new(history.clone(), limits);
+        let artifacts = Arc::new(Artifacts::new(&history, options));
         let shared = Shared {
-            publisher: Publisher::new(source, history.clone(), self.deadline),
-            artifacts: Arc::new(artifacts),
+            publisher: Publisher::new(source, history.clone(), artifacts.clone(), self.deadline),
+            artifacts,
             guard: Guard::new(&self.hosts, &self.origins),
             deadline: self.deadline,
             max_tags: self.max_tags,
-            codec: self.codec,
             signers: Semaphore::new(SIGNERS),
             history,
         };

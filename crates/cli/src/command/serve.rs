@@ -44,6 +44,13 @@ pub(crate) struct Args {
     /// The link, in Mbit/s, over which auto minimises the time until the bytes are verified
     #[arg(long, value_name = "MBITS", default_value_t = 20)]
     link: u32,
+    /// From how many of a file's last heads deltas to a new one are made before anybody asks for them
+    ///
+    /// Receivers then find the smallest delta ready, and wait for no encoder. A change is noticed by the first request for the file, and
+    /// at the start; the deltas are made in the background, one at a time, the newest first, for files of 16 KiB to 64 MiB. 0 makes
+    /// every delta when it is asked for. RUST_LOG=driblet=info tells what is made.
+    #[arg(long, value_name = "K", default_value_t = 3)]
+    ahead: usize,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -65,8 +72,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 
 async fn serve(args: Args) -> Result<(), Failure> {
     let limits = HistoryLimits { versions: args.history_versions, bytes: args.history_bytes };
-    let mut builder =
-        Server::builder(&args.path).history_limits(limits).hidden(args.hidden).codec(args.codec.over(args.link));
+    let mut builder = Server::builder(&args.path)
+        .history_limits(limits)
+        .hidden(args.hidden)
+        .codec(args.codec.over(args.link))
+        .ahead(args.ahead);
     if let Some(history) = &args.history {
         builder = builder.history(history);
     }

@@ -125,6 +125,10 @@ impl History for DirectoryHistory {
         self.index().head(path)
     }
 
+    fn versions(&self, path: &str) -> Vec<(Version, u64)> {
+        self.index().versions(path)
+    }
+
     fn stage(&self, file: &File, len: u64) -> Result<Staged, HistoryError> {
         let mut file = file.take(len.saturating_add(1));
         let mut copy = || -> io::Result<Staged> {

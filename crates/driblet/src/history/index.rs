@@ -80,6 +80,11 @@ impl Index {
         Some(Head { version: newest.version, len: newest.len, counter: row.counter, seen })
     }
 
+    /// The versions of a path and their lengths, newest first.
+    pub(super) fn versions(&self, path: &str) -> Vec<(Version, u64)> {
+        self.rows.get(path).into_iter().flat_map(|row| &row.versions).map(|entry| (entry.version, entry.len)).collect()
+    }
+
     /// Whether a version is one of this path's.
     pub(super) fn has(&self, path: &str, version: &Version) -> bool {
         self.rows.get(path).is_some_and(|row| row.versions.iter().any(|entry| entry.version == *version))

@@ -39,6 +39,9 @@ pub(crate) trait History: Send + Sync {
     /// The newest version of a path.
     fn head(&self, path: &str) -> Option<Head>;
 
+    /// The versions of a path and their lengths, newest first.
+    fn versions(&self, path: &str) -> Vec<(Version, u64)>;
+
     /// Copies a file's bytes, from its beginning to its end as they are now, without publishing them. One that is longer than `len`
     /// bytes is growing: of it no more than one byte beyond is read.
     fn stage(&self, file: &File, len: u64) -> Result<Staged, HistoryError>;

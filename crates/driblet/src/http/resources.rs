@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use driblet_core::{Codec, MAX_TAGS, Rung, Signature, Version, encode_same};
+use driblet_core::{MAX_TAGS, Rung, Signature, Version, encode_same};
 use futures_util::StreamExt;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -185,7 +185,7 @@ impl Call<'_> {
                     None => return Err(self.unknown(head, kept).await?),
                 },
             };
-            let delta = self.best_delta(basis, kept).await?;
+            let delta = self.best_delta(path, basis, kept).await?;
             (delta.content, delta.etag.to_string())
         };
         let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None };
@@ -201,10 +201,11 @@ impl Call<'_> {
     }
 
     /// The best delta that is ready; one that was begun goes on as it was.
-    async fn best_delta(&self, basis: Option<Arc<Kept>>, kept: Arc<Kept>) -> Result<Artifact, Problem> {
+    async fn best_delta(&self, path: &str, basis: Option<Arc<Kept>>, kept: Arc<Kept>) -> Result<Artifact, Problem> {
         let artifacts = &self.shared.artifacts;
         if let Some(basis) = &basis
-            && let Some(better) = artifacts.better(self.codec(), basis, &kept).await
+            && self.reads_dense()
+            && let Some(better) = artifacts.better(path, basis, &kept).await
             && self.goes_on_with(&better)
         {
             return Ok(better);
@@ -219,10 +220,10 @@ impl Call<'_> {
             .is_none_or(|etag| etag.as_bytes() == format!("\"{}\"", artifact.etag).as_bytes())
     }
 
-    /// What this receiver's deltas may be made of: the server's choice, if it says that it reads the dense codec.
-    fn codec(&self) -> Codec {
+    /// Whether this receiver says that it reads the dense codec.
+    fn reads_dense(&self) -> bool {
         let accepted = self.headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-        if accepted.flat_map(|value| value.split(',')).any(accepts_dense) { self.shared.codec } else { Codec::Fast }
+        accepted.flat_map(|value| value.split(',')).any(accepts_dense)
     }
 
     /// Says how to describe bytes of a version that is not kept here.

@@ -217,7 +217,7 @@ async fn who_reads_the_dense_codec_gets_it_once_it_is_made() {
 
     let fast = ask(DENSE).await;
     assert_eq!((fast.status, fast.header("vary")), (200, Some("accept")), "at once, what is made quickly");
-    site.server().improved().await;
+    site.server().prepared().await;
     let dense = ask(DENSE).await;
     assert_eq!(apply(Some(&old), &dense.body).unwrap(), new);
     assert!(dense.body.len() < fast.body.len() && dense.etag() != fast.etag(), "{} bytes", dense.body.len());

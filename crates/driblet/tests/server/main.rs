@@ -1,5 +1,6 @@
 //! The server as anyone meets it: over a real socket, on real files.
 
+mod ahead;
 mod changing;
 mod delta;
 mod guard;

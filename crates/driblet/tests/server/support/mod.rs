@@ -54,13 +54,14 @@ impl Site {
         Site { folders, _guard: None, running: None }
     }
 
+    /// Serves the files. Nothing is made ahead unless the options say so: tests count what is made, and damage what it would be made of.
     pub(crate) async fn start(&mut self, options: impl FnOnce(Builder) -> Builder) {
-        let builder = || Server::builder(self.root()).history(self.history());
-        let mut server = options(builder()).build().await;
+        let builder = options(Server::builder(self.root()).history(self.history()).ahead(0));
+        let mut server = builder.clone().build().await;
         // A server that was just stopped lets go of its history when its last task ends.
         while let Err(BuildError::History(HistoryError::InUse { .. })) = server {
             tokio::task::yield_now().await;
-            server = builder().build().await;
+            server = builder.clone().build().await;
         }
         let server = server.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

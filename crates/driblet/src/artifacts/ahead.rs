@@ -1,0 +1,91 @@
+//! Which deltas are made before anybody asks for them.
+
+use driblet_core::{Codec, Version};
+
+use super::queue::Job;
+
+/// Shorter files come whole, compressed, in the first ten segments that a connection sends (RFC 6928), and their delta is made in less than
+/// a millisecond: nothing is gained ahead.
+const SHORTEST: u64 = 16 << 10;
+/// Of longer files each delta takes a core for seconds and may be as long as the file: they are made for those who ask.
+const LONGEST: u64 = 64 << 20;
+/// A dense region's span, by the format. Of longer files the better delta would be the fast one.
+const LONGEST_DENSE: u64 = 32 << 20;
+
+/// The rule.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// From how many of the last heads.
+    heads: usize,
+    codec: Codec,
+    longest: u64,
+}
+
+impl Ahead {
+    /// `disk` is the budget for all that is kept; one head's deltas never fill it, were they as long as the head.
+    pub(super) fn new(heads: usize, codec: Codec, disk: u64) -> Ahead {
+        Ahead { heads, codec, longest: LONGEST.min(disk / heads.max(1) as u64) }
+    }
+
+    /// What is made of deltas between files so long, besides the fast one; `None` where that is as good as any.
+    pub(super) fn better(&self, from: u64, to: u64) -> Option<Codec> {
+        (self.codec != Codec::Fast && from.max(to) <= LONGEST_DENSE).then_some(self.codec)
+    }
+
+    /// The deltas to a path's head, from its versions and their lengths, newest first: the fast ones, then the better ones.
+    pub(super) fn jobs(&self, path: &str, versions: &[(Version, u64)]) -> Vec<Job> {
+        let Some((&(to, len), former)) = versions.split_first() else { return Vec::new() };
+        if !(SHORTEST..=self.longest).contains(&len) {
+            return Vec::new();
+        }
+        let bases = former.iter().take(self.heads).filter(|(_, len)| *len <= self.longest);
+        let job = |from, codec| Job { path: path.into(), from, to, codec };
+        let fast = bases.clone().map(|(from, _)| job(*from, Codec::Fast));
+        let better = bases.filter_map(|(from, from_len)| Some(job(*from, self.better(*from_len, len)?)));
+        fast.chain(better).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK: u64 = 512 << 20;
+
+    /// A path's versions of these lengths, newest first.
+    fn versions(lens: &[u64]) -> Vec<(Version, u64)> {
+        lens.iter().enumerate().map(|(number, len)| (Version::of(&number.to_le_bytes()), *len)).collect()
+    }
+
+    fn made(rule: Ahead, lens: &[u64]) -> Vec<(usize, Codec)> {
+        let versions = versions(lens);
+        let jobs = rule.jobs("a", &versions).into_iter();
+        jobs.map(|job| (versions.iter().position(|(version, _)| *version == job.from).unwrap(), job.codec)).collect()
+    }
+
+    #[test]
+    fn from_the_last_heads_newest_first() {
+        let (fast, dense) = (Codec::Fast, Codec::Dense);
+        let lens = [50_000; 5];
+        assert_eq!(made(Ahead::new(2, dense, DISK), &lens), [(1, fast), (2, fast), (1, dense), (2, dense)]);
+        assert_eq!(made(Ahead::new(9, fast, DISK), &lens), [(1, fast), (2, fast), (3, fast), (4, fast)]);
+        assert_eq!(made(Ahead::new(0, dense, DISK), &lens), []);
+        assert_eq!(made(Ahead::new(2, dense, DISK), &lens[..1]), []);
+        assert_eq!(made(Ahead::new(2, dense, DISK), &[]), []);
+    }
+
+    #[test]
+    fn of_files_where_it_pays() {
+        let (fast, dense) = (Codec::Fast, Codec::Dense);
+        let rule = Ahead::new(1, dense, DISK);
+        assert_eq!(made(rule, &[SHORTEST - 1, 50_000]), []);
+        assert_eq!(made(rule, &[SHORTEST, 0]), [(1, fast), (1, dense)]);
+        assert_eq!(made(rule, &[LONGEST_DENSE, LONGEST_DENSE]), [(1, fast), (1, dense)]);
+        assert_eq!(made(rule, &[LONGEST_DENSE, LONGEST_DENSE + 1]), [(1, fast)]);
+        assert_eq!(made(rule, &[LONGEST, LONGEST]), [(1, fast)]);
+        assert_eq!(made(rule, &[LONGEST + 1, 50_000]), []);
+        assert_eq!(made(rule, &[50_000, LONGEST + 1]), []);
+        assert_eq!(made(Ahead::new(4, fast, 400_000), &[100_001, 50_000]), [], "four of them might not fit");
+        assert_eq!(made(Ahead::new(4, fast, 400_000), &[100_000, 50_000]), [(1, fast)]);
+    }
+}

@@ -1,0 +1,246 @@
+//! Deltas that are made before anybody asks for them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use driblet::{Builder, Codec, HistoryLimits, Stats, Version};
+use tokio::task::yield_now;
+
+use crate::support::{Answer, Site, apply, get, noise, text};
+
+const DENSE: &str = "application/vnd.driblet.delta;codec=dense";
+/// So slow a link that the smallest delta is the soonest.
+const SMALLEST: Codec = Codec::Auto { bits_per_second: 10_000 };
+
+/// Releases of a file, each of which renames what the last one named.
+fn release(number: usize, len: usize) -> Vec<u8> {
+    String::from_utf8(text(1, len)).unwrap().replace("value", &format!("value{number}")).into_bytes()
+}
+
+/// A site that makes deltas ahead from so many heads.
+async fn site(heads: usize, codec: Codec) -> Site {
+    Site::with(&[], |builder| builder.ahead(heads).codec(codec)).await
+}
+
+fn stats(site: &Site) -> Stats {
+    site.server().stats()
+}
+
+async fn ask(site: &Site, name: &str, accept: &str) -> Answer {
+    site.ask(get(&format!("/app.js.driblet/{name}")).header("accept", accept)).await
+}
+
+/// Waits until so many deltas have been begun.
+async fn begun(site: &Site, encodes: u64) {
+    while stats(site).encodes < encodes {
+        yield_now().await;
+    }
+}
+
+/// Holds up the background: a version in the history becomes a pipe, and who opens it waits for a writer.
+struct Gate {
+    pipe: PathBuf,
+}
+
+impl Gate {
+    /// Returns when the background stands before the gate; so many deltas of its own wait behind it, and come to nothing.
+    async fn close(site: &Site, behind: usize) -> Gate {
+        let pipe = site.outside().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let gate = Gate { pipe };
+        let version = site.publish("gate.bin", &noise(1, 20_000)).await;
+        fs::remove_file(site.kept(version)).unwrap();
+        fs::hard_link(&gate.pipe, site.kept(version)).unwrap();
+        site.publish("gate.bin", &noise(2, 20_000)).await;
+        // Taken from the queue, the fast delta between the two is what is being made now.
+        while stats(site).waiting != behind {
+            yield_now().await;
+        }
+        gate
+    }
+}
+
+impl Drop for Gate {
+    /// Opens it, also where a test fails.
+    fn drop(&mut self) {
+        // Never closed again: nobody comes too late to go through.
+        std::mem::forget(fs::File::options().read(true).write(true).open(&self.pipe));
+    }
+}
+
+#[tokio::test]
+async fn the_first_request_finds_the_better_delta_from_each_of_the_last_heads() {
+    let site = site(2, SMALLEST).await;
+    let releases: Vec<Vec<u8>> = (0..4).map(|number| release(number, 60_000)).collect();
+    for (number, expected) in [0, 2, 6, 10].into_iter().enumerate() {
+        site.publish("app.js", &releases[number]).await;
+        site.server().prepared().await;
+        assert_eq!(stats(&site), Stats { encodes: expected, ahead: expected, waiting: 0 }, "release {number}");
+    }
+    let head = &releases[3];
+    for held in &releases[1..3] {
+        let name = Version::of(held).to_string();
+        let (better, fast) = (ask(&site, &name, DENSE).await, ask(&site, &name, "*/*").await);
+        assert!(apply(Some(held), &better.body).unwrap() == *head && apply(Some(held), &fast.body).unwrap() == *head);
+        assert!(better.body.len() < fast.body.len() && better.etag() != fast.etag());
+        assert_eq!(stats(&site).encodes, 10, "both were ready");
+    }
+    let beyond = ask(&site, &Version::of(&releases[0]).to_string(), "*/*").await;
+    assert!(apply(Some(&releases[0]), &beyond.body).unwrap() == *head);
+    assert_eq!(stats(&site).encodes, 11, "from an older head, when it is asked for");
+}
+
+#[tokio::test]
+async fn none_is_made_from_none_of_the_heads() {
+    let site = site(0, SMALLEST).await;
+    for number in 0..3 {
+        site.publish("app.js", &release(number, 60_000)).await;
+    }
+    site.server().prepared().await;
+    assert_eq!(stats(&site), Stats { encodes: 0, ahead: 0, waiting: 0 });
+}
+
+#[tokio::test]
+async fn what_nobody_may_get_is_not_made() {
+    let site = site(3, Codec::Fast).await;
+    site.publish("app.js", &release(0, 60_000)).await;
+    site.publish("app.js", &release(1, 60_000)).await;
+    site.server().prepared().await;
+    assert_eq!(stats(&site).encodes, 1, "the server sends fast ones only");
+    let first = stats(&site);
+    site.publish("short.js", b"short").await;
+    site.publish("short.js", b"and another").await;
+    site.server().prepared().await;
+    assert_eq!(stats(&site), first, "too short to matter");
+}
+
+#[tokio::test]
+async fn a_head_that_comes_back_has_its_deltas_already() {
+    let site = site(1, Codec::Fast).await;
+    for number in [0, 1, 0, 1, 0, 1] {
+        site.publish("app.js", &release(number, 60_000)).await;
+        site.server().prepared().await;
+    }
+    assert_eq!(stats(&site).encodes, 2, "one in each direction");
+}
+
+#[tokio::test]
+async fn what_changed_while_nobody_looked_is_made_at_the_start() {
+    let options = |builder: Builder| builder.ahead(3).codec(SMALLEST);
+    let mut site = Site::with(&[], options).await;
+    let held = release(0, 60_000);
+    site.publish("app.js", &held).await;
+    site.publish("same.js", &held).await;
+    site.stop().await;
+    let head = release(1, 60_000);
+    site.write("app.js", &head);
+    site.start(options).await;
+    site.server().indexed().await;
+    site.server().prepared().await;
+    assert_eq!(stats(&site), Stats { encodes: 2, ahead: 2, waiting: 0 }, "of the file that changed, without a request");
+    let delta = ask(&site, &Version::of(&held).to_string(), DENSE).await;
+    assert!(apply(Some(&held), &delta.body).unwrap() == head);
+    assert_eq!(stats(&site).encodes, 2);
+}
+
+#[tokio::test]
+async fn what_is_superseded_before_its_turn_is_not_made() {
+    let site = site(1, Codec::Fast).await;
+    let gate = Gate::close(&site, 0).await;
+    let releases: Vec<Vec<u8>> = (0..4).map(|number| release(number, 60_000)).collect();
+    for bytes in &releases {
+        site.publish("app.js", bytes).await;
+    }
+    assert_eq!(stats(&site).waiting, 1, "only what leads to the head");
+    drop(gate);
+    site.server().prepared().await;
+    assert_eq!(stats(&site), Stats { encodes: 1, ahead: 1, waiting: 0 });
+    let versions: Vec<Version> = releases.iter().map(|bytes| Version::of(bytes)).collect();
+    assert_eq!(ask(&site, &versions[2].to_string(), "*/*").await.status, 200);
+    assert_eq!(stats(&site).encodes, 1, "the one that was made");
+    assert_eq!(ask(&site, &format!("{}-{}", versions[0], versions[1]), "*/*").await.status, 200);
+    assert_eq!(stats(&site).encodes, 2, "one that was not");
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_made_once_and_nobody_waits_for_the_background() {
+    let site = site(2, SMALLEST).await;
+    let gate = Gate::close(&site, 1).await;
+    let releases: Vec<Vec<u8>> = (0..3).map(|number| release(number, 60_000)).collect();
+    for bytes in &releases {
+        site.publish("app.js", bytes).await;
+    }
+    assert_eq!(stats(&site), Stats { encodes: 0, ahead: 0, waiting: 5 });
+    let name = Version::of(&releases[0]).to_string();
+    let fast = ask(&site, &name, DENSE).await;
+    assert!(apply(Some(&releases[0]), &fast.body).unwrap() == releases[2]);
+    assert_eq!(stats(&site), Stats { encodes: 1, ahead: 0, waiting: 5 }, "fast at once; the better one waits already");
+    drop(gate);
+    site.server().prepared().await;
+    assert_eq!(stats(&site), Stats { encodes: 4, ahead: 2, waiting: 0 }, "each once; what was asked for is not ahead");
+    assert!(ask(&site, &name, DENSE).await.body.len() < fast.body.len());
+    assert_eq!(stats(&site).encodes, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_for_what_is_being_made_wait_for_it() {
+    let site = site(1, Codec::Fast).await;
+    let (old, new) = (release(0, 8 << 20), release(1, 8 << 20));
+    let has = site.publish("app.js", &old).await;
+    site.publish("app.js", &new).await;
+    begun(&site, 1).await;
+    let name = format!("/app.js.driblet/{has}");
+    let asks: Vec<_> = (0..20).map(|_| tokio::spawn(get(&name).send(site.addr()))).collect();
+    for ask in asks {
+        assert!(apply(Some(&old), &ask.await.unwrap().body).unwrap() == new);
+    }
+    site.server().prepared().await;
+    assert_eq!(stats(&site), Stats { encodes: 1, ahead: 1, waiting: 0 });
+}
+
+#[tokio::test]
+async fn a_basis_that_is_evicted_before_its_turn_is_passed_over() {
+    let limits = HistoryLimits { bytes: 300_000, ..HistoryLimits::default() };
+    let site = Site::with(&[], |builder| builder.ahead(1).history_limits(limits)).await;
+    let gate = Gate::close(&site, 1).await;
+    let old = site.publish("app.js", &noise(3, 100_000)).await;
+    let head = noise(4, 100_000);
+    site.publish("app.js", &head).await;
+    assert_eq!(stats(&site).waiting, 3);
+    site.publish("other.bin", &noise(5, 150_000)).await;
+    assert!(!site.kept(old).exists(), "room was needed");
+    drop(gate);
+    site.server().prepared().await;
+    assert_eq!(stats(&site), Stats { encodes: 0, ahead: 0, waiting: 0 });
+    assert!(site.get(&format!("/app.js.driblet/{old}")).await.refuses(404, "unknown-version"));
+    assert!(site.get("/app.js").await.body == head);
+}
+
+#[tokio::test]
+async fn a_basis_that_is_evicted_while_it_is_read_stays_readable() {
+    let limits = HistoryLimits { bytes: 20 << 20, ..HistoryLimits::default() };
+    let site = Site::with(&[], |builder| builder.ahead(1).codec(Codec::Fast).history_limits(limits)).await;
+    let old = site.publish("app.js", &release(0, 8 << 20)).await;
+    site.publish("app.js", &release(1, 8 << 20)).await;
+    begun(&site, 1).await;
+    site.publish("other.bin", &noise(5, 8 << 20)).await;
+    assert!(!site.kept(old).exists(), "room was needed");
+    site.server().prepared().await;
+    assert_eq!(stats(&site).ahead, 1, "made to its end");
+}
+
+#[tokio::test]
+async fn a_server_that_ends_does_not_wait_for_what_is_being_made() {
+    let options = |builder: Builder| builder.ahead(1).codec(SMALLEST);
+    let mut site = Site::with(&[], options).await;
+    let old = site.publish("app.js", &release(0, 6 << 20)).await;
+    site.publish("app.js", &release(1, 6 << 20)).await;
+    begun(&site, 2).await;
+    site.stop().await;
+    site.start(options).await;
+    // The dense delta of 6 MiB takes a hundred times longer than all this; its thread has the basis mapped until then.
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(maps.contains(&old.to_string()), "still being made, and yet the history is open again");
+    assert_eq!(site.get("/app.js").await.body, release(1, 6 << 20));
+}
