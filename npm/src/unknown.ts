@@ -20,7 +20,7 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
   try {
     if (!readThrough(core, held, (length) => signer.handleInput(core.room, length))) return undefined;
     const nonce = crypto.getRandomValues(new Uint8Array(16));
-    const body = signer.sign(nonce, Number(problem.chunks)) as Uint8Array<ArrayBuffer>;
+    const body = signer.sign(nonce, listOf(problem)) as Uint8Array<ArrayBuffer>;
     const answer = await session.exchange.ask('signature', { method: 'POST', body, headers: { 'content-type': SIGNATURE } });
     if (answer.kind === 'no-delta') return undefined;
     const start = await readRuns(signer, answer.pieces);
@@ -41,11 +41,21 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
   }
 }
 
-function signerOf({ rung }: Problem): Signer {
+function signerOf({ rungs }: Problem): Signer {
   try {
-    return new Signer(Number(rung));
+    const [sections, chunks] = rungs as number[];
+    return new Signer(Number(sections), Number(chunks));
   } catch (error) {
-    throw asSyncError('protocol', 'the server named no rung to sign with', error);
+    throw asSyncError('protocol', 'the server named no rungs to sign with', error);
+  }
+}
+
+/** The list of the head's sections. */
+function listOf({ sections }: Problem): Uint8Array {
+  try {
+    return Uint8Array.from(atob(String(sections)), (byte) => byte.charCodeAt(0));
+  } catch (error) {
+    throw asSyncError('protocol', "the server's list of sections is not base64", error);
   }
 }
 

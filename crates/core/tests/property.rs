@@ -69,13 +69,12 @@ proptest! {
     #[test]
     fn both_sides_agree_on_what_matched(old in file(), edits in edits(), nonce in any::<[u8; 16]>()) {
         let new = edited(&old, &edits);
-        let rung = Rung::new(9).unwrap();
-        let held: Vec<_> = cut(&old, rung).collect();
-        let head: Vec<_> = cut(&new, rung).collect();
-        let signature = Signature::sign(nonce, rung, &held, head.len() as u64);
+        let head = Cuts::of(&new, Rungs::of(&new));
+        let held = Cuts::of(&old, head.rungs()).describe(&head.list());
+        let signature = Signature::sign(nonce, &held);
         let matches = signature.match_chunks(&head);
         let (runs, _) = Runs::decode(&matches.encode_runs(), signature.count()).unwrap().unwrap();
-        let matched = MatchedBasis::new(&runs, &signature, &held);
+        let matched = MatchedBasis::new(&runs, &held);
         let delta = support::collect(Encoder::matched(&matches, &new, EncodeOptions::default()));
         let located = matched.locate(0..matched.len()).flat_map(|piece| &old[piece.start as usize..piece.end as usize]);
         let basis: Vec<u8> = located.copied().collect();

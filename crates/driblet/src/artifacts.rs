@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use driblet_core::{Chunk, Codec, EncodeError, EncodeOptions, Encoder, Matches, Rung, Version, cut};
+use driblet_core::{Codec, Cuts, EncodeError, EncodeOptions, Encoder, Matches, Rungs, Version};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::{Notify, Semaphore};
@@ -87,7 +87,7 @@ enum Key {
 pub(crate) struct Artifacts {
     history: Arc<dyn History>,
     made: Cache<Key, Artifact>,
-    chunks: Cache<(Version, Rung), Arc<Vec<Chunk>>>,
+    cuts: Cache<Version, Arc<Cuts>>,
     makers: Arc<Semaphore>,
     patience: Duration,
     options: EncodeOptions,
@@ -107,15 +107,15 @@ impl Artifacts {
         };
         let made =
             Cache::builder().max_capacity(limits.disk).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
-        let chunks = Cache::builder()
+        let cuts = Cache::builder()
             .max_capacity(CHUNK_LISTS)
-            .weigher(|_, chunks: &Arc<Vec<Chunk>>| u32::try_from(size_of_val(chunks.as_slice())).unwrap_or(u32::MAX))
+            .weigher(|_, cuts: &Arc<Cuts>| u32::try_from(cuts.memory()).unwrap_or(u32::MAX))
             .build();
         let makers = Arc::new(Semaphore::new(limits.makers));
         Artifacts {
             history,
             made,
-            chunks,
+            cuts,
             makers,
             patience: limits.patience,
             options: EncodeOptions { budget: limits.memory, ..EncodeOptions::default() },
@@ -208,11 +208,11 @@ impl Artifacts {
         .await
     }
 
-    /// The head's chunks at a rung, cut once.
-    pub(crate) async fn chunks(&self, kept: Arc<Kept>, rung: Rung) -> Result<Arc<Vec<Chunk>>, ArtifactError> {
-        let key = (kept.version, rung);
-        let make = self.alone(move || Ok(Arc::new(cut(kept.bytes(), rung).collect::<Vec<_>>())));
-        self.chunks.try_get_with(key, make).await.map_err(ArtifactError::shared)
+    /// The head's sections and chunks, cut once.
+    pub(crate) async fn cuts(&self, kept: Arc<Kept>) -> Result<Arc<Cuts>, ArtifactError> {
+        let version = kept.version;
+        let make = self.alone(move || Ok(Arc::new(Cuts::of(kept.bytes(), Rungs::of(kept.bytes())))));
+        self.cuts.try_get_with(version, make).await.map_err(ArtifactError::shared)
     }
 
     /// The answer to a signature: the runs, and the delta from what matched. Not kept: hardly any two are alike.
