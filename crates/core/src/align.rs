@@ -211,3 +211,66 @@ fn key(tags: &[u64]) -> u64 {
 fn mix(key: u64, tag: u64) -> u64 {
     (key.rotate_left(29) ^ tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BITS: u8 = 16;
+
+    /// Tags that look random, by what they are of.
+    fn tags(of: impl Iterator<Item = u64>) -> Vec<u64> {
+        let tag = |n: u64| (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 23 & 0xffff;
+        of.map(tag).collect()
+    }
+
+    /// A head of chunks 0 to `len`, in sections of ten.
+    fn head(len: u64) -> Head {
+        let within = |section: u64| (10 * section) as usize..(10 * section + 10) as usize;
+        let sections = (0..len / 10).map(|section| (tags([1000 + section].into_iter())[0], within(section))).collect();
+        Head { chunks: tags(0..len), sections }
+    }
+
+    fn found(of: impl Iterator<Item = u64>) -> Vec<Option<usize>> {
+        let (tags, head) = (tags(of), head(500));
+        let starts = |found: Option<Found>| found.map(|found| head.chunks_of(found).start);
+        align(&tags, &head, BITS).into_iter().map(starts).collect()
+    }
+
+    #[test]
+    fn what_is_equal_is_found_from_both_ends() {
+        assert_eq!(found(0..500), (0..500).map(Some).collect::<Vec<_>>());
+        let with_others = (0..200).chain(7000..7003).chain(200..500);
+        let expected = (0..200).map(Some).chain([None; 3]).chain((200..500).map(Some));
+        assert_eq!(found(with_others), expected.collect::<Vec<_>>());
+        assert_eq!(found(0..0), []);
+    }
+
+    #[test]
+    fn one_chunk_between_two_changes_is_found_in_its_place_only() {
+        let one = |chunk: u64| (0..100).chain([7000, chunk, 7001]).chain(105..500);
+        assert_eq!(found(one(102))[101], Some(102));
+        assert_eq!(found(one(300))[101], None, "elsewhere a tag is too short to say");
+    }
+
+    #[test]
+    fn rows_that_moved_or_come_again_are_found() {
+        let moved = (250..500).chain(0..250).chain(40..60);
+        let expected = (250..500).chain(0..250).chain(40..60).map(Some);
+        assert_eq!(found(moved), expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_section_stands_for_its_chunks() {
+        let mixed = (0..20).chain([1002, 1003]).chain([7000]).chain([1005]).chain(60..500);
+        let expected = (0..20).chain([20, 30]).map(Some).chain([None]).chain([Some(50)]).chain((60..500).map(Some));
+        assert_eq!(found(mixed), expected.collect::<Vec<_>>());
+        assert_eq!(found(1000..1050), (0..50).map(|section| Some(10 * section)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn others_are_not_found() {
+        assert_eq!(found(7000..7400), vec![None; 400]);
+        assert!(align(&[1, 2, 3], &Head::default(), BITS).iter().all(Option::is_none));
+    }
+}
