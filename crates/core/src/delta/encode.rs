@@ -19,6 +19,9 @@ use crate::wire::put_varint;
 const MAX_GAP_BYTES: u64 = 16 << 20;
 /// New bytes beside a matched basis up to which they are compressed as small as can be: some seconds, for one receiver, who has no other way.
 const MAX_PATIENT: u64 = 16 << 20;
+/// The zstd level for that: 19 takes a fifth longer, and a few thousandths less.
+const PATIENT_LEVEL: i32 = 18;
+const PATIENT_MEMORY: usize = 128 << 20;
 /// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
 const MAX_OPS: usize = 50_000;
 
@@ -217,7 +220,9 @@ impl<'a> Encoder<'a> {
     }
 
     fn level(&self, len: usize) -> i32 {
-        level(if self.is_patient { 0 } else { len }, self.options.budget)
+        let by_time = level(len, self.options.budget);
+        let is_roomy = PATIENT_MEMORY <= self.options.budget;
+        if self.is_patient && is_roomy { by_time.max(PATIENT_LEVEL) } else { by_time }
     }
 
     fn gaps(&self, ops: &[Op], start: u64) -> Vec<u8> {
