@@ -19,8 +19,9 @@ use crate::wire::put_varint;
 const MAX_GAP_BYTES: u64 = 16 << 20;
 /// New bytes beside a matched basis up to which they are compressed as small as can be: some seconds, for one receiver, who has no other way.
 const MAX_PATIENT: u64 = 16 << 20;
-/// The zstd level for that: 19 takes a fifth longer, and a few thousandths less.
-const PATIENT_LEVEL: i32 = 18;
+/// New bytes up to which that is zstd's level 19. For more it is 18, which takes a fifth less time for a few thousandths more bytes.
+const FEW_BYTES: usize = 4 << 20;
+/// The budget for either.
 const PATIENT_MEMORY: usize = 128 << 20;
 /// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
 const MAX_OPS: usize = 50_000;
@@ -194,7 +195,7 @@ impl<'a> Encoder<'a> {
         let gaps = self.gaps(ops, start);
         let (reach, prefix) = self.reference(ops, position, gaps.len() as u64);
         let packed_gaps =
-            if gaps.is_empty() { Vec::new() } else { pack(&gaps, &prefix, self.level(gaps.len() + prefix.len()))? };
+            if gaps.is_empty() { Vec::new() } else { pack(&gaps, &prefix, self.level(gaps.len(), prefix.len()))? };
         let encoded_ops = ops::encode(ops, position);
         let mut out = Vec::with_capacity(packed_gaps.len() + encoded_ops.len() + 16);
         let stored = encoded_ops.is_empty() && gaps.len() <= packed_gaps.len();
@@ -210,7 +211,7 @@ impl<'a> Encoder<'a> {
         put_varint(&mut out, reach);
         put_varint(&mut out, encoded_ops.len() as u64);
         if !encoded_ops.is_empty() {
-            let packed = pack(&encoded_ops, &[], self.level(encoded_ops.len()))?;
+            let packed = pack(&encoded_ops, &[], self.level(encoded_ops.len(), 0))?;
             let smaller = packed.len() < encoded_ops.len();
             put_varint(&mut out, if smaller { packed.len() as u64 } else { 0 });
             out.extend_from_slice(if smaller { &packed } else { &encoded_ops });
@@ -219,10 +220,13 @@ impl<'a> Encoder<'a> {
         Ok(out)
     }
 
-    fn level(&self, len: usize) -> i32 {
-        let by_time = level(len, self.options.budget);
-        let is_roomy = PATIENT_MEMORY <= self.options.budget;
-        if self.is_patient && is_roomy { by_time.max(PATIENT_LEVEL) } else { by_time }
+    /// The zstd level for so many bytes after a prefix.
+    fn level(&self, len: usize, prefix: usize) -> i32 {
+        let by_time = level(len + prefix, self.options.budget);
+        if !self.is_patient || self.options.budget < PATIENT_MEMORY {
+            return by_time;
+        }
+        by_time.max(if len <= FEW_BYTES { 19 } else { 18 })
     }
 
     fn gaps(&self, ops: &[Op], start: u64) -> Vec<u8> {
