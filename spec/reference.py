@@ -513,7 +513,7 @@ def tag_of(chunk_id, nonce, bits):
 
 
 def bits_for(count):
-    return min(max(max(count - 1, 0).bit_length() + 8, 16), 64)
+    return min(max(max(count - 1, 0).bit_length() + 8, 20), 64)
 
 
 def sign(described, nonce):

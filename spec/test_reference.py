@@ -370,7 +370,7 @@ class Signatures(Case):
             self.assertEqual(ref.decode_signature(ref.encode_signature(signature)), signature)
 
     def test_bits(self):
-        for count, bits in [(0, 16), (1, 16), (256, 16), (257, 17), (1024, 18), (1 << 60, 64)]:
+        for count, bits in [(0, 20), (1, 20), (4096, 20), (4097, 21), (8192, 21), (1 << 60, 64)]:
             self.assertEqual(ref.bits_for(count), bits)
 
     def test_tags_depend_on_the_nonce(self):

@@ -10,6 +10,8 @@ use std::ops::Range;
 /// log2 of how improbable an accident is in all searches of one kind, if each takes as many pairs as it may; most take far fewer.
 /// (Measured: one sync in 300 of a rebuilt bundle. At 8, none in 300; a tenth less is found then.)
 const SAFETY: u32 = 5;
+/// The same for the search through the whole head, where to ask for more loses next to nothing.
+const SAFETY_ANYWHERE: u32 = 10;
 /// How many of the head's chunks the searches between runs look at, for each tag and chunk: what bounds them if the runs are in disorder.
 const MAX_EFFORT: usize = 2;
 
@@ -65,7 +67,7 @@ impl Head {
 /// Takes time n log n in both lists.
 pub(crate) fn align(tags: &[u64], head: &Head, bits: u8) -> Vec<Option<Found>> {
     let whole = Open { tags: 0..tags.len(), chunks: 0..head.chunks.len() };
-    let most = whole.needed(1, bits);
+    let most = whole.needed(1, bits, SAFETY_ANYWHERE);
     let mut alignment = Alignment { tags, head, bits, found: vec![None; tags.len()], open: vec![whole] };
     alignment.search_everywhere(most);
     for row in (1..=most).rev() {
@@ -91,9 +93,9 @@ struct Open {
 
 impl Open {
     /// How many tags in a row make an accident improbable among all pairs of places, with so many more searches like this.
-    fn needed(&self, searches: usize, bits: u8) -> usize {
+    fn needed(&self, searches: usize, bits: u8, safety: u32) -> usize {
         let log2 = |n: usize| usize::BITS - n.leading_zeros();
-        let needed = log2(self.tags.len()) + log2(self.chunks.len()) + log2(searches) + SAFETY;
+        let needed = log2(self.tags.len()) + log2(self.chunks.len()) + log2(searches) + safety;
         needed.div_ceil(bits.into()) as usize
     }
 }
@@ -117,7 +119,7 @@ impl Alignment<'_> {
         let searches = opens.len();
         for open in opens {
             let chunks = open.chunks.len();
-            if chunks == 0 || effort < chunks || row < open.needed(searches, self.bits) {
+            if chunks == 0 || effort < chunks || row < open.needed(searches, self.bits, SAFETY) {
                 self.open.push(open);
                 continue;
             }

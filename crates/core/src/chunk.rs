@@ -169,9 +169,9 @@ impl Chunker {
     }
 
     /// The file has ended: all its cuts.
-    pub fn finish(mut self) -> Cuts {
+    pub fn finish(&mut self) -> &Cuts {
         self.take(1);
-        self.cuts
+        &self.cuts
     }
 
     /// Takes sections as long as at least so many bytes, which make their ends certain, are held.
@@ -195,7 +195,7 @@ fn next_cut(bytes: &[u8], rung: Rung) -> usize {
 
 /// A chunk size that is not on the ladder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no rung of the ladder has an average of 2^{log2} bytes; they are 2^8 to 2^17")]
+#[error("no rung has an average of 2^{log2} bytes; they are 2^8 to 2^17")]
 pub struct UnknownRung {
     /// The size named.
     pub log2: u8,
@@ -260,7 +260,7 @@ mod tests {
             for step in [1, 777, 70_000] {
                 let mut chunker = Chunker::new(rungs);
                 bytes.chunks(step).for_each(|piece| chunker.handle_input(piece));
-                assert_eq!(chunker.finish(), whole);
+                assert_eq!(chunker.finish(), &whole);
             }
         }
     }

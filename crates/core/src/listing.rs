@@ -1,10 +1,11 @@
 //! The list of a head's sections, by which a receiver sees what it need not describe chunk by chunk.
 
-use crate::align::{Found, Head, align};
 use crate::chunk::{Chunk, Cuts};
 
 /// The most sections that are listed: what is beyond them is described by its chunks.
 const MAX_LISTED: usize = 1 << 14;
+/// Up to so many, two tags of 16 bits in a row are hardly ever equal by accident; beyond, three.
+const FEW: usize = 1 << 10;
 
 impl Cuts {
     /// The list of the sections: the first two bytes of each one's id.
@@ -17,19 +18,52 @@ impl Cuts {
     ///
     /// A list can be wrong and cost bytes, no more. What is beyond its first 32 KiB is not looked at.
     pub fn describe(&self, list: &[u8]) -> Vec<Chunk> {
-        let listed = list.as_chunks().0.iter().take(MAX_LISTED).map(|tag| u16::from_le_bytes(*tag).into());
-        let head = Head { chunks: listed.collect(), sections: Vec::new() };
-        let tags: Vec<u64> = self.sections().iter().map(|section| tag(section).into()).collect();
-        let found = align(&tags, &head, u16::BITS as u8);
+        let listed: Vec<u16> = list.as_chunks().0.iter().take(MAX_LISTED).map(|tag| u16::from_le_bytes(*tag)).collect();
+        let held: Vec<u16> = self.sections().iter().map(tag).collect();
         let mut described = Vec::new();
-        for (index, (section, found)) in self.sections().iter().zip(found).enumerate() {
-            match found {
-                Some(Found::Chunk(_) | Found::Section(_)) => described.push(*section),
-                None => described.extend_from_slice(&self.chunks()[self.within(index)]),
-            }
+        for (index, (section, is_listed)) in self.sections().iter().zip(are_listed(&held, &listed)).enumerate() {
+            let chunks = if is_listed { std::slice::from_ref(section) } else { &self.chunks()[self.within(index)] };
+            described.extend_from_slice(chunks);
         }
         described
     }
+}
+
+/// Which of the tags held stand in the list: in the place that those before or after them say, or several in a row anywhere.
+///
+/// Simpler than what the server does with a signature (`align`): there are few sections, and each byte of code is loaded by pages.
+fn are_listed(held: &[u16], listed: &[u16]) -> Vec<bool> {
+    let row = if listed.len() <= FEW { 2 } else { 3 };
+    let mut first_with = vec![usize::MAX; 1 << u16::BITS];
+    (0..listed.len()).rev().for_each(|index| first_with[usize::from(listed[index])] = index);
+    let mut found = vec![false; held.len()];
+    // The ends of both are places too.
+    let (mut end, mut last) = (held.len(), listed.len());
+    while 0 < end && 0 < last && held[end - 1] == listed[last - 1] {
+        (end, last) = (end - 1, last - 1);
+        found[end] = true;
+    }
+    let mut place = 0;
+    for at in 0..end {
+        if listed.get(place) != Some(&held[at]) {
+            let start = first_with[usize::from(held[at])];
+            let is_row =
+                held.get(at..at + row).is_some_and(|tags| listed.get(start..start.saturating_add(row)) == Some(tags));
+            if !is_row {
+                place += 1;
+                continue;
+            }
+            place = start;
+            let (mut at, mut start) = (at, start);
+            while 0 < at && 0 < start && !found[at - 1] && held[at - 1] == listed[start - 1] {
+                (at, start) = (at - 1, start - 1);
+                found[at] = true;
+            }
+        }
+        found[at] = true;
+        place += 1;
+    }
+    found
 }
 
 fn tag(section: &Chunk) -> u16 {

@@ -9,7 +9,7 @@ pub const MAX_TAGS: u64 = 1 << 22;
 const NONCE_LEN: usize = 16;
 const BITS: std::ops::RangeInclusive<u8> = 8..=64;
 /// What a tag has at least: chunks are few then, and runs of them short.
-const LEAST_BITS: u8 = 16;
+const LEAST_BITS: u8 = 20;
 /// How improbable it is, as log2, that where a run of chunks ends for each tag one more matches by accident.
 const RUN_END_BITS: u8 = 8;
 
@@ -30,11 +30,16 @@ impl Signature {
     /// The nonce must be random and used once: it keeps anyone from preparing two chunks whose tags meet. Chunks beyond
     /// [`MAX_TAGS`] are not signed; they count as not held.
     pub fn sign(nonce: [u8; NONCE_LEN], chunks: &[Chunk]) -> Signature {
-        let chunks = &chunks[..chunks.len().min(MAX_TAGS as usize)];
+        let chunks = &chunks[..Signature::count_of(chunks) as usize];
         let bits = tag_bits(chunks.len() as u64);
         let tagger = Tagger::new(nonce, bits);
         let tags = chunks.iter().map(|chunk| tagger.tag(&chunk.id)).collect();
         Signature { nonce, bits, tags }
+    }
+
+    /// How many of `chunks` are signed.
+    pub fn count_of(chunks: &[Chunk]) -> u64 {
+        MAX_TAGS.min(chunks.len() as u64)
     }
 
     /// Reads a signature that must fill `bytes` exactly; `max_tags` is compared before memory is taken.
@@ -222,7 +227,7 @@ mod tests {
 
     #[test]
     fn widths_follow_the_count() {
-        assert_eq!([0, 1, 256, 257, 1024, u64::MAX].map(tag_bits), [16, 16, 16, 17, 18, 64]);
+        assert_eq!([0, 1, 256, 257, 1024, u64::MAX].map(tag_bits), [20, 20, 20, 20, 20, 64]);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::room::Room;
 /// Describes what is held to a server that does not know it.
 #[wasm_bindgen]
 pub struct Signer {
-    chunker: Option<Chunker>,
-    signed: Option<(Signature, Vec<Chunk>)>,
+    chunker: Chunker,
+    signed: Option<Vec<Chunk>>,
 }
 
 #[wasm_bindgen]
@@ -18,32 +18,28 @@ impl Signer {
     pub fn new(sections: u8, chunks: u8) -> Result<Signer, JsValue> {
         let rung = |log2| Rung::new(log2).map_err(Refused::refused);
         let rungs = Rungs { sections: rung(sections)?, chunks: rung(chunks)? };
-        Ok(Signer { chunker: Some(Chunker::new(rungs)), signed: None })
+        Ok(Signer { chunker: Chunker::new(rungs), signed: None })
     }
 
     /// Takes the first `len` bytes of the room, the next of what is held.
     #[wasm_bindgen(js_name = handleInput)]
     pub fn handle_input(&mut self, room: &Room, len: usize) {
-        if let Some(chunker) = &mut self.chunker {
-            chunker.handle_input(room.filled(len));
-        }
+        self.chunker.handle_input(room.filled(len));
     }
 
     /// The signature, once all that is held has been handed in. `nonce` is 16 random bytes, `list` that of the head's sections.
     pub fn sign(&mut self, nonce: &[u8], list: &[u8]) -> Result<Vec<u8>, JsValue> {
         let nonce = nonce.try_into().map_err(|_| exception("bad-nonce", "a nonce is 16 bytes"))?;
-        let chunker = self.chunker.take().ok_or_else(|| exception("signed", "what is held is signed once"))?;
-        let chunks = chunker.finish().describe(list);
-        let signature = Signature::sign(nonce, &chunks);
-        Ok(self.signed.insert((signature, chunks)).0.encode())
+        let chunks = self.chunker.finish().describe(list);
+        Ok(Signature::sign(nonce, self.signed.insert(chunks)).encode())
     }
 
     /// Reads the start of the matched answer; nothing where more bytes are needed.
     pub fn matched(&self, answer: &[u8]) -> Result<Option<Matched>, JsValue> {
-        let Some((signature, chunks)) = &self.signed else {
+        let Some(chunks) = &self.signed else {
             return Err(exception("not-signed", "an answer needs a signature first"));
         };
-        let decoded = Runs::decode(answer, signature.count()).map_err(Refused::refused)?;
+        let decoded = Runs::decode(answer, Signature::count_of(chunks)).map_err(Refused::refused)?;
         Ok(decoded.map(|(runs, consumed)| Matched { basis: MatchedBasis::new(&runs, chunks), consumed }))
     }
 }

@@ -67,7 +67,7 @@ impl Dest {
                 dest.read_at(piece, offset)?;
                 chunker.handle_input(piece);
             }
-            Ok(chunker.finish())
+            Ok(chunker.finish().clone())
         })
         .await
     }
