@@ -18,14 +18,15 @@ from reference import (
     decode_matched,
     decode_runs,
     decode_signature,
+    describe,
     encode_signature,
     group_count,
     group_len,
     group_value,
+    list_of,
     merge,
     refuse_manifest,
     sign,
-    tag_of,
     version,
 )
 
@@ -55,7 +56,8 @@ def check_delta(vector):
 
 def check_signature(vector):
     data = hexes(vector["signature"])
-    signature = sign(input_of(vector["held"]), vector["rung"], hexes(vector["nonce"]), vector["head_chunks"])
+    expect(list_of(input_of(vector["head"]), vector["rungs"][0]), hexes(vector["list"]), "lists of sections")
+    signature = sign(described_of(vector), hexes(vector["nonce"]))
     expect(encode_signature(signature), data, "signatures")
     expect(decode_signature(data), signature, "decoded signatures")
 
@@ -65,12 +67,15 @@ def check_refused_signature(vector):
 
 
 def check_matched(vector):
-    held, signature = input_of(vector["held"]), decode_signature(hexes(vector["signature"]))
-    tags = [tag_of(chunk.id, signature.nonce, signature.bits) for chunk in chunks_of(held, signature.rung)]
-    expect(signature.tags, tags, "tags")
+    described, signature = described_of(vector), decode_signature(hexes(vector["signature"]))
+    expect(signature, sign(described, signature.nonce), "signatures")
     target = vector.get("target")
-    act = lambda: decode_matched(hexes(vector["answer"]), held, signature, limits_of(vector))
+    act = lambda: decode_matched(hexes(vector["answer"]), described, limits_of(vector))
     expect_outcome(vector, act, None if target is None else input_of(target))
+
+
+def described_of(vector):
+    return describe(input_of(vector["held"]), *vector["rungs"], vector["whole"])
 
 
 def check_runs(vector):

@@ -59,7 +59,7 @@ REASONS = {
     "bad-group-hash": "a group's bytes do not have its chaining value, or the target's bytes not its version",
     # a signature
     "bad-rung": "a rung that is not of the ladder",
-    "bad-bits": "bits that are not 21 to 64",
+    "bad-bits": "bits that are not 8 to 64",
     "bad-padding": "bits that pad the last byte of the tags are not 0",
     "limit-tags": "more tags than allowed",
     # a matched answer
@@ -436,10 +436,15 @@ class Rung(NamedTuple):
 
 
 LADDER = {
+    8: Rung(64, 256, 1_024, 0x0000019000353000, 0x0000000018035100),
     9: Rung(128, 512, 2_048, 0x0000590003530000, 0x0000001800035300),
+    10: Rung(256, 1_024, 4_096, 0x0000D90003530000, 0x0000019000353000),
     11: Rung(512, 2_048, 8_192, 0x0000D90103530000, 0x0000590003530000),
+    12: Rung(1_024, 4_096, 16_384, 0x0000D90303530000, 0x0000D90003530000),
     13: Rung(2_048, 8_192, 32_768, 0x0000D90313530000, 0x0000D90103530000),
+    14: Rung(4_096, 16_384, 65_536, 0x0000D90F03530000, 0x0000D90303530000),
     15: Rung(8_192, 32_768, 131_072, 0x0000D90303537000, 0x0000D90313530000),
+    16: Rung(16_384, 65_536, 262_144, 0x0000D90703537000, 0x0000D90F03530000),
     17: Rung(32_768, 131_072, 524_288, 0x0000D90707537000, 0x0000D90303537000),
 }
 GEAR = [int.from_bytes(hashlib.md5(bytes([i]) * 64).digest()[:8], "big") for i in range(256)]
@@ -480,12 +485,24 @@ def chunks_of(data, rung):
     return chunks
 
 
+def describe(data, sections, chunks, whole):
+    """What is signed of `data`: the sections with an index in `whole` as they are, the others cut into chunks."""
+    described = []
+    for index, section in enumerate(chunks_of(data, sections)):
+        described += [section] if index in whole else chunks_of(section.data, chunks)
+    return described
+
+
+def list_of(head, sections):
+    """The list of a head's sections."""
+    return b"".join(section.id[:2] for section in chunks_of(head, sections))
+
+
 # --- Section 6: the signature -----------------------------------------------------------------------------------------
 
 
 class Signature(NamedTuple):
     nonce: bytes
-    rung: int
     bits: int
     tags: list
 
@@ -495,29 +512,27 @@ def tag_of(chunk_id, nonce, bits):
     return int.from_bytes(keyed[:8], "little") & (1 << bits) - 1
 
 
-def bits_for(held_chunks, head_chunks):
-    pairs = max(held_chunks, 1) * max(head_chunks, 1)
-    return min(max((pairs - 1).bit_length() + 20, 21), 64)
+def bits_for(count):
+    return min(max(max(count - 1, 0).bit_length() + 8, 20), 64)
 
 
-def sign(data, rung, nonce, head_chunks):
-    chunks = chunks_of(data, rung)
-    bits = bits_for(len(chunks), head_chunks)
-    return Signature(nonce, rung, bits, [tag_of(chunk.id, nonce, bits) for chunk in chunks])
+def sign(described, nonce):
+    """Signs what `describe` gave."""
+    bits = bits_for(len(described))
+    return Signature(nonce, bits, [tag_of(chunk.id, nonce, bits) for chunk in described])
 
 
 def encode_signature(signature):
     packed = sum(tag << i * signature.bits for i, tag in enumerate(signature.tags))
     length = -(-len(signature.tags) * signature.bits // 8)
-    head = signature.nonce + bytes([signature.rung, signature.bits]) + encode_varint(len(signature.tags))
+    head = signature.nonce + bytes([signature.bits]) + encode_varint(len(signature.tags))
     return head + packed.to_bytes(length, "little")
 
 
 def decode_signature(data, limits=Limits()):
     reader = Reader(data)
-    nonce, rung, bits = reader.take(16), reader.u8(), reader.u8()
-    demand(rung in LADDER, "bad-rung")
-    demand(21 <= bits <= 64, "bad-bits")
+    nonce, bits = reader.take(16), reader.u8()
+    demand(8 <= bits <= 64, "bad-bits")
     count = reader.varint()
     demand(count <= limits.tags, "limit-tags")
     packed = reader.take(-(-count * bits // 8))
@@ -528,7 +543,7 @@ def decode_signature(data, limits=Limits()):
         tags.append(around >> first % 8 & (1 << bits) - 1)
     used = count * bits % 8
     demand(used == 0 or packed[-1] >> used == 0, "bad-padding")
-    return Signature(nonce, rung, bits, tags)
+    return Signature(nonce, bits, tags)
 
 
 # --- Section 7: the matched answer ------------------------------------------------------------------------------------
@@ -550,22 +565,18 @@ def decode_runs(reader, count, limits=Limits()):
     return bits
 
 
-def matched_basis(signature, chunks, matched):
-    """The matched chunks, each distinct tag once, in the order of first occurrence."""
-    by_tag = {}
-    for tag, chunk, is_matched in zip(signature.tags, chunks, matched):
-        if is_matched:
-            by_tag.setdefault(tag, chunk)
-    ids = b"".join(chunk.id for chunk in by_tag.values())
-    return Basis(b"".join(chunk.data for chunk in by_tag.values()), blake3(ids)[:8], None)
+def matched_basis(described, matched):
+    """The matched chunks, in their order."""
+    chunks = [chunk for chunk, is_matched in zip(described, matched) if is_matched]
+    ids = b"".join(chunk.id for chunk in chunks)
+    return Basis(b"".join(chunk.data for chunk in chunks), blake3(ids)[:8], None)
 
 
-def decode_matched(answer, held, signature, limits=Limits(), pin=None):
-    """The target that a matched answer makes of what the sender of `signature` holds."""
+def decode_matched(answer, described, limits=Limits(), pin=None):
+    """The target that a matched answer makes of what was described and signed."""
     reader = Reader(answer)
-    matched = decode_runs(reader, len(signature.tags), limits)
-    basis = matched_basis(signature, chunks_of(held, signature.rung), matched)
-    return decode_delta(answer[reader.at :], basis, limits, pin)
+    matched = decode_runs(reader, len(described), limits)
+    return decode_delta(answer[reader.at :], matched_basis(described, matched), limits, pin)
 
 
 # --- Section 13: reserved ---------------------------------------------------------------------------------------------

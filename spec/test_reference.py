@@ -348,34 +348,46 @@ class Chunks(Case):
         self.assertLessEqual(sum(chunk.id not in before for chunk in after), 5)
 
 
+class Descriptions(Case):
+    def test_sections_stand_whole_or_as_their_chunks(self):
+        sections = ref.chunks_of(TEXT[:50_000], 12)
+        whole = ref.describe(TEXT[:50_000], 12, 8, range(len(sections)))
+        self.assertEqual(whole, sections)
+        self.assertEqual(ref.describe(sections[0].data, 12, 8, []), ref.chunks_of(sections[0].data, 8))
+        mixed = ref.describe(TEXT[:50_000], 12, 8, [1])
+        self.assertIn(sections[1], mixed)
+        self.assertNotIn(sections[0], mixed)
+        self.assertEqual(b"".join(chunk.data for chunk in mixed), TEXT[:50_000])
+        self.assertEqual(len(ref.list_of(TEXT[:50_000], 12)), 2 * len(sections))
+
+
 class Signatures(Case):
     nonce = bytes(range(16))
 
     def test_encoded_and_decoded(self):
-        for length, rung, head_chunks in [(0, 9, 0), (1, 9, 1), (50_000, 9, 120), (50_000, 11, 1), (500_000, 17, 1 << 60)]:
-            signature = ref.sign(TEXT[:length], rung, self.nonce, head_chunks)
+        for length, rung in [(0, 9), (1, 8), (50_000, 8), (50_000, 11), (500_000, 17)]:
+            signature = ref.sign(ref.chunks_of(TEXT[:length], rung), self.nonce)
             self.assertEqual(ref.decode_signature(ref.encode_signature(signature)), signature)
 
     def test_bits(self):
-        for pair, bits in [((0, 0), 21), ((1, 1), 21), ((1, 2), 21), ((3, 1), 22), ((4, 1), 22), ((1 << 30, 1 << 30), 64)]:
-            self.assertEqual(ref.bits_for(*pair), bits)
+        for count, bits in [(0, 20), (1, 20), (4096, 20), (4097, 21), (8192, 21), (1 << 60, 64)]:
+            self.assertEqual(ref.bits_for(count), bits)
 
     def test_tags_depend_on_the_nonce(self):
-        one, two = (ref.sign(TEXT[:9_000], 9, nonce, 40).tags for nonce in [self.nonce, bytes(16)])
+        one, two = (ref.sign(ref.chunks_of(TEXT[:9_000], 9), nonce).tags for nonce in [self.nonce, bytes(16)])
         self.assertTrue(set(one).isdisjoint(two))
 
     def test_refusals(self):
-        good = ref.encode_signature(ref.sign(TEXT[:3_000], 9, self.nonce, 9))
-        self.assertNotEqual(len(ref.decode_signature(good).tags) * good[17] % 8, 0)
+        good = self.nonce + b"\x11" + varint(3) + bytes([0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x07])
+        self.assertEqual(ref.decode_signature(good).tags, [0x1FFFF] * 3)
         for reason, data in [
             ("truncated", good[:-1]),
-            ("truncated", good[:17]),
+            ("truncated", good[:16]),
             ("trailing-bytes", good + b"\0"),
-            ("bad-rung", good[:16] + b"\x0a" + good[17:]),
-            ("bad-bits", good[:17] + b"\x14" + good[18:]),
-            ("bad-bits", good[:17] + b"\x41" + good[18:]),
+            ("bad-bits", good[:16] + b"\x07" + good[17:]),
+            ("bad-bits", good[:16] + b"\x41" + good[17:]),
             ("bad-padding", good[:-1] + bytes([good[-1] | 0x80])),
-            ("limit-tags", good[:18] + varint((1 << 22) + 1)),
+            ("limit-tags", good[:17] + varint((1 << 22) + 1)),
         ]:
             with self.assertRaises(ref.Refused) as caught:
                 ref.decode_signature(data)
@@ -411,14 +423,13 @@ class Matched(Case):
     def test_a_matched_answer(self):
         piece = noise(3, 8_000)
         held = piece + TEXT[:5_000] + piece
-        signature = ref.sign(held, 9, bytes(16), 60)
         head = b"new start" + piece + b"new end"
         head_ids = {chunk.id for chunk in ref.chunks_of(head, 9)}
         chunks = ref.chunks_of(held, 9)
         matched = [chunk.id in head_ids for chunk in chunks]
         self.assertLess(9, sum(matched))
-        basis = ref.matched_basis(signature, chunks, matched)
-        self.assertLess(len(basis.data), len(piece) + 1)  # what occurs twice is there once
+        basis = ref.matched_basis(chunks, matched)
+        self.assertLess(len(piece), len(basis.data))  # what occurs twice is there twice
         runs, last = [0], False
         for bit in matched:
             if bit != last:
@@ -428,16 +439,15 @@ class Matched(Case):
         packed = b"".join(varint(run) for run in runs)
         prefix = b"\0" + basis.data
         answer = varint(len(packed)) + packed + header(head, basis.check) + zstd(head, reach=MIB, prefix=prefix)
-        self.assertEqual(ref.decode_matched(answer, held, signature), head)
+        self.assertEqual(ref.decode_matched(answer, chunks), head)
         with self.assertRaises(ref.Refused) as caught:
-            ref.decode_matched(answer, held[:-9_000], ref.sign(held[:-9_000], 9, bytes(16), 60))
+            ref.decode_matched(answer, chunks[:-9])
         self.assertIn(caught.exception.reason, ["bad-runs", "wrong-basis"])
 
     def test_no_chunks_check_like_the_empty_basis(self):
-        signature = ref.sign(b"", 9, bytes(16), 3)
-        self.assertEqual(ref.matched_basis(signature, [], []).check, ref.EMPTY.check)
+        self.assertEqual(ref.matched_basis([], []).check, ref.EMPTY.check)
         answer = b"\1\0" + delta(b"fresh", stored(b"fresh"))
-        self.assertEqual(ref.decode_matched(answer, b"", signature), b"fresh")
+        self.assertEqual(ref.decode_matched(answer, []), b"fresh")
 
 
 class CommandLine(Case):

@@ -1,24 +1,24 @@
 //! Any bytes as a signature and as the answer to one.
 #![no_main]
 
-use driblet_core::{Chunk, MatchedBasis, Rung, Runs, Signature, cut};
+use driblet_core::{Cuts, MatchedBasis, Rungs, Runs, Signature};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&[u8], &[u8], &[u8])| {
     let (held, signature, answer) = input;
+    let cuts = Cuts::of(held, Rungs::of(held));
     if let Ok(signature) = Signature::decode(signature, 1 << 16) {
         let again = Signature::decode(&signature.encode(), 1 << 16);
         assert_eq!(again.as_ref(), Ok(&signature));
-        let head: Vec<Chunk> = cut(held, signature.rung()).collect();
-        let matches = signature.match_chunks(&head);
+        let matches = signature.match_chunks(&cuts);
         assert!(matches.matched_bytes() <= held.len() as u64);
         assert!(Runs::decode(&matches.encode_runs(), signature.count()).is_ok_and(|runs| runs.is_some()));
     }
-    let chunks: Vec<Chunk> = cut(held, Rung::for_len(0)).collect();
-    let signature = Signature::sign([1; 16], Rung::for_len(0), &chunks, 7);
+    let chunks = cuts.describe(answer);
+    let signature = Signature::sign([1; 16], &chunks);
     if let Ok(Some((runs, consumed))) = Runs::decode(answer, signature.count()) {
         assert!(consumed <= answer.len());
-        let basis = MatchedBasis::new(&runs, &signature, &chunks);
+        let basis = MatchedBasis::new(&runs, &chunks);
         let len: u64 = basis.locate(0..basis.len()).map(|piece| piece.end - piece.start).sum();
         assert_eq!(len, basis.len());
         assert!(basis.locate(0..u64::MAX).all(|piece| piece.end <= held.len() as u64));

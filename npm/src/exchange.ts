@@ -21,8 +21,8 @@ export interface Problem {
   readonly code?: unknown;
   readonly detail?: unknown;
   readonly head?: unknown;
-  readonly rung?: unknown;
-  readonly chunks?: unknown;
+  readonly rungs?: unknown;
+  readonly sections?: unknown;
 }
 
 const MEDIA_TYPES = ['application/vnd.driblet.delta', 'application/vnd.driblet.matched', 'application/octet-stream', ''];

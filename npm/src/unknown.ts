@@ -15,12 +15,12 @@ const SIGNATURE = 'application/vnd.driblet.signature';
  */
 export async function fromSignature(session: Session, held: Held, problem: Problem): Promise<Outcome | undefined> {
   const core = await session.core;
-  const signer = signerOf(problem);
+  const { signer, list } = signerFor(problem);
   let matched: Matched | undefined;
   try {
     if (!readThrough(core, held, (length) => signer.handleInput(core.room, length))) return undefined;
     const nonce = crypto.getRandomValues(new Uint8Array(16));
-    const body = signer.sign(nonce, Number(problem.chunks)) as Uint8Array<ArrayBuffer>;
+    const body = signer.sign(nonce, list) as Uint8Array<ArrayBuffer>;
     const answer = await session.exchange.ask('signature', { method: 'POST', body, headers: { 'content-type': SIGNATURE } });
     if (answer.kind === 'no-delta') return undefined;
     const start = await readRuns(signer, answer.pieces);
@@ -41,11 +41,14 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
   }
 }
 
-function signerOf({ rung }: Problem): Signer {
+/** A signer as the server asked for it, and its list of the head's sections. */
+function signerFor({ rungs, sections }: Problem): { signer: Signer; list: Uint8Array } {
   try {
-    return new Signer(Number(rung));
+    const list = Uint8Array.from(atob(String(sections)), (byte) => byte.charCodeAt(0));
+    const [coarse, fine] = rungs as number[];
+    return { signer: new Signer(Number(coarse), Number(fine)), list };
   } catch (error) {
-    throw asSyncError('protocol', 'the server named no rung to sign with', error);
+    throw asSyncError('protocol', 'the server named no rungs to sign with', error);
   }
 }
 

@@ -4,13 +4,16 @@ use std::fmt;
 
 use fastcdc::v2020;
 
+use crate::rungs::Rungs;
+
 /// A step of the ladder of chunk sizes that both sides know; named by log2 of its average size.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Rung(u8);
 
 impl Rung {
-    /// All rungs, smallest first: averages of 512 B, 2 KiB, 8 KiB, 32 KiB and 128 KiB.
-    pub const LADDER: [Rung; 5] = [Rung(9), Rung(11), Rung(13), Rung(15), Rung(17)];
+    /// All rungs, smallest first: averages of 256 B to 128 KiB, each twice the one before.
+    pub const LADDER: [Rung; 10] =
+        [Rung(8), Rung(9), Rung(10), Rung(11), Rung(12), Rung(13), Rung(14), Rung(15), Rung(16), Rung(17)];
 
     /// The rung whose average is 2^`log2` bytes, if the ladder has it.
     pub fn new(log2: u8) -> Result<Rung, UnknownRung> {
@@ -18,13 +21,11 @@ impl Rung {
         if Rung::LADDER.contains(&rung) { Ok(rung) } else { Err(UnknownRung { log2 }) }
     }
 
-    /// The rung to sign a file of `len` bytes with.
-    ///
-    /// A chunk costs a tag of some 6 bytes, a change costs about the chunk it falls in; rsync's rule, a size near the square root of
-    /// the length, balances the two. The factor comes from measuring pairs of 1 to 128 MB.
-    pub fn for_len(len: u64) -> Rung {
-        let wanted = len.isqrt();
-        Rung::LADDER.into_iter().find(|rung| wanted <= 2 * rung.average() as u64).unwrap_or(Rung(17))
+    /// The largest rung of at most so many bytes on average, or the smallest of all.
+    #[cfg(feature = "encode")]
+    pub(crate) fn nearest(average: u64) -> Rung {
+        let log2 = average.max(1).ilog2() as u8;
+        Rung(log2.clamp(Rung::LADDER[0].0, Rung::LADDER[Rung::LADDER.len() - 1].0))
     }
 
     /// log2 of the average size: the rung's name on the wire.
@@ -89,42 +90,100 @@ pub fn cut(bytes: &[u8], rung: Rung) -> impl Iterator<Item = Chunk> + '_ {
     })
 }
 
-/// Cuts a file that comes piece by piece; holds less than one maximal chunk besides the last piece.
+/// A file's sections and their chunks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cuts {
+    rungs: Rungs,
+    sections: Vec<Chunk>,
+    chunks: Vec<Chunk>,
+    /// The number of chunks up to each section's end.
+    ends: Vec<u32>,
+}
+
+impl Cuts {
+    /// Cuts a whole file.
+    pub fn of(bytes: &[u8], rungs: Rungs) -> Cuts {
+        let mut cuts = Cuts::none(rungs);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (section, after) = rest.split_at(next_cut(rest, rungs.sections));
+            cuts.push(section);
+            rest = after;
+        }
+        cuts
+    }
+
+    /// The rungs it was cut at.
+    pub fn rungs(&self) -> Rungs {
+        self.rungs
+    }
+
+    /// The sections, each as one chunk.
+    pub fn sections(&self) -> &[Chunk] {
+        &self.sections
+    }
+
+    /// The chunks of all sections.
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// The chunks of one section, by their index.
+    pub(crate) fn within(&self, section: usize) -> std::ops::Range<usize> {
+        let start = if section == 0 { 0 } else { self.ends[section - 1] };
+        start as usize..self.ends[section] as usize
+    }
+
+    /// Bytes of memory that this takes.
+    pub fn memory(&self) -> usize {
+        size_of_val(&*self.sections) + size_of_val(&*self.chunks) + size_of_val(&*self.ends)
+    }
+
+    fn none(rungs: Rungs) -> Cuts {
+        Cuts { rungs, sections: Vec::new(), chunks: Vec::new(), ends: Vec::new() }
+    }
+
+    fn push(&mut self, section: &[u8]) {
+        self.chunks.extend(cut(section, self.rungs.chunks));
+        self.sections.push(Chunk::of(section));
+        self.ends.push(self.chunks.len() as u32);
+    }
+}
+
+/// Cuts a file that comes piece by piece; holds less than one maximal section besides the last piece.
 pub struct Chunker {
-    rung: Rung,
     held: Vec<u8>,
-    at: usize,
-    ended: bool,
+    cuts: Cuts,
 }
 
 impl Chunker {
     /// A chunker at the start of a file.
-    pub fn new(rung: Rung) -> Chunker {
-        Chunker { rung, held: Vec::new(), at: 0, ended: false }
+    pub fn new(rungs: Rungs) -> Chunker {
+        Chunker { held: Vec::new(), cuts: Cuts::none(rungs) }
     }
 
     /// Takes the next bytes of the file.
     pub fn handle_input(&mut self, bytes: &[u8]) {
-        self.held.drain(..self.at);
-        self.at = 0;
         self.held.extend_from_slice(bytes);
+        self.take(self.cuts.rungs.sections.maximum());
     }
 
-    /// The file has ended: what is left is its last chunks.
-    pub fn handle_end(&mut self) {
-        self.ended = true;
+    /// The file has ended: all its cuts.
+    pub fn finish(&mut self) -> &Cuts {
+        self.take(1);
+        &self.cuts
     }
 
-    /// The next chunk whose end is certain.
-    pub fn poll_chunk(&mut self) -> Option<Chunk> {
-        let rest = &self.held[self.at..];
-        if rest.is_empty() || (!self.ended && rest.len() < self.rung.maximum()) {
-            return None;
+    /// Takes sections as long as at least so many bytes, which make their ends certain, are held.
+    fn take(&mut self, certain: usize) {
+        let mut at = 0;
+        while certain <= self.held.len() - at {
+            let rest = &self.held[at..];
+            let len = next_cut(rest, self.cuts.rungs.sections);
+            self.cuts.push(&rest[..len]);
+            at += len;
         }
-        let len = next_cut(rest, self.rung);
-        let chunk = Chunk::of(&rest[..len]);
-        self.at += len;
-        Some(chunk)
+        self.held.drain(..at);
     }
 }
 
@@ -136,7 +195,7 @@ fn next_cut(bytes: &[u8], rung: Rung) -> usize {
 
 /// A chunk size that is not on the ladder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no rung of the ladder has an average of 2^{log2} bytes; they are 2^9, 2^11, 2^13, 2^15, 2^17")]
+#[error("no rung has an average of 2^{log2} bytes; they are 2^8 to 2^17")]
 pub struct UnknownRung {
     /// The size named.
     pub log2: u8,
@@ -194,25 +253,21 @@ mod tests {
     #[test]
     fn pieces_are_cut_like_the_whole() {
         let bytes = noise(100_001);
-        for rung in [Rung(9), Rung(13)] {
+        for rungs in [Rungs { sections: Rung(10), chunks: Rung(8) }, Rungs { sections: Rung(13), chunks: Rung(9) }] {
+            let whole = Cuts::of(&bytes, rungs);
+            assert_eq!(whole.chunks().iter().map(|chunk| chunk.len as usize).sum::<usize>(), bytes.len());
+            assert_eq!(whole.within(whole.sections().len() - 1).end, whole.chunks().len());
             for step in [1, 777, 70_000] {
-                let mut chunker = Chunker::new(rung);
-                let mut chunks = Vec::new();
-                for piece in bytes.chunks(step) {
-                    chunker.handle_input(piece);
-                    chunks.extend(std::iter::from_fn(|| chunker.poll_chunk()));
-                }
-                chunker.handle_end();
-                chunks.extend(std::iter::from_fn(|| chunker.poll_chunk()));
-                assert_eq!(chunks, cut(&bytes, rung).collect::<Vec<_>>());
+                let mut chunker = Chunker::new(rungs);
+                bytes.chunks(step).for_each(|piece| chunker.handle_input(piece));
+                assert_eq!(chunker.finish(), &whole);
             }
         }
     }
 
     #[test]
-    fn rungs_follow_the_length() {
-        assert_eq!(Rung::for_len(0).log2(), 9);
-        assert_eq!(Rung::for_len(1 << 60).log2(), 17);
-        assert_eq!(Rung::new(10), Err(UnknownRung { log2: 10 }));
+    fn the_ladder_ends_at_both_ends() {
+        assert_eq!(Rung::new(7), Err(UnknownRung { log2: 7 }));
+        assert_eq!(Rung::new(18), Err(UnknownRung { log2: 18 }));
     }
 }

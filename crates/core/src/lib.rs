@@ -32,19 +32,23 @@
 
 #![forbid(unsafe_code)]
 
+mod align;
 mod chunk;
 mod delta;
 mod group;
+mod listing;
 mod matching;
+mod rungs;
 mod signature;
 mod version;
 mod wire;
 
-pub use chunk::{Chunk, ChunkId, Chunker, Rung, UnknownRung, cut};
+pub use chunk::{Chunk, ChunkId, Chunker, Cuts, Rung, UnknownRung, cut};
 pub use delta::{Basis, DecodeError, Decoder, Event, Header, Limit, Limits};
 #[cfg(feature = "encode")]
 pub use delta::{Codec, EncodeError, EncodeOptions, Encoder, encode_same};
 pub use group::{GroupSize, chaining_values};
 pub use matching::{MatchedBasis, Matches, Runs, RunsError};
+pub use rungs::Rungs;
 pub use signature::{MAX_TAGS, Signature, SignatureError};
 pub use version::{BadVersion, Check, Version, VersionHasher};

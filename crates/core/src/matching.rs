@@ -1,10 +1,10 @@
 //! Finding the basis among the chunks of a receiver whose version is unknown.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ops::Range;
 
-use crate::chunk::Chunk;
+use crate::align::{Found, Head, align};
+use crate::chunk::{Chunk, ChunkId, Cuts};
 use crate::signature::Signature;
 use crate::version::Check;
 use crate::wire::{Reader, Stop, put_varint};
@@ -17,7 +17,7 @@ pub struct Matches {
     runs: Runs,
     check: Check,
     copies: Vec<Copy>,
-    /// The basis, laid out: each piece of it once, in basis order.
+    /// The basis, laid out: each piece of it, in basis order.
     layout: Vec<Copy>,
     matched: u64,
 }
@@ -37,47 +37,87 @@ impl Copy {
 }
 
 impl Signature {
-    /// Compares the receiver's tags with the head's chunks, cut at [`rung`](Signature::rung).
+    /// Finds the receiver's tags among those of the head's chunks and sections.
     ///
-    /// Costs one keyed hash for each of the head's chunks and one look-up for each tag.
-    pub fn match_chunks(&self, head: &[Chunk]) -> Matches {
-        let tagger = self.tagger();
-        let starts = starts(head);
-        let mut first_with: HashMap<u64, usize> = HashMap::with_capacity(head.len());
-        let tags: Vec<u64> = head.iter().map(|chunk| tagger.tag(&chunk.id)).collect();
-        for (index, &tag) in tags.iter().enumerate() {
-            first_with.entry(tag).or_insert(index);
-        }
+    /// Costs a keyed hash for each of the head's chunks, and time n log n.
+    pub fn match_chunks(&self, cuts: &Cuts) -> Matches {
+        let (tagger, chunks) = (self.tagger(), cuts.chunks());
+        let sections = cuts.sections().iter().enumerate();
+        let head = Head {
+            chunks: chunks.iter().map(|chunk| tagger.tag(&chunk.id)).collect(),
+            sections: sections.map(|(index, section)| (tagger.tag(&section.id), cuts.within(index))).collect(),
+        };
+        let found = align(self.tags(), &head, self.bits());
+        let starts = starts(chunks);
 
-        let mut runs = RunsWriter::default();
-        let mut placed: HashMap<u64, u64> = HashMap::new();
+        let mut basis = Layout::default();
+        let mut placed = Placed { at: vec![None; chunks.len()], sections: vec![false; head.sections.len()] };
         let mut layout: Vec<Copy> = Vec::new();
-        let (mut ids, mut basis_len) = (blake3::Hasher::new(), 0);
-        for tag in self.tags() {
-            let found = first_with.get(tag);
+        let mut runs = RunsWriter::default();
+        for found in found {
             runs.push(found.is_some());
-            if let Some(&index) = found
-                && let Entry::Vacant(place) = placed.entry(*tag)
-            {
-                place.insert(basis_len);
-                ids.update(head[index].id.as_bytes());
-                let end = starts[index] + u64::from(head[index].len);
-                append(&mut layout, Copy { head: starts[index]..end, basis: basis_len });
-                basis_len += u64::from(head[index].len);
-            }
+            let Some(found) = found else { continue };
+            let whole = match found {
+                Found::Chunk(index) => &chunks[index],
+                Found::Section(index) => &cuts.sections()[index],
+            };
+            let within = head.chunks_of(found);
+            let start = starts[within.start];
+            placed.place(found, within, basis.len, chunks);
+            append(&mut layout, Copy { head: start..start + u64::from(whole.len), basis: basis.len });
+            basis.push(whole);
         }
 
+        // What the head has more than once is in the basis once at least.
+        let placed_chunks = chunks.iter().zip(&placed.at).filter_map(|(chunk, at)| Some((chunk.id, (*at)?)));
+        let by_id: HashMap<ChunkId, u64> = placed_chunks.collect();
         let (mut copies, mut matched) = (Vec::new(), 0);
-        for ((chunk, tag), &start) in head.iter().zip(&tags).zip(&starts) {
-            // Two chunks of the head whose tags meet: only the first is in the basis.
-            let same = first_with.get(tag).is_some_and(|&first| head[first].id == chunk.id);
-            if let Some(&basis) = placed.get(tag).filter(|_| same) {
+        for ((chunk, at), &start) in chunks.iter().zip(&placed.at).zip(&starts) {
+            if let Some(basis) = at.or_else(|| by_id.get(&chunk.id).copied()) {
                 matched += u64::from(chunk.len);
                 append(&mut copies, Copy { head: start..start + u64::from(chunk.len), basis });
             }
         }
-        let check = Check::of_hash(ids.finalize().as_bytes());
-        Matches { runs: runs.finish(), check, copies, layout, matched }
+        Matches { runs: runs.finish(), check: basis.check(), copies, layout, matched }
+    }
+}
+
+/// Where in the basis the head's chunks are.
+struct Placed {
+    at: Vec<Option<u64>>,
+    sections: Vec<bool>,
+}
+
+impl Placed {
+    /// Notes that what was found stands at `basis`; a section that is noted already costs nothing.
+    fn place(&mut self, found: Found, within: Range<usize>, mut basis: u64, chunks: &[Chunk]) {
+        if let Found::Section(index) = found
+            && std::mem::replace(&mut self.sections[index], true)
+        {
+            return;
+        }
+        for index in within {
+            self.at[index].get_or_insert(basis);
+            basis += u64::from(chunks[index].len);
+        }
+    }
+}
+
+/// A basis as it grows: its length, and the hash over its chunk ids.
+#[derive(Default)]
+struct Layout {
+    len: u64,
+    ids: blake3::Hasher,
+}
+
+impl Layout {
+    fn push(&mut self, chunk: &Chunk) {
+        self.ids.update(chunk.id.as_bytes());
+        self.len += u64::from(chunk.len);
+    }
+
+    fn check(&self) -> Check {
+        Check::of_hash(self.ids.finalize().as_bytes())
     }
 }
 
@@ -205,7 +245,7 @@ impl RunsWriter {
     }
 }
 
-/// The basis as the receiver lays it out: its matched chunks, each distinct tag once, in first-occurrence order.
+/// The basis as the receiver lays it out: its matched chunks, in their order.
 #[derive(Debug)]
 pub struct MatchedBasis {
     /// Where each piece begins in the basis, and what it is of what the receiver holds. Neighbours are merged.
@@ -215,25 +255,21 @@ pub struct MatchedBasis {
 }
 
 impl MatchedBasis {
-    /// Lays out the basis. `chunks` are those that `signature` was made of; `runs` were decoded with its count.
-    pub fn new(runs: &Runs, signature: &Signature, chunks: &[Chunk]) -> MatchedBasis {
+    /// Lays out the basis. `chunks` are those that were signed; `runs` were decoded with their count.
+    pub fn new(runs: &Runs, chunks: &[Chunk]) -> MatchedBasis {
         let starts = starts(chunks);
-        let mut seen = std::collections::HashSet::new();
         let mut pieces: Vec<(u64, Range<u64>)> = Vec::new();
-        let (mut ids, mut len) = (blake3::Hasher::new(), 0);
+        let mut basis = Layout::default();
         for index in runs.matched() {
-            let held = signature.tags().get(index).zip(chunks.get(index));
-            let Some((_, chunk)) = held.filter(|(tag, _)| seen.insert(**tag)) else { continue };
-            let start = starts[index];
-            let held = start..start + u64::from(chunk.len);
-            ids.update(chunk.id.as_bytes());
+            let Some(chunk) = chunks.get(index) else { break };
+            let held = starts[index]..starts[index] + u64::from(chunk.len);
             match pieces.last_mut() {
-                Some((_, last)) if last.end == start => last.end = held.end,
-                _ => pieces.push((len, held)),
+                Some((_, last)) if last.end == held.start => last.end = held.end,
+                _ => pieces.push((basis.len, held)),
             }
-            len += u64::from(chunk.len);
+            basis.push(chunk);
         }
-        MatchedBasis { pieces, len, check: Check::of_hash(ids.finalize().as_bytes()) }
+        MatchedBasis { pieces, len: basis.len, check: basis.check() }
     }
 
     /// The basis' length in bytes.
@@ -332,22 +368,23 @@ impl RunsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::{Rung, cut};
+    use crate::chunk::Rung;
+    use crate::rungs::Rungs;
 
     fn noise(seed: u32, len: usize) -> Vec<u8> {
         (0..len as u32).map(|i| ((i ^ seed).wrapping_mul(2654435761) >> 13 ^ i >> 7) as u8).collect()
     }
 
     fn layout(held: &[u8], head: &[u8]) -> (Matches, MatchedBasis, Vec<u8>) {
-        let rung = Rung::new(9).unwrap();
-        let chunks: Vec<_> = cut(held, rung).collect();
-        let head: Vec<_> = cut(head, rung).collect();
-        let signature = Signature::sign([9; 16], rung, &chunks, head.len() as u64);
+        let rungs = Rungs { sections: Rung::new(12).unwrap(), chunks: Rung::new(9).unwrap() };
+        let head = Cuts::of(head, rungs);
+        let chunks = Cuts::of(held, rungs).describe(&head.list());
+        let signature = Signature::sign([9; 16], &chunks);
         let matches = signature.match_chunks(&head);
         let bytes = matches.encode_runs();
         let (runs, consumed) = Runs::decode(&bytes, signature.count()).unwrap().unwrap();
         assert_eq!(consumed, bytes.len());
-        let basis = MatchedBasis::new(&runs, &signature, &chunks);
+        let basis = MatchedBasis::new(&runs, &chunks);
         let mut laid_out = Vec::new();
         for piece in basis.locate(0..basis.len()) {
             laid_out.extend_from_slice(&held[piece.start as usize..piece.end as usize]);

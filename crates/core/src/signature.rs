@@ -1,44 +1,51 @@
 //! What a receiver says of the bytes it holds when the server does not know their version.
 
-use crate::chunk::{Chunk, ChunkId, Rung, UnknownRung};
+use crate::chunk::{Chunk, ChunkId};
 use crate::wire::{Reader, Stop, put_varint};
 
 /// The most tags any signature may hold; a server usually allows fewer.
 pub const MAX_TAGS: u64 = 1 << 22;
 
 const NONCE_LEN: usize = 16;
-const BITS: std::ops::RangeInclusive<u8> = 21..=64;
+const BITS: std::ops::RangeInclusive<u8> = 8..=64;
+/// What a tag has at least: chunks are few then, and runs of them short.
+const LEAST_BITS: u8 = 20;
+/// How improbable it is, as log2, that where a run of chunks ends for each tag one more matches by accident.
+const RUN_END_BITS: u8 = 8;
 
 /// One tag per chunk of what the receiver holds, keyed with a nonce.
 ///
-/// A tag is the low `bits` bits of the chunk id's keyed BLAKE3. With n and m chunks on the two sides,
-/// `bits = ceil(log2(n·m)) + 20` makes a false match about one in a million for each sync.
+/// A tag is the low `bits` bits of the chunk id's keyed BLAKE3. They are too few to tell a chunk from all others; the server looks at several
+/// in a row, and at what comes before and after.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Signature {
     nonce: [u8; NONCE_LEN],
-    rung: Rung,
     bits: u8,
     tags: Vec<u64>,
 }
 
 impl Signature {
-    /// Signs `chunks`, cut at `rung`, for a server whose head has `head_chunks` chunks at that rung.
+    /// Signs what is held: [`Cuts::describe`](crate::Cuts::describe) says with which chunks.
     ///
     /// The nonce must be random and used once: it keeps anyone from preparing two chunks whose tags meet. Chunks beyond
     /// [`MAX_TAGS`] are not signed; they count as not held.
-    pub fn sign(nonce: [u8; NONCE_LEN], rung: Rung, chunks: &[Chunk], head_chunks: u64) -> Signature {
-        let chunks = &chunks[..chunks.len().min(MAX_TAGS as usize)];
-        let bits = tag_bits(chunks.len() as u64, head_chunks);
+    pub fn sign(nonce: [u8; NONCE_LEN], chunks: &[Chunk]) -> Signature {
+        let chunks = &chunks[..Signature::count_of(chunks) as usize];
+        let bits = tag_bits(chunks.len() as u64);
         let tagger = Tagger::new(nonce, bits);
         let tags = chunks.iter().map(|chunk| tagger.tag(&chunk.id)).collect();
-        Signature { nonce, rung, bits, tags }
+        Signature { nonce, bits, tags }
+    }
+
+    /// How many of `chunks` are signed.
+    pub fn count_of(chunks: &[Chunk]) -> u64 {
+        MAX_TAGS.min(chunks.len() as u64)
     }
 
     /// Reads a signature that must fill `bytes` exactly; `max_tags` is compared before memory is taken.
     pub fn decode(bytes: &[u8], max_tags: u64) -> Result<Signature, SignatureError> {
         let mut reader = Reader::new(bytes);
         let nonce = reader.array()?;
-        let rung = Rung::new(reader.u8()?)?;
         let bits = reader.u8()?;
         if !BITS.contains(&bits) {
             return Err(SignatureError::Bits { bits });
@@ -53,14 +60,14 @@ impl Signature {
             return Err(SignatureError::TrailingBytes { len: bytes.len() - reader.position() });
         }
         let tags = unpack(packed, count as usize, bits)?;
-        Ok(Signature { nonce, rung, bits, tags })
+        Ok(Signature { nonce, bits, tags })
     }
 
     /// The bytes of the request's body.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(28 + self.tags.len() * usize::from(self.bits) / 8);
         out.extend_from_slice(&self.nonce);
-        out.extend([self.rung.log2(), self.bits]);
+        out.push(self.bits);
         put_varint(&mut out, self.count());
         let (mut window, mut filled) = (0u128, 0);
         for &tag in &self.tags {
@@ -78,11 +85,6 @@ impl Signature {
         out
     }
 
-    /// The rung that what is signed was cut at.
-    pub fn rung(&self) -> Rung {
-        self.rung
-    }
-
     /// How many chunks it speaks of, repeats included.
     pub fn count(&self) -> u64 {
         self.tags.len() as u64
@@ -91,6 +93,11 @@ impl Signature {
     /// The tags, in the order of what the receiver holds.
     pub(crate) fn tags(&self) -> &[u64] {
         &self.tags
+    }
+
+    /// Bits of a tag.
+    pub(crate) fn bits(&self) -> u8 {
+        self.bits
     }
 
     /// Makes tags comparable with this signature's.
@@ -120,11 +127,10 @@ impl Tagger {
     }
 }
 
-/// `ceil(log2(held · head)) + 20`, within what the format allows.
-fn tag_bits(held: u64, head: u64) -> u8 {
-    let pairs = u128::from(held.max(1)) * u128::from(head.max(1));
-    let log2 = 128 - (pairs - 1).leading_zeros() as u8;
-    (log2 + 20).clamp(*BITS.start(), *BITS.end())
+/// `ceil(log2(count)) + 8`: a run may end at each of the tags.
+fn tag_bits(count: u64) -> u8 {
+    let log2 = (u64::BITS - count.saturating_sub(1).leading_zeros()) as u8;
+    (log2 + RUN_END_BITS).clamp(LEAST_BITS, *BITS.end())
 }
 
 fn unpack(packed: &[u8], count: usize, bits: u8) -> Result<Vec<u64>, SignatureError> {
@@ -158,11 +164,8 @@ pub enum SignatureError {
     /// Its count is no canonical varint.
     #[error("the signature's count is not a varint in its shortest form")]
     BadVarint,
-    /// Its chunks are of a size that the ladder does not have.
-    #[error(transparent)]
-    Rung(#[from] UnknownRung),
     /// Its tags are of a width that the format does not allow.
-    #[error("tags of {bits} bits; they have 21 to 64")]
+    #[error("tags of {bits} bits; they have 8 to 64")]
     Bits {
         /// The width named.
         bits: u8,
@@ -187,7 +190,6 @@ impl SignatureError {
             SignatureError::Truncated => "truncated",
             SignatureError::TrailingBytes { .. } => "trailing-bytes",
             SignatureError::BadVarint => "bad-varint",
-            SignatureError::Rung(_) => "bad-rung",
             SignatureError::Bits { .. } => "bad-bits",
             SignatureError::TooManyTags { .. } => "limit-tags",
             SignatureError::Padding => "bad-padding",
@@ -207,12 +209,11 @@ impl From<Stop> for SignatureError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::cut;
+    use crate::chunk::{Rung, cut};
 
     fn signed() -> Signature {
         let held: Vec<u8> = (0..50_000u32).flat_map(|i| i.wrapping_mul(2654435761).to_be_bytes()).collect();
-        let rung = Rung::new(9).unwrap();
-        Signature::sign([3; 16], rung, &cut(&held, rung).collect::<Vec<_>>(), 400)
+        Signature::sign([3; 16], &cut(&held, Rung::new(9).unwrap()).collect::<Vec<_>>())
     }
 
     #[test]
@@ -221,21 +222,18 @@ mod tests {
         let bytes = signature.encode();
         assert_eq!(Signature::decode(&bytes, MAX_TAGS), Ok(signature.clone()));
         let bits = u64::from(signature.bits);
-        assert_eq!(bytes.len() as u64, 16 + 2 + 2 + (signature.count() * bits).div_ceil(8));
+        assert_eq!(bytes.len() as u64, 16 + 1 + 2 + (signature.count() * bits).div_ceil(8));
     }
 
     #[test]
-    fn widths_follow_the_number_of_pairs() {
-        assert_eq!([tag_bits(0, 0), tag_bits(1, 1), tag_bits(2, 1), tag_bits(3, 1)], [21, 21, 21, 22]);
-        assert_eq!(tag_bits(1024, 1024), 40);
-        assert_eq!(tag_bits(1024, 1025), 41);
-        assert_eq!(tag_bits(u64::MAX, u64::MAX), 64);
+    fn widths_follow_the_count() {
+        assert_eq!([0, 1, 256, 257, 1024, u64::MAX].map(tag_bits), [20, 20, 20, 20, 20, 64]);
     }
 
     #[test]
     fn the_count_is_compared_before_memory_is_taken() {
         let mut bytes = vec![0; 16];
-        bytes.extend([9, 21]);
+        bytes.push(21);
         put_varint(&mut bytes, u64::MAX);
         let refused = SignatureError::TooManyTags { count: u64::MAX, limit: 1000 };
         assert_eq!(Signature::decode(&bytes, 1000), Err(refused));

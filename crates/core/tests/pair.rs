@@ -153,15 +153,14 @@ fn a_small_budget_still_finds_the_bulk() {
 fn what_matched_is_a_basis() {
     let old = noise(10, 300_000);
     let new = [&old[..100_000], b"between", &old[120_000..], &old[..50_000]].concat();
-    let rung = Rung::for_len(new.len() as u64);
-    let held: Vec<_> = cut(&old, rung).collect();
-    let head: Vec<_> = cut(&new, rung).collect();
-    let signature = Signature::sign([5; 16], rung, &held, head.len() as u64);
+    let head = Cuts::of(&new, Rungs::of(&new));
+    let held = Cuts::of(&old, head.rungs()).describe(&head.list());
+    let signature = Signature::sign([5; 16], &held);
     let asked = Signature::decode(&signature.encode(), MAX_TAGS).unwrap();
     let matches = asked.match_chunks(&head);
     let delta = collect(Encoder::matched(&matches, &new, EncodeOptions::default()));
     let (runs, _) = Runs::decode(&matches.encode_runs(), signature.count()).unwrap().unwrap();
-    let matched = MatchedBasis::new(&runs, &signature, &held);
+    let matched = MatchedBasis::new(&runs, &held);
     let located = matched.locate(0..matched.len()).flat_map(|piece| &old[piece.start as usize..piece.end as usize]);
     let basis: Vec<u8> = located.copied().collect();
     let bytes = apply(&basis, Basis::matched(&matched), Limits::default(), [&delta[..]].into_iter());

@@ -34,10 +34,9 @@ async fn an_evicted_version_is_told_how_to_sign_and_signs() {
     let problem = answer.json();
     assert_eq!(problem["head"], Version::of(head).to_string());
     assert_eq!((&problem["length"], &problem["counter"]), (&head.len().into(), &3.into()));
-    let (rung, chunks) = (problem["rung"].as_u64().unwrap(), problem["chunks"].as_u64().unwrap());
-    let (signature, chunks) = sign(held, rung as u8, chunks);
+    let (signature, chunks) = sign(held, head);
     let answer = site.ask(post("/app.js.driblet/signature", signature.encode())).await;
-    let (file, basis) = matched(held, &signature, &chunks, &answer.body);
+    let (file, basis) = matched(held, &chunks, &answer.body);
     assert!(file == *head && 70_000 < basis);
 }
 

@@ -15,7 +15,7 @@ const SECRET: &[u8] = b"nobody outside may read this";
 /// One request for each resource that a path has, by every method that could read it.
 fn every_request(path: &str) -> Vec<Ask> {
     let secret = Version::of(SECRET);
-    let (signature, _) = sign(SECRET, 9, 1);
+    let (signature, _) = sign(SECRET, SECRET);
     let names = ["head", "none", "live"].map(str::to_owned);
     let named = [secret.to_string(), format!("{secret}-{secret}"), format!("none-{secret}")];
     let mut asks = vec![get(path), get(path).method("HEAD"), get(path).header("range", "bytes=0-3")];
@@ -165,7 +165,7 @@ async fn a_foreign_page_gets_nothing_done() {
 async fn an_allowed_page_reads_every_resource() {
     let site = Site::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
     let head = Version::of(b"let a;");
-    let (signature, _) = sign(b"let b;", 9, 1);
+    let (signature, _) = sign(b"let b;", b"let a;");
     let resources = ["head".into(), "none".into(), head.to_string(), format!("none-{head}"), format!("{head}-{head}")];
     let mut asks: Vec<Ask> = resources.iter().map(|name| get(&format!("/app.js.driblet/{name}"))).collect();
     asks.push(post("/app.js.driblet/signature", signature.encode()));

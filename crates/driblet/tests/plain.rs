@@ -149,7 +149,7 @@ async fn what_guards_a_path_guards_every_resource_below_it() {
         if may { Ok(next.run(request).await) } else { Err(StatusCode::UNAUTHORIZED) }
     });
     let addr = served(Router::new().nest("/deep/assets", site.server().router()).layer(guarded)).await;
-    let (signature, _) = sign(b"something", 9, 1);
+    let (signature, _) = sign(b"something", &text(2, 5_000));
     let below = "/deep/assets/secret.js.driblet";
     let names = ["none".into(), "head".into(), old.to_string(), format!("{old}-{new}"), format!("none-{old}")];
     let mut asks: Vec<_> = names.iter().map(|name| get(&format!("{below}/{name}"))).collect();

@@ -1,4 +1,4 @@
-use driblet_core::{Chunk, Chunker, MatchedBasis, Rung, Runs, Signature};
+use driblet_core::{Chunk, Chunker, MatchedBasis, Rung, Rungs, Runs, Signature};
 use wasm_bindgen::prelude::*;
 
 use crate::error::{Refused, exception};
@@ -8,51 +8,39 @@ use crate::room::Room;
 #[wasm_bindgen]
 pub struct Signer {
     chunker: Chunker,
-    rung: Rung,
-    chunks: Vec<Chunk>,
-    signature: Option<Signature>,
+    signed: Option<Vec<Chunk>>,
 }
 
 #[wasm_bindgen]
 impl Signer {
-    /// Cuts at the rung that the server named.
+    /// Cuts at the rungs that the server named.
     #[wasm_bindgen(constructor)]
-    pub fn new(rung: u8) -> Result<Signer, JsValue> {
-        let rung = Rung::new(rung).map_err(Refused::refused)?;
-        Ok(Signer { chunker: Chunker::new(rung), rung, chunks: Vec::new(), signature: None })
+    pub fn new(sections: u8, chunks: u8) -> Result<Signer, JsValue> {
+        let rung = |log2| Rung::new(log2).map_err(Refused::refused);
+        let rungs = Rungs { sections: rung(sections)?, chunks: rung(chunks)? };
+        Ok(Signer { chunker: Chunker::new(rungs), signed: None })
     }
 
     /// Takes the first `len` bytes of the room, the next of what is held.
     #[wasm_bindgen(js_name = handleInput)]
     pub fn handle_input(&mut self, room: &Room, len: usize) {
         self.chunker.handle_input(room.filled(len));
-        self.take_chunks();
     }
 
-    /// The signature, once all that is held has been handed in. `nonce` is 16 random bytes, `head_chunks` the
-    /// number of the server's chunks.
-    pub fn sign(&mut self, nonce: &[u8], head_chunks: f64) -> Result<Vec<u8>, JsValue> {
+    /// The signature, once all that is held has been handed in. `nonce` is 16 random bytes, `list` that of the head's sections.
+    pub fn sign(&mut self, nonce: &[u8], list: &[u8]) -> Result<Vec<u8>, JsValue> {
         let nonce = nonce.try_into().map_err(|_| exception("bad-nonce", "a nonce is 16 bytes"))?;
-        self.chunker.handle_end();
-        self.take_chunks();
-        let signature = Signature::sign(nonce, self.rung, &self.chunks, head_chunks as u64);
-        Ok(self.signature.insert(signature).encode())
+        let chunks = self.chunker.finish().describe(list);
+        Ok(Signature::sign(nonce, self.signed.insert(chunks)).encode())
     }
 
     /// Reads the start of the matched answer; nothing where more bytes are needed.
     pub fn matched(&self, answer: &[u8]) -> Result<Option<Matched>, JsValue> {
-        let Some(signature) = &self.signature else {
+        let Some(chunks) = &self.signed else {
             return Err(exception("not-signed", "an answer needs a signature first"));
         };
-        let decoded = Runs::decode(answer, signature.count()).map_err(Refused::refused)?;
-        Ok(decoded
-            .map(|(runs, consumed)| Matched { basis: MatchedBasis::new(&runs, signature, &self.chunks), consumed }))
-    }
-
-    fn take_chunks(&mut self) {
-        while let Some(chunk) = self.chunker.poll_chunk() {
-            self.chunks.push(chunk);
-        }
+        let decoded = Runs::decode(answer, Signature::count_of(chunks)).map_err(Refused::refused)?;
+        Ok(decoded.map(|(runs, consumed)| Matched { basis: MatchedBasis::new(&runs, chunks), consumed }))
     }
 }
 

@@ -61,13 +61,22 @@ fn deltas() {
     }
 }
 
+fn rungs_of(vector: &Value) -> Rungs {
+    let rung = |at: usize| Rung::new(vector["rungs"][at].as_u64().unwrap() as u8).unwrap();
+    Rungs { sections: rung(0), chunks: rung(1) }
+}
+
+fn described(vector: &Value) -> Vec<Chunk> {
+    Cuts::of(&bytes_of(&vector["held"]), rungs_of(vector)).describe(&unhex(text(vector, "list")))
+}
+
 #[test]
 fn signatures() {
     for vector in vectors("signatures") {
-        let rung = Rung::new(vector["rung"].as_u64().unwrap() as u8).unwrap();
-        let chunks: Vec<Chunk> = cut(&bytes_of(&vector["held"]), rung).collect();
+        let head = Cuts::of(&bytes_of(&vector["head"]), rungs_of(&vector));
+        assert_eq!(hex(&head.list()), text(&vector, "list"), "{}", text(&vector, "name"));
         let nonce = unhex(text(&vector, "nonce")).try_into().unwrap();
-        let signature = Signature::sign(nonce, rung, &chunks, vector["head_chunks"].as_u64().unwrap());
+        let signature = Signature::sign(nonce, &described(&vector));
         assert_eq!(hex(&signature.encode()), text(&vector, "signature"), "{}", text(&vector, "name"));
     }
 }
@@ -85,13 +94,12 @@ fn matched_answers() {
     for vector in vectors("matched") {
         let held = bytes_of(&vector["held"]);
         let signature = Signature::decode(&unhex(text(&vector, "signature")), MAX_TAGS).unwrap();
-        let chunks: Vec<Chunk> = cut(&held, signature.rung()).collect();
         let answer = unhex(text(&vector, "answer"));
         let result = match Runs::decode(&answer, signature.count()) {
             Err(error) => Err(error.reason()),
             Ok(None) => Err("truncated"),
             Ok(Some((runs, consumed))) => {
-                let matched = MatchedBasis::new(&runs, &signature, &chunks);
+                let matched = MatchedBasis::new(&runs, &described(&vector));
                 let pieces = matched.locate(0..matched.len());
                 let basis: Vec<u8> = pieces.flat_map(|p| &held[p.start as usize..p.end as usize]).copied().collect();
                 decode(&basis, Basis::matched(&matched), Limits::default(), &answer[consumed..])

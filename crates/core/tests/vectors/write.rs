@@ -259,29 +259,43 @@ fn held() -> Value {
     json!({ "concat": [{ "seed": 5, "len": 20001 }, lines(999), { "seed": 6, "len": 5000 }] })
 }
 
-fn sign(held: &Value, head_chunks: u64) -> (Signature, Vec<Chunk>) {
-    let rung = Rung::new(9).unwrap();
-    let chunks: Vec<Chunk> = cut(&bytes_of(held), rung).collect();
-    (Signature::sign([0xa5; 16], rung, &chunks, head_chunks), chunks)
+/// What is held, described for a head and signed: `whole` says which of its sections stand for their chunks.
+fn sign(held: &Value, head: &Value) -> (Value, Signature) {
+    let rungs = Rungs { sections: Rung::new(11).unwrap(), chunks: Rung::new(8).unwrap() };
+    let list = Cuts::of(&bytes_of(head), rungs).list();
+    let cuts = Cuts::of(&bytes_of(held), rungs);
+    let described = cuts.describe(&list);
+    let signature = Signature::sign([0xa5; 16], &described);
+    let is_whole = |index: &usize| described.contains(&cuts.sections()[*index]);
+    let whole: Vec<usize> = (0..cuts.sections().len()).filter(is_whole).collect();
+    let vector = json!({
+        "held": held, "head": head, "rungs": [11, 8], "nonce": hex(&[0xa5; 16]),
+        "list": hex(&list), "whole": whole, "signature": hex(&signature.encode()),
+    });
+    (vector, signature)
+}
+
+fn named(name: &str, mut vector: Value) -> Value {
+    vector["name"] = json!(name);
+    vector
 }
 
 fn signatures() -> Vec<Value> {
-    let case = |name: &str, held: Value, head_chunks: u64| {
-        let signature = hex(&sign(&held, head_chunks).0.encode());
-        json!({ "name": name, "held": held, "rung": 9, "nonce": hex(&[0xa5; 16]), "head_chunks": head_chunks, "signature": signature })
-    };
+    let case = |name: &str, held: Value, head: Value| named(name, sign(&held, &head).0);
+    let zeros = |len: usize| json!({ "repeat": "00", "len": len });
     vec![
-        case("of nothing", nothing(), 9),
-        case("of some chunks", held(), 55),
-        case("for a large head", held(), 1 << 22),
-        case("with repeats", json!({ "repeat": "00", "len": 100_000 }), 1),
+        case("of nothing", nothing(), held()),
+        case("of what is held too", held(), held()),
+        case("of an edit", held(), edited(&held(), 10_000, 13_000, 26_000)),
+        case("for an empty head", held(), nothing()),
+        case("for another file", held(), json!({ "seed": 77, "len": 30_000 })),
+        case("with repeats", zeros(100_000), zeros(50_000)),
     ]
 }
 
 fn refused_signatures() -> Vec<Value> {
-    let (signature, _) = sign(&held(), 55);
-    let bytes = signature.encode();
-    let mut announced = [&[0; 16][..], &[9, 33]].concat();
+    let bytes = sign(&held(), &nothing()).1.encode();
+    let mut announced = [&[0; 16][..], &[33]].concat();
     varint(&mut announced, (1 << 22) + 1);
     let changed = |at: usize, byte: u8| {
         let mut bytes = bytes.clone();
@@ -294,27 +308,29 @@ fn refused_signatures() -> Vec<Value> {
         case("empty", &[], "truncated"),
         case("cut", &bytes[..bytes.len() - 1], "truncated"),
         case("a byte too many", &[&bytes[..], &[0]].concat(), "trailing-bytes"),
-        case("rung 10", &changed(16, 10), "bad-rung"),
-        case("20 bits", &changed(17, 20), "bad-bits"),
-        case("65 bits", &changed(17, 65), "bad-bits"),
+        case("7 bits", &changed(16, 7), "bad-bits"),
+        case("65 bits", &changed(16, 65), "bad-bits"),
         case("2^22 + 1 tags", &announced, "limit-tags"),
-        case("padding", &[&[0; 16][..], &[9, 21, 1, 0, 0, 0xe0]].concat(), "bad-padding"),
+        case("padding", &[&[0; 16][..], &[21, 1, 0, 0, 0xe0]].concat(), "bad-padding"),
     ]
 }
 
 fn matched() -> Vec<Value> {
-    let (held, rung) = (held(), Rung::new(9).unwrap());
+    let held = held();
     let case = |name: &str, target: &Value, use_matches: bool| {
         let target_bytes = bytes_of(target);
-        let head: Vec<Chunk> = cut(&target_bytes, rung).collect();
-        let (signature, _) = sign(&held, head.len() as u64);
-        let matches = signature.match_chunks(&head);
+        let (mut vector, signature) = sign(&held, target);
+        let rungs = Rungs { sections: Rung::new(11).unwrap(), chunks: Rung::new(8).unwrap() };
+        let matches = signature.match_chunks(&Cuts::of(&target_bytes, rungs));
         let answer = if use_matches {
             with(matches.encode_runs(), &collect(Encoder::matched(&matches, &target_bytes, EncodeOptions::default())))
         } else {
             with(matches.encode_no_runs(), &encode(&nothing(), target))
         };
-        json!({ "name": name, "held": held, "signature": hex(&signature.encode()), "answer": hex(&answer), "target": target, "refused": null })
+        vector["answer"] = json!(hex(&answer));
+        vector["target"] = target.clone();
+        vector["refused"] = Value::Null;
+        named(name, vector)
     };
     let new = edited(&held, 10_000, 13_000, 26_000);
     let repeated = json!({ "concat": [held, new, held] });
@@ -362,6 +378,9 @@ fn cuts() -> Vec<Value> {
     };
     let mut all = vec![case("nothing", nothing(), 9), case("one byte", json!({ "hex": "00" }), 9)];
     for (rung, len) in [(9, 9_001), (11, 40_003), (13, 150_001), (15, 500_001), (17, 1_000_001)] {
+        all.push(case("noise of odd length", json!({ "seed": rung, "len": len }), rung));
+    }
+    for (rung, len) in [(8, 5_001), (10, 20_003), (12, 80_001), (14, 250_001), (16, 600_001)] {
         all.push(case("noise of odd length", json!({ "seed": rung, "len": len }), rung));
     }
     for len in [127, 128, 129, 511, 512, 513, 2047, 2048, 2049, 4097] {

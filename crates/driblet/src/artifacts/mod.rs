@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driblet_core::{Chunk, Codec, EncodeError, Matches, Rung, Version, cut};
+use driblet_core::{Codec, Cuts, EncodeError, Matches, Rungs, Version};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::Semaphore;
@@ -57,7 +57,7 @@ enum Key {
 
 pub(crate) struct Artifacts {
     made: Cache<Key, Artifact>,
-    chunks: Cache<(Version, Rung), Arc<Vec<Chunk>>>,
+    cuts: Cache<Version, Arc<Cuts>>,
     makers: Arc<Semaphore>,
     patience: Duration,
     deltas: Deltas,
@@ -74,9 +74,9 @@ impl Artifacts {
         };
         let made =
             Cache::builder().max_capacity(options.disk).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
-        let chunks = Cache::builder()
+        let cuts = Cache::builder()
             .max_capacity(CHUNK_LISTS)
-            .weigher(|_, chunks: &Arc<Vec<Chunk>>| u32::try_from(size_of_val(chunks.as_slice())).unwrap_or(u32::MAX))
+            .weigher(|_, cuts: &Arc<Cuts>| u32::try_from(cuts.memory()).unwrap_or(u32::MAX))
             .build();
         let makers = Arc::new(Semaphore::new(options.makers));
         let deltas = Deltas::new(history, options.memory);
@@ -84,7 +84,7 @@ impl Artifacts {
         Artifacts {
             deltas,
             made,
-            chunks,
+            cuts,
             makers,
             patience: options.patience,
             ahead: Ahead::new(options.ahead, options.codec, options.disk),
@@ -143,11 +143,11 @@ impl Artifacts {
         .await
     }
 
-    /// The head's chunks at a rung, cut once.
-    pub(crate) async fn chunks(&self, kept: Arc<Kept>, rung: Rung) -> Result<Arc<Vec<Chunk>>, ArtifactError> {
-        let key = (kept.version, rung);
-        let make = self.alone(move || Ok(Arc::new(cut(kept.bytes(), rung).collect::<Vec<_>>())));
-        self.chunks.try_get_with(key, make).await.map_err(ArtifactError::shared)
+    /// The head's sections and chunks, cut once.
+    pub(crate) async fn cuts(&self, kept: Arc<Kept>) -> Result<Arc<Cuts>, ArtifactError> {
+        let version = kept.version;
+        let make = self.alone(move || Ok(Arc::new(Cuts::of(kept.bytes(), Rungs::of(kept.bytes())))));
+        self.cuts.try_get_with(version, make).await.map_err(ArtifactError::shared)
     }
 
     /// The answer to a signature: the runs, and the delta from what matched. Not kept: hardly any two are alike.

@@ -3,7 +3,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use driblet_core::{Chunk, Chunker, Rung, Version, VersionHasher};
+use driblet_core::{Chunker, Cuts, Rungs, Version, VersionHasher};
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 use url::Url;
@@ -56,21 +56,18 @@ impl Dest {
     }
 
     /// Cuts what is held.
-    pub(super) async fn cut(&self, rung: Rung) -> Result<Vec<Chunk>, PullError> {
+    pub(super) async fn cut(&self, rungs: Rungs) -> Result<Cuts, PullError> {
         let dest = self.clone();
         blocking(move || {
             let len = dest.held().map_or(0, |(_, len)| len);
-            let (mut chunker, mut chunks) = (Chunker::new(rung), Vec::new());
+            let mut chunker = Chunker::new(rungs);
             let mut bytes = vec![0; PIECE];
             for offset in (0..len).step_by(PIECE) {
                 let piece = &mut bytes[..(len - offset).min(PIECE as u64) as usize];
                 dest.read_at(piece, offset)?;
                 chunker.handle_input(piece);
-                chunks.extend(std::iter::from_fn(|| chunker.poll_chunk()));
             }
-            chunker.handle_end();
-            chunks.extend(std::iter::from_fn(|| chunker.poll_chunk()));
-            Ok(chunks)
+            Ok(chunker.finish().clone())
         })
         .await
     }

@@ -13,7 +13,7 @@ mod staging;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use driblet_core::{Basis, Chunk, Limits, MatchedBasis, Rung, Signature, Version};
+use driblet_core::{Basis, Limits, MatchedBasis, Rung, Rungs, Signature, Version};
 use url::Url;
 
 use apply::Apply;
@@ -171,15 +171,17 @@ impl Session {
 
     /// The server does not know what is held: sign it, and go on from what matches.
     async fn matched(&mut self, unknown: Unknown) -> Result<Pulled, PullError> {
-        let rung = Rung::new(unknown.rung).map_err(|error| PullError::protocol("the server's rung", error))?;
-        let chunks: Vec<Chunk> = self.dest.cut(rung).await?;
+        let rung = |log2| Rung::new(log2).map_err(|error| PullError::protocol("the server's rungs", error));
+        let [sections, chunks] = unknown.rungs;
+        let rungs = Rungs { sections: rung(sections)?, chunks: rung(chunks)? };
+        let chunks = self.dest.cut(rungs).await?.describe(&unknown.list()?);
         let nonce: [u8; 16] = rand_nonce()?;
-        let signature = Signature::sign(nonce, rung, &chunks, unknown.chunks);
+        let signature = Signature::sign(nonce, &chunks);
         let Some((runs, body)) = self.asset.matched(&signature).await? else { return self.whole().await };
-        let basis = MatchedBasis::new(&runs, &signature, &chunks);
+        let basis = MatchedBasis::new(&runs, &chunks);
         let kind = if basis.is_empty() { BasisKind::None } else { BasisKind::Matched };
         match self.apply_matched(basis, kind).run(body, &mut self.asset).await {
-            // A false match; one in a million syncs.
+            // A false match; rare.
             Err(error) if error.is_about_bytes() => self.whole().await,
             result => result,
         }

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use driblet_core::{Runs, Signature, Version};
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_RANGE, RANGE};
@@ -44,8 +46,15 @@ pub(super) enum Answer {
 /// How to describe bytes whose version the server does not know.
 #[derive(Deserialize)]
 pub(super) struct Unknown {
-    pub(super) rung: u8,
-    pub(super) chunks: u64,
+    pub(super) rungs: [u8; 2],
+    sections: String,
+}
+
+impl Unknown {
+    /// The list of the head's sections.
+    pub(super) fn list(&self) -> Result<Vec<u8>, PullError> {
+        STANDARD.decode(&self.sections).map_err(|error| PullError::protocol("the server's list of sections", error))
+    }
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use driblet_core::{MAX_TAGS, Rung, Signature, Version, encode_same};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use driblet_core::{MAX_TAGS, Matches, Signature, Version, encode_same};
 use futures_util::StreamExt;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -33,10 +35,11 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How often a file is looked at while someone waits for it to change.
 const LOOK: Duration = Duration::from_millis(500);
 /// Where less of the head matches, in percent, the shared delta from nothing is sent instead.
-const WORTH_MATCHING: u64 = 30;
-
-/// log2 between two rungs of the ladder: so much the head may have grown since the receiver was told how to sign.
-const RUNG_STEP: u8 = 2;
+const WORTH_MATCHING: u64 = 3;
+/// Where less matches, the shared delta may be the smaller one all the same, and is made to be compared.
+const SURELY_SMALLER: u64 = 50;
+/// Unmatched bytes up to which what is made for one receiver may be most of the head.
+const MAX_UNSHARED: u64 = 16 << 20;
 
 /// Whether a part of an Accept header names a delta with the dense codec. (A quality of 0 is not looked for: who would refuse it names it not.)
 fn accepts_dense(part: &str) -> bool {
@@ -228,15 +231,15 @@ impl Call<'_> {
 
     /// Says how to describe bytes of a version that is not kept here.
     async fn unknown(&self, head: Head, kept: Arc<Kept>) -> Result<Problem, Problem> {
-        let rung = Rung::for_len(head.len);
-        let chunks = self.shared.artifacts.chunks(kept, rung).await?.len();
+        let cuts = self.shared.artifacts.cuts(kept).await?;
+        let rungs = cuts.rungs();
         let detail = "That version is not in this file's history; send a signature, or sync from none.";
         Ok(Problem::new(StatusCode::NOT_FOUND, "unknown-version", detail).with(json!({
             "head": head.version.to_string(),
             "length": head.len,
             "counter": head.counter,
-            "rung": rung.log2(),
-            "chunks": chunks,
+            "rungs": [rungs.sections.log2(), rungs.chunks.log2()],
+            "sections": STANDARD.encode(cuts.list()),
         })))
     }
 
@@ -258,21 +261,34 @@ impl Call<'_> {
             driblet_core::SignatureError::TooManyTags { .. } => too_large(format!("{error}.")),
             error => bad(format!("{error}.")),
         })?;
-        let (head, kept) = self.kept_head(path).await?;
+        let (_, kept) = self.kept_head(path).await?;
         let artifacts = &self.shared.artifacts;
-        // Finer chunks than were asked for cost more than the list that is kept for everyone; they match nothing.
-        let asked = Rung::for_len(head.len).log2();
-        let is_fair = asked <= signature.rung().log2() + RUNG_STEP;
-        let chunks = if is_fair { artifacts.chunks(kept.clone(), signature.rung()).await? } else { Arc::default() };
-        let matches = Arc::new(artifacts.alone(move || Ok(signature.match_chunks(&chunks))).await?);
+        let cuts = artifacts.cuts(kept.clone()).await?;
+        let matches = Arc::new(artifacts.alone(move || Ok(signature.match_chunks(&cuts))).await?);
         drop(turn);
-        let (start, rest) = if matches.matched_bytes() * 100 < head.len * WORTH_MATCHING {
-            let cold = artifacts.delta(None, kept).await?;
-            (matches.encode_no_runs(), cold.content)
-        } else {
-            (Vec::new(), artifacts.matched(matches, kept).await?.content)
-        };
+        let (start, rest) = self.matched(matches, kept).await?;
         Ok(super::content::joined(start, rest, MATCHED, NOT_KEPT))
+    }
+
+    /// The answer to a signature: the delta from what matched, or the shared one from nothing, whichever is smaller.
+    async fn matched(&self, matches: Arc<Matches>, kept: Arc<Kept>) -> Result<(Vec<u8>, Content), Problem> {
+        let artifacts = &self.shared.artifacts;
+        let (matched, len) = (matches.matched_bytes(), kept.len);
+        let cold =
+            if matched * 100 < len * SURELY_SMALLER { Some(artifacts.delta(None, kept.clone()).await?) } else { None };
+        let from_nothing = |cold: Artifact| (matches.encode_no_runs(), cold.content);
+        let is_little = matched * 100 < len * WORTH_MATCHING
+            || (matched * 100 < len * SURELY_SMALLER && MAX_UNSHARED < len - matched);
+        match cold {
+            Some(cold) if is_little => Ok(from_nothing(cold)),
+            cold => {
+                let own = artifacts.matched(matches.clone(), kept).await?;
+                Ok(match cold.filter(|cold| cold.content.len() <= own.content.len()) {
+                    Some(cold) => from_nothing(cold),
+                    None => (Vec::new(), own.content),
+                })
+            }
+        }
     }
 }
 

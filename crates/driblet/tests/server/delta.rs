@@ -1,6 +1,10 @@
 //! Deltas as web resources: what each name answers, that receivers make the right file of it, and that work is shared.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use driblet::{Codec, Version};
+use driblet_core::{Cuts, Rungs};
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{Answer, Site, apply, get, noise, text};
@@ -106,8 +110,9 @@ async fn an_unknown_version_is_told_how_to_sign() {
         let problem = answer.json();
         assert_eq!(problem["head"], Version::of(&new).to_string());
         assert_eq!((&problem["length"], &problem["counter"]), (&new.len().into(), &2.into()));
-        let rung = driblet_core::Rung::new(problem["rung"].as_u64().unwrap() as u8).unwrap();
-        assert_eq!(problem["chunks"], driblet_core::cut(&new, rung).count());
+        let cuts = Cuts::of(&new, Rungs::of(&new));
+        assert_eq!(problem["rungs"], json!([cuts.rungs().sections.log2(), cuts.rungs().chunks.log2()]));
+        assert_eq!(problem["sections"], STANDARD.encode(cuts.list()));
     }
 }
 

@@ -24,17 +24,17 @@ pub(crate) fn apply(held: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, Decode
     drive(basis, held.unwrap_or_default(), delta)
 }
 
-/// Signs what is held for a head of so many chunks.
-pub(crate) fn sign(held: &[u8], rung: u8, head_chunks: u64) -> (Signature, Vec<Chunk>) {
-    let rung = Rung::new(rung).unwrap();
-    let chunks: Vec<Chunk> = cut(held, rung).collect();
-    (Signature::sign([7; 16], rung, &chunks, head_chunks), chunks)
+/// Signs what is held for a head.
+pub(crate) fn sign(held: &[u8], head: &[u8]) -> (Signature, Vec<Chunk>) {
+    let head = Cuts::of(head, Rungs::of(head));
+    let chunks = Cuts::of(held, head.rungs()).describe(&head.list());
+    (Signature::sign([7; 16], &chunks), chunks)
 }
 
 /// Applies the answer to a signature; gives the file, and how many bytes of what is held were its basis.
-pub(crate) fn matched(held: &[u8], signature: &Signature, chunks: &[Chunk], answer: &[u8]) -> (Vec<u8>, u64) {
-    let (runs, consumed) = Runs::decode(answer, signature.count()).unwrap().expect("all the runs");
-    let layout = MatchedBasis::new(&runs, signature, chunks);
+pub(crate) fn matched(held: &[u8], chunks: &[Chunk], answer: &[u8]) -> (Vec<u8>, u64) {
+    let (runs, consumed) = Runs::decode(answer, chunks.len() as u64).unwrap().expect("all the runs");
+    let layout = MatchedBasis::new(&runs, chunks);
     let basis: Vec<u8> = layout
         .locate(0..layout.len())
         .flat_map(|piece| held[piece.start as usize..piece.end as usize].iter().copied())

@@ -1,0 +1,96 @@
+//! The list of a head's sections, by which a receiver sees what it need not describe chunk by chunk.
+
+use crate::chunk::{Chunk, Cuts};
+
+/// The most sections that are listed: what is beyond them is described by its chunks.
+const MAX_LISTED: usize = 1 << 14;
+/// Up to so many, two tags of 16 bits in a row are hardly ever equal by accident; beyond, three.
+const FEW: usize = 1 << 10;
+
+impl Cuts {
+    /// The list of the sections: the first two bytes of each one's id.
+    pub fn list(&self) -> Vec<u8> {
+        let listed = &self.sections()[..self.sections().len().min(MAX_LISTED)];
+        listed.iter().flat_map(|section| tag(section).to_le_bytes()).collect()
+    }
+
+    /// What is held, to be signed for a head with this list: a section that is listed whole, the others by their chunks.
+    ///
+    /// A list can be wrong and cost bytes, no more. What is beyond its first 32 KiB is not looked at.
+    pub fn describe(&self, list: &[u8]) -> Vec<Chunk> {
+        let listed: Vec<u16> = list.as_chunks().0.iter().take(MAX_LISTED).map(|tag| u16::from_le_bytes(*tag)).collect();
+        let held: Vec<u16> = self.sections().iter().map(tag).collect();
+        let mut described = Vec::new();
+        for (index, (section, is_listed)) in self.sections().iter().zip(are_listed(&held, &listed)).enumerate() {
+            let chunks = if is_listed { std::slice::from_ref(section) } else { &self.chunks()[self.within(index)] };
+            described.extend_from_slice(chunks);
+        }
+        described
+    }
+}
+
+/// Which of the tags held stand in the list: in the place that those before or after them say, or several in a row anywhere.
+///
+/// Simpler than what the server does with a signature (`align`): there are few sections, and each byte of code is loaded by pages.
+fn are_listed(held: &[u16], listed: &[u16]) -> Vec<bool> {
+    let row = if listed.len() <= FEW { 2 } else { 3 };
+    let mut first_with = vec![usize::MAX; 1 << u16::BITS];
+    (0..listed.len()).rev().for_each(|index| first_with[usize::from(listed[index])] = index);
+    let mut found = vec![false; held.len()];
+    // The ends of both are places too.
+    let (mut end, mut last) = (held.len(), listed.len());
+    while 0 < end && 0 < last && held[end - 1] == listed[last - 1] {
+        (end, last) = (end - 1, last - 1);
+        found[end] = true;
+    }
+    let mut place = 0;
+    for at in 0..end {
+        if listed.get(place) != Some(&held[at]) {
+            let start = first_with[usize::from(held[at])];
+            let is_row =
+                held.get(at..at + row).is_some_and(|tags| listed.get(start..start.saturating_add(row)) == Some(tags));
+            if !is_row {
+                place += 1;
+                continue;
+            }
+            place = start;
+            let (mut at, mut start) = (at, start);
+            while 0 < at && 0 < start && !found[at - 1] && held[at - 1] == listed[start - 1] {
+                (at, start) = (at - 1, start - 1);
+                found[at] = true;
+            }
+        }
+        found[at] = true;
+        place += 1;
+    }
+    found
+}
+
+fn tag(section: &Chunk) -> u16 {
+    let [low, high, ..] = section.id.as_bytes();
+    u16::from_le_bytes([*low, *high])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rungs::Rungs;
+
+    fn noise(seed: u32, len: usize) -> Vec<u8> {
+        (0..len as u32).map(|i| ((i ^ seed).wrapping_mul(2654435761) >> 13 ^ i >> 7) as u8).collect()
+    }
+
+    #[test]
+    fn only_sections_that_differ_are_described_by_chunks() {
+        let old = noise(1, 400_000);
+        let new = [&old[..150_000], b"an edit", &old[150_000..]].concat();
+        let rungs = Rungs::of(&new);
+        let (held, head) = (Cuts::of(&old, rungs), Cuts::of(&new, rungs));
+        let described = held.describe(&head.list());
+        assert_eq!(described.iter().map(|chunk| chunk.len as usize).sum::<usize>(), old.len());
+        assert!(held.sections().len() <= described.len() && described.len() < held.sections().len() + 40);
+        assert_eq!(held.describe(&held.list()), held.sections());
+        assert_eq!(held.describe(&[]), held.chunks());
+        assert_eq!(held.describe(&[7]), held.chunks(), "half a tag");
+    }
+}
