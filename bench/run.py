@@ -3,9 +3,9 @@
 
     python3 bench/run.py [SECTION…] [--runs N] [--driblet PATH] [--work DIR]
 
-Sections: pull, scattered, index, share, browser; all of them if none is named. Prints each figure with the limit it
+Sections: deltas, unknown, pull, scattered, index, share, browser; all of them if none is named. Prints each figure with the limit it
 is held against, and writes bench/results.json and bench/RESULTS.md. A miss is shown, and fails nothing.
-Build first: `cargo build --release -p driblet-cli`; the browser section needs `npm ci` and `npm run build` in npm/.
+Build first: `make client`, then `cargo build --release -p driblet-cli`.
 """
 
 import argparse

@@ -14,6 +14,7 @@ class Run(NamedTuple):
     wall: float  # seconds
     cpu: float  # seconds, user and system
     stdout: bytes
+    memory: int  # bytes, the highest resident size
 
 
 def run(command):
@@ -30,7 +31,7 @@ def run(command):
     reader.join()
     if child.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}\n{stderr[0].decode(errors='replace')}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, stdout)
+    return Run(wall, usage.ru_utime + usage.ru_stime, stdout, usage.ru_maxrss * 1024)
 
 
 def cpu_of(pid):

@@ -10,6 +10,8 @@ HERE = Path(__file__).parent.parent
 JSON, MARKDOWN = HERE / "results.json", HERE / "RESULTS.md"
 
 TITLES = {
+    "deltas": "Deltas, beside every other way to make one",
+    "unknown": "The version is unknown, beside rsync",
     "pull": "Bytes of a pull",
     "scattered": "128 MiB and 1 GiB with scattered edits, beside rsync",
     "index": "The first index",
@@ -26,7 +28,17 @@ def row(what, runs, unit, limit=None, command="", note=""):
     return {"what": what, "figure": figure, "unit": unit, "limit": limit, "met": met, "runs": runs, "command": command, "note": note}
 
 
+def table(title, head, lines):
+    """Figures that only make sense side by side."""
+    return {"title": title, "head": head, "lines": lines}
+
+
 def show(row):
+    if "head" in row:
+        print(f"  {row['title']}", flush=True)
+        for line in [row["head"], *row["lines"]]:
+            print("   ", *(f"{cell:>{22 if at == 0 else 13}}" for at, cell in enumerate(line)), flush=True)
+        return
     verdict = {None: "", True: "met", False: "MISSED"}[row["met"]]
     limit = f"{row['limit'][0]} {pretty(row['limit'][1], row['unit'])}" if row["limit"] else ""
     print(f"  {row['what']:<72} {pretty(row['figure'], row['unit']):>14} {limit:>16} {verdict}", flush=True)
@@ -35,7 +47,8 @@ def show(row):
 def keep(section, rows):
     """Replaces a section's rows in both files and leaves the others."""
     kept = json.loads(JSON.read_text()) if JSON.exists() else {}
-    kept[section] = {"machine": machine(), "rows": rows}
+    tables = [row for row in rows if "head" in row]
+    kept[section] = {"machine": machine(), "rows": [row for row in rows if "head" not in row], "tables": tables}
     JSON.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     MARKDOWN.write_text(markdown(kept))
 
@@ -62,6 +75,9 @@ def markdown(kept):
             what = row["what"] + (f" ({row['note']})" if row["note"] else "")
             command = f"`{row['command']}`" if row["command"] else ""
             out.append(f"| {what} | {pretty(row['figure'], unit)} | {spread} | {len(row['runs'])} | {limit} | {verdict} | {command} |")
+        for shown in kept[section].get("tables", []):
+            out += ["", f"### {shown['title']}", "", f"| {' | '.join(shown['head'])} |", "|---" + "|---:" * (len(shown["head"]) - 1) + "|"]
+            out += [f"| {' | '.join(line)} |" for line in shown["lines"]]
     return "\n".join(out) + "\n"
 
 

@@ -28,3 +28,12 @@ def corpus(name):
     if not (folder / "how").exists():
         subprocess.run([HERE / "corpus" / "make.sh", HERE / "data", name], check=True)
     return folder
+
+
+def b3sum():
+    """The path of b3sum, installed if it is not there."""
+    tools = HERE / "data" / ".work" / "tools"
+    found = shutil.which("b3sum") or shutil.which(tools / "bin" / "b3sum")
+    if not found:
+        subprocess.run(["cargo", "install", "b3sum", "--locked", "--root", tools], check=True)
+    return found or tools / "bin" / "b3sum"

@@ -1,33 +1,30 @@
 """The first index of a file with its copy into the history, beside hashing it alone."""
 
-import shutil
 import time
 
 from measure.process import run
 from measure.report import row
 from measure.server import driblet, publish
-from measure.setting import HERE, corpus
+from measure.setting import b3sum, corpus
 
 B3SUM = "b3sum --num-threads 1 FILE"
 SERVE = "driblet serve DIR, from its start until /file.driblet/head answers"
 
 
 def measure(setting):
-    b3sum = shutil.which("b3sum") or HERE / "data" / ".work" / "tools" / "bin" / "b3sum"
-    if not shutil.which(b3sum):
-        run(["cargo", "install", "b3sum", "--locked", "--root", HERE / "data" / ".work" / "tools"])
+    hasher = b3sum()
     pair = corpus("scattered-128m")
     folder = setting.fresh("served")
     publish(pair / "new", folder / "file")
     ours, theirs = [], []
-    run([b3sum, "--num-threads", "1", folder / "file"])
+    run([hasher, "--num-threads", "1", folder / "file"])
     for _ in range(setting.runs):
         history = setting.fresh("history")
         begin = time.perf_counter()
         with driblet(setting.driblet, folder, history) as server:
             server.head("file")
             ours.append(time.perf_counter() - begin)
-        theirs.append(run([b3sum, "--num-threads", "1", folder / "file"]).wall)
+        theirs.append(run([hasher, "--num-threads", "1", folder / "file"]).wall)
     yield row("128 MiB, first index with its copy into the history", ours, "s", command=SERVE)
     yield row("128 MiB, b3sum --num-threads 1", theirs, "s", command=B3SUM)
     speeds = [hash_time / index_time for hash_time, index_time in zip(theirs, ours)]

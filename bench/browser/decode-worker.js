@@ -1,0 +1,46 @@
+// Decodes deltas that lie in memory, with the module as it is shipped; the times are from the first byte handed in to the last one verified.
+import { Decoder, VersionHasher, Want } from '/wasm/driblet.js'
+import { loadCore, pour } from '/dist/core.js'
+
+const LIMIT = 2 ** 40
+
+onmessage = async ({ data: search }) => {
+  const wanted = new URLSearchParams(search)
+  const bytes = async name => new Uint8Array(await (await fetch(name)).arrayBuffer())
+  const core = await loadCore()
+  const held = await bytes('/old')
+  const deltas = await Promise.all([...Array(Number(wanted.get('deltas'))).keys()].map(index => bytes(`/delta/${index}`)))
+  const times = deltas.map(() => [])
+  const verify = []
+  for (let run = 0; run < Number(wanted.get('runs')); run++) {
+    verify.push(hash(core, held))
+    deltas.forEach((delta, index) => times[index].push(decode(core, held, wanted.get('version'), delta)))
+  }
+  postMessage({ times, verify })
+}
+
+function hash (core, bytes) {
+  const begin = performance.now()
+  const hasher = new VersionHasher()
+  pour(core, bytes, length => hasher.update(core.room, length))
+  hasher.free()
+  return performance.now() - begin
+}
+
+function decode (core, held, version, delta) {
+  const begin = performance.now()
+  const decoder = Decoder.version(version, held.length, LIMIT)
+  pour(core, delta, length => decoder.handleInput(core.room, length))
+  decoder.handleEnd()
+  for (;;) {
+    const want = decoder.poll()
+    if (want === Want.Output) core.view(decoder.start, decoder.end)
+    else if (want === Want.Basis) {
+      const piece = held.subarray(decoder.start, decoder.end)
+      core.fill(piece.length).set(piece)
+      decoder.handleBasis(core.room, piece.length)
+    } else break
+  }
+  decoder.free()
+  return performance.now() - begin
+}

@@ -1,0 +1,19 @@
+#!/bin/bash
+# peers.sh: installs the peers that `run.py deltas` measures: rsync, zstd, xdelta3 and bsdiff from the system's packages; into bench/data/.work/peers
+# brotli 1.2 built from the sources in its Python package (shared dictionaries came with 1.1), HDiffPatch and compressors as Python packages.
+set -euo pipefail
+peers=$(cd "$(dirname "$0")" && pwd)/data/.work/peers
+for tool in rsync zstd xdelta3 bsdiff; do
+  command -v "$tool" > /dev/null || apt-get install -y -qq "$tool" > /dev/null
+done
+mkdir -p "$peers"
+if [ ! -e "$peers/python/bin/python" ]; then
+  python3 -m venv "$peers/python"
+  "$peers/python/bin/pip" install -q hdiffpatch==2.6.0 brotli==1.2.0 zstandard==0.25.0
+fi
+if [ ! -e "$peers/brotli" ]; then
+  "$peers/python/bin/pip" download -q --no-deps --no-binary :all: brotli==1.2.0 -d "$peers/source"
+  tar xzf "$peers/source/brotli-1.2.0.tar.gz" -C "$peers/source"
+  cd "$peers/source/brotli-1.2.0/c"
+  cc -O2 -Iinclude common/*.c dec/*.c enc/*.c tools/brotli.c -lm -o "$peers/brotli"
+fi

@@ -1,0 +1,55 @@
+"""What crosses the wire, both ways, when the server does not know the version that is held, beside rsync."""
+
+import shutil
+
+from measure.process import run
+from measure.report import row, table
+from measure.server import driblet, publish, rsync_daemon
+from measure.setting import corpus
+from sections.deltas import KINDS, mean
+from sections.pull import PULL, TRANSFERRED, both_ways, pull
+
+RSYNC = {"rsync -z": ["-z", "--zc=zlib"], "rsync, zstd": ["-z", "--zc=zstd"], "rsync, zstd 19": ["-z", "--zc=zstd", "--zl=19"]}
+
+
+def measure(setting):
+    lines, ratios, worst = [], {}, {}
+    for kind, names in KINDS.items():
+        for name in names:
+            folder = corpus(name)
+            ours = forgotten(setting, folder)
+            peers = rsyncs(setting, folder)
+            whole = len(run(["zstd", "-19", "-q", "-c", folder / "new"]).stdout)
+            best = min(peers.values())
+            if kind != "held out":
+                ratios[name], worst[name] = ours / best, ours / min(best, whole)
+            lines.append([name, f"{ours:,}", *(f"{moved:,}" for moved in peers.values()), f"{whole:,}", f"{ours / best:.2f}"])
+    yield row("unknown version, both ways / rsync's best, geometric mean", mean(ratios.values()), "ratio", ("<=", 0.85), PULL)
+    yield row("unknown version, both ways / the smaller of rsync's best and zstd -19 of the whole, the largest", max(worst.values()), "ratio", ("<=", 1.01), PULL)
+    for name in ["typescript-patch", "reactdom-dev-patch"]:
+        yield row(f"{name}, unknown version, both ways / rsync's best", ratios[name], "ratio", ("<=", 0.6), PULL)
+    yield table("Bytes both ways", ["pair", "driblet", *RSYNC, "zstd -19, whole", "driblet / rsync's best"], lines)
+
+
+def forgotten(setting, pair):
+    folder, destination = setting.fresh("served"), setting.fresh("clients") / "file"
+    publish(pair / "new", folder / "file")
+    shutil.copyfile(pair / "old", destination)
+    with driblet(setting.driblet, folder, setting.fresh("history")) as server:
+        server.head("file")
+        stats = pull(setting, server, "file", destination)
+    if destination.read_bytes() != (pair / "new").read_bytes():
+        raise RuntimeError(f"another file came: {stats}")
+    return both_ways(stats)
+
+
+def rsyncs(setting, pair):
+    folder, work = setting.fresh("served"), setting.fresh("clients")
+    publish(pair / "new", folder / "file")
+    moved = {}
+    with rsync_daemon(folder, setting.fresh("rsync")) as server:
+        for name, options in RSYNC.items():
+            shutil.copyfile(pair / "old", work / "file")
+            said = run(["rsync", "-I", "--stats", *options, server.url + "file", work / "file"]).stdout
+            moved[name] = sum(int(number.replace(b",", b"")) for number in TRANSFERRED.findall(said))
+    return moved
