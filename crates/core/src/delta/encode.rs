@@ -23,6 +23,10 @@ const MAX_PATIENT: u64 = 16 << 20;
 const FEW_BYTES: usize = 4 << 20;
 /// The budget for either.
 const PATIENT_MEMORY: usize = 128 << 20;
+/// What the shortest copy of a region may be, besides what the finder finds.
+const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
+/// The zstd level by which they are compared.
+const QUICK: i32 = 10;
 /// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
 const MAX_OPS: usize = 50_000;
 
@@ -56,11 +60,13 @@ pub struct EncodeOptions {
     ///
     /// Half goes into the index of the basis, which is sampled more coarsely where the basis is large for it; the rest bounds the compressor.
     pub budget: usize,
+    /// Whether some times the time may go into fewer bytes: for what nobody waits for. Default: `false`.
+    pub thorough: bool,
 }
 
 impl Default for EncodeOptions {
     fn default() -> EncodeOptions {
-        EncodeOptions { codec: Codec::Fast, budget: 512 << 20 }
+        EncodeOptions { codec: Codec::Fast, budget: 512 << 20, thorough: false }
     }
 }
 
@@ -121,7 +127,9 @@ impl<'a> Encoder<'a> {
     /// The next region in the fast codecs.
     fn fast(&mut self) -> Result<Vec<u8>, EncodeError> {
         let (start, position) = (self.at, self.position);
-        let ops = self.next_ops();
+        let found = self.next_ops();
+        let ops = if self.options.thorough { self.worthwhile(found, start, position)? } else { found };
+        self.position = ops.last().map_or(position, |op| op.copy.end);
         self.region(&ops, start, position)
     }
 
@@ -188,6 +196,33 @@ impl<'a> Encoder<'a> {
             }
         }
         ops
+    }
+
+    /// The ops without the copies that cost more than they save: a short copy takes some bytes to say, and cuts in two what the
+    /// compressor, which sees the basis too, would have said as one. Each length is tried with a quick compressor.
+    fn worthwhile(&self, found: Vec<Op>, start: u64, position: u64) -> Result<Vec<Op>, EncodeError> {
+        let mut best = (self.estimate(&found, start, position)?, found);
+        for least in LEAST_COPIES {
+            let ops = ops::without_short(&best.1, least, position);
+            if ops.len() == best.1.len() {
+                continue;
+            }
+            if MAX_GAP_BYTES < ops::gap_bytes(&ops) {
+                break;
+            }
+            let estimate = self.estimate(&ops, start, position)?;
+            if estimate < best.0 {
+                best = (estimate, ops);
+            }
+        }
+        Ok(best.1)
+    }
+
+    /// About how many bytes a region takes.
+    fn estimate(&self, ops: &[Op], start: u64, position: u64) -> Result<usize, EncodeError> {
+        let gaps = self.gaps(ops, start);
+        let (_, prefix) = self.reference(ops, position, gaps.len() as u64);
+        Ok(pack(&gaps, &prefix, QUICK)?.len() + pack(&ops::encode(ops, position), &[], QUICK)?.len())
     }
 
     fn region(&self, ops: &[Op], start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {

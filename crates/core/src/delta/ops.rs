@@ -90,6 +90,25 @@ pub(crate) fn encode(ops: &[Op], position: u64) -> Vec<u8> {
     out
 }
 
+/// The ops of the same region in which the copies shorter than `least` are new bytes.
+#[cfg(feature = "encode")]
+pub(crate) fn without_short(ops: &[Op], least: u64, position: u64) -> Vec<Op> {
+    let (mut kept, mut gap, mut at) = (Vec::with_capacity(ops.len()), 0, position);
+    for op in ops {
+        gap += op.gap;
+        if op.copy_len() < least {
+            gap += op.copy_len();
+        } else {
+            at = op.copy.end;
+            kept.push(Op { gap: std::mem::take(&mut gap), copy: op.copy.clone() });
+        }
+    }
+    if gap != 0 {
+        kept.push(Op { gap, copy: at..at });
+    }
+    kept
+}
+
 /// The bytes of a region that are not copied.
 pub(crate) fn gap_bytes(ops: &[Op]) -> u64 {
     ops.iter().map(|op| op.gap).sum()
@@ -111,6 +130,13 @@ mod tests {
         with_rest.push(Op { gap: 23, copy: 81..81 });
         assert_eq!(encode(&with_rest, 3), bytes);
         assert_eq!(decode(&bytes, 400, 3, 81), Ok(with_rest));
+    }
+
+    #[test]
+    fn short_copies_become_new_bytes() {
+        let kept = vec![Op { gap: 304, copy: 0..70 }, Op { gap: 3, copy: 70..70 }];
+        assert_eq!(without_short(&sample(), 5, 3), kept);
+        assert_eq!(without_short(&sample(), 71, 3), vec![Op { gap: 377, copy: 3..3 }]);
     }
 
     #[test]

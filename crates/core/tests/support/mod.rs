@@ -27,7 +27,7 @@ pub fn encode(basis: &[u8], target: &[u8], options: EncodeOptions) -> Vec<u8> {
 
 /// Options with this codec and the default budget.
 pub fn with(codec: Codec) -> EncodeOptions {
-    EncodeOptions { codec, ..EncodeOptions::default() }
+    EncodeOptions { codec, thorough: true, ..EncodeOptions::default() }
 }
 
 pub fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {

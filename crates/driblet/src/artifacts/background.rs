@@ -116,7 +116,7 @@ impl Background {
         let Some((from, to)) = self.open(job).await? else { return Ok(()) };
         let (deltas, codec) = (self.deltas.clone(), job.codec);
         let make = async {
-            let artifact = on_a_thread(move || deltas.between(codec, Some(&from), &to)).await??;
+            let artifact = on_a_thread(move || deltas.at_leisure(codec, &from, &to)).await??;
             if cause == Cause::Ahead {
                 self.ahead.fetch_add(1, Ordering::Relaxed);
             }

@@ -29,11 +29,17 @@ impl Deltas {
         self.encodes.load(Ordering::Relaxed)
     }
 
-    /// The delta from a version, or from nothing. Both stay readable while they are held, whatever is evicted.
-    pub(super) fn between(&self, codec: Codec, from: Option<&Kept>, to: &Kept) -> Result<Artifact, ArtifactError> {
+    /// The delta from a version, or from nothing, for a request that waits. Both stay readable while they are held, whatever is evicted.
+    pub(super) fn at_once(&self, from: Option<&Kept>, to: &Kept) -> Result<Artifact, ArtifactError> {
         self.encodes.fetch_add(1, Ordering::Relaxed);
-        let basis = from.map_or(&[][..], Kept::bytes);
-        self.encode(Encoder::new(basis, to.bytes(), EncodeOptions { codec, ..self.options }), &[])
+        self.encode(Encoder::new(from.map_or(&[][..], Kept::bytes), to.bytes(), self.options), &[])
+    }
+
+    /// The delta from a version, when nobody waits for it.
+    pub(super) fn at_leisure(&self, codec: Codec, from: &Kept, to: &Kept) -> Result<Artifact, ArtifactError> {
+        self.encodes.fetch_add(1, Ordering::Relaxed);
+        let options = EncodeOptions { codec, thorough: true, ..self.options };
+        self.encode(Encoder::new(from.bytes(), to.bytes(), options), &[])
     }
 
     /// The answer to a signature: the runs, and the delta from what matched.

@@ -107,7 +107,7 @@ impl Artifacts {
     ) -> Result<Artifact, ArtifactError> {
         let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version, Codec::Fast);
         let deltas = self.deltas.clone();
-        self.shared(key, move || deltas.between(Codec::Fast, from.as_deref(), &to)).await
+        self.shared(key, move || deltas.at_once(from.as_deref(), &to)).await
     }
 
     /// A better delta, if it is made already. If not, it waits to be made: no request waits for it, and who asks next may have it.

@@ -15,8 +15,8 @@ const SMALL: usize = 4 << 10;
 const SETUP_NANOSECONDS: u64 = 4_000_000;
 /// What indexing a byte of the window takes one.
 const INDEX_NANOSECONDS: u64 = 10;
-/// What one decision takes a browser, on a machine of 2024.
-const DECISION_NANOSECONDS: u64 = 200;
+/// What one decision takes a browser, mostly waiting for memory: as measured in Chromium on a server of two cores.
+const DECISION_NANOSECONDS: u64 = 550;
 
 /// A dense region's bytes after its span, and what decoding them costs.
 pub(crate) struct Dense {
