@@ -32,7 +32,7 @@ try {
 } finally {
   await browser.close()
   server.close()
-  await rm(profile, { recursive: true, force: true })
+  await rm(profile, { recursive: true, force: true, maxRetries: 10 })
 }
 
 function fileOf (path) {

@@ -19,7 +19,7 @@ const CHROMIUM = '/usr/bin/chromium'
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 
-await rm(work, { recursive: true, force: true })
+await rm(work, { recursive: true, force: true, maxRetries: 10 })
 await mkdir(folder, { recursive: true })
 await copyFile(join(here, 'sync.html'), join(folder, 'sync.html'))
 await publish('old')
