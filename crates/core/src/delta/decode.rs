@@ -11,7 +11,7 @@ use super::header::{Basis, Header, Limits};
 use super::input::Input;
 use super::region::{Announced, Loading, Region};
 use super::verify::Verifier;
-use super::{CODEC_DENSE, CODEC_STORED, CODEC_ZSTD, LAST_REGION};
+use super::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION};
 
 /// Turns a delta and its basis into a verified target.
 ///
@@ -78,11 +78,10 @@ impl Decoder {
         match (&mut self.state, &mut self.output) {
             (State::Reference(loading), _) => loading.take(bytes),
             (State::Window(loading), _) => loading.take(bytes),
-            (State::Ops(region), Some(output)) => {
-                output.append(bytes);
-                region.copied(bytes.len() as u64);
-                self.reused += bytes.len() as u64;
-            }
+            (State::Ops(region), Some(output)) => match region.take_basis(bytes, output) {
+                Ok(()) => self.reused += region.take_reused(),
+                Err(error) => self.failed = Some(error),
+            },
             _ => {}
         }
     }
@@ -174,12 +173,14 @@ impl Decoder {
                 None => self.state = State::Ops(loading.finish()?),
             },
             State::Ops(region) => {
-                if region.gap_left() != 0 {
-                    region.decode_gap(&mut self.input, output)?;
+                if region.wants_frame() {
+                    region.read_frame(&mut self.input, output)?;
+                } else if region.give(output) {
+                    self.reused += region.take_reused();
                 } else if let Some(range) = region.wanted(output.space()) {
                     return Ok(Some(Wants::Basis(range)));
                 } else if region.is_complete() {
-                    region.end_frame(&mut self.input)?;
+                    region.end(&mut self.input)?;
                     self.position = region.position();
                     self.state = after_region(output);
                 }
@@ -229,7 +230,7 @@ enum State {
     Stored {
         left: u64,
     },
-    /// A zstd region whose ops are on their way.
+    /// A region whose ops are on their way.
     Announced(Announced),
     /// Its reference is being read from the basis.
     Reference(Loading),
@@ -254,6 +255,7 @@ fn next_region(input: &mut Input, left: u64, basis_len: u64) -> Result<State, Ha
     let state = match tag & !LAST_REGION {
         CODEC_STORED => State::Stored { left: span },
         CODEC_ZSTD => State::Announced(Announced::parse(&mut reader, span)?),
+        CODEC_RENAMES => State::Announced(Announced::parse_renames(&mut reader, span)?),
         CODEC_DENSE => State::AnnouncedDense(dense::Announced::parse(&mut reader, span, basis_len)?),
         codec => return Err(DecodeError::BadCodec { codec }.into()),
     };

@@ -9,7 +9,8 @@ use super::find::Finder;
 use super::header::Header;
 use super::ops::{self, Op};
 use super::reference::{self, PREFIX_START};
-use super::{CODEC_DENSE, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, WINDOW_LOG, dense};
+use super::renames::{Plan, Script};
+use super::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, WINDOW_LOG, dense};
 use crate::group::{self, GroupSize};
 use crate::matching::{Copy, Matches};
 use crate::version::{Check, Version};
@@ -45,9 +46,11 @@ pub enum Codec {
     },
 }
 
-/// Working memory of the dense encoder, for each byte of the basis and the target, and for its tables.
-const DENSE_MEMORY: usize = 14;
-const DENSE_TABLES: usize = 40 << 20;
+/// Working memory of the encoders that follow the basis, for each byte of it and of the target, and for their tables.
+const FOLLOWING_MEMORY: usize = 14;
+const FOLLOWING_TABLES: usize = 40 << 20;
+/// What a followed stretch must bring to be followed, in bytes; each is tried.
+const LEAST_FOLLOWED: [i32; 4] = [24, 64, 200, 500];
 /// Where the fast delta is more than this part of the target, little of the basis is left to follow, and the dense codec is slow.
 const FAR_FROM_BASIS: usize = 5;
 
@@ -116,12 +119,20 @@ impl<'a> Encoder<'a> {
             return Ok(None);
         }
         if self.at == 0
-            && self.options.codec != Codec::Fast
-            && let Some(all) = self.dense()?
+            && let Some(basis) = self.followable()
         {
-            return Ok(Some(all));
+            return self.whole(basis).map(Some);
         }
         self.fast().map(Some)
+    }
+
+    /// The basis, where there is time and memory to follow it from end to end.
+    fn followable(&self) -> Option<&'a [u8]> {
+        let BasisBytes::Whole(basis) = self.basis else { return None };
+        let fits = basis.len().max(self.target.len()) as u64 <= MAX_DENSE;
+        let budget = FOLLOWING_MEMORY * (basis.len() + self.target.len()) + FOLLOWING_TABLES;
+        let wanted = self.options.thorough || self.options.codec != Codec::Fast;
+        (wanted && fits && !basis.is_empty() && budget <= self.options.budget).then_some(basis)
     }
 
     /// The next region in the fast codecs.
@@ -133,35 +144,50 @@ impl<'a> Encoder<'a> {
         self.region(&ops, start, position)
     }
 
-    /// All regions at once, with the dense codec where it serves; `None` where it cannot, for size or memory.
-    fn dense(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
-        let BasisBytes::Whole(basis) = self.basis else { return Ok(None) };
-        let fits = basis.len().max(self.target.len()) as u64 <= MAX_DENSE;
-        if basis.is_empty()
-            || !fits
-            || self.options.budget < DENSE_MEMORY * (basis.len() + self.target.len()) + DENSE_TABLES
-        {
-            return Ok(None);
-        }
-        let Codec::Auto { bits_per_second } = self.options.codec else {
-            return Ok(Some(self.dense_region(&dense::encode(basis, self.target).bytes)));
-        };
-        let mut fast = Vec::new();
+    /// All regions at once, each codec tried.
+    fn whole(&mut self, basis: &'a [u8]) -> Result<Vec<u8>, EncodeError> {
+        let mut best = Whole { bytes: Vec::new(), nanoseconds: 0 };
         while self.at < self.target.len() as u64 {
-            fast.extend(self.fast()?);
+            best.bytes.extend(self.fast()?);
         }
-        if self.target.len() < fast.len() * FAR_FROM_BASIS {
-            return Ok(Some(fast));
+        let link = match self.options.codec {
+            Codec::Auto { bits_per_second } => Some(u64::from(bits_per_second.max(1))),
+            Codec::Fast | Codec::Dense => None,
+        };
+        if let Some(renames) = self.renames(basis)? {
+            best = best.or(renames, link);
         }
-        let dense = dense::encode(basis, self.target);
-        let saved = fast.len().saturating_sub(dense.bytes.len()) as u64;
-        let saved_nanoseconds = saved * 8 * 1_000_000_000 / u64::from(bits_per_second.max(1));
-        Ok(Some(if dense.nanoseconds < saved_nanoseconds { self.dense_region(&dense.bytes) } else { fast }))
+        let is_far = link.is_some() && self.target.len() < best.bytes.len() * FAR_FROM_BASIS;
+        if self.options.codec != Codec::Fast && !is_far {
+            let dense = dense::encode(basis, self.target);
+            let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
+            best = best.or(Whole { bytes, nanoseconds: dense.nanoseconds }, link);
+        }
+        Ok(best.bytes)
     }
 
-    fn dense_region(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.at = self.target.len() as u64;
-        [&[CODEC_DENSE | LAST_REGION], bytes].concat()
+    /// One region with followed copies; `None` where that is more than the format takes.
+    fn renames(&self, basis: &[u8]) -> Result<Option<Whole>, EncodeError> {
+        let plan = Plan::new(basis, self.target);
+        let mut best: Option<(usize, Script)> = None;
+        for least in LEAST_FOLLOWED {
+            let Some(script) = plan.script(least) else { continue };
+            let (_, prefix) = self.reference(&script.ops, 0, script.gap_bytes as u64);
+            let estimate = script.decisions.len() + pack(&script.frame, &prefix, QUICK)?.len();
+            if best.as_ref().is_none_or(|(least, _)| estimate < *least) {
+                best = Some((estimate, script));
+            }
+        }
+        let Some((_, script)) = best else { return Ok(None) };
+        let (reach, prefix) = self.reference(&script.ops, 0, script.gap_bytes as u64);
+        let mut bytes = vec![CODEC_RENAMES | LAST_REGION, script.shape()];
+        put_varint(&mut bytes, reach);
+        put_varint(&mut bytes, script.decisions.len() as u64);
+        bytes.extend_from_slice(&script.decisions);
+        if script.has_frame() {
+            bytes.extend(pack(&script.frame, &prefix, self.level(script.gap_bytes, prefix.len()))?);
+        }
+        Ok(Some(Whole { bytes, nanoseconds: script.nanoseconds() }))
     }
 
     fn with(
@@ -190,7 +216,7 @@ impl<'a> Encoder<'a> {
             self.at += copy.end - copy.start;
             self.position = copy.end;
             let pauses = copy.is_empty();
-            ops.push(Op { gap, copy });
+            ops.push(Op { gap, copy, followed: false });
             if pauses {
                 break;
             }
@@ -293,6 +319,23 @@ impl<'a> Encoder<'a> {
             }
         }
         (0, Vec::new())
+    }
+}
+
+/// All regions of a delta, and what decoding them takes a browser beyond copying.
+struct Whole {
+    bytes: Vec<u8>,
+    nanoseconds: u64,
+}
+
+impl Whole {
+    /// The shorter, or the sooner verified over a link of so many bits in a second.
+    fn or(self, other: Whole, link: Option<u64>) -> Whole {
+        let cost = |whole: &Whole| match link {
+            Some(link) => whole.bytes.len() as u64 * 8 * 1_000_000_000 / link + whole.nanoseconds,
+            None => whole.bytes.len() as u64,
+        };
+        if cost(&other) < cost(&self) { other } else { self }
     }
 }
 

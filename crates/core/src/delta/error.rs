@@ -125,6 +125,12 @@ pub enum DecodeError {
         /// What does not.
         what: &'static str,
     },
+    /// What a followed copy became does not make sense.
+    #[error("a followed copy does not decode: {what}")]
+    BadRenames {
+        /// What does not.
+        what: &'static str,
+    },
     /// The driver did not hand in the basis bytes asked for.
     #[error("{got} bytes of the basis were handed in for range {range:?}; the basis changed under the decoder")]
     BasisShort {
@@ -157,6 +163,7 @@ impl DecodeError {
             DecodeError::CopyOutsideBasis { .. } => "copy-outside-basis",
             DecodeError::BadZstd { .. } => "bad-zstd",
             DecodeError::BadDense { .. } => "bad-dense",
+            DecodeError::BadRenames { .. } => "bad-renames",
             DecodeError::BasisShort { .. } => "basis-short",
         }
     }
@@ -186,9 +193,15 @@ pub enum Limit {
     /// The bytes of basis that a dense region looks at.
     #[error("the bytes of a dense region's window")]
     DenseWindow,
-    /// The packed bytes of a dense region.
-    #[error("the packed bytes of a dense region")]
+    /// The bytes of a region's decisions.
+    #[error("the bytes of a region's decisions")]
     Packed,
+    /// The ops of a region with followed copies.
+    #[error("the ops of a region with followed copies")]
+    FollowedOps,
+    /// The bytes of basis that one copy follows.
+    #[error("the bytes of basis that one copy follows")]
+    Followed,
 }
 
 impl Limit {
@@ -202,6 +215,8 @@ impl Limit {
             Limit::Span => "limit-span",
             Limit::DenseWindow => "limit-dense-window",
             Limit::Packed => "limit-packed",
+            Limit::FollowedOps => "limit-followed-ops",
+            Limit::Followed => "limit-followed",
         }
     }
 

@@ -1,8 +1,11 @@
-//! A region's ops: which bytes are new and which are copied.
+//! A region's ops: which bytes are new and which are copied. They stand as varints, or as decisions.
 
 use std::ops::Range;
 
-use super::error::DecodeError;
+use super::adaptive::{Counter, Sizes};
+use super::binary::{Coder, Reader as Decisions};
+use super::error::{DecodeError, Limit};
+use super::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
 use crate::wire::{Reader, unzigzag};
 #[cfg(feature = "encode")]
 use crate::wire::{put_varint, zigzag};
@@ -12,6 +15,8 @@ use crate::wire::{put_varint, zigzag};
 pub(crate) struct Op {
     pub(crate) gap: u64,
     pub(crate) copy: Range<u64>,
+    /// Whether tokens of the copy became others.
+    pub(crate) followed: bool,
 }
 
 impl Op {
@@ -27,7 +32,7 @@ impl Op {
 pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> Result<Vec<Op>, DecodeError> {
     let mut left = span;
     if bytes.is_empty() {
-        return Ok(vec![Op { gap: left, copy: position..position }]);
+        return Ok(vec![Op { gap: left, copy: position..position, followed: false }]);
     }
     let malformed = |what| DecodeError::BadOps { what };
     let mut reader = Reader::new(bytes);
@@ -39,7 +44,7 @@ pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> 
     }
     let mut ops = Vec::with_capacity(count as usize + 1);
     for _ in 0..count {
-        ops.push(Op { gap: number()?, copy: 0..0 });
+        ops.push(Op { gap: number()?, copy: 0..0, followed: false });
     }
     for op in &mut ops {
         op.copy.end = number()?;
@@ -63,7 +68,7 @@ pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> 
         return Err(malformed("bytes follow the last"));
     }
     if left != 0 {
-        ops.push(Op { gap: left, copy: at..at });
+        ops.push(Op { gap: left, copy: at..at, followed: false });
     }
     Ok(ops)
 }
@@ -100,13 +105,104 @@ pub(crate) fn without_short(ops: &[Op], least: u64, position: u64) -> Vec<Op> {
             gap += op.copy_len();
         } else {
             at = op.copy.end;
-            kept.push(Op { gap: std::mem::take(&mut gap), copy: op.copy.clone() });
+            kept.push(Op { gap: std::mem::take(&mut gap), copy: op.copy.clone(), followed: false });
         }
     }
     if gap != 0 {
-        kept.push(Op { gap, copy: at..at });
+        kept.push(Op { gap, copy: at..at, followed: false });
     }
     kept
+}
+
+/// Codes ops as decisions: each number in the context of those before it.
+pub(crate) struct OpCoder {
+    sizes: Sizes,
+    signs: [Counter; 2],
+    kinds: [Counter; 4],
+    last_gap: u32,
+    last_followed: usize,
+}
+
+impl OpCoder {
+    const COUNT: usize = 0;
+    const GAP: usize = 1;
+    const SHIFT: usize = 9;
+    const LEN: usize = 21;
+    const TAIL: usize = 23;
+
+    pub(crate) fn new() -> OpCoder {
+        OpCoder {
+            sizes: Sizes::new(24),
+            signs: [Counter::EVEN; 2],
+            kinds: [Counter::EVEN; 4],
+            last_gap: 0,
+            last_followed: 0,
+        }
+    }
+
+    /// Writes ops from basis position 0 on, of which the last copies nothing; every number is below 2^31.
+    #[cfg(feature = "encode")]
+    pub(crate) fn write(mut self, coder: &mut impl Coder, ops: &[Op]) {
+        let Some((tail, copying)) = ops.split_last() else { return };
+        self.sizes.code(coder, OpCoder::COUNT, copying.len() as u32);
+        let mut at = 0;
+        for op in copying {
+            let shift = op.copy.start as i64 - (at + op.gap) as i64;
+            self.op(coder, op.gap as u32, shift, op.followed, op.copy_len() as u32 - 1);
+            at = op.copy.end;
+        }
+        self.sizes.code(coder, OpCoder::TAIL, tail.gap as u32);
+    }
+
+    /// Reads the ops of a region of `span` bytes, of which the first begins at basis position `position`. What they make without what is followed does not exceed `span`, and they copy
+    /// only what the basis has.
+    pub(crate) fn read(mut self, coder: &mut Decisions, span: u64, position: u64, basis_len: u64) -> Result<Vec<Op>, DecodeError> {
+        let count = Limit::FollowedOps.check(self.sizes.code(coder, OpCoder::COUNT, 0).into(), MAX_FOLLOWED_OPS as u64)?;
+        let (mut ops, mut left, mut at) = (Vec::new(), span, position);
+        let mut take = |len: u64| {
+            let rest = left.checked_sub(len).ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
+            left = rest;
+            Ok(())
+        };
+        for _ in 0..count {
+            let (gap, shift, followed, len) = self.op(coder, 0, 0, false, 0);
+            let (gap, len) = (u64::from(gap), u64::from(len) + 1);
+            take(if followed { gap } else { gap + len })?;
+            let start = i128::from(at) + i128::from(gap) + i128::from(shift);
+            if start < 0 || i128::from(basis_len) < start + i128::from(len) {
+                return Err(DecodeError::CopyOutsideBasis { start, len, basis: basis_len });
+            }
+            if followed {
+                Limit::Followed.check(len, MAX_FOLLOWED as u64)?;
+            }
+            ops.push(Op { gap, copy: start as u64..start as u64 + len, followed });
+            at = start as u64 + len;
+        }
+        let gap = self.sizes.code(coder, OpCoder::TAIL, 0).into();
+        take(gap)?;
+        if gap != 0 {
+            ops.push(Op { gap, copy: at..at, followed: false });
+        }
+        if coder.is_overdrawn() { Err(DecodeError::BadOps { what: "their decisions end too soon" }) } else { Ok(ops) }
+    }
+
+    fn op(&mut self, coder: &mut impl Coder, gap: u32, shift: i64, followed: bool, len: u32) -> (u32, i64, bool, u32) {
+        let gap_context = OpCoder::GAP + self.last_followed * 4 + log2(self.last_gap).min(3);
+        let gap = self.sizes.code(coder, gap_context, gap);
+        let shift_context = OpCoder::SHIFT + self.last_followed * 6 + log2(gap).min(5);
+        let size = i64::from(self.sizes.code(coder, shift_context, shift.unsigned_abs() as u32));
+        let is_back = size != 0 && self.signs[self.last_followed].code(coder, shift < 0);
+        let goes_on = usize::from(gap == 0 && size == 0);
+        let followed = self.kinds[self.last_followed * 2 + goes_on].code(coder, followed);
+        let len = self.sizes.code(coder, OpCoder::LEN + usize::from(followed), len);
+        (self.last_gap, self.last_followed) = (gap, usize::from(followed));
+        (gap, if is_back { -size } else { size }, followed, len)
+    }
+}
+
+/// log2 of the number plus one.
+fn log2(number: u32) -> usize {
+    number.saturating_add(1).ilog2() as usize
 }
 
 /// The bytes of a region that are not copied.
@@ -119,7 +215,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Vec<Op> {
-        vec![Op { gap: 0, copy: 5..9 }, Op { gap: 300, copy: 0..70 }, Op { gap: 2, copy: 80..81 }]
+        vec![Op { gap: 0, copy: 5..9, followed: false }, Op { gap: 300, copy: 0..70, followed: false }, Op { gap: 2, copy: 80..81, followed: false }]
     }
 
     #[test]
@@ -127,16 +223,16 @@ mod tests {
         let bytes = encode(&sample(), 3);
         assert_eq!(decode(&bytes, 377, 3, 81), Ok(sample()));
         let mut with_rest = sample();
-        with_rest.push(Op { gap: 23, copy: 81..81 });
+        with_rest.push(Op { gap: 23, copy: 81..81, followed: false });
         assert_eq!(encode(&with_rest, 3), bytes);
         assert_eq!(decode(&bytes, 400, 3, 81), Ok(with_rest));
     }
 
     #[test]
     fn short_copies_become_new_bytes() {
-        let kept = vec![Op { gap: 304, copy: 0..70 }, Op { gap: 3, copy: 70..70 }];
+        let kept = vec![Op { gap: 304, copy: 0..70, followed: false }, Op { gap: 3, copy: 70..70, followed: false }];
         assert_eq!(without_short(&sample(), 5, 3), kept);
-        assert_eq!(without_short(&sample(), 71, 3), vec![Op { gap: 377, copy: 3..3 }]);
+        assert_eq!(without_short(&sample(), 71, 3), vec![Op { gap: 377, copy: 3..3, followed: false }]);
     }
 
     #[test]

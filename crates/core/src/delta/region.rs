@@ -1,14 +1,16 @@
-//! A region in codec 1 on its way in: its numbers, its reference, its ops.
+//! A region in codec 1 or 3 on its way in: its numbers, its ops, its reference.
 
 use std::ops::Range;
 
+use super::binary::Reader as Decisions;
 use super::error::{DecodeError, Halt, Limit};
-use super::frame::Frame;
+use super::frame::{Frame, Step};
 use super::input::Input;
-use super::ops::{self, Op};
+use super::ops::{self, Op, OpCoder};
 use super::reference::{self, PREFIX_START};
+use super::renames::{Followed, Renames, Tokens};
 use super::verify::Verifier;
-use super::{MAX_OPS_LEN, MAX_REACH};
+use super::{MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
 use crate::wire::Reader;
 
 /// The most basis bytes asked for at once.
@@ -16,12 +18,22 @@ const BASIS_PIECE: u64 = 1 << 20;
 /// The most bytes decompressed in one step.
 const FRAME_PIECE: usize = 1 << 17;
 
+/// The bit of a renaming region's shape that says its tokens are words.
+const WORDS: u64 = 1;
+
 /// The numbers before the ops.
 pub(crate) struct Announced {
     span: u64,
     reach: u64,
-    ops_len: usize,
-    packed_len: usize,
+    form: Form,
+}
+
+/// How ops stand.
+enum Form {
+    /// As varints, packed if `packed_len` is not 0.
+    Varints { ops_len: usize, packed_len: usize },
+    /// As decisions, before those of the followed copies.
+    Decisions { tokens: Tokens, len: usize },
 }
 
 impl Announced {
@@ -32,32 +44,62 @@ impl Announced {
         if packed_len != 0 && ops_len <= packed_len {
             return Err(DecodeError::BadOps { what: "packed they are not shorter" }.into());
         }
-        Ok(Announced { span, reach, ops_len: ops_len as usize, packed_len: packed_len as usize })
+        let form = Form::Varints { ops_len: ops_len as usize, packed_len: packed_len as usize };
+        Ok(Announced { span, reach, form })
+    }
+
+    pub(crate) fn parse_renames(reader: &mut Reader<'_>, span: u64) -> Result<Announced, Halt> {
+        let tokens = match reader.varint()? {
+            0 => Tokens::Numbers,
+            WORDS => Tokens::Words,
+            _ => return Err(DecodeError::BadRenames { what: "its shape has bits that mean nothing" }.into()),
+        };
+        let reach = Limit::Reach.check(reader.varint()?, MAX_REACH)?;
+        let len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
+        Ok(Announced { span, reach, form: Form::Decisions { tokens, len } })
     }
 
     /// Reads the ops when they have come whole.
     pub(crate) fn load(&self, input: &mut Input, position: u64, basis_len: u64) -> Result<Loading, Halt> {
-        let len = if self.packed_len == 0 { self.ops_len } else { self.packed_len };
+        let len = match self.form {
+            Form::Varints { ops_len, packed_len: 0 } => ops_len,
+            Form::Varints { packed_len: len, .. } | Form::Decisions { len, .. } => len,
+        };
         let bytes = input.reader().take(len)?;
-        let ops = if self.packed_len == 0 {
-            ops::decode(bytes, self.span, position, basis_len)
-        } else {
-            ops::decode(&Frame::decode_whole(bytes, self.ops_len)?, self.span, position, basis_len)
-        }?;
+        let (ops, following) = match self.form {
+            Form::Varints { packed_len: 0, .. } => (ops::decode(bytes, self.span, position, basis_len)?, None),
+            Form::Varints { ops_len, .. } => {
+                (ops::decode(&Frame::decode_whole(bytes, ops_len)?, self.span, position, basis_len)?, None)
+            }
+            Form::Decisions { tokens, .. } => {
+                let mut decisions = Decisions::new(bytes.to_vec());
+                let ops = OpCoder::new().read(&mut decisions, self.span, position, basis_len)?;
+                let copied: u64 = ops.iter().filter(|op| !op.followed).map(|op| op.copy.end - op.copy.start).sum();
+                let left = self.span - ops::gap_bytes(&ops) - copied;
+                (ops, Some(Following::new(tokens, decisions, left)))
+            }
+        };
         input.consume(len);
-        Ok(Loading::new(self.reach, ops, position, basis_len)?)
+        Ok(Loading::new(self.reach, ops, following, position, basis_len)?)
     }
 }
 
 /// A region while its reference is read.
 pub(crate) struct Loading {
     ops: Vec<Op>,
+    following: Option<Following>,
     ranges: Vec<Range<u64>>,
     prefix: Vec<u8>,
 }
 
 impl Loading {
-    fn new(reach: u64, ops: Vec<Op>, position: u64, basis_len: u64) -> Result<Loading, DecodeError> {
+    fn new(
+        reach: u64,
+        ops: Vec<Op>,
+        following: Option<Following>,
+        position: u64,
+        basis_len: u64,
+    ) -> Result<Loading, DecodeError> {
         let mut ranges = reference::ranges(&ops, position, basis_len, reach)?;
         let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         let mut prefix = Vec::new();
@@ -66,7 +108,7 @@ impl Loading {
             prefix.push(PREFIX_START);
         }
         ranges.reverse();
-        Ok(Loading { ops, ranges, prefix })
+        Ok(Loading { ops, following, ranges, prefix })
     }
 
     /// The basis bytes that the reference wants next.
@@ -87,18 +129,23 @@ impl Loading {
     /// The region with its reference complete.
     pub(crate) fn finish(&mut self) -> Result<Region, DecodeError> {
         let mut ops = std::mem::take(&mut self.ops);
-        let frame = if ops::gap_bytes(&ops) == 0 { None } else { Some(Frame::new(&self.prefix)?) };
+        let following = self.following.take();
+        let differs = following.as_ref().is_some_and(|following| following.tokens == Tokens::Numbers)
+            && ops.iter().any(|op| op.followed);
+        let frame = if ops::gap_bytes(&ops) == 0 && !differs { None } else { Some(Frame::new(&self.prefix)?) };
         let position = ops.last().map_or(0, |op| op.copy.end);
         ops.reverse();
-        Ok(Region { ops, frame, position })
+        Ok(Region { ops, following, frame, position, reused: 0 })
     }
 }
 
 /// A region while its ops are carried out; the next op is the last of the list.
 pub(crate) struct Region {
     ops: Vec<Op>,
+    following: Option<Following>,
     frame: Option<Frame>,
     position: u64,
+    reused: u64,
 }
 
 impl Region {
@@ -107,44 +154,83 @@ impl Region {
         self.position
     }
 
-    /// New bytes that the op at hand still wants.
-    pub(crate) fn gap_left(&self) -> u64 {
-        self.ops.last().map_or(0, |op| op.gap)
+    /// Bytes that came from the basis since this was asked last.
+    pub(crate) fn take_reused(&mut self) -> u64 {
+        std::mem::take(&mut self.reused)
+    }
+
+    /// Whether the op at hand wants bytes of the frame: new ones, or differences.
+    pub(crate) fn wants_frame(&self) -> bool {
+        self.ops.last().is_some_and(|op| op.gap != 0)
+            || self.following.as_ref().is_some_and(|following| following.missing() != 0)
     }
 
     /// The basis bytes that the copy at hand wants next, when its gap is done.
     pub(crate) fn wanted(&self, space: usize) -> Option<Range<u64>> {
         let op = self.ops.last().filter(|op| op.gap == 0 && !op.copy.is_empty())?;
+        if op.followed {
+            let is_made = self.following.as_ref().is_none_or(|following| !following.made.bytes.is_empty());
+            return (!is_made).then(|| op.copy.clone());
+        }
         let len = BASIS_PIECE.min(space as u64).min(op.copy.end - op.copy.start);
         Some(op.copy.start..op.copy.start + len)
     }
 
-    pub(crate) fn copied(&mut self, len: u64) {
-        if let Some(op) = self.ops.last_mut() {
-            op.copy.start += len;
+    /// Takes the bytes that were [`wanted`](Region::wanted).
+    pub(crate) fn take_basis(&mut self, bytes: &[u8], output: &mut Verifier) -> Result<(), DecodeError> {
+        let Some(op) = self.ops.last_mut() else { return Ok(()) };
+        if op.followed {
+            return self.following.as_mut().map_or(Ok(()), |following| following.follow(bytes));
         }
+        output.append(bytes);
+        op.copy.start += bytes.len() as u64;
+        self.reused += bytes.len() as u64;
         self.drop_finished();
+        Ok(())
+    }
+
+    /// Hands on what a followed copy became, as far as there is room; whether there was any.
+    pub(crate) fn give(&mut self, output: &mut Verifier) -> bool {
+        let (Some(op), Some(following)) = (self.ops.last_mut(), &mut self.following) else { return false };
+        if following.made.bytes.is_empty() {
+            return false;
+        }
+        if following.give(output) {
+            self.reused += std::mem::take(&mut following.made).kept;
+            op.copy.start = op.copy.end;
+            self.drop_finished();
+        }
+        true
     }
 
     pub(crate) fn is_complete(&self) -> bool {
         self.ops.is_empty()
     }
 
-    pub(crate) fn decode_gap(&mut self, input: &mut Input, output: &mut Verifier) -> Result<(), Halt> {
+    pub(crate) fn read_frame(&mut self, input: &mut Input, output: &mut Verifier) -> Result<(), Halt> {
         let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
-        let step = frame.step(input.unread(), output.room(op.gap.min(FRAME_PIECE as u64) as usize))?;
-        output.filled(step.produced);
+        let step = if op.gap != 0 {
+            let step = frame.step(input.unread(), output.room(op.gap.min(FRAME_PIECE as u64) as usize))?;
+            output.filled(step.produced);
+            op.gap -= step.produced as u64;
+            step
+        } else {
+            let Some(following) = &mut self.following else { return Ok(()) };
+            following.differ(|room| frame.step(input.unread(), room))?
+        };
         input.consume(step.consumed);
-        op.gap -= step.produced as u64;
-        if frame.ended() && op.gap != 0 {
+        if frame.ended() && self.wants_frame() {
             return Err(DecodeError::BadZstd { what: "the gaps' frame ends before the gaps are full" }.into());
         }
         self.drop_finished();
         if step.consumed == 0 && step.produced == 0 { Err(Halt::Incomplete) } else { Ok(()) }
     }
 
-    /// Reads what remains of the frame when no gap wants bytes any more: nothing but its end.
-    pub(crate) fn end_frame(&mut self, input: &mut Input) -> Result<(), Halt> {
+    /// Reads what remains when no op wants bytes any more: nothing but the frame's end.
+    pub(crate) fn end(&mut self, input: &mut Input) -> Result<(), Halt> {
+        if let Some(following) = &self.following {
+            following.end()?;
+        }
         let Some(frame) = &mut self.frame else { return Ok(()) };
         while !frame.ended() {
             if input.unread().is_empty() {
@@ -161,5 +247,85 @@ impl Region {
 
     fn drop_finished(&mut self) {
         self.ops.pop_if(|op| op.gap == 0 && op.copy.is_empty());
+    }
+}
+
+/// What turns followed copies into the target's bytes, and what one became that is not handed on yet.
+struct Following {
+    tokens: Tokens,
+    renames: Renames,
+    decisions: Decisions,
+    /// Bytes of the region that followed copies have still to make.
+    left: u64,
+    made: Followed,
+    /// Differences as they come, then none.
+    differences: Vec<u8>,
+    wanted: usize,
+    given: usize,
+}
+
+impl Following {
+    fn new(tokens: Tokens, decisions: Decisions, left: u64) -> Following {
+        let renames = Renames::new(tokens);
+        let (made, differences) = (Followed::default(), Vec::new());
+        Following { tokens, renames, decisions, left, made, differences, wanted: 0, given: 0 }
+    }
+
+    fn follow(&mut self, from: &[u8]) -> Result<(), DecodeError> {
+        let made = self.renames.follow(&mut self.decisions, from, None)?;
+        self.check_decisions()?;
+        let left = self.left.checked_sub(made.bytes.len() as u64);
+        self.left = left.ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
+        self.wanted = made.plain.iter().map(ExactSizeIterator::len).sum();
+        self.differences = Vec::with_capacity(self.wanted);
+        (self.made, self.given) = (made, 0);
+        Ok(())
+    }
+
+    /// Differences that have not come.
+    fn missing(&self) -> usize {
+        self.wanted - self.differences.len()
+    }
+
+    /// Reads differences and, once they are complete, adds them.
+    fn differ(&mut self, read: impl FnOnce(&mut [u8]) -> Result<Step, DecodeError>) -> Result<Step, DecodeError> {
+        let start = self.differences.len();
+        self.differences.resize(self.wanted, 0);
+        let step = read(&mut self.differences[start..])?;
+        self.differences.truncate(start + step.produced);
+        if self.missing() == 0 {
+            let mut differences = self.differences.as_slice();
+            for plain in self.made.plain.drain(..) {
+                let (these, rest) = differences.split_at(plain.len());
+                for (byte, difference) in self.made.bytes[plain].iter_mut().zip(these) {
+                    *byte = byte.wrapping_add(*difference);
+                    self.made.kept -= u64::from(*difference != 0);
+                }
+                differences = rest;
+            }
+        }
+        Ok(step)
+    }
+
+    /// Whether all has been handed on.
+    fn give(&mut self, output: &mut Verifier) -> bool {
+        let rest = &self.made.bytes[self.given..];
+        let now = rest.len().min(output.space());
+        output.append(&rest[..now]);
+        self.given += now;
+        now == rest.len()
+    }
+
+    fn check_decisions(&self) -> Result<(), DecodeError> {
+        let overdrawn = self.decisions.is_overdrawn();
+        let ended = DecodeError::BadRenames { what: "decisions end before the copies are complete" };
+        if overdrawn { Err(ended) } else { Ok(()) }
+    }
+
+    fn end(&self) -> Result<(), DecodeError> {
+        if self.left != 0 {
+            return Err(DecodeError::BadOps { what: "they do not fill their region" });
+        }
+        if self.decisions.is_spent() { Ok(()) } else { Err(DecodeError::BadRenames { what: "decisions are left over" }) }
     }
 }

@@ -1,10 +1,11 @@
 //! The encoder's side: aligns, then runs the model against what is so.
 
-use super::WORDS;
-use super::align::align;
-use super::binary::{Script, Writer};
+use super::{Guided, Script, WORDS};
 use super::follow::{Follower, Renames};
 use super::model::{self, MARGIN, Model};
+use crate::delta::align::align;
+use crate::delta::binary::{Coder, Writer};
+use crate::delta::renames::is_text;
 use crate::wire::put_varint;
 
 /// The exponents of memory that are tried: the largest first, the others where the delta is small.
@@ -23,6 +24,25 @@ pub(crate) struct Dense {
     pub(crate) bytes: Vec<u8>,
     /// What decoding takes a browser, about.
     pub(crate) nanoseconds: u64,
+}
+
+/// A writer that knows what it writes.
+struct Scripted<'a> {
+    writer: Writer,
+    script: Script<'a>,
+}
+
+impl Coder for Scripted<'_> {
+    #[inline]
+    fn code(&mut self, probability: u16, bit: bool) -> bool {
+        self.writer.code(probability, bit)
+    }
+}
+
+impl Guided for Scripted<'_> {
+    fn script(&self) -> Option<&Script<'_>> {
+        Some(&self.script)
+    }
 }
 
 /// Encodes a target against a window that is the whole basis.
@@ -45,11 +65,11 @@ pub(crate) fn encode(window: &[u8], target: &[u8]) -> Dense {
 fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory: u32) -> Dense {
     let mut buffer = model::buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
-    let mut writer = Writer::new(Script { target, guide });
+    let mut writer = Scripted { writer: Writer::new(), script: Script { target, guide } };
     let mut model = Model::new(buffer, target.len(), words, memory);
     // The script leads nowhere outside the window.
     while !model.is_complete() && model.step(&mut writer).is_ok() {}
-    let packed = writer.finish();
+    let packed = writer.writer.finish();
     let mut bytes = Vec::with_capacity(packed.len() + 8);
     put_varint(&mut bytes, u64::from(memory) << 2 | if words { WORDS } else { 0 });
     put_varint(&mut bytes, packed.len() as u64);
@@ -83,10 +103,4 @@ fn guide(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) ->
             place
         })
         .collect()
-}
-
-/// Whether the bytes are text, as its first part shows: few bytes that no text has.
-fn is_text(bytes: &[u8]) -> bool {
-    let start = &bytes[..bytes.len().min(1 << 16)];
-    start.iter().filter(|byte| **byte < 9 || 0x80 <= **byte).count() * 20 < start.len()
 }

@@ -1,27 +1,12 @@
 //! Following the basis: which byte it says comes next, where words that were renamed before are renamed again.
 
-use super::mix::{CURVES, Counter, hash};
+use crate::delta::adaptive::{Counter, hash};
+use crate::delta::renames::is_word_byte;
 
 /// Words longer than this are followed in pieces.
 const MAX_WORD: usize = 48;
 /// Entries of a table of renames, as a power of two.
 const RENAME_BITS: u32 = 16;
-
-const WORD_BYTES: [bool; 256] = {
-    let mut bytes = [false; 256];
-    let mut at = 0;
-    while at < 256 {
-        let byte = at as u8;
-        bytes[at] = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
-        at += 1;
-    }
-    bytes
-};
-
-#[inline]
-pub(crate) fn is_word_byte(byte: u8) -> bool {
-    WORD_BYTES[usize::from(byte)]
-}
 
 /// What the byte that is expected rests on.
 pub(crate) mod kind {
@@ -353,7 +338,7 @@ impl Renames {
         let text = &buffer[start..start + len];
         let hash = text.iter().fold(17u32, |sum, byte| hash_on(sum, *byte));
         for guess in &word.guesses[..word.count] {
-            self.trust[usize::from(guess.kind)].learn(&CURVES, guess.hash == hash, 60);
+            self.trust[usize::from(guess.kind)].learn(guess.hash == hash, 60);
         }
         for (table, key) in self.tables.iter_mut().zip(word.keys) {
             let entry = &mut table[(key >> (32 - RENAME_BITS)) as usize];

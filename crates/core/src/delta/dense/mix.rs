@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use crate::delta::adaptive::{Counter, RATES};
+
 /// The logistic function at stretches of -2048, -1920, ... 2048.
 const KNOTS: [i32; 33] = [
     22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768, 40793, 47911, 53581,
@@ -14,12 +16,10 @@ const KNOTS: [i32; 33] = [
 pub(crate) struct Curves {
     squash: [u16; 4096],
     stretch: [i16; 4096],
-    /// 65,536 / (n + 1.5): how far the n-th observation moves a probability.
-    rates: [i32; 256],
 }
 
 pub(crate) static CURVES: LazyLock<Curves> = LazyLock::new(|| {
-    let mut curves = Curves { squash: [0; 4096], stretch: [0; 4096], rates: [0; 256] };
+    let mut curves = Curves { squash: [0; 4096], stretch: [0; 4096] };
     for (at, value) in curves.squash.iter_mut().enumerate() {
         let (knot, rest) = (at >> 7, (at & 127) as i32);
         *value = ((KNOTS[knot] * (128 - rest) + KNOTS[knot + 1] * rest) >> 7) as u16;
@@ -31,9 +31,6 @@ pub(crate) static CURVES: LazyLock<Curves> = LazyLock::new(|| {
             at += 1;
         }
         *value = at as i16 - 2048;
-    }
-    for (n, rate) in curves.rates.iter_mut().enumerate() {
-        *rate = 131_072 / (2 * n as i32 + 3);
     }
     curves
 });
@@ -47,39 +44,6 @@ impl Curves {
     #[inline]
     fn stretch(&self, probability: u32) -> i16 {
         self.stretch[(probability >> 4) as usize & 4095]
-    }
-}
-
-/// An adaptive probability: 22 bits of it, then 10 that count what it has seen.
-#[derive(Clone, Copy)]
-pub(crate) struct Counter(u32);
-
-impl Counter {
-    pub(crate) const EVEN: Counter = Counter(1 << 31);
-
-    pub(crate) fn at(probability: u16) -> Counter {
-        Counter(u32::from(probability) << 16)
-    }
-
-    #[inline]
-    pub(crate) fn probability(self) -> u32 {
-        self.0 >> 16
-    }
-
-    /// Moves towards what happened, by ever smaller steps down to those of the `limit`-th observation.
-    #[inline]
-    pub(crate) fn learn(&mut self, curves: &Curves, bit: bool, limit: u32) {
-        let (p, n) = ((self.0 >> 10) as i32, self.0 & 1023);
-        let wanted = if bit { (1 << 22) - 1 } else { 0 };
-        let p = p + ((i64::from(wanted - p) * i64::from(curves.rates[n as usize])) >> 16) as i32;
-        self.0 = (p as u32) << 10 | if n < limit { n + 1 } else { n };
-    }
-
-    /// Codes one decision and learns from it.
-    pub(crate) fn code(&mut self, curves: &Curves, coder: &mut impl super::binary::Coder, bit: bool) -> bool {
-        let bit = coder.code(self.probability().clamp(32, 65_504) as u16, bit);
-        self.learn(curves, bit, 250);
-        bit
     }
 }
 
@@ -206,7 +170,7 @@ impl Mixture {
 
     /// Learns what the bit was.
     #[inline]
-    pub(crate) fn learn(&mut self, curves: &Curves, bit: bool) {
+    pub(crate) fn learn(&mut self, bit: bool) {
         let wanted = if bit { 65_535 } else { 0 };
         for (start, output) in self.chosen.into_iter().zip(self.outputs) {
             let error = (((wanted - output) * RATE) >> 5) as i16;
@@ -218,15 +182,14 @@ impl Mixture {
         }
         for (k, place) in self.places[..self.contexts].iter().enumerate() {
             let slot = &mut self.slots[*place];
-            self.histories[k << 8 | ((*slot ^ NEW_SLOT) >> 8 & 255) as usize].learn(curves, bit, 255);
-            *slot = learned(*slot, curves, bit);
+            self.histories[k << 8 | ((*slot ^ NEW_SLOT) >> 8 & 255) as usize].learn(bit, 255);
+            *slot = learned(*slot, bit);
         }
     }
 
     /// Shows one context what followed it, outside of any prediction.
     pub(crate) fn prime(
         &mut self,
-        curves: &Curves,
         k: usize,
         context: u32,
         nodes: impl Iterator<Item = (usize, bool)>,
@@ -235,7 +198,7 @@ impl Mixture {
         if self.slots[place] != check(context) {
             self.renew(place, check(context));
         }
-        nodes.for_each(|(node, bit)| self.slots[place | node] = learned(self.slots[place | node], curves, bit));
+        nodes.for_each(|(node, bit)| self.slots[place | node] = learned(self.slots[place | node], bit));
     }
 }
 
@@ -260,11 +223,11 @@ fn train(weights: &mut [i16], inputs: &[i16], error: i16) {
 
 /// A slot, as it is kept, after one more bit.
 #[inline]
-fn learned(slot: u32, curves: &Curves, bit: bool) -> u32 {
+fn learned(slot: u32, bit: bool) -> u32 {
     let slot = slot ^ NEW_SLOT;
     let (p, history, n) = ((slot >> 16) as i32, slot >> 8 & 255, slot & 255);
     let wanted = if bit { 65_535 } else { 0 };
-    let p = p + (((wanted - p) * (curves.rates[n as usize] >> 2)) >> 14);
+    let p = p + (((wanted - p) * (RATES[n as usize] >> 2)) >> 14);
     let longer = history << 1 | u32::from(bit);
     let history = if longer < 256 { longer } else { longer & 127 | 128 };
     ((p as u32) << 16 | history << 8 | (n + 1).min(SLOT_LIMIT)) ^ NEW_SLOT
@@ -306,12 +269,4 @@ impl Correction {
         let wanted = if bit { 65_535 } else { 0 };
         *cell = (i32::from(*cell) + ((wanted - i32::from(*cell)) >> 6)) as u16;
     }
-}
-
-/// Spreads the bits of two numbers.
-#[inline]
-pub(crate) fn hash(a: u32, b: u32) -> u32 {
-    let mixed = a.wrapping_mul(0x9e37_79b1) ^ b.wrapping_mul(0x85eb_ca77).rotate_left(13);
-    let mixed = (mixed ^ mixed >> 15).wrapping_mul(0xc2b2_ae3d);
-    mixed ^ mixed >> 13
 }

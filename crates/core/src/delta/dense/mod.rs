@@ -2,11 +2,9 @@
 //!
 //! `model` is the format: both sides run it step by step, and each step's decisions go through `binary`. It rests on `follow`
 //! (which byte the basis says comes next), `recall` (what followed the same bytes before), `numbers` (jumps) and `mix` (from many contexts to one
-//! probability). Whatever is changed in these changes the format. `align` is the encoder's alone and free to change.
+//! probability). Whatever is changed in these changes the format. Where the encoder wants the pointer
+//! comes from `align` beside this module, which is free to change.
 
-#[cfg(feature = "encode")]
-mod align;
-mod binary;
 #[cfg(feature = "encode")]
 mod encode;
 mod follow;
@@ -19,6 +17,7 @@ mod recall;
 use std::ops::Range;
 
 use super::MAX_DENSE;
+use super::binary::{self, Coder};
 use super::error::{DecodeError, Halt, Limit};
 use super::input::Input;
 use super::verify::Verifier;
@@ -38,6 +37,25 @@ const WORDS: u64 = 1;
 const PART: u64 = 2;
 /// The largest exponent of memory.
 const MAX_MEMORY: u64 = 13;
+
+/// Where the model's decisions go, or where they come from.
+trait Guided: Coder {
+    /// What an encoder follows; a decoder knows nothing.
+    fn script(&self) -> Option<&Script<'_>>;
+}
+
+/// What an encoder knows of the target, and where it wants the pointer.
+struct Script<'a> {
+    target: &'a [u8],
+    /// The window position that corresponds to each of the target's; `u32::MAX` inside of words.
+    guide: &'a [u32],
+}
+
+impl Guided for binary::Reader {
+    fn script(&self) -> Option<&Script<'_>> {
+        None
+    }
+}
 
 /// The numbers before a dense region's decisions.
 pub(crate) struct Announced {

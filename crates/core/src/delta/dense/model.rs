@@ -4,12 +4,14 @@ mod pointer;
 
 use std::ops::Range;
 
-use super::binary::Coder;
-use super::follow::{Follower, Renames, is_word_byte, kind};
-use super::mix::{CURVES, Correction, Curves, Mixture, hash};
+use super::Guided;
+use super::follow::{Follower, Renames, kind};
+use super::mix::{CURVES, Correction, Curves, Mixture};
 use super::numbers::Numbers;
 use super::pages::Pages;
 use super::recall::{Recall, agreed_class};
+use crate::delta::adaptive::hash;
+use crate::delta::renames::is_word_byte;
 
 /// Zeros before everything, so that each byte has some before it.
 pub(crate) const MARGIN: usize = 16;
@@ -145,7 +147,7 @@ impl Model {
     }
 
     /// Codes the next byte, block or jump.
-    pub(crate) fn step(&mut self, coder: &mut impl Coder) -> Result<(), OutsideWindow> {
+    pub(crate) fn step(&mut self, coder: &mut impl Guided) -> Result<(), OutsideWindow> {
         let jump = self.scripted_jump(coder);
         if self.patience == 0
             && self.follower.word.is_none()
@@ -159,7 +161,7 @@ impl Model {
     }
 
     /// Says of a whole block whether it is as expected; if so it is done.
-    fn block(&mut self, coder: &mut impl Coder, jump: Option<usize>) -> bool {
+    fn block(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> bool {
         let start = self.buffer.len();
         let left = self.end - start;
         let len = ((CALM as usize) << self.level).min(left);
@@ -195,7 +197,7 @@ impl Model {
     }
 
     /// Codes whether the block that stands from `start` holds.
-    fn block_flag(&mut self, coder: &mut impl Coder, start: usize, holds: bool) -> bool {
+    fn block_flag(&mut self, coder: &mut impl Guided, start: usize, holds: bool) -> bool {
         let b = &self.buffer;
         let recent = (self.misses >> 16).count_ones().min(3) | self.level << 2;
         let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1);
@@ -211,12 +213,12 @@ impl Model {
         let sets = [self.level as usize, (self.outcomes & 63) as usize, b[start - 1] as usize];
         let stretch = self.blocks.predict(self.curves, 1, &[256], sets);
         let said = coder.code(self.curves.squash(stretch) as u16, holds);
-        self.blocks.learn(self.curves, said);
+        self.blocks.learn(said);
         self.outcomes = self.outcomes << 1 | u32::from(said);
         said
     }
 
-    fn byte(&mut self, coder: &mut impl Coder, jump: Option<usize>) -> Result<(), OutsideWindow> {
+    fn byte(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> Result<(), OutsideWindow> {
         if self.words {
             self.follower.enter(&self.buffer, self.window_end, &self.renames);
         }
@@ -232,7 +234,7 @@ impl Model {
             let due = u32::from(self.since_jump == self.gap);
             let context = u32::from(seen.is_word) | seen.agreement << 1 | due << 3;
             // One jump at a place is enough; more would let a delta go on for ever.
-            if !self.jumped && self.numbers.jump(coder, self.curves, context, jump.is_some()) {
+            if !self.jumped && self.numbers.jump(coder, context, jump.is_some()) {
                 return self.jump(coder, jump.unwrap_or(0));
             }
             if 4 <= self.hits || self.misses == 0 {
@@ -252,7 +254,7 @@ impl Model {
     }
 
     /// Says of a whole word and the byte after it whether they are as expected; if so they are done.
-    fn word(&mut self, coder: &mut impl Coder, jump: Option<usize>) -> bool {
+    fn word(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> bool {
         let Some((start, len, end)) = self.follower.whole(&self.buffer, self.window_end) else { return false };
         let i = self.buffer.len();
         if self.end - i <= len {
@@ -319,7 +321,7 @@ impl Model {
     }
 
     #[inline]
-    fn flag(&mut self, coder: &mut impl Coder, seen: &Seen, hit: bool) -> bool {
+    fn flag(&mut self, coder: &mut impl Guided, seen: &Seen, hit: bool) -> bool {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
         let last = seen.last;
         let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1).min(7);
@@ -344,12 +346,12 @@ impl Model {
         let second = self.flag_corrections[1].refine(stretch, (contexts[1] >> 20) as usize);
         let p = (2 * self.curves.squash(stretch) + first + second) >> 2;
         let hit = coder.code(p.clamp(1, 65_535) as u16, hit);
-        self.flag.learn(self.curves, hit);
+        self.flag.learn(hit);
         self.flag_corrections.iter_mut().for_each(|correction| correction.learn(hit));
         hit
     }
 
-    fn literal(&mut self, coder: &mut impl Coder, seen: &Seen, wanted: u8) -> u8 {
+    fn literal(&mut self, coder: &mut impl Guided, seen: &Seen, wanted: u8) -> u8 {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
         let (last, window) = (seen.last, u32::from(seen.window));
         let word = self.follower.word.as_ref();
@@ -400,7 +402,7 @@ impl Model {
             let context = hash(hash(e | k << 8, node), last & 255) >> 18;
             let p = (self.curves.squash(stretch) + self.literal_correction.refine(stretch, context as usize)) >> 1;
             let bit = coder.code(p.clamp(32, 65_504) as u16, wanted >> at & 1 == 1);
-            self.literal.learn(self.curves, bit);
+            self.literal.learn(bit);
             self.literal_correction.learn(bit);
             as_recalled &= (recalled >> at & 1 == 1) == bit;
             as_expected &= (e >> at & 1 == 1) == bit;
@@ -450,8 +452,8 @@ impl Model {
                 let nodes = |from: u32| {
                     (0..4).map(move |at| (((1 << at) | (from >> (4 - at))) as usize, from >> (3 - at) & 1 == 1))
                 };
-                self.literal.prime(self.curves, len as usize - 1, hash(context, 1), nodes(byte >> 4));
-                self.literal.prime(self.curves, len as usize - 1, hash(context, 16 | byte >> 4), nodes(byte & 15));
+                self.literal.prime(len as usize - 1, hash(context, 1), nodes(byte >> 4));
+                self.literal.prime(len as usize - 1, hash(context, 16 | byte >> 4), nodes(byte & 15));
             }
             self.recall.remember(b, i);
         }

@@ -1,6 +1,6 @@
 //! Recalling what followed the same bytes before: a pointer at the latest place where they stood, among what was coded and what was shown.
 
-use super::mix::hash;
+use crate::delta::adaptive::hash;
 
 /// The least that must agree before a place is taken.
 const MIN_AGREED: usize = 5;

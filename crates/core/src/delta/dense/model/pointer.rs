@@ -1,6 +1,6 @@
 //! Where the model's pointer goes by other ways than on: jumps, and finding its place again after misses.
 
-use super::super::binary::Coder;
+use super::super::Guided;
 use super::{CALM, MARGIN, Model, OutsideWindow};
 
 /// Bytes that a text's pointer may be near its place before it is made to jump there.
@@ -12,7 +12,7 @@ const RESYNC_AGREED: usize = 16;
 
 impl Model {
     /// Where the encoder wants the pointer to be now, if it is not there and will not find the way by itself.
-    pub(super) fn scripted_jump(&mut self, coder: &impl Coder) -> Option<usize> {
+    pub(super) fn scripted_jump(&mut self, coder: &impl Guided) -> Option<usize> {
         let script = coder.script().filter(|_| !self.jumped)?;
         let at = self.buffer.len() - self.window_end;
         let wanted = MARGIN + script.guide[at].checked_add(1)? as usize - 1;
@@ -38,17 +38,17 @@ impl Model {
     }
 
     /// Codes where the pointer goes.
-    pub(super) fn jump(&mut self, coder: &mut impl Coder, wanted: usize) -> Result<(), OutsideWindow> {
+    pub(super) fn jump(&mut self, coder: &mut impl Guided, wanted: usize) -> Result<(), OutsideWindow> {
         let due = self.since_jump == self.gap;
         let again = self.follower.at as i64 + self.last_distance;
-        let to = if self.numbers.again[usize::from(due)].code(self.curves, coder, wanted as i64 == again) {
+        let to = if self.numbers.again[usize::from(due)].code(coder, wanted as i64 == again) {
             again
         } else {
             let recalled = if self.recall.agreed == 0 { self.follower.at } else { self.recall.position() };
             let bases = [self.follower.at, self.anchor, recalled];
             let nearest = (0..3).min_by_key(|base| bases[*base].abs_diff(wanted)).unwrap_or(0);
-            let base = self.numbers.base(coder, self.curves, self.recall.agreed, nearest);
-            let distance = self.numbers.distance(coder, self.curves, base, wanted as i64 - bases[base] as i64);
+            let base = self.numbers.base(coder, self.recall.agreed, nearest);
+            let distance = self.numbers.distance(coder, base, wanted as i64 - bases[base] as i64);
             self.last_distance = distance + bases[base] as i64 - self.follower.at as i64;
             bases[base] as i64 + distance
         };

@@ -4,16 +4,6 @@
 pub(crate) trait Coder {
     /// One decision that is true with this probability, in 65,536ths. An encoder writes `bit`; a decoder ignores it and reads.
     fn code(&mut self, probability: u16, bit: bool) -> bool;
-
-    /// What the encoder knows of the target, and where it wants the pointer; a decoder knows nothing.
-    fn script(&self) -> Option<&Script<'_>>;
-}
-
-/// What an encoder follows.
-pub(crate) struct Script<'a> {
-    pub(crate) target: &'a [u8],
-    /// The window position that corresponds to each of the target's; `u32::MAX` inside of words.
-    pub(crate) guide: &'a [u32],
 }
 
 fn split(low: u32, high: u32, probability: u16) -> u32 {
@@ -22,17 +12,16 @@ fn split(low: u32, high: u32, probability: u16) -> u32 {
 
 /// Writes decisions.
 #[cfg(feature = "encode")]
-pub(crate) struct Writer<'a> {
-    script: Script<'a>,
+pub(crate) struct Writer {
     low: u32,
     high: u32,
     out: Vec<u8>,
 }
 
 #[cfg(feature = "encode")]
-impl<'a> Writer<'a> {
-    pub(crate) fn new(script: Script<'a>) -> Writer<'a> {
-        Writer { script, low: 0, high: u32::MAX, out: Vec::new() }
+impl Writer {
+    pub(crate) fn new() -> Writer {
+        Writer { low: 0, high: u32::MAX, out: Vec::new() }
     }
 
     /// The shortest bytes that a reader, which goes on with zeros, takes for all that was written.
@@ -50,7 +39,7 @@ impl<'a> Writer<'a> {
 }
 
 #[cfg(feature = "encode")]
-impl Coder for Writer<'_> {
+impl Coder for Writer {
     #[inline]
     fn code(&mut self, probability: u16, bit: bool) -> bool {
         let middle = split(self.low, self.high, probability);
@@ -65,10 +54,6 @@ impl Coder for Writer<'_> {
             self.high = self.high << 8 | 0xff;
         }
         bit
-    }
-
-    fn script(&self) -> Option<&Script<'_>> {
-        Some(&self.script)
     }
 }
 
@@ -120,9 +105,5 @@ impl Coder for Reader {
             self.high = self.high << 8 | 0xff;
         }
         bit
-    }
-
-    fn script(&self) -> Option<&Script<'_>> {
-        None
     }
 }

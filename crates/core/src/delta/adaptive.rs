@@ -1,0 +1,99 @@
+//! Probabilities that learn, and numbers coded by them; in integers alone, so that every machine comes to the same bit.
+
+use super::binary::Coder;
+
+/// 131,072 / (2n + 3): how far the n-th observation moves a probability, in 65,536ths.
+pub(crate) const RATES: [i32; 256] = {
+    let mut rates = [0; 256];
+    let mut n = 0;
+    while n < 256 {
+        rates[n] = 131_072 / (2 * n as i32 + 3);
+        n += 1;
+    }
+    rates
+};
+
+/// Observations after which a probability moves no slower.
+const STEADY: u32 = 250;
+
+/// An adaptive probability: 22 bits of it, then 10 that count what it has seen.
+#[derive(Clone, Copy)]
+pub(crate) struct Counter(u32);
+
+impl Counter {
+    pub(crate) const EVEN: Counter = Counter(1 << 31);
+
+    pub(crate) fn at(probability: u16) -> Counter {
+        Counter(u32::from(probability) << 16)
+    }
+
+    /// In 65,536ths.
+    #[inline]
+    pub(crate) fn probability(self) -> u32 {
+        self.0 >> 16
+    }
+
+    /// Moves towards what happened, by ever smaller steps down to those of the `limit`-th observation.
+    #[inline]
+    pub(crate) fn learn(&mut self, bit: bool, limit: u32) {
+        let (p, n) = ((self.0 >> 10) as i32, self.0 & 1023);
+        let wanted = if bit { (1 << 22) - 1 } else { 0 };
+        let p = p + ((i64::from(wanted - p) * i64::from(RATES[n as usize & 255])) >> 16) as i32;
+        self.0 = (p as u32) << 10 | if n < limit { n + 1 } else { n };
+    }
+
+    /// Codes one decision and learns from it.
+    #[inline]
+    pub(crate) fn code(&mut self, coder: &mut impl Coder, bit: bool) -> bool {
+        self.code_until(coder, bit, STEADY)
+    }
+
+    /// The same, with the count of observations after which it learns no slower.
+    #[inline]
+    pub(crate) fn code_until(&mut self, coder: &mut impl Coder, bit: bool, limit: u32) -> bool {
+        let bit = coder.code(self.probability().clamp(32, 65_504) as u16, bit);
+        self.learn(bit, limit);
+        bit
+    }
+}
+
+/// Numbers below 2^32 - 1 in some contexts: the length of the number plus one, its next three digits by what was seen, the rest as they are.
+pub(crate) struct Sizes {
+    lens: Vec<Counter>,
+    digits: Vec<Counter>,
+}
+
+impl Sizes {
+    pub(crate) fn new(contexts: usize) -> Sizes {
+        Sizes { lens: vec![Counter::EVEN; contexts << 5], digits: vec![Counter::EVEN; contexts << 8] }
+    }
+
+    pub(crate) fn code(&mut self, coder: &mut impl Coder, context: usize, number: u32) -> u32 {
+        let size = number.wrapping_add(1);
+        let mut node = 1;
+        for at in (0..5).rev() {
+            let bit = self.lens[context << 5 | node].code(coder, size.checked_ilog2().unwrap_or(0) >> at & 1 == 1);
+            node = node << 1 | usize::from(bit);
+        }
+        let len = node as u32 & 31;
+        let mut value = 1u32;
+        for at in (0..len).rev() {
+            let wanted = size >> at & 1 == 1;
+            let bit = if len - at <= 3 {
+                self.digits[context << 8 | (len as usize) << 3 | value as usize & 7].code(coder, wanted)
+            } else {
+                coder.code(32_768, wanted)
+            };
+            value = value << 1 | u32::from(bit);
+        }
+        value - 1
+    }
+}
+
+/// Spreads the bits of two numbers.
+#[inline]
+pub(crate) fn hash(a: u32, b: u32) -> u32 {
+    let mixed = a.wrapping_mul(0x9e37_79b1) ^ b.wrapping_mul(0x85eb_ca77).rotate_left(13);
+    let mixed = (mixed ^ mixed >> 15).wrapping_mul(0xc2b2_ae3d);
+    mixed ^ mixed >> 13
+}

@@ -1,0 +1,378 @@
+//! Followed copies: basis bytes in which words, or numbers, became others, each renaming learned once.
+//!
+//! Minifiers rename identifiers from build to build and linkers renumber functions and addresses, the same ones again and again. Both sides
+//! walk the basis bytes token by token: short words in text, LEB128 numbers elsewhere. For each the model offers what the token became
+//! before, and decisions say which offer holds; where none does the token is spelled. Whatever is changed here changes the format.
+
+#[cfg(feature = "encode")]
+mod plan;
+
+use std::ops::Range;
+
+use super::adaptive::{Counter, hash};
+use super::binary::Coder;
+use super::error::DecodeError;
+#[cfg(feature = "encode")]
+pub(crate) use plan::{Plan, Script};
+
+/// Longer words are copied as they are; what a word became must be as short.
+const MAX_WORD: usize = 7;
+/// A number is that many bytes at most.
+const MAX_NUMBER: usize = 5;
+/// Entries of a table of renames, as a power of two.
+const TABLE_BITS: u32 = 16;
+/// Places that remember how far numbers near each other moved, as a power of two.
+const NEAR_BITS: u32 = 14;
+/// Numbers that agree but for so many lower bits are near each other.
+const NEAR: u32 = 6;
+/// Observations of letters after which they are learned no slower.
+const LETTERS_STEADY: u32 = 30;
+
+const WORD_BYTES: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        bytes[at] = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
+        at += 1;
+    }
+    bytes
+};
+
+#[inline]
+pub(crate) fn is_word_byte(byte: u8) -> bool {
+    WORD_BYTES[usize::from(byte)]
+}
+
+/// Whether the bytes are text, as its first part shows: few bytes that no text has.
+#[cfg(feature = "encode")]
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(1 << 16)];
+    start.iter().filter(|byte| **byte < 9 || 0x80 <= **byte).count() * 20 < start.len()
+}
+
+/// What is renamed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tokens {
+    /// Runs of at most seven of `A–Z a–z 0–9 _ $`.
+    Words,
+    /// LEB128 of two to five bytes.
+    Numbers,
+}
+
+impl Tokens {
+    /// How many bytes stand together at the start, and whether they are a token.
+    #[inline]
+    fn first(self, bytes: &[u8]) -> (usize, bool) {
+        match self {
+            Tokens::Words => match bytes.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(bytes.len()) {
+                0 => (1, false),
+                len => (len, len <= MAX_WORD),
+            },
+            Tokens::Numbers => match bytes.iter().take(MAX_NUMBER).take_while(|byte| 0x80 <= **byte).count() {
+                high @ 1..MAX_NUMBER if high < bytes.len() => (high + 1, true),
+                _ => (1, false),
+            },
+        }
+    }
+}
+
+/// A token's bytes, the first lowest.
+#[inline]
+fn text(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |text, byte| text << 8 | u64::from(*byte))
+}
+
+/// What the bytes of a number say.
+fn value(text: u64, len: usize) -> i64 {
+    (0..len).fold(0, |value, at| value | ((text >> (8 * at) & 127) << (7 * at)) as i64)
+}
+
+/// The number's shortest bytes, if they are so many.
+fn number(value: i64, len: usize) -> Option<u64> {
+    let fits = 1 << (7 * (len - 1)) <= value && value < 1 << (7 * len);
+    fits.then(|| (0..len).fold(0, |text, at| {
+        let more = if at + 1 < len { 0x80 } else { 0 };
+        text | ((value as u64 >> (7 * at) & 127) | more) << (8 * at)
+    }))
+}
+
+/// What tokens became, and how decisions about them came out.
+pub(crate) struct Renames {
+    tokens: Tokens,
+    /// By the token alone, and with what stands before it.
+    tables: [Vec<Entry>; 2],
+    /// By how much numbers moved of late; [`NOT_SEEN`] where none was seen.
+    near: Vec<i64>,
+    /// By how much the last number that moved did.
+    moved: i64,
+    firsts: Vec<Counter>,
+    others: Vec<Counter>,
+    letters: Vec<Counter>,
+    /// One bit for each of the last two tokens: whether the first offer was refused.
+    recent: usize,
+    /// Tokens so far.
+    count: u64,
+}
+
+const NOT_SEEN: i64 = i64::MIN;
+
+/// What a token became: its text below, a check of six bits and a confidence of two above; 0 is nothing.
+#[derive(Clone, Copy, Default)]
+struct Entry(u64);
+
+impl Entry {
+    #[inline]
+    fn seen(self, key: u32) -> Option<(u64, usize)> {
+        let found = self.0 != 0 && self.0 >> 58 == u64::from(key & 63);
+        found.then_some((self.0 & (1 << 56) - 1, (self.0 >> 56 & 3) as usize))
+    }
+
+    #[inline]
+    fn learn(&mut self, key: u32, text: u64) {
+        let confidence = match self.seen(key) {
+            Some((same, confidence)) if same == text => (confidence + 1).min(3),
+            _ => 0,
+        };
+        self.0 = u64::from(key & 63) << 58 | (confidence as u64) << 56 | text;
+    }
+}
+
+/// The texts that a token may have become, each once, the best first.
+struct Offers {
+    texts: [(u64, usize); 5],
+    count: usize,
+}
+
+impl Offers {
+    #[inline]
+    fn add(&mut self, text: u64, source: usize) {
+        if self.texts[..self.count].iter().all(|(offered, _)| *offered != text) {
+            self.texts[self.count] = (text, source);
+            self.count += 1;
+        }
+    }
+}
+
+/// What followed bytes became.
+#[derive(Default)]
+pub(crate) struct Followed {
+    pub(crate) bytes: Vec<u8>,
+    /// Which of them wait for their differences: all that are not of tokens, where tokens are numbers.
+    pub(crate) plain: Vec<Range<usize>>,
+    /// Bytes that are as they were.
+    pub(crate) kept: u64,
+}
+
+impl Followed {
+    fn plain(&mut self, bytes: &[u8], tokens: Tokens) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.kept += bytes.len() as u64;
+        if tokens == Tokens::Numbers {
+            match self.plain.last_mut() {
+                Some(last) if last.end == start => last.end += bytes.len(),
+                _ => self.plain.push(start..start + bytes.len()),
+            }
+        }
+    }
+}
+
+impl Renames {
+    pub(crate) fn new(tokens: Tokens) -> Renames {
+        let (near, letters) = match tokens {
+            Tokens::Words => (0, 1 << 17),
+            Tokens::Numbers => (1 << NEAR_BITS, 1 << 13),
+        };
+        Renames {
+            tokens,
+            tables: [(); 2].map(|()| vec![Entry::default(); 1 << TABLE_BITS]),
+            near: vec![NOT_SEEN; near],
+            moved: 0,
+            firsts: vec![Counter::EVEN; 1232],
+            others: vec![Counter::EVEN; 500],
+            letters: vec![Counter::EVEN; letters],
+            recent: 0,
+            count: 0,
+        }
+    }
+
+    /// What bytes of the basis became. An encoder says what, of which plain bytes count for nothing.
+    pub(crate) fn follow(
+        &mut self,
+        coder: &mut impl Coder,
+        from: &[u8],
+        wanted: Option<&[u8]>,
+    ) -> Result<Followed, DecodeError> {
+        let mut followed = Followed { bytes: Vec::with_capacity(from.len() + from.len() / 8), ..Followed::default() };
+        let (mut at, mut before) = (0, 0);
+        while at < from.len() {
+            let (len, is_token) = self.tokens.first(&from[at..]);
+            let bytes = &from[at..at + len];
+            if is_token {
+                let own = text(bytes);
+                let alone = hash(own as u32, (own >> 32) as u32);
+                let keys = [alone, hash(alone, hash(self.neighbours(&from[..at]), before))];
+                let wanted = wanted.map(|wanted| self.wanted(wanted, followed.bytes.len(), len));
+                let new = self.token(coder, own, len, keys, wanted)?;
+                let new_len = if self.tokens == Tokens::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
+                followed.bytes.extend_from_slice(&new.to_le_bytes()[..new_len]);
+                followed.kept += if new == own { len as u64 } else { 0 };
+                before = alone;
+                self.count += 1;
+            } else {
+                followed.plain(bytes, self.tokens);
+            }
+            at += len;
+        }
+        Ok(followed)
+    }
+
+    /// The byte before a token, and the one before that if a word ends there at the most.
+    #[inline]
+    fn neighbours(&self, before: &[u8]) -> u32 {
+        match before {
+            [.., far, near] if self.tokens == Tokens::Words && !is_word_byte(*far) => u32::from(*near) | u32::from(*far) << 8,
+            [.., near] => u32::from(*near),
+            [] => 0,
+        }
+    }
+
+    /// The token that an encoder has at a place.
+    fn wanted(&self, target: &[u8], at: usize, len: usize) -> u64 {
+        let rest = &target[at.min(target.len())..];
+        let len = match self.tokens {
+            Tokens::Words => rest.iter().take(MAX_WORD).take_while(|byte| is_word_byte(**byte)).count(),
+            Tokens::Numbers => len.min(rest.len()),
+        };
+        text(&rest[..len])
+    }
+
+    /// Codes what one token became, and learns it.
+    #[inline]
+    fn token(
+        &mut self,
+        coder: &mut impl Coder,
+        own: u64,
+        len: usize,
+        keys: [u32; 2],
+        wanted: Option<u64>,
+    ) -> Result<u64, DecodeError> {
+        let place = |key: u32| (key >> (32 - TABLE_BITS)) as usize;
+        let seen = [self.tables[0][place(keys[0])].seen(keys[0]), self.tables[1][place(keys[1])].seen(keys[1])];
+        let mut offers = Offers { texts: [(0, 0); 5], count: 0 };
+        let mask = if self.tokens == Tokens::Words { u64::MAX } else { (1 << (8 * len)) - 1 };
+        for (source, seen) in [seen[1], seen[0]].into_iter().enumerate() {
+            if let Some((text, _)) = seen {
+                offers.add(text & mask, source);
+            }
+        }
+        let near = if self.tokens == Tokens::Numbers { self.offer_numbers(own, len, &mut offers) } else { 0 };
+        offers.add(own, 4);
+
+        let trust = [0, 1].map(|table| seen[table].map_or(0, |(_, confidence)| confidence + 1));
+        let recent = self.recent & 3;
+        let context = if trust == [0, 0] && self.tokens == Tokens::Words {
+            1200 + len * 4 + recent
+        } else {
+            let agree = seen[0].map(|seen| seen.0) == seen[1].map(|seen| seen.0);
+            let own_first = offers.texts[0].0 == own;
+            ((((trust[1] * 5 + trust[0]) * 2 + usize::from(agree)) * 2 + usize::from(own_first)) * 3 + near) * 4 + recent
+        };
+        let holds = self.firsts[context].code(coder, wanted == Some(offers.texts[0].0));
+        self.recent = recent << 1 | usize::from(!holds);
+        let new = if holds { offers.texts[0].0 } else { self.other(coder, own, len, &offers, trust, wanted)? };
+
+        for (table, key) in self.tables.iter_mut().zip(keys) {
+            table[place(key)].learn(key, new);
+        }
+        if self.tokens == Tokens::Numbers {
+            let moved = value(new, len) - value(own, len);
+            self.near[near_place(own, len)] = moved;
+            if moved != 0 {
+                self.moved = moved;
+            }
+        }
+        Ok(new)
+    }
+
+    /// Offers a number that moved as far as one near it, and as the last that moved; says what the near one did.
+    fn offer_numbers(&self, own: u64, len: usize, offers: &mut Offers) -> usize {
+        let value = value(own, len);
+        let near = self.near[near_place(own, len)];
+        for (source, moved) in [near, self.moved].into_iter().enumerate() {
+            if let Some(text) = Some(moved).filter(|moved| *moved != NOT_SEEN).and_then(|moved| number(value + moved, len)) {
+                offers.add(text, 2 + source);
+            }
+        }
+        match near {
+            NOT_SEEN => 0,
+            0 => 1,
+            _ => 2,
+        }
+    }
+
+    /// Codes a token that is not the first offer.
+    #[cold]
+    fn other(
+        &mut self,
+        coder: &mut impl Coder,
+        own: u64,
+        len: usize,
+        offers: &Offers,
+        trust: [usize; 2],
+        wanted: Option<u64>,
+    ) -> Result<u64, DecodeError> {
+        for (place, (text, source)) in offers.texts[1..offers.count].iter().enumerate() {
+            let context = (place * 5 + source) * 25 + trust[1] * 5 + trust[0];
+            if self.others[context].code(coder, wanted == Some(*text)) {
+                return Ok(*text);
+            }
+        }
+        let wanted = wanted.unwrap_or(0);
+        match self.tokens {
+            Tokens::Words => self.spell(coder, own, wanted),
+            Tokens::Numbers => Ok(self.differ(coder, own, len, wanted)),
+        }
+    }
+
+    /// A word letter by letter up to a 0, each seen beside the letter that stands there in the basis' word.
+    fn spell(&mut self, coder: &mut impl Coder, own: u64, wanted: u64) -> Result<u64, DecodeError> {
+        let mut new = 0;
+        for at in 0..MAX_WORD {
+            let mask = (1 << (8 * at)) - 1;
+            let same = usize::from(new == own & mask);
+            let context = (((own >> (8 * at) & 127) as usize * 2 + same) * 4 + at.min(3)) << 7;
+            let letter = self.tree(coder, context, 7, (wanted >> (8 * at) & 127) as usize);
+            if letter == 0 {
+                break;
+            }
+            new |= (letter as u64) << (8 * at);
+        }
+        if new == 0 { Err(DecodeError::BadRenames { what: "a word of no letters" }) } else { Ok(new) }
+    }
+
+    /// A number's bytes, by their differences from the basis'.
+    fn differ(&mut self, coder: &mut impl Coder, own: u64, len: usize, wanted: u64) -> u64 {
+        (0..len).fold(0, |new, at| {
+            let byte = |text: u64| (text >> (8 * at)) as u8;
+            let difference = byte(wanted).wrapping_sub(byte(own));
+            let said = self.tree(coder, (len * 5 + at) << 8, 8, difference.into()) as u8;
+            new | u64::from(byte(own).wrapping_add(said)) << (8 * at)
+        })
+    }
+
+    /// Some bits, the highest first, each in the context of those before it.
+    fn tree(&mut self, coder: &mut impl Coder, context: usize, bits: u32, wanted: usize) -> usize {
+        let mut node = 1;
+        for at in (0..bits).rev() {
+            let bit = self.letters[context | node].code_until(coder, wanted >> at & 1 == 1, LETTERS_STEADY);
+            node = node << 1 | usize::from(bit);
+        }
+        node ^ 1 << bits
+    }
+}
+
+fn near_place(own: u64, len: usize) -> usize {
+    (hash((value(own, len) >> NEAR) as u32, len as u32) >> (32 - NEAR_BITS)) as usize
+}

@@ -1,0 +1,223 @@
+//! The encoder's side: which basis bytes to follow where, by an alignment. Free to get better.
+
+use std::ops::Range;
+
+use super::super::align::align;
+use super::super::binary::Writer;
+use super::super::ops::{Op, OpCoder};
+use super::{MAX_WORD, Renames, Tokens, is_text, is_word_byte};
+use crate::delta::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
+
+/// Bytes that are the same on both sides, from which on they are copied rather than followed.
+const LEAST_EXACT: usize = 4096;
+
+/// What laying out the tables takes a browser.
+const SETUP_NANOSECONDS: u64 = 1_000_000;
+/// What a token takes one.
+const TOKEN_NANOSECONDS: u64 = 60;
+
+/// What corresponds, found once.
+pub(crate) struct Plan<'a> {
+    basis: &'a [u8],
+    target: &'a [u8],
+    tokens: Tokens,
+    stretches: Vec<Stretch>,
+}
+
+/// A piece of the target that stands in the basis but for its tokens, or in which bytes differ where tokens are numbers.
+struct Stretch {
+    target: Range<usize>,
+    basis: Range<usize>,
+    /// About how many bytes it brings.
+    score: i32,
+    changes: Vec<Change>,
+}
+
+/// What differs: a word, or one byte.
+struct Change {
+    target: Range<usize>,
+    basis: Range<usize>,
+}
+
+/// A copy of a script's.
+struct Piece {
+    target: Range<usize>,
+    basis: Range<usize>,
+    followed: bool,
+}
+
+/// A region's decisions, and what its frame holds.
+pub(crate) struct Script {
+    tokens: Tokens,
+    /// The last one copies nothing.
+    pub(crate) ops: Vec<Op>,
+    pub(crate) decisions: Vec<u8>,
+    /// New bytes and differences, as the ops want them.
+    pub(crate) frame: Vec<u8>,
+    /// How many of them are new bytes.
+    pub(crate) gap_bytes: usize,
+    /// Tokens that are followed.
+    count: u64,
+}
+
+impl Script {
+    /// The region's shape.
+    pub(crate) fn shape(&self) -> u8 {
+        u8::from(self.tokens == Tokens::Words)
+    }
+
+    pub(crate) fn has_frame(&self) -> bool {
+        self.gap_bytes != 0 || self.tokens == Tokens::Numbers && self.ops.iter().any(|op| op.followed)
+    }
+
+    /// What decoding the followed copies takes a browser, about.
+    pub(crate) fn nanoseconds(&self) -> u64 {
+        SETUP_NANOSECONDS + self.count * TOKEN_NANOSECONDS
+    }
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(basis: &'a [u8], target: &'a [u8]) -> Plan<'a> {
+        let tokens = if is_text(target) { Tokens::Words } else { Tokens::Numbers };
+        let starts = align(basis, target, tokens == Tokens::Words);
+        let mut plan = Plan { basis, target, tokens, stretches: Vec::new() };
+        for (place, (at, from)) in starts.iter().enumerate() {
+            let end = starts.get(place + 1).map_or(target.len(), |next| next.0 as usize);
+            match tokens {
+                Tokens::Words => plan.walk_words(*at as usize, *from as usize, end),
+                Tokens::Numbers => plan.walk_bytes(*at as usize, *from as usize, end),
+            }
+        }
+        plan
+    }
+
+    /// Stretches between which something other than short words differs.
+    fn walk_words(&mut self, mut at: usize, mut from: usize, end: usize) {
+        let mut open: Option<Stretch> = None;
+        while at < end && from < self.basis.len() && is_word_byte(self.target[at]) == is_word_byte(self.basis[from]) {
+            let (new, old) = (self.run(self.target, at), self.run(self.basis, from));
+            if end < at + new {
+                break;
+            }
+            let is_word = is_word_byte(self.target[at]);
+            if self.target[at..at + new] == self.basis[from..from + old] {
+                let stretch = open.get_or_insert_with(|| Stretch::at(at, from));
+                stretch.score += if is_word { 2 * new as i32 } else { 1 };
+                (stretch.target.end, stretch.basis.end) = (at + new, from + old);
+            } else if !(is_word && new <= MAX_WORD && old <= MAX_WORD) {
+                self.stretches.extend(open.take());
+            } else if let Some(stretch) = &mut open {
+                stretch.score -= 2;
+                stretch.changes.push(Change { target: at..at + new, basis: from..from + old });
+                (stretch.target.end, stretch.basis.end) = (at + new, from + old);
+            }
+            (at, from) = (at + new, from + old);
+        }
+        self.stretches.extend(open);
+    }
+
+    /// The length of the word, or the one byte, at a place.
+    fn run(&self, bytes: &[u8], at: usize) -> usize {
+        Tokens::Words.first(&bytes[at..]).0
+    }
+
+    /// One stretch of bytes of which most are the same.
+    fn walk_bytes(&mut self, at: usize, from: usize, end: usize) {
+        let (mut score, mut changes, mut kept) = (0, Vec::new(), 0);
+        let mut stretch = Stretch::at(at, from);
+        for (place, (new, old)) in self.target[at..end].iter().zip(&self.basis[from..]).enumerate() {
+            if new == old {
+                score += 1;
+            } else {
+                score -= 1;
+                changes.push(Change { target: at + place..at + place + 1, basis: from + place..from + place + 1 });
+            }
+            if stretch.score < score {
+                stretch.score = score;
+                (stretch.target.end, stretch.basis.end) = (at + place + 1, from + place + 1);
+                kept = changes.len();
+            }
+        }
+        changes.truncate(kept);
+        stretch.changes = changes;
+        self.stretches.push(stretch);
+    }
+
+    /// What a region says whose stretches bring `least`; `None` if it would be too much.
+    pub(crate) fn script(&self, least: i32) -> Option<Script> {
+        let mut pieces = Vec::new();
+        self.stretches.iter().filter(|stretch| least <= stretch.score).for_each(|stretch| stretch.pieces(&mut pieces));
+        if MAX_FOLLOWED_OPS <= pieces.len() {
+            return None;
+        }
+        let (mut ops, mut at, mut position) = (Vec::with_capacity(pieces.len() + 1), 0, 0);
+        for piece in &pieces {
+            let gap = (piece.target.start - at) as u64;
+            ops.push(Op { gap, copy: piece.basis.start as u64..piece.basis.end as u64, followed: piece.followed });
+            (at, position) = (piece.target.end, piece.basis.end as u64);
+        }
+        ops.push(Op { gap: (self.target.len() - at) as u64, copy: position..position, followed: false });
+
+        let mut writer = Writer::new();
+        OpCoder::new().write(&mut writer, &ops);
+        let mut renames = Renames::new(self.tokens);
+        let (mut frame, mut gap_bytes, mut at) = (Vec::new(), 0, 0);
+        for piece in &pieces {
+            frame.extend_from_slice(&self.target[at..piece.target.start]);
+            gap_bytes += piece.target.start - at;
+            at = piece.target.end;
+            if !piece.followed {
+                continue;
+            }
+            let target = &self.target[piece.target.clone()];
+            let mut followed = renames.follow(&mut writer, &self.basis[piece.basis.clone()], Some(target)).ok()?;
+            if followed.bytes.len() != target.len() {
+                return None;
+            }
+            for plain in followed.plain {
+                let (made, wanted) = (&mut followed.bytes[plain.clone()], &target[plain]);
+                frame.extend(wanted.iter().zip(&*made).map(|(new, old)| new.wrapping_sub(*old)));
+                made.copy_from_slice(wanted);
+            }
+            if followed.bytes != target {
+                return None;
+            }
+        }
+        frame.extend_from_slice(&self.target[at..]);
+        gap_bytes += self.target.len() - at;
+        let count = renames.count;
+        Some(Script { tokens: self.tokens, ops, decisions: writer.finish(), frame, gap_bytes, count })
+    }
+}
+
+impl Stretch {
+    fn at(target: usize, basis: usize) -> Stretch {
+        Stretch { target: target..target, basis: basis..basis, score: 0, changes: Vec::new() }
+    }
+
+    /// Copies of what is the same for long, and what lies between to follow, in pieces of no more than the format allows.
+    fn pieces(&self, out: &mut Vec<Piece>) {
+        let ends = Change { target: self.target.end..self.target.end, basis: self.basis.end..self.basis.end };
+        let (mut at, mut from) = (self.target.start, self.basis.start);
+        let (mut open_at, mut open_from) = (at, from);
+        for change in self.changes.iter().chain([&ends]) {
+            if LEAST_EXACT <= change.target.start - at {
+                push(out, open_at..at, open_from..from, true);
+                push(out, at..change.target.start, from..change.basis.start, false);
+                (open_at, open_from) = (change.target.start, change.basis.start);
+            } else if MAX_FOLLOWED <= change.basis.end - open_from {
+                // What came before this change fits, since less than a long copy lies between two changes.
+                push(out, open_at..at, open_from..from, true);
+                (open_at, open_from) = (at, from);
+            }
+            (at, from) = (change.target.end, change.basis.end);
+        }
+        push(out, open_at..at, open_from..from, true);
+    }
+}
+
+fn push(out: &mut Vec<Piece>, target: Range<usize>, basis: Range<usize>, followed: bool) {
+    if !basis.is_empty() {
+        out.push(Piece { target, basis, followed });
+    }
+}
