@@ -3,7 +3,8 @@
 Slow and plain on purpose: what counts is that it says the same as the text.
 """
 
-M32 = 0xFFFFFFFF
+from decisions import M32, RATES, Counter, Decisions, Overdrawn, Sizes, clamp, hash2
+
 MARGIN = 16
 
 KNOTS = [
@@ -11,7 +12,6 @@ KNOTS = [
     40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374, 65438, 65476, 65500, 65514,
 ]  # fmt: skip
 SQUASH = [(KNOTS[i >> 7] * (128 - (i & 127)) + KNOTS[(i >> 7) + 1] * (i & 127)) >> 7 for i in range(4096)]
-RATES = [131072 // (2 * n + 3) for n in range(256)]
 
 
 def _stretches():
@@ -26,19 +26,8 @@ def _stretches():
 STRETCH = _stretches()
 
 
-def clamp(value, low, high):
-    return max(low, min(high, value))
-
-
 def squash(stretch):
     return SQUASH[clamp(stretch, -2047, 2047) + 2048]
-
-
-def hash2(a, b):
-    b = b * 0x85EBCA77 & M32
-    x = (a * 0x9E3779B1 & M32) ^ ((b << 13 | b >> 19) & M32)
-    x = (x ^ x >> 15) * 0xC2B2AE3D & M32
-    return x ^ x >> 13
 
 
 def hash3(a, b, c):
@@ -52,58 +41,6 @@ def half(a, b):
 
 class OutsideWindow(Exception):
     pass
-
-
-class Overdrawn(Exception):
-    pass
-
-
-# --- Decisions --------------------------------------------------------------------------------------------------------
-
-
-class Decisions:
-    """The arithmetic decoder."""
-
-    def __init__(self, packed):
-        self.packed, self.at = packed, 0
-        self.low, self.high, self.value = 0, M32, 0
-        for _ in range(4):
-            self.shift()
-
-    def shift(self):
-        byte = self.packed[self.at] if self.at < len(self.packed) else 0
-        self.value = (self.value << 8 | byte) & M32
-        self.at += 1
-
-    def next(self, probability):
-        middle = self.low + ((self.high - self.low) * probability >> 16)
-        bit = self.value <= middle
-        if bit:
-            self.high = middle
-        else:
-            self.low = middle + 1
-        while (self.low ^ self.high) >> 24 == 0:
-            self.shift()
-            self.low = self.low << 8 & M32
-            self.high = (self.high << 8 | 0xFF) & M32
-        return int(bit)
-
-
-class Counter:
-    def __init__(self, probability=1 << 15):
-        self.p, self.n = probability << 6, 0  # 22 bits of probability
-
-    def probability(self):
-        return self.p >> 6
-
-    def learn(self, bit, limit):
-        self.p += ((((1 << 22) - 1 if bit else 0) - self.p) * RATES[self.n]) >> 16
-        self.n = min(self.n + 1, limit) if self.n < limit else self.n
-
-    def decide(self, decisions):
-        bit = decisions.next(clamp(self.probability(), 32, 65504))
-        self.learn(bit, 250)
-        return bit
 
 
 def first_guess(history):
@@ -693,8 +630,7 @@ class Numbers:
         self.jumps = [Counter(4096) for _ in range(16)]
         self.again = [Counter(), Counter()]
         self.bases, self.last_base = [Counter() for _ in range(32)], 0
-        self.lens = [Counter() for _ in range(96)]
-        self.digits = [Counter() for _ in range(768)]
+        self.sizes = Sizes(decisions)
         self.signs = [Counter() for _ in range(3)]
 
     def jump(self, seen, due):
@@ -708,15 +644,5 @@ class Numbers:
         return self.last_base
 
     def distance(self, base):
-        node = 1
-        for _ in range(5):
-            node = node << 1 | self.lens[base << 5 | node].decide(self.decisions)
-        length, value = node & 31, 1
-        for at in reversed(range(length)):
-            if length - at <= 3:
-                bit = self.digits[base << 8 | length << 3 | value & 7].decide(self.decisions)
-            else:
-                bit = self.decisions.next(32768)
-            value = value << 1 | bit
-        size = value - 1
+        size = self.sizes.read(base)
         return -size if size and self.signs[base].decide(self.decisions) else size

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import zstandard
 
 import dense
+import renames
 from blake3_tree import IV, PARENT, ROOT, compress, left_half, pure_blake3, subtree, to_bytes
 
 try:
@@ -55,7 +56,10 @@ REASONS = {
     "bad-dense": "a dense region's shape has bits that mean nothing, or its decisions lead outside the window, end early or are left over",
     "limit-span": "a dense region's span is over its limit",
     "limit-dense-window": "a dense region's window is over its limit",
-    "limit-packed": "a dense region's packed bytes are over their limit",
+    "limit-packed": "the bytes of a region's decisions are over their limit",
+    "bad-renames": "a followed copy's shape has bits that mean nothing, or its decisions make no word, end early or are left over",
+    "limit-followed-ops": "the ops of a region with followed copies are over their limit",
+    "limit-followed": "the bytes of basis that one copy follows are over their limit",
     "bad-group-hash": "a group's bytes do not have its chaining value, or the target's bytes not its version",
     # a signature
     "bad-rung": "a rung that is not of the ladder",
@@ -93,6 +97,8 @@ class Limits(NamedTuple):
     reference: int = 8 * MIB
     window: int = 8 * MIB
     dense: int = 32 * MIB
+    followed_ops: int = 64 * KIB
+    followed: int = 64 * KIB
     tags: int = 1 << 22
     runs: int = 8 * MIB
 
@@ -238,7 +244,7 @@ def decode_delta(delta, basis, limits=Limits(), pin=None):
     while target.len() < header.length:
         byte = reader.u8()
         last, reserved, codec = byte >> 7, byte >> 6 & 1, byte & 0x3F
-        demand(not reserved and codec <= 2, "bad-codec")
+        demand(not reserved and codec <= 3, "bad-codec")
         left = header.length - target.len()
         span = left if last else reader.varint()
         demand(last or 1 <= span < left, "bad-span")
@@ -246,8 +252,10 @@ def decode_delta(delta, basis, limits=Limits(), pin=None):
             target.extend(reader.take(span))
         elif codec == 1:
             p = decode_zstd_region(reader, span, basis.data, p, limits, target)
-        else:
+        elif codec == 2:
             target.extend(decode_dense_region(reader, span, basis.data, limits))
+        else:
+            p = decode_renames_region(reader, span, basis.data, p, limits, target)
     target.finish()
     reader.end()
     return bytes(target.data)
@@ -336,9 +344,9 @@ def decode_ops(reader, span, basis_len, p, limits):
     return ops
 
 
-def reference(ops, span, reach, p, basis, limits):
+def reference(ops, span, reach, p, basis, limits, tail=None):
     """The prefix under which a region's gaps were compressed."""
-    rest = span - sum(op.gap + op.copy_len for op in ops)
+    rest = span - sum(op.gap + op.copy_len for op in ops) if tail is None else tail
     ranges = []
     for gap, q, copy_len in [*ops, Op(rest, None, 0)]:
         if 0 < gap:
@@ -422,6 +430,64 @@ def decode_dense_region(reader, span, basis, limits):
         raise Refused("bad-dense") from None
     demand(is_spent, "bad-dense")
     return region
+
+
+# --- Section 4: codec 3, renames --------------------------------------------------------------------------------------
+
+
+def decode_renames_region(reader, span, basis, p, limits, target):
+    """Appends the region to `target`; returns the basis position after the last copy. Its model is in renames.py."""
+    shape = reader.varint()
+    demand(shape <= 1, "bad-renames")
+    reach = reader.varint()
+    demand(reach <= limits.reach, "limit-reach")
+    decisions_len = reader.varint()
+    demand(decisions_len <= limits.dense, "limit-packed")
+    model = renames.Renames(bool(shape), reader.take(decisions_len))
+    ops, tail = decode_followed_ops(model, span, len(basis), p, limits)
+    followed = [basis[op.start : op.start + op.copy_len] for op, is_followed in ops if is_followed]
+    fresh = sum(op.gap for op, _ in ops) + tail + sum(renames.differences_of(data, model.words) for data in followed)
+    plain = [op for op, _ in ops]
+    prefix = reference(plain, span, reach, p, basis, limits, tail) if reach else b""
+    has_frame = fresh or (followed and not model.words)
+    gaps = Reader(decode_frame(reader, fresh, limits, prefix) if has_frame else b"")
+    region = bytearray()
+    for op, is_followed in ops:
+        region += gaps.take(op.gap)
+        data = basis[op.start : op.start + op.copy_len]
+        if is_followed:
+            differences = iter(gaps.take(renames.differences_of(data, model.words)))
+            try:
+                data = model.follow(data, differences)
+            except renames.NoLetters:
+                raise Refused("bad-renames") from None
+            demand(not model.is_overdrawn(), "bad-renames")
+        region += data
+        demand(len(region) <= span, "bad-ops")
+        p = op.start + op.copy_len
+    region += gaps.take(gaps.left())
+    demand(len(region) == span, "bad-ops")
+    demand(model.is_spent(), "bad-renames")
+    target.extend(region)
+    return p
+
+
+def decode_followed_ops(model, span, basis_len, p, limits):
+    count = model.ops.count()
+    demand(count <= limits.followed_ops, "limit-followed-ops")
+    ops, left = [], span
+    for _ in range(count):
+        gap, distance, followed, length = model.ops.read()
+        left -= gap if followed else gap + length
+        demand(0 <= left, "bad-ops")
+        start = p + gap + distance
+        demand(0 <= start and start + length <= basis_len, "copy-outside-basis")
+        demand(not followed or length <= limits.followed, "limit-followed")
+        ops.append((Op(gap, start, length), followed))
+        p = start + length
+    tail = model.ops.tail()
+    demand(tail <= left and not model.is_overdrawn(), "bad-ops")
+    return ops, tail
 
 
 # --- Section 5: chunks and the ladder ---------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ const PATIENT_MEMORY: usize = 128 << 20;
 const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
 /// The zstd level by which they are compared.
 const QUICK: i32 = 10;
+/// The zstd level that shows whether copies alone can be worth more time.
+const GLANCE: i32 = 3;
 /// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
 const MAX_OPS: usize = 50_000;
 
@@ -50,7 +52,7 @@ pub enum Codec {
 const FOLLOWING_MEMORY: usize = 14;
 const FOLLOWING_TABLES: usize = 40 << 20;
 /// What a followed stretch must bring to be followed, in bytes; each is tried.
-const LEAST_FOLLOWED: [i32; 4] = [24, 64, 200, 500];
+const LEAST_FOLLOWED: [i32; 3] = [32, 200, 600];
 /// Where the fast delta is more than this part of the target, little of the basis is left to follow, and the dense codec is slow.
 const FAR_FROM_BASIS: usize = 5;
 
@@ -123,7 +125,7 @@ impl<'a> Encoder<'a> {
         {
             return self.whole(basis).map(Some);
         }
-        self.fast().map(Some)
+        self.next_fast().map(Some)
     }
 
     /// The basis, where there is time and memory to follow it from end to end.
@@ -135,10 +137,14 @@ impl<'a> Encoder<'a> {
         (wanted && fits && !basis.is_empty() && budget <= self.options.budget).then_some(basis)
     }
 
-    /// The next region in the fast codecs.
-    fn fast(&mut self) -> Result<Vec<u8>, EncodeError> {
+    /// The next region in codec 0 or 1.
+    fn next_fast(&mut self) -> Result<Vec<u8>, EncodeError> {
         let (start, position) = (self.at, self.position);
         let found = self.next_ops();
+        self.fast(found, start, position)
+    }
+
+    fn fast(&mut self, found: Vec<Op>, start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {
         let ops = if self.options.thorough { self.worthwhile(found, start, position)? } else { found };
         self.position = ops.last().map_or(position, |op| op.copy.end);
         self.region(&ops, start, position)
@@ -146,23 +152,33 @@ impl<'a> Encoder<'a> {
 
     /// All regions at once, each codec tried.
     fn whole(&mut self, basis: &'a [u8]) -> Result<Vec<u8>, EncodeError> {
-        let mut best = Whole { bytes: Vec::new(), nanoseconds: 0 };
-        while self.at < self.target.len() as u64 {
-            best.bytes.extend(self.fast()?);
-        }
         let link = match self.options.codec {
             Codec::Auto { bits_per_second } => Some(u64::from(bits_per_second.max(1))),
             Codec::Fast | Codec::Dense => None,
         };
-        if let Some(renames) = self.renames(basis)? {
-            best = best.or(renames, link);
-        }
+        let renames = self.renames(basis)?;
+        let found = self.next_ops();
+        let glance = self.estimate(&found, 0, 0, GLANCE)?;
+        let mut best = match renames {
+            Some(renames) if 3 * renames.bytes.len() < 2 * glance => renames,
+            renames => {
+                let mut copies = Whole { bytes: self.fast(found, 0, 0)?, nanoseconds: 0 };
+                while self.at < self.target.len() as u64 {
+                    copies.bytes.extend(self.next_fast()?);
+                }
+                match renames {
+                    Some(renames) => copies.or(renames, link),
+                    None => copies,
+                }
+            }
+        };
         let is_far = link.is_some() && self.target.len() < best.bytes.len() * FAR_FROM_BASIS;
         if self.options.codec != Codec::Fast && !is_far {
             let dense = dense::encode(basis, self.target);
             let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
             best = best.or(Whole { bytes, nanoseconds: dense.nanoseconds }, link);
         }
+        self.at = self.target.len() as u64;
         Ok(best.bytes)
     }
 
@@ -227,7 +243,7 @@ impl<'a> Encoder<'a> {
     /// The ops without the copies that cost more than they save: a short copy takes some bytes to say, and cuts in two what the
     /// compressor, which sees the basis too, would have said as one. Each length is tried with a quick compressor.
     fn worthwhile(&self, found: Vec<Op>, start: u64, position: u64) -> Result<Vec<Op>, EncodeError> {
-        let mut best = (self.estimate(&found, start, position)?, found);
+        let mut best = (self.estimate(&found, start, position, QUICK)?, found);
         for least in LEAST_COPIES {
             let ops = ops::without_short(&best.1, least, position);
             if ops.len() == best.1.len() {
@@ -236,7 +252,7 @@ impl<'a> Encoder<'a> {
             if MAX_GAP_BYTES < ops::gap_bytes(&ops) {
                 break;
             }
-            let estimate = self.estimate(&ops, start, position)?;
+            let estimate = self.estimate(&ops, start, position, QUICK)?;
             if estimate < best.0 {
                 best = (estimate, ops);
             }
@@ -245,10 +261,10 @@ impl<'a> Encoder<'a> {
     }
 
     /// About how many bytes a region takes.
-    fn estimate(&self, ops: &[Op], start: u64, position: u64) -> Result<usize, EncodeError> {
+    fn estimate(&self, ops: &[Op], start: u64, position: u64, level: i32) -> Result<usize, EncodeError> {
         let gaps = self.gaps(ops, start);
         let (_, prefix) = self.reference(ops, position, gaps.len() as u64);
-        Ok(pack(&gaps, &prefix, QUICK)?.len() + pack(&ops::encode(ops, position), &[], QUICK)?.len())
+        Ok(pack(&gaps, &prefix, level)?.len() + pack(&ops::encode(ops, position), &[], level)?.len())
     }
 
     fn region(&self, ops: &[Op], start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {
@@ -283,6 +299,9 @@ impl<'a> Encoder<'a> {
 
     /// The zstd level for so many bytes after a prefix.
     fn level(&self, len: usize, prefix: usize) -> i32 {
+        if !self.options.thorough && !self.is_patient && self.basis.len() != 0 {
+            return level_at_once(len);
+        }
         let by_time = level(len + prefix, self.options.budget);
         if !self.is_patient || self.options.budget < PATIENT_MEMORY {
             return by_time;
@@ -401,6 +420,15 @@ fn pack(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, EncodeError>
     let mut out = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
     context.compress2(&mut out, bytes).map_err(refused)?;
     Ok(out)
+}
+
+/// The zstd level for so many new bytes of a delta that somebody waits for, while a better one is made.
+fn level_at_once(len: usize) -> i32 {
+    match len {
+        0..=0xffff => 12,
+        0x1_0000..=0x7_ffff => 9,
+        _ => 6,
+    }
 }
 
 /// The zstd level that takes about a second for this many bytes on one core, and fits the budget.

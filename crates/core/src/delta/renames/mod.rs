@@ -212,7 +212,8 @@ impl Renames {
             if is_token {
                 let own = text(bytes);
                 let alone = hash(own as u32, (own >> 32) as u32);
-                let keys = [alone, hash(alone, hash(self.neighbours(&from[..at]), before))];
+                let left = at.checked_sub(1).map_or(0, |left| from[left]);
+                let keys = [alone, hash(alone, hash(left.into(), before))];
                 let wanted = wanted.map(|wanted| self.wanted(wanted, followed.bytes.len(), len));
                 let new = self.token(coder, own, len, keys, wanted)?;
                 let new_len = if self.tokens == Tokens::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
@@ -226,16 +227,6 @@ impl Renames {
             at += len;
         }
         Ok(followed)
-    }
-
-    /// The byte before a token, and the one before that if a word ends there at the most.
-    #[inline]
-    fn neighbours(&self, before: &[u8]) -> u32 {
-        match before {
-            [.., far, near] if self.tokens == Tokens::Words && !is_word_byte(*far) => u32::from(*near) | u32::from(*far) << 8,
-            [.., near] => u32::from(*near),
-            [] => 0,
-        }
     }
 
     /// The token that an encoder has at a place.
@@ -259,7 +250,9 @@ impl Renames {
         wanted: Option<u64>,
     ) -> Result<u64, DecodeError> {
         let place = |key: u32| (key >> (32 - TABLE_BITS)) as usize;
-        let seen = [self.tables[0][place(keys[0])].seen(keys[0]), self.tables[1][place(keys[1])].seen(keys[1])];
+        // Both are read before either is looked at: they lie far apart in memory.
+        let entries = [self.tables[0][place(keys[0])], self.tables[1][place(keys[1])]];
+        let seen = [entries[0].seen(keys[0]), entries[1].seen(keys[1])];
         let mut offers = Offers { texts: [(0, 0); 5], count: 0 };
         let mask = if self.tokens == Tokens::Words { u64::MAX } else { (1 << (8 * len)) - 1 };
         for (source, seen) in [seen[1], seen[0]].into_iter().enumerate() {
