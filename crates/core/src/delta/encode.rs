@@ -36,10 +36,11 @@ const MAX_OPS: usize = 50_000;
 /// What a delta may be made of; the receiver must have said that it reads it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Codec {
-    /// What every receiver reads, decoded at the speed of memory.
+    /// What every receiver reads: copies and compressed bytes at the speed of memory, and where it is thorough, copies in which words
+    /// or numbers were renamed, at some hundred megabytes in a second.
     #[default]
     Fast,
-    /// The smallest delta: a model that learns what was renamed, decoded at some megabytes of changes in a second.
+    /// The smallest delta: that, or a model that predicts every byte that changed, decoded at some megabytes of changes in a second.
     Dense,
     /// Whichever is verified sooner over a link of this many bits in a second.
     Auto {
@@ -65,7 +66,8 @@ pub struct EncodeOptions {
     ///
     /// Half goes into the index of the basis, which is sampled more coarsely where the basis is large for it; the rest bounds the compressor.
     pub budget: usize,
-    /// Whether some times the time may go into fewer bytes: for what nobody waits for. Default: `false`.
+    /// Whether each way is tried and the best one kept, for what nobody waits for: some megabytes of target in a second.
+    /// Default: `false`.
     pub thorough: bool,
 }
 
@@ -156,6 +158,10 @@ impl<'a> Encoder<'a> {
             Codec::Auto { bits_per_second } => Some(u64::from(bits_per_second.max(1))),
             Codec::Fast | Codec::Dense => None,
         };
+        if self.options.codec == Codec::Dense && !self.options.thorough {
+            self.at = self.target.len() as u64;
+            return Ok(self.dense(basis).bytes);
+        }
         let renames = self.renames(basis)?;
         let found = self.next_ops();
         let glance = self.estimate(&found, 0, 0, GLANCE)?;
@@ -174,12 +180,16 @@ impl<'a> Encoder<'a> {
         };
         let is_far = link.is_some() && self.target.len() < best.bytes.len() * FAR_FROM_BASIS;
         if self.options.codec != Codec::Fast && !is_far {
-            let dense = dense::encode(basis, self.target);
-            let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
-            best = best.or(Whole { bytes, nanoseconds: dense.nanoseconds }, link);
+            best = best.or(self.dense(basis), link);
         }
         self.at = self.target.len() as u64;
         Ok(best.bytes)
+    }
+
+    fn dense(&self, basis: &[u8]) -> Whole {
+        let dense = dense::encode(basis, self.target);
+        let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
+        Whole { bytes, nanoseconds: dense.nanoseconds }
     }
 
     /// One region with followed copies; `None` where that is more than the format takes.

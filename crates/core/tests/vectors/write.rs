@@ -47,8 +47,18 @@ fn good(name: &str, basis: &Value, target: &Value) -> Value {
 }
 
 fn good_dense(name: &str, basis: &Value, target: &Value) -> Value {
-    let options = EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() };
+    good_with(name, basis, target, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() }, 0x82)
+}
+
+fn good_renames(name: &str, basis: &Value, target: &Value) -> Value {
+    good_with(name, basis, target, EncodeOptions { thorough: true, ..EncodeOptions::default() }, 0x83)
+}
+
+/// A delta whose one region is in this codec.
+fn good_with(name: &str, basis: &Value, target: &Value, options: EncodeOptions, region: u8) -> Value {
     let delta = collect(Encoder::new(&bytes_of(basis), &bytes_of(target), options));
+    let header = header(basis, bytes_of(target).len()).len();
+    assert_eq!(delta[header], region, "{name}");
     json!({ "name": name, "basis": basis, "target": target, "delta": hex(&delta), "refused": null })
 }
 
@@ -110,6 +120,7 @@ fn deltas() -> Vec<Value> {
     let seventy = json!({ "repeat": "00", "len": 70 });
     all.push(json!({ "name": "two regions: stored, then a copy", "basis": zeros, "target": seventy, "delta": hex(&two), "refused": null }));
     all.extend(dense(&old, &new));
+    all.extend(renames());
     all.extend(refused_headers(&old, &new, &same));
     all.extend(refused_regions(&zeros));
     all
@@ -179,6 +190,60 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
     all
 }
 
+/// What a linker writes: opcodes, and numbers in LEB128 of which some moved.
+fn linked(moved: impl Fn(u32) -> u32) -> Value {
+    let mut bytes = Vec::new();
+    for i in 0..1500u32 {
+        bytes.extend_from_slice(&[0x20, (i % 7) as u8, 0x41, 0x10]);
+        varint(&mut bytes, moved(200 + i * 37 % 900).into());
+        bytes.push((i % 11) as u8);
+    }
+    json!({ "hex": hex(&bytes) })
+}
+
+/// Pairs whose delta is one region with followed copies, and what goes wrong.
+fn renames() -> Vec<Value> {
+    let (plain, renamed) = (code(["f", "e", "t", "n"]), code(["g", "t", "r", "i"]));
+    let longer = code(["fn1", "e", "there", "n_"]);
+    let inserted = json!({ "concat": [{ "slice": [renamed, 0, 900] }, { "hex": hex(b"let fresh=[1,2,3];console.log(fresh.length);") }, { "slice": [renamed, 1100, 3500] }] });
+    let moved = json!({ "concat": [{ "slice": [longer, 2500, 5000] }, { "slice": [renamed, 0, 2500] }] });
+    let (numbers, shifted) = (linked(|n| n), linked(|n| if n < 500 { n } else { n + 3 }));
+    let scattered = linked(|n| if n % 17 == 3 { n ^ 0x15 } else { n + n / 300 });
+    let mut all = vec![
+        good_renames("renames: names that change throughout", &plain, &renamed),
+        good_renames("renames: names of other lengths", &plain, &longer),
+        good_renames("renames: names and an insertion", &plain, &inserted),
+        good_renames("renames: parts that moved", &plain, &moved),
+        good_renames("renames: numbers that move", &numbers, &shifted),
+        good_renames("renames: numbers and differences", &numbers, &scattered),
+    ];
+    let zeros = json!({ "repeat": "00", "len": 64 });
+    let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
+    let mut packed = vec![0x83, 1, 0];
+    varint(&mut packed, (32 << 20) + 1);
+    let whole = super::input::unhex(all[0]["delta"].as_str().unwrap());
+    // Behind the header, the codec and the shape stand the reach and the decisions' length.
+    let end_of = |at: usize| at + 1 + whole[at..].iter().take_while(|byte| 0x80 <= **byte).count();
+    let reach_end = end_of(header(&plain, bytes_of(&renamed).len()).len() + 2);
+    let (start, from) = (whole[..reach_end].to_vec(), end_of(reach_end));
+    let len = whole[reach_end..from].iter().rev().fold(0, |len, byte| len << 7 | usize::from(byte & 127));
+    let repacked = |decisions: &[u8]| {
+        let mut delta = start.clone();
+        varint(&mut delta, decisions.len() as u64);
+        with(with(delta, decisions), &whole[from + len..])
+    };
+    all.extend([
+        bad("renames: a shape with bits that mean nothing", &zeros, &region(&[0x83, 2, 0, 0]), "bad-renames"),
+        bad("renames: more bytes of decisions than allowed", &zeros, &region(&packed), "limit-packed"),
+        bad("renames: more ops than allowed", &zeros, &region(&[0x83, 1, 0, 0]), "limit-followed-ops"),
+        bad("renames: no op, and nothing made", &zeros, &region(&[0x83, 1, 0, 4, 0xff, 0xff, 0xff, 0xff]), "bad-ops"),
+        bad("renames: decisions that end early", &plain, &repacked(&whole[from..from + len / 2]), "bad-renames"),
+        bad("renames: decisions left over", &plain, &repacked(&with(whole[from..from + len].to_vec(), &[0; 9])), "bad-renames"),
+        bad("renames: cut", &plain, &whole[..whole.len() - 1], "truncated"),
+    ]);
+    all
+}
+
 fn refused_headers(old: &Value, new: &Value, same: &[u8]) -> Vec<Value> {
     let edit = encode(old, new);
     let groups = encode(&nothing(), &lines((2 << 18) + 1));
@@ -232,7 +297,7 @@ fn refused_regions(zeros: &Value) -> Vec<Value> {
     varint(&mut limit_reach, (1 << 20) + 1);
     let case = |name, bytes: &[u8], reason| bad(name, zeros, &region(bytes), reason);
     vec![
-        case("codec 3", &[0x83, 0], "bad-codec"),
+        case("codec 4", &[0x84, 0], "bad-codec"),
         case("bit 6", &[0xc0, 0], "bad-codec"),
         case("a span of 0", &[0x00, 0], "bad-span"),
         case("a span beyond the target", &[0x00, 71], "bad-span"),
