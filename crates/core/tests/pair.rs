@@ -3,7 +3,7 @@
 mod support;
 
 use driblet_core::*;
-use support::{apply, apply_whole, basis_of, collect, encode, noise, text, with};
+use support::{apply, apply_whole, basis_of, collect, encode, linked, minified, noise, text, with};
 
 const GROUP: usize = 256 << 10;
 
@@ -26,6 +26,8 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         ("one group and one", vec![], text(4, GROUP + 1)),
         ("grown from a part", edited[..5_000].to_vec(), edited.repeat(3)),
         ("shrunk to a part", edited.repeat(3), edited[3_000..].to_vec()),
+        ("other names", minified(5, 9_000, 1), minified(5, 9_000, 2)),
+        ("other numbers", linked(5, 9_000, 0, 0), [&linked(5, 9_000, 9_000, 3)[..], &noise(6, 900)].concat()),
         ("zeros to more zeros", vec![0; 40_000], vec![0; 100_001]),
     ]
 }
@@ -94,13 +96,33 @@ fn no_flipped_bit_makes_a_wrong_file() {
 
 #[test]
 fn auto_takes_what_is_verified_sooner() {
-    let old = text(1, 200_000);
-    let renamed = String::from_utf8(old.clone()).unwrap().replace("value", "amount").replace("length", "size");
-    let new = renamed.into_bytes();
+    let old = minified(1, 200_000, 1);
+    let new = [&minified(1, 120_000, 2)[..], &text(3, 9_000), &old[125_000..]].concat();
+    let over = |bits_per_second| encode(&old, &new, with(Codec::Auto { bits_per_second }));
+    let codec = |delta: &[u8]| delta[header_len(&old, &new)] & 0x3f;
+    let (at_once, slow) = (over(u32::MAX), over(1000));
+    assert_eq!(codec(&at_once), 1, "copies take no time");
     let lens = [Codec::Fast, Codec::Dense].map(|codec| encode(&old, &new, with(codec)).len());
-    assert!(lens[1] < lens[0], "{lens:?}");
-    let over = |bits_per_second| encode(&old, &new, with(Codec::Auto { bits_per_second })).len();
-    assert_eq!([over(u32::MAX), over(1000)], lens);
+    assert_eq!(Some(&slow.len()), lens.iter().min(), "bytes take all of it");
+    assert!(slow.len() < at_once.len());
+}
+
+#[test]
+fn renamed_words_and_numbers_take_a_region_of_their_own() {
+    for (old, new) in
+        [(minified(7, 150_000, 1), minified(7, 150_000, 2)), (linked(7, 150_000, 0, 0), linked(7, 150_000, 20_000, 12))]
+    {
+        let delta = encode(&old, &new, with(Codec::Fast));
+        assert_eq!(delta[header_len(&old, &new)], 0x83);
+        let at_once = encode(&old, &new, EncodeOptions::default());
+        assert!(20 * delta.len() < at_once.len(), "{} bytes, and {} at once", delta.len(), at_once.len());
+        assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+}
+
+/// How long a delta's header is.
+fn header_len(old: &[u8], new: &[u8]) -> usize {
+    Encoder::new(old, new, EncodeOptions::default()).poll_output().unwrap().unwrap().len()
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod support;
 
 use driblet_core::*;
 use proptest::prelude::*;
-use support::{apply_whole, encode, noise, text, with};
+use support::{apply_whole, encode, linked, minified, noise, text, with};
 
 /// An edit of a file: at a place, some bytes go and others come.
 #[derive(Clone, Debug)]
@@ -43,6 +43,21 @@ fn edited(old: &[u8], edits: &[Edit]) -> Vec<u8> {
     new
 }
 
+/// A file and its successor, in which words or numbers have other names.
+fn renamed() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    (any::<u64>(), 0..60_000usize, any::<[u16; 2]>(), any::<bool>(), edits()).prop_map(
+        |(seed, len, ways, words, edits)| {
+            let [a, b] = ways.map(u64::from);
+            let (old, new) = if words {
+                (minified(seed, len, a), minified(seed, len, b))
+            } else {
+                (linked(seed, len, 0, 0), linked(seed, len, a, b >> 8))
+            };
+            (old, edited(&new, &edits))
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(160))]
 
@@ -51,6 +66,25 @@ proptest! {
         let new = edited(&old, &edits);
         let delta = encode(&old, &new, EncodeOptions { budget: 1 << budget, ..EncodeOptions::default() });
         prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+
+    #[test]
+    fn renamed_files_come_back((old, new) in renamed(), dense in any::<bool>()) {
+        let delta = encode(&old, &new, with(if dense { Codec::Dense } else { Codec::Fast }));
+        prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+
+    #[test]
+    fn mutated_renames_are_refused_or_right(
+        (old, new) in renamed(), at in any::<usize>(), other in prop::collection::vec(any::<u8>(), 1..9)
+    ) {
+        let mut delta = encode(&old, &new, with(Codec::Fast));
+        let at = at % delta.len();
+        let end = (at + other.len()).min(delta.len());
+        delta.splice(at..end, other);
+        if let Ok(bytes) = apply_whole(&old, &delta) {
+            prop_assert_eq!(bytes, new);
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use super::header::Header;
 use super::ops::{self, Op};
 use super::reference::{self, PREFIX_START};
 use super::renames::{Plan, Script};
-use super::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, WINDOW_LOG, dense};
+use super::{
+    CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, WINDOW_LOG, dense,
+};
 use crate::group::{self, GroupSize};
 use crate::matching::{Copy, Matches};
 use crate::version::{Check, Version};
@@ -166,7 +168,7 @@ impl<'a> Encoder<'a> {
         let found = self.next_ops();
         let glance = self.estimate(&found, 0, 0, GLANCE)?;
         let mut best = match renames {
-            Some(renames) if 3 * renames.bytes.len() < 2 * glance => renames,
+            Some(renames) if 3 * renames.cost(link) < 2 * cost(glance, 0, link) => renames,
             renames => {
                 let mut copies = Whole { bytes: self.fast(found, 0, 0)?, nanoseconds: 0 };
                 while self.at < self.target.len() as u64 {
@@ -358,14 +360,19 @@ struct Whole {
 }
 
 impl Whole {
-    /// The shorter, or the sooner verified over a link of so many bits in a second.
-    fn or(self, other: Whole, link: Option<u64>) -> Whole {
-        let cost = |whole: &Whole| match link {
-            Some(link) => whole.bytes.len() as u64 * 8 * 1_000_000_000 / link + whole.nanoseconds,
-            None => whole.bytes.len() as u64,
-        };
-        if cost(&other) < cost(&self) { other } else { self }
+    fn cost(&self, link: Option<u64>) -> u64 {
+        cost(self.bytes.len(), self.nanoseconds, link)
     }
+
+    /// The one that costs less.
+    fn or(self, other: Whole, link: Option<u64>) -> Whole {
+        if other.cost(link) < self.cost(link) { other } else { self }
+    }
+}
+
+/// Nanoseconds until so many bytes have come over a link of so many bits in a second and are decoded; without one, the bytes.
+fn cost(len: usize, nanoseconds: u64, link: Option<u64>) -> u64 {
+    link.map_or(len as u64, |link| len as u64 * 8 * 1_000_000_000 / link + nanoseconds)
 }
 
 /// The answer to a receiver that holds the head already.

@@ -156,8 +156,15 @@ impl OpCoder {
 
     /// Reads the ops of a region of `span` bytes, of which the first begins at basis position `position`. What they make without what is followed does not exceed `span`, and they copy
     /// only what the basis has.
-    pub(crate) fn read(mut self, coder: &mut Decisions, span: u64, position: u64, basis_len: u64) -> Result<Vec<Op>, DecodeError> {
-        let count = Limit::FollowedOps.check(self.sizes.code(coder, OpCoder::COUNT, 0).into(), MAX_FOLLOWED_OPS as u64)?;
+    pub(crate) fn read(
+        mut self,
+        coder: &mut Decisions,
+        span: u64,
+        position: u64,
+        basis_len: u64,
+    ) -> Result<Vec<Op>, DecodeError> {
+        let count =
+            Limit::FollowedOps.check(self.sizes.code(coder, OpCoder::COUNT, 0).into(), MAX_FOLLOWED_OPS as u64)?;
         let (mut ops, mut left, mut at) = (Vec::new(), span, position);
         let mut take = |len: u64| {
             let rest = left.checked_sub(len).ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
@@ -212,10 +219,15 @@ pub(crate) fn gap_bytes(ops: &[Op]) -> u64 {
 
 #[cfg(all(test, feature = "encode"))]
 mod tests {
+    use super::super::binary::Writer;
     use super::*;
 
     fn sample() -> Vec<Op> {
-        vec![Op { gap: 0, copy: 5..9, followed: false }, Op { gap: 300, copy: 0..70, followed: false }, Op { gap: 2, copy: 80..81, followed: false }]
+        vec![
+            Op { gap: 0, copy: 5..9, followed: false },
+            Op { gap: 300, copy: 0..70, followed: false },
+            Op { gap: 2, copy: 80..81, followed: false },
+        ]
     }
 
     #[test]
@@ -246,5 +258,46 @@ mod tests {
         for len in 1..bytes.len() {
             assert!(decode(&bytes[..len], 377, 3, 81).is_err());
         }
+    }
+
+    fn followed() -> Vec<Op> {
+        vec![
+            Op { gap: 7, copy: 12..90, followed: true },
+            Op { gap: 0, copy: 90..5_000, followed: false },
+            Op { gap: 1, copy: 40..60, followed: true },
+            Op { gap: 9, copy: 60..60, followed: false },
+        ]
+    }
+
+    fn decisions(ops: &[Op]) -> Decisions {
+        let mut writer = Writer::new();
+        OpCoder::new().write(&mut writer, ops);
+        Decisions::new(writer.finish())
+    }
+
+    #[test]
+    fn ops_go_both_ways_as_decisions() {
+        let ops = followed();
+        assert_eq!(OpCoder::new().read(&mut decisions(&ops), 5_100, 0, 5_000).as_ref(), Ok(&ops));
+        // What is followed may become anything; the rest must fit.
+        assert_eq!(OpCoder::new().read(&mut decisions(&ops), 4_927, 0, 5_000), Ok(ops));
+        let short = OpCoder::new().read(&mut decisions(&followed()), 4_926, 0, 5_000);
+        assert_eq!(short, Err(DecodeError::BadOps { what: "they exceed their region" }));
+        let outside = OpCoder::new().read(&mut decisions(&followed()), 5_100, 0, 4_999).unwrap_err();
+        assert_eq!(outside.reason(), "copy-outside-basis");
+    }
+
+    #[test]
+    fn too_much_is_not_followed() {
+        let read = |ops: &[Op]| OpCoder::new().read(&mut decisions(ops), 1 << 20, 0, 1 << 20).map(|ops| ops.len());
+        let long = |len| [Op { gap: 0, copy: 0..len, followed: true }, Op { gap: 1, copy: len..len, followed: false }];
+        assert_eq!(read(&long(1 << 16)), Ok(2));
+        assert_eq!(read(&long((1 << 16) + 1)).unwrap_err().reason(), "limit-followed");
+        let many = |count| vec![Op { gap: 0, copy: 0..1, followed: true }; count];
+        assert_eq!(read(&[many(1 << 16), followed()[3..].to_vec()].concat()), Ok((1 << 16) + 1));
+        assert_eq!(
+            read(&[many((1 << 16) + 1), followed()[3..].to_vec()].concat()).unwrap_err().reason(),
+            "limit-followed-ops"
+        );
     }
 }

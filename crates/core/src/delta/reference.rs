@@ -58,7 +58,11 @@ mod tests {
 
     #[test]
     fn ranges_lie_around_both_ends_of_each_gap() {
-        let ops = [Op { gap: 10, copy: 500..600, followed: false }, Op { gap: 0, copy: 900..950, followed: false }, Op { gap: 4, copy: 950..950, followed: false }];
+        let ops = [
+            Op { gap: 10, copy: 500..600, followed: false },
+            Op { gap: 0, copy: 900..950, followed: false },
+            Op { gap: 4, copy: 950..950, followed: false },
+        ];
         assert_eq!(ranges(&ops, 100, 952, 20), Ok(vec![70..130, 470..530, 926..952]));
         assert_eq!(ranges(&ops, 100, 952, 0), Ok(vec![]));
         assert_eq!(ranges(&ops, 100, 0, 20), Ok(vec![]));

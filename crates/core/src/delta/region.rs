@@ -326,6 +326,10 @@ impl Following {
         if self.left != 0 {
             return Err(DecodeError::BadOps { what: "they do not fill their region" });
         }
-        if self.decisions.is_spent() { Ok(()) } else { Err(DecodeError::BadRenames { what: "decisions are left over" }) }
+        if self.decisions.is_spent() {
+            Ok(())
+        } else {
+            Err(DecodeError::BadRenames { what: "decisions are left over" })
+        }
     }
 }

@@ -21,13 +21,39 @@ pub fn text(seed: u64, len: usize) -> Vec<u8> {
     noise(seed, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
 }
 
+/// Minified code, in which names come from a list that the second seed shuffles.
+pub fn minified(seed: u64, len: usize, names: u64) -> Vec<u8> {
+    let order = noise(names, 40);
+    let name = |byte: u8| format!("{}{}", (b'a' + order[usize::from(byte) % 40] % 26) as char, byte % 40);
+    let pieces = [";function(", ";return ", ";var ", ",", "=", ".length;", "{", "}", "+1,", ";if("];
+    let line = |byte: &u8| format!("{}{}", pieces[usize::from(*byte) % 10], name(*byte >> 2));
+    noise(seed, len).iter().flat_map(|byte| line(byte).into_bytes()).take(len).collect()
+}
+
+/// Opcodes and numbers in LEB128, of which those from `from` on are larger by `by`.
+pub fn linked(seed: u64, len: usize, from: u64, by: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for pair in noise(seed, len).chunks(2) {
+        let number = u64::from(pair[0]) << 9 | u64::from(pair[0] ^ 0x5a);
+        let mut number = if from <= number { number + by } else { number };
+        out.extend_from_slice(&[0x10, pair[pair.len() - 1] & 3]);
+        while 0x80 <= number {
+            out.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        out.push(number as u8);
+    }
+    out.truncate(len);
+    out
+}
+
 pub fn encode(basis: &[u8], target: &[u8], options: EncodeOptions) -> Vec<u8> {
     collect(Encoder::new(basis, target, options))
 }
 
-/// Options with this codec and the default budget.
+/// Options with this codec, tried alone where it is the dense one.
 pub fn with(codec: Codec) -> EncodeOptions {
-    EncodeOptions { codec, thorough: true, ..EncodeOptions::default() }
+    EncodeOptions { codec, thorough: codec != Codec::Dense, ..EncodeOptions::default() }
 }
 
 pub fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {

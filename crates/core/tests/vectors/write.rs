@@ -238,7 +238,12 @@ fn renames() -> Vec<Value> {
         bad("renames: more ops than allowed", &zeros, &region(&[0x83, 1, 0, 0]), "limit-followed-ops"),
         bad("renames: no op, and nothing made", &zeros, &region(&[0x83, 1, 0, 4, 0xff, 0xff, 0xff, 0xff]), "bad-ops"),
         bad("renames: decisions that end early", &plain, &repacked(&whole[from..from + len / 2]), "bad-renames"),
-        bad("renames: decisions left over", &plain, &repacked(&with(whole[from..from + len].to_vec(), &[0; 9])), "bad-renames"),
+        bad(
+            "renames: decisions left over",
+            &plain,
+            &repacked(&with(whole[from..from + len].to_vec(), &[0; 9])),
+            "bad-renames",
+        ),
         bad("renames: cut", &plain, &whole[..whole.len() - 1], "truncated"),
     ]);
     all

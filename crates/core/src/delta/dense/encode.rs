@@ -1,8 +1,8 @@
 //! The encoder's side: aligns, then runs the model against what is so.
 
-use super::{Guided, Script, WORDS};
 use super::follow::{Follower, Renames};
 use super::model::{self, MARGIN, Model};
+use super::{Guided, Script, WORDS};
 use crate::delta::align::align;
 use crate::delta::binary::{Coder, Writer};
 use crate::delta::renames::is_text;

@@ -188,12 +188,7 @@ impl Mixture {
     }
 
     /// Shows one context what followed it, outside of any prediction.
-    pub(crate) fn prime(
-        &mut self,
-        k: usize,
-        context: u32,
-        nodes: impl Iterator<Item = (usize, bool)>,
-    ) {
+    pub(crate) fn prime(&mut self, k: usize, context: u32, nodes: impl Iterator<Item = (usize, bool)>) {
         let place = self.place(k, context);
         if self.slots[place] != check(context) {
             self.renew(place, check(context));

@@ -91,10 +91,12 @@ fn value(text: u64, len: usize) -> i64 {
 /// The number's shortest bytes, if they are so many.
 fn number(value: i64, len: usize) -> Option<u64> {
     let fits = 1 << (7 * (len - 1)) <= value && value < 1 << (7 * len);
-    fits.then(|| (0..len).fold(0, |text, at| {
-        let more = if at + 1 < len { 0x80 } else { 0 };
-        text | ((value as u64 >> (7 * at) & 127) | more) << (8 * at)
-    }))
+    fits.then(|| {
+        (0..len).fold(0, |text, at| {
+            let more = if at + 1 < len { 0x80 } else { 0 };
+            text | ((value as u64 >> (7 * at) & 127) | more) << (8 * at)
+        })
+    })
 }
 
 /// What tokens became, and how decisions about them came out.
@@ -125,7 +127,7 @@ impl Entry {
     #[inline]
     fn seen(self, key: u32) -> Option<(u64, usize)> {
         let found = self.0 != 0 && self.0 >> 58 == u64::from(key & 63);
-        found.then_some((self.0 & (1 << 56) - 1, (self.0 >> 56 & 3) as usize))
+        found.then_some((self.0 & ((1 << 56) - 1), (self.0 >> 56 & 3) as usize))
     }
 
     #[inline]
@@ -270,7 +272,8 @@ impl Renames {
         } else {
             let agree = seen[0].map(|seen| seen.0) == seen[1].map(|seen| seen.0);
             let own_first = offers.texts[0].0 == own;
-            ((((trust[1] * 5 + trust[0]) * 2 + usize::from(agree)) * 2 + usize::from(own_first)) * 3 + near) * 4 + recent
+            ((((trust[1] * 5 + trust[0]) * 2 + usize::from(agree)) * 2 + usize::from(own_first)) * 3 + near) * 4
+                + recent
         };
         let holds = self.firsts[context].code(coder, wanted == Some(offers.texts[0].0));
         self.recent = recent << 1 | usize::from(!holds);
@@ -294,7 +297,9 @@ impl Renames {
         let value = value(own, len);
         let near = self.near[near_place(own, len)];
         for (source, moved) in [near, self.moved].into_iter().enumerate() {
-            if let Some(text) = Some(moved).filter(|moved| *moved != NOT_SEEN).and_then(|moved| number(value + moved, len)) {
+            if let Some(text) =
+                Some(moved).filter(|moved| *moved != NOT_SEEN).and_then(|moved| number(value + moved, len))
+            {
                 offers.add(text, 2 + source);
             }
         }
@@ -368,4 +373,69 @@ impl Renames {
 
 fn near_place(own: u64, len: usize) -> usize {
     (hash((value(own, len) >> NEAR) as u32, len as u32) >> (32 - NEAR_BITS)) as usize
+}
+
+#[cfg(all(test, feature = "encode"))]
+mod tests {
+    use super::super::binary::{Reader, Writer};
+    use super::*;
+
+    /// Both ways: what the encoder says is what the decoder makes.
+    fn goes_both_ways(tokens: Tokens, pairs: &[(&[u8], &[u8])]) -> usize {
+        let (mut writer, mut renames) = (Writer::new(), Renames::new(tokens));
+        let said: Vec<Followed> =
+            pairs.iter().map(|(from, to)| renames.follow(&mut writer, from, Some(to)).unwrap()).collect();
+        let packed = writer.finish();
+        let (mut reader, mut renames) = (Reader::new(packed.clone()), Renames::new(tokens));
+        for ((from, to), said) in pairs.iter().zip(said) {
+            let made = renames.follow(&mut reader, from, None).unwrap();
+            assert_eq!((&made.bytes, &made.plain, made.kept), (&said.bytes, &said.plain, said.kept));
+            let plain = |at: &usize| tokens == Tokens::Numbers && made.plain.iter().any(|range| range.contains(at));
+            assert!((0..to.len()).all(|at| plain(&at) || made.bytes[at] == to[at]));
+        }
+        assert!(reader.is_spent() && !reader.is_overdrawn());
+        packed.len()
+    }
+
+    #[test]
+    fn words_of_all_lengths_become_others() {
+        let pairs: [(&[u8], &[u8]); 4] = [
+            (b"var a=b1+longer_than_seven(c)", b"var b1=x$+longer_than_seven(abcdefg)"),
+            (b"a b c", b"a b c"),
+            (b"...", b"..."),
+            (b"abcdefg", b"h"),
+        ];
+        goes_both_ways(Tokens::Words, &pairs);
+    }
+
+    #[test]
+    fn a_renaming_is_said_once() {
+        let pairs: Vec<(&[u8], &[u8])> = vec![(b"f(x);g(y);", b"q(zz);g(y);"); 500];
+        assert!(goes_both_ways(Tokens::Words, &pairs) < 40);
+        let pairs: Vec<(&[u8], &[u8])> =
+            vec![(&[16, 0xe5, 0x0e, 1, 0xff, 0xff, 3], &[16, 0xe6, 0x0e, 2, 0xff, 0xff, 3]); 500];
+        assert!(goes_both_ways(Tokens::Numbers, &pairs) < 40);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_plain() {
+        let from = [0x80, 0x80, 0x80, 0x80, 0x80, 1, 0x90];
+        let made = Renames::new(Tokens::Numbers).follow(&mut Writer::new(), &from, Some(&from)).unwrap();
+        assert_eq!(made.plain, [0..1, 6..7], "five bytes of it are a number; the last has no end");
+        assert_eq!(
+            (value(0x80_80, 2), number(128, 2), number(127, 2), number(1 << 14, 2)),
+            (0, Some(0x180), None, None)
+        );
+    }
+
+    #[test]
+    fn a_word_has_a_letter() {
+        // The first offer fails by a bit of probability a half; then the letters of 0, each bit a 0.
+        let mut writer = Writer::new();
+        (0..8).for_each(|_| {
+            writer.code(32_768, false);
+        });
+        let made = Renames::new(Tokens::Words).follow(&mut Reader::new(writer.finish()), b"a", None);
+        assert_eq!(made.err(), Some(DecodeError::BadRenames { what: "a word of no letters" }));
+    }
 }
