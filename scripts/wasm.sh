@@ -20,7 +20,9 @@ fi
 
 cd "$root"
 export CC_wasm32_unknown_unknown=$clang AR_wasm32_unknown_unknown=$archiver
-export CFLAGS_wasm32_unknown_unknown="-msimd128 -mbulk-memory"
+# zstd's own switches for a small decoder: one of its two Huffman decoders, one of its two loops, no inlining, no messages.
+small="-DHUF_FORCE_DECOMPRESS_X1=1 -DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT=1 -DZSTD_NO_INLINE=1 -DZSTD_STRIP_ERROR_STRINGS=1"
+export CFLAGS_wasm32_unknown_unknown="-msimd128 -mbulk-memory $small"
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags
 "${cargo[@]}" "${arguments[@]}" "$@"
 

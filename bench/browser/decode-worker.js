@@ -4,7 +4,9 @@ import { loadCore, pour } from '/dist/core.js'
 
 const LIMIT = 2 ** 40
 
-onmessage = async ({ data: search }) => {
+onmessage = ({ data: search }) => measure(search).then(postMessage, error => postMessage({ error: String(error) }))
+
+async function measure (search) {
   const wanted = new URLSearchParams(search)
   const bytes = async name => new Uint8Array(await (await fetch(name)).arrayBuffer())
   const core = await loadCore()
@@ -16,7 +18,7 @@ onmessage = async ({ data: search }) => {
     verify.push(hash(core, held))
     deltas.forEach((delta, index) => times[index].push(decode(core, held, wanted.get('version'), delta)))
   }
-  postMessage({ times, verify })
+  return { times, verify }
 }
 
 function hash (core, bytes) {
