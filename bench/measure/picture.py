@@ -13,8 +13,8 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 } .dim { fill: #59636e; f
 
 
 def draw(path, kinds, measured, best):
-    """Dots for dense and fast as parts of the best peer's bytes; what is beyond 2.5 stands at the edge."""
-    place = lambda ratio: LEFT + (RIGHT - LEFT) * min(ratio, 2.5) / 2.5
+    """Dots for dense and fast as parts of the best peer's bytes; what is beyond 1.5 stands at the edge."""
+    place = lambda ratio: LEFT + (RIGHT - LEFT) * min(ratio, 1.5) / 1.5
     out, at = [], TOP
     for kind, names in kinds.items():
         at += 14
@@ -37,7 +37,7 @@ def draw(path, kinds, measured, best):
         '<circle class="fast" cx="84" cy="14" r="5.5"/><text x="96" y="18">fast</text>',
         '<text class="dim" x="140" y="18">bytes of the delta; the smallest of dcz, dcb, bsdiff, xdelta3, HDiffPatch is 1. Left is better.</text>',
         f'<line class="one" x1="{one}" x2="{one}" y1="{TOP - 4}" y2="{at}"/>',
-        *(f'<text class="dim" text-anchor="middle" x="{place(tick)}" y="{TOP - 12}">{tick}</text>' for tick in [0, 0.5, 1, 1.5, 2]),
-        f'<text class="dim" text-anchor="end" x="{RIGHT}" y="{TOP - 12}">≥ 2.5</text>',
+        *(f'<text class="dim" text-anchor="middle" x="{place(tick)}" y="{TOP - 12}">{tick}</text>' for tick in [0, 0.25, 0.5, 0.75, 1, 1.25]),
+        f'<text class="dim" text-anchor="end" x="{RIGHT}" y="{TOP - 12}">≥ 1.5</text>',
     ]
     path.write_text("\n".join([*head, *out, "</svg>"]) + "\n")

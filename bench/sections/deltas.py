@@ -120,6 +120,16 @@ def limits(measured, best):
     yield row("fast, encoded, the slowest pair", slowest, "MB/s", (">=", 5), DIFF, "CPU time")
 
 
+def front(measured, best):
+    """Of each way: the mean of its bytes beside the best peer's, and all its seconds of decoding and verifying: ours in Chromium, theirs natively."""
+    judged = [name for kind, names in KINDS.items() if kind != "held out" for name in names if 1000 < best[name][0]]
+    lines = []
+    for way, decode in [*((codec, "chromium") for codec in CODECS), ("dcz -19", "verified"), ("dcb -11", "verified")]:
+        ratios = [measured[name][way]["bytes"] / best[name][0] for name in judged]
+        lines.append([way, f"{mean(ratios):.2f}", f"{sum(measured[name][way][decode] for name in judged):.2f}"])
+    return ["way", "bytes / best peer", "decoding, s"], lines
+
+
 def autos(setting, measured):
     """Time to verified bytes over the link, of auto beside the best of dcz, dcb and fast."""
     ratios = {}
@@ -154,6 +164,7 @@ def tables(measured, best, names):
     ]
     yield table("Bytes of the delta", ["pair", *names, "best peer", "dense / best", "fast / best"], lines)
     yield table("Geometric mean of the ratio to the best peer", ["kind", "", "dense", "fast"], means)
+    yield table("Bytes against decoding, over the pairs above 1,000 bytes that were not held out", *front(measured, best))
     yield table("Encoding, seconds of CPU", ["pair", *names], [line for line, _ in each("encode", lambda value: f"{value:.2f}")])
     yield table("Decoding, seconds of the whole process", ["pair", *names], [line for line, _ in each("decode", lambda value: f"{value:.3f}")])
     yield table("Encoding, peak memory in MB", ["pair", *names], [line for line, _ in each("memory", lambda value: f"{value / 1e6:,.0f}")])

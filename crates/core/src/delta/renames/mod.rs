@@ -65,16 +65,25 @@ impl Tokens {
     #[inline]
     fn first(self, bytes: &[u8]) -> (usize, bool) {
         match self {
-            Tokens::Words => match bytes.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(bytes.len()) {
-                0 => (1, false),
+            Tokens::Words => match run(bytes, is_word_byte) {
+                0 => (run(bytes, |byte| !is_word_byte(byte)), false),
                 len => (len, len <= MAX_WORD),
             },
-            Tokens::Numbers => match bytes.iter().take(MAX_NUMBER).take_while(|byte| 0x80 <= **byte).count() {
-                high @ 1..MAX_NUMBER if high < bytes.len() => (high + 1, true),
-                _ => (1, false),
+            Tokens::Numbers => match run(bytes, |byte| byte < 0x80) {
+                0 => match run(&bytes[..bytes.len().min(MAX_NUMBER)], |byte| 0x80 <= byte) {
+                    high if high < MAX_NUMBER.min(bytes.len()) => (high + 1, true),
+                    _ => (1, false),
+                },
+                low => (low, false),
             },
         }
     }
+}
+
+/// How many bytes at the start are all so.
+#[inline]
+fn run(bytes: &[u8], is_so: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().position(|byte| !is_so(*byte)).unwrap_or(bytes.len())
 }
 
 /// A token's bytes, the first lowest.
@@ -83,20 +92,18 @@ fn text(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |text, byte| text << 8 | u64::from(*byte))
 }
 
-/// What the bytes of a number say.
-fn value(text: u64, len: usize) -> i64 {
-    (0..len).fold(0, |value, at| value | ((text >> (8 * at) & 127) << (7 * at)) as i64)
+/// What the bytes of a number say: seven bits each.
+#[inline]
+fn value(text: u64) -> i64 {
+    (0..MAX_NUMBER).fold(0, |value, at| value | (text >> (8 * at) & 127) << (7 * at)) as i64
 }
 
 /// The number's shortest bytes, if they are so many.
+#[inline]
 fn number(value: i64, len: usize) -> Option<u64> {
     let fits = 1 << (7 * (len - 1)) <= value && value < 1 << (7 * len);
-    fits.then(|| {
-        (0..len).fold(0, |text, at| {
-            let more = if at + 1 < len { 0x80 } else { 0 };
-            text | ((value as u64 >> (7 * at) & 127) | more) << (8 * at)
-        })
-    })
+    let digits = (0..MAX_NUMBER).fold(0, |text, at| text | (value as u64 >> (7 * at) & 127) << (8 * at));
+    fits.then_some(digits | 0x80_8080_8080 & ((1 << (8 * (len - 1))) - 1))
 }
 
 /// What tokens became, and how decisions about them came out.
@@ -219,7 +226,10 @@ impl Renames {
                 let wanted = wanted.map(|wanted| self.wanted(wanted, followed.bytes.len(), len));
                 let new = self.token(coder, own, len, keys, wanted)?;
                 let new_len = if self.tokens == Tokens::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
-                followed.bytes.extend_from_slice(&new.to_le_bytes()[..new_len]);
+                // Eight bytes are copied in one go, however many are wanted.
+                let end = followed.bytes.len() + new_len;
+                followed.bytes.extend_from_slice(&new.to_le_bytes());
+                followed.bytes.truncate(end);
                 followed.kept += if new == own { len as u64 } else { 0 };
                 before = alone;
                 self.count += 1;
@@ -283,7 +293,7 @@ impl Renames {
             table[place(key)].learn(key, new);
         }
         if self.tokens == Tokens::Numbers {
-            let moved = value(new, len) - value(own, len);
+            let moved = value(new) - value(own);
             self.near[near_place(own, len)] = moved;
             if moved != 0 {
                 self.moved = moved;
@@ -294,7 +304,7 @@ impl Renames {
 
     /// Offers a number that moved as far as one near it, and as the last that moved; says what the near one did.
     fn offer_numbers(&self, own: u64, len: usize, offers: &mut Offers) -> usize {
-        let value = value(own, len);
+        let value = value(own);
         let near = self.near[near_place(own, len)];
         for (source, moved) in [near, self.moved].into_iter().enumerate() {
             if let Some(text) =
@@ -372,7 +382,7 @@ impl Renames {
 }
 
 fn near_place(own: u64, len: usize) -> usize {
-    (hash((value(own, len) >> NEAR) as u32, len as u32) >> (32 - NEAR_BITS)) as usize
+    (hash((value(own) >> NEAR) as u32, len as u32) >> (32 - NEAR_BITS)) as usize
 }
 
 #[cfg(all(test, feature = "encode"))]
@@ -422,10 +432,7 @@ mod tests {
         let from = [0x80, 0x80, 0x80, 0x80, 0x80, 1, 0x90];
         let made = Renames::new(Tokens::Numbers).follow(&mut Writer::new(), &from, Some(&from)).unwrap();
         assert_eq!(made.plain, [0..1, 6..7], "five bytes of it are a number; the last has no end");
-        assert_eq!(
-            (value(0x80_80, 2), number(128, 2), number(127, 2), number(1 << 14, 2)),
-            (0, Some(0x180), None, None)
-        );
+        assert_eq!((value(0x80_80), number(128, 2), number(127, 2), number(1 << 14, 2)), (0, Some(0x180), None, None));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl<'a> Plan<'a> {
 
     /// The length of the word, or the one byte, at a place.
     fn run(&self, bytes: &[u8], at: usize) -> usize {
-        Tokens::Words.first(&bytes[at..]).0
+        if is_word_byte(bytes[at]) { Tokens::Words.first(&bytes[at..]).0 } else { 1 }
     }
 
     /// One stretch of bytes of which most are the same.
