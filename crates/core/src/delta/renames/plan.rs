@@ -15,7 +15,7 @@ const LEAST_EXACT: usize = 4096;
 const SETUP_NANOSECONDS: u64 = 1_000_000;
 /// What a word and a number take one, as measured in Chromium on a server of two cores.
 const WORD_NANOSECONDS: u64 = 75;
-const NUMBER_NANOSECONDS: u64 = 135;
+const NUMBER_NANOSECONDS: u64 = 85;
 
 /// What corresponds, found once.
 pub(crate) struct Plan<'a> {
