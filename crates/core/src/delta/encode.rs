@@ -166,7 +166,8 @@ impl<'a> Encoder<'a> {
         }
         let renames = self.renames(basis)?;
         let found = self.next_ops();
-        let glance = self.estimate(&found, 0, 0, GLANCE)?;
+        let seen = self.estimate(&found, 0, 0, GLANCE)? as u64;
+        let glance = (seen * self.target.len() as u64 / self.at.max(1)) as usize;
         let mut best = match renames {
             Some(renames) if 3 * renames.cost(link) < 2 * cost(glance, 0, link) => renames,
             renames => {
