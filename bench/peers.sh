@@ -1,11 +1,13 @@
 #!/bin/bash
-# peers.sh: installs the peers that `run.py deltas` measures: rsync, zstd, xdelta3 and bsdiff from the system's packages; into bench/data/.work/peers
+# peers.sh: installs the peers of `run.py deltas` and `unknown`: rsync, zsync, nginx, zstd, xdelta3 and bsdiff from the system's packages, bita from its crate; into bench/data/.work/peers
 # brotli 1.2 built from the sources in its Python package (shared dictionaries came with 1.1), HDiffPatch and compressors as Python packages.
 set -euo pipefail
 peers=$(cd "$(dirname "$0")" && pwd)/data/.work/peers
-for tool in rsync zstd xdelta3 bsdiff; do
+for tool in rsync zsync nginx zstd xdelta3 bsdiff; do
   command -v "$tool" > /dev/null || apt-get install -y -qq "$tool" > /dev/null
 done
+tools=$peers/../tools
+[ -e "$tools/bin/bita" ] || cargo install -q bita --locked --root "$tools"
 mkdir -p "$peers"
 if [ ! -e "$peers/python/bin/python" ]; then
   python3 -m venv "$peers/python"

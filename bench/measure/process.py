@@ -17,10 +17,10 @@ class Run(NamedTuple):
     memory: int  # bytes, the highest resident size
 
 
-def run(command):
+def run(command, cwd=None):
     """Runs a command that must succeed; what it says on stderr is shown if it does not."""
     begin = time.perf_counter()
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     stderr = []
     reader = threading.Thread(target=lambda: stderr.append(child.stderr.read()))
     reader.start()

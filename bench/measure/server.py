@@ -1,8 +1,9 @@
-"""The servers that are measured: driblet's and rsync's daemon, each on a loopback port of its own."""
+"""The servers that are measured: driblet's, rsync's daemon, nginx, each on a loopback port of its own."""
 
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -81,6 +82,37 @@ def rsync_daemon(folder, work):
         yield Rsync(child, port)
     finally:
         child.terminate()
+        child.wait()
+
+
+class Nginx:
+    """A running nginx; what it moved is known once it has ended."""
+
+    def __init__(self, port, log):
+        self.url, self.log = f"http://127.0.0.1:{port}", log
+
+    def moved(self):
+        """Bytes both ways."""
+        return sum(int(number) for number in self.log.read_text().split())
+
+
+@contextmanager
+def nginx(folder, work):
+    port, work = free_port(), Path(work)
+    log, config = work / "log", work / "nginx.conf"
+    temporary = " ".join(f"{kind}_temp_path {work / kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+    user = "user root;" if os.geteuid() == 0 else ""
+    config.write_text(
+        f"daemon off; pid {work / 'pid'}; error_log {work / 'errors'}; {user} events {{}}\n"
+        f"http {{ log_format moved '$request_length $bytes_sent'; access_log {log} moved; {temporary}\n"
+        f"server {{ listen 127.0.0.1:{port}; root {folder}; }} }}\n"
+    )
+    child = subprocess.Popen(["nginx", "-c", config, "-e", work / "errors"], stdin=subprocess.DEVNULL)
+    try:
+        until_open(port)
+        yield Nginx(port, log)
+    finally:
+        child.send_signal(signal.SIGQUIT)
         child.wait()
 
 

@@ -1,34 +1,47 @@
-"""What crosses the wire, both ways, when the server does not know the version that is held, beside rsync."""
+"""What crosses the wire, both ways, when the server does not know the version that is held, beside rsync, zsync and bita."""
 
 import shutil
+import subprocess
 
 from measure.process import run
 from measure.report import row, table
-from measure.server import driblet, publish, rsync_daemon
-from measure.setting import corpus
+from measure.server import driblet, nginx, publish, rsync_daemon
+from measure.setting import HERE, corpus
 from sections.deltas import KINDS, mean
 from sections.pull import PULL, TRANSFERRED, both_ways, pull
 
+BITA = HERE / "data" / ".work" / "tools" / "bin" / "bita"
 RSYNC = {"rsync -z": ["-z", "--zc=zlib"], "rsync, zstd": ["-z", "--zc=zstd"], "rsync, zstd 19": ["-z", "--zc=zstd", "--zl=19"]}
 
 
+# Made once for all receivers, and served by nginx: what is published of a file, and how a receiver asks for it.
+PUBLISHED = {
+    "zsync -z": (["zsyncmake", "-z", "-o", "published", "file"], ["zsync", "-q", "-i", "OLD", "-o", "NEW", "URL"]),
+    "bita, 4 KiB": (
+        [BITA, "compress", "-i", "file", "--min-chunk-size", "1KiB", "--avg-chunk-size", "4KiB", "--max-chunk-size", "64KiB", "published"],
+        [BITA, "clone", "--seed", "OLD", "URL", "NEW"],
+    ),
+}
+
+
 def measure(setting):
+    subprocess.run([HERE / "peers.sh"], check=True)
     lines, ratios, worst = [], {}, {}
     for kind, names in KINDS.items():
         for name in names:
             folder = corpus(name)
             ours = forgotten(setting, folder)
-            peers = rsyncs(setting, folder)
+            peers, others = rsyncs(setting, folder), published(setting, folder)
             whole = len(run(["zstd", "-19", "-q", "-c", folder / "new"]).stdout)
             best = min(peers.values())
             if kind != "held out":
                 ratios[name], worst[name] = ours / best, ours / min(best, whole)
-            lines.append([name, f"{ours:,}", *(f"{moved:,}" for moved in peers.values()), f"{whole:,}", f"{ours / best:.2f}"])
+            lines.append([name, f"{ours:,}", *(f"{moved:,}" for moved in (peers | others).values()), f"{whole:,}", f"{ours / best:.2f}"])
     yield row("unknown version, both ways / rsync's best, geometric mean", mean(ratios.values()), "ratio", ("<=", 0.85), PULL)
     yield row("unknown version, both ways / the smaller of rsync's best and zstd -19 of the whole, the largest", max(worst.values()), "ratio", ("<=", 1.01), PULL)
     for name in ["typescript-patch", "reactdom-dev-patch"]:
         yield row(f"{name}, unknown version, both ways / rsync's best", ratios[name], "ratio", ("<=", 0.6), PULL)
-    yield table("Bytes both ways", ["pair", "driblet", *RSYNC, "zstd -19, whole", "driblet / rsync's best"], lines)
+    yield table("Bytes both ways", ["pair", "driblet", *RSYNC, *PUBLISHED, "zstd -19, whole", "driblet / rsync's best"], lines)
 
 
 def forgotten(setting, pair):
@@ -52,4 +65,19 @@ def rsyncs(setting, pair):
             shutil.copyfile(pair / "old", work / "file")
             said = run(["rsync", "-I", "--stats", *options, server.url + "file", work / "file"]).stdout
             moved[name] = sum(int(number.replace(b",", b"")) for number in TRANSFERRED.findall(said))
+    return moved
+
+
+def published(setting, pair):
+    moved = {}
+    for name, (publish_it, receive) in PUBLISHED.items():
+        folder, work, log = setting.fresh("served"), setting.fresh("clients"), setting.fresh("nginx")
+        shutil.copyfile(pair / "new", folder / "file")
+        subprocess.run(publish_it, cwd=folder, check=True, capture_output=True)
+        with nginx(folder, log) as server:
+            places = {"OLD": pair / "old", "NEW": work / "new", "URL": f"{server.url}/published"}
+            run([places.get(word, word) for word in receive], cwd=work)
+        if (work / "new").read_bytes() != (pair / "new").read_bytes():
+            raise RuntimeError(f"{name} does not give {pair.name} back")
+        moved[name] = server.moved()
     return moved

@@ -16,7 +16,12 @@ before(async () => {
   s.server.publish('lib.d.ts', old);
   oldVersion = (await s.attempt('/lib.d.ts')).version;
   s.server.publish('lib.d.ts', fresh);
-  deltaLength = (await s.attempt('/lib.d.ts')).cost.received;
+  // What the first to ask gets was made at once; tests that cut at a place want the one that stays.
+  const atOnce = (await s.attempt('/lib.d.ts')).cost.received;
+  do {
+    await goBack();
+    deltaLength = (await s.attempt('/lib.d.ts')).cost.received;
+  } while (atOnce <= deltaLength);
   await goBack();
 });
 after(() => s?.close());

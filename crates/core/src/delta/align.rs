@@ -23,6 +23,8 @@ const AHEAD: usize = 64;
 /// Tokens after a find within which a better one is looked for.
 const BETTER: usize = 12;
 const MAX_WORD: usize = 48;
+/// Buckets of an index at most, as a power of two.
+const MAX_BITS: u32 = 24;
 const NONE: i32 = i32::MIN / 2;
 
 /// Pairs of positions, in the target and in the window, from which they go on together; ascending in the first.
@@ -56,6 +58,17 @@ pub(crate) fn align(window: &[u8], target: &[u8], words: bool) -> Vec<(u32, u32)
         }
     }
     starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect()
+}
+
+/// Bytes of memory that aligning takes.
+pub(crate) fn memory(window: &[u8], target: &[u8], words: bool) -> usize {
+    let count = |bytes: &[u8]| {
+        let within = |pair: &[u8]| is_word_byte(pair[0]) && is_word_byte(pair[1]);
+        if words { bytes.len() - bytes.windows(2).filter(|pair| within(pair)).count() } else { bytes.len() }
+    };
+    let (old, new) = (count(window), count(target));
+    let index = 4 * old + (8 * old).min(4 << MAX_BITS);
+    if words { 8 * (old + new) + 2 * index } else { 4 * (old + new) + index }
 }
 
 /// Tokens by code: the upper 6 bits are a word's length, 0 for a byte between words; the lower are the byte, or the word's hash.
@@ -112,7 +125,7 @@ struct Index {
 impl Index {
     fn new(tokens: &Tokens, width: usize, view: fn(u32) -> u32) -> Index {
         let count = (tokens.codes.len() + 1).saturating_sub(width);
-        let bits = (count.max(2).ilog2() + 1).min(24);
+        let bits = (count.max(2).ilog2() + 1).min(MAX_BITS);
         let mut index = Index { width, bits, view, ends: vec![0; (1 << bits) + 1], places: vec![0; count] };
         for at in 0..count {
             let bucket = index.bucket(&tokens.codes[at..]);

@@ -9,7 +9,7 @@ use super::find::Finder;
 use super::header::Header;
 use super::ops::{self, Op};
 use super::reference::{self, PREFIX_START};
-use super::renames::{Plan, Script};
+use super::renames::{self, Plan, Script};
 use super::{
     CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, WINDOW_LOG, dense,
 };
@@ -51,8 +51,7 @@ pub enum Codec {
     },
 }
 
-/// Working memory of the encoders that follow the basis, for each byte of it and of the target, and for their tables.
-const FOLLOWING_MEMORY: usize = 14;
+/// Working memory of the encoders that follow the basis, besides their plan.
 const FOLLOWING_TABLES: usize = 40 << 20;
 /// What a followed stretch must bring to be followed, in bytes; each is tried.
 const LEAST_FOLLOWED: [i32; 3] = [32, 200, 600];
@@ -136,9 +135,11 @@ impl<'a> Encoder<'a> {
     fn followable(&self) -> Option<&'a [u8]> {
         let BasisBytes::Whole(basis) = self.basis else { return None };
         let fits = basis.len().max(self.target.len()) as u64 <= MAX_DENSE;
-        let budget = FOLLOWING_MEMORY * (basis.len() + self.target.len()) + FOLLOWING_TABLES;
         let wanted = self.options.thorough || self.options.codec != Codec::Fast;
-        (wanted && fits && !basis.is_empty() && budget <= self.options.budget).then_some(basis)
+        if !wanted || !fits || basis.is_empty() {
+            return None;
+        }
+        (renames::memory(basis, self.target) + FOLLOWING_TABLES <= self.options.budget).then_some(basis)
     }
 
     /// The next region in codec 0 or 1.
@@ -197,7 +198,7 @@ impl<'a> Encoder<'a> {
 
     /// One region with followed copies; `None` where that is more than the format takes.
     fn renames(&self, basis: &[u8]) -> Result<Option<Whole>, EncodeError> {
-        let plan = Plan::new(basis, self.target);
+        let Some(plan) = Plan::new(basis, self.target) else { return Ok(None) };
         let mut best: Option<(usize, Script)> = None;
         for least in LEAST_FOLLOWED {
             let Some(script) = plan.script(least) else { continue };

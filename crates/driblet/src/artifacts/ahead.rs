@@ -27,8 +27,14 @@ impl Ahead {
         Ahead { heads, codec, longest: LONGEST.min(disk / heads.max(1) as u64) }
     }
 
+    /// The codecs of the deltas between files so long that are better than what is made at once, the best first.
+    pub(super) fn codecs(&self, from: u64, to: u64, reads_dense: bool) -> impl Iterator<Item = Codec> {
+        let pays = (SHORTEST..=LONGEST).contains(&from.max(to));
+        self.better(from, to).filter(|_| reads_dense).into_iter().chain(pays.then_some(Codec::Fast))
+    }
+
     /// What is made of deltas between files so long, besides the fast one; `None` where that is as good as any.
-    pub(super) fn better(&self, from: u64, to: u64) -> Option<Codec> {
+    fn better(&self, from: u64, to: u64) -> Option<Codec> {
         (self.codec != Codec::Fast && from.max(to) <= LONGEST_DENSE).then_some(self.codec)
     }
 

@@ -51,8 +51,17 @@ pub(crate) struct Options {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
-    Delta(Option<Version>, Version, Codec),
+    Delta(Option<Version>, Version, Care),
     Encoded(Version, Coding),
+}
+
+/// What goes into a delta.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Care {
+    /// What a request can wait for, in what every receiver reads.
+    AtOnce,
+    /// All that helps, in a codec.
+    AtLeisure(Codec),
 }
 
 pub(crate) struct Artifacts {
@@ -105,18 +114,22 @@ impl Artifacts {
         from: Option<Arc<Kept>>,
         to: Arc<Kept>,
     ) -> Result<Artifact, ArtifactError> {
-        let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version, Codec::Fast);
+        let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version, Care::AtOnce);
         let deltas = self.deltas.clone();
         self.shared(key, move || deltas.at_once(from.as_deref(), &to)).await
     }
 
-    /// A better delta, if it is made already. If not, it waits to be made: no request waits for it, and who asks next may have it.
-    pub(crate) async fn better(&self, path: &str, from: &Kept, to: &Kept) -> Option<Artifact> {
-        let codec = self.ahead.better(from.len, to.len)?;
-        let job = Job { path: path.into(), from: from.version, to: to.version, codec };
-        let made = self.made.get(&job.key()).await;
-        if made.is_none() {
-            self.background.change(|queue| queue.ask(job));
+    /// The better deltas that are made already and that the receiver reads, the best first. If the best of all is not among them it waits
+    /// to be made: no request waits for it, and who asks next may have it.
+    pub(crate) async fn better(&self, path: &str, from: &Kept, to: &Kept, reads_dense: bool) -> Vec<Artifact> {
+        let mut made = Vec::new();
+        for (place, codec) in self.ahead.codecs(from.len, to.len, reads_dense).enumerate() {
+            let job = Job { path: path.into(), from: from.version, to: to.version, codec };
+            match self.made.get(&job.key()).await {
+                Some(artifact) => made.push(artifact),
+                None if place == 0 => self.background.change(|queue| queue.ask(job)),
+                None => {}
+            }
         }
         made
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use driblet_core::{Codec, Version};
 
-use super::Key;
+use super::{Care, Key};
 
 /// Deltas that receivers asked for and that wait at most; the next receiver asks again for what finds no place.
 const MAX_ASKED: usize = 16;
@@ -24,7 +24,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn key(&self) -> Key {
-        Key::Delta(Some(self.from), self.to, self.codec)
+        Key::Delta(Some(self.from), self.to, Care::AtLeisure(self.codec))
     }
 }
 

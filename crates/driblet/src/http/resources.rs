@@ -206,12 +206,11 @@ impl Call<'_> {
     /// The best delta that is ready; one that was begun goes on as it was.
     async fn best_delta(&self, path: &str, basis: Option<Arc<Kept>>, kept: Arc<Kept>) -> Result<Artifact, Problem> {
         let artifacts = &self.shared.artifacts;
-        if let Some(basis) = &basis
-            && self.reads_dense()
-            && let Some(better) = artifacts.better(path, basis, &kept).await
-            && self.goes_on_with(&better)
-        {
-            return Ok(better);
+        if let Some(basis) = &basis {
+            let better = artifacts.better(path, basis, &kept, self.reads_dense()).await;
+            if let Some(better) = better.into_iter().find(|artifact| self.goes_on_with(artifact)) {
+                return Ok(better);
+            }
         }
         Ok(artifacts.delta(basis, kept).await?)
     }

@@ -8,12 +8,16 @@ use driblet::client::{BasisKind, PullError};
 use super::proxy::{Fault, proxy};
 use super::setting::{Setting, noise, pull_from, url, versions};
 
-/// The delta's length: that of a whole pull.
+/// The length of the delta that stays: that of a whole pull, when nothing better is being made.
 async fn delta_len(setting: &Setting, old: &[u8]) -> u64 {
-    let received = setting.pull().await.unwrap().received;
-    match old {
-        [] => fs::remove_file(setting.dest()).unwrap(),
-        old => setting.hold(old),
+    let mut received = 0;
+    for _ in 0..2 {
+        received = setting.pull().await.unwrap().received;
+        setting.server.prepared().await;
+        match old {
+            [] => fs::remove_file(setting.dest()).unwrap(),
+            old => setting.hold(old),
+        }
     }
     received
 }

@@ -15,6 +15,7 @@ use url::Url;
 pub(crate) struct Setting {
     pub(crate) folder: TempDir,
     pub(crate) address: SocketAddr,
+    pub(crate) server: Server,
     serving: JoinHandle<()>,
 }
 
@@ -22,15 +23,15 @@ impl Setting {
     pub(crate) async fn new() -> Setting {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
-        let (address, serving) = serve(folder.path(), "history").await;
-        Setting { folder, address, serving }
+        let (address, server, serving) = serve(folder.path(), "history").await;
+        Setting { folder, address, server, serving }
     }
 
     /// The same files, and a history that knows nothing.
     pub(crate) async fn with_emptied_history(mut self) -> Setting {
         self.serving.abort();
         let _ = (&mut self.serving).await;
-        (self.address, self.serving) = serve(self.folder.path(), "another history").await;
+        (self.address, self.server, self.serving) = serve(self.folder.path(), "another history").await;
         self
     }
 
@@ -103,10 +104,11 @@ pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
     (old, new)
 }
 
-async fn serve(folder: &Path, history: &str) -> (SocketAddr, JoinHandle<()>) {
+async fn serve(folder: &Path, history: &str) -> (SocketAddr, Server, JoinHandle<()>) {
     let server = Server::builder(folder.join("root")).history(folder.join(history)).build().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = async move { driblet::serve(listener, server.router(), ServeOptions::default()).await.unwrap() };
-    (address, tokio::spawn(serving))
+    let router = server.router();
+    let serving = async move { driblet::serve(listener, router, ServeOptions::default()).await.unwrap() };
+    (address, server, tokio::spawn(serving))
 }

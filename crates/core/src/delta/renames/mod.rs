@@ -13,7 +13,7 @@ use super::adaptive::{Counter, hash};
 use super::binary::Coder;
 use super::error::DecodeError;
 #[cfg(feature = "encode")]
-pub(crate) use plan::{Plan, Script};
+pub(crate) use plan::{Plan, Script, memory};
 
 /// Longer words are copied as they are; what a word became must be as short.
 const MAX_WORD: usize = 7;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::align::align;
+use super::super::align::{self, align};
 use super::super::binary::Writer;
 use super::super::ops::{Op, OpCoder};
 use super::{MAX_WORD, Renames, Tokens, is_text, is_word_byte};
@@ -10,6 +10,10 @@ use crate::delta::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
 
 /// Bytes that are the same on both sides, from which on they are copied rather than followed.
 const LEAST_EXACT: usize = 4096;
+
+/// A plan is given up if fewer bytes than these come on a change, and there are so many changes.
+const BYTES_A_CHANGE: usize = 6;
+const MOST_CHANGES: usize = 1 << 16;
 
 /// What laying out the tables takes a browser.
 const SETUP_NANOSECONDS: u64 = 1_000_000;
@@ -34,10 +38,12 @@ struct Stretch {
     changes: Vec<Change>,
 }
 
-/// What differs: a word, or one byte.
+/// What differs, from where and for how long: a word, or one byte.
 struct Change {
-    target: Range<usize>,
-    basis: Range<usize>,
+    target: u32,
+    basis: u32,
+    new: u8,
+    old: u8,
 }
 
 /// A copy of a script's.
@@ -78,19 +84,31 @@ impl Script {
     }
 }
 
+/// Bytes of memory that a plan takes while it is made.
+pub(crate) fn memory(basis: &[u8], target: &[u8]) -> usize {
+    align::memory(basis, target, is_text(target)) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
+}
+
 impl<'a> Plan<'a> {
-    pub(crate) fn new(basis: &'a [u8], target: &'a [u8]) -> Plan<'a> {
+    /// `None` if more differs than is worth following.
+    pub(crate) fn new(basis: &'a [u8], target: &'a [u8]) -> Option<Plan<'a>> {
         let tokens = if is_text(target) { Tokens::Words } else { Tokens::Numbers };
         let starts = align(basis, target, tokens == Tokens::Words);
         let mut plan = Plan { basis, target, tokens, stretches: Vec::new() };
+        let mut changes = 0;
         for (place, (at, from)) in starts.iter().enumerate() {
+            let known = plan.stretches.len();
             let end = starts.get(place + 1).map_or(target.len(), |next| next.0 as usize);
             match tokens {
                 Tokens::Words => plan.walk_words(*at as usize, *from as usize, end),
                 Tokens::Numbers => plan.walk_bytes(*at as usize, *from as usize, end),
             }
+            changes += plan.stretches[known..].iter().map(|stretch| stretch.changes.len()).sum::<usize>();
+            if target.len() / BYTES_A_CHANGE + MOST_CHANGES < changes {
+                return None;
+            }
         }
-        plan
+        Some(plan)
     }
 
     /// Stretches between which something other than short words differs.
@@ -110,7 +128,7 @@ impl<'a> Plan<'a> {
                 self.stretches.extend(open.take());
             } else if let Some(stretch) = &mut open {
                 stretch.score -= 2;
-                stretch.changes.push(Change { target: at..at + new, basis: from..from + old });
+                stretch.changes.push(Change { target: at as u32, basis: from as u32, new: new as u8, old: old as u8 });
                 (stretch.target.end, stretch.basis.end) = (at + new, from + old);
             }
             (at, from) = (at + new, from + old);
@@ -132,7 +150,7 @@ impl<'a> Plan<'a> {
                 score += 1;
             } else {
                 score -= 1;
-                changes.push(Change { target: at + place..at + place + 1, basis: from + place..from + place + 1 });
+                changes.push(Change { target: (at + place) as u32, basis: (from + place) as u32, new: 1, old: 1 });
             }
             if stretch.score < score {
                 stretch.score = score;
@@ -199,20 +217,22 @@ impl Stretch {
 
     /// Copies of what is the same for long, and what lies between to follow, in pieces of no more than the format allows.
     fn pieces(&self, out: &mut Vec<Piece>) {
-        let ends = Change { target: self.target.end..self.target.end, basis: self.basis.end..self.basis.end };
+        let ends = Change { target: self.target.end as u32, basis: self.basis.end as u32, new: 0, old: 0 };
         let (mut at, mut from) = (self.target.start, self.basis.start);
         let (mut open_at, mut open_from) = (at, from);
         for change in self.changes.iter().chain([&ends]) {
-            if LEAST_EXACT <= change.target.start - at {
+            let (target, basis) = (change.target as usize, change.basis as usize);
+            let (target_end, basis_end) = (target + usize::from(change.new), basis + usize::from(change.old));
+            if LEAST_EXACT <= target - at {
                 push(out, open_at..at, open_from..from, true);
-                push(out, at..change.target.start, from..change.basis.start, false);
-                (open_at, open_from) = (change.target.start, change.basis.start);
-            } else if MAX_FOLLOWED <= change.basis.end - open_from {
+                push(out, at..target, from..basis, false);
+                (open_at, open_from) = (target, basis);
+            } else if MAX_FOLLOWED <= basis_end - open_from {
                 // What came before this change fits, since less than a long copy lies between two changes.
                 push(out, open_at..at, open_from..from, true);
                 (open_at, open_from) = (at, from);
             }
-            (at, from) = (change.target.end, change.basis.end);
+            (at, from) = (target_end, basis_end);
         }
         push(out, open_at..at, open_from..from, true);
     }
