@@ -199,11 +199,11 @@ impl Builder {
     }
 
     /// From how many of the heads before it the deltas to a new head are made in the background, ahead of their first request. Default: 3;
-    /// 0 makes every delta when it is asked for.
+    /// with 0 the first request for a delta is what has it made.
     ///
     /// A new head is noticed by the first request of any kind for its path, and for all paths when the server begins. The fast deltas come
-    /// first, then those of the server's [codec](Builder::codec), one at a time, the newest before the older ones; a delta that is asked
-    /// for meanwhile is made at once. A head that is replaced before its turn gets none, nor does a file shorter than 16 KiB (it comes
+    /// first, then those of the server's [codec](Builder::codec), one at a time, the newest before the older ones. Who asks for one
+    /// meanwhile gets copies, made at once. A head that is replaced before its turn gets none, nor does a file shorter than 16 KiB (it comes
     /// whole as soon) or longer than 64 MiB (a core would be busy for seconds at every change).
     pub fn ahead(self, heads: usize) -> Builder {
         Builder { ahead: heads, ..self }
