@@ -99,6 +99,7 @@ async fn whatever_happens_to_a_version_it_is_not_sent() {
             let a = site.publish("app.js", &old).await;
             let b = site.publish("app.js", &new).await;
             assert!(site.get(&format!("/app.js.driblet/{a}-{b}")).await.status == 200, "both are open once");
+            site.server().prepared().await;
             if restarts {
                 site.stop().await;
             }
