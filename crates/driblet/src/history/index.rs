@@ -3,6 +3,7 @@
 //! redb keeps it: a transaction is durable when it is committed, and an interrupted one never was.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use driblet_core::Version;
@@ -63,6 +64,15 @@ impl Index {
     /// Opens the index and drops what `is_whole` says is no longer there.
     pub(super) fn open(folder: &Path, is_whole: impl Fn(&Version, u64) -> bool) -> Result<Index, HistoryError> {
         let path = folder.join("index.redb");
+        // redb panics at a page of no kind that it knows.
+        let opened = catch_unwind(AssertUnwindSafe(|| Index::read(folder, path.clone(), is_whole)));
+        opened.unwrap_or_else(|_| {
+            let source = redb::Error::Corrupted("a page of it makes no sense".into());
+            Err(HistoryError::Index { path, source: Box::new(source) })
+        })
+    }
+
+    fn read(folder: &Path, path: PathBuf, is_whole: impl Fn(&Version, u64) -> bool) -> Result<Index, HistoryError> {
         let database = Database::create(&path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => HistoryError::InUse { path: folder.to_path_buf() },
             error => HistoryError::Index { path: path.clone(), source: Box::new(error.into()) },
