@@ -36,7 +36,7 @@ def measure(setting):
             best = min(peers.values())
             if kind != "held out":
                 ratios[name], worst[name] = ours / best, ours / min(best, whole)
-            lines.append([name, f"{ours:,}", *(f"{moved:,}" for moved in (peers | others).values()), f"{whole:,}", f"{ours / best:.2f}"])
+            lines.append([name, f"{ours:,}", *(f"{moved:,}" if moved else "failed" for moved in (peers | others).values()), f"{whole:,}", f"{ours / best:.2f}"])
     yield row("unknown version, both ways / rsync's best, geometric mean", mean(ratios.values()), "ratio", ("<=", 0.85), PULL)
     yield row("unknown version, both ways / the smaller of rsync's best and zstd -19 of the whole, the largest", max(worst.values()), "ratio", ("<=", 1.01), PULL)
     for name in ["typescript-patch", "reactdom-dev-patch"]:
@@ -69,15 +69,20 @@ def rsyncs(setting, pair):
 
 
 def published(setting, pair):
+    """What each of the peers that publish once moves; None for one that failed."""
     moved = {}
     for name, (publish_it, receive) in PUBLISHED.items():
         folder, work, log = setting.fresh("served"), setting.fresh("clients"), setting.fresh("nginx")
         shutil.copyfile(pair / "new", folder / "file")
         subprocess.run(publish_it, cwd=folder, check=True, capture_output=True)
-        with nginx(folder, log) as server:
-            places = {"OLD": pair / "old", "NEW": work / "new", "URL": f"{server.url}/published"}
-            run([places.get(word, word) for word in receive], cwd=work)
-        if (work / "new").read_bytes() != (pair / "new").read_bytes():
-            raise RuntimeError(f"{name} does not give {pair.name} back")
-        moved[name] = server.moved()
+        try:
+            with nginx(folder, log) as server:
+                places = {"OLD": pair / "old", "NEW": work / "new", "URL": f"{server.url}/published"}
+                run([places.get(word, word) for word in receive], cwd=work)
+            if (work / "new").read_bytes() != (pair / "new").read_bytes():
+                raise RuntimeError(f"it does not give {pair.name} back")
+            moved[name] = server.moved()
+        except RuntimeError as error:
+            print(f"  {pair.name}: {name} failed: {next((line for line in str(error).splitlines() if 'panicked' in line), error)}")
+            moved[name] = None
     return moved
