@@ -26,6 +26,8 @@ const MAX_PATIENT: u64 = 16 << 20;
 const FEW_BYTES: usize = 4 << 20;
 /// The budget for either.
 const PATIENT_MEMORY: usize = 128 << 20;
+/// How finely the basis is indexed at least: building the index is what takes time, and what a coarser one misses zstd finds.
+const STRIDE_AT_ONCE: usize = 8;
 /// What the shortest copy of a region may be, besides what the finder finds.
 const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
 /// The zstd level by which they are compared.
@@ -95,7 +97,8 @@ pub struct Encoder<'a> {
 impl<'a> Encoder<'a> {
     /// The delta from one version to another; both are hashed. The empty basis makes it the compressed target.
     pub fn new(basis: &'a [u8], target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
-        let finder = Finder::new(basis, target, options.budget);
+        let stride = if options.thorough { 2 } else { STRIDE_AT_ONCE };
+        let finder = Finder::new(basis, target, options.budget, stride);
         let group = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
         let header = header(target, group, Version::of(basis).check());
         Encoder::with(BasisBytes::Whole(basis), target, Box::new(finder), options, header)

@@ -27,9 +27,9 @@ pub(crate) struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    /// Indexes the basis in at most `budget` bytes of memory.
-    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], budget: usize) -> Finder<'a> {
-        Finder { basis, target, table: Table::build(basis, budget), at: 0, position: 0 }
+    /// Indexes the basis in at most `budget` bytes of memory, every `least_stride`-th position at the most.
+    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], budget: usize, least_stride: usize) -> Finder<'a> {
+        Finder { basis, target, table: Table::build(basis, budget, least_stride), at: 0, position: 0 }
     }
 
     /// The candidate at target position `at`: where it begins in the basis.
@@ -84,10 +84,10 @@ struct Table {
 }
 
 impl Table {
-    fn build(basis: &[u8], budget: usize) -> Table {
+    fn build(basis: &[u8], budget: usize, least_stride: usize) -> Table {
         // Two slots an entry, four bytes each; half the budget is left to the compressor.
         let entries = (budget / 2 / 8).clamp(1, MAX_ENTRIES);
-        let stride = basis.len().div_ceil(entries).next_power_of_two().max(2);
+        let stride = basis.len().div_ceil(entries).next_power_of_two().max(least_stride);
         let slots = (2 * basis.len() / stride).next_power_of_two().max(2);
         let mut table = Table { slots: vec![0; slots], shift: 64 - slots.trailing_zeros(), stride };
         let windows = basis.windows(WINDOW).step_by(stride);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn copies(basis: &[u8], target: &[u8]) -> Vec<Copy> {
-        let copies: Vec<Copy> = Finder::new(basis, target, 1 << 20).collect();
+        let copies: Vec<Copy> = Finder::new(basis, target, 1 << 20, 2).collect();
         let mut at = 0;
         for copy in &copies {
             assert!(at <= copy.head.start && copy.head.start < copy.head.end);
