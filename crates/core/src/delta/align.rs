@@ -27,8 +27,16 @@ const MAX_WORD: usize = 48;
 const MAX_BITS: u32 = 24;
 const NONE: i32 = i32::MIN / 2;
 
-/// Pairs of positions, in the target and in the window, from which they go on together; ascending in the first.
-pub(crate) fn align(window: &[u8], target: &[u8], words: bool) -> Vec<(u32, u32)> {
+/// What of the target corresponds to what of the window.
+pub(crate) struct Alignment {
+    /// Whether they were seen as text, word by word.
+    pub(crate) words: bool,
+    /// Pairs of positions, in the target and in the window, from which they go on together; ascending in the first.
+    pub(crate) starts: Vec<(u32, u32)>,
+}
+
+pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
+    let words = is_text(target);
     let (old, new) = (Tokens::new(window, words), Tokens::new(target, words));
     let mut indexes = vec![Index::new(&old, 8, |code| code)];
     if words {
@@ -57,11 +65,19 @@ pub(crate) fn align(window: &[u8], target: &[u8], words: bool) -> Vec<(u32, u32)
             i += if words { AHEAD } else { AHEAD / 2 };
         }
     }
-    starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect()
+    let starts = starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect();
+    Alignment { words, starts }
+}
+
+/// Whether the bytes are text, as its first part shows: few bytes that no text has.
+fn is_text(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(1 << 16)];
+    start.iter().filter(|byte| **byte < 9 || 0x80 <= **byte).count() * 20 < start.len()
 }
 
 /// Bytes of memory that aligning takes.
-pub(crate) fn memory(window: &[u8], target: &[u8], words: bool) -> usize {
+pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
+    let words = is_text(target);
     let count = |bytes: &[u8]| {
         let within = |pair: &[u8]| is_word_byte(pair[0]) && is_word_byte(pair[1]);
         if words { bytes.len() - bytes.windows(2).filter(|pair| within(pair)).count() } else { bytes.len() }

@@ -1,10 +1,11 @@
 //! The server's side: a basis and a target go in, a delta comes out region by region.
 
-use std::iter::Peekable;
+use std::iter::{self, Peekable};
 use std::ops::Range;
 
 use zstd_safe::{CCtx, CParameter};
 
+use super::align::{Alignment, align};
 use super::find::Finder;
 use super::header::Header;
 use super::ops::{self, Op};
@@ -98,10 +99,11 @@ impl<'a> Encoder<'a> {
     /// The delta from one version to another; both are hashed. The empty basis makes it the compressed target.
     pub fn new(basis: &'a [u8], target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
         let stride = if options.thorough { 2 } else { STRIDE_AT_ONCE };
-        let finder = Finder::new(basis, target, options.budget, stride);
+        // Built when the first copy is wanted: where the basis is followed, after the plan for that has been let go, or never.
+        let copies = iter::once_with(move || Finder::new(basis, target, options.budget, stride)).flatten();
         let group = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
         let header = header(target, group, Version::of(basis).check());
-        Encoder::with(BasisBytes::Whole(basis), target, Box::new(finder), options, header)
+        Encoder::with(BasisBytes::Whole(basis), target, Box::new(copies), options, header)
     }
 
     /// The delta from what a signature matched; `target` is the head whose chunks it was matched with.
@@ -164,11 +166,12 @@ impl<'a> Encoder<'a> {
             Codec::Auto { bits_per_second } => Some(u64::from(bits_per_second.max(1))),
             Codec::Fast | Codec::Dense => None,
         };
+        let alignment = align(basis, self.target);
         if self.options.codec == Codec::Dense && !self.options.thorough {
             self.at = self.target.len() as u64;
-            return Ok(self.dense(basis).bytes);
+            return Ok(self.dense(basis, &alignment).bytes);
         }
-        let renames = self.renames(basis)?;
+        let renames = self.renames(basis, &alignment)?;
         let found = self.next_ops();
         let seen = self.estimate(&found, 0, 0, GLANCE)? as u64;
         let glance = (seen * self.target.len() as u64 / self.at.max(1)) as usize;
@@ -187,21 +190,21 @@ impl<'a> Encoder<'a> {
         };
         let is_far = link.is_some() && self.target.len() < best.bytes.len() * FAR_FROM_BASIS;
         if self.options.codec != Codec::Fast && !is_far {
-            best = best.or(self.dense(basis), link);
+            best = best.or(self.dense(basis, &alignment), link);
         }
         self.at = self.target.len() as u64;
         Ok(best.bytes)
     }
 
-    fn dense(&self, basis: &[u8]) -> Whole {
-        let dense = dense::encode(basis, self.target);
+    fn dense(&self, basis: &[u8], alignment: &Alignment) -> Whole {
+        let dense = dense::encode(basis, self.target, alignment);
         let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
         Whole { bytes, nanoseconds: dense.nanoseconds }
     }
 
     /// One region with followed copies; `None` where that is more than the format takes.
-    fn renames(&self, basis: &[u8]) -> Result<Option<Whole>, EncodeError> {
-        let Some(plan) = Plan::new(basis, self.target) else { return Ok(None) };
+    fn renames(&self, basis: &[u8], alignment: &Alignment) -> Result<Option<Whole>, EncodeError> {
+        let Some(plan) = Plan::new(basis, self.target, alignment) else { return Ok(None) };
         let mut best: Option<(usize, Script)> = None;
         for least in LEAST_FOLLOWED {
             let Some(script) = plan.script(least) else { continue };

@@ -258,9 +258,9 @@ struct Following {
     /// Bytes of the region that followed copies have still to make.
     left: u64,
     made: Followed,
-    /// Differences as they come, then none.
+    /// Its differences, of which so many have come.
     differences: Vec<u8>,
-    wanted: usize,
+    come: usize,
     given: usize,
 }
 
@@ -268,7 +268,7 @@ impl Following {
     fn new(tokens: Tokens, decisions: Decisions, left: u64) -> Following {
         let renames = Renames::new(tokens);
         let (made, differences) = (Followed::default(), Vec::new());
-        Following { tokens, renames, decisions, left, made, differences, wanted: 0, given: 0 }
+        Following { tokens, renames, decisions, left, made, differences, come: 0, given: 0 }
     }
 
     fn follow(&mut self, from: &[u8]) -> Result<(), DecodeError> {
@@ -276,23 +276,20 @@ impl Following {
         self.check_decisions()?;
         let left = self.left.checked_sub(made.bytes.len() as u64);
         self.left = left.ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
-        self.wanted = made.plain.iter().map(ExactSizeIterator::len).sum();
-        self.differences = Vec::with_capacity(self.wanted);
-        (self.made, self.given) = (made, 0);
+        self.differences = vec![0; made.plain.iter().map(ExactSizeIterator::len).sum()];
+        (self.made, self.come, self.given) = (made, 0, 0);
         Ok(())
     }
 
     /// Differences that have not come.
     fn missing(&self) -> usize {
-        self.wanted - self.differences.len()
+        self.differences.len() - self.come
     }
 
     /// Reads differences and, once they are complete, adds them.
     fn differ(&mut self, read: impl FnOnce(&mut [u8]) -> Result<Step, DecodeError>) -> Result<Step, DecodeError> {
-        let start = self.differences.len();
-        self.differences.resize(self.wanted, 0);
-        let step = read(&mut self.differences[start..])?;
-        self.differences.truncate(start + step.produced);
+        let step = read(&mut self.differences[self.come..])?;
+        self.come += step.produced;
         if self.missing() == 0 {
             let mut differences = self.differences.as_slice();
             for plain in self.made.plain.drain(..) {

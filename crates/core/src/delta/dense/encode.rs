@@ -3,9 +3,8 @@
 use super::follow::{Follower, Renames};
 use super::model::{self, MARGIN, Model};
 use super::{Guided, Script, WORDS};
-use crate::delta::align::align;
+use crate::delta::align::Alignment;
 use crate::delta::binary::{Coder, Writer};
-use crate::delta::renames::is_text;
 use crate::wire::put_varint;
 
 /// The exponents of memory that are tried: the largest first, the others where the delta is small.
@@ -46,9 +45,9 @@ impl Guided for Scripted<'_> {
 }
 
 /// Encodes a target against a window that is the whole basis.
-pub(crate) fn encode(window: &[u8], target: &[u8]) -> Dense {
-    let words = is_text(target);
-    let guide = guide(window, target, words, &align(window, target, words));
+pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &Alignment) -> Dense {
+    let words = alignment.words;
+    let guide = guide(window, target, words, &alignment.starts);
     let mut best: Option<Dense> = None;
     for memory in MEMORY {
         let dense = encode_with(window, target, words, &guide, memory);

@@ -44,13 +44,6 @@ pub(crate) fn is_word_byte(byte: u8) -> bool {
     WORD_BYTES[usize::from(byte)]
 }
 
-/// Whether the bytes are text, as its first part shows: few bytes that no text has.
-#[cfg(feature = "encode")]
-pub(crate) fn is_text(bytes: &[u8]) -> bool {
-    let start = &bytes[..bytes.len().min(1 << 16)];
-    start.iter().filter(|byte| **byte < 9 || 0x80 <= **byte).count() * 20 < start.len()
-}
-
 /// What is renamed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tokens {

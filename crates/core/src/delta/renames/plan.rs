@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::super::align::{self, align};
+use super::super::align::{self, Alignment};
 use super::super::binary::Writer;
 use super::super::ops::{Op, OpCoder};
-use super::{MAX_WORD, Renames, Tokens, is_text, is_word_byte};
+use super::{MAX_WORD, Renames, Tokens, is_word_byte};
 use crate::delta::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
 
 /// Bytes that are the same on both sides, from which on they are copied rather than followed.
@@ -86,14 +86,14 @@ impl Script {
 
 /// Bytes of memory that a plan takes while it is made.
 pub(crate) fn memory(basis: &[u8], target: &[u8]) -> usize {
-    align::memory(basis, target, is_text(target)) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
+    align::memory(basis, target) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
 }
 
 impl<'a> Plan<'a> {
     /// `None` if more differs than is worth following.
-    pub(crate) fn new(basis: &'a [u8], target: &'a [u8]) -> Option<Plan<'a>> {
-        let tokens = if is_text(target) { Tokens::Words } else { Tokens::Numbers };
-        let starts = align(basis, target, tokens == Tokens::Words);
+    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], alignment: &Alignment) -> Option<Plan<'a>> {
+        let tokens = if alignment.words { Tokens::Words } else { Tokens::Numbers };
+        let starts = &alignment.starts;
         let mut plan = Plan { basis, target, tokens, stretches: Vec::new() };
         let mut changes = 0;
         for (place, (at, from)) in starts.iter().enumerate() {
