@@ -51,13 +51,12 @@ def first_guess(history):
 
 
 class Mixture:
-    def __init__(self, contexts, extra, slot_bits, group_bits, sets):
+    def __init__(self, contexts, slot_bits, group_bits, sets, weights):
         self.k, self.slot_bits, self.group = contexts, slot_bits, 1 << group_bits
         self.slots = {}  # (context, place) -> [probability, history, count]
         self.checks = {}
         self.histories = [[first_guess(h) for h in range(256)] for _ in range(contexts)]
-        n = 2 * contexts + extra
-        self.weights = [[[16384 // 12] * n for _ in range(size)] for size in sets]
+        self.weights = [[list(weights) for _ in range(size)] for size in sets]
         self.last = [[65536 // 3] * 3 for _ in range(sets[0])]
         self.places = [0] * contexts
 
@@ -103,15 +102,17 @@ class Mixture:
         for i, value in enumerate(self.stretches):
             weights[i] = clamp(weights[i] + (value * error + 0x2000 >> 14), -(1 << 18), 1 << 18)
         for k in range(self.k):
-            slot = self.slot(k, self.node)
-            self.histories[k][slot[1]].learn(bit, 255)
-            learn_slot(slot, bit)
+            self.see(k, self.places[k], self.node, bit)
 
-    def prime(self, k, context, value, count=4):
+    def see(self, k, place, node, bit):
+        slot = self.slots.setdefault((k, place + node), [32768, 1, 0])
+        self.histories[k][slot[1]].learn(bit, 255)
+        learn_slot(slot, bit)
+
+    def show(self, k, context, bits):
         place = self.place(k, context)
-        for at in range(count):
-            node, bit = 1 << at | value >> count - at, value >> count - 1 - at & 1
-            learn_slot(self.slots.setdefault((k, place + node), [32768, 1, 0]), bit)
+        for at in range(4):
+            self.see(k, place, 1 << at | bits >> 4 - at, bits >> 3 - at & 1)
 
 
 def learn_slot(slot, bit):
@@ -333,7 +334,14 @@ class Recall:
 
 # --- The model --------------------------------------------------------------------------------------------------------
 
-CALM, RESYNC, PAGE = 16, 32, 1024
+CALM, RESYNC, PAGE = 16, 32, 4096
+# For each context its probability's and its history's, then those of the extra inputs.
+BLOCK_WEIGHTS = [-400, 800, 3200, 1800, 4400, 1950, 1500, 1750, 1750, 1150, 1750]
+FLAG_WEIGHTS = [5950, 4350, 800, 750, 2600, 750, 2100, 800, 3000, 2050, 550, 1850, 2500, 1100, -3700]
+LITERAL_WEIGHTS = [
+    900, 850, 3200, 2650, 2400, 2200, 1450, 850, 1100, 900, 2500, 1850, 2300, 2500, 1750, 1550, 2350, 1900, 1000, 850,
+    1550, 1500, 8950, 3550, 1350, 2300, 950,
+]  # fmt: skip
 
 
 def agreed_class(agreed):
@@ -364,17 +372,17 @@ class Model:
         if memory:
             for at in range(MARGIN, self.window_end, 2):
                 self.recall.remember(at)
-        self.flags = Mixture(7, 1, min(8 + memory, 16), 1, (36 * 3, 256, 64))
+        self.flags = Mixture(7, min(8 + memory, 16), 1, (36 * 3, 256, 64), FLAG_WEIGHTS)
         self.flag_corrections = Correction(1 << 12), Correction(1 << 12)
-        self.literals = Mixture(11, 5, min(10 + memory, 18), 4, (256, KINDS * 64, 256))
+        self.literals = Mixture(11, min(10 + memory, 18), 4, (256, KINDS * 64, 256), LITERAL_WEIGHTS)
         self.literal_correction = Correction(1 << 14)
-        self.blocks = Mixture(5, 1, 12, 1, (16, 64, 256))
+        self.blocks = Mixture(5, 12, 1, (16, 64, 256), BLOCK_WEIGHTS)
         self.numbers = Numbers(self.decisions)
         self.outcomes = self.since_jump = self.gap = self.last_distance = self.level = 0
         self.patience, self.misses, self.hits, self.new_word = CALM, 0, 0, 0
         self.difference = self.differences = 0
         self.anchor, self.jumped = MARGIN, False
-        self.page_misses, self.primes_left = {}, (1 << memory) >> 1
+        self.shown, self.pages_left = set(), (1 << memory) >> 1
 
     def step(self, end):
         between = not self.follower.word and self.follower.at < self.window_end
@@ -502,7 +510,7 @@ class Model:
             hash3(7, window | (last & 255) << 8 | s.before << 16, s.after),
             order(1, last),
             order(4, last),
-            hash3(8, word.hash if word else window | 1 << 30, self.new_word),
+            hash3(8, word.hash if word else 0 if self.words else window | 1 << 30, self.new_word),
             hash3(10, recalled | agreed << 8, window),
             hash3(11, shifted, self.misses & 7 | (last & 255) << 8),
             hash3(13, e, self.differences & 0xFFFF),
@@ -561,7 +569,7 @@ class Model:
                 self.difference = byte - seen.window & 255
                 self.differences = (self.differences << 8 | self.difference) & M32
         self.since_jump += 1
-        self.new_word = hash2(self.new_word + 1 & M32, byte) if byte in WORD_BYTES else 0
+        self.new_word = grown(self.new_word, byte)
         self.follower.advance(learn=True)
         self.recall.advance()
         self.settle()
@@ -590,22 +598,25 @@ class Model:
 
     def note_miss(self):
         page = (self.follower.at - MARGIN) // PAGE
-        count = self.page_misses.get(page, 0)
-        if self.primes_left == 0 or count == 2:
-            return
-        self.page_misses[page] = count + 1
-        if count + 1 == 2:
-            self.primes_left -= 1
+        if self.pages_left and page not in self.shown:
+            self.shown.add(page)
+            self.pages_left -= 1
             self.prime(MARGIN + page * PAGE)
 
     def prime(self, start):
+        word = 0
         for i in range(start, min(start + PAGE, self.window_end)):
-            last = int.from_bytes(self.b[i - 4 : i], "big")
-            for length in (2, 3):
-                context, byte = order(length, last), self.b[i]
-                self.literals.prime(length - 1, hash2(context, 1), byte >> 4)
-                self.literals.prime(length - 1, hash2(context, 16 | byte >> 4), byte & 15)
+            last, byte = int.from_bytes(self.b[i - 4 : i], "big"), self.b[i]
+            contexts = {5: order(1, last), 1: order(2, last), 6: order(4, last), 7: hash3(8, 0, word)}
+            for k, context in contexts.items():
+                self.literals.show(k, hash2(context, 1), byte >> 4)
+                self.literals.show(k, hash2(context, 16 | byte >> 4), byte & 15)
+            word = grown(word, byte)
             self.recall.remember(i)
+
+
+def grown(word, byte):
+    return hash2(word + 1 & M32, byte) if byte in WORD_BYTES else 0
 
 
 class Seen:

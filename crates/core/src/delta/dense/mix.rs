@@ -85,10 +85,12 @@ pub(crate) struct Mixture {
 }
 
 impl Mixture {
-    /// The three sizes are those of the weight sets that are chosen between.
-    pub(crate) fn new(contexts: usize, extra: usize, slot_bits: u32, group_bits: u32, sets: [usize; 3]) -> Mixture {
+    /// The three sizes are those of the weight sets that are chosen between; each begins as `weights`, one for each input.
+    pub(crate) fn new(contexts: usize, slot_bits: u32, group_bits: u32, sets: [usize; 3], weights: &[i16]) -> Mixture {
         let by_history: Vec<Counter> = (0..256u32).map(first_guess).collect();
-        let width = (extra + 2 * contexts).next_multiple_of(LANES);
+        let width = weights.len().next_multiple_of(LANES);
+        let mut set = weights.to_vec();
+        set.resize(width, 0);
         Mixture {
             contexts,
             slot_bits,
@@ -98,7 +100,7 @@ impl Mixture {
             places: [0; MAX_CONTEXTS],
             inputs: [0; MAX_INPUTS],
             width,
-            weights: vec![16_384 / 12; width * sets.iter().sum::<usize>()],
+            weights: set.repeat(sets.iter().sum()),
             chosen: [0; 3],
             set_starts: [0, sets[0], sets[0] + sets[1]],
             outputs: [0; 3],
@@ -180,20 +182,32 @@ impl Mixture {
         for (weight, input) in self.last[self.last_chosen].iter_mut().zip(&self.stretches) {
             *weight = (*weight + ((input * error + 0x2000) >> 14)).clamp(-(1 << 18), 1 << 18);
         }
-        for (k, place) in self.places[..self.contexts].iter().enumerate() {
-            let slot = &mut self.slots[*place];
-            self.histories[k << 8 | ((*slot ^ NEW_SLOT) >> 8 & 255) as usize].learn(bit, 255);
-            *slot = learned(*slot, bit);
+        for k in 0..self.contexts {
+            self.see(k, self.places[k], bit);
         }
     }
 
-    /// Shows one context what followed it, outside of any prediction.
-    pub(crate) fn prime(&mut self, k: usize, context: u32, nodes: impl Iterator<Item = (usize, bool)>) {
-        let place = self.place(k, context);
-        if self.slots[place] != check(context) {
-            self.renew(place, check(context));
+    #[inline]
+    fn see(&mut self, k: usize, place: usize, bit: bool) {
+        let slot = self.slots[place];
+        self.histories[k << 8 | ((slot ^ NEW_SLOT) >> 8 & 255) as usize].learn(bit, 255);
+        self.slots[place] = learned(slot, bit);
+    }
+
+    /// Shows some contexts, each named once, the four bits that follow them, outside of any prediction.
+    #[inline]
+    pub(crate) fn show<const N: usize>(&mut self, contexts: [(usize, u32); N], bits: u8) {
+        let places = contexts.map(|(k, context)| (self.place(k, context), check(context)));
+        let found = places.map(|(place, _)| self.slots[place]);
+        for (((k, _), (place, check)), found) in contexts.into_iter().zip(places).zip(found) {
+            if found != check {
+                self.renew(place, check);
+            }
+            for at in 0..4 {
+                let node = 1 << at | usize::from(bits >> (4 - at));
+                self.see(k, place | node, bits >> (3 - at) & 1 == 1);
+            }
         }
-        nodes.for_each(|(node, bit)| self.slots[place | node] = learned(self.slots[place | node], bit));
     }
 }
 

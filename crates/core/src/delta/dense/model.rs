@@ -18,6 +18,15 @@ pub(crate) const MARGIN: usize = 16;
 const FLAGS: usize = 7;
 const LITERALS: usize = 11;
 const BLOCKS: usize = 5;
+/// What the weights of their inputs have come to, by the median, at the end of other deltas: the bias or the bytes wished for, then
+/// for each context its probability's and its history's.
+const FLAG_WEIGHTS: [i16; 1 + 2 * FLAGS] =
+    [-3700, 5950, 4350, 800, 750, 2600, 750, 2100, 800, 3000, 2050, 550, 1850, 2500, 1100];
+const LITERAL_WEIGHTS: [i16; 5 + 2 * LITERALS] = [
+    8950, 3550, 1350, 2300, 950, 900, 850, 3200, 2650, 2400, 2200, 1450, 850, 1100, 900, 2500, 1850, 2300, 2500, 1750,
+    1550, 2350, 1900, 1000, 850, 1550, 1500,
+];
+const BLOCK_WEIGHTS: [i16; 1 + 2 * BLOCKS] = [1750, -400, 800, 3200, 1800, 4400, 1950, 1500, 1750, 1750, 1150];
 /// Hits after which a whole block may be said to be as expected.
 const CALM: u32 = 16;
 /// Steps to take one by one after a miss, in text and elsewhere.
@@ -99,12 +108,12 @@ impl Model {
             follower: Follower::new(MARGIN),
             renames: Renames::new(),
             recall,
-            flag: Mixture::new(FLAGS, 1, (8 + memory).min(16), 1, [kind::ALL * 3, 256, 64]),
+            flag: Mixture::new(FLAGS, (8 + memory).min(16), 1, [kind::ALL * 3, 256, 64], &FLAG_WEIGHTS),
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
-            literal: Mixture::new(LITERALS, 5, (10 + memory).min(18), 4, [256, kind::COUNT * 64, 256]),
+            literal: Mixture::new(LITERALS, (10 + memory).min(18), 4, [256, kind::COUNT * 64, 256], &LITERAL_WEIGHTS),
             literal_correction: Correction::new(curves, 1 << 14),
             numbers: Numbers::new(),
-            blocks: Mixture::new(BLOCKS, 1, 12, 1, [16, 64, 256]),
+            blocks: Mixture::new(BLOCKS, 12, 1, [16, 64, 256], &BLOCK_WEIGHTS),
             outcomes: 0,
             since_jump: 0,
             gap: 0,
@@ -135,7 +144,7 @@ impl Model {
         self.followed
     }
 
-    /// Decisions of the mixtures so far.
+    /// Decisions of the mixtures so far, and bytes shown to them, which take as long.
     #[cfg(feature = "encode")]
     pub(crate) fn decisions(&self) -> u64 {
         self.decisions
@@ -358,6 +367,7 @@ impl Model {
         let recalled = u32::from(seen.recalled.unwrap_or(0));
         let shifted = u32::from(seen.window.wrapping_add(self.difference));
         let other = self.follower.otherwise(&self.buffer, self.window_end, seen.expected);
+        let outside = if self.words { 0 } else { window | 1 << 30 };
         let contexts = [
             hash(1, self.misses & 255),
             order(2, last),
@@ -366,7 +376,7 @@ impl Model {
             hash(hash(7, window | (last & 255) << 8 | u32::from(seen.before) << 16), u32::from(seen.after)),
             order(1, last),
             order(4, last),
-            hash(hash(8, word.map_or(window | 1 << 30, |word| word.hash)), self.new_word),
+            hash(hash(8, word.map_or(outside, |word| word.hash)), self.new_word),
             hash(hash(10, recalled | agreed_class(self.recall.agreed) << 8), window),
             hash(hash(11, shifted), self.misses & 7 | (last & 255) << 8),
             hash(hash(13, e), self.differences & 0xffff),
@@ -425,7 +435,7 @@ impl Model {
             }
         }
         self.since_jump = self.since_jump.saturating_add(1);
-        self.new_word = if is_word_byte(byte) { hash(self.new_word.wrapping_add(1), u32::from(byte)) } else { 0 };
+        self.new_word = grown(self.new_word, byte);
         self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
         self.recall.advance(&self.buffer);
         self.settle();
@@ -444,20 +454,25 @@ impl Model {
     /// Shows a page of the window to the literals' contexts and to the recall.
     fn prime(&mut self, page: Range<usize>) {
         let b = &self.buffer;
-        for i in MARGIN + page.start..(MARGIN + page.end).min(self.window_end) {
+        let (start, end) = (MARGIN + page.start, (MARGIN + page.end).min(self.window_end));
+        self.decisions += (end - start) as u64;
+        let mut word = 0;
+        for i in start..end {
             let last = u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]);
-            let byte = u32::from(b[i]);
-            for len in 2..=3 {
-                let context = order(len, last);
-                let nodes = |from: u32| {
-                    (0..4).map(move |at| (((1 << at) | (from >> (4 - at))) as usize, from >> (3 - at) & 1 == 1))
-                };
-                self.literal.prime(len as usize - 1, hash(context, 1), nodes(byte >> 4));
-                self.literal.prime(len as usize - 1, hash(context, 16 | byte >> 4), nodes(byte & 15));
+            let byte = b[i];
+            let contexts = [(5, order(1, last)), (1, order(2, last)), (6, order(4, last)), (7, hash(hash(8, 0), word))];
+            for (node, bits) in [(1, byte >> 4), (16 | byte >> 4, byte & 15)] {
+                self.literal.show(contexts.map(|(k, context)| (k, hash(context, u32::from(node)))), bits);
             }
+            word = grown(word, byte);
             self.recall.remember(b, i);
         }
     }
+}
+
+/// The hash of the word that is being made, after one more byte; 0 between words.
+fn grown(word: u32, byte: u8) -> u32 {
+    if is_word_byte(byte) { hash(word.wrapping_add(1), u32::from(byte)) } else { 0 }
 }
 
 /// The hash of the last bytes, at most four.

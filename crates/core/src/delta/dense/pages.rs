@@ -2,33 +2,27 @@
 
 use std::ops::Range;
 
-const PAGE: usize = 1024;
-/// Misses after which a page is shown.
-const MISSES: u8 = 2;
+const PAGE: usize = 4096;
 
 pub(crate) struct Pages {
-    misses: Vec<u8>,
+    shown: Vec<bool>,
     left: u32,
 }
 
 impl Pages {
     /// For a window of `len` bytes, of which `left` pages may be shown.
     pub(crate) fn new(len: usize, left: u32) -> Pages {
-        Pages { misses: vec![0; len / PAGE + 1], left }
+        Pages { shown: vec![false; len / PAGE + 1], left }
     }
 
     /// Notes a miss at a position; gives its page when it is to be shown.
     pub(crate) fn miss(&mut self, at: usize) -> Option<Range<usize>> {
-        let misses = &mut self.misses[at / PAGE];
-        if self.left == 0 || MISSES <= *misses {
+        let page = at / PAGE;
+        if self.left == 0 || self.shown[page] {
             return None;
         }
-        *misses += 1;
-        if *misses < MISSES {
-            return None;
-        }
+        self.shown[page] = true;
         self.left -= 1;
-        let start = at / PAGE * PAGE;
-        Some(start..start + PAGE)
+        Some(page * PAGE..(page + 1) * PAGE)
     }
 }
