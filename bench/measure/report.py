@@ -11,6 +11,7 @@ JSON, MARKDOWN = HERE / "results.json", HERE / "RESULTS.md"
 
 TITLES = {
     "deltas": "Deltas, beside every other way to make one",
+    "hostile": "Inputs that are hard on an encoder",
     "unknown": "The version is unknown, beside rsync",
     "pull": "Bytes of a pull",
     "scattered": "128 MiB and 1 GiB with scattered edits, beside rsync",

@@ -29,6 +29,9 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         ("other names", minified(5, 9_000, 1), minified(5, 9_000, 2)),
         ("other numbers", linked(5, 9_000, 0, 0), [&linked(5, 9_000, 9_000, 3)[..], &noise(6, 900)].concat()),
         ("zeros to more zeros", vec![0; 40_000], vec![0; 100_001]),
+        ("zeros to noise", vec![0; 20_000], noise(7, 20_000)),
+        ("a repeated line to another", b"a line that is the same\n".repeat(900), b"a line, not the same\n".repeat(900)),
+        ("short equal lines, one gone", b"ab\n".repeat(9_000), [b"ab\n".repeat(4_000), b"a\n".repeat(3_000)].concat()),
     ]
 }
 
@@ -38,6 +41,16 @@ fn deltas() -> impl Iterator<Item = (String, Vec<u8>, Vec<u8>, Vec<u8>)> {
     cases().into_iter().flat_map(move |(name, old, new)| {
         codecs.map(|codec| (format!("{name}, {codec:?}"), old.clone(), new.clone(), encode(&old, &new, with(codec))))
     })
+}
+
+#[test]
+fn nothing_makes_a_delta_longer_than_its_target() {
+    let inputs = [vec![0; 90_000], noise(1, 90_000), noise(2, 90_000), b"ab\n".repeat(30_000), text(3, 90_000)];
+    for (old, new) in inputs.iter().flat_map(|old| inputs.iter().map(move |new| (old, new))) {
+        let delta = encode(old, new, with(Codec::Fast));
+        assert!(delta.len() < new.len() + 100, "{} bytes for {}", delta.len(), new.len());
+        assert_eq!(apply_whole(old, &delta).as_ref(), Ok(new));
+    }
 }
 
 #[test]

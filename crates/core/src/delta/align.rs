@@ -25,6 +25,8 @@ const BETTER: usize = 12;
 const MAX_WORD: usize = 48;
 /// Buckets of an index at most, as a power of two.
 const MAX_BITS: u32 = 24;
+/// By which the hash of a window of tokens rolls.
+const FACTOR: u64 = 0xbf58_476d_1ce4_e5b9;
 const NONE: i32 = i32::MIN / 2;
 
 /// What of the target corresponds to what of the window.
@@ -83,8 +85,8 @@ pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
         if words { bytes.len() - bytes.windows(2).filter(|pair| within(pair)).count() } else { bytes.len() }
     };
     let (old, new) = (count(window), count(target));
-    let index = 4 * old + (8 * old).min(4 << MAX_BITS);
-    if words { 8 * (old + new) + 2 * index } else { 4 * (old + new) + index }
+    let (index, making) = (4 * old + (8 * old).min(4 << MAX_BITS), 6 * old);
+    if words { 8 * (old + new) + 2 * index + making } else { 4 * (old + new) + index + making }
 }
 
 /// Tokens by code: the upper 6 bits are a word's length, 0 for a byte between words; the lower are the byte, or the word's hash.
@@ -129,11 +131,48 @@ fn shape(code: u32) -> u32 {
     if matches!(code >> 26, 1 | 2) { 1 << 26 } else { code }
 }
 
-/// Where windows of tokens begin, in ascending order behind each hash.
-struct Index {
+/// Windows of so many tokens, hashed into buckets.
+#[derive(Clone, Copy)]
+struct Windows {
     width: usize,
     bits: u32,
     view: fn(u32) -> u32,
+}
+
+impl Windows {
+    /// The bucket of each window in turn, by a hash that rolls (Karp and Rabin 1987).
+    fn buckets(self, codes: &[u32]) -> impl Iterator<Item = usize> {
+        let leaving = FACTOR.wrapping_pow(self.width as u32);
+        let first = (self.width <= codes.len()).then(|| self.sum(codes));
+        let next = codes.get(self.width..).unwrap_or_default();
+        let rolled = next.iter().zip(codes).scan(first.unwrap_or(0), move |sum, (new, old)| {
+            *sum = self.append(*sum, *new).wrapping_sub(u64::from((self.view)(*old)).wrapping_mul(leaving));
+            Some(*sum)
+        });
+        first.into_iter().chain(rolled).map(move |sum| self.spread(sum))
+    }
+
+    /// The bucket of the window that begins with these codes.
+    fn bucket(self, codes: &[u32]) -> usize {
+        self.spread(self.sum(codes))
+    }
+
+    fn sum(self, codes: &[u32]) -> u64 {
+        codes[..self.width].iter().fold(0, |sum, code| self.append(sum, *code))
+    }
+
+    fn append(self, sum: u64, code: u32) -> u64 {
+        sum.wrapping_mul(FACTOR).wrapping_add(u64::from((self.view)(code)))
+    }
+
+    fn spread(self, sum: u64) -> usize {
+        ((sum ^ sum >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - self.bits)) as usize
+    }
+}
+
+/// Where windows of tokens begin, in ascending order behind each hash.
+struct Index {
+    windows: Windows,
     ends: Vec<u32>,
     places: Vec<u32>,
 }
@@ -142,42 +181,52 @@ impl Index {
     fn new(tokens: &Tokens, width: usize, view: fn(u32) -> u32) -> Index {
         let count = (tokens.codes.len() + 1).saturating_sub(width);
         let bits = (count.max(2).ilog2() + 1).min(MAX_BITS);
-        let mut index = Index { width, bits, view, ends: vec![0; (1 << bits) + 1], places: vec![0; count] };
-        for at in 0..count {
-            let bucket = index.bucket(&tokens.codes[at..]);
-            index.ends[bucket + 1] += 1;
+        let windows = Windows { width, bits, view };
+        // Sorted by the upper bits of their buckets, then each part by the lower ones: what is written to stays in the cache.
+        let lower = bits / 2;
+        let mut parts = vec![0; (1 << (bits - lower)) + 1];
+        windows.buckets(&tokens.codes).for_each(|bucket| parts[(bucket >> lower) + 1] += 1);
+        accumulate(&mut parts);
+        let (mut places, mut rests) = (vec![0; count], vec![0u16; count]);
+        let mut next = parts.clone();
+        for (at, bucket) in windows.buckets(&tokens.codes).enumerate() {
+            let place = &mut next[bucket >> lower];
+            places[*place] = at as u32;
+            rests[*place] = (bucket & ((1 << lower) - 1)) as u16;
+            *place += 1;
         }
-        for bucket in 1..index.ends.len() {
-            index.ends[bucket] += index.ends[bucket - 1];
+        let mut ends = Vec::with_capacity((1 << bits) + 1);
+        ends.push(0);
+        for part in parts.windows(2).map(|part| part[0]..part[1]) {
+            let mut next = vec![0; (1 << lower) + 1];
+            rests[part.clone()].iter().for_each(|rest| next[usize::from(*rest) + 1] += 1);
+            accumulate(&mut next);
+            ends.extend(next[1..].iter().map(|end| (part.start + end) as u32));
+            let unsorted = places[part.clone()].to_vec();
+            for (at, rest) in unsorted.iter().zip(&rests[part.clone()]) {
+                let place = &mut next[usize::from(*rest)];
+                places[part.start + *place] = *at;
+                *place += 1;
+            }
         }
-        // Filled from the back, each bucket's end moves down to its start, and so becomes the end of the bucket before it.
-        index.ends.remove(0);
-        for at in (0..count).rev() {
-            let bucket = index.bucket(&tokens.codes[at..]);
-            index.ends[bucket] -= 1;
-            index.places[index.ends[bucket] as usize] = at as u32;
-        }
-        index.ends.push(count as u32);
-        index
-    }
-
-    fn bucket(&self, codes: &[u32]) -> usize {
-        let sum = codes[..self.width].iter().fold(0u64, |sum, code| {
-            (sum ^ u64::from((self.view)(*code))).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
-        });
-        (sum.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - self.bits)) as usize
+        Index { windows, ends, places }
     }
 
     /// At most four places of the window that begins with these codes, the nearest to the one wished for.
     fn near(&self, codes: &[u32], wished: usize) -> &[u32] {
-        if codes.len() < self.width {
+        if codes.len() < self.windows.width {
             return &[];
         }
-        let bucket = self.bucket(codes);
+        let bucket = self.windows.bucket(codes);
         let places = &self.places[self.ends[bucket] as usize..self.ends[bucket + 1] as usize];
         let middle = places.partition_point(|place| (*place as usize) < wished);
         &places[middle.saturating_sub(2)..places.len().min(middle + 2)]
     }
+}
+
+/// Makes counts sums.
+fn accumulate(counts: &mut [usize]) {
+    (1..counts.len()).for_each(|at| counts[at] += counts[at - 1]);
 }
 
 /// What going on from a place brings.

@@ -29,7 +29,7 @@ const FEW_BYTES: usize = 4 << 20;
 const PATIENT_MEMORY: usize = 128 << 20;
 /// How finely the basis is indexed at least: building the index is what takes time, and what a coarser one misses zstd finds.
 const STRIDE_AT_ONCE: usize = 8;
-/// What the shortest copy of a region may be, besides what the finder finds.
+/// What the shortest copy of a region may be, besides what the finder finds: tried in turn, as long as each takes less than the last.
 const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
 /// The zstd level by which they are compared.
 const QUICK: i32 = 10;
@@ -56,7 +56,7 @@ pub enum Codec {
 
 /// Working memory of the encoders that follow the basis, besides their plan.
 const FOLLOWING_TABLES: usize = 40 << 20;
-/// What a followed stretch must bring to be followed, in bytes; each is tried.
+/// What a followed stretch must bring to be followed, in bytes: tried in turn, as long as each takes less than the last.
 const LEAST_FOLLOWED: [i32; 3] = [32, 200, 600];
 /// Where the fast delta is more than this part of the target, little of the basis is left to follow, and the dense codec is slow.
 const FAR_FROM_BASIS: usize = 5;
@@ -155,7 +155,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn fast(&mut self, found: Vec<Op>, start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {
-        let ops = if self.options.thorough { self.worthwhile(found, start, position)? } else { found };
+        let ops = if self.options.thorough { self.worthwhile(found, start, position)?.ops } else { found };
         self.position = ops.last().map_or(position, |op| op.copy.end);
         self.region(&ops, start, position)
     }
@@ -171,20 +171,21 @@ impl<'a> Encoder<'a> {
             self.at = self.target.len() as u64;
             return Ok(self.dense(basis, &alignment).bytes);
         }
-        let renames = self.renames(basis, &alignment)?;
+        let followed = self.followed(basis, &alignment)?;
         let found = self.next_ops();
-        let seen = self.estimate(&found, 0, 0, GLANCE)? as u64;
-        let glance = (seen * self.target.len() as u64 / self.at.max(1)) as usize;
-        let mut best = match renames {
-            Some(renames) if 3 * renames.cost(link) < 2 * cost(glance, 0, link) => renames,
-            renames => {
-                let mut copies = Whole { bytes: self.fast(found, 0, 0)?, nanoseconds: 0 };
-                while self.at < self.target.len() as u64 {
-                    copies.bytes.extend(self.next_fast()?);
-                }
-                match renames {
-                    Some(renames) => copies.or(renames, link),
-                    None => copies,
+        let part = (self.at.max(1), self.target.len() as u64);
+        let glance = self.estimate(&found, 0, 0, GLANCE)?;
+        let mut best = match followed {
+            Some(followed) if 3 * followed.cost(link) < 2 * cost(scaled(glance, part), 0, link) => {
+                self.renames(followed)?
+            }
+            followed => {
+                let copies = self.worthwhile(found, 0, 0)?;
+                match followed {
+                    Some(followed) if followed.cost(link) < cost(scaled(copies.estimate, part), 0, link) => {
+                        self.renames(followed)?
+                    }
+                    _ => self.copies(copies)?,
                 }
             }
         };
@@ -202,19 +203,22 @@ impl<'a> Encoder<'a> {
         Whole { bytes, nanoseconds: dense.nanoseconds }
     }
 
-    /// One region with followed copies; `None` where that is more than the format takes.
-    fn renames(&self, basis: &[u8], alignment: &Alignment) -> Result<Option<Whole>, EncodeError> {
+    /// How to follow the basis in one region; `None` where that is more than the format takes.
+    fn followed(&self, basis: &[u8], alignment: &Alignment) -> Result<Option<Followed>, EncodeError> {
         let Some(plan) = Plan::new(basis, self.target, alignment) else { return Ok(None) };
-        let mut best: Option<(usize, Script)> = None;
-        for least in LEAST_FOLLOWED {
-            let Some(script) = plan.script(least) else { continue };
+        let mut best: Option<Followed> = None;
+        for script in LEAST_FOLLOWED.into_iter().filter_map(|least| plan.script(least)) {
             let (_, prefix) = self.reference(&script.ops, 0, script.gap_bytes as u64);
             let estimate = script.decisions.len() + pack(&script.frame, &prefix, QUICK)?.len();
-            if best.as_ref().is_none_or(|(least, _)| estimate < *least) {
-                best = Some((estimate, script));
+            if best.as_ref().is_some_and(|best| best.estimate <= estimate) {
+                break;
             }
+            best = Some(Followed { estimate, script });
         }
-        let Some((_, script)) = best else { return Ok(None) };
+        Ok(best)
+    }
+
+    fn renames(&self, Followed { script, .. }: Followed) -> Result<Whole, EncodeError> {
         let (reach, prefix) = self.reference(&script.ops, 0, script.gap_bytes as u64);
         let mut bytes = vec![CODEC_RENAMES | LAST_REGION, script.shape()];
         put_varint(&mut bytes, reach);
@@ -223,7 +227,17 @@ impl<'a> Encoder<'a> {
         if script.has_frame() {
             bytes.extend(pack(&script.frame, &prefix, self.level(script.gap_bytes, prefix.len()))?);
         }
-        Ok(Some(Whole { bytes, nanoseconds: script.nanoseconds() }))
+        Ok(Whole { bytes, nanoseconds: script.nanoseconds() })
+    }
+
+    /// All regions, of which the first copies so.
+    fn copies(&mut self, first: Copies) -> Result<Whole, EncodeError> {
+        self.position = first.ops.last().map_or(0, |op| op.copy.end);
+        let mut bytes = self.region(&first.ops, 0, 0)?;
+        while self.at < self.target.len() as u64 {
+            bytes.extend(self.next_fast()?);
+        }
+        Ok(Whole { bytes, nanoseconds: 0 })
     }
 
     fn with(
@@ -262,22 +276,23 @@ impl<'a> Encoder<'a> {
 
     /// The ops without the copies that cost more than they save: a short copy takes some bytes to say, and cuts in two what the
     /// compressor, which sees the basis too, would have said as one. Each length is tried with a quick compressor.
-    fn worthwhile(&self, found: Vec<Op>, start: u64, position: u64) -> Result<Vec<Op>, EncodeError> {
-        let mut best = (self.estimate(&found, start, position, QUICK)?, found);
+    fn worthwhile(&self, found: Vec<Op>, start: u64, position: u64) -> Result<Copies, EncodeError> {
+        let mut best = Copies { estimate: self.estimate(&found, start, position, QUICK)?, ops: found };
         for least in LEAST_COPIES {
-            let ops = ops::without_short(&best.1, least, position);
-            if ops.len() == best.1.len() {
+            let ops = ops::without_short(&best.ops, least, position);
+            if ops.len() == best.ops.len() {
                 continue;
             }
             if MAX_GAP_BYTES < ops::gap_bytes(&ops) {
                 break;
             }
             let estimate = self.estimate(&ops, start, position, QUICK)?;
-            if estimate < best.0 {
-                best = (estimate, ops);
+            if best.estimate <= estimate {
+                break;
             }
+            best = Copies { estimate, ops };
         }
-        Ok(best.1)
+        Ok(best)
     }
 
     /// About how many bytes a region takes.
@@ -361,6 +376,24 @@ impl<'a> Encoder<'a> {
     }
 }
 
+/// The ops of a region of copies, and about how many bytes it takes.
+struct Copies {
+    ops: Vec<Op>,
+    estimate: usize,
+}
+
+/// A script that follows the basis, and about how many bytes it takes.
+struct Followed {
+    script: Script,
+    estimate: usize,
+}
+
+impl Followed {
+    fn cost(&self, link: Option<u64>) -> u64 {
+        cost(self.estimate, self.script.nanoseconds(), link)
+    }
+}
+
 /// All regions of a delta, and what decoding them takes a browser beyond copying.
 struct Whole {
     bytes: Vec<u8>,
@@ -381,6 +414,11 @@ impl Whole {
 /// Nanoseconds until so many bytes have come over a link of so many bits in a second and are decoded; without one, the bytes.
 fn cost(len: usize, nanoseconds: u64, link: Option<u64>) -> u64 {
     link.map_or(len as u64, |link| len as u64 * 8 * 1_000_000_000 / link + nanoseconds)
+}
+
+/// The bytes of the whole, by those of a part that is so many in so many.
+fn scaled(bytes: usize, (part, whole): (u64, u64)) -> usize {
+    (bytes as u64 * whole / part) as usize
 }
 
 /// The answer to a receiver that holds the head already.
