@@ -29,7 +29,7 @@ const FEW_BYTES: usize = 4 << 20;
 const PATIENT_MEMORY: usize = 128 << 20;
 /// How finely the basis is indexed at least: building the index is what takes time, and what a coarser one misses zstd finds.
 const STRIDE_AT_ONCE: usize = 8;
-/// What the shortest copy of a region may be, besides what the finder finds: tried in turn, as long as each takes less than the last.
+/// What the shortest copy of a region may be, besides what the finder finds.
 const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
 /// The zstd level by which they are compared.
 const QUICK: i32 = 10;
@@ -173,19 +173,23 @@ impl<'a> Encoder<'a> {
         }
         let followed = self.followed(basis, &alignment)?;
         let found = self.next_ops();
-        let part = (self.at.max(1), self.target.len() as u64);
-        let glance = self.estimate(&found, 0, 0, GLANCE)?;
+        let glance = self.estimate(&found, 0, 0, GLANCE)? as u64 * self.target.len() as u64 / self.at.max(1);
         let mut best = match followed {
-            Some(followed) if 3 * followed.cost(link) < 2 * cost(scaled(glance, part), 0, link) => {
-                self.renames(followed)?
-            }
-            followed => {
+            Some(followed) if 3 * followed.cost(link) < 2 * cost(glance as usize, 0, link) => self.renames(followed)?,
+            None => {
                 let copies = self.worthwhile(found, 0, 0)?;
-                match followed {
-                    Some(followed) if followed.cost(link) < cost(scaled(copies.estimate, part), 0, link) => {
-                        self.renames(followed)?
-                    }
-                    _ => self.copies(copies)?,
+                self.copies(copies)?
+            }
+            Some(followed) => {
+                let copies = self.worthwhile(found, 0, 0)?;
+                let is_all = self.at == self.target.len() as u64;
+                if !is_all {
+                    let renames = self.renames(followed)?;
+                    self.copies(copies)?.or(renames, link)
+                } else if followed.cost(link) < cost(copies.estimate, 0, link) {
+                    self.renames(followed)?
+                } else {
+                    self.copies(copies)?
                 }
             }
         };
@@ -287,10 +291,9 @@ impl<'a> Encoder<'a> {
                 break;
             }
             let estimate = self.estimate(&ops, start, position, QUICK)?;
-            if best.estimate <= estimate {
-                break;
+            if estimate < best.estimate {
+                best = Copies { estimate, ops };
             }
-            best = Copies { estimate, ops };
         }
         Ok(best)
     }
@@ -414,11 +417,6 @@ impl Whole {
 /// Nanoseconds until so many bytes have come over a link of so many bits in a second and are decoded; without one, the bytes.
 fn cost(len: usize, nanoseconds: u64, link: Option<u64>) -> u64 {
     link.map_or(len as u64, |link| len as u64 * 8 * 1_000_000_000 / link + nanoseconds)
-}
-
-/// The bytes of the whole, by those of a part that is so many in so many.
-fn scaled(bytes: usize, (part, whole): (u64, u64)) -> usize {
-    (bytes as u64 * whole / part) as usize
 }
 
 /// The answer to a receiver that holds the head already.
