@@ -1,5 +1,5 @@
-// Builds what is published (dist/, beside wasm/) and what `driblet serve` ships (crates/driblet/client/): three files that
-// name each other by relative URL, minified, the worker and the module with a hash in their names so that they may be cached for good.
+// Builds what is published (dist/, beside wasm/) and what `driblet serve` ships (crates/driblet/client/): files that name
+// each other by relative URL, minified, the worker and the module with a hash in their names so that they may be cached for good.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,6 +21,7 @@ async function ship() {
   const module = write('driblet', 'wasm', readFileSync(`${here}wasm/driblet_bg.wasm`));
   const worker = write('worker', 'js', replace(await bundle('worker'), '../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
+  writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../wasm/driblet_bg.wasm', `./${module}`));
   // The server sends these where brotli is accepted.
   for (const name of readdirSync(shipped)) writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));
 }
@@ -33,6 +34,7 @@ async function bundle(name) {
     minify: true,
     target: 'es2022',
     write: false,
+    external: ['./worker.js'],
   });
   return outputFiles[0].text;
 }
@@ -45,6 +47,6 @@ function write(name, extension, bytes) {
 }
 
 function replace(text, from, to) {
-  if (text.split(from).length !== 2) throw new Error(`expected ${from} once in a bundle`);
-  return text.replace(from, to);
+  if (!text.includes(from)) throw new Error(`expected ${from} in a bundle`);
+  return text.replaceAll(from, to);
 }

@@ -12,12 +12,20 @@ export interface Delta {
   decoder(): Decoder;
   /** Its bytes, or the rest of them. */
   readonly pieces: AsyncIterable<Uint8Array>;
-  /** Fills the core's room with the basis' bytes of a range; gives how many there were. */
-  readonly basis?: (core: Core, start: number, end: number) => number;
+  /** What it is applied to. */
+  readonly basis?: Basis | undefined;
   /** Its first bytes, as an earlier sync kept them, and what goes on keeping. */
   readonly begun?: { readonly pieces: Iterable<Uint8Array>; readonly journal: Journal } | undefined;
   /** Starts to keep its bytes, if they can be of use to a later sync; called when it is known which version they lead to. */
   readonly journal?: ((to: string) => Journal) | undefined;
+}
+
+/** The bytes that a delta copies from. */
+export interface Basis {
+  /** Brings a range to where `fill` finds it; nothing where that takes no time. */
+  ready(start: number, end: number): Promise<void> | undefined;
+  /** Fills the core's room with the bytes of a range; gives how many there were. */
+  fill(core: Core, start: number, end: number): number;
 }
 
 /** What came of a delta: the new head, or nothing where the version named is the head. */
@@ -49,14 +57,19 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
       const want = poll(decoder);
       checkPin(session, decoder);
       if (want === Want.Basis) {
-        decoder.handleBasis(core.room, delta.basis?.(core, decoder.start, decoder.end) ?? 0);
+        const { start, end } = decoder;
+        const ready = delta.basis?.ready(start, end);
+        if (ready) await ready;
+        // The room is everybody's: nothing may come between filling it and handing it on.
+        decoder.handleBasis(core.room, delta.basis?.fill(core, start, end) ?? 0);
       } else if (want === Want.Output) {
         if (!target) await begin();
         const output = core.view(decoder.start, decoder.end);
-        staging?.write(output);
         verified?.set(output, session.progress.written);
         session.progress.written += decoder.end - decoder.start;
+        const writing = staging?.write(output);
         session.report();
+        if (writing) await writing;
       } else {
         return want;
       }
@@ -123,7 +136,7 @@ function leaseBefore({ snapshot }: Session, core: Core, target: Version, { buffe
     let staging: Staging | undefined;
     try {
       staging = await snapshot.stage(target);
-      staging.write(bytes());
+      await staging.write(bytes());
       return await staging.commit();
     } catch (error) {
       await staging?.discard().catch(() => {}); // The next sync tidies up.

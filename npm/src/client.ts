@@ -1,8 +1,12 @@
 import { askEarly } from './early.js';
 import { SyncError } from './error.js';
+import type { Port } from './engine.js';
 import type { JobOptions, Progress, Reply, Request, Synced } from './messages.js';
 
-/* The page's end of the worker: numbers requests, and hands replies to who waits for them. */
+/*
+ * The page's end of the engine: numbers requests, and hands replies to who waits for them. The engine runs in a worker; where none
+ * starts, as under some content security policies, in this thread.
+ */
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -12,17 +16,22 @@ interface Waiting {
 
 const waiting = new Map<number, Waiting>();
 const storing = new Map<number, (warning: string | undefined) => void>();
-let worker: Worker | undefined;
+let engine: Engine | undefined;
 let lastId = 0;
 
+/** Where requests go. */
+interface Engine {
+  post(request: Request, transfer?: Transferable[]): void;
+}
+
 /** Runs a sync in the worker. */
-export function sendSync(job: JobOptions, { signal, onProgress }: SyncWaiting): Promise<Synced> {
+export function sendSync(job: JobOptions, { signal, onProgress, workerUrl }: SyncWaiting): Promise<Synced> {
   const id = nextId();
   return new Promise<Synced>((resolve, reject) => {
     const early = new AbortController();
     const abort = () => {
       early.abort();
-      post({ kind: 'abort', id });
+      engine?.post({ kind: 'abort', id });
       // A handle that comes all the same is nobody's.
       waiting.set(id, { resolve: (synced) => sendClose((synced as Synced).handle), reject() {} });
       reject(signal?.reason);
@@ -34,9 +43,10 @@ export function sendSync(job: JobOptions, { signal, onProgress }: SyncWaiting): 
     };
     signal?.addEventListener('abort', abort, { once: true });
     waiting.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress });
-    const first = !worker;
+    const first = !engine;
+    engine ??= startWorker(workerUrl) ?? startHere();
     if (first) void startEarly(id, job, early.signal);
-    post({ kind: 'sync', id, job, early: first });
+    engine.post({ kind: 'sync', id, job, early: first });
   });
 }
 
@@ -44,6 +54,7 @@ export function sendSync(job: JobOptions, { signal, onProgress }: SyncWaiting): 
 export interface SyncWaiting {
   signal?: AbortSignal;
   onProgress?: (progress: Progress) => void;
+  workerUrl?: string | URL;
 }
 
 /** Reads a handle, verified. */
@@ -53,13 +64,13 @@ export function sendRead(handle: number, as: 'bytes' | 'blob'): Promise<ArrayBuf
   const id = nextId();
   return new Promise<ArrayBuffer | Blob>((resolve, reject) => {
     waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-    post({ kind: 'read', id, handle, as });
+    engine?.post({ kind: 'read', id, handle, as });
   });
 }
 
 /** Ends the use of a handle. */
 export function sendClose(handle: number): void {
-  worker?.postMessage({ kind: 'close', handle } satisfies Request);
+  engine?.post({ kind: 'close', handle });
 }
 
 /** Waits until a sync's version is stored; gives the warning if it is not. Called as soon as the sync is done. */
@@ -72,7 +83,7 @@ export function whenStored({ handle, verified, warning }: Synced): Promise<strin
 async function startEarly(id: number, job: JobOptions, signal: AbortSignal): Promise<void> {
   const early = await askEarly(job, signal);
   const body = early && 'body' in early.answer ? early.answer.body : null;
-  worker?.postMessage({ kind: 'early', id, early } satisfies Request, body ? [body] : []);
+  engine?.post({ kind: 'early', id, early }, body ? [body] : []);
 }
 
 function nextId(): number {
@@ -80,28 +91,89 @@ function nextId(): number {
   return lastId;
 }
 
-/** One worker serves all syncs of a page, and stays warm between them. */
-function post(request: Request): void {
-  worker ??= start();
-  worker.postMessage(request);
+/** One worker serves all syncs of a page, and stays warm between them. Nothing where this thread cannot have one. */
+function startWorker(url: string | URL | undefined): Engine | undefined {
+  const worker = newWorker(url);
+  if (!worker) return undefined;
+  // What a worker that never says a word was asked is asked anew, of another.
+  let unheard: Request[] | undefined = [];
+  worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+    unheard = undefined;
+    receive(data);
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    worker.terminate();
+    if (unheard) {
+      engine = startHere();
+      unheard.forEach((request) => engine?.post(request));
+    } else {
+      engine = undefined;
+      lose(`driblet's worker failed: ${event.message}`);
+    }
+  };
+  return {
+    post(request, transfer = []) {
+      // A stream that went along with a request is gone; the engine can do without.
+      unheard?.push(request.kind === 'early' ? { ...request, early: undefined } : request);
+      worker.postMessage(request, transfer);
+    },
+  };
 }
 
-function start(): Worker {
-  const started = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-  started.onmessage = ({ data }: MessageEvent<Reply>) => receive(data);
-  started.onerror = (event) => {
-    started.terminate();
-    if (worker === started) worker = undefined;
-    const lost = new SyncError('network', `driblet's worker failed: ${event.message ?? 'its script did not load'}`);
-    for (const each of waiting.values()) each.reject(lost);
-    waiting.clear();
-    for (const stored of storing.values()) stored(lost.message);
-    storing.clear();
-  };
-  return started;
+/** The name by which the script knows that it is ours. */
+const OPTIONS = { type: 'module', name: 'driblet' } as const;
+const SCRIPT = './worker.js';
+
+function newWorker(url: string | URL | undefined): Worker | undefined {
+  try {
+    if (url !== undefined) return new Worker(url, OPTIONS);
+    // Bundlers know this form, and no other.
+    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'driblet' });
+  } catch {
+    return throughBlob(new URL(url ?? SCRIPT, import.meta.url).href);
+  }
+}
+
+/** A worker's script must be of the page's origin, but what that imports need not. */
+function throughBlob(script: string): Worker | undefined {
+  try {
+    const text = `import ${JSON.stringify(script)};`;
+    return new Worker(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })), OPTIONS);
+  } catch {
+    return undefined;
+  }
+}
+
+type Serve = (port: Port) => void;
+
+/** From now on syncs run in this thread, by the engine given. */
+export function runHere(serve: Serve): void {
+  engine ??= startHere(Promise.resolve(serve));
+}
+
+/** Runs the engine in this thread. */
+function startHere(loaded = import('./worker.js').then(({ serve }): Serve => serve)): Engine {
+  const port: Port = { onmessage: null, postMessage: (reply) => queueMicrotask(() => receive(reply)) };
+  const started = loaded.then((serve) => serve(port));
+  started.catch((error) => {
+    engine = undefined;
+    lose(`neither driblet's worker nor its engine loaded: ${error instanceof Error ? error.message : error}`);
+  });
+  return { post: (request) => void started.then(() => port.onmessage?.({ data: request } as MessageEvent<Request>), () => {}) };
+}
+
+/** The engine is no more; who waits for it hears so. */
+function lose(message: string): void {
+  const lost = new SyncError('network', message);
+  for (const each of waiting.values()) each.reject(lost);
+  waiting.clear();
+  for (const stored of storing.values()) stored(message);
+  storing.clear();
 }
 
 function receive(reply: Reply): void {
+  if (reply.kind === 'ready') return;
   if (reply.kind === 'stored') {
     storing.get(reply.id)?.(reply.warning);
     storing.delete(reply.id);

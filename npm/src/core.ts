@@ -18,8 +18,8 @@ export interface Core {
   view(start: number, end: number): Uint8Array<ArrayBuffer>;
 }
 
-/** Loads the module: from beside the script, or from what is given. */
-export async function loadCore(module?: BufferSource): Promise<Core> {
+/** Loads the module: from beside the script, or from the URL or the bytes that are given. */
+export async function loadCore(module?: BufferSource | string): Promise<Core> {
   const { memory } = await load({ module_or_path: module ?? new URL('../wasm/driblet_bg.wasm', import.meta.url) });
   const room = new Room(ROOM);
   const at = room.at;
@@ -52,8 +52,10 @@ export function pour(core: Core, bytes: Uint8Array, take: (length: number) => vo
 }
 
 /** Reads all of a version through the room; `false` where its file is too short. */
-export function readThrough(core: Core, held: Held, take: (length: number) => void): boolean {
+export async function readThrough(core: Core, held: Held, take: (length: number) => void): Promise<boolean> {
   for (let at = 0; at < held.length; at += ROOM) {
+    const ready = held.ready?.([[at, Math.min(held.length, at + ROOM)]]);
+    if (ready) await ready;
     const piece = core.fill(held.length - at);
     if (held.read(piece, at) !== piece.length) return false;
     take(piece.length);
@@ -62,10 +64,10 @@ export function readThrough(core: Core, held: Held, take: (length: number) => vo
 }
 
 /** Whether what is held is the version that it is held for. */
-export function isWhole(core: Core, held: Held): boolean {
+export async function isWhole(core: Core, held: Held): Promise<boolean> {
   const hasher = new VersionHasher();
   try {
-    return readThrough(core, held, (length) => hasher.update(core.room, length)) && hasher.finalize() === held.version;
+    return (await readThrough(core, held, (length) => hasher.update(core.room, length))) && hasher.finalize() === held.version;
   } finally {
     hasher.free();
   }

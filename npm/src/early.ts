@@ -33,28 +33,28 @@ export async function askEarly(job: JobOptions, signal: AbortSignal): Promise<Ea
 }
 
 /** Notes what is stored now, for the page that comes next; nothing where a delta was cut off, which is finished first. */
-export function note({ store, url }: JobOptions, version?: string): void {
-  if (store.kind !== 'opfs') return;
+export function note(job: JobOptions, version?: string): void {
+  if (job.store.kind === 'memory') return;
   try {
-    if (version === undefined) localStorage.removeItem(noteName(store.folder, url));
-    else localStorage.setItem(noteName(store.folder, url), version);
+    if (version === undefined) localStorage.removeItem(noteName(job));
+    else localStorage.setItem(noteName(job), version);
   } catch {
     // Full, or forbidden: the next page asks a little later.
   }
 }
 
-function noted({ store, url }: JobOptions): string | undefined {
-  if (store.kind !== 'opfs') return undefined;
+function noted(job: JobOptions): string | undefined {
+  if (job.store.kind === 'memory') return undefined;
   try {
-    const version = localStorage.getItem(noteName(store.folder, url));
+    const version = localStorage.getItem(noteName(job));
     return version !== null && /^[0-9a-f]{64}$/.test(version) ? version : undefined;
   } catch {
     return undefined;
   }
 }
 
-function noteName(folder: string, url: string): string {
-  return `driblet ${folder} ${url}`;
+function noteName({ store, key }: JobOptions): string {
+  return `driblet ${store.kind} ${store.name} ${key}`;
 }
 
 /** Not every browser can send a stream to a worker. */

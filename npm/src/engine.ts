@@ -4,6 +4,7 @@ import { SyncError, asSyncError } from './error.js';
 import { exchange } from './exchange.js';
 import { withLock } from './lock.js';
 import { memorySnapshot } from './memory.js';
+import { indexedDbSnapshot } from './indexeddb.js';
 import { opfsSnapshot } from './opfs.js';
 import { run } from './session.js';
 import type { Core } from './core.js';
@@ -12,7 +13,13 @@ import type { JobOptions, Reply, Request } from './messages.js';
 import type { Session } from './session.js';
 import type { Lease, Snapshot } from './store.js';
 
-/* The worker: takes requests from the page, runs syncs, and keeps what their handles read. */
+/* What runs syncs and keeps what their handles read: in a worker of its own, or where none starts, in the page's thread. */
+
+/** The other end: where replies go, and requests come from. */
+export interface Port {
+  postMessage(message: Reply, options: { transfer: Transferable[] }): void;
+  onmessage: ((event: MessageEvent<Request>) => void) | null;
+}
 
 /** A version that the page has a handle of. */
 interface Open {
@@ -33,9 +40,16 @@ const asked = new Map<number, (early: Early | undefined) => void>();
 const opened = new Map<number, Open>();
 const memory = new Map<string, Snapshot>();
 let loading: Promise<Core> | undefined;
-core().catch(() => {}); // Each sync that waits for it reports it.
+let reply: (message: Reply, transfer?: Transferable[]) => void;
 
-self.onmessage = ({ data }: MessageEvent<Request>) => {
+/** Takes requests from a port, of which there is one for each thread. */
+export function serve(port: Port): void {
+  reply = (message, transfer = []) => port.postMessage(message, { transfer });
+  port.onmessage = ({ data }) => receive(data);
+  reply({ kind: 'ready' });
+}
+
+function receive(data: Request): void {
   if (data.kind === 'sync') {
     const early = data.early ? new Promise<Early | undefined>((resolve) => asked.set(data.id, resolve)) : undefined;
     void answer(data.id, () => sync(data.id, data.job, early));
@@ -47,7 +61,7 @@ self.onmessage = ({ data }: MessageEvent<Request>) => {
   if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
   if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.as));
   if (data.kind === 'close') close(data.handle);
-};
+}
 
 async function answer(id: number, work: () => Promise<void>): Promise<void> {
   try {
@@ -64,7 +78,7 @@ async function sync(id: number, job: JobOptions, early: Promise<Early | undefine
   const progress = { written: 0, length: undefined };
   const report = () => reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
   const exchanged = exchange(job, abort, report, early);
-  const ready = core();
+  const ready = core(job);
   ready.catch(() => {}); // The session may not come to need it.
   try {
     const opening = open(job); // Harmless without the lock: it reads nothing.
@@ -97,7 +111,7 @@ async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<v
   const entry = opened.get(handle);
   if (!entry) throw new SyncError('store', 'this handle is closed');
   const { lease, job } = entry;
-  const ready = await core();
+  const ready = await core(job);
   const content = await verifiedContent(ready, entry, as).catch(() => undefined);
   if (!content) {
     await withLock(lockName(job), new AbortController().signal, () => drop(job, lease));
@@ -135,24 +149,29 @@ function close(handle: number): void {
   opened.delete(handle);
 }
 
-async function open({ store, url }: JobOptions): Promise<Opened> {
-  if (store.kind === 'memory') return { snapshot: inMemory(`${store.id} ${url}`) };
-  if (!navigator.storage?.getDirectory) {
-    return { snapshot: inMemory(url), warning: 'this browser, or this page, has no file store; the version is in memory only' };
+async function open({ store, key }: JobOptions): Promise<Opened> {
+  const { kind, name } = store;
+  if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
+  const reasons: unknown[] = [];
+  const ways = [];
+  if (kind !== 'indexeddb') ways.push(opfsSnapshot);
+  if (kind !== 'opfs') ways.push(indexedDbSnapshot);
+  for (const way of ways) {
+    try {
+      return { snapshot: await way(name, key) };
+    } catch (error) {
+      reasons.push(error instanceof Error ? error.message : error);
+    }
   }
-  try {
-    return { snapshot: await opfsSnapshot(store.folder, url) };
-  } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    return { snapshot: inMemory(url), warning: `the browser's file store did not open (${said}); the version is in memory only` };
-  }
+  return { snapshot: inMemory(`${kind} ${name} ${key}`), warning: `the version is in memory only, for no store opened: ${reasons.join('; ')}` };
 }
 
 /** The wasm module, loaded once; where that fails, the next sync tries again. */
-function core(): Promise<Core> {
-  loading ??= loadCore().catch((error) => {
+function core({ wasmUrl }: JobOptions): Promise<Core> {
+  loading ??= loadCore(wasmUrl).catch((error) => {
     loading = undefined;
-    throw asSyncError('network', 'the wasm module did not load', error);
+    const hint = /content security policy/i.test(String(error)) ? " (the page's policy must have script-src 'wasm-unsafe-eval')" : '';
+    throw asSyncError('network', `the wasm module did not load${hint}`, error);
   });
   return loading;
 }
@@ -163,12 +182,8 @@ function inMemory(name: string): Snapshot {
   return snapshot;
 }
 
-function lockName({ store, url }: JobOptions): string {
-  return store.kind === 'opfs' ? `driblet sync ${store.folder} ${url}` : `driblet sync ${store.id} ${url}`;
-}
-
-function reply(message: Reply, transfer: Transferable[] = []): void {
-  self.postMessage(message, { transfer });
+function lockName({ store, key }: JobOptions): string {
+  return `driblet sync ${store.kind} ${store.name} ${key}`;
 }
 
 /** An error as it can be sent to the page, with its reason if it has one. */

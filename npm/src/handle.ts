@@ -20,7 +20,16 @@ export interface Handle {
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
   /** Its bytes as they are read from the store. */
   stream(): ReadableStream<Uint8Array>;
-  /** A response with its bytes for a body, its length and its version as ETag; `init` adds to that. */
+  /** All of its bytes, which may stay on the disk. Its type is that of the URL's ending, unless another is given. */
+  blob(type?: string): Promise<Blob>;
+  /** The same with the URL's file name. */
+  file(name?: string, type?: string): Promise<File>;
+  /** A URL of its bytes in this page, for `src`, `href` or `fetch`; there until the page goes, or `URL.revokeObjectURL`. */
+  objectUrl(type?: string): Promise<string>;
+  /**
+   * A response with its bytes for a body, its length, its version as ETag and the type of the URL's ending, so that
+   * `WebAssembly.compileStreaming` and a service worker take it as the server's; `init` adds to that.
+   */
   response(init?: ResponseInit): Response;
   /** Lets the store delete the version once there is a newer one. Happens by itself when the handle is collected. */
   close(): void;
@@ -29,7 +38,7 @@ export interface Handle {
 const collected = new FinalizationRegistry(sendClose);
 
 /** The handle of a finished sync. */
-export function handleOf(synced: Synced, elapsed: number): Handle {
+export function handleOf(url: string, synced: Synced, elapsed: number): Handle {
   const { handle: id, version, length, cost } = synced;
   let { warning, verified } = synced;
   const stored = whenStored(synced).then((failed) => {
@@ -39,6 +48,10 @@ export function handleOf(synced: Synced, elapsed: number): Handle {
     const taken = verified;
     verified = undefined;
     return taken;
+  };
+  const content = async () => {
+    const taken = take();
+    return taken ? new Blob([taken]) : sendRead(id, 'blob');
   };
   const handle: Handle = {
     version,
@@ -51,14 +64,18 @@ export function handleOf(synced: Synced, elapsed: number): Handle {
     async bytes() {
       return new Uint8Array(take() ?? (await sendRead(id, 'bytes')));
     },
-    stream() {
-      return streamOf(handle, async () => {
-        const taken = take();
-        return taken ? new Blob([taken]) : sendRead(id, 'blob');
-      });
+    stream: () => streamOf(handle, content),
+    async blob(type = mediaTypeOf(url)) {
+      return new Blob([await content()], { type });
+    },
+    async file(name = nameOf(url), type = mediaTypeOf(url)) {
+      return new File([await content()], name, { type });
+    },
+    async objectUrl(type) {
+      return URL.createObjectURL(await handle.blob(type));
     },
     response(init) {
-      const headers = new Headers({ 'content-length': String(length), etag: `"${version}"` });
+      const headers = new Headers({ 'content-length': String(length), 'content-type': mediaTypeOf(url), etag: `"${version}"` });
       new Headers(init?.headers).forEach((value, name) => headers.set(name, value));
       return new Response(handle.stream() as ReadableStream<Uint8Array<ArrayBuffer>>, { ...init, headers });
     },
@@ -70,6 +87,41 @@ export function handleOf(synced: Synced, elapsed: number): Handle {
   };
   collected.register(handle, id, handle);
   return handle;
+}
+
+/** Types that browsers insist on, by the ending of a path. */
+const MEDIA_TYPES: Record<string, string> = {
+  css: 'text/css',
+  csv: 'text/csv',
+  gif: 'image/gif',
+  html: 'text/html',
+  jpeg: 'image/jpeg',
+  jpg: 'image/jpeg',
+  js: 'text/javascript',
+  json: 'application/json',
+  mjs: 'text/javascript',
+  mp4: 'video/mp4',
+  pdf: 'application/pdf',
+  png: 'image/png',
+  svg: 'image/svg+xml',
+  txt: 'text/plain',
+  wasm: 'application/wasm',
+  webp: 'image/webp',
+  xml: 'text/xml',
+};
+
+function nameOf(url: string): string {
+  const name = new URL(url).pathname.replace(/^.*\//, '');
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+function mediaTypeOf(url: string): string {
+  const ending = /\.(\w+)$/.exec(new URL(url).pathname)?.[1]?.toLowerCase() ?? '';
+  return MEDIA_TYPES[ending] ?? 'application/octet-stream';
 }
 
 /** The stream holds the handle, so that the version stays while it is read. */

@@ -14,7 +14,7 @@ export type { Store } from './store.js';
 
 /** What a sync may be told. */
 export interface SyncOptions {
-  /** Where versions are kept. Default: `opfsStore()`. */
+  /** Where versions are kept. Default: `browserStore()`. */
   store?: Store;
   /** Ends the sync; what is stored stays whole, and what came is kept for the next one. */
   signal?: AbortSignal;
@@ -28,8 +28,14 @@ export interface SyncOptions {
   version?: string;
   /** The longest version to accept, in bytes. Default: 4 GiB. */
   maxBytes?: number;
+  /** Keeps what is synced under it apart from all else, as for one of several accounts on an origin. */
+  scope?: string;
   /** How long to wait for the next byte, in milliseconds. Default: 30,000. */
   timeout?: number;
+  /** Where driblet's worker script is, if a bundler has moved it. The first sync of a page decides. */
+  workerUrl?: string | URL;
+  /** Where driblet's wasm module is, if a bundler has moved it. The first sync of a page decides. */
+  wasmUrl?: string | URL;
 }
 
 /**
@@ -47,7 +53,7 @@ export async function sync(url: string | URL, options: SyncOptions = {}): Promis
   options.signal?.throwIfAborted();
   const job = jobOf(url, options);
   try {
-    const handle = handleOf(await sendSync(job, options), performance.now() - started);
+    const handle = handleOf(job.url, await sendSync(job, options), performance.now() - started);
     void handle.stored.then(() => note(job, handle.warning === undefined ? handle.version : undefined));
     return handle;
   } catch (error) {
@@ -57,25 +63,42 @@ export async function sync(url: string | URL, options: SyncOptions = {}): Promis
 }
 
 /**
- * Keeps versions in the origin private file system, where they outlive the page. Without one (a page without https, some private
- * windows) they are kept in memory, and the handle has a warning.
+ * Keeps versions where this browser keeps them best: in the origin private file system, else in IndexedDB (pages without https, threads
+ * other than workers), else in memory, and the handle has a warning.
  *
- * @param folder - which of the origin's folders. Default: `'driblet'`.
+ * @param name - one of the origin's stores. Default: `'driblet'`.
  */
-export function opfsStore(folder = 'driblet'): Store {
-  return { kind: 'opfs', folder };
+export function browserStore(name = 'driblet'): Store {
+  return { kind: 'browser', name };
+}
+
+/** Keeps versions in the origin private file system, where they outlive the page. Where there is none, in memory, and the handle has a warning. */
+export function opfsStore(name = 'driblet'): Store {
+  return { kind: 'opfs', name };
+}
+
+/** Keeps versions in an IndexedDB database, where they outlive the page. Where it does not open, in memory, and the handle has a warning. */
+export function indexedDbStore(name = 'driblet'): Store {
+  return { kind: 'indexeddb', name };
 }
 
 /** Keeps versions in memory, as long as the page lives. Each call makes another store. */
 export function memoryStore(): Store {
-  return { kind: 'memory', id: crypto.getRandomValues(new Uint32Array(4)).join('-') };
+  return { kind: 'memory', name: crypto.getRandomValues(new Uint32Array(4)).join('-') };
 }
 
 function jobOf(url: string | URL, options: SyncOptions): JobOptions {
-  const { store = opfsStore(), headers, credentials = 'same-origin', version, maxBytes = 2 ** 32, timeout = 30_000 } = options;
+  const { store = browserStore(), headers, credentials = 'same-origin', version, maxBytes = 2 ** 32, timeout = 30_000, scope, wasmUrl } = options;
   if (version !== undefined && !/^[0-9a-f]{64}$/.test(version)) throw new TypeError('a version is 64 lower-case hex digits');
-  const { href } = withoutFragment(new URL(url, document.baseURI));
-  return { url: href, store, headers: [...new Headers(headers)], credentials, version, maxBytes, timeout };
+  const { href } = withoutFragment(new URL(url, base()));
+  // No URL has a line break in it, so nothing else has this key.
+  const key = scope === undefined ? href : `${href}\n${scope}`;
+  const module = wasmUrl === undefined ? undefined : new URL(wasmUrl, base()).href;
+  return { url: href, key, store, headers: [...new Headers(headers)], credentials, version, maxBytes, timeout, wasmUrl: module };
+}
+
+function base(): string {
+  return globalThis.document?.baseURI ?? globalThis.location.href;
 }
 
 function withoutFragment(url: URL): URL {

@@ -60,7 +60,8 @@ export function memoryLease({ version, length }: Version, pieces: Uint8Array<Arr
   return { version, length, blob: async () => new Blob(pieces), release() {}, ...(warning === undefined ? {} : { warning }) };
 }
 
-function reader(bytes: Uint8Array) {
+/** Reads bytes in memory. */
+export function reader(bytes: Uint8Array) {
   return (into: Uint8Array, at: number) => {
     const found = bytes.subarray(at, at + into.length);
     into.set(found);

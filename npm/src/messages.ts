@@ -36,8 +36,9 @@ export type Request =
   | { kind: 'read'; id: number; handle: number; as: 'bytes' | 'blob' }
   | { kind: 'close'; handle: number };
 
-/** What the worker says of the request with that id. */
+/** What the worker says: that it runs, and of the request with that id. */
 export type Reply =
+  | { kind: 'ready' }
   | { kind: 'progress'; id: number; progress: Progress }
   | { kind: 'synced'; id: number; synced: Synced }
   | { kind: 'stored'; id: number; warning: string | undefined }
@@ -47,12 +48,15 @@ export type Reply =
 /** A sync as the page describes it. */
 export interface JobOptions {
   readonly url: string;
+  /** What the store keeps it under: the URL, and the scope. */
+  readonly key: string;
   readonly store: Store;
   readonly headers: [string, string][];
   readonly credentials: RequestCredentials;
   readonly version: string | undefined;
   readonly maxBytes: number;
   readonly timeout: number;
+  readonly wasmUrl: string | undefined;
 }
 
 /** A finished sync; the handle's number reads and closes it. */

@@ -20,11 +20,12 @@ const PIECE = 1 << 20;
 /** From how many bytes on a range is read by itself. */
 const DIRECT = 1 << 17;
 
-const NO_ROOM = 'there was no room to store this version; it is in memory only, and the one stored before is kept';
+/** Why a version is in memory only. */
+export const NO_ROOM = 'there was no room to store this version; it is in memory only, and the one stored before is kept';
 
-/** Opens what `folder` keeps of a URL. Rejects where there is no origin private file system. */
-export async function opfsSnapshot(folder: string, url: string): Promise<Snapshot> {
-  const directory = await directoryOf(folder, url);
+/** Opens what `folder` keeps under a key. Rejects where there is no origin private file system, or this thread may not write to it. */
+export async function opfsSnapshot(folder: string, key: string): Promise<Snapshot> {
+  const directory = await directoryOf(folder, key);
   const recordFile = await directory.getFileHandle('head', { create: true });
   const lockName = (file: string) => `driblet file ${folder}/${directory.name}/${file}`;
 
@@ -111,9 +112,11 @@ export async function opfsSnapshot(folder: string, url: string): Promise<Snapsho
   };
 }
 
-/** The folder that a store keeps a URL's versions in. Rejects where there is no origin private file system. */
-async function directoryOf(folder: string, url: string): Promise<FileSystemDirectoryHandle> {
-  const [root, digest] = await Promise.all([navigator.storage.getDirectory(), crypto.subtle.digest('SHA-256', new TextEncoder().encode(url))]);
+/** The folder that a store keeps a key's versions in. */
+async function directoryOf(folder: string, key: string): Promise<FileSystemDirectoryHandle> {
+  if (!navigator.storage?.getDirectory) throw new Error('this page, or this browser, has no file store');
+  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) throw new Error('the file store can be written in workers only');
+  const [root, digest] = await Promise.all([navigator.storage.getDirectory(), crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))]);
   const name = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
   return (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, { create: true });
 }

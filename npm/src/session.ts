@@ -3,7 +3,7 @@ import { Decoder, isWhole, warm } from './core.js';
 import { refusal } from './exchange.js';
 import { finishBegun } from './resume.js';
 import { fromSignature } from './unknown.js';
-import type { Applied } from './apply.js';
+import type { Applied, Basis } from './apply.js';
 import type { Core } from './core.js';
 import type { Exchange } from './exchange.js';
 import type { Cost, Progress } from './messages.js';
@@ -63,9 +63,13 @@ export async function outcomeOf({ snapshot }: Session, held: Held | undefined, a
   return { lease, basis: 'same', reused: lease.length };
 }
 
-/** Reads a basis out of what is held. */
-export function basisOf(held: Held | undefined) {
-  return (core: Core, start: number, end: number) => held?.read(core.fill(end - start), start) ?? 0;
+/** What is held, as a basis. */
+export function basisOf(held: Held | undefined): Basis | undefined {
+  if (!held) return undefined;
+  return {
+    ready: (start, end) => held.ready?.([[start, end]]),
+    fill: (core, start, end) => held.read(core.fill(end - start), start),
+  };
 }
 
 /** The machine for a delta from what is held. */
@@ -92,7 +96,7 @@ async function fromHeld(session: Session, held: Held | undefined): Promise<Outco
     return await outcomeOf(session, held, await apply(session, delta));
   } catch (error) {
     // Either the delta is at fault or what is held; the latter is fetched as if it had never been there.
-    if (!isRefused(error) || isWhole(await session.core, held)) throw error;
+    if (!isRefused(error) || (await isWhole(await session.core, held))) throw error;
     await snapshot.drop();
     return undefined;
   }

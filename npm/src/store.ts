@@ -1,7 +1,11 @@
-/** Where versions are kept between syncs. Made by {@link opfsStore} or {@link memoryStore}; the worker opens it. */
-export type Store =
-  | { readonly kind: 'opfs'; readonly folder: string }
-  | { readonly kind: 'memory'; readonly id: string };
+/**
+ * Where versions are kept between syncs. Made by {@link browserStore}, {@link opfsStore}, {@link indexedDbStore} or {@link memoryStore};
+ * the worker opens it.
+ */
+export interface Store {
+  readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory';
+  readonly name: string;
+}
 
 /** A version and its length in bytes. */
 export interface Version {
@@ -31,8 +35,13 @@ export interface Snapshot {
   tidy(): Promise<void>;
 }
 
+/** From the first byte to before the last. */
+export type Range = readonly [start: number, end: number];
+
 /** A version that is held, read at random. */
 export interface Held extends Version {
+  /** Brings the bytes of some ranges to where `read` finds them until the next call; nothing where that takes no time. */
+  ready?(ranges: readonly Range[]): Promise<void> | undefined;
   /** Fills `into` with the bytes from `at` on; gives how many there were. */
   read(into: Uint8Array, at: number): number;
   close(): void;
@@ -64,7 +73,8 @@ export interface Journal {
 
 /** A version while it is written. */
 export interface Staging {
-  write(verified: Uint8Array): void;
+  /** Takes bytes, which are the caller's again when it returns; the promise, if there is one, is for who would go too fast. */
+  write(verified: Uint8Array): Promise<void> | undefined | void;
   /** Makes what was written the head, in one step and after it is durable; or gives it from memory where there is no room. */
   commit(): Promise<Lease>;
   discard(): Promise<void>;

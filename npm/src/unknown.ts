@@ -1,11 +1,11 @@
 import { apply, isRefused } from './apply.js';
 import { Decoder, Signer, readThrough } from './core.js';
 import { SyncError, asSyncError } from './error.js';
-import type { Core } from './core.js';
+import type { Basis } from './apply.js';
 import type { Matched } from '../wasm/driblet.js';
 import type { Problem } from './exchange.js';
 import type { Outcome, Session } from './session.js';
-import type { Held } from './store.js';
+import type { Held, Range } from './store.js';
 
 const SIGNATURE = 'application/vnd.driblet.signature';
 
@@ -18,7 +18,7 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
   const { signer, list } = signerFor(problem);
   let matched: Matched | undefined;
   try {
-    if (!readThrough(core, held, (length) => signer.handleInput(core.room, length))) return undefined;
+    if (!(await readThrough(core, held, (length) => signer.handleInput(core.room, length)))) return undefined;
     const nonce = crypto.getRandomValues(new Uint8Array(16));
     const body = signer.sign(nonce, list) as Uint8Array<ArrayBuffer>;
     const answer = await session.exchange.ask('signature', { method: 'POST', body, headers: { 'content-type': SIGNATURE } });
@@ -28,7 +28,7 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
     const delta = {
       decoder: () => Decoder.matched(basis, session.maxBytes),
       pieces: start.pieces,
-      basis: (room: Core, from: number, to: number) => readMatched(room, held, basis, from, to),
+      basis: matchedBasis(held, basis),
     };
     const { lease, reused } = await apply(session, delta);
     return lease && { lease, basis: reused === 0 ? 'none' : 'matched', reused };
@@ -78,16 +78,21 @@ async function* following(first: Uint8Array, rest: AsyncIterator<Uint8Array>): A
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }
 
-/** Fills the room with bytes of the matched basis, from wherever they lie in what is held. */
-function readMatched(core: Core, held: Held, matched: Matched, start: number, end: number): number {
-  const spans = matched.locate(start, end);
-  const room = core.fill(end - start);
-  let filled = 0;
-  for (let index = 0; index + 1 < spans.length; index += 2) {
-    const [from, to] = [spans[index]!, spans[index + 1]!];
-    filled += held.read(room.subarray(filled, filled + to - from), from);
-  }
-  return filled;
+/** The matched basis, whose bytes lie all over what is held. */
+function matchedBasis(held: Held, matched: Matched): Basis {
+  return {
+    ready: (start, end) => held.ready?.([...spans(matched.locate(start, end))]),
+    fill(core, start, end) {
+      const room = core.fill(end - start);
+      let filled = 0;
+      for (const [from, to] of spans(matched.locate(start, end))) filled += held.read(room.subarray(filled, filled + to - from), from);
+      return filled;
+    },
+  };
+}
+
+function* spans(ends: Float64Array): Generator<Range> {
+  for (let index = 0; index + 1 < ends.length; index += 2) yield [ends[index]!, ends[index + 1]!];
 }
 
 function joined(first: Uint8Array, second: Uint8Array) {

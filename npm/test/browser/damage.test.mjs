@@ -17,7 +17,7 @@ after(() => s?.close());
 /** Syncs the old version of a file of this name, into a store of its own. */
 async function held(name) {
   s.server.publish(name, old);
-  const store = { kind: 'opfs', folder: name };
+  const store = { kind: 'opfs', name };
   const synced = await s.attempt(name, { store });
   assertIs(synced, old);
   return { store, version: synced.version, sync: () => s.attempt(name, { store }) };
@@ -40,7 +40,7 @@ function damage({ store }, start, how) {
       }
       throw new Error(`no file ${start}… in ${folder}`);
     },
-    [store.folder, start, how],
+    [store.name, start, how],
   );
 }
 
@@ -105,8 +105,8 @@ test('a record torn while it was written: the one before still stands', async ()
 for (const how of ['flip', 'truncate', 'delete', { byte: 5 }]) {
   test(`what was kept of a delta, ${JSON.stringify(how)}: the right file all the same`, async () => {
     const kept = await held(`begun-${how.byte ?? how}.d.ts`);
-    s.server.publish(kept.store.folder, fresh);
-    assert.equal((await s.attemptCut(kept.store.folder, 5_000, { store: kept.store })).code, 'network');
+    s.server.publish(kept.store.name, fresh);
+    assert.equal((await s.attemptCut(kept.store.name, 5_000, { store: kept.store })).code, 'network');
     await damage(kept, 'begun', how);
     assertIs(await kept.sync(), fresh);
   });
@@ -139,7 +139,7 @@ test('a version that cannot be stored after its bytes were given out: it stays i
   const result = await s.page.evaluate(
     async ([store, old, version]) => {
       // A folder where the new version's file is to be.
-      const { name, directory } = (await files()).find(({ path, name }) => path.startsWith(`/${store.folder}/`) && name.startsWith(old));
+      const { name, directory } = (await files()).find(({ path, name }) => path.startsWith(`/${store.name}/`) && name.startsWith(old));
       await directory.getDirectoryHandle(`${version}-${Number(name.slice(65)) + 1}`, { create: true });
       const handle = await sync('/late.d.ts', { store });
       const given = await digest(await handle.bytes());

@@ -17,7 +17,7 @@ after(() => s?.close());
 
 /** A new page, for which a sync of the old version is stored and a fresh one is published; it syncs into the same store. */
 async function returning(name) {
-  const options = { store: { kind: 'opfs', folder: name } };
+  const options = { store: { kind: 'opfs', name } };
   s.server.publish(name, old);
   const stored = await s.attempt(name, options);
   assertIs(stored, old);

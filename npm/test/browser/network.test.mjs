@@ -56,7 +56,7 @@ test('cut at every 1,000th byte of a delta: the version stays whole, the next sy
 });
 
 test('cut at every 10,000th byte of a first sync: nothing is stored, the next sync resumes', async () => {
-  const folder = (name) => ({ kind: 'opfs', folder: name });
+  const folder = (name) => ({ kind: 'opfs', name });
   const whole = await s.attempt('/lib.d.ts', { store: folder('whole') });
   for (let cut = 10_000; cut < whole.cost.received; cut += 10_000) {
     const store = folder(`cold-${cut}`);

@@ -7,10 +7,14 @@ import { chromium } from 'playwright-core';
 
 const ARGUMENTS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 
+/** A name that leads to this machine, and whose pages are not secure contexts. */
+export const PLAIN_HOST = 'plain.driblet.test';
+
 /** Starts a browser. */
 export async function launch() {
   const profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'));
-  const context = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args: ARGUMENTS.split(' ') });
+  const args = [...ARGUMENTS.split(' '), `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`];
+  const context = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args });
   return {
     context,
     async close() {
@@ -25,7 +29,7 @@ export async function open({ context }, url) {
   const page = await context.newPage();
   await page.goto(url);
   await page.evaluate(async () => {
-    const { memoryStore, opfsStore, sync, SyncError } = await import('/.driblet/client.js');
+    const { browserStore, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import('/.driblet/client.js');
     const hex = (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     const digest = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
     /** Syncs, reads, closes, and tells what came of it; or how it failed. */
@@ -51,7 +55,7 @@ export async function open({ context }, url) {
       }
       return found;
     };
-    Object.assign(globalThis, { attempt, digest, files, memoryStore, opfsStore, sync });
+    Object.assign(globalThis, { attempt, browserStore, digest, files, indexedDbStore, memoryStore, opfsStore, sync });
   });
   return page;
 }

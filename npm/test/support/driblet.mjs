@@ -14,11 +14,11 @@ export function release(version, file = 'typescript.js') {
 }
 
 /** Starts a server on a new folder with an empty page in it; `publish` puts a file's content there. */
-export async function serve() {
+export async function serve(...options) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-test-'));
   const root = mkdtempSync(join(home, 'root-'));
   writeFileSync(join(root, 'index.html'), '<!doctype html><title>driblet</title>');
-  let running = await start(root, mkdtempSync(join(home, 'history-')));
+  let running = await start(root, mkdtempSync(join(home, 'history-')), options);
   return {
     root,
     get url() {
@@ -30,7 +30,7 @@ export async function serve() {
     /** Starts anew and knows nothing of what it served before. */
     async forget() {
       await running.stop();
-      running = await start(root, mkdtempSync(join(home, 'history-')));
+      running = await start(root, mkdtempSync(join(home, 'history-')), options);
     },
     async close() {
       await running.stop();
@@ -39,8 +39,8 @@ export async function serve() {
   };
 }
 
-async function start(root, history) {
-  const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history], { stdio: ['ignore', 'ignore', 'pipe'] });
+async function start(root, history, options) {
+  const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const said = [];
   const url = await new Promise((resolve, reject) => {

@@ -13,13 +13,13 @@ use crate::artifacts::{Coding, Content};
 /// Names and bytes of `client/`, by build.rs; a name with `.br` is another file's brotli form.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
 
-/// The file that pages import; what it imports carries a hash in its name.
-const ENTRY: &str = "client.js";
+/// The files that pages and service workers import; what they import carries a hash in its name.
+const ENTRIES: [&str; 2] = ["client.js", "inline.js"];
 
 /// Answers a request for one of the client's files.
 pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
     let Some((_, bytes)) = FILES.iter().find(|(file, _)| *file == name) else {
-        let detail = if name == ENTRY {
+        let detail = if ENTRIES.contains(&name) {
             "This server was built without the browser client; run `make client` and build it again.".to_owned()
         } else {
             format!("{name:?} is neither a file of the browser client nor a sync resource.")
@@ -31,7 +31,7 @@ pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     }
     // A page that comes back within minutes does not wait for the client; it is revalidated behind the page's back for a day.
     let caching =
-        if name == ENTRY { "max-age=600, stale-while-revalidate=86400" } else { "max-age=31536000, immutable" };
+        if ENTRIES.contains(&name) { "max-age=600, stale-while-revalidate=86400" } else { "max-age=31536000, immutable" };
     let packed = FILES.iter().find(|(file, _)| file.strip_suffix(".br") == Some(name));
     let packed = packed.filter(|_| super::plain::accepted(headers) == Some(Coding::Brotli));
     let (bytes, coding) = packed.map_or((*bytes, None), |(_, packed)| (*packed, Some(Coding::Brotli.name())));

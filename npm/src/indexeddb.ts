@@ -1,0 +1,315 @@
+import { SyncError } from './error.js';
+import { holdLock, lockIfFree } from './lock.js';
+import { memoryLease, reader } from './memory.js';
+import { NO_ROOM, isQuota } from './opfs.js';
+import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Version } from './store.js';
+
+/*
+ * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` says which version a key has; `files`
+ * has an entry for each file a version or a cut delta is kept in; `pieces` has their bytes. A file that no head names is a leftover, or is
+ * being read. Write order as in OPFS: the pieces, then the head, then deletions. Pieces may be lost in a crash, for reading verifies; the
+ * head is durable before the old version goes.
+ */
+
+const TABLES = 1;
+const PIECE = 1 << 20;
+/** Pieces that are written in one transaction. */
+const BATCH = 8;
+/** Pieces of what is held that are kept at hand. */
+const CACHED = 16;
+/** The name of the file that a cut delta is kept in. */
+const BEGUN = 'begun';
+
+type Head = Version & { readonly file: string };
+
+/** A piece's key: the snapshot's, the file, and how manieth it is. */
+type PieceKey = [key: string, file: string, index: number];
+
+/** Opens what the database `name` keeps under a key. Rejects where IndexedDB does not work, or has tables of a later driblet. */
+export async function indexedDbSnapshot(name: string, key: string): Promise<Snapshot> {
+  const tables = await open(name);
+  const lockName = (file: string) => `driblet entry ${name} ${key} ${file}`;
+
+  const head = () => tables.read<Head>('heads', key);
+  const piece = (file: string, index: number) => tables.read<ArrayBuffer>('pieces', [key, file, index]);
+
+  async function remove(file: string): Promise<void> {
+    await tables.write('relaxed', (files) => {
+      files('files').delete([key, file]);
+      files('pieces').delete(IDBKeyRange.bound([key, file, 0], [key, file, Infinity]));
+    });
+  }
+
+  async function leaseOf({ version, length, file }: Head): Promise<Lease> {
+    const release = await holdLock(lockName(file));
+    return { version, length, blob: async () => new Blob(await all(file, length)), release };
+  }
+
+  /** The pieces of a file of that length; fewer where some are lost. */
+  async function all(file: string, length: number): Promise<ArrayBuffer[]> {
+    const found = await tables.all<ArrayBuffer>('pieces', IDBKeyRange.bound([key, file, 0], [key, file, Infinity]));
+    return found.slice(0, Math.ceil(length / PIECE));
+  }
+
+  return {
+    async held(): Promise<Held | undefined> {
+      const named = await head();
+      if (!named) return undefined;
+      const last = Math.ceil(named.length / PIECE) - 1;
+      const isThere = named.length === 0 || (await piece(named.file, last))?.byteLength === named.length - last * PIECE;
+      return isThere ? { version: named.version, length: named.length, ...inPieces((index) => piece(named.file, index)), close() {} } : undefined;
+    },
+
+    drop: () => tables.write('strict', (files) => files('heads').delete(key)),
+
+    async begun(): Promise<Begun | undefined> {
+      const pair = await tables.read<Pair>('files', [key, BEGUN]);
+      if (!pair) return undefined;
+      const bytes = new Uint8Array(await new Blob(await all(BEGUN, Infinity)).arrayBuffer());
+      if (bytes.length === 0) {
+        await remove(BEGUN);
+        return undefined;
+      }
+      return { ...pair, length: bytes.length, read: reader(bytes), proceed: () => journal(pair, true) };
+    },
+
+    journal: (pair) => journal(pair, false),
+
+    async stage(target): Promise<Staging> {
+      const file = `${target.version} ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
+      const staging = fileInPieces(target.length);
+      return {
+        write: staging.write,
+        async commit() {
+          try {
+            await staging.flush();
+            if (!staging.isFull()) {
+              await tables.write('strict', (files) => files('heads').put({ ...target, file } satisfies Head, key));
+              return await leaseOf({ ...target, file });
+            }
+          } catch (error) {
+            if (!isQuota(error)) throw error;
+          }
+          const pieces = await staging.spilled();
+          await remove(file);
+          return memoryLease(target, pieces, NO_ROOM);
+        },
+        discard: () => remove(file),
+      };
+
+      /** Collects pieces and writes them in batches; where the disk is full, keeps them in memory. */
+      function fileInPieces(length: number) {
+        let collected = new Uint8Array(Math.min(PIECE, length));
+        let filled = 0;
+        let batch: ArrayBuffer[] = [];
+        let stored = 0;
+        let full = false;
+
+        async function store(): Promise<void> {
+          if (full) return;
+          const [from, pieces] = [stored, batch];
+          try {
+            await tables.write('relaxed', (files) => {
+              if (from === 0) files('files').put({}, [key, file]);
+              pieces.forEach((bytes, at) => files('pieces').put(bytes, [key, file, from + at] satisfies PieceKey));
+            });
+            stored += pieces.length;
+            batch = [];
+          } catch (error) {
+            if (!isQuota(error)) throw error;
+            full = true;
+          }
+        }
+
+        function finish(): void {
+          if (filled === 0) return;
+          batch.push(filled === collected.length ? collected.buffer : collected.slice(0, filled).buffer);
+          collected = new Uint8Array(PIECE);
+          filled = 0;
+        }
+
+        return {
+          write(bytes: Uint8Array): Promise<void> | undefined {
+            for (let at = 0; at < bytes.length; ) {
+              const part = bytes.subarray(at, at + collected.length - filled);
+              collected.set(part, filled);
+              filled += part.length;
+              at += part.length;
+              if (filled === collected.length) finish();
+            }
+            return BATCH <= batch.length ? store() : undefined;
+          },
+          async flush(): Promise<void> {
+            finish();
+            await store();
+          },
+          isFull: () => full,
+          /** All pieces, from wherever they came to be. */
+          async spilled(): Promise<Uint8Array<ArrayBuffer>[]> {
+            const before = await all(file, stored * PIECE);
+            if (before.length < stored) throw new SyncError('store', 'pieces of a file in the store were removed while it was written');
+            return [...before, ...batch].map((bytes) => new Uint8Array(bytes));
+          },
+        };
+      }
+    },
+
+    async lease() {
+      const named = await head();
+      if (!named) throw new SyncError('store', 'nothing is stored for this URL');
+      return leaseOf(named);
+    },
+
+    async tidy() {
+      const kept = [BEGUN, (await head())?.file];
+      const files = await tables.keys('files', IDBKeyRange.bound([key], [key, []]));
+      for (const [, file] of files as unknown as [string, string][]) {
+        if (!kept.includes(file)) await lockIfFree(lockName(file), () => remove(file));
+      }
+    },
+  };
+
+  /** Keeps a delta's bytes, after those that are there if it goes on. */
+  function journal(pair: Pair, goesOn: boolean): Journal {
+    let waiting: Uint8Array[] = [];
+    let size = 0;
+    let full = false;
+
+    async function write(): Promise<void> {
+      const bytes = await new Blob(waiting as Uint8Array<ArrayBuffer>[]).arrayBuffer();
+      const kept = goesOn ? await tables.keys('pieces', IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity])) : [];
+      try {
+        await tables.write('relaxed', (files) => {
+          if (!goesOn) files('pieces').delete(IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity]));
+          files('files').put(pair, [key, BEGUN]);
+          files('pieces').put(bytes, [key, BEGUN, kept.length] satisfies PieceKey);
+        });
+      } catch (error) {
+        if (!isQuota(error)) throw error;
+        full = true; // The delta is not resumed from beyond here, and no harm is done.
+      }
+      [waiting, size, goesOn] = [[], 0, true];
+    }
+
+    return {
+      async append(bytes) {
+        if (full) return;
+        waiting.push(bytes);
+        size += bytes.length;
+        if (PIECE <= size) await write();
+      },
+      async keep() {
+        if (!full && 0 < size) await write();
+      },
+      async forget() {
+        if (goesOn) await remove(BEGUN);
+      },
+    };
+  }
+}
+
+/** Reads what is held by pieces, the latest of which are kept. */
+function inPieces(load: (index: number) => Promise<ArrayBuffer | undefined>): Pick<Held, 'ready' | 'read'> {
+  const pieces = new Map<number, Uint8Array>();
+
+  async function fetch(missing: Set<number>): Promise<void> {
+    const found = await Promise.all([...missing].map(async (index) => [index, await load(index)] as const));
+    for (const [index, bytes] of found) pieces.set(index, bytes ? new Uint8Array(bytes) : new Uint8Array());
+  }
+
+  return {
+    ready(ranges: readonly Range[]) {
+      const missing = new Set<number>();
+      const wanted = new Set<number>();
+      for (const [start, end] of ranges) {
+        for (let index = Math.floor(start / PIECE); index * PIECE < end; index += 1) {
+          wanted.add(index);
+          if (!pieces.has(index)) missing.add(index);
+        }
+      }
+      if (missing.size === 0) return undefined;
+      for (const index of [...pieces.keys()]) {
+        if (pieces.size + missing.size <= CACHED) break;
+        if (!wanted.has(index)) pieces.delete(index);
+      }
+      return fetch(missing);
+    },
+    read(into, at) {
+      let filled = 0;
+      while (filled < into.length) {
+        const piece = pieces.get(Math.floor((at + filled) / PIECE));
+        const part = piece?.subarray((at + filled) % PIECE).subarray(0, into.length - filled);
+        if (!part || part.length === 0) break;
+        into.set(part, filled);
+        filled += part.length;
+      }
+      return filled;
+    },
+  };
+}
+
+type Table = 'heads' | 'files' | 'pieces';
+
+/** A database's tables. */
+interface Tables {
+  read<T>(table: Table, key: IDBValidKey): Promise<T | undefined>;
+  all<T>(table: Table, range: IDBKeyRange): Promise<T[]>;
+  keys(table: Table, range: IDBKeyRange): Promise<IDBValidKey[]>;
+  /** Runs what writes in one transaction, and waits for its end. */
+  write(durability: IDBTransactionDurability, work: (table: (name: Table) => IDBObjectStore) => void): Promise<void>;
+}
+
+const databases = new Map<string, Promise<IDBDatabase>>();
+
+/** Opens a database; one that was removed meanwhile is made anew when it is next used. */
+async function open(name: string): Promise<Tables> {
+  await database(name);
+
+  async function transact<T>(mode: IDBTransactionMode, options: IDBTransactionOptions, work: (transaction: IDBTransaction) => IDBRequest<T> | void): Promise<T> {
+    const begin = async () => (await database(name)).transaction(['heads', 'files', 'pieces'], mode, options);
+    // A connection that was closed meanwhile, as when the user cleared the site's data, says so here.
+    const transaction = await begin().catch((error: DOMException) => {
+      if (error.name !== 'InvalidStateError') throw error;
+      databases.delete(name);
+      return begin();
+    });
+    return new Promise<T>((resolve, reject) => {
+      const request = work(transaction);
+      transaction.oncomplete = () => resolve(request?.result as T);
+      transaction.onabort = () => reject(transaction.error ?? new DOMException('a transaction was aborted', 'AbortError'));
+    });
+  }
+
+  return {
+    read: (table, key) => transact('readonly', {}, (transaction) => transaction.objectStore(table).get(key)),
+    all: (table, range) => transact('readonly', {}, (transaction) => transaction.objectStore(table).getAll(range)),
+    keys: (table, range) => transact('readonly', {}, (transaction) => transaction.objectStore(table).getAllKeys(range)),
+    write: (durability, work) => transact<void>('readwrite', { durability }, (transaction) => work((table) => transaction.objectStore(table))),
+  };
+}
+
+function database(name: string): Promise<IDBDatabase> {
+  const known = databases.get(name);
+  if (known) return known;
+  const opening = new Promise<IDBDatabase>((resolve, reject) => {
+    if (!globalThis.indexedDB) return reject(new Error('there is no IndexedDB here'));
+    const request = indexedDB.open(name, TABLES);
+    request.onupgradeneeded = () => (['heads', 'files', 'pieces'] as const).forEach((table) => request.result.createObjectStore(table));
+    request.onsuccess = () => {
+      const forget = () => void databases.delete(name);
+      request.result.onclose = forget;
+      request.result.onversionchange = () => {
+        forget();
+        request.result.close();
+      };
+      resolve(request.result);
+    };
+    request.onerror = () => {
+      const later = request.error?.name === 'VersionError';
+      reject(later ? new Error(`the database ${name} was written by a later driblet`) : request.error);
+    };
+  });
+  databases.set(name, opening);
+  opening.catch(() => databases.delete(name));
+  return opening;
+}

@@ -1,0 +1,11 @@
+import { serve } from './engine.js';
+import type { Port } from './engine.js';
+
+/* The worker's script. A page in which no worker starts imports it too, and calls `serve` itself. */
+
+export { serve };
+
+/** What the page calls its worker, and knows it by. */
+const NAME = 'driblet';
+
+if (!globalThis.document && self.name === NAME) serve(self as unknown as Port);

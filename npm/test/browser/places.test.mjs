@@ -1,0 +1,178 @@
+// Where the client runs: under content security policies, from other origins, without https, without a worker, in a service worker.
+import assert from 'node:assert/strict';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { PLAIN_HOST, launch, open } from '../support/browser.mjs';
+import { release, serve } from '../support/driblet.mjs';
+import { serveFiles } from '../support/files.mjs';
+import { assertIs, digestOf, site } from '../support/site.mjs';
+
+const old = release('5.8.3', 'lib.dom.d.ts');
+const fresh = release('5.9.2', 'lib.dom.d.ts');
+let s;
+
+before(async () => {
+  s = await site();
+});
+after(() => s?.close());
+
+/** Opens a page with that policy. */
+function openUnder(policy) {
+  const name = `policy-${Math.random()}.html`;
+  writeFileSync(join(s.server.root, name), `<!doctype html><meta http-equiv="content-security-policy" content="${policy}"><title>driblet</title>`);
+  return open(s.browser, `${s.link.url}${name}`);
+}
+
+/** Syncs the old version, then the fresh one, in that page. */
+async function syncsTwice(page, name) {
+  s.server.publish(name, old);
+  const first = await page.evaluate((path) => attempt(path), `/${name}`);
+  assertIs(first, old);
+  s.server.publish(name, fresh);
+  const next = await page.evaluate((path) => attempt(path), `/${name}`);
+  assertIs(next, fresh);
+  assert.deepEqual([first.cost.basis, next.cost.basis], ['none', 'version']);
+  return next;
+}
+
+const workersOf = (page) => page.workers().length;
+
+test('a strict policy: scripts and workers of the page\'s own origin, and wasm', async () => {
+  const page = await openUnder("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'");
+  assert.equal((await syncsTwice(page, 'strict.d.ts')).warning, undefined);
+  assert.equal(workersOf(page), 1);
+  await page.close();
+});
+
+test('a policy that forbids workers: the same in the page\'s thread, in IndexedDB', async () => {
+  const page = await openUnder("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'none'");
+  assert.equal((await syncsTwice(page, 'workerless.d.ts')).warning, undefined);
+  assert.equal(workersOf(page), 0);
+  assert.equal(await page.evaluate(async () => (await indexedDB.databases()).some(({ name }) => name === 'driblet')), true);
+  await page.close();
+});
+
+test('a policy that forbids wasm: an error that says so', async () => {
+  const page = await openUnder("default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'none'");
+  s.server.publish('wasmless.d.ts', old);
+  const failed = await page.evaluate(() => attempt('/wasmless.d.ts'));
+  assert.equal(failed.code, 'network');
+  assert.match(failed.message, /wasm module did not load.*wasm-unsafe-eval/s);
+  await page.close();
+});
+
+test('a page without https: no file store, no locks, and versions are kept all the same', async () => {
+  const url = s.link.url.replace('127.0.0.1', PLAIN_HOST);
+  const page = await s.browser.context.newPage();
+  const syncs = async (name) => {
+    await page.goto(url);
+    return page.evaluate(async (path) => {
+      const { sync } = await import('/.driblet/client.js');
+      const handle = await sync(path);
+      const there = new Uint8Array(await (await fetch(path)).arrayBuffer());
+      const bytes = await handle.bytes();
+      await handle.stored;
+      const { cost, warning, version } = handle;
+      return { isSecureContext, cost, warning, version, isThere: bytes.length === there.length && bytes.every((byte, at) => byte === there[at]) };
+    }, name);
+  };
+  s.server.publish('plain.d.ts', old);
+  const first = await syncs('/plain.d.ts');
+  assert.deepEqual([first.isSecureContext, first.isThere, first.warning, first.cost.basis], [false, true, undefined, 'none']);
+  s.server.publish('plain.d.ts', fresh);
+  const next = await syncs('/plain.d.ts');
+  assert.deepEqual([next.isThere, next.cost.basis, next.cost.requests], [true, 'version', 1]);
+  await page.close();
+});
+
+test('a package and a file from another origin: the worker starts through a blob', async () => {
+  const home = await serveFiles(s.server.root);
+  const other = await serve('--allow-origin', home.url.origin);
+  const browser = await launch();
+  try {
+    const page = await browser.context.newPage();
+    await page.goto(home.url.href);
+    const run = () =>
+      page.evaluate(async (origin) => {
+        const { sync } = await import(`${origin}/.driblet/client.js`);
+        const handle = await sync(`${origin}/app.d.ts`);
+        const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
+        return { cost: handle.cost, warning: handle.warning, digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('') };
+      }, other.url.origin);
+    other.publish('app.d.ts', old);
+    const first = await run();
+    assertIs(first, old);
+    other.publish('app.d.ts', fresh);
+    const next = await run();
+    assertIs(next, fresh);
+    assert.deepEqual([first.warning, next.cost.basis, workersOf(page)], [undefined, 'version', 1]);
+  } finally {
+    await browser.close();
+    await other.close();
+    await home.close();
+  }
+});
+
+test('a service worker answers with synced versions, which scripts and modules run from', async () => {
+  writeFileSync(join(s.server.root, 'sw.js'), `
+    import { sync } from '/.driblet/inline.js';
+    addEventListener('install', () => skipWaiting());
+    addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+    addEventListener('fetch', (event) => {
+      const { pathname } = new URL(event.request.url);
+      if (pathname.startsWith('/synced/')) event.respondWith(sync(pathname).then((handle) => handle.response()));
+    });
+  `);
+  mkdirSync(join(s.server.root, 'synced'), { recursive: true });
+  const module = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0]);
+  writeFileSync(join(s.server.root, 'synced', 'empty.wasm'), module);
+  writeFileSync(join(s.server.root, 'synced', 'one.mjs'), "export { two } from './two.mjs';");
+  writeFileSync(join(s.server.root, 'synced', 'two.mjs'), 'export const two = 2;');
+  s.server.publish('synced/lib.d.ts', old);
+  const page = await s.browser.context.newPage();
+  await page.goto(s.link.url);
+  await page.evaluate(async () => {
+    const controlled = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
+    await navigator.serviceWorker.register('/sw.js', { type: 'module' });
+    await controlled;
+  });
+  const fetched = () => page.evaluate(async () => {
+    const response = await fetch('/synced/lib.d.ts');
+    const digest = await crypto.subtle.digest('SHA-256', await response.arrayBuffer());
+    return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  });
+  assert.equal(await fetched(), digestOf(old));
+  s.server.publish('synced/lib.d.ts', fresh);
+  s.link.requests.length = 0;
+  assert.equal(await fetched(), digestOf(fresh));
+  assert.equal(s.link.requests.filter(({ path }) => path.includes('lib.d.ts')).length, 1);
+  assert.equal(await page.evaluate(async () => (await WebAssembly.compileStreaming(fetch('/synced/empty.wasm'))) instanceof WebAssembly.Module), true);
+  assert.equal(await page.evaluate(async () => (await import('/synced/one.mjs')).two), 2);
+  await page.close();
+});
+
+test('a worker of the page\'s own syncs as the page does', async () => {
+  writeFileSync(join(s.server.root, 'own.js'), `
+    import { sync } from '/.driblet/client.js';
+    sync('/own.d.ts').then(async (handle) => postMessage((await handle.bytes()).length), (error) => postMessage(String(error)));
+  `);
+  s.server.publish('own.d.ts', old);
+  const length = await s.page.evaluate(() => new Promise((resolve) => {
+    new Worker('/own.js', { type: 'module' }).onmessage = ({ data }) => resolve(data);
+  }));
+  assert.equal(length, statSync(old).size);
+});
+
+test('a handle gives a blob, a file, a URL and a response with the type of its ending', async () => {
+  writeFileSync(join(s.server.root, 'a module.mjs'), 'export const answer = 42;');
+  const seen = await s.page.evaluate(async () => {
+    const handle = await sync('/a%20module.mjs');
+    const url = await handle.objectUrl();
+    const [blob, file, response, text] = [await handle.blob(), await handle.file(), handle.response(), await (await fetch(url)).text()];
+    const { answer } = await import(url);
+    URL.revokeObjectURL(url);
+    return [blob.type, file.name, file.type, (await handle.blob('text/plain')).type, response.headers.get('content-type'), response.headers.get('content-length'), text.length, answer];
+  });
+  assert.deepEqual(seen, ['text/javascript', 'a module.mjs', 'text/javascript', 'text/plain', 'text/javascript', '25', 25, 42]);
+});
