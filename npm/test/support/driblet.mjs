@@ -1,6 +1,6 @@
 // A real `driblet serve` on a folder of its own. DRIBLET_BIN names the binary.
-import { spawn } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +11,17 @@ export const binary = process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../..
 /** A file of a real release: `release('5.8.3')` is typescript.js. */
 export function release(version, file = 'typescript.js') {
   return fileURLToPath(new URL(`../../node_modules/typescript-${version}/lib/${file}`, import.meta.url));
+}
+
+/** The bytes of the delta that a server comes to when it has the time. */
+export function lengthOfDiff(old, fresh) {
+  const home = mkdtempSync(join(tmpdir(), 'driblet-diff-'));
+  try {
+    execFileSync(binary, ['diff', old, fresh, '--codec', 'auto', '-o', join(home, 'delta')]);
+    return statSync(join(home, 'delta')).size;
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
 }
 
 /** Starts a server on a new folder with an empty page in it; `publish` puts a file's content there. */

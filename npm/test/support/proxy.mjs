@@ -12,6 +12,7 @@ export async function proxyTo(server) {
   const proxy = createServer((asked, answer) => {
     link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
     const fault = link.fault(asked) ?? {};
+    if (fault.gone) answer.once('close', fault.gone);
     if (fault.html) return answer.setHeader('content-type', 'text/html; charset=utf-8').end(fault.html);
     const { host } = server.url;
     const headers = { ...asked.headers, host, ...(asked.headers.origin && { origin: `http://${host}` }) };
@@ -21,7 +22,6 @@ export async function proxyTo(server) {
     onward.on('response', (response) => {
       answer.writeHead(response.statusCode, response.headers);
       answer.flushHeaders();
-      if (fault.gone) answer.once('close', fault.gone);
       if (fault.stall !== undefined) {
         stalled.add(answer.socket);
         answer.once('close', () => stalled.delete(answer.socket));
