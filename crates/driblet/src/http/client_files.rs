@@ -30,8 +30,11 @@ pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
         return Err(Problem::method("GET, HEAD"));
     }
     // A page that comes back within minutes does not wait for the client; it is revalidated behind the page's back for a day.
-    let caching =
-        if ENTRIES.contains(&name) { "max-age=600, stale-while-revalidate=86400" } else { "max-age=31536000, immutable" };
+    let caching = if ENTRIES.contains(&name) {
+        "max-age=600, stale-while-revalidate=86400"
+    } else {
+        "max-age=31536000, immutable"
+    };
     let packed = FILES.iter().find(|(file, _)| file.strip_suffix(".br") == Some(name));
     let packed = packed.filter(|_| super::plain::accepted(headers) == Some(Coding::Brotli));
     let (bytes, coding) = packed.map_or((*bytes, None), |(_, packed)| (*packed, Some(Coding::Brotli.name())));
