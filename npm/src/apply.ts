@@ -155,6 +155,7 @@ function leaseBefore({ snapshot }: Session, core: Core, target: Version, { buffe
     blob: async () => (await stored()).blob(),
     store: async () => (await stored()).warning,
     release: () => void stored().then((lease) => lease.release()),
+    renew: async () => (await stored()).renew?.(),
   };
 }
 

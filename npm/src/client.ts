@@ -19,6 +19,13 @@ const storing = new Map<number, (warning: string | undefined) => void>();
 let engine: Engine | undefined;
 let lastId = 0;
 
+if (globalThis.document) {
+  // A page that the browser keeps for going back rests until then.
+  for (const [name, resting] of [['pagehide', true], ['pageshow', false]] as const) {
+    addEventListener(name, ({ persisted }: PageTransitionEvent) => persisted && engine?.post({ kind: 'rest', resting }));
+  }
+}
+
 /** Where requests go. */
 interface Engine {
   post(request: Request, transfer?: Transferable[]): void;

@@ -61,6 +61,7 @@ function receive(data: Request): void {
   if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
   if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.as));
   if (data.kind === 'close') close(data.handle);
+  if (data.kind === 'rest') rest(data.resting);
 }
 
 async function answer(id: number, work: () => Promise<void>): Promise<void> {
@@ -147,6 +148,14 @@ async function drop(job: JobOptions, { version }: Lease): Promise<void> {
 function close(handle: number): void {
   opened.get(handle)?.lease.release();
   opened.delete(handle);
+}
+
+/** A page that rests holds no lock, or browsers would not keep it for going back to. */
+function rest(resting: boolean): void {
+  for (const { lease } of opened.values()) {
+    if (resting) lease.release();
+    else lease.renew?.().catch(() => {}); // Reading tells whether the version is there.
+  }
 }
 
 async function open({ store, key }: JobOptions): Promise<Opened> {

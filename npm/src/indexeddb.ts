@@ -41,8 +41,8 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
   }
 
   async function leaseOf({ version, length, file }: Head): Promise<Lease> {
-    const release = await holdLock(lockName(file));
-    return { version, length, blob: async () => new Blob(await all(file, length)), release };
+    const hold = await holdLock(lockName(file));
+    return { version, length, blob: async () => new Blob(await all(file, length)), ...hold };
   }
 
   /** The pieces of a file of that length; fewer where some are lost. */

@@ -16,8 +16,25 @@ export async function withLock<T>(name: string, signal: AbortSignal, work: () =>
   return turn;
 }
 
-/** Takes a lock that others may share, until the function it gives is called or this worker ends. */
-export function holdLock(name: string): Promise<() => void> {
+/** A lock that others may share, held until it is released or this thread ends. */
+export interface Hold {
+  release(): void;
+  renew(): Promise<void>;
+}
+
+/** Takes a lock that others may share. */
+export async function holdLock(name: string): Promise<Hold> {
+  let release = await taken(name);
+  return {
+    release: () => release(),
+    async renew() {
+      release();
+      release = await taken(name);
+    },
+  };
+}
+
+function taken(name: string): Promise<() => void> {
   if (!navigator.locks) return Promise.resolve(holdHere(name));
   return new Promise((resolve, reject) => {
     const held = () => new Promise<void>((release) => resolve(release));

@@ -34,7 +34,8 @@ export type Request =
   | { kind: 'early'; id: number; early: Early | undefined }
   | { kind: 'abort'; id: number }
   | { kind: 'read'; id: number; handle: number; as: 'bytes' | 'blob' }
-  | { kind: 'close'; handle: number };
+  | { kind: 'close'; handle: number }
+  | { kind: 'rest'; resting: boolean };
 
 /** What the worker says: that it runs, and of the request with that id. */
 export type Reply =

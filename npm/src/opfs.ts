@@ -41,12 +41,12 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
   }
 
   async function leaseOf(named: Head): Promise<Lease> {
-    const release = await holdLock(lockName(named.file));
+    const hold = await holdLock(lockName(named.file));
     try {
       const blob = await (await directory.getFileHandle(named.file)).getFile();
-      return { version: named.version, length: named.length, blob: async () => blob, release };
+      return { version: named.version, length: named.length, blob: async () => blob, ...hold };
     } catch (error) {
-      release();
+      hold.release();
       throw error;
     }
   }

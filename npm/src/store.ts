@@ -90,4 +90,6 @@ export interface Lease extends Version {
   /** Makes a version durable that is not yet, and the head; gives the warning if that fails. */
   store?(): Promise<string | undefined>;
   release(): void;
+  /** Holds it again after a release; whether it was deleted meanwhile shows when it is read. */
+  renew?(): Promise<void>;
 }

@@ -176,3 +176,29 @@ test('a handle gives a blob, a file, a URL and a response with the type of its e
   });
   assert.deepEqual(seen, ['text/javascript', 'a module.mjs', 'text/javascript', 'text/plain', 'text/javascript', '25', 25, 42]);
 });
+
+test('a page that the browser keeps for going back holds no lock meanwhile, and its handles go on after', async () => {
+  s.server.publish('back.d.ts', old);
+  // What drives pages keeps them from being kept, unless it is told not to.
+  const browser = await launch({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+  try {
+    const page = await open(browser, s.link.url);
+    await page.evaluate(async () => {
+      globalThis.restored = new Promise((resolve) => addEventListener('pageshow', ({ persisted }) => persisted && resolve(true)));
+      globalThis.held = await sync('/back.d.ts');
+      await held.stored;
+    });
+    const other = await open(browser, s.link.url);
+    const locks = () => other.evaluate(async () => (await navigator.locks.query()).held.map(({ name }) => name).filter((name) => name.startsWith('driblet file')).length);
+    assert.equal(await locks(), 1);
+    await page.goto(`${s.link.url}?elsewhere`);
+    assert.equal(await locks(), 0);
+    await page.goBack({ waitUntil: 'commit' });
+    assert.equal(await page.evaluate(() => restored), true);
+    assert.equal(await page.evaluate(async () => digest(await held.bytes())), digestOf(old));
+    await page.evaluate(async () => digest(await held.bytes()));
+    assert.equal(await locks(), 1);
+  } finally {
+    await browser.close();
+  }
+});

@@ -11,10 +11,10 @@ const ARGUMENTS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --di
 export const PLAIN_HOST = 'plain.driblet.test';
 
 /** Starts a browser. */
-export async function launch() {
+export async function launch(options = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'));
   const args = [...ARGUMENTS.split(' '), `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`];
-  const context = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args });
+  const context = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args, ...options });
   return {
     context,
     async close() {
