@@ -1,5 +1,6 @@
 import { requestDelta } from './exchange.js';
 import type { JobOptions } from './messages.js';
+import type { Store } from './store.js';
 
 /*
  * A page's first sync waits for the worker, the module and the store to open. Its request need not: the page notes in localStorage, which
@@ -34,12 +35,21 @@ export async function askEarly(job: JobOptions, signal: AbortSignal): Promise<Ea
 
 /** Notes what is stored now, for the page that comes next; nothing where a delta was cut off, which is finished first. */
 export function note(job: JobOptions, version?: string): void {
+  if (version === undefined) return forget(job.store, job.key);
   if (job.store.kind === 'memory') return;
   try {
-    if (version === undefined) localStorage.removeItem(noteName(job));
-    else localStorage.setItem(noteName(job), version);
+    localStorage.setItem(noteName(job), version);
   } catch {
     // Full, or forbidden: the next page asks a little later.
+  }
+}
+
+/** Notes that nothing is stored. */
+export function forget(store: Store, key: string): void {
+  try {
+    localStorage.removeItem(noteName({ store, key }));
+  } catch {
+    // Forbidden: there is no note.
   }
 }
 
@@ -53,7 +63,7 @@ function noted(job: JobOptions): string | undefined {
   }
 }
 
-function noteName({ store, key }: JobOptions): string {
+function noteName({ store, key }: Pick<JobOptions, 'store' | 'key'>): string {
   return `driblet ${store.kind} ${store.name} ${key}`;
 }
 

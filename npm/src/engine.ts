@@ -2,7 +2,7 @@ import { areVersion, loadCore, pour } from './core.js';
 import { VersionHasher } from '../wasm/driblet.js';
 import { SyncError, asSyncError } from './error.js';
 import { exchange } from './exchange.js';
-import { withLock } from './lock.js';
+import { syncLock, withLock } from './lock.js';
 import { memorySnapshot } from './memory.js';
 import { indexedDbSnapshot } from './indexeddb.js';
 import { opfsSnapshot } from './opfs.js';
@@ -83,10 +83,11 @@ async function sync(id: number, job: JobOptions, early: Promise<Early | undefine
   ready.catch(() => {}); // The session may not come to need it.
   try {
     const opening = open(job); // Harmless without the lock: it reads nothing.
-    await withLock(lockName(job), abort.signal, async () => {
+    const work = async () => {
       const store = await opening;
       await syncAlone(id, job, store, { core: ready, snapshot: store.snapshot, exchange: exchanged, pin: job.version, maxBytes: job.maxBytes, progress, report });
-    });
+    };
+    await withLock(syncLock(job.store.name, job.key), work, abort.signal);
   } finally {
     exchanged.close();
     running.delete(id);
@@ -115,7 +116,7 @@ async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<v
   const ready = await core(job);
   const content = await verifiedContent(ready, entry, as).catch(() => undefined);
   if (!content) {
-    await withLock(lockName(job), new AbortController().signal, () => drop(job, lease));
+    await withLock(syncLock(job.store.name, job.key), () => drop(job, lease));
     throw new SyncError('store', 'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew');
   }
   entry.verified = true;
@@ -189,10 +190,6 @@ function inMemory(name: string): Snapshot {
   const snapshot = memory.get(name) ?? memorySnapshot();
   memory.set(name, snapshot);
   return snapshot;
-}
-
-function lockName({ store, key }: JobOptions): string {
-  return `driblet sync ${store.kind} ${store.name} ${key}`;
 }
 
 /** An error as it can be sent to the page, with its reason if it has one. */

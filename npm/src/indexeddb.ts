@@ -1,7 +1,10 @@
+import { isQuota } from './access.js';
+import { entryOf, isWorthNoting, roomFor } from './entries.js';
 import { SyncError } from './error.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease, reader } from './memory.js';
-import { NO_ROOM, isQuota } from './opfs.js';
+import { NO_ROOM } from './opfs.js';
+import type { Entry, Times } from './entries.js';
 import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Version } from './store.js';
 
 /*
@@ -20,7 +23,7 @@ const CACHED = 16;
 /** The name of the file that a cut delta is kept in. */
 const BEGUN = 'begun';
 
-type Head = Version & { readonly file: string };
+type Head = Version & Times & { readonly file: string };
 
 /** A piece's key: the snapshot's, the file, and how manieth it is. */
 type PieceKey = [key: string, file: string, index: number];
@@ -28,17 +31,18 @@ type PieceKey = [key: string, file: string, index: number];
 /** Opens what the database `name` keeps under a key. Rejects where IndexedDB does not work, or has tables of a later driblet. */
 export async function indexedDbSnapshot(name: string, key: string): Promise<Snapshot> {
   const tables = await open(name);
-  const lockName = (file: string) => `driblet entry ${name} ${key} ${file}`;
+  const lockName = (file: string) => fileLock(name, key, file);
 
   const head = () => tables.read<Head>('heads', key);
   const piece = (file: string, index: number) => tables.read<ArrayBuffer>('pieces', [key, file, index]);
 
-  async function remove(file: string): Promise<void> {
-    await tables.write('relaxed', (files) => {
-      files('files').delete([key, file]);
-      files('pieces').delete(IDBKeyRange.bound([key, file, 0], [key, file, Infinity]));
-    });
+  const remove = (file: string) => removeFile(tables, key, file);
+
+  async function tidy(...kept: string[]): Promise<boolean> {
+    return removeAllBut(name, tables, key, [BEGUN, (await head())?.file, ...kept]);
   }
+
+  const setHead = (value: Head, durability: IDBTransactionDurability) => tables.write(durability, (files) => files('heads').put(value, key));
 
   async function leaseOf({ version, length, file }: Head): Promise<Lease> {
     const hold = await holdLock(lockName(file));
@@ -77,6 +81,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
 
     async stage(target): Promise<Staging> {
       const file = `${target.version} ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
+      const makeRoom = roomFor(key, () => tidy(file), () => indexedDbEntries(name));
       const staging = fileInPieces(target.length);
       return {
         write: staging.write,
@@ -84,8 +89,9 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
           try {
             await staging.flush();
             if (!staging.isFull()) {
-              await tables.write('strict', (files) => files('heads').put({ ...target, file } satisfies Head, key));
-              return await leaseOf({ ...target, file });
+              const named = { ...target, file, stored: Date.now(), used: Date.now() };
+              await setHead(named, 'strict');
+              return await leaseOf(named);
             }
           } catch (error) {
             if (!isQuota(error)) throw error;
@@ -117,6 +123,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
             batch = [];
           } catch (error) {
             if (!isQuota(error)) throw error;
+            if (await makeRoom()) return store();
             full = true;
           }
         }
@@ -157,15 +164,12 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     async lease() {
       const named = await head();
       if (!named) throw new SyncError('store', 'nothing is stored for this URL');
+      if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }, 'relaxed').catch(() => {}); // It is evicted sooner, then.
       return leaseOf(named);
     },
 
     async tidy() {
-      const kept = [BEGUN, (await head())?.file];
-      const files = await tables.keys('files', IDBKeyRange.bound([key], [key, []]));
-      for (const [, file] of files as unknown as [string, string][]) {
-        if (!kept.includes(file)) await lockIfFree(lockName(file), () => remove(file));
-      }
+      await tidy();
     },
   };
 
@@ -206,6 +210,44 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       },
     };
   }
+}
+
+/** All that a database keeps. */
+export async function indexedDbEntries(name: string): Promise<Entry[]> {
+  const tables = await open(name);
+  const all = IDBKeyRange.lowerBound('');
+  const [keys, heads, files] = await Promise.all([tables.keys('heads', all), tables.all<Head>('heads', all), tables.keys('files', IDBKeyRange.lowerBound([]))]);
+  const headOf = new Map(keys.map((key, at) => [key as string, heads[at]]));
+  for (const [key] of files as [string, string][]) headOf.set(key, headOf.get(key));
+  return [...headOf].map(([key, head]) =>
+    entryOf(name, key, head, head && fileLock(name, key, head.file), async () => {
+      await tables.write('relaxed', (files) => files('heads').delete(key));
+      await removeAllBut(name, tables, key, []);
+    }),
+  );
+}
+
+/** Deletes a key's files that nobody reads; whether there were any. */
+async function removeAllBut(name: string, tables: Tables, key: string, kept: (string | undefined)[]): Promise<boolean> {
+  const files = (await tables.keys('files', IDBKeyRange.bound([key], [key, []]))) as [string, string][];
+  let removed = false;
+  for (const [, file] of files) {
+    if (kept.includes(file)) continue;
+    const done = await lockIfFree(fileLock(name, key, file), () => removeFile(tables, key, file).then(() => true));
+    removed ||= done === true;
+  }
+  return removed;
+}
+
+async function removeFile(tables: Tables, key: string, file: string): Promise<void> {
+  await tables.write('relaxed', (files) => {
+    files('files').delete([key, file]);
+    files('pieces').delete(IDBKeyRange.bound([key, file, 0], [key, file, Infinity]));
+  });
+}
+
+function fileLock(name: string, key: string, file: string): string {
+  return `driblet entry ${name} ${key} ${file}`;
 }
 
 /** Reads what is held by pieces, the latest of which are kept. */

@@ -1,4 +1,4 @@
-import { absent, isQuota, openAccess } from './opfs.js';
+import { absent, isQuota, openAccess } from './access.js';
 import { sealed, unsealed } from './record.js';
 import type { Begun, Journal, Pair } from './store.js';
 
@@ -9,9 +9,12 @@ import type { Begun, Journal, Pair } from './store.js';
 const WORTH_A_WRITE = 1 << 18;
 const HEADER = 1024;
 
-/** Starts to keep a delta's bytes in `directory`. */
-export function journalIn(directory: FileSystemDirectoryHandle, pair: Pair): Journal {
-  return journal(directory, undefined, pair);
+/** Where a journal's file is, or is to be. */
+type Place = () => Promise<FileSystemDirectoryHandle>;
+
+/** Starts to keep a delta's bytes in a directory, once there are enough of them. */
+export function journalIn(place: Place, pair: Pair): Journal {
+  return journal(place, undefined, pair);
 }
 
 /** What a journal left in `directory`; nothing where it is none, or not whole. */
@@ -28,11 +31,11 @@ export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Beg
     return undefined;
   }
   const read = (into: Uint8Array, at: number) => access.read(into as Uint8Array<ArrayBuffer>, { at: at + HEADER });
-  return { ...pair, length, read, proceed: () => journal(directory, access, pair) };
+  return { ...pair, length, read, proceed: () => journal(async () => directory, access, pair) };
 }
 
 /** A journal that appends to a file. Where there is no room for it the delta is not resumed, and no harm is done. */
-function journal(directory: FileSystemDirectoryHandle, access: FileSystemSyncAccessHandle | undefined, pair: Pair): Journal {
+function journal(place: Place, access: FileSystemSyncAccessHandle | undefined, pair: Pair): Journal {
   let waiting: Uint8Array[] = [];
   let size = 0;
   let full = false;
@@ -40,7 +43,7 @@ function journal(directory: FileSystemDirectoryHandle, access: FileSystemSyncAcc
   async function write(): Promise<void> {
     try {
       if (!access) {
-        access = await openAccess(await directory.getFileHandle('begun', { create: true }));
+        access = await openAccess(await (await place()).getFileHandle('begun', { create: true }));
         access.truncate(0);
         access.write(await sealed(pair, HEADER), { at: 0 });
       }
@@ -68,7 +71,7 @@ function journal(directory: FileSystemDirectoryHandle, access: FileSystemSyncAcc
     async forget() {
       if (!access) return; // Nothing was written.
       access.close();
-      await directory.removeEntry('begun').catch(absent);
+      await (await place()).removeEntry('begun').catch(absent);
     },
   };
 }

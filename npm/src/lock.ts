@@ -5,14 +5,22 @@
 const queues = new Map<string, Promise<unknown>>();
 const holders = new Map<string, number>();
 
+/** The lock of who syncs a key into a store, or deletes it there. */
+export function syncLock(store: string, key: string): string {
+  return `driblet sync ${store} ${key}`;
+}
+
 /** Runs `work` while nobody else runs under `name`. An abort ends the waiting, not the work. */
-export async function withLock<T>(name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  if (navigator.locks) return navigator.locks.request(name, { signal }, work);
+export async function withLock<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (navigator.locks) return navigator.locks.request(name, signal ? { signal } : {}, work);
   const turn = (queues.get(name) ?? Promise.resolve()).then(() => {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     return work();
   });
-  queues.set(name, turn.catch(() => {}));
+  const done: Promise<void> = turn.then(() => {}, () => {}).then(() => {
+    if (queues.get(name) === done) queues.delete(name);
+  });
+  queues.set(name, done);
   return turn;
 }
 
@@ -42,12 +50,10 @@ function taken(name: string): Promise<() => void> {
   });
 }
 
-/** Runs `work` if nobody holds `name`. */
-export async function lockIfFree(name: string, work: () => Promise<unknown>): Promise<void> {
-  if (!navigator.locks) return holders.has(name) ? undefined : void (await work());
-  await navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
-    if (lock) await work();
-  });
+/** Runs `work` if nobody holds `name` or runs under it. */
+export async function lockIfFree<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
+  if (navigator.locks) return navigator.locks.request(name, { ifAvailable: true }, async (lock) => (lock ? work() : undefined));
+  return holders.has(name) || queues.has(name) ? undefined : withLock(name, work);
 }
 
 function holdHere(name: string): () => void {

@@ -1,18 +1,23 @@
+import { absent, isQuota, openAccess, withAccess } from './access.js';
+import { entryOf, isWorthNoting, roomFor } from './entries.js';
 import { SyncError } from './error.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease } from './memory.js';
-import { readRecord, writeRecord } from './record.js';
+import { RECORD, newest, readRecord, writeRecord } from './record.js';
+import { stagingFile } from './staging.js';
+import type { Entry, Times } from './entries.js';
 import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
 
 /*
- * A snapshot in the origin private file system: one folder, in it `head` (a record that names the head's file), one contiguous file
- * for each version, and `begun` (a delta that was cut off). A file that the record does not name is a leftover, or is being read.
- * Write order: delta bytes, the version's file, its flush, the record, deletions.
+ * A snapshot in the origin private file system: one folder, named by the key's SHA-256, in it `key` (the key itself), `head` (a record that
+ * names the head's file), one contiguous file for each version, and `begun` (a delta that was cut off). A file that the record does not
+ * name is a leftover, or is being read. Write order: delta bytes, the version's file, its flush, the record, deletions; where all is
+ * deleted the record goes first. The folder may go at any time, for the user may clear it: reading finds nothing then, writing makes it anew.
  */
 
 /** What the `head` record says. */
-type Head = Version & { readonly file: string };
+type Head = Version & Times & { readonly file: string };
 
 /** How much of a file is read at once. */
 const PIECE = 1 << 20;
@@ -25,25 +30,56 @@ export const NO_ROOM = 'there was no room to store this version; it is in memory
 
 /** Opens what `folder` keeps under a key. Rejects where there is no origin private file system, or this thread may not write to it. */
 export async function opfsSnapshot(folder: string, key: string): Promise<Snapshot> {
-  const directory = await directoryOf(folder, key);
-  const recordFile = await directory.getFileHandle('head', { create: true });
-  const lockName = (file: string) => `driblet file ${folder}/${directory.name}/${file}`;
+  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) throw new Error('the file store can be written in workers only');
+  const [root, name] = await Promise.all([storageRoot(), nameOf(key)]);
+  const lockName = (file: string) => fileLock(folder, name, file);
+  let directory: FileSystemDirectoryHandle | undefined;
+  await there();
 
-  async function head(): Promise<{ sequence: number; value: Head | null } | undefined> {
-    return withAccess(recordFile, (access) => readRecord<Head | null>(access));
+  /** The folder, if it is there; who had the lock before may have made it. */
+  async function there(): Promise<FileSystemDirectoryHandle | undefined> {
+    directory ??= await root.getDirectoryHandle(folder).then((store) => store.getDirectoryHandle(name)).catch(absent);
+    return directory;
   }
 
-  async function setHead(value: Head | null): Promise<void> {
-    await withAccess(recordFile, async (access) => {
-      const before = await readRecord<Head | null>(access);
-      await writeRecord(access, (before?.sequence ?? 0) + 1, value);
+  async function made(): Promise<FileSystemDirectoryHandle> {
+    const before = directory;
+    directory = await (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, { create: true });
+    if (!before) await noteKey(directory);
+    return directory;
+  }
+
+  async function noteKey(directory: FileSystemDirectoryHandle): Promise<void> {
+    const bytes = new TextEncoder().encode(key);
+    await withAccess(await directory.getFileHandle('key', { create: true }), async (access) => {
+      if (access.getSize() === bytes.length) return;
+      access.write(bytes, { at: 0 });
+      access.flush();
     });
+  }
+
+  async function fileNamed(file: string): Promise<FileSystemFileHandle | undefined> {
+    return (await there())?.getFileHandle(file).catch(absent);
+  }
+
+  async function head(): Promise<Head | undefined> {
+    const file = await fileNamed('head');
+    if (!file) return undefined;
+    return (await newest<Head>(await withAccess(file, async (access) => readRecord(access))))?.value;
+  }
+
+  async function setHead(value: Head): Promise<void> {
+    const directory = await made();
+    await noteKey(directory);
+    await withAccess(await directory.getFileHandle('head', { create: true }), (access) => writeRecord(access, value));
   }
 
   async function leaseOf(named: Head): Promise<Lease> {
     const hold = await holdLock(lockName(named.file));
     try {
-      const blob = await (await directory.getFileHandle(named.file)).getFile();
+      const file = await fileNamed(named.file);
+      if (!file) throw new SyncError('store', 'a file in the store was removed');
+      const blob = await file.getFile();
       return { version: named.version, length: named.length, blob: async () => blob, ...hold };
     } catch (error) {
       hold.release();
@@ -51,37 +87,45 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
     }
   }
 
+  async function tidy(...kept: (string | undefined)[]): Promise<boolean> {
+    const directory = await there();
+    return directory ? removeAllBut(directory, ['key', 'head', 'begun', (await head())?.file, ...kept], lockName) : false;
+  }
+
   return {
     async held(): Promise<Held | undefined> {
-      const named = (await head())?.value;
-      if (!named) return undefined;
-      const file = await directory.getFileHandle(named.file).catch(absent);
-      if (!file) return undefined;
-      const access = await openAccess(file, 'read-only');
-      if (access.getSize() !== named.length) {
-        access.close();
-        return undefined;
-      }
+      const named = await head();
+      const file = named && (await fileNamed(named.file));
+      const access = file && (await openAccess(file, 'read-only').catch(absent));
+      if (!access) return undefined;
       const { version, length } = named;
-      return { version, length, read: inBlocks(access), close: () => access.close() };
+      if (access.getSize() === length) return { version, length, read: inBlocks(access), close: () => access.close() };
+      access.close();
+      return undefined;
     },
 
-    drop: () => setHead(null),
+    async drop() {
+      await (await there())?.removeEntry('head').catch(absent);
+    },
 
-    begun: () => begunIn(directory),
+    async begun() {
+      const directory = await there();
+      return directory && begunIn(directory);
+    },
 
-    journal: (pair) => journalIn(directory, pair),
+    journal: (pair) => journalIn(made, pair),
 
     async stage(target): Promise<Staging> {
-      const sequence = ((await head())?.sequence ?? 0) + 1;
-      const named: Head = { ...target, file: `${target.version}-${sequence}` };
-      const staging = await stagingFile(directory, named.file);
+      const file = `${target.version}-${crypto.randomUUID()}`;
+      const makeRoom = roomFor(key, () => tidy(file), () => opfsEntries(folder));
+      const staging = await stagingFile(await made(), file, makeRoom);
       return {
         write: staging.write,
         discard: staging.discard,
         async commit() {
-          let pieces = staging.flush();
+          let pieces = await staging.flush();
           if (!pieces) {
+            const named = { ...target, file, stored: Date.now(), used: Date.now() };
             try {
               await setHead(named);
               staging.close();
@@ -98,91 +142,68 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
     },
 
     async lease() {
-      const named = (await head())?.value;
+      const named = await head();
       if (!named) throw new SyncError('store', 'nothing is stored for this URL');
+      if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }).catch(() => {}); // It is evicted sooner, then.
       return leaseOf(named);
     },
 
     async tidy() {
-      const kept = ['head', 'begun', (await head())?.value?.file];
-      for await (const name of directory.keys()) {
-        if (!kept.includes(name)) await lockIfFree(lockName(name), () => directory.removeEntry(name).catch(absent));
-      }
+      await tidy();
     },
   };
 }
 
-/** The folder that a store keeps a key's versions in. */
-async function directoryOf(folder: string, key: string): Promise<FileSystemDirectoryHandle> {
+/** All that a folder keeps. */
+export async function opfsEntries(folder: string): Promise<Entry[]> {
+  const store = await (await storageRoot()).getDirectoryHandle(folder).catch(absent);
+  const entries: Entry[] = [];
+  for await (const directory of store?.values() ?? []) {
+    const entry = directory.kind === 'directory' ? await entryIn(folder, store!, directory as FileSystemDirectoryHandle) : undefined;
+    if (entry) entries.push(entry);
+  }
+  return entries;
+}
+
+/** What a folder keeps, if it is a key's. */
+async function entryIn(folder: string, store: FileSystemDirectoryHandle, directory: FileSystemDirectoryHandle): Promise<Entry | undefined> {
+  const read = async (name: string) => (await directory.getFileHandle(name).catch(absent))?.getFile();
+  const [key, record] = await Promise.all([read('key').then((file) => file?.text()), read('head').then((file) => file?.slice(0, RECORD).arrayBuffer())]);
+  if (key === undefined || (await nameOf(key)) !== directory.name) return undefined;
+  const head = record && (await newest<Head>(new Uint8Array(record)))?.value;
+  const lockName = (file: string) => fileLock(folder, directory.name, file);
+
+  return entryOf(folder, key, head, head && lockName(head.file), async () => {
+    await directory.removeEntry('head').catch(absent);
+    await removeAllBut(directory, [], lockName);
+    await store.removeEntry(directory.name).catch(() => {}); // A file in it is being read, then.
+  });
+}
+
+/** Deletes a folder's files that nobody reads; whether there were any. */
+async function removeAllBut(directory: FileSystemDirectoryHandle, kept: (string | undefined)[], lockName: (file: string) => string): Promise<boolean> {
+  let removed = false;
+  for await (const name of directory.keys()) {
+    if (kept.includes(name)) continue;
+    const done = await lockIfFree(lockName(name), () => directory.removeEntry(name).then(() => true, absent));
+    removed ||= done === true;
+  }
+  return removed;
+}
+
+async function storageRoot(): Promise<FileSystemDirectoryHandle> {
   if (!navigator.storage?.getDirectory) throw new Error('this page, or this browser, has no file store');
-  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) throw new Error('the file store can be written in workers only');
-  const [root, digest] = await Promise.all([navigator.storage.getDirectory(), crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))]);
-  const name = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, { create: true });
+  return navigator.storage.getDirectory();
 }
 
-/** A file that moves to memory when the disk is full, and goes on there. */
-async function stagingFile(directory: FileSystemDirectoryHandle, name: string) {
-  let at = 0;
-  let pieces: Uint8Array<ArrayBuffer>[] | undefined;
-  let access: FileSystemSyncAccessHandle | undefined;
+/** The folder's name for a key. */
+async function nameOf(key: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
 
-  function spill(): Uint8Array<ArrayBuffer>[] {
-    pieces = [];
-    for (let start = 0; access && start < at; start += PIECE) {
-      const piece = new Uint8Array(Math.min(PIECE, at - start));
-      if (access.read(piece, { at: start }) < piece.length) throw new SyncError('store', 'a file in the store shrank while it was written');
-      pieces.push(piece);
-    }
-    return pieces;
-  }
-
-  function close(): void {
-    access?.close();
-    access = undefined;
-  }
-
-  /** Runs what may find the disk full. */
-  function trying(write: () => void): void {
-    try {
-      write();
-    } catch (error) {
-      if (!isQuota(error)) throw error;
-      spill();
-    }
-  }
-
-  try {
-    access = await openAccess(await directory.getFileHandle(name, { create: true }));
-    access.truncate(0);
-  } catch (error) {
-    if (!isQuota(error)) throw error;
-    pieces = [];
-  }
-
-  return {
-    write(bytes: Uint8Array): void {
-      if (!pieces) {
-        trying(() => {
-          const written = access?.write(bytes as Uint8Array<ArrayBuffer>, { at });
-          if (written !== bytes.length) throw new DOMException('not all was written', 'QuotaExceededError');
-          at += bytes.length;
-        });
-      }
-      pieces?.push(bytes.slice());
-    },
-    /** Makes the bytes durable, or gives them where they are in memory. */
-    flush(): Uint8Array<ArrayBuffer>[] | undefined {
-      if (!pieces) trying(() => access?.flush());
-      return pieces;
-    },
-    spill,
-    close,
-    async discard(): Promise<void> {
-      close();
-      await directory.removeEntry(name).catch(absent);
-    },
-  };
+function fileLock(folder: string, name: string, file: string): string {
+  return `driblet file ${folder}/${name}/${file}`;
 }
 
 /**
@@ -205,37 +226,4 @@ function inBlocks(access: FileSystemSyncAccessHandle): (into: Uint8Array, at: nu
     into.set(bytes);
     return bytes.length;
   };
-}
-
-/** Opens a file for synchronous use. A worker that has just died may hold it for a moment longer. */
-export async function openAccess(file: FileSystemFileHandle, mode = 'readwrite'): Promise<FileSystemSyncAccessHandle> {
-  const open = file.createSyncAccessHandle.bind(file) as (options: { mode: string }) => Promise<FileSystemSyncAccessHandle>;
-  for (let left = 50; ; left -= 1) {
-    try {
-      return await open({ mode });
-    } catch (error) {
-      const busy = error instanceof DOMException && error.name === 'NoModificationAllowedError';
-      if (!busy || left === 0) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
-/** For `catch`: what is not there is nothing, anything else is an error. */
-export function absent(error: unknown): undefined {
-  if (error instanceof DOMException && error.name === 'NotFoundError') return undefined;
-  throw error;
-}
-
-export function isQuota(error: unknown): boolean {
-  return error instanceof Error && error.name === 'QuotaExceededError';
-}
-
-async function withAccess<T>(file: FileSystemFileHandle, use: (access: FileSystemSyncAccessHandle) => Promise<T>): Promise<T> {
-  const access = await openAccess(file);
-  try {
-    return await use(access);
-  } finally {
-    access.close();
-  }
 }

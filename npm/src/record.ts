@@ -7,16 +7,24 @@
 const SLOT = 4096;
 const CHECKSUM = 32;
 
-/** Reads the newest value whose checksum fits. */
-export async function readRecord<T>(file: FileSystemSyncAccessHandle): Promise<{ sequence: number; value: T } | undefined> {
-  const both = new Uint8Array(2 * SLOT);
-  const record = both.subarray(0, file.read(both, { at: 0 }));
+/** How long a record is, at most. */
+export const RECORD = 2 * SLOT;
+
+/** Of a record's bytes the newest value whose checksum fits. */
+export async function newest<T>(record: Uint8Array<ArrayBuffer>): Promise<{ sequence: number; value: T } | undefined> {
   const slots = await Promise.all([slotOf<T>(record, 0), slotOf<T>(record, 1)]);
   return slots.reduce((newest, slot) => (slot && (newest?.sequence ?? -1) < slot.sequence ? slot : newest), undefined);
 }
 
-/** Writes a value with a sequence number one above the newest's, and waits until it is durable. */
-export async function writeRecord<T>(file: FileSystemSyncAccessHandle, sequence: number, value: T): Promise<void> {
+/** Reads a record's bytes. */
+export function readRecord(file: FileSystemSyncAccessHandle): Uint8Array<ArrayBuffer> {
+  const record = new Uint8Array(RECORD);
+  return record.subarray(0, file.read(record, { at: 0 }));
+}
+
+/** Writes a value and waits until it is durable. */
+export async function writeRecord<T>(file: FileSystemSyncAccessHandle, value: T): Promise<void> {
+  const sequence = ((await newest(readRecord(file)))?.sequence ?? 0) + 1;
   const slot = await sealed({ sequence, value }, SLOT);
   const written = file.write(slot, { at: (sequence % 2) * SLOT });
   if (written < SLOT) throw new DOMException('a record was not written whole', 'QuotaExceededError');

@@ -14,7 +14,7 @@ use crate::artifacts::{Coding, Content};
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
 
 /// The files that pages and service workers import; what they import carries a hash in its name.
-const ENTRIES: [&str; 2] = ["client.js", "inline.js"];
+const ENTRIES: [&str; 3] = ["client.js", "inline.js", "store.js"];
 
 /// Answers a request for one of the client's files.
 pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
