@@ -1,6 +1,7 @@
 import { askEarly } from './early.js';
 import { SyncError } from './error.js';
 import type { Port } from './engine.js';
+import type { SyncErrorCode } from './error.js';
 import type { JobOptions, Progress, Reply, Request, Synced } from './messages.js';
 
 /*
@@ -104,29 +105,53 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
   if (!worker) return undefined;
   // What a worker that never says a word was asked is asked anew, of another.
   let unheard: Request[] | undefined = [];
+  let alive = true;
+  let watch: ReturnType<typeof setInterval> | undefined;
+
+  const end = (code: SyncErrorCode, message: string) => {
+    clearInterval(watch);
+    worker.terminate();
+    engine = undefined;
+    lose(code, message);
+  };
+
+  /** A worker may hang in a call that the browser never ends, as Chromium's closing of a file that the user has cleared away. */
+  const watchFor = (silence: number) => {
+    clearInterval(watch);
+    alive = true;
+    watch = setInterval(() => {
+      if (waiting.size === 0) return clearInterval(watch);
+      if (!alive) return end('store', "driblet's worker hung, perhaps because the site's data were cleared, and was ended; sync again");
+      alive = false;
+      worker.postMessage({ kind: 'ping' } satisfies Request);
+    }, silence);
+  };
+
   worker.onmessage = ({ data }: MessageEvent<Reply>) => {
     unheard = undefined;
+    alive = true;
     receive(data);
   };
   worker.onerror = (event) => {
     event.preventDefault();
+    if (!unheard) return end('network', `driblet's worker failed: ${event.message}`);
+    clearInterval(watch);
     worker.terminate();
-    if (unheard) {
-      engine = startHere();
-      unheard.forEach((request) => engine?.post(request));
-    } else {
-      engine = undefined;
-      lose(`driblet's worker failed: ${event.message}`);
-    }
+    engine = startHere();
+    unheard.forEach((request) => engine?.post(request));
   };
   return {
     post(request, transfer = []) {
+      if (request.kind === 'sync') watchFor(SILENCE * request.job.timeout);
       // A stream that went along with a request is gone; the engine can do without.
       unheard?.push(request.kind === 'early' ? { ...request, early: undefined } : request);
       worker.postMessage(request, transfer);
     },
   };
 }
+
+/** How many times longer than a server a busy worker may be silent. */
+const SILENCE = 4;
 
 /** The name by which the script knows that it is ours. */
 const OPTIONS = { type: 'module', name: 'driblet' } as const;
@@ -165,14 +190,14 @@ function startHere(loaded = import('./worker.js').then(({ serve }): Serve => ser
   const started = loaded.then((serve) => serve(port));
   started.catch((error) => {
     engine = undefined;
-    lose(`neither driblet's worker nor its engine loaded: ${error instanceof Error ? error.message : error}`);
+    lose('network', `neither driblet's worker nor its engine loaded: ${error instanceof Error ? error.message : error}`);
   });
   return { post: (request) => void started.then(() => port.onmessage?.({ data: request } as MessageEvent<Request>), () => {}) };
 }
 
 /** The engine is no more; who waits for it hears so. */
-function lose(message: string): void {
-  const lost = new SyncError('network', message);
+function lose(code: SyncErrorCode, message: string): void {
+  const lost = new SyncError(code, message);
   for (const each of waiting.values()) each.reject(lost);
   waiting.clear();
   for (const stored of storing.values()) stored(message);

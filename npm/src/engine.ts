@@ -62,6 +62,7 @@ function receive(data: Request): void {
   if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.as));
   if (data.kind === 'close') close(data.handle);
   if (data.kind === 'rest') rest(data.resting);
+  if (data.kind === 'ping') reply({ kind: 'ready' });
 }
 
 async function answer(id: number, work: () => Promise<void>): Promise<void> {

@@ -1,3 +1,4 @@
+import { isQuota } from './access.js';
 import { lockIfFree, syncLock, withLock } from './lock.js';
 import type { Version } from './store.js';
 
@@ -45,8 +46,9 @@ export function entryOf(store: string, key: string, head: Entry['head'], lock: s
 }
 
 /**
- * Makes room for a key, a little each time it is called: first by its own leftovers, then by other keys' entries that nobody uses, from
- * the one used longest ago on. `false` where there is nothing left to delete.
+ * Makes room for a version of a key, a little each time it is called: first by its own leftovers, then by other keys' entries that nobody
+ * uses, from the one used longest ago on. `false` where there is nothing left to delete. What would not fit into the quota at all is not known
+ * beforehand, for browsers do not tell their quota exactly.
  */
 export function roomFor(key: string, tidy: () => Promise<boolean>, entries: () => Promise<Entry[]>): () => Promise<boolean> {
   let left: Entry[] | undefined;
@@ -60,4 +62,16 @@ export function roomFor(key: string, tidy: () => Promise<boolean>, entries: () =
     }
     return false;
   };
+}
+
+/** Runs what writes; where the disk is full, again once there is more room. Nothing where no more can be made. */
+export async function withRoom<T>(makeRoom: () => Promise<boolean>, write: () => Promise<T> | T): Promise<T | undefined> {
+  for (;;) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!isQuota(error)) throw error;
+      if (!(await makeRoom())) return undefined;
+    }
+  }
 }

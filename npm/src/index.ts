@@ -30,7 +30,7 @@ export interface SyncOptions {
   maxBytes?: number;
   /** Keeps what is synced under it apart from all else, as for one of several accounts on an origin. */
   scope?: string;
-  /** How long to wait for the next byte, in milliseconds. Default: 30,000. */
+  /** How long to wait for the next byte, in milliseconds. Default: 30,000. A worker that hangs is ended after four to eight times that. */
   timeout?: number;
   /** Where driblet's worker script is, if a bundler has moved it. The first sync of a page decides. */
   workerUrl?: string | URL;

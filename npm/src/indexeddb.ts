@@ -1,5 +1,5 @@
 import { isQuota } from './access.js';
-import { entryOf, isWorthNoting, roomFor } from './entries.js';
+import { entryOf, isWorthNoting, roomFor, withRoom } from './entries.js';
 import { SyncError } from './error.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease, reader } from './memory.js';
@@ -86,15 +86,11 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       return {
         write: staging.write,
         async commit() {
-          try {
-            await staging.flush();
-            if (!staging.isFull()) {
-              const named = { ...target, file, stored: Date.now(), used: Date.now() };
-              await setHead(named, 'strict');
-              return await leaseOf(named);
-            }
-          } catch (error) {
-            if (!isQuota(error)) throw error;
+          await staging.flush();
+          if (!staging.isFull()) {
+            const named = { ...target, file, stored: Date.now(), used: Date.now() };
+            const done = await withRoom(makeRoom, () => setHead(named, 'strict').then(() => true));
+            if (done) return leaseOf(named);
           }
           const pieces = await staging.spilled();
           await remove(file);
@@ -114,18 +110,18 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
         async function store(): Promise<void> {
           if (full) return;
           const [from, pieces] = [stored, batch];
-          try {
-            await tables.write('relaxed', (files) => {
+          const put = () =>
+            tables.write('relaxed', (files) => {
               if (from === 0) files('files').put({}, [key, file]);
               pieces.forEach((bytes, at) => files('pieces').put(bytes, [key, file, from + at] satisfies PieceKey));
             });
-            stored += pieces.length;
-            batch = [];
-          } catch (error) {
-            if (!isQuota(error)) throw error;
-            if (await makeRoom()) return store();
+          const done = await withRoom(makeRoom, () => put().then(() => true));
+          if (!done) {
             full = true;
+            return;
           }
+          stored += pieces.length;
+          batch = [];
         }
 
         function finish(): void {

@@ -35,9 +35,10 @@ export type Request =
   | { kind: 'abort'; id: number }
   | { kind: 'read'; id: number; handle: number; as: 'bytes' | 'blob' }
   | { kind: 'close'; handle: number }
-  | { kind: 'rest'; resting: boolean };
+  | { kind: 'rest'; resting: boolean }
+  | { kind: 'ping' };
 
-/** What the worker says: that it runs, and of the request with that id. */
+/** What the worker says: that it is there, and of the request with that id. */
 export type Reply =
   | { kind: 'ready' }
   | { kind: 'progress'; id: number; progress: Progress }

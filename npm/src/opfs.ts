@@ -1,10 +1,10 @@
-import { absent, isQuota, openAccess, withAccess } from './access.js';
-import { entryOf, isWorthNoting, roomFor } from './entries.js';
+import { absent, openAccess, withAccess } from './access.js';
+import { entryOf, isWorthNoting, roomFor, withRoom } from './entries.js';
 import { SyncError } from './error.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease } from './memory.js';
-import { RECORD, newest, readRecord, writeRecord } from './record.js';
+import { RECORD, newest, writeRecord } from './record.js';
 import { stagingFile } from './staging.js';
 import type { Entry, Times } from './entries.js';
 import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
@@ -63,9 +63,7 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
   }
 
   async function head(): Promise<Head | undefined> {
-    const file = await fileNamed('head');
-    if (!file) return undefined;
-    return (await newest<Head>(await withAccess(file, async (access) => readRecord(access))))?.value;
+    return headIn(await fileNamed('head'));
   }
 
   async function setHead(value: Head): Promise<void> {
@@ -126,14 +124,12 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
           let pieces = await staging.flush();
           if (!pieces) {
             const named = { ...target, file, stored: Date.now(), used: Date.now() };
-            try {
-              await setHead(named);
+            const done = await withRoom(makeRoom, () => setHead(named).then(() => true));
+            if (done) {
               staging.close();
-              return await leaseOf(named);
-            } catch (error) {
-              if (!isQuota(error)) throw error;
-              pieces = staging.spill();
+              return leaseOf(named);
             }
+            pieces = staging.spill();
           }
           await staging.discard();
           return memoryLease(target, pieces, NO_ROOM);
@@ -167,10 +163,9 @@ export async function opfsEntries(folder: string): Promise<Entry[]> {
 
 /** What a folder keeps, if it is a key's. */
 async function entryIn(folder: string, store: FileSystemDirectoryHandle, directory: FileSystemDirectoryHandle): Promise<Entry | undefined> {
-  const read = async (name: string) => (await directory.getFileHandle(name).catch(absent))?.getFile();
-  const [key, record] = await Promise.all([read('key').then((file) => file?.text()), read('head').then((file) => file?.slice(0, RECORD).arrayBuffer())]);
+  const named = (name: string) => directory.getFileHandle(name).catch(absent);
+  const [head, key] = await Promise.all([named('head').then(headIn), named('key').then(async (file) => (await file?.getFile())?.text())]);
   if (key === undefined || (await nameOf(key)) !== directory.name) return undefined;
-  const head = record && (await newest<Head>(new Uint8Array(record)))?.value;
   const lockName = (file: string) => fileLock(folder, directory.name, file);
 
   return entryOf(folder, key, head, head && lockName(head.file), async () => {
@@ -178,6 +173,15 @@ async function entryIn(folder: string, store: FileSystemDirectoryHandle, directo
     await removeAllBut(directory, [], lockName);
     await store.removeEntry(directory.name).catch(() => {}); // A file in it is being read, then.
   });
+}
+
+/**
+ * What a `head` file says. Read without a handle of its own: where the user clears the site's data while one is open, Chromium 156 hangs
+ * in closing it.
+ */
+async function headIn(file: FileSystemFileHandle | undefined): Promise<Head | undefined> {
+  const record = await (await file?.getFile())?.slice(0, RECORD).arrayBuffer();
+  return record && (await newest<Head>(new Uint8Array(record)))?.value;
 }
 
 /** Deletes a folder's files that nobody reads; whether there were any. */

@@ -16,15 +16,11 @@ export async function newest<T>(record: Uint8Array<ArrayBuffer>): Promise<{ sequ
   return slots.reduce((newest, slot) => (slot && (newest?.sequence ?? -1) < slot.sequence ? slot : newest), undefined);
 }
 
-/** Reads a record's bytes. */
-export function readRecord(file: FileSystemSyncAccessHandle): Uint8Array<ArrayBuffer> {
-  const record = new Uint8Array(RECORD);
-  return record.subarray(0, file.read(record, { at: 0 }));
-}
-
 /** Writes a value and waits until it is durable. */
 export async function writeRecord<T>(file: FileSystemSyncAccessHandle, value: T): Promise<void> {
-  const sequence = ((await newest(readRecord(file)))?.sequence ?? 0) + 1;
+  const record = new Uint8Array(RECORD);
+  const before = await newest(record.subarray(0, file.read(record, { at: 0 })));
+  const sequence = (before?.sequence ?? 0) + 1;
   const slot = await sealed({ sequence, value }, SLOT);
   const written = file.write(slot, { at: (sequence % 2) * SLOT });
   if (written < SLOT) throw new DOMException('a record was not written whole', 'QuotaExceededError');

@@ -1,4 +1,5 @@
 import { absent, isQuota, openAccess } from './access.js';
+import { withRoom } from './entries.js';
 import { SyncError } from './error.js';
 
 /** How much of a file is moved to memory at once. */
@@ -37,46 +38,42 @@ export async function stagingFile(directory: FileSystemDirectoryHandle, name: st
     access = undefined;
   }
 
-  /** Whether there was room for bytes. */
-  function append(bytes: Uint8Array): boolean {
-    const written = fits(() => access?.write(bytes as Uint8Array<ArrayBuffer>, { at }));
-    if (written !== bytes.length) return false;
+  function append(bytes: Uint8Array): true {
+    const written = access?.write(bytes as Uint8Array<ArrayBuffer>, { at });
+    if (written !== bytes.length) throw new DOMException('not all was written', 'QuotaExceededError');
     at += bytes.length;
     return true;
   }
 
-  async function appendInRoomMade(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    while (await makeRoom()) {
-      if (append(bytes)) return;
-    }
-    spill().push(bytes);
-  }
-
-  async function open(): Promise<FileSystemSyncAccessHandle> {
+  access = await withRoom(makeRoom, async () => {
     const opened = await openAccess(await directory.getFileHandle(name, { create: true }));
     opened.truncate(0);
     return opened;
-  }
-
-  access = await open().catch((error) => {
-    if (!isQuota(error)) throw error;
-    pieces = [];
-    return undefined;
   });
+  if (!access) pieces = [];
 
   return {
     write(bytes) {
-      if (!pieces && append(bytes)) return undefined;
-      if (!pieces) return appendInRoomMade(bytes.slice());
-      pieces.push(bytes.slice());
-      return undefined;
+      if (pieces) {
+        pieces.push(bytes.slice());
+        return undefined;
+      }
+      try {
+        append(bytes);
+        return undefined;
+      } catch (error) {
+        if (!isQuota(error)) throw error;
+        const kept = bytes.slice();
+        return withRoom(makeRoom, () => append(kept)).then((done) => void (done ?? spill().push(kept)));
+      }
     },
     async flush() {
-      const flushed = () => access?.flush() ?? true;
-      while (!pieces && !fits(flushed)) {
-        if (!(await makeRoom())) spill();
-      }
-      return pieces;
+      if (pieces) return pieces;
+      const flushed = await withRoom(makeRoom, () => {
+        access?.flush();
+        return true;
+      });
+      return flushed ? undefined : spill();
     },
     spill,
     close,
@@ -85,14 +82,4 @@ export async function stagingFile(directory: FileSystemDirectoryHandle, name: st
       await directory.removeEntry(name).catch(absent);
     },
   };
-}
-
-/** What came of a write, or nothing where the disk is full. */
-function fits<T>(write: () => T): T | undefined {
-  try {
-    return write();
-  } catch (error) {
-    if (!isQuota(error)) throw error;
-    return undefined;
-  }
 }

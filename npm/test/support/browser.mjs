@@ -24,12 +24,13 @@ export async function launch(options = {}) {
   };
 }
 
-/** Opens a page of the site, in which `sync`, `stores` and `digest` are at hand. */
+/** Opens a page of the site, in which what driblet exports and `digest` are at hand. */
 export async function open({ context }, url) {
   const page = await context.newPage();
   await page.goto(url);
   await page.evaluate(async () => {
     const { browserStore, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import('/.driblet/client.js');
+    const { estimate, list, persist } = await import('/.driblet/store.js');
     const hex = (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     const digest = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
     /** Syncs, reads, closes, and tells what came of it; or how it failed. */
@@ -55,7 +56,7 @@ export async function open({ context }, url) {
       }
       return found;
     };
-    Object.assign(globalThis, { attempt, browserStore, digest, files, indexedDbStore, memoryStore, opfsStore, sync });
+    Object.assign(globalThis, { attempt, browserStore, digest, estimate, files, indexedDbStore, list, memoryStore, opfsStore, persist, sync });
   });
   return page;
 }

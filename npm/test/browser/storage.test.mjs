@@ -1,0 +1,242 @@
+// What is kept: listed, deleted, evicted where the disk is full, and cleared by the user.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { launch, open } from '../support/browser.mjs';
+import { release } from '../support/driblet.mjs';
+import { isDelta } from '../support/proxy.mjs';
+import { assertIs, digestOf, site } from '../support/site.mjs';
+
+const old = release('5.8.3', 'lib.dom.d.ts');
+const fresh = release('5.9.2', 'lib.dom.d.ts');
+let s;
+let browser;
+let origin;
+
+before(async () => {
+  s = await site();
+  browser = await s.browser.context.newCDPSession(s.page);
+  origin = new URL(s.link.url).origin;
+});
+after(() => s?.close());
+
+/** Lists a store, times as numbers. */
+function listed(store) {
+  return s.page.evaluate(async (store) => (await list(store)).map((kept) => ({ ...kept, stored: kept.stored.getTime(), used: kept.used.getTime(), delete: undefined })), store);
+}
+
+/** Deletes what a store has of a path; whether it had it. */
+function remove(store, path) {
+  return s.page.evaluate(async ([store, path]) => {
+    const found = (await list(store)).filter(({ url }) => new URL(url).pathname === path);
+    for (const kept of found) await kept.delete();
+    return found.length;
+  }, [store, path]);
+}
+
+/** Publishes a file of noise, which no codec makes shorter. */
+function publishNoise(name, length) {
+  const path = join(s.server.root, name);
+  writeFileSync(path, randomBytes(length));
+  return path;
+}
+
+for (const kind of ['browser', 'opfs', 'indexeddb']) {
+  describe(`the ${kind} store`, () => {
+    const store = { kind, name: `kept-${kind}` };
+    const attempt = (path, options) => s.attempt(path, { store, ...options });
+
+    test('lists what it keeps, the latest first: where from, which version, how long, since when', async () => {
+      const before = Date.now();
+      s.server.publish('listed.d.ts', old);
+      publishNoise('listed.bin', 1000);
+      assert.deepEqual(await listed(store), []);
+      const first = await attempt('listed.d.ts');
+      const second = await attempt('listed.bin?q=1', { scope: 'ann\nand bob' });
+      const found = await listed(store);
+      const { href } = new URL('listed.bin?q=1', s.link.url);
+      assert.deepEqual(found.map(({ url, scope, version, length }) => ({ url, scope, version, length })), [
+        { url: href, scope: 'ann\nand bob', version: second.version, length: 1000 },
+        { url: new URL('listed.d.ts', s.link.url).href, scope: undefined, version: first.version, length: first.length },
+      ]);
+      for (const { stored, used } of found) assert.ok(before <= stored && stored <= Date.now() && used === stored, `${stored}, ${used}`);
+    });
+
+    test('deletes what is asked, and nothing else; the next sync brings it anew', async () => {
+      s.server.publish('deleted.d.ts', old);
+      s.server.publish('stays.d.ts', old);
+      await attempt('deleted.d.ts');
+      await attempt('stays.d.ts');
+      assert.equal(await remove(store, '/deleted.d.ts'), 1);
+      assert.equal(await remove(store, '/deleted.d.ts'), 0);
+      const again = await attempt('deleted.d.ts');
+      assertIs(again, old);
+      assert.deepEqual([again.cost.basis, again.cost.requests], ['none', 1]);
+      assert.equal((await attempt('stays.d.ts')).cost.basis, 'same');
+    });
+
+    test('deletes a version that a handle reads when the handle is done with it', async () => {
+      s.server.publish('read.d.ts', old);
+      await s.page.evaluate(async (store) => {
+        globalThis.reading = await sync('/read.d.ts', { store });
+        await reading.stored;
+        await reading.bytes(); // What follows is read from the store.
+      }, store);
+      assert.equal(await remove(store, '/read.d.ts'), 1);
+      assert.equal((await listed(store)).some(({ url }) => url.endsWith('/read.d.ts')), false);
+      assert.equal(await s.page.evaluate(async () => digest(await reading.bytes())), digestOf(old));
+      // Synced anew beside it, the same version has another file.
+      assert.equal((await attempt('read.d.ts')).cost.basis, 'none');
+      assert.equal(await s.page.evaluate(async () => digest(await reading.bytes())), digestOf(old));
+      await s.page.evaluate(() => reading.close());
+    });
+
+    test('a quota of 5 MB: the versions that were used longest ago go, but none that a handle reads', async () => {
+      // Browsers remember for a while how much room there was, so this one has never had more.
+      const other = await launch();
+      try {
+        const page = await open(other, s.link.url);
+        const session = await other.context.newCDPSession(page);
+        await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 5_000_000 });
+        const store = { kind, name: 'full' };
+        const attempt = (name) => page.evaluate(([name, store]) => attempt(`/${name}.bin`, { store }), [name, store]);
+        const names = () => page.evaluate(async (store) => (await list(store)).map(({ url }) => /(\w)\.bin$/.exec(url)[1]).join(''), store);
+        const all = 'abcdefghijkl';
+        publishNoise('a.bin', 700_000);
+        await page.evaluate(async (store) => {
+          globalThis.reading = await sync('/a.bin', { store });
+          await reading.stored;
+        }, store);
+        for (const name of all.slice(1)) {
+          const path = publishNoise(`${name}.bin`, 700_000);
+          const synced = await attempt(name);
+          assertIs(synced, path);
+          assert.equal(synced.warning, undefined, name);
+        }
+        const kept = await names();
+        assert.match(kept, /^l.*a$/);
+        assert.ok(kept.length < 8, kept);
+        assert.ok([...all].reverse().join('').startsWith(kept.slice(0, -1)), kept);
+        await page.evaluate(() => reading.close());
+        // What does not fit though all else goes is delivered all the same.
+        const large = publishNoise('large.bin', 6_000_000);
+        const delivered = await attempt('large');
+        assertIs(delivered, large);
+        assert.match(delivered.warning, /no room.*in memory only/);
+      } finally {
+        await other.close();
+      }
+    });
+
+    test('the user clears the data of the site: handles say so, and the next sync brings all anew', async () => {
+      s.server.publish('cleared.d.ts', old);
+      await s.page.evaluate(async (store) => {
+        globalThis.cleared = await sync('/cleared.d.ts', { store });
+        await cleared.stored;
+        await cleared.bytes();
+      }, store);
+      await browser.send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
+      assert.equal(await s.page.evaluate(() => cleared.bytes().then(() => 'read', ({ code }) => code)), 'store');
+      const again = await attempt('cleared.d.ts');
+      assertIs(again, old);
+      assert.equal(again.cost.basis, 'none');
+      // Chromium clears on for a moment after it has said that it is done, so one sync may still lose what it stores.
+      assertIs(await attempt('cleared.d.ts'), old);
+      assert.equal((await attempt('cleared.d.ts')).cost.basis, 'same');
+    });
+  });
+}
+
+test('a page without stores lists nothing; memory is not listed', async () => {
+  assert.deepEqual(await listed({ kind: 'browser', name: 'never' }), []);
+  assert.equal(await s.page.evaluate(() => list(memoryStore()).catch(({ name }) => name)), 'TypeError');
+});
+
+test('the browser tells what is used and allowed, and promises to keep it where it may', async () => {
+  publishNoise('estimated.bin', 3_000_000);
+  const before = await s.page.evaluate(() => estimate());
+  await s.attempt('estimated.bin', { store: { kind: 'opfs', name: 'estimated' } });
+  const after = await s.page.evaluate(() => estimate());
+  assert.ok(3_000_000 <= after.usage - before.usage, `${before.usage}, ${after.usage}`);
+  assert.ok(after.usage < after.quota);
+  await s.browser.context.grantPermissions(['persistent-storage'], { origin }).catch(() => {});
+  const persisted = await s.page.evaluate(() => persist());
+  assert.equal((await s.page.evaluate(() => estimate())).persisted, persisted);
+});
+
+test('a clock that was set back: versions are kept and listed, and what is used then is noted', async () => {
+  const page = await s.browser.context.newPage();
+  await page.goto(s.link.url);
+  publishNoise('clock.bin', 1000);
+  // Everything runs in the page, whose clock can be set.
+  const times = await page.evaluate(async () => {
+    const [{ indexedDbStore, sync }, { list }] = await Promise.all([import('/.driblet/inline.js'), import('/.driblet/store.js')]);
+    const store = indexedDbStore('clock');
+    const now = Date.now();
+    const seen = [];
+    for (const clock of [now, now - 86_400_000, now + 86_400_000, now + 86_500_000]) {
+      Date.now = () => clock;
+      const handle = await sync('/clock.bin', { store });
+      await handle.stored;
+      handle.close();
+      const [{ stored, used }] = await list(store);
+      seen.push([handle.cost.basis, stored - now, used - now]);
+    }
+    return seen;
+  });
+  await page.close();
+  assert.deepEqual(times, [['none', 0, 0], ['same', 0, -86_400_000], ['same', 0, 86_400_000], ['same', 0, 86_400_000]]);
+});
+
+test('fifty syncs at once, of ten files: each has its bytes, and each file comes once', async () => {
+  const paths = Array.from({ length: 10 }, (_, index) => publishNoise(`many-${index}.bin`, 100_000 + index));
+  const before = s.link.requests.length;
+  const digests = await s.page.evaluate(() => Promise.all(Array.from({ length: 50 }, (_, index) => attempt(`/many-${index % 10}.bin`).then(({ digest }) => digest))));
+  assert.deepEqual(digests, Array.from({ length: 50 }, (_, index) => digestOf(paths[index % 10])));
+  const asked = s.link.requests.slice(before).map(({ path }) => path);
+  assert.equal(asked.filter((path) => path.endsWith('/none')).length, 10);
+});
+
+test('offline, then online: a network error at once, and then the sync goes through', async () => {
+  s.server.publish('offline.d.ts', old);
+  const { version } = await s.attempt('offline.d.ts');
+  s.server.publish('offline.d.ts', fresh);
+  await s.browser.context.setOffline(true);
+  const failed = await s.attempt('offline.d.ts');
+  assert.deepEqual([failed.name, failed.code], ['SyncError', 'network']);
+  const pinned = await s.attempt('offline.d.ts', { version });
+  assertIs(pinned, old);
+  await s.browser.context.setOffline(false);
+  assertIs(await s.attempt('offline.d.ts'), fresh);
+});
+
+for (const kind of ['indexeddb', 'opfs']) {
+  test(`the user clears the data of the site while a delta comes into the ${kind} store: the sync ends with a word, the next one has the bytes`, async () => {
+    // Where files are open Chromium is never done with clearing them, so the browser is this test's own.
+    const other = await launch();
+    try {
+      const page = await open(other, s.link.url);
+      const name = `clearing-${kind}.d.ts`;
+      const attempt = (options) => page.evaluate(([name, store, options]) => attempt(name, { store, ...options }), [name, { kind, name }, options]);
+      s.server.publish(name, old);
+      const { version } = await attempt();
+      s.server.publish(name, fresh);
+      await (await fetch(new URL(`${name}.driblet/${version}`, s.server.url))).arrayBuffer(); // Made now, it comes at once.
+      s.link.fault = (request) => (isDelta(request) ? { stall: 10_000 } : undefined);
+      const cut = page.evaluate(([name, store]) => {
+        return attempt(name, { store, timeout: 1000, onProgress: ({ received }) => (globalThis.came ||= 10_000 <= received) });
+      }, [name, { kind, name }]);
+      await page.waitForFunction(() => globalThis.came, null, { polling: 10 });
+      await (await other.context.newCDPSession(page)).send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
+      const { code, message } = await cut;
+      if (kind === 'indexeddb') assert.deepEqual([code, message], ['network', 'the server sent nothing for 1000 ms']);
+      else assert.deepEqual([code, /hung/.test(message)], ['store', true], message);
+      s.link.fault = () => undefined;
+      assertIs(await attempt(), fresh);
+    } finally {
+      await other.close();
+    }
+  });
+}
