@@ -4,7 +4,8 @@ import { createServer, request } from 'node:http';
 /**
  * Starts a proxy to `server`. `fault` is asked for each request what is to go wrong with its answer, if anything: `{ stall: n }`
  * says nothing more after n bytes of the body, until `hangUp` breaks the connection; `{ cut: n }` breaks it at once, so that the
- * browser may lose some of them; `{ gone }` is called when the browser has closed its end; `{ flip: n }` changes the byte at n; `{ html }` answers in the server's place.
+ * browser may lose some of them; `{ gone }` is called when the browser has closed its end; `{ flip: n }` changes the byte at n; `{ html }` answers in the server's place;
+ * `{ never }` never answers.
  */
 export async function proxyTo(server) {
   const stalled = new Set();
@@ -13,6 +14,7 @@ export async function proxyTo(server) {
     link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
     const fault = link.fault(asked) ?? {};
     if (fault.gone) answer.once('close', fault.gone);
+    if (fault.never) return undefined;
     if (fault.html) return answer.setHeader('content-type', 'text/html; charset=utf-8').end(fault.html);
     const { host } = server.url;
     const headers = { ...asked.headers, host, ...(asked.headers.origin && { origin: `http://${host}` }) };
