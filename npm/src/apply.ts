@@ -55,6 +55,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
   async function drain(): Promise<Want> {
     for (;;) {
       const want = poll(decoder);
+      session.signal.throwIfAborted();
       checkPin(session, decoder);
       if (want === Want.Basis) {
         const { start, end } = decoder;

@@ -86,7 +86,9 @@ async function sync(id: number, job: JobOptions, early: Promise<Early | undefine
     const opening = open(job); // Harmless without the lock: it reads nothing.
     const work = async () => {
       const store = await opening;
-      await syncAlone(id, job, store, { core: ready, snapshot: store.snapshot, exchange: exchanged, pin: job.version, maxBytes: job.maxBytes, progress, report });
+      const { snapshot } = store;
+      const { version: pin, maxBytes } = job;
+      await syncAlone(id, job, store, { core: ready, snapshot, exchange: exchanged, signal: abort.signal, pin, maxBytes, progress, report });
     };
     await withLock(syncLock(job.store.name, job.key), work, abort.signal);
   } finally {

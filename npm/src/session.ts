@@ -20,6 +20,8 @@ export interface Session {
   readonly core: Promise<Core>;
   readonly snapshot: Snapshot;
   readonly exchange: Exchange;
+  /** Ends it, until the version is written. */
+  readonly signal: AbortSignal;
   /** The only version that will do, if one is pinned. */
   readonly pin: string | undefined;
   readonly maxBytes: number;
