@@ -34,6 +34,7 @@ async function bundle(name) {
     format: 'esm',
     minify: true,
     target: 'es2022',
+    drop: ['console'], // What wasm-bindgen would say of servers other than ours.
     write: false,
     external: ['./worker.js'],
   });

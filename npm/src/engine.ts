@@ -1,7 +1,7 @@
 import { areVersion, loadCore, pour } from './core.js';
 import { VersionHasher } from '../wasm/driblet.js';
 import { SyncError, asSyncError } from './error.js';
-import { exchange } from './exchange.js';
+import { exchange, now } from './exchange.js';
 import { syncLock, withLock } from './lock.js';
 import { memorySnapshot } from './memory.js';
 import { indexedDbSnapshot } from './indexeddb.js';
@@ -37,7 +37,7 @@ interface Opened {
 const running = new Map<number, AbortController>();
 /** The syncs whose first request the page may have made; it tells in any case. */
 const asked = new Map<number, (early: Early | undefined) => void>();
-const opened = new Map<number, Open>();
+const handles = new Map<number, Open>();
 const memory = new Map<string, Snapshot>();
 let loading: Promise<Core> | undefined;
 let reply: (message: Reply, transfer?: Transferable[]) => void;
@@ -99,11 +99,12 @@ async function sync(id: number, job: JobOptions, early: Promise<Early | undefine
 
 async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Opened, session: Session): Promise<void> {
   const { snapshot, exchange } = session;
+  const opened = now();
   try {
     const { lease, basis, reused } = await run(session);
-    opened.set(id, { lease, job, verified: false });
+    handles.set(id, { lease, job, verified: false });
     const { version, length, warning = fallback, verified } = lease;
-    const synced = { handle: id, version, length, warning, cost: { ...exchange.cost, basis, reused }, verified };
+    const synced = { handle: id, version, length, warning, cost: { ...exchange.cost, basis, reused }, opened, answered: exchange.answered, verified };
     reply({ kind: 'synced', id, synced }, verified ? [verified] : []);
     const failed = await lease.store?.();
     if (verified) reply({ kind: 'stored', id, warning: failed ?? warning });
@@ -113,7 +114,7 @@ async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Ope
 }
 
 async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<void> {
-  const entry = opened.get(handle);
+  const entry = handles.get(handle);
   if (!entry) throw new SyncError('store', 'this handle is closed');
   const { lease, job } = entry;
   const ready = await core(job);
@@ -150,13 +151,13 @@ async function drop(job: JobOptions, { version }: Lease): Promise<void> {
 }
 
 function close(handle: number): void {
-  opened.get(handle)?.lease.release();
-  opened.delete(handle);
+  handles.get(handle)?.lease.release();
+  handles.delete(handle);
 }
 
 /** A page that rests holds no lock, or browsers would not keep it for going back to. */
 function rest(resting: boolean): void {
-  for (const { lease } of opened.values()) {
+  for (const { lease } of handles.values()) {
     if (resting) lease.release();
     else lease.renew?.().catch(() => {}); // Reading tells whether the version is there.
   }

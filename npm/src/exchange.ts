@@ -5,6 +5,8 @@ import type { Cost, JobOptions } from './messages.js';
 /** The requests of one sync: what they cost, and their end. */
 export interface Exchange {
   readonly cost: Pick<Cost, 'sent' | 'received' | 'requests'>;
+  /** When the first answer began; nothing where there was none. */
+  readonly answered: number | undefined;
   /** Asks for a sync resource of the URL, by the resource's name. */
   ask(name: string, init?: RequestInit): Promise<Answer>;
   /** Lets go what the page asked for and nobody took. */
@@ -102,13 +104,18 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   }
 
+  let answered: number | undefined;
   return {
     cost,
+    get answered() {
+      return answered;
+    },
     async ask(name, init = {}) {
       cost.requests += 1;
       cost.sent += name === 'signature' ? 0 : name.length;
       if (init.body instanceof Uint8Array) cost.sent += init.body.length;
       const response = (await earlyAnswer(name === 'signature' || init.headers ? undefined : name)) ?? (await patiently(requestDelta(job, name, { ...init, signal: abort.signal })));
+      answered ??= now();
       if (response.ok) {
         const type = mediaType(response);
         if (!MEDIA_TYPES.includes(type)) throw notADelta(resource(job.url, name), type);
@@ -124,6 +131,11 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
       early = undefined;
     },
   };
+}
+
+/** Milliseconds since 1970, by a clock that does not jump and that all threads share. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 /** Cancels an early answer; gives the length that it had, for how much of it came is known to the network alone. */

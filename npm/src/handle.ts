@@ -1,4 +1,5 @@
 import { sendClose, sendRead, whenStored } from './client.js';
+import { now } from './exchange.js';
 import type { Cost, Synced } from './messages.js';
 
 /**
@@ -38,8 +39,8 @@ export interface Handle {
 const collected = new FinalizationRegistry(sendClose);
 
 /** The handle of a finished sync. */
-export function handleOf(url: string, synced: Synced, elapsed: number): Handle {
-  const { handle: id, version, length, cost } = synced;
+export function handleOf(url: string, synced: Synced, started: number): Handle {
+  const { handle: id, version, length } = synced;
   let { warning, verified } = synced;
   const stored = whenStored(synced).then((failed) => {
     warning = failed;
@@ -56,7 +57,7 @@ export function handleOf(url: string, synced: Synced, elapsed: number): Handle {
   const handle: Handle = {
     version,
     length,
-    cost: { ...cost, elapsed },
+    cost: costOf(synced, started),
     get warning() {
       return warning;
     },
@@ -87,6 +88,13 @@ export function handleOf(url: string, synced: Synced, elapsed: number): Handle {
   };
   collected.register(handle, id, handle);
   return handle;
+}
+
+function costOf({ cost, opened, answered = opened }: Synced, started: number): Cost {
+  const elapsed = now() - started;
+  const open = opened - started;
+  const answer = Math.max(0, answered - opened);
+  return { ...cost, elapsed, times: { open, answer, apply: elapsed - open - answer } };
 }
 
 /** Types that browsers insist on, by the ending of a path. */

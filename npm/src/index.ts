@@ -1,6 +1,7 @@
 import { sendSync } from './client.js';
 import { note } from './early.js';
 import { SyncError } from './error.js';
+import { now } from './exchange.js';
 import { handleOf } from './handle.js';
 import type { Handle } from './handle.js';
 import type { JobOptions, Progress } from './messages.js';
@@ -9,7 +10,7 @@ import type { Store } from './store.js';
 export { SyncError };
 export type { SyncErrorCode } from './error.js';
 export type { Handle } from './handle.js';
-export type { Cost, Progress } from './messages.js';
+export type { Cost, Progress, Times } from './messages.js';
 export type { Store } from './store.js';
 
 /** What a sync may be told. */
@@ -49,11 +50,11 @@ export interface SyncOptions {
  * const bytes = await app.bytes();
  */
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
-  const started = performance.now();
+  const started = now();
   options.signal?.throwIfAborted();
   const job = jobOf(url, options);
   try {
-    const handle = handleOf(job.url, await sendSync(job, options), performance.now() - started);
+    const handle = handleOf(job.url, await sendSync(job, options), started);
     void handle.stored.then(() => note(job, handle.warning === undefined ? handle.version : undefined));
     return handle;
   } catch (error) {

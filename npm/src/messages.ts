@@ -16,6 +16,18 @@ export interface Cost {
   reused: number;
   /** Milliseconds from the call to the handle. */
   elapsed: number;
+  /** Where they went, in this order. */
+  times: Times;
+}
+
+/** Milliseconds of a sync by phase. */
+export interface Times {
+  /** Until the worker ran, the store was open, and no other sync of the URL ran. */
+  open: number;
+  /** From then until the server began to answer. */
+  answer: number;
+  /** From then until all that was asked for had come and was verified. */
+  apply: number;
 }
 
 /** How far a sync is. */
@@ -67,7 +79,10 @@ export interface Synced {
   readonly version: string;
   readonly length: number;
   readonly warning: string | undefined;
-  readonly cost: Omit<Cost, 'elapsed'>;
+  readonly cost: Omit<Cost, 'elapsed' | 'times'>;
+  /** When the store was open and when the server began to answer, in milliseconds since 1970. */
+  readonly opened: number;
+  readonly answered: number | undefined;
   /** The bytes, where they are at hand; the version is being stored then, and `stored` follows. */
   readonly verified: ArrayBuffer | undefined;
 }

@@ -33,6 +33,11 @@ test('a first sync brings the file, a second finds it the same, a third brings o
   assert.deepEqual([next.cost.basis, next.cost.requests], ['version', 1]);
   assert.ok(next.cost.received <= 2000, `${next.cost.received} bytes received`);
   assert.ok(9_000_000 < next.cost.reused);
+  for (const { cost } of [first, same, next]) {
+    const { open, answer, apply } = cost.times;
+    assert.ok(0 <= open && 0 <= answer && 0 <= apply, JSON.stringify(cost));
+    assert.ok(Math.abs(open + answer + apply - cost.elapsed) < 0.001, JSON.stringify(cost));
+  }
 });
 
 test('a version that the server does not know is signed, and only what does not match comes', async () => {
