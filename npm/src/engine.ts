@@ -1,4 +1,4 @@
-import { areVersion, loadCore, pour } from './core.js';
+import { areVersion, isWhole, loadCore, pour } from './core.js';
 import { VersionHasher } from '../wasm/driblet.js';
 import { SyncError, asSyncError } from './error.js';
 import { exchange, now } from './exchange.js';
@@ -130,9 +130,18 @@ async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<v
 /** What a handle reads, which is verified the first time; nothing where it is not the version. */
 async function verifiedContent(core: Core, { lease, verified }: Open, as: 'bytes' | 'blob') {
   const blob = await lease.blob();
-  if (as === 'blob') return verified || (await areVersion(core, blob.stream(), lease)) ? blob : undefined;
+  if (as === 'blob') return verified || (await isVerified(core, lease, blob)) ? blob : undefined;
   const bytes = await blob.arrayBuffer();
   return verified || isVersion(core, bytes, lease.version) ? bytes : undefined;
+}
+
+async function isVerified(core: Core, lease: Lease, blob: Blob): Promise<boolean> {
+  const held = await lease.held?.();
+  try {
+    return held ? await isWhole(core, held) : await areVersion(core, blob.stream(), lease);
+  } finally {
+    held?.close();
+  }
 }
 
 function isVersion(core: Core, bytes: ArrayBuffer, version: string): boolean {

@@ -72,13 +72,22 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
     await withAccess(await directory.getFileHandle('head', { create: true }), (access) => writeRecord(access, value));
   }
 
+  async function open({ version, length, file }: Head): Promise<Held | undefined> {
+    const found = await fileNamed(file);
+    const access = await (found && openAccess(found, 'read-only').catch(absent));
+    if (!access) return undefined;
+    if (access.getSize() === length) return { version, length, read: inBlocks(access), close: () => access.close() };
+    access.close();
+    return undefined;
+  }
+
   async function leaseOf(named: Head): Promise<Lease> {
     const hold = await holdLock(lockName(named.file));
     try {
       const file = await fileNamed(named.file);
       if (!file) throw new SyncError('store', 'a file in the store was removed');
       const blob = await file.getFile();
-      return { version: named.version, length: named.length, blob: async () => blob, ...hold };
+      return { version: named.version, length: named.length, blob: async () => blob, held: () => open(named), ...hold };
     } catch (error) {
       hold.release();
       throw error;
@@ -91,15 +100,9 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
   }
 
   return {
-    async held(): Promise<Held | undefined> {
+    async held() {
       const named = await head();
-      const file = named && (await fileNamed(named.file));
-      const access = file && (await openAccess(file, 'read-only').catch(absent));
-      if (!access) return undefined;
-      const { version, length } = named;
-      if (access.getSize() === length) return { version, length, read: inBlocks(access), close: () => access.close() };
-      access.close();
-      return undefined;
+      return named && open(named);
     },
 
     async drop() {

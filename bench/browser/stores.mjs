@@ -1,0 +1,110 @@
+// Measures each store in a page that stays open: `node stores.mjs DRIBLET PAIR WORK RUNS`. Prints JSON.
+import { execFileSync, spawn } from 'node:child_process'
+import { copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const { chromium } = createRequire(new URL('../../npm/package.json', import.meta.url))('playwright-core')
+const [binary, pair, work, runsText] = process.argv.slice(2)
+const runs = Number(runsText)
+const folder = join(work, 'served')
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync']
+
+await rm(work, { recursive: true, force: true, maxRetries: 10 })
+await mkdir(folder, { recursive: true })
+await copyFile(new URL('stores.html', import.meta.url), join(folder, 'stores.html'))
+await publish('old')
+const server = await serve()
+const context = await chromium.launchPersistentContext(join(work, 'profile'), { executablePath: '/usr/bin/chromium', headless: true, args: FLAGS })
+try {
+  const page = await context.newPage()
+  await page.goto(`${server.url}/stores.html`)
+  await page.waitForFunction(() => window.ready)
+  const renderer = await rendererOf(page)
+  const taken = { opfs: [], indexeddb: [], memory: [] }
+  for (let run = 0; run < runs + 1; run++) {
+    for (const kind of Object.keys(taken)) {
+      const name = `${kind}-${run}`
+      const path = kind === 'memory' ? `/file?${run}` : '/file'
+      const turn = {}
+      await publishReady('old')
+      turn.cold = await page.evaluate(args => timed(...args), [path, kind, name])
+      await publishReady('new')
+      turn.fetched = await page.evaluate(url => fetched(url), `${server.url}/file`)
+      const peak = watchMemory(renderer)
+      turn.warm = await page.evaluate(args => timed(...args), [path, kind, name])
+      turn.memory = await peak()
+      turn.streams = await page.evaluate(args => streamed(...args), [path, kind, name])
+      taken[kind].push(turn)
+      await page.evaluate(async () => {
+        for await (const name of (await navigator.storage.getDirectory()).keys()) await (await navigator.storage.getDirectory()).removeEntry(name, { recursive: true })
+        for (const { name } of await indexedDB.databases()) await new Promise(resolve => { Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve }) })
+      })
+    }
+  }
+  for (const kind of Object.keys(taken)) taken[kind].shift() // the worker warms up
+  console.log(JSON.stringify(taken))
+} finally {
+  await context.close()
+  server.child.kill()
+}
+
+/** The process that the page and its worker are in: the one whose memory grows with it. */
+async function rendererOf (page) {
+  const renderers = execFileSync('pgrep', ['-f', `type=renderer.*${work}|${work}.*type=renderer`], { encoding: 'utf8' }).trim().split('\n')
+  const before = await Promise.all(renderers.map(anonymous))
+  await page.evaluate(() => { window.ballast = new Uint8Array(200 << 20).fill(1) })
+  const after = await Promise.all(renderers.map(anonymous))
+  await page.evaluate(() => { window.ballast = undefined })
+  const grown = after.map((value, at) => value - before[at])
+  return renderers[grown.indexOf(Math.max(...grown))]
+}
+
+/** The most anonymous memory of a process above what it has now, in MiB, asked for every few milliseconds. */
+function watchMemory (pid) {
+  let done = false
+  const watching = (async () => {
+    const before = await anonymous(pid)
+    let most = before
+    while (!done) {
+      most = Math.max(most, await anonymous(pid))
+      await sleep(3)
+    }
+    return (most - before) / 1024
+  })()
+  return () => { done = true; return watching }
+}
+
+async function anonymous (pid) {
+  return Number(/RssAnon:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))[1])
+}
+
+async function publish (which) {
+  await copyFile(join(pair, which), join(folder, '.part'))
+  await rename(join(folder, '.part'), join(folder, 'file'))
+}
+
+/** Publishes, and has the server make the deltas from the version before and from none, so that no measurement pays for them. */
+async function publishReady (which) {
+  const before = await head()
+  await publish(which)
+  await sleep(2100) // until the file's times are old enough to be trusted
+  await head()
+  for (const name of [before, 'none']) await (await fetch(`${server.url}/file.driblet/${name}`)).arrayBuffer()
+}
+
+async function head () {
+  return (await (await fetch(`${server.url}/file.driblet/head`)).json()).version
+}
+
+async function serve () {
+  const child = spawn(binary, ['serve', folder, '--listen', '127.0.0.1:0', '--history', join(work, 'history')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  for await (const line of createInterface({ input: child.stderr })) {
+    const found = /listening on (http:\/\/\S+?)\/?$/.exec(line.trim())
+    if (found) { child.stderr.resume(); return { child, url: found[1] } }
+  }
+  throw new Error('driblet serve did not start')
+}
