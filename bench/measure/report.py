@@ -18,6 +18,7 @@ TITLES = {
     "index": "The first index",
     "share": "Many clients, one diff",
     "browser": "In Chromium",
+    "stores": "Stores of the browser package",
 }
 
 

@@ -1,0 +1,40 @@
+"""Each store of the browser package, in a page of a real Chromium that stays open: cold, warm, and reading what is stored."""
+
+import json
+
+from measure.process import run
+from measure.report import row
+from measure.setting import HERE, corpus
+
+SYNC = "sync(url, { store })"
+FETCH = "fetch(url, { cache: 'no-store' }), then arrayBuffer()"
+RUNS = 9
+KINDS = {"opfs": "opfsStore()", "indexeddb": "indexedDbStore()", "memory": "memoryStore()"}
+MIB = 1 << 20
+
+
+def measure(setting):
+    for what, name in [("typescript.js", "typescript-patch"), ("128 MiB, scattered edits", "scattered-128m")]:
+        pair = corpus(name)
+        script = HERE / "browser" / "stores.mjs"
+        said = json.loads(run(["node", script, setting.driblet, pair, setting.work / "stores", str(RUNS)]).stdout)
+        fetched = [turn["fetched"] for turns in said.values() for turn in turns]
+        yield row(f"{what}: loopback fetch", fetched, "ms", command=FETCH)
+        for kind, turns in said.items():
+            yield from one_store(f"{what}, {KINDS[kind]}", kind, turns, (pair / "new").stat().st_size)
+
+
+def one_store(what, kind, turns, length):
+    yield row(f"{what}: first sync", [turn["cold"]["synced"] for turn in turns], "ms", command=SYNC)
+    yield row(f"{what}: … until it is stored", [turn["cold"]["stored"] for turn in turns], "ms")
+    yield row(f"{what}: second sync", [turn["warm"]["synced"] for turn in turns], "ms", command=SYNC)
+    yield row(f"{what}: … until it is stored", [turn["warm"]["stored"] for turn in turns], "ms")
+    ratios = [turn["warm"]["synced"] / turn["fetched"] for turn in turns]
+    yield row(f"{what}: second sync / loopback fetch", ratios, "ratio", ("<=", 5))
+    limit = ("<=", length / MIB + 64) if kind == "opfs" else None
+    yield row(f"{what}: memory of the page's process while it syncs, above before", [turn["memory"] for turn in turns], "MiB", limit)
+    blocked = [max(turn["cold"]["blocked"], turn["warm"]["blocked"]) for turn in turns]
+    yield row(f"{what}: the longest that the page's thread was busy", blocked, "ms", ("<=", 16))
+    limit = (">=", 400) if kind == "opfs" else None
+    yield row(f"{what}: stream() of what is stored, verified first", [round(turn["streams"][0]) for turn in turns], "MB/s", limit)
+    yield row(f"{what}: stream() again", [round(turn["streams"][1]) for turn in turns], "MB/s")
