@@ -1,71 +1,159 @@
-// `node demo/run.mjs DRIBLET` serves a page that keeps typescript.js in step with the server, and publishes its next release when the
-// page asks for it. It stops with Ctrl-C.
-import { spawn } from 'node:child_process';
-import { copyFileSync, cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+// `node demo/run.mjs DRIBLET` serves a page that keeps two files in step with the server, and publishes their next releases when the page
+// asks for it. It stops with Ctrl-C.
+import { execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { copyFileSync, cpSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const RELEASES = ['5.8.3', '5.9.2', '5.9.3'];
+// A first release, a minor one and a patch of each; they come out together.
+const ASSETS = {
+  'typescript.js': {
+    releases: ['5.8.3', '5.9.2', '5.9.3'],
+    at: (release) => here(`../npm/node_modules/typescript-${release}/lib/typescript.js`),
+  },
+  'sql-wasm.wasm': {
+    releases: ['1.14.1', '1.15.1', '1.15.2'],
+    at: (release) => here(`node_modules/sql.js-${release}/dist/sql-wasm.wasm`),
+  },
+};
+const LAST = ASSETS['typescript.js'].releases.length - 1;
 
 const binary = process.argv[2];
 if (!binary) {
   console.error('usage: node demo/run.mjs DRIBLET');
   process.exit(2);
 }
+const installed = statSync(here('node_modules/.package-lock.json'), { throwIfNoEntry: false });
+if (!installed || installed.mtimeMs < statSync(here('package-lock.json')).mtimeMs) {
+  execFileSync('npm', ['ci', '--silent', '--no-audit', '--no-fund'], { cwd: here('.'), stdio: ['ignore', 'inherit', 'inherit'] });
+}
 
 const home = mkdtempSync(join(tmpdir(), 'driblet-demo-'));
 const root = join(home, 'root');
-cpSync(fileURLToPath(new URL('page', import.meta.url)), root, { recursive: true });
-let published = 0;
-publish();
-
-const server = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', join(home, 'history')], {
-  stdio: ['ignore', 'inherit', 'pipe'],
+cpSync(here('page'), root, { recursive: true });
+let step = 0;
+// Names the store that the page keeps the files in: a visitor who starts over has nothing.
+let visitor = randomUUID();
+let server;
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
+process.on('uncaughtException', (error) => {
+  console.error(error);
+  stop(1);
 });
-server.on('exit', (code) => stop(code ?? 0));
-const site = await listening(server.stderr);
+publish();
+await serve('127.0.0.1:0');
+let versions = await visit();
+let acting;
 
 // Publishing is no part of driblet: a release is a file that is replaced. This little server of its own does it for the page's button.
-const control = createServer((request, response) => {
-  response.setHeader('access-control-allow-origin', site.origin);
-  if (request.headers.origin !== site.origin) return response.writeHead(403).end();
-  if (request.method === 'POST' && published + 1 < RELEASES.length) {
-    published += 1;
-    publish();
-  }
-  response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify({ release: RELEASES[published], next: RELEASES[published + 1] ?? null }));
+const { origin } = server.site;
+const control = createServer(async (request, response) => {
+  if (request.headers.origin !== origin) return response.writeHead(403).end();
+  // One after the other, whichever page asks.
+  if (request.method === 'POST') acting = Promise.resolve(acting).then(() => act(request.url));
+  await acting;
+  response.writeHead(200, { 'access-control-allow-origin': origin, 'cache-control': 'no-store', 'content-type': 'application/json' });
+  const releases = Object.fromEntries(Object.entries(ASSETS).map(([name, { releases }]) => [name, releases[step]]));
+  response.end(JSON.stringify({ visitor, releases, isLast: step === LAST }));
 });
 control.listen(0, '127.0.0.1', () => {
-  writeFileSync(join(root, 'control.json'), JSON.stringify({ url: `http://127.0.0.1:${control.address().port}/` }));
-  console.log(`\n  The demo is at ${site.href}\n  Ctrl-C stops it.\n`);
+  writeFileSync(join(root, 'control.json'), JSON.stringify({ url: `http://127.0.0.1:${control.address().port}` }));
+  console.log(`\n  The demo is at ${server.site.href}\n  Ctrl-C stops it.\n`);
 });
-process.on('SIGINT', () => stop(0));
-process.on('SIGTERM', () => stop(0));
 
-/** Puts the current release into the root, in one step. */
-function publish() {
-  const release = new URL(`../npm/node_modules/typescript-${RELEASES[published]}/lib/typescript.js`, import.meta.url);
-  copyFileSync(fileURLToPath(release), join(home, 'next'));
-  renameSync(join(home, 'next'), join(root, 'typescript.js'));
+async function act(path) {
+  if (path === '/first') {
+    step = 0;
+    visitor = randomUUID();
+    publish();
+    versions = await visit();
+  } else if (step < LAST) {
+    step += 1;
+    if (path === '/next-without-history') {
+      await forget();
+      versions = await visit();
+    } else {
+      publish();
+      versions = await visit(versions);
+    }
+  }
 }
 
-/** The URL that the server says it listens on. */
-function listening(stderr) {
+/** Puts the current releases into the root, each in one step. */
+function publish() {
+  for (const [name, { releases, at }] of Object.entries(ASSETS)) {
+    copyFileSync(at(releases[step]), join(home, 'next'));
+    renameSync(join(home, 'next'), join(root, name));
+  }
+}
+
+/** Publishes while the server is down, which then finds a history that has none of the former releases. */
+async function forget() {
+  await server.end();
+  publish();
+  await serve(server.site.host);
+}
+
+/**
+ * Asks for what the page will ask for, so that the server has made it: the page is a release's second visitor, not its first. What only a
+ * signature describes is made for one visitor each time. Gives the versions that are published, by name.
+ */
+async function visit(before) {
+  const found = {};
+  for (const name of Object.keys(ASSETS)) {
+    // The ETag is the version, and how it is encoded.
+    [found[name]] = /[0-9a-f]{64}/.exec((await drain(name)).etag);
+    await drain(`${name}.driblet/${before?.[name] ?? 'none'}`);
+  }
+  return found;
+}
+
+/** Fetches as a browser does, reads to the end, and gives the headers. */
+function drain(path) {
+  return new Promise((resolve, reject) => {
+    const headers = { 'accept-encoding': 'gzip, deflate, br, zstd' };
+    const asked = get(new URL(path, server.site), { agent: false, headers }, (response) => {
+      if (response.statusCode !== 200) reject(new Error(`${path}: ${response.statusCode}`));
+      response.on('end', () => resolve(response.headers)).on('error', reject).resume();
+    });
+    asked.on('error', reject);
+  });
+}
+
+/** Starts a server that remembers nothing. */
+function serve(address) {
+  const history = mkdtempSync(join(home, 'history-'));
+  const child = spawn(binary, ['serve', root, '--listen', address, '--history', history], { stdio: ['ignore', 'inherit', 'pipe'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const fail = (code) => stop(code ?? 0);
+  child.once('exit', fail);
+  server = {
+    end() {
+      child.off('exit', fail);
+      child.kill();
+      return ended;
+    },
+  };
   return new Promise((resolve) => {
-    createInterface(stderr).on('line', (line) => {
+    createInterface(child.stderr).on('line', (line) => {
       const ready = /^listening on (\S+)/.exec(line);
-      if (ready) resolve(new URL(ready[1]));
-      else console.error(line);
+      if (!ready) return console.error(line);
+      server.site = new URL(ready[1]);
+      resolve();
     });
   });
 }
 
-function stop(code) {
-  server.kill();
+async function stop(code) {
+  await server?.end();
   rmSync(home, { recursive: true, force: true });
   process.exit(code);
+}
+
+function here(path) {
+  return fileURLToPath(new URL(path, import.meta.url));
 }

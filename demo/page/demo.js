@@ -1,77 +1,152 @@
-import { memoryStore, opfsStore, sync } from '/.driblet/client.js';
+import { opfsStore, sync } from '/.driblet/client.js';
+import { assetView, bytesOf, CELLS } from './view.js';
 
-const FROM = { same: 'nothing new', version: 'the version held', matched: 'chunks that matched', none: 'nothing held' };
+const NAMES = ['typescript.js', 'sql-wasm.wasm'];
+const STORES = 'driblet-demo-';
 
-const [publishButton, syncButton, forgetButton] = ['publish', 'sync', 'forget'].map((id) => document.getElementById(id));
+const publishButton = document.getElementById('publish');
+const forgetSwitch = document.getElementById('forget');
 const status = document.getElementById('status');
-const { url: control } = await (await fetch('/control.json', { cache: 'no-store' })).json();
+const failure = document.getElementById('failure');
 
-let store = opfsStore();
-let release = await (await fetch(control)).json();
+const assets = NAMES.map((name) => ({ name, view: assetView(document.getElementById('assets'), name), release: undefined, held: undefined }));
+const comparing = new Worker(new URL('compare.js', import.meta.url), { type: 'module' });
+let control;
+let state;
+let busy = false;
 
 publishButton.addEventListener('click', () =>
-  busily(async () => {
-    release = await (await fetch(control, { method: 'POST' })).json();
-    await show();
+  alone(async () => {
+    const restart = state.isLast;
+    status.textContent = 'Publishing…';
+    await ask(restart ? '/first' : forgetSwitch.checked ? '/next-without-history' : '/next');
+    if (restart) await forgetAll();
+    await syncAll();
   }),
 );
-syncButton.addEventListener('click', () => busily(show));
-forgetButton.addEventListener('click', () =>
-  busily(async () => {
-    store = memoryStore();
-    await show();
-  }),
-);
-await busily(show);
+await alone(begin);
 
-/** Syncs, and adds a line of what it took. */
-async function show() {
-  status.textContent = 'Syncing…';
-  const file = await sync('/typescript.js', { store, onProgress });
-  const { sent, received, requests, basis, elapsed } = file.cost;
-  const moved = sent + received;
-  addRow([
-    [release.release],
-    [FROM[basis]],
-    [moved.toLocaleString('en'), 'number moved'],
-    [file.length.toLocaleString('en'), 'number'],
-    [String(requests), 'number'],
-    [`${Math.round(elapsed)} ms`, 'number'],
-  ]);
-  const share = Math.round(file.length / moved).toLocaleString('en');
-  status.textContent = file.warning ?? `In step with ${release.release}: one byte moved for every ${share} of the file.`;
-  file.close();
+async function begin() {
+  control ??= (await (await fetch('/control.json', { cache: 'no-store' })).json()).url;
+  await ask();
+  await forgetAll();
+  await syncAll();
 }
 
-function onProgress({ written, length }) {
-  if (length) status.textContent = `Syncing… ${Math.floor((100 * written) / length)} %`;
+/** Asks the server that publishes for what is published; a path makes it publish first. */
+async function ask(path) {
+  const response = await fetch(`${control}${path ?? ''}`, { method: path ? 'POST' : 'GET' }).catch(() => {
+    throw new Error('The demo has stopped. Start it again with “make demo”, and open the address that it prints.');
+  });
+  state = await response.json();
 }
 
-function addRow(cells) {
-  const row = document.createElement('tr');
-  for (const [text, className = ''] of cells) {
-    const cell = document.createElement('td');
-    cell.textContent = text;
-    cell.className = className;
-    row.append(cell);
+/** Brings every file to its newest release, one after the other, so that none is in another's time. */
+async function syncAll() {
+  let moved = 0;
+  let length = 0;
+  for (const asset of assets) {
+    const file = await syncOne(asset);
+    moved += file.cost.sent + file.cost.received;
+    length += file.length;
   }
-  document.getElementById('syncs').prepend(row);
+  const releases = assets.map(({ name, release }) => `${name} ${release}`).join(' and ');
+  status.textContent = `${releases} are here: ${moved.toLocaleString('en')} of ${bytesOf(length)} moved.`;
 }
 
-/** Lets one thing happen at a time, and tells what went wrong. */
-async function busily(work) {
-  const focused = document.activeElement;
-  const buttons = [publishButton, syncButton, forgetButton];
-  for (const button of buttons) button.disabled = true;
-  status.className = '';
+async function syncOne(asset) {
+  const { name, view, held, release: before } = asset;
+  const release = state.releases[name];
+  const path = `/${name}`;
+  status.textContent = `Syncing ${name} ${release}…`;
+  view.showBusy(true);
+  const file = await sync(path, { store: opfsStore(STORES + state.visitor) });
+  await file.stored;
+  const { cost, length, warning } = file;
+  asset.release = release;
+  asset.held = file;
+  view.showSync({ before, release, cost, length, warning });
+  view.showMap(await newBytes(held, file), { before, length });
+  held?.close();
+  view.showPlain(await fetchPlainly(path), length);
+  view.showBusy(false);
+  return file;
+}
+
+/** How many bytes of each cell are new; nothing where the bytes from before are not at hand. */
+async function newBytes(held, file) {
+  const { basis } = file.cost;
+  if (basis === 'none') return new Float64Array(CELLS).fill(file.length / CELLS);
+  if (basis === 'same') return new Float64Array(CELLS);
+  if (!held) return undefined;
+  const [old, fresh] = await Promise.all([held.bytes(), file.bytes()]);
+  return new Promise((resolve, reject) => {
+    comparing.addEventListener('message', ({ data }) => resolve(data), { once: true });
+    comparing.addEventListener('error', reject, { once: true });
+    comparing.postMessage({ old, fresh, cells: CELLS }, [old.buffer, fresh.buffer]);
+  });
+}
+
+/** Fetches the file as a page without driblet does, and with nothing in its cache. */
+async function fetchPlainly(path) {
+  const { href } = new URL(path, location);
+  const entry = new Promise((resolve) => {
+    const observer = new PerformanceObserver((list) => {
+      const [found] = list.getEntriesByName(href);
+      if (!found) return;
+      observer.disconnect();
+      resolve(found);
+    });
+    observer.observe({ type: 'resource' });
+  });
+  const response = await fetch(href, { cache: 'no-store' });
+  await response.arrayBuffer();
+  const { encodedBodySize, duration } = await entry;
+  return { received: encodedBodySize, elapsed: duration };
+}
+
+/** Makes this a first visit, unless this visitor has been here: what other visitors stored goes. */
+async function forgetAll() {
+  for (const asset of assets) {
+    asset.held?.close();
+    asset.held = asset.release = undefined;
+  }
+  const stores = await navigator.storage.getDirectory();
+  for await (const name of stores.keys()) {
+    // One that is still open goes the next time.
+    if (name.startsWith(STORES) && name !== STORES + state.visitor) await stores.removeEntry(name, { recursive: true }).catch(() => {});
+  }
+}
+
+/** Lets one thing happen at a time, and tells what went wrong. The buttons keep the focus meanwhile. */
+async function alone(work) {
+  if (busy) return;
+  busy = true;
+  publishButton.setAttribute('aria-disabled', 'true');
+  failure.replaceChildren();
   try {
     await work();
   } catch (error) {
-    status.className = 'failed';
-    status.textContent = error.message;
+    showFailure(error);
   }
-  for (const button of buttons) button.disabled = false;
-  publishButton.disabled = release.next === null;
-  publishButton.textContent = release.next === null ? 'There is no newer release' : `Publish the next release, ${release.next}`;
-  if (!focused?.disabled) focused?.focus();
+  busy = false;
+  publishButton.removeAttribute('aria-disabled');
+  publishButton.textContent = state?.isLast ? 'Start over' : 'Publish the next release';
+}
+
+function showFailure(error) {
+  for (const { view } of assets) view.showBusy(false);
+  status.textContent = '';
+  const said = document.createElement('p');
+  said.textContent = error.message;
+  const again = document.createElement('button');
+  again.type = 'button';
+  again.textContent = 'Try again';
+  again.addEventListener('click', () =>
+    alone(async () => {
+      publishButton.focus();
+      await (state ? syncAll() : begin());
+    }),
+  );
+  failure.replaceChildren(said, again);
 }
