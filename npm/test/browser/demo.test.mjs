@@ -1,0 +1,150 @@
+// The demo, as a person without a mouse goes through it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { launch } from '../support/browser.mjs';
+import { binary } from '../support/driblet.mjs';
+
+/** Parts that each map has. */
+const CELLS = 1440;
+
+let demo;
+let browser;
+let page;
+const complaints = [];
+
+before(async () => {
+  demo = await startDemo();
+  browser = await launch();
+  page = await browser.context.newPage();
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  await page.goto(demo.url);
+});
+after(async () => {
+  await browser?.close();
+  await demo?.stop();
+});
+
+test('a first visit brings all of the first releases', async () => {
+  await page.waitForFunction(() => document.getElementById('status').textContent.startsWith('typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here'));
+  const shown = await typescript();
+  assert.equal(shown.how, 'A first visit: all of it came, compressed.');
+  assert.equal(shown.map, 'Map of the file: all of it came.');
+  assert.ok(shown.moved < shown.plain && shown.plain < shown.length, JSON.stringify(shown));
+});
+
+test('the next release moves what changed, and the map shows where', async () => {
+  await page.keyboard.press('Tab');
+  await press('Publish the next release', 'Enter');
+  await here('5.9.2');
+  const shown = await typescript();
+  assert.equal(shown.how, 'The server knew 5.8.3, and sent what changed.');
+  assert.equal(shown.roundTrips, 1);
+  assert.ok(shown.moved < 0.02 * shown.length, `${shown.moved} of ${shown.length} bytes`);
+  assert.match(shown.map, /bytes of 9,111,680 do not stand in 5\.8\.3/);
+  assert.ok(0 < shown.asBefore && shown.asBefore < CELLS, `${shown.asBefore} cells as before`);
+  assert.deepEqual(shown.drawn, [CELLS, CELLS]);
+});
+
+test('a server that has forgotten the release takes two round trips', async () => {
+  await page.keyboard.press('Tab');
+  await press('The server forgets earlier releases', 'Space');
+  await page.keyboard.press('Shift+Tab');
+  await press('Publish the next release', 'Enter');
+  await here('5.9.3');
+  const shown = await typescript();
+  assert.equal(shown.how, 'The server did not know 5.9.2. The page described it, and what matched stayed.');
+  assert.equal(shown.roundTrips, 2);
+  assert.ok(shown.moved < 0.02 * shown.length, `${shown.moved} of ${shown.length} bytes`);
+});
+
+test('a page that is loaded again has it already', async () => {
+  await page.reload();
+  await here('5.9.3');
+  const shown = await typescript();
+  assert.equal(shown.how, 'This page has it already.');
+  assert.equal(shown.asBefore, CELLS);
+});
+
+test('after the last release it starts over, with nothing stored', async () => {
+  await page.keyboard.press('Tab');
+  await press('Start over', 'Enter');
+  await here('5.8.3');
+  assert.equal((await typescript()).how, 'A first visit: all of it came, compressed.');
+});
+
+test('it fits a phone', async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+});
+
+test('nothing was refused or thrown so far', () => assert.deepEqual(complaints, []));
+
+test('a sync that fails says so, and can be tried again', async () => {
+  await browser.context.route('**/*.driblet/**', (route) => route.abort());
+  await press('Publish the next release', 'Enter');
+  const alert = await page.waitForSelector('[role=alert] p');
+  assert.match(await alert.textContent(), /^the connection failed/);
+  await browser.context.unroute('**/*.driblet/**');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  await press('Try again', 'Enter');
+  await here('5.9.2');
+  assert.equal((await typescript()).how, 'The server knew 5.8.3, and sent what changed.');
+  assert.equal(await page.textContent('[role=alert]'), '');
+});
+
+/** Presses a key on what has the focus, which goes by that name, and can be used. */
+async function press(name, key) {
+  await page.waitForSelector(':focus:not([aria-disabled])');
+  assert.equal(await page.evaluate(() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()), name);
+  await page.keyboard.press(key);
+}
+
+/** Waits until a release of typescript.js, and what came with it, is here. */
+async function here(release) {
+  await page.waitForFunction((release) => document.getElementById('status').textContent.startsWith(`typescript.js ${release} and`), release);
+}
+
+/** What the page says of typescript.js. */
+function typescript() {
+  return page.evaluate(() => {
+    const article = document.querySelector('article');
+    const text = (selector) => article.querySelector(selector).textContent;
+    const number = (selector) => Number(/[\d,]+/.exec(text(selector))[0].replaceAll(',', ''));
+    const cells = (map, selector) => Array.from(map.querySelectorAll(selector), (path) => path.getAttribute('d')).join('').split('z').length - 1;
+    return {
+      moved: number('.moved strong'),
+      length: number('.moved span'),
+      plain: number('.plain dd'),
+      how: text('.how'),
+      roundTrips: number('tr.driblet td'),
+      map: article.querySelector('svg').getAttribute('aria-label'),
+      asBefore: cells(article, 'path.held'),
+      drawn: Array.from(document.querySelectorAll('svg'), (map) => cells(map, 'path')),
+    };
+  });
+}
+
+async function startDemo() {
+  const child = spawn('node', [fileURLToPath(new URL('../../../demo/run.mjs', import.meta.url)), binary], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  const url = await new Promise((resolve, reject) => {
+    createInterface(child.stdout).on('line', (line) => {
+      const ready = /^ *The demo is at (http:\S+)/.exec(line);
+      if (ready) resolve(ready[1]);
+    });
+    ended.then(([code]) => reject(new Error(`the demo ended with ${code}`)));
+  });
+  return {
+    url,
+    stop() {
+      child.kill();
+      return ended;
+    },
+  };
+}
