@@ -9,7 +9,8 @@ import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Versi
 
 /*
  * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` says which version a key has; `files`
- * has an entry for each file a version or a cut delta is kept in; `pieces` has their bytes. A file that no head names is a leftover, or is
+ * has an entry for each file a version or a cut delta is kept in; `pieces` has their bytes, as blobs: written and
+ * read twice as fast as buffers in Chromium, and what a handle gives stays on the disk until it is read. A file that no head names is a leftover, or is
  * being read. Write order as in OPFS: the pieces, then the head, then deletions. Pieces may be lost in a crash, for reading verifies; the
  * head is durable before the old version goes.
  */
@@ -34,7 +35,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
   const lockName = (file: string) => fileLock(name, key, file);
 
   const head = () => tables.read<Head>('heads', key);
-  const piece = (file: string, index: number) => tables.read<ArrayBuffer>('pieces', [key, file, index]);
+  const piece = (file: string, index: number) => tables.read<unknown>('pieces', [key, file, index]).then(asBlob);
 
   const remove = (file: string) => removeFile(tables, key, file);
 
@@ -50,9 +51,9 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
   }
 
   /** The pieces of a file of that length; fewer where some are lost. */
-  async function all(file: string, length: number): Promise<ArrayBuffer[]> {
-    const found = await tables.all<ArrayBuffer>('pieces', IDBKeyRange.bound([key, file, 0], [key, file, Infinity]));
-    return found.slice(0, Math.ceil(length / PIECE));
+  async function all(file: string, length: number): Promise<Blob[]> {
+    const found = await tables.all<unknown>('pieces', IDBKeyRange.bound([key, file, 0], [key, file, Infinity]));
+    return found.slice(0, Math.ceil(length / PIECE)).flatMap((piece) => asBlob(piece) ?? []);
   }
 
   return {
@@ -60,8 +61,8 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       const named = await head();
       if (!named) return undefined;
       const last = Math.ceil(named.length / PIECE) - 1;
-      const isThere = named.length === 0 || (await piece(named.file, last))?.byteLength === named.length - last * PIECE;
-      return isThere ? { version: named.version, length: named.length, ...inPieces((index) => piece(named.file, index)), close() {} } : undefined;
+      const isThere = named.length === 0 || (await piece(named.file, last))?.size === named.length - last * PIECE;
+      return isThere ? { version: named.version, length: named.length, ...inPieces((index) => piece(named.file, index).then(read)), close() {} } : undefined;
     },
 
     drop: () => tables.write('strict', (files) => files('heads').delete(key)),
@@ -69,7 +70,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     async begun(): Promise<Begun | undefined> {
       const pair = await tables.read<Pair>('files', [key, BEGUN]);
       if (!pair) return undefined;
-      const bytes = new Uint8Array(await new Blob(await all(BEGUN, Infinity)).arrayBuffer());
+      const bytes = new Uint8Array((await read(new Blob(await all(BEGUN, Infinity)))) ?? []);
       if (bytes.length === 0) {
         await remove(BEGUN);
         return undefined;
@@ -101,9 +102,9 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
 
       /** Collects pieces and writes them in batches; where the disk is full, keeps them in memory. */
       function fileInPieces(length: number) {
-        let collected = new Uint8Array(Math.min(PIECE, length));
+        const collected = new Uint8Array(Math.min(PIECE, length));
         let filled = 0;
-        let batch: ArrayBuffer[] = [];
+        let batch: Blob[] = [];
         let stored = 0;
         let full = false;
 
@@ -126,8 +127,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
 
         function finish(): void {
           if (filled === 0) return;
-          batch.push(filled === collected.length ? collected.buffer : collected.slice(0, filled).buffer);
-          collected = new Uint8Array(PIECE);
+          batch.push(new Blob([collected.subarray(0, filled)])); // It copies.
           filled = 0;
         }
 
@@ -150,8 +150,10 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
           /** All pieces, from wherever they came to be. */
           async spilled(): Promise<Uint8Array<ArrayBuffer>[]> {
             const before = await all(file, stored * PIECE);
-            if (before.length < stored) throw new SyncError('store', 'pieces of a file in the store were removed while it was written');
-            return [...before, ...batch].map((bytes) => new Uint8Array(bytes));
+            const pieces = await Promise.all([...before, ...batch].map(read));
+            const found = pieces.flatMap((bytes) => (bytes ? [new Uint8Array(bytes)] : []));
+            if (found.length < stored + batch.length) throw new SyncError('store', 'pieces of a file in the store were removed while it was written');
+            return found;
           },
         };
       }
@@ -176,7 +178,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     let full = false;
 
     async function write(): Promise<void> {
-      const bytes = await new Blob(waiting as Uint8Array<ArrayBuffer>[]).arrayBuffer();
+      const bytes = new Blob(waiting as Uint8Array<ArrayBuffer>[]);
       const kept = goesOn ? await tables.keys('pieces', IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity])) : [];
       try {
         await tables.write('relaxed', (files) => {
@@ -244,6 +246,16 @@ async function removeFile(tables: Tables, key: string, file: string): Promise<vo
 
 function fileLock(name: string, key: string, file: string): string {
   return `driblet entry ${name} ${key} ${file}`;
+}
+
+/** A piece as it was stored; nothing where it is something else. */
+function asBlob(found: unknown): Blob | undefined {
+  return found instanceof Blob ? found : undefined;
+}
+
+/** A piece's bytes; nothing where the browser lost them. */
+function read(piece: Blob | undefined): Promise<ArrayBuffer | undefined> {
+  return Promise.resolve(piece?.arrayBuffer()).catch(() => undefined);
 }
 
 /** Reads what is held by pieces, the latest of which are kept. */

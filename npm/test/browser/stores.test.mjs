@@ -143,29 +143,29 @@ describe('IndexedDB', () => {
     return (options) => s.attempt(name, { store, ...options });
   }
 
-  /** Runs a change of the pieces' table in the page: `change(table, keys)`, a function's text. */
-  function change(name, text) {
-    return s.page.evaluate(async ([name, text]) => {
+  /** Changes a piece of the first file: flips a byte of it, or deletes it. */
+  function change(name, how) {
+    return s.page.evaluate(async ([name, how]) => {
       const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
       const database = await done(indexedDB.open(name));
-      const table = database.transaction('pieces', 'readwrite').objectStore('pieces');
-      await new Function('table', 'keys', 'done', `return (${text})(table, keys, done)`)(table, await done(table.getAllKeys()), done);
+      const table = () => database.transaction('pieces', 'readwrite').objectStore('pieces');
+      const [key] = await done(table().getAllKeys());
+      if (how === 'flip') {
+        const bytes = new Uint8Array(await (await done(table().get(key))).arrayBuffer());
+        bytes[1000] ^= 1;
+        await done(table().put(new Blob([bytes]), key));
+      } else {
+        await done(table().delete(key));
+      }
       database.close();
-    }, [name, text]);
+    }, [name, how]);
   }
 
-  const FLIP = `async (table, keys, done) => {
-    const bytes = new Uint8Array(await done(table.get(keys[1])));
-    bytes[1000] ^= 1;
-    await done(table.put(bytes.buffer, keys[1]));
-  }`;
-  const LOSE = '(table, keys, done) => done(table.delete(keys[0]))';
-
-  for (const [how, text] of [['a flipped byte', FLIP], ['a lost piece', LOSE]]) {
+  for (const [how, act] of [['a flipped byte', 'flip'], ['a lost piece', 'delete']]) {
     test(`${how}: reading fails and drops the version, the next sync brings it anew`, async () => {
       const name = `${how.replaceAll(' ', '-')}.d.ts`;
       const sync = await held(name);
-      await change(name, text);
+      await change(name, act);
       assert.equal((await sync()).code, 'store');
       const healed = await sync();
       assertIs(healed, old);
@@ -175,7 +175,7 @@ describe('IndexedDB', () => {
     test(`${how} in a basis: the next version comes whole`, async () => {
       const name = `basis-${how.replaceAll(' ', '-')}.d.ts`;
       const sync = await held(name);
-      await change(name, text);
+      await change(name, act);
       s.server.publish(name, fresh);
       assertIs(await sync(), fresh);
     });
