@@ -39,8 +39,8 @@ setup_bindgen() {
 }
 
 setup_browser() {
-  if [ -n "${CHROMIUM:-}" ] || first chromium chromium-browser google-chrome >/dev/null; then return; fi
-  install "a browser to test in" chromium
+  if [ -z "${CHROMIUM:-}" ] && ! first chromium chromium-browser google-chrome >/dev/null; then install "a browser to test in" chromium; fi
+  if [ -z "${FIREFOX:-}" ] && ! first firefox-esr firefox >/dev/null; then install "another browser to test in" firefox-esr; fi
 }
 
 setup_python() {

@@ -121,7 +121,7 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
     alive = true;
     watch = setInterval(() => {
       if (waiting.size === 0) return clearInterval(watch);
-      if (!alive) return end('store', "driblet's worker hung, perhaps because the site's data were cleared, and was ended; sync again");
+      if (!alive) return end('store', "driblet's worker hung and was ended; sync again");
       alive = false;
       worker.postMessage({ kind: 'ping' } satisfies Request);
     }, silence);
@@ -155,7 +155,8 @@ const SILENCE = 4;
 
 /** The name by which the script knows that it is ours. */
 const OPTIONS = { type: 'module', name: 'driblet' } as const;
-const SCRIPT = './worker.js';
+/** Apart, for bundlers take each URL that is made of it to be of a file. */
+const HERE = import.meta.url;
 
 function newWorker(url: string | URL | undefined): Worker | undefined {
   try {
@@ -163,7 +164,7 @@ function newWorker(url: string | URL | undefined): Worker | undefined {
     // Bundlers know this form, and no other.
     return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'driblet' });
   } catch {
-    return throughBlob(new URL(url ?? SCRIPT, import.meta.url).href);
+    return throughBlob(new URL(url ?? './worker.js', HERE).href);
   }
 }
 

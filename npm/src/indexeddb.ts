@@ -4,23 +4,19 @@ import { SyncError } from './error.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease, reader } from './memory.js';
 import { NO_ROOM } from './opfs.js';
+import { PIECE, readingPieces, writingPieces } from './pieces.js';
 import type { Entry, Times } from './entries.js';
-import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Version } from './store.js';
+import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
 
 /*
  * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` says which version a key has; `files`
- * has an entry for each file a version or a cut delta is kept in; `pieces` has their bytes, as blobs: written and
- * read twice as fast as buffers in Chromium, and what a handle gives stays on the disk until it is read. A file that no head names is a leftover, or is
- * being read. Write order as in OPFS: the pieces, then the head, then deletions. Pieces may be lost in a crash, for reading verifies; the
+ * has an entry for each file a version or a cut delta is kept in; `pieces` has their bytes, as blobs: Chromium
+ * writes and reads these twice as fast as buffers, and what a handle gives stays on the disk until it is read. A file that no head names is a
+ * leftover, or is being read. Write order as in OPFS: the pieces, then the head, then deletions. Pieces may be lost in a crash, for reading verifies; the
  * head is durable before the old version goes.
  */
 
 const TABLES = 1;
-const PIECE = 1 << 20;
-/** Pieces that are written in one transaction. */
-const BATCH = 8;
-/** Pieces of what is held that are kept at hand. */
-const CACHED = 16;
 /** The name of the file that a cut delta is kept in. */
 const BEGUN = 'begun';
 
@@ -62,7 +58,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       if (!named) return undefined;
       const last = Math.ceil(named.length / PIECE) - 1;
       const isThere = named.length === 0 || (await piece(named.file, last))?.size === named.length - last * PIECE;
-      return isThere ? { version: named.version, length: named.length, ...inPieces((index) => piece(named.file, index).then(read)), close() {} } : undefined;
+      return isThere ? { version: named.version, length: named.length, ...readingPieces(named.length, (index) => piece(named.file, index).then(read)), close() {} } : undefined;
     },
 
     drop: () => tables.write('strict', (files) => files('heads').delete(key)),
@@ -83,80 +79,37 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     async stage(target): Promise<Staging> {
       const file = `${target.version} ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
       const makeRoom = roomFor(key, () => tidy(file), () => indexedDbEntries(name));
-      const staging = fileInPieces(target.length);
+      const hasRoom = async (write: Promise<void>) => write.then(() => true);
+      const staging = writingPieces(target.length, async (from, pieces) => {
+        const put = () =>
+          tables.write('relaxed', (files) => {
+            if (from === 0) files('files').put({}, [key, file]);
+            pieces.forEach((piece, at) => files('pieces').put(piece, [key, file, from + at] satisfies PieceKey));
+          });
+        return (await withRoom(makeRoom, () => hasRoom(put()))) ?? false;
+      });
+
+      /** The bytes of all pieces, stored or not. */
+      async function spilled(left: Blob[]): Promise<Uint8Array<ArrayBuffer>[]> {
+        const pieces = await Promise.all([...(await all(file, target.length)), ...left].map(read));
+        const found = pieces.flatMap((bytes) => (bytes ? [new Uint8Array(bytes)] : []));
+        if (found.length < Math.ceil(target.length / PIECE)) throw new SyncError('store', 'pieces of a file in the store were removed while it was written');
+        return found;
+      }
+
       return {
         write: staging.write,
         async commit() {
-          await staging.flush();
-          if (!staging.isFull()) {
-            const named = { ...target, file, stored: Date.now(), used: Date.now() };
-            const done = await withRoom(makeRoom, () => setHead(named, 'strict').then(() => true));
-            if (done) return leaseOf(named);
-          }
-          const pieces = await staging.spilled();
+          const left = await staging.flush();
+          const named = { ...target, file, stored: Date.now(), used: Date.now() };
+          const done = left.length === 0 && (await withRoom(makeRoom, () => hasRoom(setHead(named, 'strict'))));
+          if (done) return leaseOf(named);
+          const pieces = await spilled(left);
           await remove(file);
           return memoryLease(target, pieces, NO_ROOM);
         },
         discard: () => remove(file),
       };
-
-      /** Collects pieces and writes them in batches; where the disk is full, keeps them in memory. */
-      function fileInPieces(length: number) {
-        const collected = new Uint8Array(Math.min(PIECE, length));
-        let filled = 0;
-        let batch: Blob[] = [];
-        let stored = 0;
-        let full = false;
-
-        async function store(): Promise<void> {
-          if (full) return;
-          const [from, pieces] = [stored, batch];
-          const put = () =>
-            tables.write('relaxed', (files) => {
-              if (from === 0) files('files').put({}, [key, file]);
-              pieces.forEach((bytes, at) => files('pieces').put(bytes, [key, file, from + at] satisfies PieceKey));
-            });
-          const done = await withRoom(makeRoom, () => put().then(() => true));
-          if (!done) {
-            full = true;
-            return;
-          }
-          stored += pieces.length;
-          batch = [];
-        }
-
-        function finish(): void {
-          if (filled === 0) return;
-          batch.push(new Blob([collected.subarray(0, filled)])); // It copies.
-          filled = 0;
-        }
-
-        return {
-          write(bytes: Uint8Array): Promise<void> | undefined {
-            for (let at = 0; at < bytes.length; ) {
-              const part = bytes.subarray(at, at + collected.length - filled);
-              collected.set(part, filled);
-              filled += part.length;
-              at += part.length;
-              if (filled === collected.length) finish();
-            }
-            return BATCH <= batch.length ? store() : undefined;
-          },
-          async flush(): Promise<void> {
-            finish();
-            await store();
-          },
-          isFull: () => full,
-          /** All pieces, from wherever they came to be. */
-          async spilled(): Promise<Uint8Array<ArrayBuffer>[]> {
-            const before = await all(file, stored * PIECE);
-            const pieces = await Promise.all([...before, ...batch].map(read));
-            const found = pieces.flatMap((bytes) => (bytes ? [new Uint8Array(bytes)] : []));
-            if (found.length < stored + batch.length) throw new SyncError('store', 'pieces of a file in the store were removed while it was written');
-            return found;
-          },
-        };
-      }
     },
 
     async lease() {
@@ -256,46 +209,6 @@ function asBlob(found: unknown): Blob | undefined {
 /** A piece's bytes; nothing where the browser lost them. */
 function read(piece: Blob | undefined): Promise<ArrayBuffer | undefined> {
   return Promise.resolve(piece?.arrayBuffer()).catch(() => undefined);
-}
-
-/** Reads what is held by pieces, the latest of which are kept. */
-function inPieces(load: (index: number) => Promise<ArrayBuffer | undefined>): Pick<Held, 'ready' | 'read'> {
-  const pieces = new Map<number, Uint8Array>();
-
-  async function fetch(missing: Set<number>): Promise<void> {
-    const found = await Promise.all([...missing].map(async (index) => [index, await load(index)] as const));
-    for (const [index, bytes] of found) pieces.set(index, bytes ? new Uint8Array(bytes) : new Uint8Array());
-  }
-
-  return {
-    ready(ranges: readonly Range[]) {
-      const missing = new Set<number>();
-      const wanted = new Set<number>();
-      for (const [start, end] of ranges) {
-        for (let index = Math.floor(start / PIECE); index * PIECE < end; index += 1) {
-          wanted.add(index);
-          if (!pieces.has(index)) missing.add(index);
-        }
-      }
-      if (missing.size === 0) return undefined;
-      for (const index of [...pieces.keys()]) {
-        if (pieces.size + missing.size <= CACHED) break;
-        if (!wanted.has(index)) pieces.delete(index);
-      }
-      return fetch(missing);
-    },
-    read(into, at) {
-      let filled = 0;
-      while (filled < into.length) {
-        const piece = pieces.get(Math.floor((at + filled) / PIECE));
-        const part = piece?.subarray((at + filled) % PIECE).subarray(0, into.length - filled);
-        if (!part || part.length === 0) break;
-        into.set(part, filled);
-        filled += part.length;
-      }
-      return filled;
-    },
-  };
 }
 
 type Table = 'heads' | 'files' | 'pieces';

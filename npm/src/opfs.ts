@@ -199,7 +199,7 @@ async function removeAllBut(directory: FileSystemDirectoryHandle, kept: (string 
 }
 
 async function storageRoot(): Promise<FileSystemDirectoryHandle> {
-  if (!navigator.storage?.getDirectory) throw new Error('this page, or this browser, has no file store');
+  if (!navigator.storage?.getDirectory) throw new Error('there is no file store here');
   return navigator.storage.getDirectory();
 }
 

@@ -1,32 +1,23 @@
 // The package as its users install it: packed, installed into an empty folder, opened from a plain page.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { launch } from './support/browser.mjs';
 import { release, serve } from './support/driblet.mjs';
+import { here, install } from './support/installed.mjs';
 
-const here = fileURLToPath(new URL('..', import.meta.url));
-let folder;
 let packed;
 
 before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'driblet-package-'));
-  const said = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: here, encoding: 'utf8' });
-  packed = JSON.parse(said);
-  // npm 12 names packages in an object.
-  packed = Array.isArray(packed) ? packed[0] : Object.values(packed)[0];
-  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--offline', join(folder, packed.filename)], { cwd: folder, stdio: 'pipe' });
+  packed = install();
 });
-after(() => rmSync(folder, { recursive: true, force: true }));
+after(() => packed?.remove());
 
 test('the package has its code, its types, its module, and nothing else', () => {
-  const names = packed.files.map(({ path }) => path);
+  const names = packed.files;
   for (const name of ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/inline.js', 'dist/storage.js', 'dist/worker.js', 'wasm/driblet_bg.wasm']) {
     assert.ok(names.includes(name), name);
   }
@@ -38,7 +29,7 @@ test('a plain page imports the installed package and syncs', async () => {
   const server = await serve();
   const browser = await launch();
   try {
-    cpSync(join(folder, 'node_modules', 'driblet'), join(server.root, 'driblet'), { recursive: true });
+    cpSync(join(packed.folder, 'node_modules', 'driblet'), join(server.root, 'driblet'), { recursive: true });
     server.publish('app.js', release('5.9.3'));
     const page = await browser.context.newPage();
     await page.goto(server.url.href);
@@ -65,7 +56,7 @@ test('what a page loads stays small: client, worker and module, as brotli', () =
 });
 
 test('the types stand for themselves in a strict project', () => {
-  writeFileSync(join(folder, 'use.ts'), `import { sync, memoryStore, SyncError, type Handle } from 'driblet';
+  writeFileSync(join(packed.folder, 'use.ts'), `import { sync, memoryStore, SyncError, type Handle } from 'driblet';
 const handle: Handle = await sync('/app.js', { store: memoryStore(), timeout: 1 });
 const bytes: Uint8Array = await handle.bytes();
 export const moved: number = handle.cost.received + bytes.length;
@@ -73,5 +64,5 @@ export const again = (error: unknown): boolean => error instanceof SyncError && 
 `);
   const tsc = join(here, 'node_modules', 'typescript', 'lib', 'tsc.js');
   const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2022,dom,dom.iterable', 'use.ts'];
-  execFileSync(process.execPath, [tsc, ...options], { cwd: folder, stdio: 'pipe' });
+  execFileSync(process.execPath, [tsc, ...options], { cwd: packed.folder, stdio: 'pipe' });
 });

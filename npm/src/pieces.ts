@@ -1,0 +1,112 @@
+import type { Held, Range } from './store.js';
+
+/* A file as pieces of one length, of which the last may be shorter: read at random with some at hand, written in batches. */
+
+/** How long a piece is. */
+export const PIECE = 1 << 20;
+/** How many are stored at once. */
+const BATCH = 8;
+/** How many of what is held are kept at hand. */
+const CACHED = 16;
+/** How many are brought ahead while a file is read in order. */
+const AHEAD = 4;
+
+/** Reads a file by its pieces; `load` gives nothing where one is lost. */
+export function readingPieces(length: number, load: (index: number) => Promise<ArrayBuffer | undefined>): Pick<Held, 'ready' | 'read'> {
+  const pieces = new Map<number, Uint8Array>();
+  const coming = new Map<number, Promise<void>>();
+
+  async function bring(index: number): Promise<void> {
+    const bytes = await load(index);
+    pieces.set(index, bytes ? new Uint8Array(bytes) : new Uint8Array());
+    coming.delete(index);
+  }
+
+  return {
+    ready(ranges: readonly Range[]) {
+      const wanted = new Set<number>();
+      for (const [start, end] of ranges) {
+        for (let index = Math.floor(start / PIECE); index * PIECE < end; index += 1) wanted.add(index);
+      }
+      const missing = [...wanted].filter((index) => !pieces.has(index));
+      if (missing.length === 0) return undefined;
+      for (const index of [...pieces.keys()]) {
+        if (pieces.size + missing.length <= CACHED) break;
+        if (!wanted.has(index)) pieces.delete(index);
+      }
+      const last = Math.max(...missing);
+      const ahead = pieces.has(last - 1) ? AHEAD : 0;
+      for (const index of [...missing, ...Array.from({ length: ahead }, (_, after) => last + 1 + after)]) {
+        if (!pieces.has(index) && !coming.has(index) && index * PIECE < length) coming.set(index, bring(index));
+      }
+      return Promise.all(missing.map((index) => coming.get(index))).then(() => {});
+    },
+    read(into, at) {
+      let filled = 0;
+      while (filled < into.length) {
+        const piece = pieces.get(Math.floor((at + filled) / PIECE));
+        const part = piece?.subarray((at + filled) % PIECE).subarray(0, into.length - filled);
+        if (!part || part.length === 0) break;
+        into.set(part, filled);
+        filled += part.length;
+      }
+      return filled;
+    },
+  };
+}
+
+/** A file's pieces while they are written. */
+export interface Pieces {
+  /** Takes bytes; the promise, if there is one, is for who would go too fast: one batch is stored while the next fills. */
+  write(bytes: Uint8Array): Promise<void> | undefined;
+  /** Waits until all are stored; gives those that were not, for want of room. */
+  flush(): Promise<Blob[]>;
+}
+
+/** Writes pieces. `store` takes some and the index of the first, and tells whether there was room; after it was not it is called no more. */
+export function writingPieces(length: number, store: (from: number, pieces: Blob[]) => Promise<boolean>): Pieces {
+  const collected = new Uint8Array(Math.min(PIECE, length));
+  const left: Blob[] = [];
+  let filled = 0;
+  let batch: Blob[] = [];
+  let from = 0;
+  let storing = Promise.resolve();
+
+  function finish(): void {
+    if (filled === 0) return;
+    batch.push(new Blob([collected.subarray(0, filled)])); // It copies.
+    filled = 0;
+  }
+
+  function storeBatch(): void {
+    const [first, pieces] = [from, batch];
+    from += pieces.length;
+    batch = [];
+    storing = storing.then(async () => {
+      if (0 < left.length || !(await store(first, pieces))) left.push(...pieces);
+    });
+    storing.catch(() => {}); // Who waits for it hears of it.
+  }
+
+  return {
+    write(bytes) {
+      for (let at = 0; at < bytes.length; ) {
+        const part = bytes.subarray(at, at + collected.length - filled);
+        collected.set(part, filled);
+        filled += part.length;
+        at += part.length;
+        if (filled === collected.length) finish();
+      }
+      if (batch.length < BATCH) return undefined;
+      const before = storing;
+      storeBatch();
+      return before;
+    },
+    async flush() {
+      finish();
+      storeBatch();
+      await storing;
+      return left;
+    },
+  };
+}

@@ -1,0 +1,116 @@
+// The installed package behind each bundler that README names, by README's recipe: built, served by driblet, run in Chromium.
+import assert from 'node:assert/strict';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { build as esbuild } from 'esbuild';
+import { build as viteBuild, createServer } from 'vite';
+import webpack from 'webpack';
+import { launch } from '../support/browser.mjs';
+import { release, serve } from '../support/driblet.mjs';
+import { install } from '../support/installed.mjs';
+import { digestOf } from '../support/site.mjs';
+
+const FILE = release('5.9.2', 'lib.dom.d.ts');
+const POLICY = `<meta http-equiv="content-security-policy" content="script-src 'self' 'wasm-unsafe-eval'">`;
+let packed;
+let server;
+let browser;
+
+before(async () => {
+  packed = install();
+  server = await serve();
+  server.publish('lib.d.ts', FILE);
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.close();
+  packed?.remove();
+});
+
+/** Writes an app of one script; gives its folder. */
+function app(name, { options = '', head = '' } = {}) {
+  const folder = join(packed.folder, name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'main.js'), `
+    import { sync } from 'driblet';
+    const handle = await sync(new URLSearchParams(location.search).get('url') ?? '/lib.d.ts', {${options}});
+    globalThis.done = { version: handle.version, warning: handle.warning, digest: crypto.subtle.digest('SHA-256', await handle.bytes()) };
+  `);
+  writeFileSync(join(folder, 'index.html'), `<!doctype html><title>app</title>${head}<script type="module" src="./main.js"></script>`);
+  return folder;
+}
+
+/** Opens an app's page; fails unless it syncs the file, in a worker, into the file store. */
+async function assertSyncs(url) {
+  const page = await browser.context.newPage();
+  const said = [];
+  page.on('console', (message) => said.push(message.text()));
+  page.on('pageerror', (error) => said.push(String(error)));
+  await page.goto(url);
+  await page.waitForFunction(() => globalThis.done, null, { timeout: 30_000 }).catch(() => assert.fail(said.join('\n') || 'the app said nothing'));
+  const { digest, warning } = await page.evaluate(async () => {
+    const hex = Array.from(new Uint8Array(await done.digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+    return { digest: hex, warning: done.warning };
+  });
+  assert.deepEqual([digest, warning], [digestOf(FILE), undefined]);
+  assert.equal(page.workers().length, 1, said.join('\n'));
+  await page.close();
+}
+
+/** Puts a built app where driblet serves it. */
+function publish(folder, name) {
+  cpSync(folder, join(server.root, name), { recursive: true });
+  return new URL(`${name}/index.html`, server.url).href;
+}
+
+test('vite, built', async () => {
+  const root = app('vite-build', { head: POLICY });
+  await viteBuild({ root, base: './', logLevel: 'error', configFile: false });
+  await assertSyncs(publish(join(root, 'dist'), 'vite'));
+});
+
+test('vite, while developing', async () => {
+  const root = app('vite-dev');
+  const dev = await createServer({
+    root,
+    configFile: false,
+    logLevel: 'error',
+    optimizeDeps: { exclude: ['driblet'] },
+    server: { host: '127.0.0.1', port: 0, fs: { strict: false }, hmr: false },
+  });
+  await dev.listen();
+  const origin = `http://127.0.0.1:${dev.httpServer.address().port}`;
+  const data = await serve('--allow-origin', origin);
+  try {
+    data.publish('lib.d.ts', FILE);
+    await assertSyncs(`${origin}/?url=${new URL('lib.d.ts', data.url).href}`);
+  } finally {
+    await dev.close();
+    await data.close();
+  }
+});
+
+test('webpack 5', async () => {
+  const root = app('webpack', { head: POLICY });
+  const output = join(root, 'dist');
+  const stats = await new Promise((resolve, reject) => {
+    const compiler = webpack({ context: root, mode: 'production', entry: './main.js', output: { path: output } });
+    compiler.run((error, stats) => (error ? reject(error) : compiler.close(() => resolve(stats))));
+  });
+  const { errors, warnings } = stats.toJson({ all: false, errors: true, warnings: true });
+  assert.deepEqual([errors, warnings], [[], []]);
+  writeFileSync(join(output, 'index.html'), readFileSync(join(root, 'index.html'), 'utf8').replace('type="module"', 'defer'));
+  await assertSyncs(publish(output, 'webpack'));
+});
+
+test('esbuild', async () => {
+  const root = app('esbuild', { head: POLICY, options: "wasmUrl: 'driblet_bg.wasm'" });
+  const output = join(root, 'dist');
+  const driblet = join(packed.folder, 'node_modules', 'driblet');
+  await esbuild({ absWorkingDir: root, entryPoints: { main: 'main.js', worker: join(driblet, 'dist', 'worker.js') }, bundle: true, format: 'esm', outdir: output, logLevel: 'error' });
+  copyFileSync(join(driblet, 'wasm', 'driblet_bg.wasm'), join(output, 'driblet_bg.wasm'));
+  copyFileSync(join(root, 'index.html'), join(output, 'index.html'));
+  await assertSyncs(publish(output, 'esbuild'));
+});

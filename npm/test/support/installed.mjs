@@ -1,0 +1,20 @@
+// The package as its users have it: packed, and installed into an empty folder.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const here = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Packs and installs; gives the folder, and what the package has in it. */
+export function install() {
+  const folder = mkdtempSync(join(tmpdir(), 'driblet-package-'));
+  const said = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: here, encoding: 'utf8' });
+  const parsed = JSON.parse(said);
+  // npm 12 names packages in an object.
+  const packed = Array.isArray(parsed) ? parsed[0] : Object.values(parsed)[0];
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--offline', join(folder, packed.filename)], { cwd: folder, stdio: 'pipe' });
+  return { folder, files: packed.files.map(({ path }) => path), remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
