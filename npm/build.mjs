@@ -12,7 +12,9 @@ const shipped = fileURLToPath(new URL('../crates/driblet/client/', import.meta.u
 
 if (!existsSync(`${here}wasm/driblet_bg.wasm`)) throw new Error('npm/wasm/ is missing; run scripts/wasm.sh first');
 rmSync(`${here}dist`, { recursive: true, force: true });
-execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', here], { stdio: 'inherit' });
+for (const project of ['tsconfig.json', 'tsconfig.node.json']) {
+  execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', `${here}${project}`], { stdio: 'inherit' });
+}
 if (existsSync(fileURLToPath(new URL('../crates/driblet/', import.meta.url)))) await ship();
 
 async function ship() {

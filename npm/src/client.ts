@@ -180,8 +180,8 @@ function throughBlob(script: string): Worker | undefined {
 
 type Serve = (port: Port) => void;
 
-/** From now on syncs run in this thread, by the engine given. */
-export function runHere(serve: Serve): void {
+/** From now on syncs run in this thread, by the engine given, once it is there. */
+export function runHere(serve: Serve | Promise<Serve>): void {
   engine ??= startHere(Promise.resolve(serve));
 }
 

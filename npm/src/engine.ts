@@ -11,7 +11,7 @@ import type { Core } from './core.js';
 import type { Early } from './early.js';
 import type { JobOptions, Reply, Request } from './messages.js';
 import type { Session } from './session.js';
-import type { Lease, Snapshot } from './store.js';
+import type { Lease, Snapshot, Store } from './store.js';
 
 /* What runs syncs and keeps what their handles read: in a worker of its own, or where none starts, in the page's thread. */
 
@@ -33,6 +33,13 @@ interface Opened {
   readonly snapshot: Snapshot;
   readonly warning?: string;
 }
+
+/** What opens each kind of store, in the order in which they are tried; memory is left. */
+export const WAYS: Partial<Record<Store['kind'], ((name: string, key: string) => Promise<Snapshot>)[]>> = {
+  browser: [opfsSnapshot, indexedDbSnapshot],
+  opfs: [opfsSnapshot],
+  indexeddb: [indexedDbSnapshot],
+};
 
 const running = new Map<number, AbortController>();
 /** The syncs whose first request the page may have made; it tells in any case. */
@@ -176,17 +183,14 @@ async function open({ store, key }: JobOptions): Promise<Opened> {
   const { kind, name } = store;
   if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
   const reasons: unknown[] = [];
-  const ways = [];
-  if (kind !== 'indexeddb') ways.push(opfsSnapshot);
-  if (kind !== 'opfs') ways.push(indexedDbSnapshot);
-  for (const way of ways) {
+  for (const way of WAYS[kind] ?? []) {
     try {
       return { snapshot: await way(name, key) };
     } catch (error) {
       reasons.push(error instanceof Error ? error.message : error);
     }
   }
-  return { snapshot: inMemory(`${kind} ${name} ${key}`), warning: `the version is in memory only, for no store opened: ${reasons.join('; ')}` };
+  return { snapshot: inMemory(`${kind} ${name} ${key}`), warning: `it is in memory only, for no store opened: ${reasons.join('; ')}` };
 }
 
 /** The wasm module, loaded once; where that fails, the next sync tries again. */

@@ -98,8 +98,9 @@ function jobOf(url: string | URL, options: SyncOptions): JobOptions {
   return { url: href, key, store, headers: [...new Headers(headers)], credentials, version, maxBytes, timeout, wasmUrl: module };
 }
 
-function base(): string {
-  return globalThis.document?.baseURI ?? globalThis.location.href;
+/** What relative URLs are of; nothing in Node, where they are an error. */
+function base(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
 function withoutFragment(url: URL): URL {

@@ -114,7 +114,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
 
     async lease() {
       const named = await head();
-      if (!named) throw new SyncError('store', 'nothing is stored for this URL');
+      if (!named) throw new SyncError('store', 'nothing is stored');
       if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }, 'relaxed').catch(() => {}); // It is evicted sooner, then.
       return leaseOf(named);
     },

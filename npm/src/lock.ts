@@ -5,6 +5,9 @@
 const queues = new Map<string, Promise<unknown>>();
 const holders = new Map<string, number>();
 
+/** Not on pages without https, and not in older Nodes. */
+const locks = globalThis.navigator?.locks as LockManager | undefined;
+
 /** The lock of who syncs a key into a store, or deletes it there. */
 export function syncLock(store: string, key: string): string {
   return `driblet sync ${store} ${key}`;
@@ -12,7 +15,7 @@ export function syncLock(store: string, key: string): string {
 
 /** Runs `work` while nobody else runs under `name`. An abort ends the waiting, not the work. */
 export async function withLock<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (navigator.locks) return navigator.locks.request(name, signal ? { signal } : {}, work);
+  if (locks) return locks.request(name, signal ? { signal } : {}, work);
   const turn = (queues.get(name) ?? Promise.resolve()).then(() => {
     signal?.throwIfAborted();
     return work();
@@ -43,16 +46,16 @@ export async function holdLock(name: string): Promise<Hold> {
 }
 
 function taken(name: string): Promise<() => void> {
-  if (!navigator.locks) return Promise.resolve(holdHere(name));
+  if (!locks) return Promise.resolve(holdHere(name));
   return new Promise((resolve, reject) => {
     const held = () => new Promise<void>((release) => resolve(release));
-    navigator.locks.request(name, { mode: 'shared' }, held).catch(reject);
+    locks.request(name, { mode: 'shared' }, held).catch(reject);
   });
 }
 
 /** Runs `work` if nobody holds `name` or runs under it. */
 export async function lockIfFree<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
-  if (navigator.locks) return navigator.locks.request(name, { ifAvailable: true }, async (lock) => (lock ? work() : undefined));
+  if (locks) return locks.request(name, { ifAvailable: true }, async (lock) => (lock ? work() : undefined));
   return holders.has(name) || queues.has(name) ? undefined : withLock(name, work);
 }
 

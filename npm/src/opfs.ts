@@ -26,12 +26,14 @@ const PIECE = 1 << 20;
 const DIRECT = 1 << 17;
 
 /** Why a version is in memory only. */
-export const NO_ROOM = 'there was no room to store this version; it is in memory only, and the one stored before is kept';
+export const NO_ROOM = 'there was no room to store this version: it is in memory only';
 
-/** Opens what `folder` keeps under a key. Rejects where there is no origin private file system, or this thread may not write to it. */
-export async function opfsSnapshot(folder: string, key: string): Promise<Snapshot> {
-  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) throw new Error('the file store can be written in workers only');
-  const [root, name] = await Promise.all([storageRoot(), nameOf(key)]);
+/**
+ * Opens what `folder` keeps under a key, in the origin private file system or in what has its interface. Rejects where there is none, or this
+ * thread may not write to it.
+ */
+export async function opfsSnapshot(folder: string, key: string, rooted = writableRoot): Promise<Snapshot> {
+  const [root, name] = await Promise.all([rooted(), nameOf(key)]);
   const lockName = (file: string) => fileLock(folder, name, file);
   let directory: FileSystemDirectoryHandle | undefined;
   await there();
@@ -118,7 +120,7 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
 
     async stage(target): Promise<Staging> {
       const file = `${target.version}-${crypto.randomUUID()}`;
-      const makeRoom = roomFor(key, () => tidy(file), () => opfsEntries(folder));
+      const makeRoom = roomFor(key, () => tidy(file), () => opfsEntries(folder, rooted));
       const staging = await stagingFile(await made(), file, makeRoom);
       return {
         write: staging.write,
@@ -142,7 +144,7 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
 
     async lease() {
       const named = await head();
-      if (!named) throw new SyncError('store', 'nothing is stored for this URL');
+      if (!named) throw new SyncError('store', 'nothing is stored');
       if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }).catch(() => {}); // It is evicted sooner, then.
       return leaseOf(named);
     },
@@ -154,8 +156,8 @@ export async function opfsSnapshot(folder: string, key: string): Promise<Snapsho
 }
 
 /** All that a folder keeps. */
-export async function opfsEntries(folder: string): Promise<Entry[]> {
-  const store = await (await storageRoot()).getDirectoryHandle(folder).catch(absent);
+export async function opfsEntries(folder: string, rooted = storageRoot): Promise<Entry[]> {
+  const store = await (await rooted()).getDirectoryHandle(folder).catch(absent);
   const entries: Entry[] = [];
   for await (const directory of store?.values() ?? []) {
     const entry = directory.kind === 'directory' ? await entryIn(folder, store!, directory as FileSystemDirectoryHandle) : undefined;
@@ -201,6 +203,11 @@ async function removeAllBut(directory: FileSystemDirectoryHandle, kept: (string 
 async function storageRoot(): Promise<FileSystemDirectoryHandle> {
   if (!navigator.storage?.getDirectory) throw new Error('there is no file store here');
   return navigator.storage.getDirectory();
+}
+
+async function writableRoot(): Promise<FileSystemDirectoryHandle> {
+  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) throw new Error('the file store can be written in workers only');
+  return storageRoot();
 }
 
 /** The folder's name for a key. */

@@ -1,9 +1,9 @@
 /**
- * Where versions are kept between syncs. Made by {@link browserStore}, {@link opfsStore}, {@link indexedDbStore} or {@link memoryStore};
- * the worker opens it.
+ * Where versions are kept between syncs. Made by {@link browserStore}, {@link opfsStore}, {@link indexedDbStore} or {@link memoryStore}, in Node
+ * by `directoryStore` too; the worker opens it.
  */
 export interface Store {
-  readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory';
+  readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory';
   readonly name: string;
 }
 
