@@ -36,7 +36,9 @@ async function bundle(name) {
     format: 'esm',
     minify: true,
     target: 'es2022',
-    drop: ['console'], // What wasm-bindgen would say of servers other than ours.
+    // Of wasm-bindgen's code: what it would say of servers other than ours, and ways to free that nobody takes.
+    drop: ['console'],
+    define: { 'Symbol.dispose': 'undefined', ...(name === 'worker' && { FinalizationRegistry: 'undefined' }) },
     write: false,
     external: ['./worker.js'],
   });
