@@ -31,7 +31,6 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
   const lockName = (file: string) => fileLock(name, key, file);
 
   const head = () => tables.read<Head>('heads', key);
-  const piece = (file: string, index: number) => tables.read<unknown>('pieces', [key, file, index]).then(asBlob);
 
   const remove = (file: string) => removeFile(tables, key, file);
 
@@ -55,10 +54,11 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
   return {
     async held(): Promise<Held | undefined> {
       const named = await head();
-      if (!named) return undefined;
-      const last = Math.ceil(named.length / PIECE) - 1;
-      const isThere = named.length === 0 || (await piece(named.file, last))?.size === named.length - last * PIECE;
-      return isThere ? { version: named.version, length: named.length, ...readingPieces(named.length, (index) => piece(named.file, index).then(read)), close() {} } : undefined;
+      // All at once, for a transaction that reads waits for those that write; what a blob refers to needs none.
+      const pieces = named && (await all(named.file, named.length));
+      if (!named || pieces?.reduce((sum, { size }) => sum + size, 0) !== named.length) return undefined;
+      const { version, length } = named;
+      return { version, length, ...readingPieces(length, (index) => read(pieces[index])), close() {} };
     },
 
     drop: () => tables.write('strict', (files) => files('heads').delete(key)),
