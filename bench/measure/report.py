@@ -11,6 +11,7 @@ JSON, MARKDOWN = HERE / "results.json", HERE / "RESULTS.md"
 
 TITLES = {
     "deltas": "Deltas, beside every other way to make one",
+    "ondemand": "Deltas that a request waits for",
     "hostile": "Inputs that are hard on an encoder",
     "unknown": "The version is unknown, beside rsync",
     "pull": "Bytes of a pull",
@@ -95,6 +96,8 @@ def pretty(value, unit):
             return f"{value:,.1f} ms"
         case "ratio":
             return f"{value:.3f}"
+        case "MB/s":
+            return f"{value:,.1f} MB/s"
     return f"{value} {unit}"
 
 
