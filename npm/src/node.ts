@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import load from '../wasm/driblet.js';
 import { runHere } from './client.js';
 import { directoryHandle } from './directory.js';
@@ -12,8 +12,8 @@ import type { Handle, Store, SyncOptions } from './index.js';
 
 export * from './index.js';
 
-const FOLDER = 'driblet';
-WAYS.directory = [(name, key) => opfsSnapshot(FOLDER, key, async () => directoryHandle(name))];
+// The store's name is the whole path, for locks have it in theirs.
+WAYS.directory = [(name, key) => opfsSnapshot(name, key, async () => directoryHandle(''))];
 
 // `fetch` reads no files here, so the module is loaded beforehand.
 const module = readFile(new URL('../wasm/driblet_bg.wasm', import.meta.url));
@@ -29,11 +29,12 @@ const shared = memoryStore();
  *
  * The URL must be absolute. Default store: memory, as long as the process lives.
  */
-export function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
+export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
+  if (!URL.canParse(url)) throw new TypeError(`in Node a URL must be absolute, and ${url} is not`);
   return syncAnywhere(url, { ...options, store: options.store ?? shared });
 }
 
 /** Keeps versions in a folder on the disk, which is made if it is not there. Processes may share it: each does its own work, and reading verifies. */
 export function directoryStore(path: string): Store {
-  return { kind: 'directory', name: resolve(path) };
+  return { kind: 'directory', name: join(resolve(path), 'driblet') };
 }
