@@ -1,11 +1,20 @@
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openAsBlob, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readFile, readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { RECORD } from './record.js';
 
 /*
  * A folder on the disk with the interface of the origin private file system, as far as driblet's store asks for it, so that one store with
  * one order of writes serves browsers and Node. Names come from that store alone. Errors have the names that the interface gives them.
+ *
+ * Processes have no lock in common. A file therefore has its maker in its name, and others do not see it in the folder while that process
+ * lives: what it writes and what it reads is not theirs to delete. A process that was killed keeps nothing.
  */
+
+/** A name that no file has yet, with this process in it. */
+export function ownName(): string {
+  return `${process.pid}-${crypto.randomUUID()}`;
+}
 
 /** Gives a folder, which need not be there yet. */
 export function directoryHandle(path: string): FileSystemDirectoryHandle {
@@ -34,7 +43,7 @@ export function directoryHandle(path: string): FileSystemDirectoryHandle {
     },
 
     async *keys() {
-      yield* await named(readdir(path));
+      yield* (await named(readdir(path))).filter((name) => !isOthers(name));
     },
 
     async *values() {
@@ -50,23 +59,65 @@ export function directoryHandle(path: string): FileSystemDirectoryHandle {
 function fileHandle(path: string): FileSystemFileHandle {
   const handle = {
     kind: 'file',
-    getFile: () => named(openAsBlob(path)),
+    async getFile() {
+      // What may be a record is read at once: a file's blob fails when the file is written to.
+      const { size } = await named(stat(path));
+      return size <= RECORD ? new Blob([await named(readFile(path))]) : named(openAsBlob(path));
+    },
     async createSyncAccessHandle({ mode = 'readwrite' } = {}) {
-      return accessHandle(namedAtOnce(() => openSync(path, mode === 'read-only' ? 'r' : 'r+')));
+      return accessHandle(path, namedAtOnce(() => openSync(path, mode === 'read-only' ? 'r' : 'r+')));
     },
   };
   return handle as unknown as FileSystemFileHandle;
 }
 
-function accessHandle(file: number): FileSystemSyncAccessHandle {
+function accessHandle(path: string, file: number): FileSystemSyncAccessHandle {
   return {
     read: (into: Uint8Array, { at = 0 } = {}) => readSync(file, into, 0, into.length, at),
     write: (bytes: Uint8Array, { at = 0 } = {}) => namedAtOnce(() => writeSync(file, bytes, 0, bytes.length, at)),
     truncate: (length: number) => ftruncateSync(file, length),
     getSize: () => fstatSync(file).size,
-    flush: () => namedAtOnce(() => fsyncSync(file)),
-    close: () => closeSync(file),
+    flush: () => namedAtOnce(() => flush(path, file)),
+    close() {
+      // It may be closed twice, and the number may be another file's by then.
+      if (0 <= file) closeSync(file);
+      file = CLOSED;
+    },
   } as unknown as FileSystemSyncAccessHandle;
+}
+
+const CLOSED = -1;
+
+/** Makes a file durable, and its name. */
+function flush(path: string, file: number): void {
+  fsyncSync(file);
+  const isGone = fstatSync(file).nlink === 0;
+  if (isGone && makerOf(path) !== undefined) throw new DOMException('a file was removed while it was written', 'NotFoundError');
+  if (isGone || process.platform === 'win32') return; // Folders cannot be opened there.
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** Whether a file is of another process that lives. */
+function isOthers(name: string): boolean {
+  const maker = makerOf(name);
+  if (maker === undefined || maker === process.pid) return false;
+  try {
+    process.kill(maker, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** The process that an own name was made in. */
+function makerOf(name: string): number | undefined {
+  const [, maker] = /-([1-9]\d*)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.exec(name) ?? [];
+  return maker === undefined ? undefined : Number(maker);
 }
 
 /** What the interface calls the system's errors. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import load from '../wasm/driblet.js';
 import { runHere } from './client.js';
-import { directoryHandle } from './directory.js';
+import { directoryHandle, ownName } from './directory.js';
 import { WAYS, serve } from './engine.js';
 import { memoryStore, sync as syncAnywhere } from './index.js';
 import { opfsSnapshot } from './opfs.js';
@@ -13,7 +13,7 @@ import type { Handle, Store, SyncOptions } from './index.js';
 export * from './index.js';
 
 // The store's name is the whole path, for locks have it in theirs.
-WAYS.directory = [(name, key) => opfsSnapshot(name, key, async () => directoryHandle(''))];
+WAYS.directory = [(name, key) => opfsSnapshot(name, key, async () => directoryHandle(''), ownName)];
 
 // `fetch` reads no files here, so the module is loaded beforehand.
 const module = readFile(new URL('../wasm/driblet_bg.wasm', import.meta.url));

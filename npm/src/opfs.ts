@@ -32,7 +32,7 @@ export const NO_ROOM = 'there was no room to store this version: it is in memory
  * Opens what `folder` keeps under a key, in the origin private file system or in what has its interface. Rejects where there is none, or this
  * thread may not write to it.
  */
-export async function opfsSnapshot(folder: string, key: string, rooted = writableRoot): Promise<Snapshot> {
+export async function opfsSnapshot(folder: string, key: string, rooted = writableRoot, ownName = (): string => crypto.randomUUID()): Promise<Snapshot> {
   const [root, name] = await Promise.all([rooted(), nameOf(key)]);
   const lockName = (file: string) => fileLock(folder, name, file);
   let directory: FileSystemDirectoryHandle | undefined;
@@ -119,7 +119,7 @@ export async function opfsSnapshot(folder: string, key: string, rooted = writabl
     journal: (pair) => journalIn(made, pair),
 
     async stage(target): Promise<Staging> {
-      const file = `${target.version}-${crypto.randomUUID()}`;
+      const file = `${target.version}-${ownName()}`;
       const makeRoom = roomFor(key, () => tidy(file), () => opfsEntries(folder, rooted));
       const staging = await stagingFile(await made(), file, makeRoom);
       return {
