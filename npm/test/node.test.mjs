@@ -1,18 +1,21 @@
 // The package in Node, as it is installed: in memory, in a folder, and what can go wrong with one.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { release, serve } from './support/driblet.mjs';
 import { install } from './support/installed.mjs';
 import { isDelta, proxyTo } from './support/proxy.mjs';
+import { digestOf } from './support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
 let packed;
 let server;
 let link;
+let entry;
 let driblet;
 let folder;
 
@@ -20,7 +23,7 @@ before(async () => {
   packed = install();
   server = await serve();
   link = await proxyTo(server);
-  const entry = execFileSync(process.execPath, ['--input-type=module', '-e', "console.log(import.meta.resolve('driblet'))"], { cwd: packed.folder, encoding: 'utf8' }).trim();
+  entry = execFileSync(process.execPath, ['--input-type=module', '-e', "console.log(import.meta.resolve('driblet'))"], { cwd: packed.folder, encoding: 'utf8' }).trim();
   driblet = await import(entry);
 });
 after(async () => {
@@ -51,18 +54,68 @@ function assertIs({ bytes, code, message }, path) {
   assert.ok(readFileSync(path).equals(bytes));
 }
 
-/** Runs a script in a process of its own, with the file's URL and the folder; gives what it said and how it ended. */
-function inProcess(script, name) {
-  const values = ['--input-type=module', '-e', script, new URL(name, link.url).href, folder];
-  const child = spawn(process.execPath, values, { cwd: packed.folder, stdio: ['ignore', 'pipe', 'inherit'] });
-  const pieces = [];
-  child.stdout.on('data', (piece) => pieces.push(piece));
-  return new Promise((resolve) => child.once('close', (code, signal) => resolve({ said: Buffer.concat(pieces), code, signal })));
+const TRAP = new URL('support/trap.mjs', import.meta.url).href;
+
+/** Starts a script in a process of its own, with the file's URL and the folder; `trap` is the call of node:fs that it stops in. */
+function start(script, name, trap) {
+  const values = [...(trap ? ['--import', TRAP] : []), '--input-type=module', '-e', script, new URL(name, link.url).href, folder];
+  const child = spawn(process.execPath, values, { cwd: packed.folder, env: { ...process.env, TRAP: trap } });
+  let said = '';
+  let errors = '';
+  child.stdout.setEncoding('latin1').on('data', (text) => (said += text));
+  const trapped = new Promise((resolve) => child.stderr.setEncoding('utf8').on('data', (text) => (errors += text).includes('trapped') && resolve(true)));
+  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ said: Buffer.from(said, 'latin1'), signal, errors })));
+  return {
+    ended,
+    async trapped() {
+      assert.ok(await Promise.race([trapped, ended.then(() => false)]), `it was never in ${trap}: ${errors}`);
+    },
+    goOn: () => child.stdin.end('\n'),
+    kill: () => child.kill('SIGKILL'),
+  };
+}
+
+/** Syncs, reads, and tells what came of it. */
+const SYNC = `
+  import { createHash } from 'node:crypto';
+  import { directoryStore, sync } from 'driblet';
+  const handle = await sync(process.argv[1], { store: directoryStore(process.argv[2]) });
+  await handle.stored;
+  const digest = createHash('sha256').update(await handle.bytes()).digest('hex');
+  console.log(JSON.stringify({ digest, basis: handle.cost.basis, warning: handle.warning }));`;
+
+async function toldBy({ ended }) {
+  const { said, errors } = await ended;
+  assert.match(said.toString(), /^\{/, errors);
+  return JSON.parse(said);
+}
+
+/** Writes a file that is stored as it comes, for it is longer than what a sync keeps in memory: 40 MB, of which `edit` is a little. */
+function publishLarge(name, edit) {
+  const bytes = Buffer.alloc(40_000_000);
+  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+  bytes.fill(edit, 20_000_000, 20_000_100);
+  const path = join(folder, '..', `${name}-${edit}`);
+  writeFileSync(path, bytes);
+  server.publish(name, path);
+  return path;
+}
+
+/** Reads the stored version, without a request. */
+async function assertStill(name, { version }, path) {
+  const still = await attempt(name, { version });
+  assertIs(still, path);
+  assert.equal(still.cost.requests, 0);
 }
 
 /** The folder's files. */
 function kept() {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) => (entry.isFile() ? [join(entry.parentPath ?? entry.path, entry.name)] : []));
+}
+
+/** What the folder has besides one version. */
+function leftOver({ version }) {
+  return kept().map((file) => basename(file)).filter((name) => !['head', 'key'].includes(name) && !name.startsWith(version));
 }
 
 test('in memory, the default: a first sync, the same, a delta', async () => {
@@ -80,15 +133,9 @@ test('in memory, the default: a first sync, the same, a delta', async () => {
 
 test('in a folder: what one process stored another takes the delta from, or describes to a server that has forgotten it', async () => {
   server.publish('folder.d.ts', old);
-  const script = `
-    import { directoryStore, sync } from 'driblet';
-    const handle = await sync(process.argv[1], { store: directoryStore(process.argv[2]) });
-    await handle.stored;
-    console.log(handle.cost.basis);`;
-  const run = async () => (await inProcess(script, 'folder.d.ts')).said.toString().trim();
-  assert.equal(await run(), 'none');
+  assert.equal((await toldBy(start(SYNC, 'folder.d.ts'))).basis, 'none');
   server.publish('folder.d.ts', fresh);
-  assert.equal(await run(), 'version');
+  assert.equal((await toldBy(start(SYNC, 'folder.d.ts'))).basis, 'version');
   const same = await attempt('folder.d.ts');
   assertIs(same, fresh);
   assert.equal(same.cost.basis, 'same');
@@ -98,20 +145,110 @@ test('in a folder: what one process stored another takes the delta from, or desc
   assertIs(matched, old);
   assert.equal(matched.cost.basis, 'matched');
   await attempt('folder.d.ts'); // When it begins the one before has tidied up.
-  assert.deepEqual(kept().map((file) => file.replace(/^.*\//, '').replace(matched.version, 'version').replace(/-.*/, '')).sort(), ['head', 'key', 'version']);
+  assert.equal(kept().length, 3);
+  assert.deepEqual(leftOver(matched), []);
 });
 
-test('two processes at once come to the same bytes, and what they leave can be synced from', async () => {
-  server.publish('twice.d.ts', old);
-  const script = `
-    import { directoryStore, sync } from 'driblet';
-    const handle = await sync(process.argv[1], { store: directoryStore(process.argv[2]) });
-    process.stdout.write(await handle.bytes());`;
-  const found = await Promise.all([1, 2, 3].map(() => inProcess(script, 'twice.d.ts')));
-  for (const { said } of found) assert.ok(readFileSync(old).equals(said));
-  assertIs(await attempt('twice.d.ts'), old);
-  server.publish('twice.d.ts', fresh);
-  assertIs(await attempt('twice.d.ts'), fresh);
+test('a folder keeps apart what scopes and paths tell apart, and does once what is wanted twice at once', async () => {
+  server.publish('scope.d.ts', old);
+  const bases = [];
+  for (const options of [{ scope: 'ann' }, { scope: 'bob' }, {}, { store: driblet.directoryStore(join(folder, 'another')) }, { scope: 'ann' }]) {
+    const found = await attempt('scope.d.ts', options);
+    assertIs(found, old);
+    bases.push(found.cost.basis);
+  }
+  assert.deepEqual(bases, ['none', 'none', 'none', 'none', 'same']);
+  const twice = await Promise.all([1, 2].map(() => attempt('scope.d.ts', { scope: 'twice' })));
+  assert.deepEqual(twice.map(({ cost }) => cost.basis), ['none', 'same']);
+});
+
+test('a folder takes files of no byte and of one', async () => {
+  for (const content of ['', 'x', '']) {
+    writeFileSync(join(server.root, 'small.txt'), content);
+    const { bytes, warning } = await attempt('small.txt');
+    assert.deepEqual([Buffer.from(bytes).toString(), warning], [content, undefined]);
+    assert.equal((await attempt('small.txt')).cost.basis, 'same');
+  }
+});
+
+test('three processes at once come to the same bytes, and what they leave can be synced from', async () => {
+  const path = publishLarge('thrice.bin', 1);
+  const found = await Promise.all([1, 2, 3].map(() => toldBy(start(SYNC, 'thrice.bin'))));
+  for (const { digest, warning } of found) assert.deepEqual([digest, warning], [digestOf(path), undefined]);
+  const same = await attempt('thrice.bin');
+  assertIs(same, path);
+  assert.equal(same.cost.basis, 'same');
+  assert.deepEqual(leftOver(same), []);
+});
+
+test('a process that stages while another syncs and tidies up: both come to their versions', async () => {
+  publishLarge('staging.bin', 1);
+  await attempt('staging.bin');
+  const path = publishLarge('staging.bin', 2);
+  const other = start(SYNC, 'staging.bin', 'writeSync.3');
+  await other.trapped();
+  for (const basis of ['version', 'same']) {
+    const mine = await attempt('staging.bin'); // When it begins the one before has tidied up.
+    assertIs(mine, path);
+    assert.equal(mine.cost.basis, basis);
+  }
+  assert.equal(kept().length, 4);
+  other.goOn();
+  const { digest, warning } = await toldBy(other);
+  assert.deepEqual([digest, warning], [digestOf(path), undefined]);
+  for (const when of ['found', 'tidied up']) assert.equal((await attempt('staging.bin')).cost.basis, 'same', when);
+  assert.equal(kept().length, 3);
+});
+
+test('a version that this process stored stays while a handle reads it, whatever another process syncs', async () => {
+  server.publish('held.d.ts', old);
+  const handle = await driblet.sync(new URL('held.d.ts', link.url), { store: driblet.directoryStore(folder) });
+  await handle.stored;
+  await handle.bytes();
+  server.publish('held.d.ts', fresh);
+  assert.equal((await toldBy(start(SYNC, 'held.d.ts'))).digest, digestOf(fresh));
+  assertIs({ bytes: await handle.bytes() }, old);
+  handle.close();
+  const same = await attempt('held.d.ts');
+  assert.equal(same.cost.basis, 'same');
+  await attempt('held.d.ts');
+  assert.deepEqual(leftOver(same), []);
+});
+
+test("a version of a process that ended goes with another's sync: its reader hears of it, and the next sync heals", async () => {
+  server.publish('lost.d.ts', old);
+  await toldBy(start(SYNC, 'lost.d.ts'));
+  const handle = await driblet.sync(new URL('lost.d.ts', link.url), { store: driblet.directoryStore(folder) });
+  assert.equal(handle.cost.basis, 'same');
+  server.publish('lost.d.ts', fresh);
+  await toldBy(start(SYNC, 'lost.d.ts'));
+  await assert.rejects(handle.bytes(), { name: 'SyncError', code: 'store', message: /removed/ });
+  const healed = await attempt('lost.d.ts');
+  assertIs(healed, fresh);
+  assert.equal(healed.cost.basis, 'same');
+});
+
+test('a file that is removed while it is written never becomes the head', async () => {
+  server.publish('removed.d.ts', old);
+  const before = await attempt('removed.d.ts');
+  server.publish('removed.d.ts', fresh);
+  const other = start(SYNC, 'removed.d.ts', 'fsyncSync.1');
+  await other.trapped();
+  const [staged] = kept().filter((file) => leftOver(before).includes(basename(file)));
+  rmSync(staged);
+  other.goOn();
+  const { digest, warning } = await toldBy(other);
+  assert.equal(digest, digestOf(fresh));
+  assert.match(warning, /not stored.*removed while it was written/);
+  await assertStill('removed.d.ts', before, old);
+});
+
+test('what was read of a record stands, although another process writes the next one meanwhile', async () => {
+  const { directoryHandle } = await import(new URL('directory.js', entry));
+  writeFileSync(join(folder, 'head'), 'one');
+  const read = await (await directoryHandle(folder).getFileHandle('head')).getFile();
+  writeFileSync(join(folder, 'head'), 'another');
+  assert.equal(await read.text(), 'one');
 });
 
 test('a delta that was cut off goes on where it ended', async () => {
@@ -141,23 +278,139 @@ for (const [how, damage] of [
   });
 }
 
-test('a process killed while it stages: the old version is whole, and nothing is left over after the next sync', async () => {
-  const bytes = Buffer.alloc(40_000_000);
-  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
-  const path = join(server.root, 'killed.bin');
-  writeFileSync(path, bytes);
-  const { version } = await attempt('killed.bin');
-  bytes.fill(1, 20_000_000, 20_000_100);
-  writeFileSync(path, bytes);
-  const script = `
-    import { directoryStore, sync } from 'driblet';
-    await sync(process.argv[1], { store: directoryStore(process.argv[2]), onProgress: ({ written }) => 0 < written && process.kill(process.pid, 'SIGKILL') });`;
-  assert.equal((await inProcess(script, 'killed.bin')).signal, 'SIGKILL');
-  const still = await attempt('killed.bin', { version });
-  assert.deepEqual([still.version, still.cost?.requests], [version, 0], still.message);
+for (const [when, trap, whole] of [
+  ['while it stages', 'writeSync.1', old],
+  ['while it makes what it staged durable', 'fsyncSync.1', old],
+  ['before it writes the record', 'writeSync.2', old],
+  ['after it wrote the record', 'fsyncSync.3', fresh],
+  ['while it deletes the old version', 'rm.1', fresh],
+]) {
+  test(`a process killed ${when}: one of the two versions is whole, the next sync goes on from it, and nothing is left over`, async () => {
+    const name = `killed-${trap}.d.ts`;
+    server.publish(name, old);
+    const before = await toldBy(start(SYNC, name));
+    assert.equal(before.digest, digestOf(old));
+    server.publish(name, fresh);
+    const doomed = start(SYNC, name, trap);
+    await doomed.trapped();
+    doomed.kill();
+    assert.equal((await doomed.ended).signal, 'SIGKILL');
+    const next = await attempt(name);
+    assertIs(next, fresh);
+    assert.equal(next.cost.basis, whole === old ? 'version' : 'same');
+    await attempt(name); // When it begins the one before has tidied up.
+    assert.equal(kept().length, 3);
+    assert.deepEqual(leftOver(next), []);
+  });
+}
+
+test('a process killed while it stages what is stored as it comes: the old version is whole, and nothing is left over after the next sync', async () => {
+  const first = publishLarge('killed.bin', 1);
+  const before = await attempt('killed.bin');
+  const second = publishLarge('killed.bin', 2);
+  const doomed = start(SYNC, 'killed.bin', 'writeSync.2');
+  await doomed.trapped();
+  doomed.kill();
+  await doomed.ended;
+  await assertStill('killed.bin', before, first);
   const next = await attempt('killed.bin');
-  assert.ok(bytes.equals(next.bytes));
+  assertIs(next, second);
+  assert.equal(next.cost.basis, 'version');
+  await attempt('killed.bin');
   assert.equal(kept().length, 3);
+  assert.deepEqual(leftOver(next), []);
+});
+
+test('an abort while a delta comes: the old version is whole, and the next sync goes on', async () => {
+  server.publish('aborted.d.ts', old);
+  const before = await attempt('aborted.d.ts');
+  server.publish('aborted.d.ts', fresh);
+  const aborting = new AbortController();
+  link.fault = (request) => (isDelta(request) ? { stall: 3_000 } : undefined);
+  const enough = () => aborting.abort(new Error('enough'));
+  const { message } = await attempt('aborted.d.ts', { signal: aborting.signal, onProgress: ({ received }) => 3_000 <= received && setImmediate(enough) });
+  link.fault = () => undefined;
+  assert.equal(message, 'enough');
+  await assertStill('aborted.d.ts', before, old);
+  link.requests.length = 0;
+  assertIs(await attempt('aborted.d.ts'), fresh);
+  assert.equal(link.requests[0].range, 'bytes=3000-');
+});
+
+/** Makes the folder a disk of its own, if this user may. */
+function mounted(t, size) {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder], { stdio: 'pipe' });
+  } catch {
+    t.skip('this user may not mount a disk');
+    return false;
+  }
+  const disk = folder;
+  t.after(() => execFileSync('umount', [disk]));
+  return true;
+}
+
+test('a full disk: the version is in memory with a warning, and the old one stays', async (t) => {
+  if (!mounted(t, '4m')) return;
+  server.publish('full.d.ts', old);
+  const before = await attempt('full.d.ts');
+  assert.equal(before.warning, undefined);
+  for (const room of [0, 4_096, 400_000]) {
+    const { bavail, bsize } = statfsSync(folder);
+    writeFileSync(join(folder, 'ballast'), Buffer.alloc(bavail * bsize - room));
+    for (const publish of [() => server.publish('full.d.ts', fresh), () => publishLarge('full.d.ts', 1)]) {
+      publish();
+      const synced = await attempt('full.d.ts');
+      assertIs(synced, join(server.root, 'full.d.ts'));
+      assert.match(synced.warning, /no room/);
+      await assertStill('full.d.ts', before, old);
+    }
+    rmSync(join(folder, 'ballast'));
+  }
+  server.publish('full.d.ts', fresh);
+  assert.equal((await attempt('full.d.ts')).warning, undefined);
+});
+
+test('a full disk: what was used longest ago goes, but not what a sync or a handle is using', async (t) => {
+  if (!mounted(t, '6m')) return;
+  server.publish('using.d.ts', old);
+  const before = await attempt('using.d.ts');
+  server.publish('unused.d.ts', old);
+  await attempt('unused.d.ts');
+  server.publish('using.d.ts', fresh);
+  link.fault = ({ url }) => (url.includes('using.d.ts.') ? { stall: 3_000 } : undefined);
+  let came;
+  const stalled = new Promise((resolve) => (came = resolve));
+  const using = attempt('using.d.ts', { onProgress: ({ received }) => 3_000 <= received && came() });
+  await stalled;
+  // A version that comes whole takes twice its length: what is kept for resuming goes when it is stored.
+  writeFileSync(join(server.root, 'wanted.bin'), randomBytes(2_000_000));
+  assert.equal((await attempt('wanted.bin')).warning, undefined);
+  writeFileSync(join(server.root, 'more.bin'), randomBytes(3_000_000));
+  assert.match((await attempt('more.bin')).warning, /no room/);
+  link.fault = () => undefined;
+  link.hangUp();
+  assert.equal((await using).code, 'network');
+  await assertStill('using.d.ts', before, old);
+  assert.equal((await attempt('unused.d.ts')).cost.basis, 'none');
+});
+
+test('a folder that cannot be written: what is stored is read, what is new is in memory with a warning', async (t) => {
+  if (!mounted(t, '9m')) return;
+  server.publish('fixed.d.ts', old);
+  await attempt('fixed.d.ts');
+  execFileSync('mount', ['-o', 'remount,ro', folder]);
+  const same = await attempt('fixed.d.ts');
+  assertIs(same, old);
+  assert.equal(same.cost.basis, 'same');
+  server.publish('fixed.d.ts', fresh);
+  const synced = await attempt('fixed.d.ts');
+  assertIs(synced, fresh);
+  assert.match(synced.warning, /in memory only.*EROFS/);
+  publishLarge('fixed.d.ts', 1);
+  const { code, message } = await attempt('fixed.d.ts');
+  assert.equal(code, 'store');
+  assert.match(message, /EROFS/);
 });
 
 test('what is no folder: the version is in memory, and the warning says why', async () => {
@@ -174,7 +427,7 @@ test('errors as in a browser: a page in place of a delta, an abort, a relative U
   link.fault = () => undefined;
   assert.deepEqual([page.code, /captive portal/.test(page.message)], ['protocol', true]);
   await assert.rejects(driblet.sync(new URL('x', link.url), { signal: AbortSignal.abort(new Error('enough')) }), { message: 'enough' });
-  await assert.rejects(driblet.sync('/relative.js'), { name: 'TypeError', message: /Invalid URL/ });
+  await assert.rejects(driblet.sync('/relative.js'), { name: 'TypeError', message: /must be absolute/ });
 });
 
 test('a handle gives streams, blobs and responses', async () => {
