@@ -51,8 +51,12 @@ export async function open({ context }, url) {
       directory ??= await navigator.storage.getDirectory();
       const found = [];
       for await (const [name, entry] of directory.entries()) {
-        if (entry.kind === 'directory') found.push(...(await files(entry, `${path}/${name}`)));
-        else found.push({ path: `${path}/${name}`, name, directory, length: (await entry.getFile()).size });
+        if (entry.kind === 'directory') {
+          found.push(...(await files(entry, `${path}/${name}`)));
+        } else {
+          const file = await entry.getFile().catch(() => undefined); // The worker may be tidying up.
+          if (file) found.push({ path: `${path}/${name}`, name, directory, length: file.size });
+        }
       }
       return found;
     };
