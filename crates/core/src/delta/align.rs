@@ -64,7 +64,7 @@ pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
             starts.extend(stay.starts);
             (i, j) = (i + stay.target, j + stay.window);
         } else {
-            i += if words { AHEAD } else { AHEAD / 2 };
+            i += AHEAD;
         }
     }
     let starts = starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect();

@@ -3,17 +3,14 @@
 use std::iter::{self, Peekable};
 use std::ops::Range;
 
-use zstd_safe::{CCtx, CParameter};
-
 use super::align::{Alignment, align};
 use super::find::Finder;
 use super::header::Header;
 use super::ops::{self, Op};
+use super::pack::{level, level_at_once, pack};
 use super::reference::{self, PREFIX_START};
 use super::renames::{self, Plan, Script};
-use super::{
-    CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, WINDOW_LOG, dense,
-};
+use super::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, dense};
 use crate::group::{self, GroupSize};
 use crate::matching::{Copy, Matches};
 use crate::version::{Check, Version};
@@ -33,6 +30,8 @@ const STRIDE_AT_ONCE: usize = 8;
 const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
 /// The zstd level by which they are compared.
 const QUICK: i32 = 10;
+/// The zstd level by which scripts that follow the basis are compared among each other.
+const RANKING: i32 = 6;
 /// The zstd level that shows whether copies alone can be worth more time.
 const GLANCE: i32 = 3;
 /// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
@@ -175,22 +174,11 @@ impl<'a> Encoder<'a> {
         let found = self.next_ops();
         let glance = self.estimate(&found, 0, 0, GLANCE)? as u64 * self.target.len() as u64 / self.at.max(1);
         let mut best = match followed {
-            Some(followed) if 3 * followed.cost(link) < 2 * cost(glance as usize, 0, link) => self.renames(followed)?,
+            Some(followed) if 5 * followed.cost(link) < 4 * cost(glance as usize, 0, link) => self.renames(followed)?,
+            Some(followed) => self.better(followed, found, link)?,
             None => {
                 let copies = self.worthwhile(found, 0, 0)?;
                 self.copies(copies)?
-            }
-            Some(followed) => {
-                let copies = self.worthwhile(found, 0, 0)?;
-                let is_all = self.at == self.target.len() as u64;
-                if !is_all {
-                    let renames = self.renames(followed)?;
-                    self.copies(copies)?.or(renames, link)
-                } else if followed.cost(link) < cost(copies.estimate, 0, link) {
-                    self.renames(followed)?
-                } else {
-                    self.copies(copies)?
-                }
             }
         };
         let is_far = link.is_some() && self.target.len() < best.bytes.len() * FAR_FROM_BASIS;
@@ -199,6 +187,18 @@ impl<'a> Encoder<'a> {
         }
         self.at = self.target.len() as u64;
         Ok(best.bytes)
+    }
+
+    /// Renames or copies, by a closer look at both; where copies take more than one region, by making both.
+    fn better(&mut self, followed: Followed, found: Vec<Op>, link: Option<u64>) -> Result<Whole, EncodeError> {
+        let copies = self.worthwhile(found, 0, 0)?;
+        let is_all = self.at == self.target.len() as u64;
+        if !is_all {
+            let renames = self.renames(followed)?;
+            return Ok(self.copies(copies)?.or(renames, link));
+        }
+        let followed = Followed { estimate: self.script_len(&followed.script, QUICK)?, ..followed };
+        if followed.cost(link) < cost(copies.estimate, 0, link) { self.renames(followed) } else { self.copies(copies) }
     }
 
     fn dense(&self, basis: &[u8], alignment: &Alignment) -> Whole {
@@ -212,14 +212,19 @@ impl<'a> Encoder<'a> {
         let Some(plan) = Plan::new(basis, self.target, alignment) else { return Ok(None) };
         let mut best: Option<Followed> = None;
         for script in LEAST_FOLLOWED.into_iter().filter_map(|least| plan.script(least)) {
-            let (_, prefix) = self.reference(&script.ops, 0, script.gap_bytes as u64);
-            let estimate = script.decisions.len() + pack(&script.frame, &prefix, QUICK)?.len();
+            let estimate = self.script_len(&script, RANKING)?;
             if best.as_ref().is_some_and(|best| best.estimate <= estimate) {
                 break;
             }
             best = Some(Followed { estimate, script });
         }
         Ok(best)
+    }
+
+    /// About how many bytes a script takes.
+    fn script_len(&self, script: &Script, level: i32) -> Result<usize, EncodeError> {
+        let (_, prefix) = self.reference(&script.ops, 0, script.gap_bytes as u64);
+        Ok(script.decisions.len() + pack(&script.frame, &prefix, level)?.len())
     }
 
     fn renames(&self, Followed { script, .. }: Followed) -> Result<Whole, EncodeError> {
@@ -361,7 +366,7 @@ impl<'a> Encoder<'a> {
     fn reference(&self, ops: &[Op], position: u64, gap_bytes: u64) -> (u64, Vec<u8>) {
         const REACHES: [u64; 6] = [65536, 16384, 4096, 1024, 256, 64];
         let basis_len = self.basis.len();
-        let worth = (4 * gap_bytes).max(1 << 18);
+        let worth = (4 * gap_bytes).clamp(1 << 18, (1 << 21).max(2 * gap_bytes));
         for reach in REACHES {
             let Ok(ranges) = reference::ranges(ops, position, basis_len, reach) else { continue };
             let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
@@ -460,46 +465,6 @@ impl BasisBytes<'_> {
             }
         }
     }
-}
-
-/// One frame without content size, checksum or dictionary id: the delta says all that is needed.
-fn pack(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, EncodeError> {
-    let mut context = CCtx::try_create().ok_or(EncodeError::Zstd { what: "no memory for its context" })?;
-    let refused = |code| EncodeError::Zstd { what: zstd_safe::get_error_name(code) };
-    let window_log = (bytes.len() + prefix.len()).next_power_of_two().trailing_zeros().clamp(10, WINDOW_LOG);
-    for parameter in [
-        CParameter::CompressionLevel(level),
-        CParameter::WindowLog(window_log),
-        CParameter::ContentSizeFlag(false),
-        CParameter::DictIdFlag(false),
-    ] {
-        context.set_parameter(parameter).map_err(refused)?;
-    }
-    if !prefix.is_empty() {
-        context.ref_prefix(prefix).map_err(refused)?;
-    }
-    let mut out = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
-    context.compress2(&mut out, bytes).map_err(refused)?;
-    Ok(out)
-}
-
-/// The zstd level for so many new bytes of a delta that somebody waits for, while a better one is made.
-fn level_at_once(len: usize) -> i32 {
-    match len {
-        0..=0xffff => 12,
-        0x1_0000..=0x7_ffff => 9,
-        _ => 6,
-    }
-}
-
-/// The zstd level that takes about a second for this many bytes on one core, and fits the budget.
-fn level(len: usize, budget: usize) -> i32 {
-    let by_time = match len {
-        0..=0x3f_ffff => 19,
-        0x40_0000..=0xff_ffff => 12,
-        _ => 6,
-    };
-    if budget < 128 << 20 { by_time.min(6) } else { by_time }
 }
 
 /// Why no delta could be made.

@@ -18,6 +18,8 @@ mod frame;
 mod header;
 mod input;
 mod ops;
+#[cfg(feature = "encode")]
+mod pack;
 mod reference;
 mod region;
 mod renames;
