@@ -14,6 +14,11 @@ class Setting:
     work: Path
     runs: int
 
+    @property
+    def decode(self):
+        """The example of core that decodes in memory."""
+        return self.driblet.parent / "examples" / "decode"
+
     def fresh(self, name):
         """An empty folder."""
         folder = self.work / name

@@ -210,8 +210,8 @@ impl Region {
     pub(crate) fn read_frame(&mut self, input: &mut Input, output: &mut Verifier) -> Result<(), Halt> {
         let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
         let step = if op.gap != 0 {
-            let step = frame.step(input.unread(), output.room(op.gap.min(FRAME_PIECE as u64) as usize))?;
-            output.filled(step.produced);
+            let most = op.gap.min(FRAME_PIECE as u64) as usize;
+            let step = output.fill(most, |room| frame.step(input.unread(), room))?;
             op.gap -= step.produced as u64;
             step
         } else {

@@ -1,4 +1,5 @@
 use super::error::DecodeError;
+use super::frame::Step;
 use super::header::Header;
 use crate::group;
 use crate::version::Version;
@@ -8,16 +9,17 @@ pub(crate) struct Verifier {
     header: Header,
     /// Where the group at hand begins in the target.
     start: u64,
-    /// As long as the group; the system gives zeroed pages only as they are written.
+    /// What has come of it.
     bytes: Vec<u8>,
-    filled: usize,
+    /// How long it is.
+    len: usize,
     verified: bool,
 }
 
 impl Verifier {
     pub(crate) fn new(header: Header) -> Verifier {
         let len = group_len(&header, 0);
-        Verifier { header, start: 0, bytes: vec![0; len], filled: 0, verified: false }
+        Verifier { header, start: 0, bytes: Vec::with_capacity(len), len, verified: false }
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -26,33 +28,35 @@ impl Verifier {
 
     /// Bytes of the target that are still to come.
     pub(crate) fn left(&self) -> u64 {
-        self.header.len - self.start - self.filled as u64
+        self.header.len - self.start - self.bytes.len() as u64
     }
 
     /// How many bytes the group at hand still takes.
     pub(crate) fn space(&self) -> usize {
-        self.bytes.len() - self.filled
+        self.len - self.bytes.len()
     }
 
-    /// Where the next bytes go, at most `most` of them; say with [`filled`](Verifier::filled) how many came.
-    pub(crate) fn room(&mut self, most: usize) -> &mut [u8] {
-        let end = self.bytes.len().min(self.filled + most);
-        &mut self.bytes[self.filled..end]
-    }
-
-    pub(crate) fn filled(&mut self, len: usize) {
-        self.filled += len;
+    /// Has the next bytes made, at most `most` of them.
+    pub(crate) fn fill(
+        &mut self,
+        most: usize,
+        make: impl FnOnce(&mut [u8]) -> Result<Step, DecodeError>,
+    ) -> Result<Step, DecodeError> {
+        let filled = self.bytes.len();
+        self.bytes.resize(filled + self.space().min(most), 0);
+        let step = make(&mut self.bytes[filled..]);
+        self.bytes.truncate(filled + step.as_ref().map_or(0, |step| step.produced));
+        step
     }
 
     /// Takes the next bytes, at most [`space`](Verifier::space).
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.room(bytes.len()).copy_from_slice(bytes);
-        self.filled(bytes.len());
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Whether the group at hand is complete and has not been given out.
     pub(crate) fn is_full(&self) -> bool {
-        self.filled != 0 && self.space() == 0
+        !self.bytes.is_empty() && self.space() == 0
     }
 
     /// Hashes the complete group.
@@ -77,9 +81,9 @@ impl Verifier {
     /// Goes on to the next group if the one at hand was verified, and so given out.
     pub(crate) fn release(&mut self) {
         if self.verified {
-            self.start += self.filled as u64;
-            self.bytes.truncate(group_len(&self.header, self.start));
-            self.filled = 0;
+            self.start += self.bytes.len() as u64;
+            self.len = group_len(&self.header, self.start);
+            self.bytes.clear();
             self.verified = false;
         }
     }

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "encode")]
 mod plan;
+mod scan;
 
 use std::ops::Range;
 
@@ -14,6 +15,7 @@ use super::binary::Coder;
 use super::error::DecodeError;
 #[cfg(feature = "encode")]
 pub(crate) use plan::{Plan, Script, memory};
+use scan::Scan;
 
 /// Longer words are copied as they are; what a word became must be as short.
 const MAX_WORD: usize = 7;
@@ -51,38 +53,6 @@ pub(crate) enum Tokens {
     Words,
     /// LEB128 of two to five bytes.
     Numbers,
-}
-
-impl Tokens {
-    /// How many bytes stand together at the start, and whether they are a token.
-    #[inline]
-    fn first(self, bytes: &[u8]) -> (usize, bool) {
-        match self {
-            Tokens::Words => match run(bytes, is_word_byte) {
-                0 => (run(bytes, |byte| !is_word_byte(byte)), false),
-                len => (len, len <= MAX_WORD),
-            },
-            Tokens::Numbers => match run(bytes, |byte| byte < 0x80) {
-                0 => match run(&bytes[..bytes.len().min(MAX_NUMBER)], |byte| 0x80 <= byte) {
-                    high if high < MAX_NUMBER.min(bytes.len()) => (high + 1, true),
-                    _ => (1, false),
-                },
-                low => (low, false),
-            },
-        }
-    }
-}
-
-/// How many bytes at the start are all so.
-#[inline]
-fn run(bytes: &[u8], is_so: impl Fn(u8) -> bool) -> usize {
-    bytes.iter().position(|byte| !is_so(*byte)).unwrap_or(bytes.len())
-}
-
-/// A token's bytes, the first lowest.
-#[inline]
-fn text(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |text, byte| text << 8 | u64::from(*byte))
 }
 
 /// What the bytes of a number say: seven bits each.
@@ -140,19 +110,24 @@ impl Entry {
     }
 }
 
-/// The texts that a token may have become, each once, the best first.
-struct Offers {
-    texts: [(u64, usize); 5],
-    count: usize,
+/// A token's bytes, the first lowest, and how many they are.
+#[derive(Clone, Copy)]
+struct Token {
+    text: u64,
+    len: usize,
 }
 
-impl Offers {
+/// What is known of a token before it is coded: what it became, by each table, with the confidence in that, and how far numbers near it moved.
+struct Sight {
+    seen: [Option<(u64, usize)>; 2],
+    near: Option<i64>,
+}
+
+impl Sight {
+    /// From 0, where a table has not seen the token.
     #[inline]
-    fn add(&mut self, text: u64, source: usize) {
-        if self.texts[..self.count].iter().all(|(offered, _)| *offered != text) {
-            self.texts[self.count] = (text, source);
-            self.count += 1;
-        }
+    fn trust(&self) -> [usize; 2] {
+        self.seen.map(|seen| seen.map_or(0, |(_, confidence)| confidence + 1))
     }
 }
 
@@ -167,11 +142,13 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
+    /// Bytes of no token.
+    #[inline]
     fn plain(&mut self, bytes: &[u8], tokens: Tokens) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         self.kept += bytes.len() as u64;
-        if tokens == Tokens::Numbers {
+        if tokens == Tokens::Numbers && !bytes.is_empty() {
             match self.plain.last_mut() {
                 Some(last) if last.end == start => last.end += bytes.len(),
                 _ => self.plain.push(start..start + bytes.len()),
@@ -208,29 +185,25 @@ impl Renames {
     ) -> Result<Followed, DecodeError> {
         let mut followed = Followed { bytes: Vec::with_capacity(from.len() + from.len() / 8), ..Followed::default() };
         let (mut at, mut before) = (0, 0);
-        while at < from.len() {
-            let (len, is_token) = self.tokens.first(&from[at..]);
-            let bytes = &from[at..at + len];
-            if is_token {
-                let own = text(bytes);
-                let alone = hash(own as u32, (own >> 32) as u32);
-                let left = at.checked_sub(1).map_or(0, |left| from[left]);
-                let keys = [alone, hash(alone, hash(left.into(), before))];
-                let wanted = wanted.map(|wanted| self.wanted(wanted, followed.bytes.len(), len));
-                let new = self.token(coder, own, len, keys, wanted)?;
-                let new_len = if self.tokens == Tokens::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
-                // Eight bytes are copied in one go, however many are wanted.
-                let end = followed.bytes.len() + new_len;
-                followed.bytes.extend_from_slice(&new.to_le_bytes());
-                followed.bytes.truncate(end);
-                followed.kept += if new == own { len as u64 } else { 0 };
-                before = alone;
-                self.count += 1;
-            } else {
-                followed.plain(bytes, self.tokens);
-            }
-            at += len;
+        for token in Scan::new(self.tokens, from) {
+            followed.plain(&from[at..token.start], self.tokens);
+            let (own, len) = (scan::text(from, token.clone()), token.len());
+            let alone = hash(own as u32, (own >> 32) as u32);
+            let left = token.start.checked_sub(1).map_or(0, |left| from[left]);
+            let keys = [alone, hash(alone, hash(left.into(), before))];
+            let wanted = wanted.map(|wanted| self.wanted(wanted, followed.bytes.len(), len));
+            let new = self.token(coder, Token { text: own, len }, keys, wanted)?;
+            let new_len = if self.tokens == Tokens::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
+            // Eight bytes are copied in one go, however many are wanted.
+            let end = followed.bytes.len() + new_len;
+            followed.bytes.extend_from_slice(&new.to_le_bytes());
+            followed.bytes.truncate(end);
+            followed.kept += if new == own { len as u64 } else { 0 };
+            before = alone;
+            self.count += 1;
+            at = token.end;
         }
+        followed.plain(&from[at..], self.tokens);
         Ok(followed)
     }
 
@@ -241,7 +214,7 @@ impl Renames {
             Tokens::Words => rest.iter().take(MAX_WORD).take_while(|byte| is_word_byte(**byte)).count(),
             Tokens::Numbers => len.min(rest.len()),
         };
-        text(&rest[..len])
+        scan::text(rest, 0..len)
     }
 
     /// Codes what one token became, and learns it.
@@ -249,45 +222,45 @@ impl Renames {
     fn token(
         &mut self,
         coder: &mut impl Coder,
-        own: u64,
-        len: usize,
+        token: Token,
         keys: [u32; 2],
         wanted: Option<u64>,
     ) -> Result<u64, DecodeError> {
+        let Token { text: own, len } = token;
         let place = |key: u32| (key >> (32 - TABLE_BITS)) as usize;
         // Both are read before either is looked at: they lie far apart in memory.
         let entries = [self.tables[0][place(keys[0])], self.tables[1][place(keys[1])]];
         let seen = [entries[0].seen(keys[0]), entries[1].seen(keys[1])];
-        let mut offers = Offers { texts: [(0, 0); 5], count: 0 };
-        let mask = if self.tokens == Tokens::Words { u64::MAX } else { (1 << (8 * len)) - 1 };
-        for (source, seen) in [seen[1], seen[0]].into_iter().enumerate() {
-            if let Some((text, _)) = seen {
-                offers.add(text & mask, source);
-            }
-        }
-        let near = if self.tokens == Tokens::Numbers { self.offer_numbers(own, len, &mut offers) } else { 0 };
-        offers.add(own, 4);
+        let sight = Sight { seen, near: self.near(token) };
+        let first = match seen {
+            [_, Some((text, _))] | [Some((text, _)), None] => text & self.mask(token),
+            [None, None] => self.moved(token, sight.near).or(self.moved(token, self.last())).unwrap_or(own),
+        };
 
-        let trust = [0, 1].map(|table| seen[table].map_or(0, |(_, confidence)| confidence + 1));
+        let trust = sight.trust();
         let recent = self.recent & 3;
         let context = if trust == [0, 0] && self.tokens == Tokens::Words {
             1200 + len * 4 + recent
         } else {
             let agree = seen[0].map(|seen| seen.0) == seen[1].map(|seen| seen.0);
-            let own_first = offers.texts[0].0 == own;
-            ((((trust[1] * 5 + trust[0]) * 2 + usize::from(agree)) * 2 + usize::from(own_first)) * 3 + near) * 4
+            let near = match sight.near {
+                None => 0,
+                Some(0) => 1,
+                Some(_) => 2,
+            };
+            ((((trust[1] * 5 + trust[0]) * 2 + usize::from(agree)) * 2 + usize::from(first == own)) * 3 + near) * 4
                 + recent
         };
-        let holds = self.firsts[context].code(coder, wanted == Some(offers.texts[0].0));
+        let holds = self.firsts[context].code(coder, wanted == Some(first));
         self.recent = recent << 1 | usize::from(!holds);
-        let new = if holds { offers.texts[0].0 } else { self.other(coder, own, len, &offers, trust, wanted)? };
+        let new = if holds { first } else { self.other(coder, token, &sight, wanted)? };
 
         for (table, key) in self.tables.iter_mut().zip(keys) {
             table[place(key)].learn(key, new);
         }
         if self.tokens == Tokens::Numbers {
             let moved = value(new) - value(own);
-            self.near[near_place(own, len)] = moved;
+            self.near[near_place(token)] = moved;
             if moved != 0 {
                 self.moved = moved;
             }
@@ -295,45 +268,60 @@ impl Renames {
         Ok(new)
     }
 
-    /// Offers a number that moved as far as one near it, and as the last that moved; says what the near one did.
-    fn offer_numbers(&self, own: u64, len: usize, offers: &mut Offers) -> usize {
-        let value = value(own);
-        let near = self.near[near_place(own, len)];
-        for (source, moved) in [near, self.moved].into_iter().enumerate() {
-            if let Some(text) =
-                Some(moved).filter(|moved| *moved != NOT_SEEN).and_then(|moved| number(value + moved, len))
-            {
-                offers.add(text, 2 + source);
-            }
-        }
-        match near {
-            NOT_SEEN => 0,
-            0 => 1,
-            _ => 2,
+    /// How far a number near this one moved, where one was seen.
+    #[inline]
+    fn near(&self, token: Token) -> Option<i64> {
+        match self.tokens {
+            Tokens::Words => None,
+            Tokens::Numbers => Some(self.near[near_place(token)]).filter(|moved| *moved != NOT_SEEN),
         }
     }
 
-    /// Codes a token that is not the first offer.
+    /// How far the last number that moved did.
+    #[inline]
+    fn last(&self) -> Option<i64> {
+        Some(self.moved).filter(|_| self.tokens == Tokens::Numbers)
+    }
+
+    /// What a number is that moved so far, if it is as long as before.
+    #[inline]
+    fn moved(&self, token: Token, by: Option<i64>) -> Option<u64> {
+        by.and_then(|by| number(value(token.text) + by, token.len))
+    }
+
+    /// The bytes of a text that count: of numbers, as many as the token has.
+    #[inline]
+    fn mask(&self, token: Token) -> u64 {
+        if self.tokens == Tokens::Words { u64::MAX } else { (1 << (8 * token.len)) - 1 }
+    }
+
+    /// Codes a token that is not the first offer: which other one it is, if any; each is offered once.
     #[cold]
     fn other(
         &mut self,
         coder: &mut impl Coder,
-        own: u64,
-        len: usize,
-        offers: &Offers,
-        trust: [usize; 2],
+        token: Token,
+        sight: &Sight,
         wanted: Option<u64>,
     ) -> Result<u64, DecodeError> {
-        for (place, (text, source)) in offers.texts[1..offers.count].iter().enumerate() {
-            let context = (place * 5 + source) * 25 + trust[1] * 5 + trust[0];
-            if self.others[context].code(coder, wanted == Some(*text)) {
-                return Ok(*text);
+        let seen = sight.seen.map(|seen| seen.map(|(text, _)| text & self.mask(token)));
+        let moved = [sight.near, self.last()].map(|by| self.moved(token, by));
+        let trust = sight.trust();
+        let mut offered: Vec<u64> = Vec::with_capacity(5);
+        for (source, text) in [seen[1], seen[0], moved[0], moved[1], Some(token.text)].into_iter().enumerate() {
+            let Some(text) = text.filter(|text| !offered.contains(text)) else { continue };
+            if let Some(place) = offered.len().checked_sub(1) {
+                let context = (place * 5 + source) * 25 + trust[1] * 5 + trust[0];
+                if self.others[context].code(coder, wanted == Some(text)) {
+                    return Ok(text);
+                }
             }
+            offered.push(text);
         }
         let wanted = wanted.unwrap_or(0);
         match self.tokens {
-            Tokens::Words => self.spell(coder, own, wanted),
-            Tokens::Numbers => Ok(self.differ(coder, own, len, wanted)),
+            Tokens::Words => self.spell(coder, token.text, wanted),
+            Tokens::Numbers => Ok(self.differ(coder, token, wanted)),
         }
     }
 
@@ -354,7 +342,7 @@ impl Renames {
     }
 
     /// A number's bytes, by their differences from the basis'.
-    fn differ(&mut self, coder: &mut impl Coder, own: u64, len: usize, wanted: u64) -> u64 {
+    fn differ(&mut self, coder: &mut impl Coder, Token { text: own, len }: Token, wanted: u64) -> u64 {
         (0..len).fold(0, |new, at| {
             let byte = |text: u64| (text >> (8 * at)) as u8;
             let difference = byte(wanted).wrapping_sub(byte(own));
@@ -374,8 +362,8 @@ impl Renames {
     }
 }
 
-fn near_place(own: u64, len: usize) -> usize {
-    (hash((value(own) >> NEAR) as u32, len as u32) >> (32 - NEAR_BITS)) as usize
+fn near_place(token: Token) -> usize {
+    (hash((value(token.text) >> NEAR) as u32, token.len as u32) >> (32 - NEAR_BITS)) as usize
 }
 
 #[cfg(all(test, feature = "encode"))]

@@ -138,7 +138,7 @@ impl<'a> Plan<'a> {
 
     /// The length of the word, or the one byte, at a place.
     fn run(&self, bytes: &[u8], at: usize) -> usize {
-        if is_word_byte(bytes[at]) { Tokens::Words.first(&bytes[at..]).0 } else { 1 }
+        bytes[at..].iter().take_while(|byte| is_word_byte(**byte)).count().max(1)
     }
 
     /// One stretch of bytes of which most are the same.

@@ -1,0 +1,178 @@
+//! Where tokens begin and end, eight bytes at a time: loops over bytes would spend more on guessing where they end than on the bytes.
+
+use std::ops::Range;
+
+use super::{MAX_NUMBER, MAX_WORD, Tokens};
+
+/// The upper bit of each byte.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+/// One in each byte.
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Finds tokens, one after the other.
+pub(super) struct Scan<'a> {
+    tokens: Tokens,
+    bytes: &'a [u8],
+    at: usize,
+    /// Which 64 bytes the mask is of, and a bit for each that a token may begin with.
+    block: usize,
+    mask: u64,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(tokens: Tokens, bytes: &'a [u8]) -> Scan<'a> {
+        let mask = mask(tokens, bytes, 0);
+        Scan { tokens, bytes, at: 0, block: 0, mask }
+    }
+
+    /// From `at` on, the first place where the bit is or is not set, if that is before the end.
+    #[inline]
+    fn find(&mut self, mut at: usize, set: bool) -> Option<usize> {
+        while at < self.bytes.len() {
+            if self.block != at / 64 {
+                self.block = at / 64;
+                self.mask = mask(self.tokens, self.bytes, self.block);
+            }
+            let wanted = if set { self.mask } else { !self.mask } >> (at % 64);
+            if wanted != 0 {
+                return Some(at + wanted.trailing_zeros() as usize).filter(|at| *at < self.bytes.len());
+            }
+            at = (self.block + 1) * 64;
+        }
+        None
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Range<usize>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Range<usize>> {
+        loop {
+            let start = self.find(self.at, true)?;
+            let (end, is_token) = match self.tokens {
+                Tokens::Words => {
+                    let end = self.find(start, false).unwrap_or(self.bytes.len());
+                    (end, end - start <= MAX_WORD)
+                }
+                Tokens::Numbers => match leading(eight(&self.bytes[start..]) & HIGH) {
+                    high if high < MAX_NUMBER.min(self.bytes.len() - start) => (start + high + 1, true),
+                    _ => (start + 1, false),
+                },
+            };
+            self.at = end;
+            if is_token {
+                return Some(start..end);
+            }
+        }
+    }
+}
+
+/// A bit for each of 64 bytes that a token may begin with; zeros after the end.
+fn mask(tokens: Tokens, bytes: &[u8], block: usize) -> u64 {
+    let bytes = bytes.get(block * 64..).unwrap_or_default();
+    let flags = |eight| if tokens == Tokens::Words { word_flags(eight) } else { eight & HIGH };
+    (0..8).fold(0, |mask, place| {
+        let eight = eight(bytes.get(place * 8..).unwrap_or_default());
+        mask | gather(flags(eight)) << (8 * place)
+    })
+}
+
+/// Eight flags as eight bits.
+#[inline]
+fn gather(flags: u64) -> u64 {
+    flags.wrapping_mul(0x0002_0408_1020_4081) >> 56
+}
+
+/// How many flags are set from the lowest byte on.
+#[inline]
+fn leading(flags: u64) -> usize {
+    (!flags & HIGH).trailing_zeros() as usize / 8
+}
+
+/// A token's bytes, of which there are seven at most, the first lowest.
+#[inline]
+pub(super) fn text(bytes: &[u8], token: Range<usize>) -> u64 {
+    eight(&bytes[token.start..]) & ((1 << (8 * token.len())) - 1)
+}
+
+/// Eight bytes, the first lowest; zeros after the end.
+#[inline]
+pub(super) fn eight(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => bytes.iter().rev().fold(0, |text, byte| text << 8 | u64::from(*byte)),
+    }
+}
+
+/// A flag in each byte of `A–Z a–z 0–9 _ $`.
+#[inline]
+fn word_flags(eight: u64) -> u64 {
+    let low = eight & !HIGH;
+    // No sum of seven bits each carries into the next byte.
+    let from = |bytes: u64, least: u8| bytes + u64::from(0x80 - least) * ONES;
+    let within = |bytes: u64, least: u8, most: u8| from(bytes, least) & !from(bytes, most + 1);
+    let lower = low | (0x20 * ONES);
+    let words = within(lower, b'a', b'z') | within(low, b'0', b'9') | within(low, b'_', b'_') | within(low, b'$', b'$');
+    words & !eight & HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::is_word_byte;
+    use super::*;
+
+    /// What a look at each byte says.
+    fn slowly(tokens: Tokens, bytes: &[u8]) -> Vec<Range<usize>> {
+        let (mut found, mut at) = (Vec::new(), 0);
+        while at < bytes.len() {
+            let run = |is_so: fn(u8) -> bool| bytes[at..].iter().take_while(|byte| is_so(**byte)).count();
+            let (len, is_token) = match tokens {
+                Tokens::Words if is_word_byte(bytes[at]) => (run(is_word_byte), run(is_word_byte) <= MAX_WORD),
+                Tokens::Numbers if 0x80 <= bytes[at] => match run(|byte| 0x80 <= byte) {
+                    high if high < MAX_NUMBER && at + high < bytes.len() => (high + 1, true),
+                    _ => (1, false),
+                },
+                _ => (1, false),
+            };
+            if is_token {
+                found.push(at..at + len);
+            }
+            at += len;
+        }
+        found
+    }
+
+    fn agree(bytes: &[u8]) {
+        for tokens in [Tokens::Words, Tokens::Numbers] {
+            let found: Vec<Range<usize>> = Scan::new(tokens, bytes).collect();
+            assert_eq!(found, slowly(tokens, bytes), "{tokens:?} in {bytes:?}");
+            for token in found {
+                assert_eq!(text(bytes, token.clone()).to_le_bytes()[..token.len()], bytes[token]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_seen_as_it_is() {
+        for byte in 0..=255 {
+            for other in [b'a', b' ', 0x80, 0] {
+                agree(&[byte, other, byte, byte, other, other, other, byte, byte, other, byte]);
+            }
+        }
+    }
+
+    #[test]
+    fn runs_of_all_lengths_end_where_they_end() {
+        for before in 0..70 {
+            for len in (0..12).chain(60..70) {
+                for byte in [b'x', 0x80] {
+                    let bytes = [vec![b' '; before], vec![byte; len]].concat();
+                    agree(&bytes);
+                    agree(&[&bytes[..], b" xy\x81 "].concat());
+                }
+            }
+        }
+        agree(&[]);
+    }
+}
