@@ -26,6 +26,8 @@ export function assetView(parent, name) {
   const part = (selector) => article.querySelector(selector);
   const say = (selector, text) => (part(selector).textContent = text);
   say('h2', name);
+  part('h2').id = `name-of-${name}`;
+  article.setAttribute('aria-labelledby', part('h2').id);
   parent.append(article);
   return {
     showBusy(busy) {

@@ -82,6 +82,44 @@ test('it fits a phone', async () => {
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
 });
 
+test('a screen reader is told all that the page shows', async () => {
+  const said = await page.locator('main').ariaSnapshot();
+  for (const part of [
+    'heading "driblet" [level=1]',
+    'button "Publish the next release"',
+    'switch "The server forgets earlier releases"',
+    'status: "typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here',
+    'article "typescript.js"',
+    'article "sql-wasm.wasm"',
+    'img "Map of the file: all of it came."',
+    'columnheader "Round trips"',
+    'rowheader "plain fetch"',
+  ]) assert.ok(said.includes(part), `no ${part} in\n${said}`);
+});
+
+test('light and dark, its text is told from its ground', async () => {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    const contrasts = await page.evaluate(() => {
+      // Painted, whatever way a colour is written in becomes bytes.
+      const context = new OffscreenCanvas(1, 1).getContext('2d');
+      const luminance = (colour) => {
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, (byte) => byte / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+      };
+      const ground = luminance(getComputedStyle(document.body).backgroundColor);
+      return ['h1', '.lead', '#status', '.moved strong', '.how', 'dd', 'th', 'footer p'].map((selector) => {
+        const text = luminance(getComputedStyle(document.querySelector(selector)).color);
+        return [selector, (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05)];
+      });
+    });
+    // WCAG 2.2's level AA.
+    for (const [selector, contrast] of contrasts) assert.ok(4.5 <= contrast, `${colorScheme}: ${selector} has ${contrast.toFixed(2)}`);
+  }
+});
+
 test('nothing was refused or thrown so far', () => assert.deepEqual(complaints, []));
 
 test('a sync that fails says so, and can be tried again', async () => {
