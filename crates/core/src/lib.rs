@@ -36,6 +36,7 @@ mod align;
 mod chunk;
 mod delta;
 mod group;
+mod input;
 mod listing;
 mod matching;
 mod rungs;
