@@ -40,6 +40,8 @@ mod input;
 mod listing;
 mod matching;
 mod rungs;
+#[cfg(feature = "seed")]
+pub mod seed;
 mod signature;
 mod version;
 mod wire;
