@@ -24,6 +24,7 @@ mod history;
 mod http;
 mod map;
 mod publisher;
+pub mod seed;
 mod serve;
 mod server;
 mod source;
