@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use driblet_core::seed::{MAX_CHUNK, Receiver, ReceiverEvent};
@@ -14,8 +15,8 @@ use crate::client::{Progress, PullError, PullOptions};
 
 /// Pieces that may wait for the file thread.
 const QUEUE: usize = 16;
-/// Bytes read at once of what the sender sends.
-const READ: usize = 64 << 10;
+/// Bytes read at once of what the sender sends, and sent at once of the list.
+const PIECE: usize = 64 << 10;
 
 /// What a [`receive`] brought, and what it cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,19 +82,24 @@ pub(super) async fn receive_as<S: Store>(
 async fn carry(
     io: impl AsyncRead + AsyncWrite,
     list: &[u8],
-    pieces: mpsc::Sender<Piece>,
+    pieces: mpsc::Sender<Came>,
     options: &PullOptions,
 ) -> Result<(), PullError> {
     let (mut reader, mut writer) = tokio::io::split(io);
+    // In pieces, since a WebSocket makes a message of each.
     let send = async {
-        writer.write_all(list).await?;
+        for piece in list.chunks(PIECE) {
+            timeout(options.timeout, writer.write_all(piece)).await??;
+        }
         writer.flush().await
     };
     tokio::pin!(send);
     let mut sent: Option<io::Result<()>> = None;
-    let mut bytes = vec![0; READ];
+    let mut bytes = vec![0; PIECE];
     loop {
-        let read = timeout(options.timeout, reader.read(&mut bytes));
+        // A sender may well be silent until it has the list.
+        let patience = if sent.is_some() { options.timeout } else { Duration::MAX };
+        let read = timeout(patience, reader.read(&mut bytes));
         let read = tokio::select! {
             result = &mut send, if sent.is_none() => {
                 sent = Some(result);
@@ -114,7 +120,7 @@ async fn carry(
         {
             return Err(PullError::network("the list of held chunks could not be sent", error));
         }
-        let piece = if len == 0 { Piece::End } else { Piece::Bytes(Bytes::copy_from_slice(&bytes[..len])) };
+        let piece = if len == 0 { Came::End } else { Came::Bytes(Bytes::copy_from_slice(&bytes[..len])) };
         // The file thread stops listening when it has failed or has all; its result says which.
         if pieces.send(piece).await.is_err() || len == 0 {
             return Ok(());
@@ -130,7 +136,7 @@ fn broken(error: io::Error) -> PullError {
     PullError::network("the stream from the sender failed", error)
 }
 
-enum Piece {
+enum Came {
     Bytes(Bytes),
     End,
 }
@@ -139,7 +145,7 @@ enum Piece {
 struct Incoming<S> {
     receiver: Receiver,
     store: S,
-    queue: mpsc::Receiver<Piece>,
+    queue: mpsc::Receiver<Came>,
     report: Report,
     max_len: u64,
 }
@@ -153,11 +159,11 @@ impl<S: Store> Incoming<S> {
             match event.map_err(|error| PullError::protocol("what the sender sent", error))? {
                 ReceiverEvent::NeedInput => {
                     match self.queue.blocking_recv() {
-                        Some(Piece::Bytes(bytes)) => {
+                        Some(Came::Bytes(bytes)) => {
                             received += bytes.len() as u64;
                             self.receiver.handle_input(&bytes);
                         }
-                        Some(Piece::End) => self.receiver.handle_end(),
+                        Some(Came::End) => self.receiver.handle_end(),
                         None => return Err(PullError::network("the file", "it was cut off")),
                     }
                     continue;

@@ -4,8 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use driblet::ServeOptions;
 use driblet::client::{PullError, PullOptions};
-use driblet::seed::{ChunkHash, Received, SeedError, pull};
+use driblet::seed::{ChunkHash, RabinOptions, Received, SeedError, pull};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -14,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_async};
 use url::Url;
 
-use crate::support::{CHUNKS, Site, answer, hashes, list, message, versions};
+use crate::support::{CHUNKS, Site, answer, hashes, list, message, noise, versions};
 
 async fn pull_from(url: &Url, site: &Site) -> Result<Received<()>, PullError> {
     let how = PullOptions { timeout: Duration::from_secs(1), ..PullOptions::default() };
@@ -39,6 +40,18 @@ async fn cold_warm_and_up_to_date() {
     site.publish("file", b"");
     assert_eq!(pull_from(&url, &site).await.unwrap().len, 0);
     assert_eq!(fs::read(site.dest()).unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_list_longer_than_a_message_may_be() {
+    let tiny = RabinOptions { bits: 1, min: 64, max: 64 };
+    let (old, more) = (noise(1, 40_000 * 64), noise(2, 100));
+    let new = [&old, &more[..]].concat();
+    let site = Site::with(&[("file", &new)], |builder| builder.seed(Some(tiny)), ServeOptions::default()).await;
+    fs::write(site.dest(), &old).unwrap();
+    let pulled = pull(&site.url("file"), &site.dest(), tiny, &PullOptions::default(), |_| {}).await.unwrap();
+    assert_eq!((pulled.sent, pulled.reused), (40_000 * 33 + 2, old.len() as u64));
+    assert!(fs::read(site.dest()).unwrap() == new);
 }
 
 #[tokio::test]
