@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455's own
 # A masked binary message with the mask 0: the list of held chunks that has none.
 EMPTY_LIST = bytes([0x82, 0x82, 0, 0, 0, 0, 1, 0])
-NORMAL_CLOSE = bytes([0x88, 0x02, 0x03, 0xE8])
+CLOSE, NORMAL = 0x88, (1000).to_bytes(2, "big")
+LONG = {126: 2, 127: 8}  # bytes of a longer length
 
 
 def receive_at_once(url, count):
-    """For each of `count` clients at once: bytes received after the handshake, and when the first of them came."""
+    """For each of `count` clients at once: bytes of the messages, and when the first of them came."""
     received, threads = [None] * count, []
     for number in range(count):
         thread = threading.Thread(target=lambda number=number: received.__setitem__(number, receive(urlsplit(url))))
@@ -39,11 +40,25 @@ def receive(url):
         if b" 101 " not in head.splitlines()[0]:
             raise RuntimeError(f"{url.path}: {head.decode()}")
         connection.sendall(EMPTY_LIST)
-        piece, first, length, end = bytearray(256 << 10), None, 0, b""
-        while not end.endswith(NORMAL_CLOSE):
-            if not (read := connection.recv_into(piece)):
-                raise RuntimeError(f"{url.path}: cut off after {length} bytes")
+        piece, first, length = memoryview(bytearray(256 << 10)), None, 0
+        while True:
+            kind, left = exactly(connection, 2)
             first = first or time.perf_counter()
-            length += read
-            end = (end + bytes(piece[max(0, read - 4) : read]))[-4:]
-        return length, first
+            if left in LONG:
+                left = int.from_bytes(exactly(connection, LONG[left]), "big")
+            if kind == CLOSE:
+                if (code := exactly(connection, left)[:2]) != NORMAL:
+                    raise RuntimeError(f"{url.path}: closed with {int.from_bytes(code, 'big')}")
+                return length, first
+            length += left
+            while left:
+                if not (read := connection.recv_into(piece[: min(left, len(piece))])):
+                    raise RuntimeError(f"{url.path}: cut off")
+                left -= read
+
+
+def exactly(connection, count):
+    data = connection.recv(count, socket.MSG_WAITALL)
+    if len(data) != count:
+        raise RuntimeError("the server cut the connection")
+    return data
