@@ -18,6 +18,7 @@ TITLES = {
     "scattered": "128 MiB and 1 GiB with scattered edits, beside rsync",
     "index": "The first index",
     "share": "Many clients, one diff",
+    "seed": "Clients of browser-sync-stream",
     "browser": "In Chromium",
     "stores": "Stores of the browser package",
 }

@@ -1,5 +1,6 @@
 //! The command line of driblet. One file for each command; nothing else prints or exits.
 
+mod chunks;
 mod command;
 mod failure;
 

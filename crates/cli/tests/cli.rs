@@ -88,9 +88,11 @@ fn help_names_what_each_command_takes() {
                 "--allow-origin",
                 "--codec",
                 "--ahead",
+                "--seed-chunks",
+                "--no-seed",
             ][..],
         ),
-        ("pull", &["URL", "DEST", "--stats", "--timeout"]),
+        ("pull", &["URL", "DEST", "--stats", "--timeout", "--seed", "--seed-chunks"]),
         ("diff", &["OLD", "NEW", "--output"]),
         ("patch", &["OLD", "DELTA", "--output"]),
     ] {
@@ -98,7 +100,7 @@ fn help_names_what_each_command_takes() {
         assert_eq!(code(&output), 0);
         let help = text(&output.stdout);
         names.iter().for_each(|name| assert!(help.contains(name), "{command}: {name}"));
-        assert!(help.contains("Example:"), "{command}");
+        assert!(help.contains("Example"), "{command}");
     }
 }
 
@@ -110,6 +112,10 @@ fn wrong_usage_is_exit_code_2() {
         &["serve"],
         &["pull", "not a url", "x"],
         &["pull", "http://127.0.0.1/", "x", "--timeout", "0"],
+        &["pull", "ws://127.0.0.1/", "x", "--seed-chunks", "9,1024,4096"],
+        &["pull", "--seed", "ws://127.0.0.1/", "x", "--seed-chunks", "9,1024"],
+        &["serve", ".", "--seed-chunks", "31,0,0"],
+        &["serve", ".", "--seed-chunks", "0,0,0", "--no-seed"],
     ] {
         assert_eq!(code(&driblet(args)), 2, "{args:?}");
     }
@@ -171,6 +177,36 @@ fn pull_is_silent_in_a_pipe_and_counts_when_asked() {
     assert_eq!(names, ["basis", "elapsed_ms", "len", "received", "requests", "reused", "sent", "version"]);
     assert_eq!((&stats["basis"], &stats["requests"], &stats["sent"]), (&"version".into(), &1.into(), &64.into()));
     assert!(stats["received"].as_u64().unwrap() < 100);
+}
+
+#[test]
+fn pull_speaks_the_wire_of_browser_sync_stream() {
+    let folder = files(&[("root/app.js", &lines("one\n"))]);
+    let (root, history) = (folder.path().join("root"), folder.path().join("history"));
+    let serving = Serving::start(&root, &history, &["--seed-chunks", "9,1024,4096"]);
+    let (url, dest) = (serving.url.replace("http:", "ws:") + "app.js", path(&folder, "dest"));
+    let pull =
+        |more: &[&str]| driblet(&[&["pull", "--seed", &url, &dest, "--seed-chunks", "9,1024,4096"], more].concat());
+    let output = pull(&[]);
+    assert_eq!((code(&output), text(&output.stdout), text(&output.stderr)), (0, String::new(), String::new()));
+    fs::write(folder.path().join("root/app.js"), lines("two\n")).unwrap();
+    let output = pull(&["--stats", "json"]);
+    assert_eq!(fs::read(&dest).unwrap(), lines("two\n"));
+    let stats: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut names: Vec<&str> = stats.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort();
+    assert_eq!(names, ["chunks", "elapsed_ms", "len", "received", "reused", "sent"]);
+    assert!(stats["received"].as_u64().unwrap() < 12_000 && stats["reused"].as_u64().unwrap() != 0, "{stats}");
+    let missing = driblet(&["pull", "--seed", &url.replace("app.js", "missing"), &dest]);
+    let said = format!(
+        "driblet: cannot pull {dest}: the file: the server closed with 4404: There is no file of that name here.\n"
+    );
+    assert_eq!((code(&missing), text(&missing.stderr)), (1, said));
+    assert_eq!(fs::read(&dest).unwrap(), lines("two\n"));
+    drop(serving);
+    let serving = Serving::start(&root, &history, &["--no-seed"]);
+    let refused = driblet(&["pull", "--seed", &(serving.url.replace("http:", "ws:") + "app.js"), &dest]);
+    assert!(text(&refused.stderr).contains("answers 200 OK to a WebSocket"), "{}", text(&refused.stderr));
 }
 
 #[test]

@@ -36,9 +36,12 @@ mod align;
 mod chunk;
 mod delta;
 mod group;
+mod input;
 mod listing;
 mod matching;
 mod rungs;
+#[cfg(feature = "seed")]
+pub mod seed;
 mod signature;
 mod version;
 mod wire;

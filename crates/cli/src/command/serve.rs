@@ -1,10 +1,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use driblet::seed::RabinOptions;
 use driblet::{HistoryLimits, ServeOptions, Server};
 use tokio::net::TcpListener;
 use tokio::signal;
 
+use crate::chunks::chunks;
 use crate::command::diff::CodecChoice;
 use crate::failure::Failure;
 
@@ -51,6 +53,14 @@ pub(crate) struct Args {
     /// every delta when it is asked for. RUST_LOG=driblet=info tells what is made.
     #[arg(long, value_name = "K", default_value_t = 3)]
     ahead: usize,
+    /// How files are cut for clients of browser-sync-stream, whose WebSockets are answered on each file's own path; 0 is a default
+    ///
+    /// BITS is log2 of the average length beyond MIN; MIN and MAX are in bytes, as in npm rabin.
+    #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768", value_parser = chunks)]
+    seed_chunks: RabinOptions,
+    /// Answer no clients of browser-sync-stream
+    #[arg(long, conflicts_with = "seed_chunks")]
+    no_seed: bool,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -76,7 +86,8 @@ async fn serve(args: Args) -> Result<(), Failure> {
         .history_limits(limits)
         .hidden(args.hidden)
         .codec(args.codec.over(args.link))
-        .ahead(args.ahead);
+        .ahead(args.ahead)
+        .seed((!args.no_seed).then_some(args.seed_chunks));
     if let Some(history) = &args.history {
         builder = builder.history(history);
     }

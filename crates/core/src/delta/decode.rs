@@ -8,10 +8,10 @@ use std::ops::Range;
 use super::dense;
 use super::error::{DecodeError, Halt};
 use super::header::{Basis, Header, Limits};
-use super::input::Input;
 use super::region::{Announced, Loading, Region};
 use super::verify::Verifier;
 use super::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION};
+use crate::input::Input;
 
 /// Turns a delta and its basis into a verified target.
 ///

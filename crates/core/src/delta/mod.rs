@@ -16,7 +16,6 @@ mod error;
 mod find;
 mod frame;
 mod header;
-mod input;
 mod ops;
 #[cfg(feature = "encode")]
 mod pack;

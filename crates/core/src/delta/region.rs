@@ -5,12 +5,12 @@ use std::ops::Range;
 use super::binary::Reader as Decisions;
 use super::error::{DecodeError, Halt, Limit};
 use super::frame::{Frame, Step};
-use super::input::Input;
 use super::ops::{self, Op, OpCoder};
 use super::reference::{self, PREFIX_START};
 use super::renames::{Followed, Renames, Tokens};
 use super::verify::Verifier;
 use super::{MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
+use crate::input::Input;
 use crate::wire::Reader;
 
 /// The most basis bytes asked for at once.

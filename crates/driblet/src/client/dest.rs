@@ -16,7 +16,7 @@ const PIECE: usize = 1 << 20;
 
 /// The file to bring up to date, opened once: what is read later is what was hashed.
 #[derive(Clone)]
-pub(super) struct Dest {
+pub(crate) struct Dest {
     path: Arc<PathBuf>,
     held: Option<Arc<Held>>,
 }
@@ -29,7 +29,7 @@ struct Held {
 
 impl Dest {
     /// Hashes what is there; a missing or empty file holds nothing.
-    pub(super) async fn open(path: &Path) -> Result<Dest, PullError> {
+    pub(crate) async fn open(path: &Path) -> Result<Dest, PullError> {
         let path = path.to_path_buf();
         blocking(move || {
             let held =
@@ -40,16 +40,16 @@ impl Dest {
     }
 
     /// The version held and its length in bytes.
-    pub(super) fn held(&self) -> Option<(Version, u64)> {
+    pub(crate) fn held(&self) -> Option<(Version, u64)> {
         self.held.as_ref().map(|held| (held.version, held.len))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Fills `bytes` from `offset` of what is held.
-    pub(super) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), PullError> {
+    pub(crate) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), PullError> {
         use std::os::unix::fs::FileExt;
         let held = self.held.as_ref().ok_or_else(|| self.error("cannot read", io::ErrorKind::NotFound.into()))?;
         held.file.read_exact_at(bytes, offset).map_err(|error| self.error("cannot read", error))
@@ -93,7 +93,7 @@ impl Dest {
     }
 
     /// A staging file in the same folder, with the permissions of what it will replace.
-    pub(super) fn stage(&self) -> Result<NamedTempFile, PullError> {
+    pub(crate) fn stage(&self) -> Result<NamedTempFile, PullError> {
         let prefix = format!(".{}.driblet-", self.file_name());
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix);
@@ -109,7 +109,7 @@ impl Dest {
     }
 
     /// Makes a complete, verified, durable staging file the destination: the name, then the folder.
-    pub(super) fn commit(&self, staged: NamedTempFile) -> Result<(), PullError> {
+    pub(crate) fn commit(&self, staged: NamedTempFile) -> Result<(), PullError> {
         let persisted = staged.persist(self.path()).map_err(|error| error.error);
         let done = persisted.and_then(|_| File::open(self.folder())?.sync_all());
         done.map_err(|error| self.error("cannot replace", error))
@@ -157,7 +157,7 @@ fn hash(path: &Path) -> io::Result<Option<Held>> {
 }
 
 /// Runs file work off the runtime's threads.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PullError> + Send + 'static,
 ) -> Result<T, PullError> {
     match spawn_blocking(work).await {

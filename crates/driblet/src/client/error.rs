@@ -54,3 +54,13 @@ impl PullError {
         matches!(self, PullError::Protocol { about_bytes: true, .. })
     }
 }
+
+/// For where only the system's errors pass.
+impl From<PullError> for io::Error {
+    fn from(error: PullError) -> io::Error {
+        match error {
+            PullError::Store { what, source } => io::Error::new(source.kind(), format!("{what}: {source}")),
+            error => io::Error::other(error),
+        }
+    }
+}

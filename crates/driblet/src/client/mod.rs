@@ -4,11 +4,11 @@
 //! thread, `partial` keeps the delta's bytes in case the connection is cut, and `dest` makes the staging file the new version.
 
 mod apply;
-mod dest;
+pub(crate) mod dest;
 mod error;
 mod partial;
 mod request;
-mod staging;
+pub(crate) mod staging;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

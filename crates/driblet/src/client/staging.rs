@@ -11,7 +11,7 @@ const FLUSH_EVERY: u64 = 16 << 20;
 /// The new version on its way to the disk.
 ///
 /// A long file is flushed while it is still being made: the disk works while the decoder does, and little is left to wait for at the end.
-pub(super) struct Staging {
+pub(crate) struct Staging {
     file: NamedTempFile,
     unflushed: u64,
     flusher: Option<Flusher>,
@@ -23,11 +23,11 @@ struct Flusher {
 }
 
 impl Staging {
-    pub(super) fn new(file: NamedTempFile) -> Staging {
+    pub(crate) fn new(file: NamedTempFile) -> Staging {
         Staging { file, unflushed: 0, flusher: None }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.unflushed += bytes.len() as u64;
         if FLUSH_EVERY <= self.unflushed {
@@ -43,7 +43,7 @@ impl Staging {
     }
 
     /// The complete file, durable.
-    pub(super) fn finish(self) -> io::Result<NamedTempFile> {
+    pub(crate) fn finish(self) -> io::Result<NamedTempFile> {
         // A failed flush is told once, to whoever asked first: its result must not be lost.
         if let Some(Flusher { wake, thread }) = self.flusher {
             drop(wake);

@@ -7,6 +7,7 @@ mod name;
 mod plain;
 mod problem;
 mod resources;
+mod seed;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let name = Name::parse(parts.uri.path());
     let below_driblet = name.as_ref().is_some_and(|name| name.resource.is_some());
     let visitor = match shared.guard.check(&parts.uri, &parts.headers) {
@@ -45,9 +46,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     let answered = match name {
         None => Err(Problem::no_such_file("with that name")),
-        Some(mut name) => match name.resource.take() {
-            None => plain::answer(&shared, &parts.method, &parts.headers, name).await,
-            Some(resource) => {
+        Some(mut name) => match (name.resource.take(), &shared.seed) {
+            (None, Some(lists)) if seed::is_meant(&parts) => seed::answer(&shared, lists, &mut parts, name).await,
+            (None, _) => plain::answer(&shared, &parts.method, &parts.headers, name).await,
+            (Some(resource), _) => {
                 let call = Call { shared: &shared, method: &parts.method, uri: &parts.uri, headers: &parts.headers };
                 call.answer(name, resource, body).await
             }

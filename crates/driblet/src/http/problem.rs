@@ -44,6 +44,11 @@ impl Problem {
         self
     }
 
+    /// Its status and its sentence, for where there is no room for more.
+    pub(crate) fn said(&self) -> (StatusCode, &str) {
+        (self.status, &self.detail)
+    }
+
     /// RFC 9457 below `.driblet/`, a sentence elsewhere.
     pub(crate) fn response(self, below_driblet: bool, method: &Method) -> Response {
         let (media_type, body) = if below_driblet {
@@ -101,7 +106,7 @@ impl From<crate::history::HistoryError> for Problem {
 }
 
 /// What went wrong inside is for the log; its paths are nobody else's business.
-fn internal(status: StatusCode, code: &'static str, error: &dyn std::error::Error) -> Problem {
+pub(super) fn internal(status: StatusCode, code: &'static str, error: &dyn std::error::Error) -> Problem {
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(%error, "a request failed");
         return Problem::new(status, code, "The server cannot read or make this now; its log says why.");

@@ -19,8 +19,8 @@ use std::ops::Range;
 use super::MAX_DENSE;
 use super::binary::{self, Coder};
 use super::error::{DecodeError, Halt, Limit};
-use super::input::Input;
 use super::verify::Verifier;
+use crate::input::Input;
 use crate::wire::Reader;
 #[cfg(feature = "encode")]
 pub(crate) use encode::encode;

@@ -1,6 +1,6 @@
 use crate::wire::Reader;
 
-/// Bytes of the delta that came and are not read yet.
+/// Bytes that came and are not read yet.
 #[derive(Default)]
 pub(crate) struct Input {
     bytes: Vec<u8>,
