@@ -1,6 +1,6 @@
 import { areVersion, isWhole, loadCore, pour } from './core.js';
 import { VersionHasher } from '../wasm/driblet.js';
-import { SyncError, asSyncError } from './error.js';
+import { SyncError, asSyncError, closed } from './error.js';
 import { exchange, now } from './exchange.js';
 import { syncLock, withLock } from './lock.js';
 import { memorySnapshot } from './memory.js';
@@ -68,6 +68,7 @@ function receive(data: Request): void {
   if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
   if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.as));
   if (data.kind === 'close') close(data.handle);
+  if (data.kind === 'forget') forget(data.store);
   if (data.kind === 'rest') rest(data.resting);
   if (data.kind === 'ping') reply({ kind: 'ready' });
 }
@@ -76,7 +77,7 @@ async function answer(id: number, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const { code, message, cause } = asSyncError('store', 'the sync failed', error) as SyncError;
+    const { code, message, cause } = asSyncError('store', 'the store failed', error);
     reply({ kind: 'failed', id, error: { code, message, cause: transferable(cause) } });
   }
 }
@@ -122,10 +123,13 @@ async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Ope
 
 async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<void> {
   const entry = handles.get(handle);
-  if (!entry) throw new SyncError('store', 'this handle is closed');
+  if (!entry) throw closed();
   const { lease, job } = entry;
   const ready = await core(job);
-  const content = await verifiedContent(ready, entry, as).catch(() => undefined);
+  const content = await verifiedContent(ready, entry, as).catch(async (error) => {
+    // It may be whole, and too long for memory.
+    if (await isVerified(ready, lease).catch(() => false)) throw error;
+  });
   if (!content) {
     await withLock(syncLock(job.store.name, job.key), () => drop(job, lease));
     throw new SyncError('store', 'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew');
@@ -137,15 +141,15 @@ async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<v
 /** What a handle reads, which is verified the first time; nothing where it is not the version. */
 async function verifiedContent(core: Core, { lease, verified }: Open, as: 'bytes' | 'blob') {
   const blob = await lease.blob();
-  if (as === 'blob') return verified || (await isVerified(core, lease, blob)) ? blob : undefined;
+  if (as === 'blob') return verified || (await isVerified(core, lease)) ? blob : undefined;
   const bytes = await blob.arrayBuffer();
   return verified || isVersion(core, bytes, lease.version) ? bytes : undefined;
 }
 
-async function isVerified(core: Core, lease: Lease, blob: Blob): Promise<boolean> {
+async function isVerified(core: Core, lease: Lease): Promise<boolean> {
   const held = await lease.held?.();
   try {
-    return held ? await isWhole(core, held) : await areVersion(core, blob.stream(), lease);
+    return held ? await isWhole(core, held) : await areVersion(core, (await lease.blob()).stream(), lease);
   } finally {
     held?.close();
   }
@@ -201,6 +205,11 @@ function core({ wasmUrl }: JobOptions): Promise<Core> {
     throw asSyncError('network', `the wasm module did not load${hint}`, error);
   });
   return loading;
+}
+
+/** A memory store that nobody can sync into any more. */
+function forget(store: string): void {
+  for (const name of memory.keys()) if (name.startsWith(`${store} `)) memory.delete(name);
 }
 
 function inMemory(name: string): Snapshot {

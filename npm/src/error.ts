@@ -15,13 +15,14 @@ export class SyncError extends Error {
   }
 }
 
-/** Passes on what is a {@link SyncError} or the word of an abort, and wraps the rest. */
-export function asSyncError(code: SyncErrorCode, doing: string, error: unknown): unknown {
-  if (error instanceof SyncError || isAbort(error)) return error;
+/** Passes on what is a {@link SyncError}, and wraps the rest. */
+export function asSyncError(code: SyncErrorCode, doing: string, error: unknown): SyncError {
+  if (error instanceof SyncError) return error;
   const said = error instanceof Error ? error.message : String(error);
   return new SyncError(code, `${doing}: ${said}`, { cause: error });
 }
 
-export function isAbort(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'AbortError';
+/** A handle that was closed, or whose worker was ended. */
+export function closed(): SyncError {
+  return new SyncError('store', 'this handle is closed; sync again');
 }

@@ -47,6 +47,7 @@ export type Request =
   | { kind: 'abort'; id: number }
   | { kind: 'read'; id: number; handle: number; as: 'bytes' | 'blob' }
   | { kind: 'close'; handle: number }
+  | { kind: 'forget'; store: string }
   | { kind: 'rest'; resting: boolean }
   | { kind: 'ping' };
 
