@@ -117,8 +117,9 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     await journal?.forget();
     return { lease, reused };
   } catch (error) {
-    await staging?.discard();
-    await (isRefused(error) ? journal?.forget() : journal?.keep());
+    // What fails now is not why.
+    await staging?.discard().catch(() => {});
+    await (isRefused(error) ? journal?.forget() : journal?.keep())?.catch(() => {});
     throw asSyncError('store', 'the store failed', error);
   }
 }
@@ -169,7 +170,8 @@ export function isRefused(error: unknown): boolean {
 /** What keeps an answer whose ETag is known, so that a later sync can go on where it ends. */
 export function journalOf({ snapshot }: Session, from: string, { response }: Answer & { kind: 'delta' }): Delta['journal'] {
   const etag = response.headers.get('etag') ?? '';
-  return etag.startsWith('"') ? (to) => snapshot.journal({ from, to, etag }) : undefined;
+  // The record that names it has room for so much.
+  return etag.startsWith('"') && etag.length < 256 ? (to) => snapshot.journal({ from, to, etag }) : undefined;
 }
 
 function poll(decoder: Decoder): Want {

@@ -21,22 +21,24 @@ export interface Handle {
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
   /** Its bytes as they are read from the store. */
   stream(): ReadableStream<Uint8Array>;
-  /** All of its bytes, which may stay on the disk. Its type is that of the URL's ending, unless another is given. */
+  /** All of its bytes, which may stay on the disk, readable until the handle is closed or collected. Its type is that of the URL's ending, unless another is given. */
   blob(type?: string): Promise<Blob>;
   /** The same with the URL's file name. */
   file(name?: string, type?: string): Promise<File>;
-  /** A URL of its bytes in this page, for `src`, `href` or `fetch`; there until the page goes, or `URL.revokeObjectURL`. */
+  /** A URL of its bytes in this page, for `src`, `href` or `fetch`; there until the handle is closed, `URL.revokeObjectURL`, or the page goes. */
   objectUrl(type?: string): Promise<string>;
   /**
    * A response with its bytes for a body, its length, its version as ETag and the type of the URL's ending, so that
    * `WebAssembly.compileStreaming` and a service worker take it as the server's; `init` adds to that.
    */
   response(init?: ResponseInit): Response;
-  /** Lets the store delete the version once there is a newer one. Happens by itself when the handle is collected. */
+  /** Lets the store delete the version once there is a newer one. Happens by itself when the handle is collected, unless it gave a URL. */
   close(): void;
 }
 
 const collected = new FinalizationRegistry(sendClose);
+/** Those that gave a URL, which does not keep what it is of. */
+const shown = new Set<Handle>();
 
 /** The handle of a finished sync. */
 export function handleOf(url: string, synced: Synced, started: number): Handle {
@@ -73,6 +75,7 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
       return new File([await content()], name, { type });
     },
     async objectUrl(type) {
+      shown.add(handle);
       return URL.createObjectURL(await handle.blob(type));
     },
     response(init) {
@@ -82,6 +85,7 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
     },
     close() {
       collected.unregister(handle);
+      shown.delete(handle);
       verified = undefined;
       sendClose(id);
     },

@@ -38,7 +38,11 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     return removeAllBut(name, tables, key, [BEGUN, (await head())?.file, ...kept]);
   }
 
-  const setHead = (value: Head, durability: IDBTransactionDurability) => tables.write(durability, (files) => files('heads').put(value, key));
+  const setHead = (value: Head, durability: IDBTransactionDurability) =>
+    tables.write(durability, (files) => {
+      files('heads').put(value, key);
+      files('files').put({}, [key, value.file]);
+    });
 
   async function leaseOf({ version, length, file }: Head): Promise<Lease> {
     const hold = await holdLock(lockName(file));
@@ -83,7 +87,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       const staging = writingPieces(target.length, async (from, pieces) => {
         const put = () =>
           tables.write('relaxed', (files) => {
-            if (from === 0) files('files').put({}, [key, file]);
+            files('files').put({}, [key, file]); // Each time, for a tab without locks may have deleted it.
             pieces.forEach((piece, at) => files('pieces').put(piece, [key, file, from + at] satisfies PieceKey));
           });
         return (await withRoom(makeRoom, () => hasRoom(put()))) ?? false;
@@ -108,7 +112,10 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
           await remove(file);
           return memoryLease(target, pieces, NO_ROOM);
         },
-        discard: () => remove(file),
+        async discard() {
+          await staging.flush().catch(() => {}); // What is on its way would come after.
+          await remove(file);
+        },
       };
     },
 
