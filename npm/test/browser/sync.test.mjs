@@ -1,8 +1,8 @@
 // The usual ways of a sync: what it brings, from which basis, at which cost.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { open } from '../support/browser.mjs';
+import { after, afterEach, before, test } from 'node:test';
+import { open, whenIdle } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
 
@@ -14,6 +14,7 @@ before(async () => {
   s = await site();
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 test('a first sync brings the file, a second finds it the same, a third brings only what changed', async () => {
   s.server.publish('first.js', old);
@@ -92,12 +93,14 @@ test('a handle reads its version as long as it is open, whatever is synced meanw
   assertIs(next, fresh);
   assert.equal(await s.page.evaluate(async () => digest(await held.bytes())), digestOf(old));
   assert.equal(await s.page.evaluate(async () => digest(await new Response(held.stream()).arrayBuffer())), digestOf(old));
+  await whenIdle(s.page, { name: 'driblet' }, '/held.js');
   const stored = () => s.page.evaluate(async (version) => (await files()).filter(({ name }) => name.startsWith(version)).length, oldVersion);
   const oldVersion = await s.page.evaluate(() => held.version);
   assert.equal(await s.page.evaluate(() => held.version.length), 64);
   const before = await stored();
   await s.page.evaluate(() => held.close());
   await s.attempt('/held.js');
+  await whenIdle(s.page, { name: 'driblet' }, '/held.js');
   assert.equal(await stored(), before - 1);
 });
 

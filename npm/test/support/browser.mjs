@@ -11,6 +11,12 @@ const ARGUMENTS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --di
 /** A name that leads to this machine, and whose pages are not secure contexts. */
 export const PLAIN_HOST = 'plain.driblet.test';
 
+/** Where a site has driblet: as its server ships it, and as npm installs it, in a folder of the site. */
+export const BASES = {
+  shipped: { client: '/.driblet/client.js', inline: '/.driblet/inline.js', store: '/.driblet/store.js' },
+  installed: { client: '/driblet/dist/index.js', inline: '/driblet/dist/inline.js', store: '/driblet/dist/storage.js' },
+};
+
 /** Starts a browser. */
 export async function launch(options = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'));
@@ -25,13 +31,13 @@ export async function launch(options = {}) {
   };
 }
 
-/** Opens a page of the site, in which what driblet exports and `digest` are at hand. */
-export async function open({ context }, url) {
+/** Opens a page of the site, in which what driblet exports and `digest` are at hand; `base` says which of the site's scripts are driblet's. */
+export async function open({ context }, url, base = BASES.shipped) {
   const page = await context.newPage();
   await page.goto(url);
-  await page.evaluate(async () => {
-    const { browserStore, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import('/.driblet/client.js');
-    const { estimate, list, persist } = await import('/.driblet/store.js');
+  await page.evaluate(async (base) => {
+    const { browserStore, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(base.client);
+    const { estimate, list, persist } = await import(base.store);
     const hex = (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     const digest = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
     /** Syncs, reads, closes, and tells what came of it; or how it failed. */
@@ -64,7 +70,7 @@ export async function open({ context }, url) {
       return found;
     };
     Object.assign(globalThis, { attempt, browserStore, digest, estimate, files, indexedDbStore, list, memoryStore, opfsStore, persist, sync });
-  });
+  }, base);
   return page;
 }
 

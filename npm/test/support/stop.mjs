@@ -1,21 +1,27 @@
-// A worker that stops in the nth call of a method, `FileSystemSyncAccessHandle.write.2`.
+// Workers that are not as they should be: one that stops in the nth call of a method, `FileSystemSyncAccessHandle.write.2`, perhaps of a table, `IDBObjectStore.put.1.heads`.
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Puts the worker's script where the server has it. */
-export function publishStop({ root }) {
+/** Publishes a worker in which that script runs first. */
+export function publishWorker({ root }, name, script) {
   const worker = readdirSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url))).find((name) => /^worker-\w+\.js$/.test(name));
-  writeFileSync(join(root, 'stopping.js'), `import './stop.js';\nimport '/.driblet/${worker}';\n`);
+  writeFileSync(join(root, name), `import './before-${name}';\nimport '/.driblet/${worker}';\n`);
+  writeFileSync(join(root, `before-${name}`), script);
+}
+
+/** Puts the worker's script where the server has it. */
+export function publishStop(server) {
   // It says so by a request, whose answer it waits for.
-  writeFileSync(join(root, 'stop.js'), `
-    const [type, method, nth] = location.search.slice(1).split('.');
+  publishWorker(server, 'stopping.js', `
+    const [type, method, nth, name] = location.search.slice(1).split('.');
     const { prototype } = self[type];
     const call = prototype[method];
     let left = Number(nth);
     prototype[method] = function (...values) {
-      left -= 1;
+      left -= name === undefined || this.name === name ? 1 : 0;
       if (left === 0) {
+        left = NaN;
         const request = new XMLHttpRequest();
         request.open('GET', '/stopped', false);
         request.send();
