@@ -155,7 +155,7 @@ function leaseBefore({ snapshot }: Session, core: Core, target: Version, { buffe
     ...target,
     verified: buffer,
     blob: async () => (await stored()).blob(),
-    held: async () => (await stored()).held?.(),
+    held: async () => (await stored()).held(),
     store: async () => (await stored()).warning,
     release: () => void stored().then((lease) => lease.release()),
     renew: async () => (await stored()).renew?.(),

@@ -3,6 +3,7 @@ import { SyncError, closed } from './error.js';
 import type { Port } from './engine.js';
 import type { SyncErrorCode } from './error.js';
 import type { JobOptions, Progress, Reply, Request, Synced } from './messages.js';
+import type { Range } from './store.js';
 
 /*
  * The page's end of the engine: numbers requests, and hands replies to who waits for them. The engine runs in a worker; where none
@@ -65,16 +66,16 @@ export interface SyncWaiting {
   workerUrl?: string | URL;
 }
 
-/** Reads a handle, verified. */
-export function sendRead(handle: number, as: 'bytes'): Promise<ArrayBuffer>;
-export function sendRead(handle: number, as: 'blob'): Promise<Blob>;
-export function sendRead(handle: number, as: 'bytes' | 'blob'): Promise<ArrayBuffer | Blob> {
+/** Reads a handle, verified: bytes of it, or a blob of all. */
+export function sendRead(handle: number, range: Range): Promise<ArrayBuffer>;
+export function sendRead(handle: number): Promise<Blob>;
+export function sendRead(handle: number, range?: Range): Promise<ArrayBuffer | Blob> {
   const id = nextId();
   return new Promise<ArrayBuffer | Blob>((resolve, reject) => {
     // A handle goes with the worker that it is of.
     if (!engine) return reject(closed());
     waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-    engine.post({ kind: 'read', id, handle, as });
+    engine.post({ kind: 'read', id, handle, range });
   });
 }
 

@@ -54,8 +54,10 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
   };
   const content = async () => {
     const taken = take();
-    return taken ? new Blob([taken]) : sendRead(id, 'blob');
+    return taken ? new Blob([taken]) : sendRead(id);
   };
+  // What is at hand is so short that it is asked for whole.
+  const read = async (start: number, end: number) => new Uint8Array(take() ?? (await sendRead(id, [start, end])));
   const handle: Handle = {
     version,
     length,
@@ -64,10 +66,8 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
       return warning;
     },
     stored,
-    async bytes() {
-      return new Uint8Array(take() ?? (await sendRead(id, 'bytes')));
-    },
-    stream: () => streamOf(handle, content),
+    bytes: () => read(0, length),
+    stream: () => streamOf(handle, read),
     async blob(type = mediaTypeOf(url)) {
       return new Blob([await content()], { type });
     },
@@ -136,19 +136,35 @@ function mediaTypeOf(url: string): string {
   return MEDIA_TYPES[ending] ?? 'application/octet-stream';
 }
 
-/** The stream holds the handle, so that the version stays while it is read. */
-function streamOf(handle: Handle, content: () => Promise<Blob>): ReadableStream<Uint8Array> {
-  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+/** The most bytes that come at once, of what is not short enough to be verified and given in one go. */
+const SLICE = 1 << 22;
+const WHOLE = 1 << 25;
+/** How many a stream gives at once. */
+const PIECE = 1 << 20;
+
+/** The stream holds the handle, so that the version stays while it is read. While a slice is taken the next one comes. */
+function streamOf(handle: Handle, read: (start: number, end: number) => Promise<Uint8Array>): ReadableStream<Uint8Array> {
+  const { length } = handle;
+  const step = length <= WHOLE ? length : SLICE;
+  let at = 0;
+  const next = () => {
+    const start = at;
+    at = Math.min(length, start + step);
+    return start < at ? read(start, at) : undefined;
+  };
+  let slice: Uint8Array = new Uint8Array();
+  let coming: Promise<Uint8Array> | undefined;
   return new ReadableStream({
     async pull(controller) {
-      reader ??= (await content()).stream().getReader();
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      if (slice.length === 0) {
+        slice = (await (at === 0 ? next() : coming)) ?? slice;
+        coming = next();
+        coming?.catch(() => {}); // Who takes it hears of it.
+      }
+      if (0 < slice.length) controller.enqueue(slice.subarray(0, PIECE));
+      else controller.close();
+      slice = slice.subarray(PIECE);
       void handle;
-    },
-    async cancel(reason) {
-      await reader?.cancel(reason);
     },
   });
 }

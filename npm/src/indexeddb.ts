@@ -46,7 +46,9 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
 
   async function leaseOf({ version, length, file }: Head): Promise<Lease> {
     const hold = await holdLock(lockName(file));
-    return { version, length, blob: async () => new Blob(await all(file, length)), ...hold };
+    let pieces: Promise<Blob[]> | undefined;
+    const named = () => (pieces ??= all(file, length));
+    return { version, length, blob: async () => new Blob(await named()), held: async () => heldIn({ version, length }, await named()), ...hold };
   }
 
   /** The pieces of a file of that length; fewer where some are lost. */
@@ -59,10 +61,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     async held(): Promise<Held | undefined> {
       const named = await head();
       // All at once, for a transaction that reads waits for those that write; what a blob refers to needs none.
-      const pieces = named && (await all(named.file, named.length));
-      if (!named || pieces?.reduce((sum, { size }) => sum + size, 0) !== named.length) return undefined;
-      const { version, length } = named;
-      return { version, length, ...readingPieces(length, (index) => read(pieces[index])), close() {} };
+      return named && heldIn(named, await all(named.file, named.length));
     },
 
     drop: () => tables.write('strict', (files) => files('heads').delete(key)),
@@ -206,6 +205,12 @@ async function removeFile(tables: Tables, key: string, file: string): Promise<vo
 
 function fileLock(name: string, key: string, file: string): string {
   return `driblet entry ${name} ${key} ${file}`;
+}
+
+/** A version by its pieces; nothing where they are not all there. */
+function heldIn({ version, length }: Version, pieces: Blob[]): Held | undefined {
+  if (pieces.reduce((sum, { size }) => sum + size, 0) !== length) return undefined;
+  return { version, length, ...readingPieces(length, (index) => read(pieces[index])), close() {} };
 }
 
 /** A piece as it was stored; nothing where it is something else. */

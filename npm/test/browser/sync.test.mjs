@@ -110,7 +110,9 @@ test('a response has the bytes, their length and the version, and what is asked 
     const handle = await sync('/response.js');
     const response = handle.response({ headers: { 'content-type': 'text/javascript' } });
     const { headers } = response;
-    return [headers.get('content-type'), headers.get('etag') === `"${handle.version}"`, (await response.text()).length];
+    const { length } = await response.text();
+    handle.close();
+    return [headers.get('content-type'), headers.get('etag') === `"${handle.version}"`, length];
   });
   assert.deepEqual(seen, ['text/javascript', true, statSync(old).size]);
 });
@@ -162,7 +164,7 @@ test('progress ends with what was received and the length of the version', async
   s.server.publish('progress.js', old);
   const reports = await s.page.evaluate(async () => {
     const reports = [];
-    await sync('/progress.js', { onProgress: (progress) => reports.push(progress) });
+    (await sync('/progress.js', { onProgress: (progress) => reports.push(progress) })).close();
     return reports;
   });
   assert.ok(0 < reports.length);
