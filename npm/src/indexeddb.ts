@@ -20,6 +20,9 @@ const TABLES = 1;
 /** The name of the file that a cut delta is kept in. */
 const BEGUN = 'begun';
 
+/** How many of a delta's bytes are written at once. */
+const WORTH_A_WRITE = 1 << 20;
+
 type Head = Version & Times & { readonly file: string };
 
 /** A piece's key: the snapshot's, the file, and how manieth it is. */
@@ -157,7 +160,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
         if (full) return;
         waiting.push(bytes);
         size += bytes.length;
-        if (PIECE <= size) await write();
+        if (WORTH_A_WRITE <= size) await write();
       },
       async keep() {
         if (!full && 0 < size) await write();

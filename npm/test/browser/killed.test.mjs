@@ -48,7 +48,7 @@ const DEATHS = {
   ],
   indexeddb: [
     ['while staging', 'IDBObjectStore.put.2', old],
-    ['before it writes the record', 'IDBObjectStore.put.4', old],
+    ['before it writes the record', 'IDBObjectStore.put.1.heads', old],
     ['while deleting the old version', 'IDBObjectStore.delete.1', fresh],
   ],
 };
@@ -81,7 +81,7 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
       const bytes = Buffer.alloc(40_000_000);
       for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
       writeFileSync(join(s.server.root, path), bytes);
-      await killIn(kind === 'opfs' ? `${FILE}.write.20` : 'IDBObjectStore.put.20', path, store);
+      await killIn(kind === 'opfs' ? `${FILE}.write.20` : 'IDBObjectStore.put.8', path, store);
       assert.deepEqual(await listed(store), []);
       const whole = await s.attempt(path, { store });
       assertIs(whole, join(s.server.root, path));
