@@ -180,7 +180,7 @@ function poll(decoder: Decoder): Want {
   } catch (error) {
     // A delta that ends early was cut; anything else is wrong in itself.
     const truncated = error instanceof Error && 'code' in error && error.code === 'truncated';
-    throw asSyncError(truncated ? 'network' : 'protocol', 'the delta was refused', error);
+    throw truncated ? asSyncError('network', 'the delta was cut off (sync again to go on)', error) : asSyncError('protocol', 'the delta was refused (tell who runs the server)', error);
   }
 }
 

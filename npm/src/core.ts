@@ -6,6 +6,9 @@ export { Decoder, Room, Signer, Want };
 /** How much is handed to the core at once. */
 const ROOM = 1 << 20;
 
+/** How much is read before others have their turn. */
+const TURN = 1 << 25;
+
 /** The longest group that is verified at once. */
 const GROUP = 1 << 24;
 
@@ -59,6 +62,8 @@ export async function readThrough(core: Core, held: Held, take: (length: number)
     const piece = core.fill(held.length - at);
     if (held.read(piece, at) !== piece.length) return false;
     take(piece.length);
+    // This thread has others to answer.
+    if (at % TURN === TURN - ROOM) await new Promise((resolve) => setTimeout(resolve));
   }
   return true;
 }

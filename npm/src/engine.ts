@@ -201,8 +201,8 @@ async function open({ store, key }: JobOptions): Promise<Opened> {
 function core({ wasmUrl }: JobOptions): Promise<Core> {
   loading ??= loadCore(wasmUrl).catch((error) => {
     loading = undefined;
-    const hint = /content security policy/i.test(String(error)) ? " (the page's policy must have script-src 'wasm-unsafe-eval')" : '';
-    throw asSyncError('network', `the wasm module did not load${hint}`, error);
+    if (/content security policy/i.test(String(error))) throw asSyncError('protocol', "the page's policy must have script-src 'wasm-unsafe-eval'", error);
+    throw asSyncError('network', 'the wasm module did not load (sync again)', error);
   });
   return loading;
 }

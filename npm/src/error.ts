@@ -1,10 +1,10 @@
 /**
- * What to do about a failed sync: `network`, try again; `protocol`, report it, for trying again will not help; `store`, clear
- * what the browser keeps for the site, or sync into a {@link memoryStore}.
+ * What to do about a failed sync: `network`, try again, it goes on where it was cut; `protocol`, report it, for trying again will not help;
+ * `store`, sync again or into a {@link memoryStore}.
  */
 export type SyncErrorCode = 'network' | 'protocol' | 'store';
 
-/** Why a sync, or reading what it brought, failed. What was stored before is whole, and stays. */
+/** Why a sync, or reading what it brought, failed. What was stored before stays, unless it was found not to be whole. */
 export class SyncError extends Error {
   override readonly name = 'SyncError';
   readonly code: SyncErrorCode;

@@ -67,8 +67,8 @@ for (const [where, base] of Object.entries(BASES)) {
       const page = await openUnder("default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'none'", base);
       s.server.publish('wasmless.d.ts', old);
       const failed = await page.evaluate(() => attempt('/wasmless.d.ts'));
-      assert.equal(failed.code, 'network');
-      assert.match(failed.message, /wasm module did not load.*wasm-unsafe-eval/s);
+      assert.equal(failed.code, 'protocol');
+      assert.match(failed.message, /script-src 'wasm-unsafe-eval'/);
       await page.close();
     });
 
