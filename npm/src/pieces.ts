@@ -8,18 +8,28 @@ export const PIECE = 1 << 22;
 const BATCH = 4;
 /** How many of what is held are kept at hand. */
 const CACHED = 6;
-/** How many are brought ahead while a file is read in order; more at once are slower. */
-const AHEAD = 1;
 
 /** Reads a file by its pieces; `load` gives nothing where one is lost. */
 export function readingPieces(length: number, load: (index: number) => Promise<ArrayBuffer | undefined>): Pick<Held, 'ready' | 'read'> {
   const pieces = new Map<number, Uint8Array>();
   const coming = new Map<number, Promise<void>>();
 
-  async function bring(index: number): Promise<void> {
-    const bytes = await load(index);
-    pieces.set(index, bytes ? new Uint8Array(bytes) : new Uint8Array());
-    coming.delete(index);
+  function bring(index: number): Promise<void> {
+    const known = coming.get(index);
+    if (known) return known;
+    const loading = load(index).then((bytes) => {
+      pieces.set(index, bytes ? new Uint8Array(bytes) : new Uint8Array());
+      coming.delete(index);
+    });
+    coming.set(index, loading);
+    return loading;
+  }
+
+  /** While a file is read in order the next piece comes, after the last, for two at once are slower. */
+  function ahead(last: number): void {
+    const next = last + 1;
+    const inOrder = last === 0 || pieces.has(last - 1);
+    if (inOrder && !pieces.has(next) && next * PIECE < length) void bring(next);
   }
 
   return {
@@ -29,17 +39,13 @@ export function readingPieces(length: number, load: (index: number) => Promise<A
         for (let index = Math.floor(start / PIECE); index * PIECE < end; index += 1) wanted.add(index);
       }
       const missing = [...wanted].filter((index) => !pieces.has(index));
-      if (missing.length === 0) return undefined;
       for (const index of [...pieces.keys()]) {
-        if (pieces.size + missing.length <= CACHED) break;
+        if (pieces.size + missing.length < CACHED) break;
         if (!wanted.has(index)) pieces.delete(index);
       }
-      const last = Math.max(...missing);
-      const ahead = pieces.has(last - 1) ? AHEAD : 0;
-      for (const index of [...missing, ...Array.from({ length: ahead }, (_, after) => last + 1 + after)]) {
-        if (!pieces.has(index) && !coming.has(index) && index * PIECE < length) coming.set(index, bring(index));
-      }
-      return Promise.all(missing.map((index) => coming.get(index))).then(() => {});
+      const last = Math.max(...wanted);
+      if (missing.length === 0) return void ahead(last);
+      return Promise.all(missing.map(bring)).then(() => ahead(last));
     },
     read(into, at) {
       let filled = 0;
