@@ -6,8 +6,8 @@ import type { Held, Range } from './store.js';
 export const PIECE = 1 << 22;
 /** How many are stored at once. */
 const BATCH = 4;
-/** How many of what is held are kept at hand. */
-const CACHED = 6;
+/** How many of what is held are kept at hand, those used last: copies and their references come from all over a file, some places again and again. */
+const CACHED = 32;
 
 /** Reads a file by its pieces; `load` gives nothing where one is lost. */
 export function readingPieces(length: number, load: (index: number) => Promise<ArrayBuffer | undefined>): Pick<Held, 'ready' | 'read'> {
@@ -25,6 +25,15 @@ export function readingPieces(length: number, load: (index: number) => Promise<A
     return loading;
   }
 
+  /** Makes a piece the one used last; whether it is at hand. */
+  function use(index: number): boolean {
+    const piece = pieces.get(index);
+    if (!piece) return false;
+    pieces.delete(index);
+    pieces.set(index, piece);
+    return true;
+  }
+
   /** While a file is read in order the next piece comes, after the last, for two at once are slower. */
   function ahead(last: number): void {
     const next = last + 1;
@@ -38,7 +47,7 @@ export function readingPieces(length: number, load: (index: number) => Promise<A
       for (const [start, end] of ranges) {
         for (let index = Math.floor(start / PIECE); index * PIECE < end; index += 1) wanted.add(index);
       }
-      const missing = [...wanted].filter((index) => !pieces.has(index));
+      const missing = [...wanted].filter((index) => !use(index));
       for (const index of [...pieces.keys()]) {
         if (pieces.size + missing.length < CACHED) break;
         if (!wanted.has(index)) pieces.delete(index);
