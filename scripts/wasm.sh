@@ -34,4 +34,6 @@ rm -rf npm/wasm
 features=(simd bulk-memory bulk-memory-opt nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
 optimizer=npm/node_modules/.bin/wasm-opt
 [ -x "$optimizer" ] || "$root/scripts/setup.sh" npm
-"$optimizer" -O3 "${features[@]/#/--enable-}" npm/wasm/driblet_bg.wasm -o npm/wasm/driblet_bg.wasm
+# The stack ends at address 0, so no valid address is below 1024; what is called most often has the shortest number.
+passes=(--low-memory-unused -O3 -O3 --reorder-functions --strip-producers --strip-target-features)
+"$optimizer" "${passes[@]}" "${features[@]/#/--enable-}" npm/wasm/driblet_bg.wasm -o npm/wasm/driblet_bg.wasm

@@ -21,20 +21,19 @@ def measure(setting):
         fetched = [turn["fetched"] for turns in said.values() for turn in turns]
         yield row(f"{what}: loopback fetch", fetched, "ms", command=FETCH)
         for kind, turns in said.items():
-            yield from one_store(f"{what}, {KINDS[kind]}", kind, turns, (pair / "new").stat().st_size)
+            yield from one_store(f"{what}, {KINDS[kind]}", turns, (pair / "new").stat().st_size)
 
 
-def one_store(what, kind, turns, length):
+def one_store(what, turns, length):
     yield row(f"{what}: first sync", [turn["cold"]["synced"] for turn in turns], "ms", command=SYNC)
     yield row(f"{what}: … until it is stored", [turn["cold"]["stored"] for turn in turns], "ms")
     yield row(f"{what}: second sync", [turn["warm"]["synced"] for turn in turns], "ms", command=SYNC)
     yield row(f"{what}: … until it is stored", [turn["warm"]["stored"] for turn in turns], "ms")
     ratios = [turn["warm"]["synced"] / turn["fetched"] for turn in turns]
     yield row(f"{what}: second sync / loopback fetch", ratios, "ratio", ("<=", 5))
-    limit = ("<=", length / MIB + 64) if kind == "opfs" else None
-    yield row(f"{what}: memory of the page's process while it syncs, above before", [turn["memory"] for turn in turns], "MiB", limit)
+    memory = [turn["memory"] for turn in turns]
+    yield row(f"{what}: memory of the page's process while it syncs, above before", memory, "MiB", ("<=", length / MIB + 64))
     blocked = [max(turn["cold"]["blocked"], turn["warm"]["blocked"]) for turn in turns]
-    yield row(f"{what}: the longest that the page's thread was busy", blocked, "ms", ("<=", 16))
-    limit = (">=", 400) if kind == "opfs" else None
-    yield row(f"{what}: stream() of what is stored, verified first", [round(turn["streams"][0]) for turn in turns], "MB/s", limit)
+    yield row(f"{what}: the longest task of the page's thread", blocked, "ms", ("<=", 16))
+    yield row(f"{what}: stream() of what is stored, verified first", [round(turn["streams"][0]) for turn in turns], "MB/s", (">=", 400))
     yield row(f"{what}: stream() again", [round(turn["streams"][1]) for turn in turns], "MB/s")

@@ -117,8 +117,9 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     await journal?.forget();
     return { lease, reused };
   } catch (error) {
-    await staging?.discard();
-    await (isRefused(error) ? journal?.forget() : journal?.keep());
+    // What fails now is not why.
+    await staging?.discard().catch(() => {});
+    await (isRefused(error) ? journal?.forget() : journal?.keep())?.catch(() => {});
     throw asSyncError('store', 'the store failed', error);
   }
 }
@@ -154,7 +155,7 @@ function leaseBefore({ snapshot }: Session, core: Core, target: Version, { buffe
     ...target,
     verified: buffer,
     blob: async () => (await stored()).blob(),
-    held: async () => (await stored()).held?.(),
+    held: async () => (await stored()).held(),
     store: async () => (await stored()).warning,
     release: () => void stored().then((lease) => lease.release()),
     renew: async () => (await stored()).renew?.(),
@@ -169,7 +170,8 @@ export function isRefused(error: unknown): boolean {
 /** What keeps an answer whose ETag is known, so that a later sync can go on where it ends. */
 export function journalOf({ snapshot }: Session, from: string, { response }: Answer & { kind: 'delta' }): Delta['journal'] {
   const etag = response.headers.get('etag') ?? '';
-  return etag.startsWith('"') ? (to) => snapshot.journal({ from, to, etag }) : undefined;
+  // The record that names it has room for so much.
+  return etag.startsWith('"') && etag.length < 256 ? (to) => snapshot.journal({ from, to, etag }) : undefined;
 }
 
 function poll(decoder: Decoder): Want {
@@ -178,7 +180,7 @@ function poll(decoder: Decoder): Want {
   } catch (error) {
     // A delta that ends early was cut; anything else is wrong in itself.
     const truncated = error instanceof Error && 'code' in error && error.code === 'truncated';
-    throw asSyncError(truncated ? 'network' : 'protocol', 'the delta was refused', error);
+    throw truncated ? asSyncError('network', 'the delta was cut off (sync again to go on)', error) : asSyncError('protocol', 'the delta was refused (tell who runs the server)', error);
   }
 }
 

@@ -1,8 +1,9 @@
 import { askEarly } from './early.js';
-import { SyncError } from './error.js';
+import { SyncError, closed } from './error.js';
 import type { Port } from './engine.js';
 import type { SyncErrorCode } from './error.js';
 import type { JobOptions, Progress, Reply, Request, Synced } from './messages.js';
+import type { Range } from './store.js';
 
 /*
  * The page's end of the engine: numbers requests, and hands replies to who waits for them. The engine runs in a worker; where none
@@ -65,20 +66,27 @@ export interface SyncWaiting {
   workerUrl?: string | URL;
 }
 
-/** Reads a handle, verified. */
-export function sendRead(handle: number, as: 'bytes'): Promise<ArrayBuffer>;
-export function sendRead(handle: number, as: 'blob'): Promise<Blob>;
-export function sendRead(handle: number, as: 'bytes' | 'blob'): Promise<ArrayBuffer | Blob> {
+/** Reads a handle, verified: bytes of it, or a blob of all. */
+export function sendRead(handle: number, range: Range): Promise<ArrayBuffer>;
+export function sendRead(handle: number): Promise<Blob>;
+export function sendRead(handle: number, range?: Range): Promise<ArrayBuffer | Blob> {
   const id = nextId();
   return new Promise<ArrayBuffer | Blob>((resolve, reject) => {
+    // A handle goes with the worker that it is of.
+    if (!engine) return reject(closed());
     waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-    engine?.post({ kind: 'read', id, handle, as });
+    engine.post({ kind: 'read', id, handle, range });
   });
 }
 
 /** Ends the use of a handle. */
 export function sendClose(handle: number): void {
   engine?.post({ kind: 'close', handle });
+}
+
+/** Lets the bytes of a memory store go. */
+export function sendForget(store: string): void {
+  engine?.post({ kind: 'forget', store });
 }
 
 /** Waits until a sync's version is stored; gives the warning if it is not. Called as soon as the sync is done. */
@@ -107,24 +115,35 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
   let unheard: Request[] | undefined = [];
   let alive = true;
   let watch: ReturnType<typeof setInterval> | undefined;
+  let silence = 0;
 
   const end = (code: SyncErrorCode, message: string) => {
-    clearInterval(watch);
+    stop();
     worker.terminate();
     engine = undefined;
     lose(code, message);
   };
 
   /** A worker may hang in a call that the browser never ends, as Chromium's closing of a file that the user has cleared away. */
-  const watchFor = (silence: number) => {
+  const look = () => {
+    if (waiting.size + storing.size === 0) return stop();
+    if (!alive) return end('store', "driblet's worker hung and was ended; sync again");
+    alive = false;
+    worker.postMessage({ kind: 'ping' } satisfies Request);
+  };
+
+  const stop = () => {
     clearInterval(watch);
+    watch = undefined;
+  };
+
+  /** Looks each time that a worker may be silent, which the least patient of those who wait decides. */
+  const watchFor = (wanted: number) => {
+    if (watch !== undefined && silence <= wanted) return;
+    stop();
     alive = true;
-    watch = setInterval(() => {
-      if (waiting.size === 0) return clearInterval(watch);
-      if (!alive) return end('store', "driblet's worker hung and was ended; sync again");
-      alive = false;
-      worker.postMessage({ kind: 'ping' } satisfies Request);
-    }, silence);
+    silence = wanted;
+    watch = setInterval(look, silence);
   };
 
   worker.onmessage = ({ data }: MessageEvent<Reply>) => {
@@ -135,7 +154,7 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
   worker.onerror = (event) => {
     event.preventDefault();
     if (!unheard) return end('network', `driblet's worker failed: ${event.message}`);
-    clearInterval(watch);
+    stop();
     worker.terminate();
     engine = startHere();
     unheard.forEach((request) => engine?.post(request));
@@ -143,6 +162,7 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
   return {
     post(request, transfer = []) {
       if (request.kind === 'sync') watchFor(SILENCE * request.job.timeout);
+      if (request.kind === 'read') watchFor(silence);
       // A stream that went along with a request is gone; the engine can do without.
       unheard?.push(request.kind === 'early' ? { ...request, early: undefined } : request);
       worker.postMessage(request, transfer);

@@ -1,10 +1,13 @@
 import load, { Decoder, Room, Signer, VersionHasher, Want } from '../wasm/driblet.js';
-import type { Held, Version } from './store.js';
+import type { Held } from './store.js';
 
 export { Decoder, Room, Signer, Want };
 
 /** How much is handed to the core at once. */
 const ROOM = 1 << 20;
+
+/** How much is read before others have their turn. */
+const TURN = 1 << 25;
 
 /** The longest group that is verified at once. */
 const GROUP = 1 << 24;
@@ -59,29 +62,21 @@ export async function readThrough(core: Core, held: Held, take: (length: number)
     const piece = core.fill(held.length - at);
     if (held.read(piece, at) !== piece.length) return false;
     take(piece.length);
+    // This thread has others to answer.
+    if (at % TURN === TURN - ROOM) await new Promise((resolve) => setTimeout(resolve));
   }
   return true;
 }
 
-/** Whether what is held is the version that it is held for. */
-export async function isWhole(core: Core, held: Held): Promise<boolean> {
+/** Whether what is held is the version that it is held for; `take` sees its bytes, a roomful at a time, whatever it is. */
+export async function isWhole(core: Core, held: Held, take?: (length: number) => void): Promise<boolean> {
   const hasher = new VersionHasher();
+  const hash = (length: number) => {
+    hasher.update(core.room, length);
+    take?.(length);
+  };
   try {
-    return (await readThrough(core, held, (length) => hasher.update(core.room, length))) && hasher.finalize() === held.version;
-  } finally {
-    hasher.free();
-  }
-}
-
-/** Whether bytes that come in pieces are a version. */
-export async function areVersion(core: Core, pieces: ReadableStream<Uint8Array>, { version }: Version): Promise<boolean> {
-  const hasher = new VersionHasher();
-  try {
-    const reader = pieces.getReader();
-    for (let read = await reader.read(); !read.done; read = await reader.read()) {
-      pour(core, read.value, (length) => hasher.update(core.room, length));
-    }
-    return hasher.finalize() === version;
+    return (await readThrough(core, held, hash)) && hasher.finalize() === held.version;
   } finally {
     hasher.free();
   }

@@ -1,6 +1,5 @@
-import { areVersion, isWhole, loadCore, pour } from './core.js';
-import { VersionHasher } from '../wasm/driblet.js';
-import { SyncError, asSyncError } from './error.js';
+import { isWhole, loadCore } from './core.js';
+import { SyncError, asSyncError, closed } from './error.js';
 import { exchange, now } from './exchange.js';
 import { syncLock, withLock } from './lock.js';
 import { memorySnapshot } from './memory.js';
@@ -11,7 +10,7 @@ import type { Core } from './core.js';
 import type { Early } from './early.js';
 import type { JobOptions, Reply, Request } from './messages.js';
 import type { Session } from './session.js';
-import type { Lease, Snapshot, Store } from './store.js';
+import type { Held, Lease, Range, Snapshot, Store } from './store.js';
 
 /* What runs syncs and keeps what their handles read: in a worker of its own, or where none starts, in the page's thread. */
 
@@ -66,8 +65,9 @@ function receive(data: Request): void {
     asked.delete(data.id);
   }
   if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
-  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.as));
+  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.range));
   if (data.kind === 'close') close(data.handle);
+  if (data.kind === 'forget') forget(data.store);
   if (data.kind === 'rest') rest(data.resting);
   if (data.kind === 'ping') reply({ kind: 'ready' });
 }
@@ -76,7 +76,7 @@ async function answer(id: number, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const { code, message, cause } = asSyncError('store', 'the sync failed', error) as SyncError;
+    const { code, message, cause } = asSyncError('store', 'the store failed', error);
     reply({ kind: 'failed', id, error: { code, message, cause: transferable(cause) } });
   }
 }
@@ -120,12 +120,11 @@ async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Ope
   }
 }
 
-async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<void> {
+async function read(id: number, handle: number, range: Range | undefined): Promise<void> {
   const entry = handles.get(handle);
-  if (!entry) throw new SyncError('store', 'this handle is closed');
+  if (!entry) throw closed();
   const { lease, job } = entry;
-  const ready = await core(job);
-  const content = await verifiedContent(ready, entry, as).catch(() => undefined);
+  const content = await (range ? readRange(entry, range) : readBlob(entry));
   if (!content) {
     await withLock(syncLock(job.store.name, job.key), () => drop(job, lease));
     throw new SyncError('store', 'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew');
@@ -134,29 +133,34 @@ async function read(id: number, handle: number, as: 'bytes' | 'blob'): Promise<v
   reply({ kind: 'read', id, content }, content instanceof ArrayBuffer ? [content] : []);
 }
 
-/** What a handle reads, which is verified the first time; nothing where it is not the version. */
-async function verifiedContent(core: Core, { lease, verified }: Open, as: 'bytes' | 'blob') {
-  const blob = await lease.blob();
-  if (as === 'blob') return verified || (await isVerified(core, lease, blob)) ? blob : undefined;
-  const bytes = await blob.arrayBuffer();
-  return verified || isVersion(core, bytes, lease.version) ? bytes : undefined;
+async function readBlob({ lease, job, verified }: Open): Promise<Blob | undefined> {
+  const isVersion = verified || (await reading(lease, async (held) => isWhole(await core(job), held)));
+  return isVersion ? lease.blob() : undefined;
 }
 
-async function isVerified(core: Core, lease: Lease, blob: Blob): Promise<boolean> {
-  const held = await lease.held?.();
+/** Bytes of a version; the first time by way of the whole, which is verified. Nothing where it is not the version. */
+async function readRange({ lease, job, verified }: Open, [start, end]: Range): Promise<ArrayBuffer | undefined> {
+  const bytes = new Uint8Array(end - start);
+  const ready = await core(job);
+  return reading(lease, async (held) => {
+    let at = 0;
+    const keep = (length: number) => {
+      if (start < at + length && at < end) bytes.set(ready.fill(length).subarray(Math.max(0, start - at), end - at), Math.max(0, at - start));
+      at += length;
+    };
+    if (!verified) return (await isWhole(ready, held, keep)) ? bytes.buffer : undefined;
+    await held.ready?.([[start, end]]);
+    return held.read(bytes, start) === bytes.length ? bytes.buffer : undefined;
+  });
+}
+
+async function reading<T>(lease: Lease, use: (held: Held) => Promise<T>): Promise<T | undefined> {
+  const held = await lease.held();
   try {
-    return held ? await isWhole(core, held) : await areVersion(core, blob.stream(), lease);
+    return held && (await use(held));
   } finally {
     held?.close();
   }
-}
-
-function isVersion(core: Core, bytes: ArrayBuffer, version: string): boolean {
-  const hasher = new VersionHasher();
-  pour(core, new Uint8Array(bytes), (length) => hasher.update(core.room, length));
-  const found = hasher.finalize();
-  hasher.free();
-  return found === version;
 }
 
 async function drop(job: JobOptions, { version }: Lease): Promise<void> {
@@ -197,10 +201,15 @@ async function open({ store, key }: JobOptions): Promise<Opened> {
 function core({ wasmUrl }: JobOptions): Promise<Core> {
   loading ??= loadCore(wasmUrl).catch((error) => {
     loading = undefined;
-    const hint = /content security policy/i.test(String(error)) ? " (the page's policy must have script-src 'wasm-unsafe-eval')" : '';
-    throw asSyncError('network', `the wasm module did not load${hint}`, error);
+    if (/content security policy/i.test(String(error))) throw asSyncError('protocol', "the page's policy must have script-src 'wasm-unsafe-eval'", error);
+    throw asSyncError('network', 'the wasm module did not load (sync again)', error);
   });
   return loading;
+}
+
+/** A memory store that nobody can sync into any more. */
+function forget(store: string): void {
+  for (const name of memory.keys()) if (name.startsWith(`${store} `)) memory.delete(name);
 }
 
 function inMemory(name: string): Snapshot {

@@ -1,10 +1,10 @@
 /**
- * What to do about a failed sync: `network`, try again; `protocol`, report it, for trying again will not help; `store`, clear
- * what the browser keeps for the site, or sync into a {@link memoryStore}.
+ * What to do about a failed sync: `network`, try again, it goes on where it was cut; `protocol`, report it, for trying again will not help;
+ * `store`, sync again or into a {@link memoryStore}.
  */
 export type SyncErrorCode = 'network' | 'protocol' | 'store';
 
-/** Why a sync, or reading what it brought, failed. What was stored before is whole, and stays. */
+/** Why a sync, or reading what it brought, failed. What was stored before stays, unless it was found not to be whole. */
 export class SyncError extends Error {
   override readonly name = 'SyncError';
   readonly code: SyncErrorCode;
@@ -15,13 +15,14 @@ export class SyncError extends Error {
   }
 }
 
-/** Passes on what is a {@link SyncError} or the word of an abort, and wraps the rest. */
-export function asSyncError(code: SyncErrorCode, doing: string, error: unknown): unknown {
-  if (error instanceof SyncError || isAbort(error)) return error;
+/** Passes on what is a {@link SyncError}, and wraps the rest. */
+export function asSyncError(code: SyncErrorCode, doing: string, error: unknown): SyncError {
+  if (error instanceof SyncError) return error;
   const said = error instanceof Error ? error.message : String(error);
   return new SyncError(code, `${doing}: ${said}`, { cause: error });
 }
 
-export function isAbort(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'AbortError';
+/** A handle that was closed, or whose worker was ended. */
+export function closed(): SyncError {
+  return new SyncError('store', 'this handle is closed; sync again');
 }

@@ -47,12 +47,12 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
 
   /** Waits for the peer, but not for ever. */
   async function patiently<T>(promise: Promise<T>): Promise<T> {
-    const silence = new SyncError('network', `the server sent nothing for ${job.timeout} ms`);
+    const silence = new SyncError('network', `the server sent nothing for ${job.timeout} ms; sync again to go on`);
     const timer = setTimeout(() => abort.abort(silence), job.timeout);
     try {
       return await Promise.race([promise, aborted]);
     } catch (error) {
-      throw abort.signal.aborted ? abort.signal.reason : asSyncError('network', 'the connection failed', error);
+      throw abort.signal.aborted ? abort.signal.reason : asSyncError('network', 'the connection failed (sync again to go on)', error);
     } finally {
       clearTimeout(timer);
     }
@@ -100,7 +100,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
       cost.received += letGo(found);
       return undefined;
     }
-    if ('failed' in answer) throw new SyncError('network', `the connection failed: ${answer.failed}`);
+    if ('failed' in answer) throw new SyncError('network', `the connection failed (sync again to go on): ${answer.failed}`);
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   }
 

@@ -19,24 +19,26 @@ export interface Handle {
   readonly stored: Promise<void>;
   /** All of its bytes. */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
-  /** Its bytes as they are read from the store. */
+  /** Its bytes as they are read from the store, as long as the handle is open. */
   stream(): ReadableStream<Uint8Array>;
-  /** All of its bytes, which may stay on the disk. Its type is that of the URL's ending, unless another is given. */
+  /** All of its bytes, which may stay on the disk, readable until the handle is closed or collected. Its type is that of the URL's ending, unless another is given. */
   blob(type?: string): Promise<Blob>;
   /** The same with the URL's file name. */
   file(name?: string, type?: string): Promise<File>;
-  /** A URL of its bytes in this page, for `src`, `href` or `fetch`; there until the page goes, or `URL.revokeObjectURL`. */
+  /** A URL of its bytes in this page, for `src`, `href` or `fetch`; there until the handle is closed, `URL.revokeObjectURL`, or the page goes. */
   objectUrl(type?: string): Promise<string>;
   /**
    * A response with its bytes for a body, its length, its version as ETag and the type of the URL's ending, so that
    * `WebAssembly.compileStreaming` and a service worker take it as the server's; `init` adds to that.
    */
   response(init?: ResponseInit): Response;
-  /** Lets the store delete the version once there is a newer one. Happens by itself when the handle is collected. */
+  /** Lets the store delete the version once there is a newer one. Happens by itself when the handle is collected, unless it gave a URL. */
   close(): void;
 }
 
 const collected = new FinalizationRegistry(sendClose);
+/** Those that gave a URL, which does not keep what it is of. */
+const shown = new Set<Handle>();
 
 /** The handle of a finished sync. */
 export function handleOf(url: string, synced: Synced, started: number): Handle {
@@ -52,8 +54,10 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
   };
   const content = async () => {
     const taken = take();
-    return taken ? new Blob([taken]) : sendRead(id, 'blob');
+    return taken ? new Blob([taken]) : sendRead(id);
   };
+  // What is at hand is so short that it is asked for whole.
+  const read = async (start: number, end: number) => new Uint8Array(take() ?? (await sendRead(id, [start, end])));
   const handle: Handle = {
     version,
     length,
@@ -62,10 +66,8 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
       return warning;
     },
     stored,
-    async bytes() {
-      return new Uint8Array(take() ?? (await sendRead(id, 'bytes')));
-    },
-    stream: () => streamOf(handle, content),
+    bytes: () => read(0, length),
+    stream: () => streamOf(handle, read),
     async blob(type = mediaTypeOf(url)) {
       return new Blob([await content()], { type });
     },
@@ -73,6 +75,7 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
       return new File([await content()], name, { type });
     },
     async objectUrl(type) {
+      shown.add(handle);
       return URL.createObjectURL(await handle.blob(type));
     },
     response(init) {
@@ -82,6 +85,7 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
     },
     close() {
       collected.unregister(handle);
+      shown.delete(handle);
       verified = undefined;
       sendClose(id);
     },
@@ -132,19 +136,35 @@ function mediaTypeOf(url: string): string {
   return MEDIA_TYPES[ending] ?? 'application/octet-stream';
 }
 
-/** The stream holds the handle, so that the version stays while it is read. */
-function streamOf(handle: Handle, content: () => Promise<Blob>): ReadableStream<Uint8Array> {
-  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+/** The most bytes that come at once, of what is not short enough to be verified and given in one go. */
+const SLICE = 1 << 23;
+const WHOLE = 1 << 25;
+/** How many a stream gives at once. */
+const PIECE = 1 << 20;
+
+/** The stream holds the handle, so that the version stays while it is read. While a slice is taken the next one comes. */
+function streamOf(handle: Handle, read: (start: number, end: number) => Promise<Uint8Array>): ReadableStream<Uint8Array> {
+  const { length } = handle;
+  const step = length <= WHOLE ? length : SLICE;
+  let at = 0;
+  const next = () => {
+    const start = at;
+    at = Math.min(length, start + step);
+    return start < at ? read(start, at) : undefined;
+  };
+  let slice: Uint8Array = new Uint8Array();
+  let coming: Promise<Uint8Array> | undefined;
   return new ReadableStream({
     async pull(controller) {
-      reader ??= (await content()).stream().getReader();
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      if (slice.length === 0) {
+        slice = (await (at === 0 ? next() : coming)) ?? slice;
+        coming = next();
+        coming?.catch(() => {}); // Who takes it hears of it.
+      }
+      if (0 < slice.length) controller.enqueue(slice.subarray(0, PIECE));
+      else controller.close();
+      slice = slice.subarray(PIECE);
       void handle;
-    },
-    async cancel(reason) {
-      await reader?.cancel(reason);
     },
   });
 }

@@ -1,4 +1,4 @@
-import { sendSync } from './client.js';
+import { sendForget, sendSync } from './client.js';
 import { note } from './early.js';
 import { SyncError } from './error.js';
 import { now } from './exchange.js';
@@ -83,10 +83,14 @@ export function indexedDbStore(name = 'driblet'): Store {
   return { kind: 'indexeddb', name };
 }
 
-/** Keeps versions in memory, as long as the page lives. Each call makes another store. */
+/** Keeps versions in memory, as long as the page has the store. Each call makes another. */
 export function memoryStore(): Store {
-  return { kind: 'memory', name: crypto.getRandomValues(new Uint32Array(4)).join('-') };
+  const store: Store = { kind: 'memory', name: crypto.getRandomValues(new Uint32Array(4)).join('-') };
+  collected.register(store, store.name);
+  return store;
 }
+
+const collected = new FinalizationRegistry(sendForget);
 
 function jobOf(url: string | URL, options: SyncOptions): JobOptions {
   const { store = browserStore(), headers, credentials = 'same-origin', version, maxBytes = 2 ** 32, timeout = 30_000, scope, wasmUrl } = options;

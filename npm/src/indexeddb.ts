@@ -20,6 +20,9 @@ const TABLES = 1;
 /** The name of the file that a cut delta is kept in. */
 const BEGUN = 'begun';
 
+/** How many of a delta's bytes are written at once. */
+const WORTH_A_WRITE = 1 << 20;
+
 type Head = Version & Times & { readonly file: string };
 
 /** A piece's key: the snapshot's, the file, and how manieth it is. */
@@ -38,11 +41,17 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     return removeAllBut(name, tables, key, [BEGUN, (await head())?.file, ...kept]);
   }
 
-  const setHead = (value: Head, durability: IDBTransactionDurability) => tables.write(durability, (files) => files('heads').put(value, key));
+  const setHead = (value: Head, durability: IDBTransactionDurability) =>
+    tables.write(durability, (files) => {
+      files('heads').put(value, key);
+      files('files').put({}, [key, value.file]);
+    });
 
   async function leaseOf({ version, length, file }: Head): Promise<Lease> {
     const hold = await holdLock(lockName(file));
-    return { version, length, blob: async () => new Blob(await all(file, length)), ...hold };
+    let pieces: Promise<Blob[]> | undefined;
+    const named = () => (pieces ??= all(file, length));
+    return { version, length, blob: async () => new Blob(await named()), held: async () => heldIn({ version, length }, await named()), ...hold };
   }
 
   /** The pieces of a file of that length; fewer where some are lost. */
@@ -55,10 +64,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     async held(): Promise<Held | undefined> {
       const named = await head();
       // All at once, for a transaction that reads waits for those that write; what a blob refers to needs none.
-      const pieces = named && (await all(named.file, named.length));
-      if (!named || pieces?.reduce((sum, { size }) => sum + size, 0) !== named.length) return undefined;
-      const { version, length } = named;
-      return { version, length, ...readingPieces(length, (index) => read(pieces[index])), close() {} };
+      return named && heldIn(named, await all(named.file, named.length));
     },
 
     drop: () => tables.write('strict', (files) => files('heads').delete(key)),
@@ -83,7 +89,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       const staging = writingPieces(target.length, async (from, pieces) => {
         const put = () =>
           tables.write('relaxed', (files) => {
-            if (from === 0) files('files').put({}, [key, file]);
+            files('files').put({}, [key, file]); // Each time, for a tab without locks may have deleted it.
             pieces.forEach((piece, at) => files('pieces').put(piece, [key, file, from + at] satisfies PieceKey));
           });
         return (await withRoom(makeRoom, () => hasRoom(put()))) ?? false;
@@ -108,7 +114,10 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
           await remove(file);
           return memoryLease(target, pieces, NO_ROOM);
         },
-        discard: () => remove(file),
+        async discard() {
+          await staging.flush().catch(() => {}); // What is on its way would come after.
+          await remove(file);
+        },
       };
     },
 
@@ -151,7 +160,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
         if (full) return;
         waiting.push(bytes);
         size += bytes.length;
-        if (PIECE <= size) await write();
+        if (WORTH_A_WRITE <= size) await write();
       },
       async keep() {
         if (!full && 0 < size) await write();
@@ -199,6 +208,12 @@ async function removeFile(tables: Tables, key: string, file: string): Promise<vo
 
 function fileLock(name: string, key: string, file: string): string {
   return `driblet entry ${name} ${key} ${file}`;
+}
+
+/** A version by its pieces; nothing where they are not all there. */
+function heldIn({ version, length }: Version, pieces: Blob[]): Held | undefined {
+  if (pieces.reduce((sum, { size }) => sum + size, 0) !== length) return undefined;
+  return { version, length, ...readingPieces(length, (index) => read(pieces[index])), close() {} };
 }
 
 /** A piece as it was stored; nothing where it is something else. */

@@ -35,12 +35,15 @@ export interface Hold {
 
 /** Takes a lock that others may share. */
 export async function holdLock(name: string): Promise<Hold> {
-  let release = await taken(name);
+  let taking = taken(name);
+  await taking;
+  // What is not taken yet is given back when it is.
+  const release = () => void taking.then((release) => release(), () => {});
   return {
-    release: () => release(),
+    release,
     async renew() {
       release();
-      release = await taken(name);
+      await (taking = taken(name));
     },
   };
 }

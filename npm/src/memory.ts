@@ -57,15 +57,24 @@ export function memorySnapshot(): Snapshot {
 
 /** A lease of bytes that are in no store. */
 export function memoryLease({ version, length }: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
-  return { version, length, blob: async () => new Blob(pieces), release() {}, ...(warning === undefined ? {} : { warning }) };
+  const held = async () => ({ version, length, read: reader(...pieces), close() {} });
+  return { version, length, blob: async () => new Blob(pieces), held, release() {}, ...(warning === undefined ? {} : { warning }) };
 }
 
-/** Reads bytes in memory. */
-export function reader(bytes: Uint8Array) {
+/** Reads pieces in memory that follow each other. */
+export function reader(...pieces: Uint8Array[]) {
   return (into: Uint8Array, at: number) => {
-    const found = bytes.subarray(at, at + into.length);
-    into.set(found);
-    return found.length;
+    let filled = 0;
+    let start = 0;
+    for (const piece of pieces) {
+      const from = at + filled - start;
+      start += piece.length;
+      if (piece.length <= from) continue;
+      const part = piece.subarray(from, from + into.length - filled);
+      into.set(part, filled);
+      filled += part.length;
+    }
+    return filled;
   };
 }
 

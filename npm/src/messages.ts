@@ -1,6 +1,6 @@
 import type { Early } from './early.js';
 import type { SyncErrorCode } from './error.js';
-import type { Store } from './store.js';
+import type { Range, Store } from './store.js';
 
 /** What moved, and how the sync came by it. */
 export interface Cost {
@@ -45,8 +45,9 @@ export type Request =
   | { kind: 'sync'; id: number; job: JobOptions; early: boolean }
   | { kind: 'early'; id: number; early: Early | undefined }
   | { kind: 'abort'; id: number }
-  | { kind: 'read'; id: number; handle: number; as: 'bytes' | 'blob' }
+  | { kind: 'read'; id: number; handle: number; range: Range | undefined }
   | { kind: 'close'; handle: number }
+  | { kind: 'forget'; store: string }
   | { kind: 'rest'; resting: boolean }
   | { kind: 'ping' };
 

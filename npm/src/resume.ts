@@ -42,7 +42,7 @@ async function restOf({ exchange }: Session, begun: Begun, journal: Journal) {
     await response.body?.cancel();
     return undefined;
   } catch (error) {
-    await journal.keep();
+    await journal.keep().catch(() => {});
     throw error;
   }
 }

@@ -47,8 +47,15 @@ export async function list(store: Store = { kind: 'browser', name: 'driblet' }):
   const places: Promise<Entry[]>[] = [];
   if (kind !== 'indexeddb' && 'storage' in navigator) places.push(opfsEntries(name));
   if (kind !== 'opfs') places.push(indexedDbEntries(name));
-  const found = (await Promise.all(places)).flat().flatMap((entry) => storedOf(store, entry) ?? []);
-  return found.sort((a, b) => b.used.getTime() - a.used.getTime());
+  const settled = await Promise.allSettled(places);
+  const found = settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+  // A browser that forbids one place may have the other.
+  const [first] = settled;
+  if (first?.status === 'rejected' && settled.every(({ status }) => status === 'rejected')) throw first.reason;
+  const kept = found.filter((entry): entry is Kept => entry.head !== undefined).sort((a, b) => b.head.used - a.head.used);
+  // Both places may have a key, where the first failed for a while.
+  const sameKey = ({ key }: Kept) => kept.filter((other) => other.key === key);
+  return kept.filter((entry) => sameKey(entry)[0] === entry).map((entry) => storedOf(store, sameKey(entry)));
 }
 
 /**
@@ -65,16 +72,18 @@ export async function estimate(): Promise<Estimate> {
   return { usage, quota, persisted };
 }
 
-function storedOf(store: Store, entry: Entry): Stored | undefined {
-  const { head, key } = entry;
-  if (!head) return undefined;
+type Kept = Entry & { readonly head: NonNullable<Entry['head']> };
+
+/** What is kept under one key, the latest first. */
+function storedOf(store: Store, copies: Kept[]): Stored {
+  const [{ key, head }] = copies as [Kept];
   const [url = '', scope] = key.split(/\n(.*)/s);
   return {
     ...{ url, scope, version: head.version, length: head.length },
     stored: new Date(head.stored),
     used: new Date(head.used),
     async delete() {
-      await entry.delete();
+      for (const copy of copies) await copy.delete();
       forget(store, key);
     },
   };

@@ -83,8 +83,8 @@ export interface Staging {
 /** A version's bytes, there until released. */
 export interface Lease extends Version {
   blob(): Promise<Blob>;
-  /** Opens it, where that reads faster than the blob; nothing where it is gone. */
-  held?(): Promise<Held | undefined>;
+  /** Opens it; nothing where it is gone. */
+  held(): Promise<Held | undefined>;
   /** Why the version is not stored, if it is not. */
   readonly warning?: string;
   /** The bytes as this sync verified them, where they are few enough to keep. */

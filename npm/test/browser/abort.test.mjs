@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { open } from '../support/browser.mjs';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { assertNothingLeft, leftOver, open, whenIdle } from '../support/browser.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, site } from '../support/site.mjs';
+import { publishStop, stoppingIn, stops } from '../support/stop.mjs';
 
 /** Longer than what is given before it is stored. */
 const LENGTH = 40_000_000;
@@ -15,8 +16,10 @@ let oldPath;
 before(async () => {
   s = await site();
   oldPath = join(s.server.root, 'old.bin');
+  publishStop(s.server);
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 /** 40 MB, of which every 100,000th byte differs by edition. */
 function edition(number) {
@@ -26,7 +29,9 @@ function edition(number) {
   return bytes;
 }
 
-/** When to abort: what the page runs to start a sync, and to wait until it is there. */
+const isSignature = ({ method }) => method === 'POST';
+
+/** When to abort: what the page runs to wait until a sync is there, and what keeps it there. */
 const PHASES = {
   'before it begins': { begun: 'abort.abort(reason)' },
   'while the worker starts': { begun: 'undefined' },
@@ -34,11 +39,14 @@ const PHASES = {
   'while the server is silent': { fault: { never: true }, begun: 'asked()' },
   'while a delta comes': { fault: { stall: 60 }, begun: 'reported(({ received }) => 0 < received)' },
   'while the version is written': { begun: 'reported(({ written }) => 0 < written)' },
+  'while the server thinks about a signature': { forgotten: true, which: isSignature, fault: { never: true }, begun: 'asked()' },
+  'while a delta is resumed': { cut: 100, fault: { stall: 0 }, begun: 'asked()' },
+  'while the version is committed': { stop: { opfs: 'FileSystemSyncAccessHandle.flush.1', indexeddb: 'IDBObjectStore.put.1.heads' }, begun: 'asked()' },
 };
 
 for (const kind of ['opfs', 'indexeddb']) {
   describe(`into the ${kind} store`, () => {
-    for (const [phase, { first = false, fault, begun }] of Object.entries(PHASES)) {
+    for (const [phase, { first = false, forgotten, which = isDelta, cut, stop, fault, begun }] of Object.entries(PHASES)) {
       test(phase, async () => {
         const name = `${kind}-${Object.keys(PHASES).indexOf(phase)}.bin`;
         const store = { kind, name };
@@ -46,19 +54,20 @@ for (const kind of ['opfs', 'indexeddb']) {
         s.server.publish(name, oldPath);
         const { version } = await s.attempt(name, { store });
         writeFileSync(join(s.server.root, name), edition(2));
-        let asked;
-        const wasAsked = new Promise((resolve) => {
-          asked = resolve;
+        if (cut !== undefined) assert.equal((await s.attemptCut(name, cut, { store })).code, 'network');
+        if (forgotten) await s.server.forget();
+        const { stopped, goOn } = stops(s.link);
+        const wasAsked = stop ? stopped : new Promise((asked) => {
+          s.link.fault = (request) => {
+            if (!which(request)) return undefined;
+            asked();
+            return fault;
+          };
         });
-        s.link.fault = (request) => {
-          if (!isDelta(request)) return undefined;
-          asked();
-          return fault;
-        };
         // A page of its own, whose worker is not there yet.
         const page = await open(s.browser, s.link.url);
         await page.exposeFunction('asked', () => wasAsked);
-        const said = await page.evaluate(async ([name, store, begun, first]) => {
+        const said = await page.evaluate(async ([name, store, begun, first, workerUrl]) => {
           const abort = new AbortController();
           const reason = new Error('enough');
           const listeners = new Set();
@@ -66,29 +75,48 @@ for (const kind of ['opfs', 'indexeddb']) {
           const others = first ? sync(name, { store, signal: abort.signal }).catch(() => {}) : undefined;
           const begin = new Function('abort', 'reason', 'reported', `return ${begun}`)(abort, reason, reported);
           const onProgress = (progress) => listeners.forEach((listener) => listener(progress));
-          const started = sync(name, { store, signal: abort.signal, onProgress }).then(() => 'synced', (error) => error);
+          const started = sync(name, { store, signal: abort.signal, onProgress, workerUrl }).then(() => 'synced', (error) => error);
           await begin;
           abort.abort(reason);
           await others;
           return (await started) === reason ? 'its reason' : String(await started);
-        }, [name, store, begun, first]);
+        }, [name, store, begun, first, stop && stoppingIn(stop[kind])]);
         assert.equal(said, 'its reason');
+        goOn();
         s.link.fault = () => undefined;
         // A sync of the same page waits until the lock is free. Where all had come the new version may be stored by now, else it is the old one.
         const held = async (version) => {
           const { digest, cost, message } = await page.evaluate(([name, store, version]) => attempt(name, { store, version }), [name, store, version]);
           return message ?? (cost.requests === 0 ? digest : 'fetched anew');
         };
-        await page.evaluate((name) => navigator.locks.request(`driblet sync ${name.store} ${name.key}`, () => {}), { store: name, key: new URL(name, s.link.url).href });
+        await whenIdle(page, store, name);
         const [{ version: kept }] = await page.evaluate((store) => list(store), store);
         if (fault || first || phase.startsWith('before')) assert.equal(kept, version);
         assert.equal(await held(kept), digestOf(kept === version ? oldPath : join(s.server.root, name)));
         const next = await page.evaluate(([name, store]) => attempt(name, { store }), [name, store]);
         assert.equal(next.digest, digestOf(join(s.server.root, name)), next.message);
-        assert.ok(next.cost.received < 100_000, `${next.cost.received} bytes`);
-        assert.deepEqual(await page.evaluate(async () => (await navigator.locks.query()).held.map(({ name }) => name)), []);
+        assert.ok(next.cost.received < (forgotten ? 4_000_000 : 100_000), `${next.cost.received} bytes`);
+        assert.deepEqual(await leftOver(page, store, next.version, name), []);
+        await assertNothingLeft(page);
         await page.close();
       });
     }
   });
 }
+
+test('after the handle came: it is too late, and the version is stored', async () => {
+  const path = join(s.server.root, 'late.bin');
+  writeFileSync(path, edition(3).subarray(0, 1_000_000));
+  const warning = await s.page.evaluate(async () => {
+    const abort = new AbortController();
+    const handle = await sync('/late.bin', { signal: abort.signal });
+    abort.abort();
+    await handle.stored;
+    handle.close();
+    return handle.warning ?? 'none';
+  });
+  assert.equal(warning, 'none');
+  const next = await s.attempt('late.bin');
+  assertIs(next, path);
+  assert.equal(next.cost.basis, 'same');
+});

@@ -1,9 +1,11 @@
 // A store that was changed behind our back, or has no room: noticed when it is read, healed by a sync.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
+import { open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
+import { publishWorker } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
@@ -13,6 +15,7 @@ before(async () => {
   s = await site();
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 /** Syncs the old version of a file of this name, into a store of its own. */
 async function held(name) {
@@ -57,8 +60,10 @@ test('a flipped byte is found by a stream before it gives any', async () => {
   const kept = await held('stream.d.ts');
   await damage(kept, kept.version, { byte: 1_000_000 });
   const code = await s.page.evaluate(async (store) => {
-    const reader = (await sync('/stream.d.ts', { store })).stream().getReader();
-    return reader.read().then(() => 'gave bytes', (error) => error.code);
+    const handle = await sync('/stream.d.ts', { store });
+    const said = await handle.stream().getReader().read().then(() => 'gave bytes', (error) => error.code);
+    handle.close();
+    return said;
   }, kept.store);
   assert.equal(code, 'store');
   assertIs(await kept.sync(), old);
@@ -100,6 +105,7 @@ test('a record torn while it was written: the one before still stands', async ()
   }, kept.store);
   await damage(kept, 'head', { byte: 10 });
   assertIs(await kept.sync(), fresh);
+  await s.page.evaluate(() => torn.close());
 });
 
 for (const how of ['flip', 'truncate', 'delete', { byte: 5 }]) {
@@ -111,6 +117,17 @@ for (const how of ['flip', 'truncate', 'delete', { byte: 5 }]) {
     assertIs(await kept.sync(), fresh);
   });
 }
+
+test('a read that fails though the bytes are whole says so, and drops nothing', async () => {
+  const kept = await held('unreadable.d.ts');
+  publishWorker(s.server, 'unreadable.js', "FileSystemSyncAccessHandle.prototype.read = () => { throw new DOMException('the disk is busy', 'InvalidStateError'); };");
+  const page = await open(s.browser, s.link.url);
+  const failed = await page.evaluate((store) => attempt('/unreadable.d.ts', { store, workerUrl: '/unreadable.js' }), kept.store);
+  assert.deepEqual([failed.name, failed.code], ['SyncError', 'store'], failed.message);
+  assert.match(failed.message, /the disk is busy/);
+  await page.close();
+  assert.equal((await kept.sync()).cost.basis, 'same');
+});
 
 test('no room left: the version is delivered verified from memory with a warning, the old one stays stored', async () => {
   const kept = await held('quota.d.ts');
@@ -146,6 +163,7 @@ test('a version that cannot be stored after its bytes were given out: it stays i
       await handle.stored;
       const again = await digest(await handle.bytes());
       await directory.removeEntry('key');
+      handle.close();
       return { given, again, warning: handle.warning };
     },
     kept.store,
@@ -163,7 +181,7 @@ test('a page that dies in the middle of a sync leaves the old version whole', as
   const kept = await held('dies.d.ts');
   s.server.publish('dies.d.ts', fresh);
   s.link.fault = (request) => (isDelta(request) ? { stall: 5_000 } : undefined);
-  const doomed = await (await import('../support/browser.mjs')).open(s.browser, s.link.url);
+  const doomed = await open(s.browser, s.link.url);
   await doomed.evaluate(async (store) => {
     await new Promise((resolve) => void sync('/dies.d.ts', { store, onProgress: resolve }));
   }, kept.store);

@@ -1,8 +1,8 @@
 // The request that a page makes while its worker starts: used, dropped, cut, stalled, cancelled.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { open } from '../support/browser.mjs';
-import { lengthOfDiff, release } from '../support/driblet.mjs';
+import { lengthOf, lengthOfDiff, release, whenDeltaIs } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
 
@@ -14,6 +14,7 @@ before(async () => {
   s = await site();
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 /** A new page, for which a sync of the old version is stored and a fresh one is published; it syncs into the same store. */
 async function returning(name) {
@@ -85,12 +86,10 @@ test('what is noted is stored no longer, so the answer is dropped, and counted',
   const name = 'dropped';
   const visitor = await returning(name);
   await s.page.evaluate(async (folder) => (await navigator.storage.getDirectory()).removeEntry(folder, { recursive: true }), name);
-  // Who asks early gets what was made at once; the sizes are to stay.
+  const [delta, whole] = [visitor.version, 'none'].map((from) => new URL(`${name}.driblet/${from}`, s.server.url));
   const best = lengthOfDiff(old, fresh);
-  let sizes;
-  do {
-    sizes = await Promise.all([visitor.version, 'none'].map((from) => sizeOf(new URL(`${name}.driblet/${from}`, s.server.url))));
-  } while (sizes[0] !== best);
+  await whenDeltaIs(best, delta);
+  const sizes = [best, await lengthOf(whole)];
   const found = await visitor.sync();
   assertIs(found, fresh);
   assert.deepEqual([found.cost.basis, found.cost.requests, found.cost.received], ['none', 2, sizes[0] + sizes[1]]);
@@ -117,11 +116,6 @@ test('a sync that fails before it takes the answer ends the request', async () =
   s.link.fault = () => undefined;
   await visitor.page.close();
 });
-
-async function sizeOf(url) {
-  const response = await fetch(url, { headers: { accept: 'application/vnd.driblet.delta;codec=dense' } });
-  return (await response.arrayBuffer()).byteLength;
-}
 
 function isDeltaPath({ path }) {
   return isDelta({ url: path });

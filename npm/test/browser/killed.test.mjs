@@ -1,12 +1,12 @@
 // A tab whose process ends in the middle of a call into its store: what was stored before, or what was to be stored, is whole.
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { open } from '../support/browser.mjs';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { leftOver, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
+import { publishStop, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
@@ -14,38 +14,17 @@ let s;
 
 before(async () => {
   s = await site();
-  const worker = readdirSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url))).find((name) => /^worker-\w+\.js$/.test(name));
-  // A worker that stops in the nth call of a method, `?FileSystemSyncAccessHandle.write.2`, and says so by a request that is never answered.
-  writeFileSync(join(s.server.root, 'trap.js'), `import './stop.js';\nimport '/.driblet/${worker}';\n`);
-  writeFileSync(join(s.server.root, 'stop.js'), `
-    const [type, method, nth] = location.search.slice(1).split('.');
-    const { prototype } = self[type];
-    const call = prototype[method];
-    let left = Number(nth);
-    prototype[method] = function (...values) {
-      left -= 1;
-      if (left === 0) {
-        const request = new XMLHttpRequest();
-        request.open('GET', '/trapped', false);
-        request.send();
-      }
-      return call.apply(this, values);
-    };`);
+  publishStop(s.server);
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 /** Syncs in a new tab until the worker is in that call, and kills the tab's process there. */
 async function killIn(call, path, store) {
   const tab = await open(s.browser, s.link.url);
-  const trapped = new Promise((resolve) => {
-    s.link.fault = ({ url }) => {
-      if (url !== '/trapped') return undefined;
-      resolve();
-      return { never: true };
-    };
-  });
-  await tab.evaluate(([path, store, call]) => void sync(path, { store, workerUrl: `/trap.js?${call}` }).catch(() => {}), [path, store, call]);
-  await trapped;
+  const { stopped } = stops(s.link);
+  await tab.evaluate(([path, store, workerUrl]) => void sync(path, { store, workerUrl }).catch(() => {}), [path, store, stoppingIn(call)]);
+  await stopped;
   s.link.fault = () => undefined;
   const crashed = new Promise((resolve) => tab.once('crash', resolve));
   const session = await s.browser.context.newCDPSession(tab);
@@ -69,7 +48,7 @@ const DEATHS = {
   ],
   indexeddb: [
     ['while staging', 'IDBObjectStore.put.2', old],
-    ['before it writes the record', 'IDBObjectStore.put.4', old],
+    ['before it writes the record', 'IDBObjectStore.put.1.heads', old],
     ['while deleting the old version', 'IDBObjectStore.delete.1', fresh],
   ],
 };
@@ -92,7 +71,7 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
         const next = await s.attempt(path, { store });
         assertIs(next, fresh);
         assert.equal(next.cost.basis, kept === old ? 'version' : 'same');
-        assert.deepEqual(await leftOver(store, next.version), []);
+        assert.deepEqual(await leftOver(s.page, store, next.version, path), []);
       });
     }
 
@@ -102,29 +81,57 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
       const bytes = Buffer.alloc(40_000_000);
       for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
       writeFileSync(join(s.server.root, path), bytes);
-      await killIn(kind === 'opfs' ? `${FILE}.write.20` : 'IDBObjectStore.put.20', path, store);
+      await killIn(kind === 'opfs' ? `${FILE}.write.20` : 'IDBObjectStore.put.8', path, store);
       assert.deepEqual(await listed(store), []);
       const whole = await s.attempt(path, { store });
       assertIs(whole, join(s.server.root, path));
-      assert.deepEqual(await leftOver(store, whole.version), []);
+      assert.deepEqual(await leftOver(s.page, store, whole.version, path), []);
     });
   });
 }
 
-/** What a store has besides one version. */
-function leftOver({ kind, name }, version) {
-  return s.page.evaluate(
-    async ([kind, name, version]) => {
-      if (kind === 'opfs') {
-        const found = (await files()).filter(({ path }) => path.startsWith(`/${name}/`)).map(({ name }) => name);
-        return found.filter((file) => !['key', 'head'].includes(file) && !file.startsWith(version));
-      }
-      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
-      const database = await done(indexedDB.open(name));
-      const found = await done(database.transaction('files').objectStore('files').getAllKeys());
-      database.close();
-      return found.map(([, file]) => file).filter((file) => !file.startsWith(version));
-    },
-    [kind, name, version],
-  );
-}
+describe('a worker that hangs is ended', () => {
+  // The first of a store closes the note of its key, the last the version's file.
+  for (const nth of [1, 4]) {
+    test(`while it stores what it gave, in close ${nth}: the handle says so, and another tab syncs`, async () => {
+      const path = `hangs-${nth}.d.ts`;
+      const store = { kind: 'opfs', name: path };
+      s.server.publish(path, old);
+      const tab = await open(s.browser, s.link.url);
+      stops(s.link);
+      const seen = await tab.evaluate(async ([path, store, workerUrl]) => {
+        const handle = await sync(path, { store, timeout: 500, workerUrl });
+        const given = await digest(await handle.bytes());
+        await handle.stored;
+        const { code, message } = await handle.bytes().catch((error) => error);
+        return { given, warning: handle.warning, code, message };
+      }, [path, store, stoppingIn(`${FILE}.close.${nth}`)]);
+      s.link.fault = () => undefined;
+      assert.deepEqual([seen.given, seen.code], [digestOf(old), 'store']);
+      assert.match(seen.warning, /hung/);
+      assert.match(seen.message, /closed; sync again/);
+      assertIs(await s.attempt(path, { store }), old);
+      await tab.close();
+    });
+  }
+
+  test('while it reads: reading says so, and the same tab syncs', async () => {
+    const path = 'hangs-reading.d.ts';
+    const store = { kind: 'opfs', name: path };
+    s.server.publish(path, old);
+    await s.attempt(path, { store });
+    const tab = await open(s.browser, s.link.url);
+    stops(s.link);
+    const seen = await tab.evaluate(async ([path, store, workerUrl]) => {
+      const handle = await sync(path, { store, timeout: 500, workerUrl });
+      await handle.stored;
+      const { code, message } = await handle.blob().catch((error) => error);
+      return { basis: handle.cost.basis, code, message };
+    }, [path, store, stoppingIn(`${FILE}.close.2`)]);
+    s.link.fault = () => undefined;
+    assert.deepEqual([seen.basis, seen.code], ['same', 'store']);
+    assert.match(seen.message, /hung/);
+    assertIs(await tab.evaluate(([path, store]) => attempt(path, { store }), [path, store]), old);
+    await tab.close();
+  });
+});

@@ -1,7 +1,7 @@
 // What a network can do: cut, flip, stall, answer in the server's place. The stored version stays whole through all of it.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { lengthOfDiff, release } from '../support/driblet.mjs';
+import { after, afterEach, before, test } from 'node:test';
+import { lengthOfDiff, release, whenDeltaIs } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
 
@@ -16,14 +16,11 @@ before(async () => {
   s.server.publish('lib.d.ts', old);
   oldVersion = (await s.attempt('/lib.d.ts')).version;
   s.server.publish('lib.d.ts', fresh);
-  // Who asks early gets what was made at once; tests that cut at a place want the one that stays.
-  const best = lengthOfDiff(old, fresh);
-  do {
-    deltaLength = (await s.attempt('/lib.d.ts')).cost.received;
-    await goBack();
-  } while (deltaLength !== best);
+  deltaLength = lengthOfDiff(old, fresh);
+  await whenDeltaIs(deltaLength, new URL(`lib.d.ts.driblet/${oldVersion}`, s.server.url));
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 /** Makes the old version the stored one again. */
 async function goBack() {
@@ -166,6 +163,49 @@ test('cut so fast that the browser throws bytes away: the version stays whole, t
     assertIs(await s.attempt('/lib.d.ts'), fresh);
     await goBack();
   }
+});
+
+test('a delta from another version than was named is refused', async () => {
+  s.server.publish('other.d.ts', release('5.9.3', 'lib.es5.d.ts'));
+  const { version } = await s.attempt('/other.d.ts');
+  s.server.publish('other.d.ts', fresh);
+  s.link.fault = (request) => (isDelta(request) ? { instead: `/other.d.ts.driblet/${version}` } : undefined);
+  const failed = await s.attempt('/lib.d.ts');
+  s.link.fault = () => undefined;
+  assert.equal(failed.code, 'protocol', failed.message);
+  await assertStillOld();
+});
+
+test('a delta to another version than is pinned is refused, by name', async () => {
+  const pinned = 'c'.repeat(64);
+  s.link.fault = (request) => (isDelta(request) ? { instead: `/lib.d.ts.driblet/${oldVersion}` } : undefined);
+  for (const scope of [undefined, 'nothing is held']) {
+    const failed = await s.attempt('/lib.d.ts', { version: pinned, scope });
+    assert.equal(failed.code, 'protocol', failed.message);
+    if (scope === undefined) assert.match(failed.message, /the server sent version [0-9a-f]{64}, pinned is c{64}/);
+  }
+  s.link.fault = () => undefined;
+  await assertStillOld();
+});
+
+test('more than maxBytes is refused, also where the server says that it is less; the old version stays', async () => {
+  const options = { maxBytes: 1_000_000 };
+  const honest = await s.attempt('/lib.d.ts', options);
+  assert.deepEqual([honest.code, /1000000 allowed/.test(honest.message)], ['protocol', true], honest.message);
+  // The length is a varint of three bytes after two bytes and the version; the last one of them is made small.
+  s.link.fault = (request) => (isDelta(request) ? { put: [36, 1] } : undefined);
+  const understated = await s.attempt('/lib.d.ts', options);
+  assert.equal(understated.code, 'protocol', understated.message);
+  s.link.fault = () => undefined;
+  await assertStillOld();
+});
+
+test('a delta whose ETag is too long to note is not resumed, and does no harm', async () => {
+  s.link.fault = (request) => (isDelta(request) ? { headers: { etag: `"${'e'.repeat(2000)}"` }, cut: 2_000 } : undefined);
+  const failed = await s.attempt('/lib.d.ts');
+  s.link.fault = () => undefined;
+  assert.deepEqual([failed.name, failed.code], ['SyncError', 'network'], failed.message);
+  await assertStillOld();
 });
 
 test('a server that is gone is a network error', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { launch, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
@@ -21,6 +21,7 @@ before(async () => {
   origin = new URL(s.link.url).origin;
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 /** Lists a store, times as numbers. */
 function listed(store) {
@@ -130,21 +131,30 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
       }
     });
 
-    test('the user clears the data of the site: handles say so, and the next sync brings all anew', async () => {
-      s.server.publish('cleared.d.ts', old);
-      await s.page.evaluate(async (store) => {
-        globalThis.cleared = await sync('/cleared.d.ts', { store });
-        await cleared.stored;
-        await cleared.bytes();
-      }, store);
-      await browser.send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
-      assert.equal(await s.page.evaluate(() => cleared.bytes().then(() => 'read', ({ code }) => code)), 'store');
-      const again = await attempt('cleared.d.ts');
-      assertIs(again, old);
-      assert.equal(again.cost.basis, 'none');
-      // Chromium clears on for a moment after it has said that it is done, so one sync may still lose what it stores.
-      assertIs(await attempt('cleared.d.ts'), old);
-      assert.equal((await attempt('cleared.d.ts')).cost.basis, 'same');
+    test('the user clears the data of the site: handles say so, and syncs bring all anew', async () => {
+      // Where files are open Chromium may never be done with clearing them, so the browser is this test's own.
+      const other = await launch();
+      try {
+        const page = await open(other, s.link.url);
+        s.server.publish('cleared.d.ts', old);
+        await page.evaluate(async (store) => {
+          globalThis.cleared = await sync('/cleared.d.ts', { store });
+          await cleared.stored;
+          await cleared.bytes();
+        }, store);
+        await (await other.context.newCDPSession(page)).send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
+        assert.equal(await page.evaluate(() => cleared.bytes().then(() => 'read', ({ code }) => code)), 'store');
+        // It clears on for a moment after it has said that it is done: syncs may lose what they store, or their worker.
+        const bases = [];
+        while (bases.length < 6 && bases.at(-1) !== 'same') {
+          const next = await page.evaluate((store) => attempt('/cleared.d.ts', { store, timeout: 1000 }), store);
+          if (next.code !== 'store') assertIs(next, old);
+          bases.push(next.cost?.basis ?? next.code);
+        }
+        assert.deepEqual([bases[0] === 'same', bases.at(-1)], [false, 'same'], bases.join());
+      } finally {
+        await other.close();
+      }
     });
   });
 }
@@ -155,40 +165,79 @@ test('a page without stores lists nothing; memory is not listed', async () => {
 });
 
 test('the browser tells what is used and allowed, and promises to keep it where it may', async () => {
-  publishNoise('estimated.bin', 3_000_000);
-  const before = await s.page.evaluate(() => estimate());
-  await s.attempt('estimated.bin', { store: { kind: 'opfs', name: 'estimated' } });
-  const after = await s.page.evaluate(() => estimate());
-  assert.ok(3_000_000 <= after.usage - before.usage, `${before.usage}, ${after.usage}`);
-  assert.ok(after.usage < after.quota);
-  await s.browser.context.grantPermissions(['persistent-storage'], { origin }).catch(() => {});
-  const persisted = await s.page.evaluate(() => persist());
-  assert.equal((await s.page.evaluate(() => estimate())).persisted, persisted);
+  // Of a browser in which nothing else goes on.
+  const other = await launch();
+  try {
+    const page = await open(other, s.link.url);
+    publishNoise('estimated.bin', 3_000_000);
+    const before = await page.evaluate(() => estimate());
+    await page.evaluate(() => attempt('estimated.bin', { store: opfsStore('estimated') }));
+    const after = await page.evaluate(() => estimate());
+    assert.ok(3_000_000 <= after.usage - before.usage, `${before.usage}, ${after.usage}`);
+    assert.ok(after.usage < after.quota);
+    await other.context.grantPermissions(['persistent-storage'], { origin }).catch(() => {});
+    const persisted = await page.evaluate(() => persist());
+    assert.equal((await page.evaluate(() => estimate())).persisted, persisted);
+  } finally {
+    await other.close();
+  }
 });
 
-test('a clock that was set back: versions are kept and listed, and what is used then is noted', async () => {
-  const page = await s.browser.context.newPage();
-  await page.goto(s.link.url);
-  publishNoise('clock.bin', 1000);
-  // Everything runs in the page, whose clock can be set.
-  const times = await page.evaluate(async () => {
-    const [{ indexedDbStore, sync }, { list }] = await Promise.all([import('/.driblet/inline.js'), import('/.driblet/store.js')]);
-    const store = indexedDbStore('clock');
-    const now = Date.now();
-    const seen = [];
-    for (const clock of [now, now - 86_400_000, now + 86_400_000, now + 86_500_000]) {
-      Date.now = () => clock;
-      const handle = await sync('/clock.bin', { store });
-      await handle.stored;
-      handle.close();
-      const [{ stored, used }] = await list(store);
-      seen.push([handle.cost.basis, stored - now, used - now]);
-    }
-    return seen;
+test('where the browser forbids one place, what is in the other is listed', async () => {
+  publishNoise('elsewhere.bin', 1000);
+  await s.attempt('elsewhere.bin', { store: { kind: 'indexeddb', name: 'elsewhere' } });
+  const page = await open(s.browser, s.link.url);
+  const urls = await page.evaluate(async () => {
+    const urls = async () => (await list(browserStore('elsewhere'))).map(({ url }) => new URL(url).pathname);
+    StorageManager.prototype.getDirectory = () => Promise.reject(new DOMException('not here', 'SecurityError'));
+    const forbidden = await urls();
+    delete StorageManager.prototype.getDirectory;
+    return [forbidden, await urls()];
   });
+  assert.deepEqual(urls, [['/elsewhere.bin'], ['/elsewhere.bin']]);
   await page.close();
-  assert.deepEqual(times, [['none', 0, 0], ['same', 0, -86_400_000], ['same', 0, 86_400_000], ['same', 0, 86_400_000]]);
 });
+
+test('what both places have is listed once, and deleted in both', async () => {
+  publishNoise('both.bin', 1000);
+  for (const kind of ['indexeddb', 'opfs']) await s.attempt('both.bin', { store: { kind, name: 'both' } });
+  const store = { kind: 'browser', name: 'both' };
+  assert.equal((await listed(store)).length, 1);
+  assert.equal(await remove(store, '/both.bin'), 1);
+  assert.deepEqual(await listed(store), []);
+});
+
+/** Syncs into a store while the clock goes; runs in the thread whose clock it sets. */
+const GOING = `async (kind) => {
+  const [driblet, { list }] = await Promise.all([import('/.driblet/inline.js'), import('/.driblet/store.js')]);
+  const store = driblet[kind]('clock');
+  const now = Date.now();
+  const seen = [];
+  for (const clock of [now, now - 86_400_000, now + 86_400_000, now + 86_500_000]) {
+    Date.now = () => clock;
+    const handle = await driblet.sync('/clock.bin', { store });
+    await handle.stored;
+    handle.close();
+    const [{ stored, used }] = await list(store);
+    seen.push([handle.cost.basis, stored - now, used - now]);
+  }
+  return seen;
+}`;
+
+for (const [kind, place] of [['indexedDbStore', 'page'], ['opfsStore', 'worker']]) {
+  test(`a clock that was set back, ${kind}: versions are kept and listed, and what is used then is noted`, async () => {
+    publishNoise('clock.bin', 1000);
+    writeFileSync(join(s.server.root, 'clock.js'), `(${GOING})('${kind}').then(postMessage, (error) => postMessage(String(error)));`);
+    const page = await s.browser.context.newPage();
+    await page.goto(s.link.url);
+    const times = await page.evaluate(([going, kind, place]) => {
+      if (place === 'page') return (0, eval)(going)(kind);
+      return new Promise((resolve) => Object.assign(new Worker('/clock.js', { type: 'module' }), { onmessage: ({ data }) => resolve(data) }));
+    }, [GOING, kind, place]);
+    await page.close();
+    assert.deepEqual(times, [['none', 0, 0], ['same', 0, -86_400_000], ['same', 0, 86_400_000], ['same', 0, 86_400_000]]);
+  });
+}
 
 test('fifty syncs at once, of ten files: each has its bytes, and each file comes once', async () => {
   const paths = Array.from({ length: 10 }, (_, index) => publishNoise(`many-${index}.bin`, 100_000 + index));
@@ -204,11 +253,13 @@ test('offline, then online: a network error at once, and then the sync goes thro
   const { version } = await s.attempt('offline.d.ts');
   s.server.publish('offline.d.ts', fresh);
   await s.browser.context.setOffline(true);
-  const failed = await s.attempt('offline.d.ts');
-  assert.deepEqual([failed.name, failed.code], ['SyncError', 'network']);
-  const pinned = await s.attempt('offline.d.ts', { version });
-  assertIs(pinned, old);
-  await s.browser.context.setOffline(false);
+  try {
+    const failed = await s.attempt('offline.d.ts');
+    assert.deepEqual([failed.name, failed.code], ['SyncError', 'network']);
+    assertIs(await s.attempt('offline.d.ts', { version }), old);
+  } finally {
+    await s.browser.context.setOffline(false);
+  }
   assertIs(await s.attempt('offline.d.ts'), fresh);
 });
 
@@ -231,8 +282,9 @@ for (const kind of ['indexeddb', 'opfs']) {
       await page.waitForFunction(() => globalThis.came, null, { polling: 10 });
       await (await other.context.newCDPSession(page)).send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
       const { code, message } = await cut;
-      if (kind === 'indexeddb') assert.deepEqual([code, message], ['network', 'the server sent nothing for 1000 ms']);
-      else assert.deepEqual([code, /hung/.test(message)], ['store', true], message);
+      // Chromium may hang in closing the files.
+      if (kind === 'indexeddb' || code === 'network') assert.deepEqual([code, message], ['network', 'the server sent nothing for 1000 ms; sync again to go on']);
+      else assert.equal(code, 'store', message);
       s.link.fault = () => undefined;
       assertIs(await attempt(), fresh);
     } finally {

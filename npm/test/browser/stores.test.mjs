@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
@@ -16,6 +16,7 @@ before(async () => {
   s = await site();
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 /** Writes a file that is longer than what a sync gives before it is stored: 40 MB, of which the edits change some. */
 function publishLarge(name, edits) {
@@ -208,5 +209,9 @@ describe('IndexedDB', () => {
     const found = await s.attempt('later.d.ts', { store: { kind: 'indexeddb', name: 'later' } });
     assertIs(found, old);
     assert.match(found.warning, /in memory only.*later driblet/);
+    // Where there are files, nobody asks it.
+    const store = { kind: 'browser', name: 'later' };
+    assert.equal((await s.attempt('later.d.ts', { store })).warning, undefined);
+    assert.equal((await s.page.evaluate((store) => list(store), store)).length, 1);
   });
 });

@@ -1,8 +1,8 @@
 // The usual ways of a sync: what it brings, from which basis, at which cost.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { open } from '../support/browser.mjs';
+import { after, afterEach, before, test } from 'node:test';
+import { open, whenIdle } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
 
@@ -14,6 +14,7 @@ before(async () => {
   s = await site();
 });
 after(() => s?.close());
+afterEach(() => s.assertNothingLeft());
 
 test('a first sync brings the file, a second finds it the same, a third brings only what changed', async () => {
   s.server.publish('first.js', old);
@@ -92,12 +93,14 @@ test('a handle reads its version as long as it is open, whatever is synced meanw
   assertIs(next, fresh);
   assert.equal(await s.page.evaluate(async () => digest(await held.bytes())), digestOf(old));
   assert.equal(await s.page.evaluate(async () => digest(await new Response(held.stream()).arrayBuffer())), digestOf(old));
+  await whenIdle(s.page, { name: 'driblet' }, '/held.js');
   const stored = () => s.page.evaluate(async (version) => (await files()).filter(({ name }) => name.startsWith(version)).length, oldVersion);
   const oldVersion = await s.page.evaluate(() => held.version);
   assert.equal(await s.page.evaluate(() => held.version.length), 64);
   const before = await stored();
   await s.page.evaluate(() => held.close());
   await s.attempt('/held.js');
+  await whenIdle(s.page, { name: 'driblet' }, '/held.js');
   assert.equal(await stored(), before - 1);
 });
 
@@ -107,7 +110,9 @@ test('a response has the bytes, their length and the version, and what is asked 
     const handle = await sync('/response.js');
     const response = handle.response({ headers: { 'content-type': 'text/javascript' } });
     const { headers } = response;
-    return [headers.get('content-type'), headers.get('etag') === `"${handle.version}"`, (await response.text()).length];
+    const { length } = await response.text();
+    handle.close();
+    return [headers.get('content-type'), headers.get('etag') === `"${handle.version}"`, length];
   });
   assert.deepEqual(seen, ['text/javascript', true, statSync(old).size]);
 });
@@ -159,7 +164,7 @@ test('progress ends with what was received and the length of the version', async
   s.server.publish('progress.js', old);
   const reports = await s.page.evaluate(async () => {
     const reports = [];
-    await sync('/progress.js', { onProgress: (progress) => reports.push(progress) });
+    (await sync('/progress.js', { onProgress: (progress) => reports.push(progress) })).close();
     return reports;
   });
   assert.ok(0 < reports.length);

@@ -92,15 +92,20 @@ test('vite, while developing', async () => {
   }
 });
 
-test('webpack 5', async () => {
-  const root = app('webpack', { head: POLICY });
-  const output = join(root, 'dist');
+/** Builds by webpack; fails where it has anything to say. */
+async function runWebpack(options) {
   const stats = await new Promise((resolve, reject) => {
-    const compiler = webpack({ context: root, mode: 'production', entry: './main.js', output: { path: output } });
+    const compiler = webpack(options);
     compiler.run((error, stats) => (error ? reject(error) : compiler.close(() => resolve(stats))));
   });
   const { errors, warnings } = stats.toJson({ all: false, errors: true, warnings: true });
   assert.deepEqual([errors, warnings], [[], []]);
+}
+
+test('webpack 5', async () => {
+  const root = app('webpack', { head: POLICY });
+  const output = join(root, 'dist');
+  await runWebpack({ context: root, mode: 'production', entry: './main.js', output: { path: output } });
   writeFileSync(join(output, 'index.html'), readFileSync(join(root, 'index.html'), 'utf8').replace('type="module"', 'defer'));
   await assertSyncs(publish(output, 'webpack'));
 });
@@ -113,4 +118,58 @@ test('esbuild', async () => {
   copyFileSync(join(driblet, 'wasm', 'driblet_bg.wasm'), join(output, 'driblet_bg.wasm'));
   copyFileSync(join(root, 'index.html'), join(output, 'index.html'));
   await assertSyncs(publish(output, 'esbuild'));
+});
+
+/** Writes an app whose service worker answers `?synced` by what driblet/inline syncs; gives its folder. */
+function serviceApp(name, options = '') {
+  const folder = join(packed.folder, name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'sw.js'), `
+    import { sync } from 'driblet/inline';
+    addEventListener('install', () => skipWaiting());
+    addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+    addEventListener('fetch', (event) => {
+      if (event.request.url.endsWith('?synced')) event.respondWith(sync('/lib.d.ts', {${options}}).then((handle) => handle.response()));
+    });
+  `);
+  writeFileSync(join(folder, 'index.html'), '<!doctype html><title>app</title>');
+  return folder;
+}
+
+/** Publishes a built app; fails unless its service worker answers with the file. */
+async function assertAnswers(root, name, type) {
+  copyFileSync(join(root, 'index.html'), join(root, 'dist', 'index.html'));
+  const page = await browser.context.newPage();
+  await page.goto(publish(join(root, 'dist'), name));
+  const digest = await page.evaluate(async (type) => {
+    const controlled = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
+    await navigator.serviceWorker.register('sw.js', { type });
+    await controlled;
+    const digest = await crypto.subtle.digest('SHA-256', await (await fetch('?synced')).arrayBuffer());
+    return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }, type);
+  assert.equal(digest, digestOf(FILE));
+  await page.close();
+}
+
+test('vite, a service worker', async () => {
+  const root = serviceApp('vite-service');
+  const output = { entryFileNames: '[name].js' };
+  await viteBuild({ root, base: './', logLevel: 'error', configFile: false, build: { rollupOptions: { input: join(root, 'sw.js'), output } } });
+  await assertAnswers(root, 'vite-service', 'module');
+});
+
+test('webpack 5, a service worker', async () => {
+  const root = serviceApp('webpack-service');
+  const output = { path: join(root, 'dist'), filename: 'sw.js' };
+  await runWebpack({ context: root, mode: 'production', target: 'webworker', entry: './sw.js', output });
+  await assertAnswers(root, 'webpack-service', 'classic');
+});
+
+test('esbuild, a service worker', async () => {
+  const root = serviceApp('esbuild-service', "wasmUrl: 'driblet_bg.wasm'");
+  const output = join(root, 'dist');
+  await esbuild({ absWorkingDir: root, entryPoints: ['sw.js'], bundle: true, format: 'esm', outdir: output, logLevel: 'error' });
+  copyFileSync(join(packed.folder, 'node_modules', 'driblet', 'wasm', 'driblet_bg.wasm'), join(output, 'driblet_bg.wasm'));
+  await assertAnswers(root, 'esbuild-service', 'module');
 });

@@ -1,4 +1,5 @@
 // Chromium with a profile of its own, and what the tests do in its pages.
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,12 @@ const ARGUMENTS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --di
 
 /** A name that leads to this machine, and whose pages are not secure contexts. */
 export const PLAIN_HOST = 'plain.driblet.test';
+
+/** Where a site has driblet: as its server ships it, and as npm installs it, in a folder of the site. */
+export const BASES = {
+  shipped: { client: '/.driblet/client.js', inline: '/.driblet/inline.js', store: '/.driblet/store.js' },
+  installed: { client: '/driblet/dist/index.js', inline: '/driblet/dist/inline.js', store: '/driblet/dist/storage.js' },
+};
 
 /** Starts a browser. */
 export async function launch(options = {}) {
@@ -24,26 +31,28 @@ export async function launch(options = {}) {
   };
 }
 
-/** Opens a page of the site, in which what driblet exports and `digest` are at hand. */
-export async function open({ context }, url) {
+/** Opens a page of the site, in which what driblet exports and `digest` are at hand; `base` says which of the site's scripts are driblet's. */
+export async function open({ context }, url, base = BASES.shipped) {
   const page = await context.newPage();
   await page.goto(url);
-  await page.evaluate(async () => {
-    const { browserStore, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import('/.driblet/client.js');
-    const { estimate, list, persist } = await import('/.driblet/store.js');
+  await page.evaluate(async (base) => {
+    const { browserStore, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(base.client);
+    const { estimate, list, persist } = await import(base.store);
     const hex = (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     const digest = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
     /** Syncs, reads, closes, and tells what came of it; or how it failed. */
     const attempt = async (path, options) => {
+      let handle;
       try {
-        const handle = await sync(path, options);
+        handle = await sync(path, options);
         const bytes = await handle.bytes();
         await handle.stored;
         const { version, length, cost, warning } = handle;
-        handle.close();
         return { version, length, cost, warning, digest: await digest(bytes) };
       } catch (error) {
         return { name: error.name, code: error.code, message: error.message, isSyncError: error instanceof SyncError };
+      } finally {
+        handle?.close();
       }
     };
     /** The files of the store: path and length. */
@@ -61,8 +70,45 @@ export async function open({ context }, url) {
       return found;
     };
     Object.assign(globalThis, { attempt, browserStore, digest, estimate, files, indexedDbStore, list, memoryStore, opfsStore, persist, sync });
-  });
+  }, base);
   return page;
+}
+
+/** Waits until every lock is given back; fails where one is not, or the page has more workers than the one that is to stay. */
+export async function assertNothingLeft(page) {
+  const locks = () => page.evaluate(async () => {
+    const { held, pending } = await navigator.locks.query();
+    return [...held, ...pending].map(({ name }) => name).filter((name) => name.startsWith('driblet '));
+  });
+  let left = await locks();
+  for (let tries = 1000; 0 < tries && 0 < left.length; tries -= 1) left = await locks();
+  assert.deepEqual(left, []);
+  assert.ok(page.workers().length <= 1, `${page.workers().length} workers`);
+}
+
+/** Waits until nobody syncs a URL into a store, nor tidies up after it. */
+export function whenIdle(page, { name }, path) {
+  return page.evaluate(([name, path]) => navigator.locks.request(`driblet sync ${name} ${new URL(path, location).href}`, () => {}), [name, path]);
+}
+
+/** What a store has besides one version, when no sync of a URL runs any more. */
+export async function leftOver(page, store, version, path) {
+  await whenIdle(page, store, path);
+  return page.evaluate(
+    async ([{ kind, name }, version]) => {
+      if (kind === 'opfs') {
+        const found = (await files()).filter(({ path }) => path.startsWith(`/${name}/`)).map(({ name }) => name);
+        return found.filter((file) => !['key', 'head'].includes(file) && !file.startsWith(version));
+      }
+      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+      const database = await done(indexedDB.open(name));
+      const keys = (table) => done(database.transaction(table).objectStore(table).getAllKeys());
+      const found = [...(await keys('files')), ...(await keys('pieces'))];
+      database.close();
+      return found.map(([, file]) => file).filter((file) => !file.startsWith(version));
+    },
+    [store, version],
+  );
 }
 
 function executable() {

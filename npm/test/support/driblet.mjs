@@ -24,6 +24,20 @@ export function lengthOfDiff(old, fresh) {
   }
 }
 
+/** Asks for a delta until it is the one that stays, of that length: who asks early gets what was made at once. */
+export async function whenDeltaIs(length, url) {
+  for (let tries = 0; tries < 10_000; tries += 1) {
+    if ((await lengthOf(url)) === length) return;
+  }
+  throw new Error(`${url} never had ${length} bytes`);
+}
+
+/** The bytes of what a browser gets. */
+export async function lengthOf(url) {
+  const response = await fetch(url, { headers: { accept: 'application/vnd.driblet.delta;codec=dense' } });
+  return (await response.arrayBuffer()).byteLength;
+}
+
 /** Starts a server on a new folder with an empty page in it; `publish` puts a file's content there. */
 export async function serve(...options) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-test-'));

@@ -1,6 +1,6 @@
 // The package as its users have it: packed, and installed into an empty folder.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,5 +16,7 @@ export function install() {
   const packed = Array.isArray(parsed) ? parsed[0] : Object.values(parsed)[0];
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
   execFileSync('npm', ['install', '--no-audit', '--no-fund', '--offline', join(folder, packed.filename)], { cwd: folder, stdio: 'pipe' });
-  return { folder, files: packed.files.map(({ path }) => path), remove: () => rmSync(folder, { recursive: true, force: true }) };
+  /** Puts the installed package where `BASES.installed` says. */
+  const publish = ({ root }) => cpSync(join(folder, 'node_modules', 'driblet'), join(root, 'driblet'), { recursive: true });
+  return { folder, publish, files: packed.files.map(({ path }) => path), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -4,8 +4,9 @@ import { createServer, request } from 'node:http';
 /**
  * Starts a proxy to `server`. `fault` is asked for each request what is to go wrong with its answer, if anything: `{ stall: n }`
  * says nothing more after n bytes of the body, until `hangUp` breaks the connection; `{ cut: n }` breaks it at once, so that the
- * browser may lose some of them; `{ gone }` is called when the browser has closed its end; `{ flip: n }` changes the byte at n; `{ html }` answers in the server's place;
- * `{ never }` never answers.
+ * browser may lose some of them; `{ gone }` is called when the browser has closed its end; `{ flip: n }` changes the byte at n, and `{ put: [n, value] }`
+ * puts another there; `{ headers }` adds to the answer's; `{ html }` answers in the server's place; `{ instead }` asks the server for another path; `{ until }` answers
+ * with nothing when that promise resolves; `{ never }` never answers.
  */
 export async function proxyTo(server) {
   const stalled = new Set();
@@ -15,22 +16,25 @@ export async function proxyTo(server) {
     const fault = link.fault(asked) ?? {};
     if (fault.gone) answer.once('close', fault.gone);
     if (fault.never) return undefined;
+    if (fault.until) return fault.until.then(() => answer.end());
     if (fault.html) return answer.setHeader('content-type', 'text/html; charset=utf-8').end(fault.html);
     const { host } = server.url;
     const headers = { ...asked.headers, host, ...(asked.headers.origin && { origin: `http://${host}` }) };
-    const onward = request({ host: server.url.hostname, port: server.url.port, method: asked.method, path: asked.url, headers, agent: false });
+    const onward = request({ host: server.url.hostname, port: server.url.port, method: asked.method, path: fault.instead ?? asked.url, headers, agent: false });
     onward.on('error', () => answer.destroy());
     answer.on('close', () => onward.destroy());
     onward.on('response', (response) => {
-      answer.writeHead(response.statusCode, response.headers);
+      answer.writeHead(response.statusCode, { ...response.headers, ...fault.headers });
       answer.flushHeaders();
       if (fault.stall !== undefined) {
         stalled.add(answer.socket);
         answer.once('close', () => stalled.delete(answer.socket));
       }
       let at = 0;
+      const [place, value] = fault.put ?? [];
       response.on('data', (bytes) => {
         if (fault.flip !== undefined && at <= fault.flip && fault.flip < at + bytes.length) bytes[fault.flip - at] ^= 1 << fault.flip % 8;
+        if (at <= place && place < at + bytes.length) bytes[place - at] = value;
         const end = fault.cut ?? fault.stall;
         if (end === undefined || at + bytes.length <= end) {
           answer.write(bytes);

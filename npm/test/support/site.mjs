@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { launch, open } from './browser.mjs';
+import { assertNothingLeft, launch, open } from './browser.mjs';
 import { serve } from './driblet.mjs';
 import { isDelta, proxyTo } from './proxy.mjs';
 
@@ -32,6 +32,7 @@ export async function site(server) {
         link.fault = () => undefined;
       }
     },
+    assertNothingLeft: () => assertNothingLeft(page),
     async close() {
       await browser.close();
       await link.close();
