@@ -1,12 +1,12 @@
 // Where the client runs: under content security policies, from other origins, without https, without a worker, in a service worker.
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { BASES, PLAIN_HOST, assertNothingLeft, launch, open } from '../support/browser.mjs';
 import { release, serve } from '../support/driblet.mjs';
 import { serveFiles } from '../support/files.mjs';
-import { install } from '../support/installed.mjs';
+import { here, install } from '../support/installed.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
@@ -24,6 +24,9 @@ after(async () => {
   packed?.remove();
 });
 afterEach(() => s.assertNothingLeft());
+
+/** The service worker that the package's README shows. */
+const recipe = /^  import \{ sync \} from '\/\.driblet\/inline\.js';[^]*?(?=^  ```)/m.exec(readFileSync(join(here, 'README.md'), 'utf8'))[0];
 
 /** Opens a page with that policy. */
 function openUnder(policy, base) {
@@ -125,15 +128,11 @@ for (const [where, base] of Object.entries(BASES)) {
       }
     });
 
-    test('a service worker answers with synced versions, which scripts and modules run from', async () => {
+    test('the service worker that README shows answers with synced versions, offline with stored ones, which scripts and modules run from', async () => {
       writeFileSync(join(s.server.root, `sw-${where}.js`), `
-        import { sync } from '${base.inline}';
+        ${recipe.replace('/assets/', `/${where}/`).replace('/.driblet/inline.js', base.inline).replace('/.driblet/store.js', base.store)}
         addEventListener('install', () => skipWaiting());
         addEventListener('activate', (event) => event.waitUntil(clients.claim()));
-        addEventListener('fetch', (event) => {
-          const { pathname } = new URL(event.request.url);
-          if (pathname.startsWith('/${where}/')) event.respondWith(sync(pathname).then((handle) => handle.response()));
-        });
       `);
       mkdirSync(join(s.server.root, where), { recursive: true });
       const module = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0]);
@@ -158,6 +157,9 @@ for (const [where, base] of Object.entries(BASES)) {
       s.link.requests.length = 0;
       assert.equal(await fetched(), digestOf(fresh));
       assert.equal(s.link.requests.filter(({ path }) => path.includes('lib.d.ts')).length, 1);
+      s.link.fault = () => ({ cut: 0 });
+      assert.equal(await fetched(), digestOf(fresh), 'offline');
+      s.link.fault = () => undefined;
       assert.equal(await page.evaluate(async (where) => (await WebAssembly.compileStreaming(fetch(`/${where}/empty.wasm`))) instanceof WebAssembly.Module, where), true);
       assert.equal(await page.evaluate(async (where) => (await import(`/${where}/one.mjs`)).two, where), 2);
       await page.evaluate(async () => (await navigator.serviceWorker.getRegistration()).unregister());
