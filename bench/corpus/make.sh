@@ -64,6 +64,7 @@ published plotly-min-patch plotly.js-dist-min 4.1.1 4.1.2 plotly.min.js
 published pdfworker-min pdfjs-dist 6.4.299 6.5.438 build/pdf.worker.min.mjs
 # WebAssembly.
 published esbuild-wasm-patch esbuild-wasm 0.28.1 0.28.2 esbuild.wasm
+published duckdb-wasm-minor @duckdb/duckdb-wasm 1.31.0 1.32.0 dist/duckdb-eh.wasm
 published sqljs-wasm-minor sql.js 1.15.2 1.16.0 dist/sql-wasm.wasm
 # Data.
 published bcd-json-patch @mdn/browser-compat-data 8.1.7 8.1.9 data.json

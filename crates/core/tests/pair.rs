@@ -54,6 +54,19 @@ fn nothing_makes_a_delta_longer_than_its_target() {
 }
 
 #[test]
+fn a_long_file_is_followed_part_by_part() {
+    let module = |from, by, edit: &[u8]| {
+        let parts = (0..34).flat_map(|at| [linked(at, 960 << 10, from, by), noise(at, 64 << 10)]);
+        [edit, &parts.collect::<Vec<_>>().concat()].concat()
+    };
+    let (old, new) = (module(0, 0, b""), module(90_000, 3, &noise(77, 5_000)));
+    let once = encode(&old, &new, EncodeOptions::default());
+    let delta = encode(&old, &new, with(Codec::Fast));
+    assert!(8 * delta.len() < once.len(), "{} bytes, where copies take {}", delta.len(), once.len());
+    assert!(apply_whole(&old, &delta) == Ok(new));
+}
+
+#[test]
 fn every_pair_fed_every_way() {
     for (name, old, new, delta) in deltas() {
         assert_eq!(apply_whole(&old, &delta).as_ref(), Ok(&new), "{name}, whole");

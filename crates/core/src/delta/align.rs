@@ -23,6 +23,9 @@ const AHEAD: usize = 64;
 /// Tokens after a find within which a better one is looked for.
 const BETTER: usize = 12;
 const MAX_WORD: usize = 48;
+/// Parts by which text is told from other bytes, and how long each is.
+const SAMPLES: usize = 64;
+const SAMPLE: usize = 1 << 10;
 /// Buckets of an index at most, as a power of two.
 const MAX_BITS: u32 = 24;
 /// By which the hash of a window of tokens rolls.
@@ -71,10 +74,13 @@ pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
     Alignment { words, starts }
 }
 
-/// Whether the bytes are text, as its first part shows: few bytes that no text has.
+/// Whether the bytes are text, as parts from all over them show: few bytes that no text has.
 fn is_text(bytes: &[u8]) -> bool {
-    let start = &bytes[..bytes.len().min(1 << 16)];
-    start.iter().filter(|byte| **byte < 9 || 0x80 <= **byte).count() * 20 < start.len()
+    let parts = bytes.chunks(SAMPLE).step_by((bytes.len() / (SAMPLES * SAMPLE)).max(1));
+    let (strange, all) = parts.fold((0, 0), |(strange, all), part| {
+        (strange + part.iter().filter(|byte| **byte < 9 || 0x80 <= **byte).count(), all + part.len())
+    });
+    strange * 20 < all
 }
 
 /// Bytes of memory that aligning takes.

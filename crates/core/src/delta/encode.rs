@@ -1,16 +1,16 @@
 //! The server's side: a basis and a target go in, a delta comes out region by region.
 
+mod following;
+
 use std::iter::{self, Peekable};
 use std::ops::Range;
 
-use super::align::{Alignment, align};
 use super::find::Finder;
 use super::header::Header;
 use super::ops::{self, Op};
 use super::pack::{level, level_at_once, pack};
 use super::reference::{self, PREFIX_START};
-use super::renames::{self, Plan, Script};
-use super::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_DENSE, MAX_TARGET, dense};
+use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET};
 use crate::group::{self, GroupSize};
 use crate::matching::{Copy, Matches};
 use crate::version::{Check, Version};
@@ -26,14 +26,8 @@ const FEW_BYTES: usize = 4 << 20;
 const PATIENT_MEMORY: usize = 128 << 20;
 /// How finely the basis is indexed at least: building the index is what takes time, and what a coarser one misses zstd finds.
 const STRIDE_AT_ONCE: usize = 8;
-/// What the shortest copy of a region may be, besides what the finder finds.
-const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
 /// The zstd level by which they are compared.
 const QUICK: i32 = 10;
-/// The zstd level by which scripts that follow the basis are compared among each other.
-const RANKING: i32 = 6;
-/// The zstd level that shows whether copies alone can be worth more time.
-const GLANCE: i32 = 3;
 /// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
 const MAX_OPS: usize = 50_000;
 
@@ -52,13 +46,6 @@ pub enum Codec {
         bits_per_second: u32,
     },
 }
-
-/// Working memory of the encoders that follow the basis, besides their plan.
-const FOLLOWING_TABLES: usize = 40 << 20;
-/// What a followed stretch must bring to be followed, in bytes: tried in turn, as long as each takes less than the last.
-const LEAST_FOLLOWED: [i32; 3] = [32, 200, 600];
-/// Where the fast delta is more than this part of the target, little of the basis is left to follow, and the dense codec is slow.
-const FAR_FROM_BASIS: usize = 5;
 
 /// How an encoder may spend.
 #[derive(Clone, Copy, Debug)]
@@ -127,29 +114,17 @@ impl<'a> Encoder<'a> {
         if self.at == self.target.len() as u64 {
             return Ok(None);
         }
-        if self.at == 0
-            && let Some(basis) = self.followable()
-        {
-            return self.whole(basis).map(Some);
+        match self.followable() {
+            Some(basis) => self.next_followed(basis),
+            None => self.next_fast(),
         }
-        self.next_fast().map(Some)
-    }
-
-    /// The basis, where there is time and memory to follow it from end to end.
-    fn followable(&self) -> Option<&'a [u8]> {
-        let BasisBytes::Whole(basis) = self.basis else { return None };
-        let fits = basis.len().max(self.target.len()) as u64 <= MAX_DENSE;
-        let wanted = self.options.thorough || self.options.codec != Codec::Fast;
-        if !wanted || !fits || basis.is_empty() {
-            return None;
-        }
-        (renames::memory(basis, self.target) + FOLLOWING_TABLES <= self.options.budget).then_some(basis)
+        .map(Some)
     }
 
     /// The next region in codec 0 or 1.
     fn next_fast(&mut self) -> Result<Vec<u8>, EncodeError> {
         let (start, position) = (self.at, self.position);
-        let found = self.next_ops();
+        let found = self.next_ops(MAX_OPS, u64::MAX);
         self.fast(found, start, position)
     }
 
@@ -157,96 +132,6 @@ impl<'a> Encoder<'a> {
         let ops = if self.options.thorough { self.worthwhile(found, start, position)?.ops } else { found };
         self.position = ops.last().map_or(position, |op| op.copy.end);
         self.region(&ops, start, position)
-    }
-
-    /// All regions at once, each codec tried.
-    fn whole(&mut self, basis: &'a [u8]) -> Result<Vec<u8>, EncodeError> {
-        let link = match self.options.codec {
-            Codec::Auto { bits_per_second } => Some(u64::from(bits_per_second.max(1))),
-            Codec::Fast | Codec::Dense => None,
-        };
-        let alignment = align(basis, self.target);
-        if self.options.codec == Codec::Dense && !self.options.thorough {
-            self.at = self.target.len() as u64;
-            return Ok(self.dense(basis, &alignment).bytes);
-        }
-        let followed = self.followed(basis, &alignment)?;
-        let found = self.next_ops();
-        let glance = self.estimate(&found, 0, 0, GLANCE)? as u64 * self.target.len() as u64 / self.at.max(1);
-        let mut best = match followed {
-            Some(followed) if 5 * followed.cost(link) < 4 * cost(glance as usize, 0, link) => self.renames(followed)?,
-            Some(followed) => self.better(followed, found, link)?,
-            None => {
-                let copies = self.worthwhile(found, 0, 0)?;
-                self.copies(copies)?
-            }
-        };
-        let is_far = link.is_some() && self.target.len() < best.bytes.len() * FAR_FROM_BASIS;
-        if self.options.codec != Codec::Fast && !is_far {
-            best = best.or(self.dense(basis, &alignment), link);
-        }
-        self.at = self.target.len() as u64;
-        Ok(best.bytes)
-    }
-
-    /// Renames or copies, by a closer look at both; where copies take more than one region, by making both.
-    fn better(&mut self, followed: Followed, found: Vec<Op>, link: Option<u64>) -> Result<Whole, EncodeError> {
-        let copies = self.worthwhile(found, 0, 0)?;
-        let is_all = self.at == self.target.len() as u64;
-        if !is_all {
-            let renames = self.renames(followed)?;
-            return Ok(self.copies(copies)?.or(renames, link));
-        }
-        let followed = Followed { estimate: self.script_len(&followed.script, QUICK)?, ..followed };
-        if followed.cost(link) < cost(copies.estimate, 0, link) { self.renames(followed) } else { self.copies(copies) }
-    }
-
-    fn dense(&self, basis: &[u8], alignment: &Alignment) -> Whole {
-        let dense = dense::encode(basis, self.target, alignment);
-        let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
-        Whole { bytes, nanoseconds: dense.nanoseconds }
-    }
-
-    /// How to follow the basis in one region; `None` where that is more than the format takes.
-    fn followed(&self, basis: &[u8], alignment: &Alignment) -> Result<Option<Followed>, EncodeError> {
-        let Some(plan) = Plan::new(basis, self.target, alignment) else { return Ok(None) };
-        let mut best: Option<Followed> = None;
-        for script in LEAST_FOLLOWED.into_iter().filter_map(|least| plan.script(least)) {
-            let estimate = self.script_len(&script, RANKING)?;
-            if best.as_ref().is_some_and(|best| best.estimate <= estimate) {
-                break;
-            }
-            best = Some(Followed { estimate, script });
-        }
-        Ok(best)
-    }
-
-    /// About how many bytes a script takes.
-    fn script_len(&self, script: &Script, level: i32) -> Result<usize, EncodeError> {
-        let (_, prefix) = self.reference(&script.ops, 0, script.gap_bytes as u64);
-        Ok(script.decisions.len() + pack(&script.frame, &prefix, level)?.len())
-    }
-
-    fn renames(&self, Followed { script, .. }: Followed) -> Result<Whole, EncodeError> {
-        let (reach, prefix) = self.reference(&script.ops, 0, script.gap_bytes as u64);
-        let mut bytes = vec![CODEC_RENAMES | LAST_REGION, script.shape()];
-        put_varint(&mut bytes, reach);
-        put_varint(&mut bytes, script.decisions.len() as u64);
-        bytes.extend_from_slice(&script.decisions);
-        if script.has_frame() {
-            bytes.extend(pack(&script.frame, &prefix, self.level(script.gap_bytes, prefix.len()))?);
-        }
-        Ok(Whole { bytes, nanoseconds: script.nanoseconds() })
-    }
-
-    /// All regions, of which the first copies so.
-    fn copies(&mut self, first: Copies) -> Result<Whole, EncodeError> {
-        self.position = first.ops.last().map_or(0, |op| op.copy.end);
-        let mut bytes = self.region(&first.ops, 0, 0)?;
-        while self.at < self.target.len() as u64 {
-            bytes.extend(self.next_fast()?);
-        }
-        Ok(Whole { bytes, nanoseconds: 0 })
     }
 
     fn with(
@@ -260,18 +145,16 @@ impl<'a> Encoder<'a> {
         Encoder { basis, target, copies, options, is_patient: false, header: Some(header), at: 0, position: 0 }
     }
 
-    /// The ops of the next region: as many as its limits allow.
-    fn next_ops(&mut self) -> Vec<Op> {
+    /// The next ops: at most so many, for at most `span` bytes, and as the other limits of a region allow.
+    fn next_ops(&mut self, most: usize, span: u64) -> Vec<Op> {
         let (mut ops, mut room) = (Vec::new(), MAX_GAP_BYTES);
-        while 0 < room && ops.len() < MAX_OPS && self.at < self.target.len() as u64 {
-            let gap_end = self.copies.peek().map_or(self.target.len() as u64, |copy| copy.head.start);
+        let end = (self.target.len() as u64).min(self.at.saturating_add(span));
+        while 0 < room && ops.len() < most && self.at < end {
+            let gap_end = self.copies.peek().map_or(end, |copy| copy.head.start.min(end));
             let gap = (gap_end - self.at).min(room);
             self.at += gap;
             room -= gap;
-            let copy = match self.copies.next_if(|copy| copy.head.start == self.at) {
-                Some(copy) => copy.basis..copy.basis + (copy.head.end - copy.head.start),
-                None => self.position..self.position,
-            };
+            let copy = self.next_copy(end).unwrap_or(self.position..self.position);
             self.at += copy.end - copy.start;
             self.position = copy.end;
             let pauses = copy.is_empty();
@@ -283,24 +166,15 @@ impl<'a> Encoder<'a> {
         ops
     }
 
-    /// The ops without the copies that cost more than they save: a short copy takes some bytes to say, and cuts in two what the
-    /// compressor, which sees the basis too, would have said as one. Each length is tried with a quick compressor.
-    fn worthwhile(&self, found: Vec<Op>, start: u64, position: u64) -> Result<Copies, EncodeError> {
-        let mut best = Copies { estimate: self.estimate(&found, start, position, QUICK)?, ops: found };
-        for least in LEAST_COPIES {
-            let ops = ops::without_short(&best.ops, least, position);
-            if ops.len() == best.ops.len() {
-                continue;
-            }
-            if MAX_GAP_BYTES < ops::gap_bytes(&ops) {
-                break;
-            }
-            let estimate = self.estimate(&ops, start, position, QUICK)?;
-            if estimate < best.estimate {
-                best = Copies { estimate, ops };
-            }
-        }
-        Ok(best)
+    /// What the copy that goes on here takes from the basis, up to the target's `end`; what is beyond is left for the next region.
+    fn next_copy(&mut self, end: u64) -> Option<Range<u64>> {
+        let copy = self.copies.peek_mut().filter(|copy| copy.head.start == self.at && self.at < end)?;
+        let len = copy.head.end.min(end) - self.at;
+        let basis = copy.basis..copy.basis + len;
+        copy.head.start += len;
+        copy.basis += len;
+        self.copies.next_if(|copy| copy.head.is_empty());
+        Some(basis)
     }
 
     /// About how many bytes a region takes.
@@ -311,19 +185,13 @@ impl<'a> Encoder<'a> {
     }
 
     fn region(&self, ops: &[Op], start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {
-        let is_last = self.at == self.target.len() as u64;
         let gaps = self.gaps(ops, start);
         let (reach, prefix) = self.reference(ops, position, gaps.len() as u64);
         let packed_gaps =
             if gaps.is_empty() { Vec::new() } else { pack(&gaps, &prefix, self.level(gaps.len(), prefix.len()))? };
         let encoded_ops = ops::encode(ops, position);
-        let mut out = Vec::with_capacity(packed_gaps.len() + encoded_ops.len() + 16);
         let stored = encoded_ops.is_empty() && gaps.len() <= packed_gaps.len();
-        let codec = if stored { CODEC_STORED } else { CODEC_ZSTD };
-        out.push(codec | if is_last { LAST_REGION } else { 0 });
-        if !is_last {
-            put_varint(&mut out, self.at - start);
-        }
+        let mut out = self.begin(if stored { CODEC_STORED } else { CODEC_ZSTD }, start);
         if stored {
             out.extend_from_slice(&gaps);
             return Ok(out);
@@ -338,6 +206,16 @@ impl<'a> Encoder<'a> {
         }
         out.extend_from_slice(&packed_gaps);
         Ok(out)
+    }
+
+    /// A region's first bytes, up to where its codec's own begin.
+    fn begin(&self, codec: u8, start: u64) -> Vec<u8> {
+        let is_last = self.at == self.target.len() as u64;
+        let mut out = vec![codec | if is_last { LAST_REGION } else { 0 }];
+        if !is_last {
+            put_varint(&mut out, self.at - start);
+        }
+        out
     }
 
     /// The zstd level for so many bytes after a prefix.
@@ -388,40 +266,6 @@ impl<'a> Encoder<'a> {
 struct Copies {
     ops: Vec<Op>,
     estimate: usize,
-}
-
-/// A script that follows the basis, and about how many bytes it takes.
-struct Followed {
-    script: Script,
-    estimate: usize,
-}
-
-impl Followed {
-    fn cost(&self, link: Option<u64>) -> u64 {
-        cost(self.estimate, self.script.nanoseconds(), link)
-    }
-}
-
-/// All regions of a delta, and what decoding them takes a browser beyond copying.
-struct Whole {
-    bytes: Vec<u8>,
-    nanoseconds: u64,
-}
-
-impl Whole {
-    fn cost(&self, link: Option<u64>) -> u64 {
-        cost(self.bytes.len(), self.nanoseconds, link)
-    }
-
-    /// The one that costs less.
-    fn or(self, other: Whole, link: Option<u64>) -> Whole {
-        if other.cost(link) < self.cost(link) { other } else { self }
-    }
-}
-
-/// Nanoseconds until so many bytes have come over a link of so many bits in a second and are decoded; without one, the bytes.
-fn cost(len: usize, nanoseconds: u64, link: Option<u64>) -> u64 {
-    link.map_or(len as u64, |link| len as u64 * 8 * 1_000_000_000 / link + nanoseconds)
 }
 
 /// The answer to a receiver that holds the head already.

@@ -21,7 +21,7 @@ pub(crate) struct Op {
 
 impl Op {
     #[cfg(feature = "encode")]
-    fn copy_len(&self) -> u64 {
+    pub(crate) fn copy_len(&self) -> u64 {
         self.copy.end - self.copy.start
     }
 }
@@ -140,12 +140,12 @@ impl OpCoder {
         }
     }
 
-    /// Writes ops from basis position 0 on, of which the last copies nothing; every number is below 2^31.
+    /// Writes ops from a basis position on, of which the last copies nothing; every number is below 2^31.
     #[cfg(feature = "encode")]
-    pub(crate) fn write(mut self, coder: &mut impl Coder, ops: &[Op]) {
+    pub(crate) fn write(mut self, coder: &mut impl Coder, ops: &[Op], position: u64) {
         let Some((tail, copying)) = ops.split_last() else { return };
         self.sizes.code(coder, OpCoder::COUNT, copying.len() as u32);
-        let mut at = 0;
+        let mut at = position;
         for op in copying {
             let shift = op.copy.start as i64 - (at + op.gap) as i64;
             self.op(coder, op.gap as u32, shift, op.followed, op.copy_len() as u32 - 1);
@@ -271,7 +271,7 @@ mod tests {
 
     fn decisions(ops: &[Op]) -> Decisions {
         let mut writer = Writer::new();
-        OpCoder::new().write(&mut writer, ops);
+        OpCoder::new().write(&mut writer, ops, 0);
         Decisions::new(writer.finish())
     }
 

@@ -307,16 +307,17 @@ impl Renames {
         let seen = sight.seen.map(|seen| seen.map(|(text, _)| text & self.mask(token)));
         let moved = [sight.near, self.last()].map(|by| self.moved(token, by));
         let trust = sight.trust();
-        let mut offered: Vec<u64> = Vec::with_capacity(5);
+        let (mut offered, mut count) = ([0; 5], 0);
         for (source, text) in [seen[1], seen[0], moved[0], moved[1], Some(token.text)].into_iter().enumerate() {
-            let Some(text) = text.filter(|text| !offered.contains(text)) else { continue };
-            if let Some(place) = offered.len().checked_sub(1) {
+            let Some(text) = text.filter(|text| !offered[..count].contains(text)) else { continue };
+            if let Some(place) = count.checked_sub(1) {
                 let context = (place * 5 + source) * 25 + trust[1] * 5 + trust[0];
                 if self.others[context].code(coder, wanted == Some(text)) {
                     return Ok(text);
                 }
             }
-            offered.push(text);
+            offered[count] = text;
+            count += 1;
         }
         let wanted = wanted.unwrap_or(0);
         match self.tokens {

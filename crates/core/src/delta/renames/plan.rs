@@ -163,23 +163,25 @@ impl<'a> Plan<'a> {
         self.stretches.push(stretch);
     }
 
-    /// What a region says whose stretches bring `least`; `None` if it would be too much.
-    pub(crate) fn script(&self, least: i32) -> Option<Script> {
+    /// What a region says whose stretches bring `least`, of a basis that was seen `from` a place on; `None` if it would be too much. `position` is
+    /// the basis position before it.
+    pub(crate) fn script(&self, least: i32, from: u64, position: u64) -> Option<Script> {
         let mut pieces = Vec::new();
         self.stretches.iter().filter(|stretch| least <= stretch.score).for_each(|stretch| stretch.pieces(&mut pieces));
         if MAX_FOLLOWED_OPS <= pieces.len() {
             return None;
         }
-        let (mut ops, mut at, mut position) = (Vec::with_capacity(pieces.len() + 1), 0, 0);
+        let (mut ops, mut at, mut end) = (Vec::with_capacity(pieces.len() + 1), 0, position);
         for piece in &pieces {
             let gap = (piece.target.start - at) as u64;
-            ops.push(Op { gap, copy: piece.basis.start as u64..piece.basis.end as u64, followed: piece.followed });
-            (at, position) = (piece.target.end, piece.basis.end as u64);
+            let copy = from + piece.basis.start as u64..from + piece.basis.end as u64;
+            (at, end) = (piece.target.end, copy.end);
+            ops.push(Op { gap, copy, followed: piece.followed });
         }
-        ops.push(Op { gap: (self.target.len() - at) as u64, copy: position..position, followed: false });
+        ops.push(Op { gap: (self.target.len() - at) as u64, copy: end..end, followed: false });
 
         let mut writer = Writer::new();
-        OpCoder::new().write(&mut writer, &ops);
+        OpCoder::new().write(&mut writer, &ops, position);
         let mut renames = Renames::new(self.tokens);
         let (mut frame, mut gap_bytes, mut at) = (Vec::new(), 0, 0);
         for piece in &pieces {

@@ -68,13 +68,15 @@ impl Iterator for Scan<'_> {
     }
 }
 
+#[inline(never)]
 /// A bit for each of 64 bytes that a token may begin with; zeros after the end.
 fn mask(tokens: Tokens, bytes: &[u8], block: usize) -> u64 {
     let bytes = bytes.get(block * 64..).unwrap_or_default();
-    let flags = |eight| if tokens == Tokens::Words { word_flags(eight) } else { eight & HIGH };
-    (0..8).fold(0, |mask, place| {
-        let eight = eight(bytes.get(place * 8..).unwrap_or_default());
-        mask | gather(flags(eight)) << (8 * place)
+    let bytes = &bytes[..bytes.len().min(64)];
+    bytes.chunks(8).rev().fold(0, |mask, bytes| {
+        let eight = eight(bytes);
+        let flags = if tokens == Tokens::Words { word_flags(eight) } else { eight & HIGH };
+        mask << 8 | gather(flags)
     })
 }
 
@@ -101,8 +103,13 @@ pub(super) fn text(bytes: &[u8], token: Range<usize>) -> u64 {
 pub(super) fn eight(bytes: &[u8]) -> u64 {
     match bytes.first_chunk() {
         Some(eight) => u64::from_le_bytes(*eight),
-        None => bytes.iter().rev().fold(0, |text, byte| text << 8 | u64::from(*byte)),
+        None => fewer(bytes),
     }
+}
+
+#[cold]
+fn fewer(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |text, byte| text << 8 | u64::from(*byte))
 }
 
 /// A flag in each byte of `A–Z a–z 0–9 _ $`.
