@@ -14,7 +14,7 @@ export async function bundleSeed(here) {
     const options = {
       entryPoints: [`${here}src/seed/${name}.ts`],
       bundle: true,
-      minify: true,
+      minify: platform === 'browser',
       platform,
       loader: { '.wasm': 'base64' },
       // Of wasm-bindgen's code: where it would look for the module by itself, and what it would say of servers.

@@ -133,7 +133,7 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
 
   stream.on('pipe', (source: typeof sources[number] & NodeJS.EventEmitter) => {
     sources.push(source);
-    source.on('error', (error: unknown) => fail(new SyncError('network', `the stream from the sender failed: ${said(error)}; try again`, { cause: error })));
+    source.on('error', (error: unknown) => fail(error instanceof SyncError ? error : new SyncError('network', `the stream from the sender failed: ${said(error)}; try again`, { cause: error })));
     if (listen(source)) return;
     source.on('close', () => {
       const { ended, endEmitted } = (source as { _readableState?: { ended?: boolean; endEmitted?: boolean } })._readableState ?? {};
