@@ -38,7 +38,10 @@ export function send(filename: string, options: SendOptions = {}): Duplex {
   const stream = new Duplex({
     construct(constructed) {
       const onIndexed = (chunk: Indexed) => void stream.emit('indexing', chunk);
-      const opened = openOutgoing(filename, options, onIndexed).then((found) => void (outgoing = found));
+      const opened = openOutgoing(filename, options, onIndexed).then((found) => {
+        outgoing = found;
+        found.indexed.catch(giveUp);
+      });
       opened.then(patience.wait, giveUp).then(() => constructed());
     },
     read: () => drained(),

@@ -42,6 +42,8 @@ export interface Outgoing {
   listenEnd(): void;
   /** The next messages, and the new chunks in them; nothing at the end of the file. Waits for chunks that are not cut yet. */
   next(): Promise<{ bytes: Buffer; uploaded: Buffer[] } | undefined>;
+  /** Until all chunks are known; rejects where that fails. */
+  readonly indexed: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -68,6 +70,7 @@ export async function openOutgoing(filename: string, { bits = 0, min = 0, max = 
       attempt(() => sender.poll());
     },
     next: told,
+    indexed: cutting.whole,
     async close() {
       cutting.stop();
       await cutting.whole.catch(() => {});
