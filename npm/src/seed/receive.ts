@@ -5,6 +5,7 @@ import { patienceOf } from './patience.js';
 import { beginReceiving } from './receiving.js';
 import { bytesOf, closeError, socketOf } from './socket.js';
 import type { Buffer } from 'buffer';
+import type { Duplex as DuplexStream } from 'node:stream';
 import type { LevelDatabase } from './database.js';
 import type { Session } from './receiving.js';
 
@@ -33,9 +34,9 @@ export type ReceiveCallback = (error: Error | null, file?: Buffer) => void;
  * const stream = receive(db, (error, file) => console.log(error ?? file.length));
  * stream.pipe(websocket('ws://localhost:8080/app.js')).pipe(stream);
  */
-export function receive(db: LevelDatabase, callback?: ReceiveCallback): Duplex;
-export function receive(db: LevelDatabase, options: ReceiveOptions, callback?: ReceiveCallback): Duplex;
-export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallback = {}, last?: ReceiveCallback): Duplex {
+export function receive(db: LevelDatabase, callback?: ReceiveCallback): DuplexStream;
+export function receive(db: LevelDatabase, options: ReceiveOptions, callback?: ReceiveCallback): DuplexStream;
+export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallback = {}, last?: ReceiveCallback): DuplexStream {
   const [{ name, maxBytes = 2 ** 31, timeout = 30_000 }, callback] = typeof given === 'function' ? [{}, given] : [given, last];
   databaseOf(db);
   let session: Session | undefined;

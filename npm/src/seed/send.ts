@@ -2,6 +2,7 @@ import { Duplex } from 'readable-stream';
 import { SyncError, asSyncError } from '../error.js';
 import { patienceOf } from './patience.js';
 import { openOutgoing } from './sending.js';
+import type { Duplex as DuplexStream } from 'node:stream';
 import type { Indexed, Outgoing, RabinOptions } from './sending.js';
 
 /** How a file is cut, and how long a receiver is waited for. */
@@ -22,7 +23,7 @@ const GAVE_UP = Buffer.alloc(33).fill(32, 0, 1);
  * @example
  * createServer({ port: 8080 }, (stream) => stream.pipe(send('app.js', { bits: 9, min: 1024, max: 4096 })).pipe(stream));
  */
-export function send(filename: string, options: SendOptions = {}): Duplex {
+export function send(filename: string, options: SendOptions = {}): DuplexStream {
   if (typeof filename !== 'string') throw new TypeError('a file name is wanted first');
   const { timeout = 30_000 } = options;
   const sources: { destroy?(): void }[] = [];
