@@ -4,7 +4,7 @@ import { send } from './send.js';
 
 export type { Duplex } from 'node:stream';
 export type { SyncErrorCode } from '../error.js';
-export type { LevelDatabase } from './database.js';
+export type { LevelDatabase } from '../database.js';
 export type { ReceiveCallback, ReceiveOptions } from './receive.js';
 export type { SendOptions } from './send.js';
 export type { Indexed, RabinOptions } from './sending.js';

@@ -1,7 +1,5 @@
-import { Buffer } from 'buffer';
-
 /*
- * What is asked of a database, of whichever kind: of those by levelup and by abstract-level 1, which call back, and of those by abstract-level 2
+ * What is asked of a level database, of whichever kind: of those by levelup and by abstract-level 1, which call back, and of those by abstract-level 2
  * and later, which promise. Keys and values are said to be text and bytes with every call, for a database may have other ideas of its own.
  */
 
@@ -11,7 +9,7 @@ export type LevelDatabase = object;
 /** A change: a value to write, or `undefined` to delete. */
 export type Change = readonly [key: string, value: Uint8Array | undefined];
 
-/** A database, as this entry uses it. */
+/** A database, as it is used here. */
 export interface Database {
   /** All keys from `first` on, below `end`. */
   keys(first: string, end: string): Promise<string[]>;
@@ -94,5 +92,5 @@ function operationOf([key, value]: Change): Operation {
 function bytesOf(value: unknown): Uint8Array | undefined {
   if (value instanceof Uint8Array) return value;
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  return typeof value === 'string' ? Buffer.from(value, 'binary') : undefined;
+  return typeof value === 'string' ? Uint8Array.from(value, (letter) => letter.charCodeAt(0)) : undefined;
 }
