@@ -114,17 +114,26 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
     const socket = socketOf(source);
     if (!socket) return false;
     queue = Promise.resolve();
+    /** What failed, where the close may say why: the sender gave up. */
+    let failure: unknown;
     const then = (work: (session: Session) => Promise<void>) => {
       queue = queue?.then(() => opening).then((session) => (stream.destroyed ? undefined : work(session))).catch(fail);
     };
     socket.addEventListener('message', ({ data }) => {
       const bytes = bytesOf(data);
-      if (bytes) then((session) => take(session, bytes));
-      else fail(new TypeError("a WebSocket's binaryType must be 'arraybuffer'"));
+      if (!bytes) return fail(new TypeError("a WebSocket's binaryType must be 'arraybuffer'"));
+      return then(async (session) => {
+        if (failure) return;
+        await take(session, bytes).catch((error) => {
+          if ((error as SyncError).code !== 'network') throw error;
+          failure = error;
+          patience.wait();
+        });
+      });
     });
     socket.addEventListener('close', ({ code, reason }) => {
       then(async (session) => {
-        const error = closeError(code, reason);
+        const error = closeError(code, reason) ?? failure;
         if (error) throw error;
         await end(session);
       });

@@ -36,6 +36,14 @@ async function assertKept(db) {
   for (const { hash } of CHUNKS) assert.ok(keys.has(hash), hash);
 }
 
+/** All that comes on a stream of websocket-stream's. */
+async function all(stream) {
+  const pieces = [];
+  stream.on('data', (piece) => pieces.push(piece));
+  await once(stream, 'end');
+  return pieces;
+}
+
 /** The end of a receiver's list. */
 async function listed(socket) {
   for await (const piece of socket.iterator({ destroyOnReturn: false })) if (piece.subarray(-2).equals(Buffer.from([1, 0]))) return;
@@ -142,6 +150,10 @@ describe('receive, over WebSockets', () => {
     const { error } = await receiveOver(websocket(url.href), db);
     assert.deepEqual([error.code, error.message], ['protocol', 'the server closed with 4404: There is no file of that name here.']);
     await assertKept(db);
+    // What original receivers, who hear no code, get to hear.
+    const stream = websocket(url.href);
+    stream.write(Buffer.from([1, 0]));
+    assert.ok(Buffer.concat(await all(stream)).equals(message(Buffer.alloc(32))));
   });
 
   test('a connection that breaks between two messages is no end', async (t) => {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driblet_core::seed::{BadOptions, Cutter, RabinOptions, SeedError, Sender, SenderEvent};
+use driblet_core::seed::{BadOptions, ChunkHash, Cutter, RabinOptions, SeedError, Sender, SenderEvent};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -20,6 +20,13 @@ const ROOM: usize = 1 << 14;
 const READ: usize = 16 << 10;
 /// Bytes read, and forgotten, of what a receiver sends after its list.
 const SPARE: u64 = 1 << 20;
+
+/// The message by which a sender says that it cannot go on: the hash of no chunk.
+pub(crate) const GAVE_UP: [u8; 1 + ChunkHash::LEN] = {
+    let mut message = [0; 1 + ChunkHash::LEN];
+    message[0] = ChunkHash::LEN as u8;
+    message
+};
 
 /// What a [`send`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
