@@ -6,15 +6,17 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { bundleSeed } from './build-seed.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const shipped = fileURLToPath(new URL('../crates/driblet/client/', import.meta.url));
 
 if (!existsSync(`${here}wasm/driblet_bg.wasm`)) throw new Error('npm/wasm/ is missing; run scripts/wasm.sh first');
 rmSync(`${here}dist`, { recursive: true, force: true });
-for (const project of ['tsconfig.json', 'tsconfig.node.json']) {
+for (const project of ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.seed.json']) {
   execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', `${here}${project}`], { stdio: 'inherit' });
 }
+await bundleSeed(here);
 if (existsSync(fileURLToPath(new URL('../crates/driblet/', import.meta.url)))) await ship();
 
 async function ship() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds crates/wasm and writes it, with the JavaScript and types that load it, to npm/wasm/.
+# Builds crates/wasm and crates/wasm-seed and writes them, with the JavaScript and types that load them, to npm/wasm/ and npm/wasm-seed/.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/toolchain.sh"
@@ -10,7 +10,7 @@ archiver=$(wasm_archiver) || { echo "wasm.sh: no llvm-ar beside $clang; run scri
 
 cargo=(cargo)
 # Names stay until bindgen has read them and drops them.
-arguments=(build --locked --package driblet-wasm --profile wasm --target "$target" --config profile.wasm.strip=false)
+arguments=(build --locked --profile wasm --target "$target" --config profile.wasm.strip=false)
 flags="-C target-feature=+simd128,+bulk-memory"
 if [ "$way" = debian ]; then
   cargo=(env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo)
@@ -24,16 +24,24 @@ export CC_wasm32_unknown_unknown=$clang AR_wasm32_unknown_unknown=$archiver
 small="-DHUF_FORCE_DECOMPRESS_X1=1 -DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT=1 -DZSTD_NO_INLINE=1 -DZSTD_STRIP_ERROR_STRINGS=1"
 export CFLAGS_wasm32_unknown_unknown="-msimd128 -mbulk-memory $small"
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags
-"${cargo[@]}" "${arguments[@]}" "$@"
+# One after the other, for together both would have the features of both.
+for package in driblet-wasm driblet-wasm-seed; do
+  "${cargo[@]}" "${arguments[@]}" --package "$package" "$@"
+done
 
 [ -x "$bindgen" ] || "$root/scripts/setup.sh" bindgen
-rm -rf npm/wasm
-"$bindgen" "$target_dir/$target/wasm/driblet_wasm.wasm" npm/wasm
-
 # LLVM leaves a fifteenth that Binaryen finds; what it is allowed to use is what the module uses already.
 features=(simd bulk-memory bulk-memory-opt nontrapping-float-to-int sign-ext mutable-globals reference-types multivalue)
 optimizer=npm/node_modules/.bin/wasm-opt
 [ -x "$optimizer" ] || "$root/scripts/setup.sh" npm
 # The stack ends at address 0, so no valid address is below 1024; what is called most often has the shortest number.
 passes=(--low-memory-unused -O3 -O3 --reorder-functions --strip-producers --strip-target-features)
-"$optimizer" "${passes[@]}" "${features[@]/#/--enable-}" npm/wasm/driblet_bg.wasm -o npm/wasm/driblet_bg.wasm
+
+# bind CRATE FOLDER
+bind() {
+  rm -rf "$2"
+  "$bindgen" "$target_dir/$target/wasm/$1.wasm" "$2"
+  "$optimizer" "${passes[@]}" "${features[@]/#/--enable-}" "$2/driblet_bg.wasm" -o "$2/driblet_bg.wasm"
+}
+bind driblet_wasm npm/wasm
+bind driblet_wasm_seed npm/wasm-seed

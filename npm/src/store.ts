@@ -3,7 +3,7 @@
  * by `directoryStore` too; the worker opens it.
  */
 export interface Store {
-  readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory';
+  readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory' | 'level';
   readonly name: string;
 }
 

@@ -174,6 +174,7 @@ fn an_answer_that_is_none() {
     let found = ChunkHash::of(b"nEw");
     let bad = message(&[hash.as_bytes(), b"nEw"]);
     assert_eq!(refusal(&[good.clone(), bad].concat()), SeedError::WrongHash { chunk: 1, hash, found });
+    assert_eq!(refusal(&[good.clone(), message(&[ChunkHash::NONE.as_bytes()])].concat()), SeedError::GaveUp);
     assert_eq!(refusal(&message(&[hash.as_bytes()])), SeedError::NeverAnnounced { chunk: 0, hash });
     let again = [good.clone(), message(&[hash.as_bytes()])].concat();
     assert_eq!(refusal(&again), SeedError::NeverAnnounced { chunk: 1, hash }, "it came, but was not announced");
@@ -213,6 +214,10 @@ fn errors_say_what_was_wrong_and_what_to_do() {
             "the list of held chunks broke off after 7 hashes, before the message that ends it; try again".into(),
         ),
         (SeedError::CutOff { got: 10, expected: 36 }, "the stream ended within a message, after 10 of its 36 bytes; try again".into()),
+        (
+            SeedError::GaveUp,
+            "the sender gave up, for it could not read its file to the end; try again, or see what the sender says of it".into(),
+        ),
         (
             SeedError::NeverAnnounced { chunk: 2, hash },
             format!("chunk 2 is named by the hash {name} alone, which was never announced; the sender mistakes what is held"),

@@ -11,6 +11,9 @@ impl ChunkHash {
     /// Bytes of a hash.
     pub const LEN: usize = 32;
 
+    /// The hash of no chunk, by which a sender says that it cannot go on.
+    pub const NONE: ChunkHash = ChunkHash([0; 32]);
+
     /// Hashes a chunk's bytes.
     pub fn of(bytes: &[u8]) -> ChunkHash {
         ChunkHash(Sha256::digest(bytes).into())

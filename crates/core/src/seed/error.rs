@@ -39,6 +39,11 @@ pub enum SeedError {
         /// Hashes that came.
         announced: u64,
     },
+    /// The sender said that it cannot go on, by a hash that no chunk has.
+    #[error(
+        "the sender gave up, for it could not read its file to the end; try again, or see what the sender says of it"
+    )]
+    GaveUp,
     /// A chunk is said to be held that is not.
     #[error(
         "chunk {chunk} is named by the hash {hash} alone, which was never announced; the sender mistakes what is held"

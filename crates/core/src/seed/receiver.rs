@@ -105,6 +105,9 @@ fn read<'a>(message: &'a [u8], announced: &HashSet<ChunkHash>, chunk: u64) -> Re
     };
     let hash = ChunkHash::from_bytes(*hash);
     if bytes.is_empty() {
+        if hash == ChunkHash::NONE {
+            return Err(SeedError::GaveUp);
+        }
         let is_known = announced.contains(&hash);
         return if is_known { Ok(ReceiverEvent::Held(hash)) } else { Err(SeedError::NeverAnnounced { chunk, hash }) };
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
@@ -23,6 +24,8 @@ const MAX_MESSAGE: usize = 1 << 20;
 const READ: usize = 16 << 10;
 /// The first of the codes that applications give their own meaning; ours is what HTTP would answer.
 const OWN_CODES: u16 = 4000;
+/// The hash of no chunk. Original receivers hear no code, and would take a stream that only ends for a file, an empty one perhaps.
+const GAVE_UP: &[u8] = &seed::GAVE_UP;
 /// The longest reason that a close may carry, in bytes (RFC 6455, section 5.5).
 const MAX_REASON: usize = 123;
 
@@ -71,16 +74,19 @@ async fn serve(socket: WebSocket, shared: &Shared, lists: &Lists, name: Name) {
         let sent = seed::session(seed::joined(from, to), &file, &list, shared.deadline).await;
         sent.map_err(Problem::from)
     };
-    let close = match result.await {
-        Ok(_) => CloseFrame { code: 1000, reason: "".into() },
+    let (last, close) = match result.await {
+        Ok(_) => (None, CloseFrame { code: 1000, reason: "".into() }),
         Err(problem) => {
             debug!(?problem, "a receiver got no whole file");
             let (status, reason) = problem.said();
-            CloseFrame { code: OWN_CODES + status.as_u16(), reason: shortened(reason).into() }
+            (Some(GAVE_UP), CloseFrame { code: OWN_CODES + status.as_u16(), reason: shortened(reason).into() })
         }
     };
     // Until the receiver has closed too: what is dropped with unread bytes in it resets the connection, and what was sent is lost.
     let end = async {
+        if let Some(message) = last {
+            let _ = out.send(Message::Binary(Bytes::from_static(message))).await;
+        }
         if out.send(Message::Close(Some(close))).await.is_ok() {
             while let Some(Ok(_)) = messages.next().await {}
         }

@@ -40,5 +40,5 @@ pub use store::{FileStore, MemoryStore, Store};
 
 pub(crate) use list::ChunkList;
 pub(crate) use lists::Lists;
-pub(crate) use send::session;
+pub(crate) use send::{GAVE_UP, session};
 pub(crate) use socket::{joined, server_side};

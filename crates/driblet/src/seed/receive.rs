@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use driblet_core::seed::{MAX_CHUNK, Receiver, ReceiverEvent};
+use driblet_core::seed::{MAX_CHUNK, Receiver, ReceiverEvent, SeedError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -136,6 +136,15 @@ fn broken(error: io::Error) -> PullError {
     PullError::network("the stream from the sender failed", error)
 }
 
+/// What came is refused. Why a sender gave up it says with the end, if it does.
+fn refused(error: SeedError, queue: &mut mpsc::Receiver<Came>) -> PullError {
+    if error != SeedError::GaveUp {
+        return PullError::protocol("what the sender sent", error);
+    }
+    while let Some(Came::Bytes(_)) = queue.blocking_recv() {}
+    PullError::network("the file", error)
+}
+
 enum Came {
     Bytes(Bytes),
     End,
@@ -156,7 +165,7 @@ impl<S: Store> Incoming<S> {
         let (mut len, mut received, mut chunks, mut reused) = (0, 0, 0, 0);
         loop {
             let event = self.receiver.poll_event();
-            match event.map_err(|error| PullError::protocol("what the sender sent", error))? {
+            match event.map_err(|error| refused(error, &mut self.queue))? {
                 ReceiverEvent::NeedInput => {
                     match self.queue.blocking_recv() {
                         Some(Came::Bytes(bytes)) => {

@@ -1,13 +1,13 @@
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use driblet_core::seed::{BadOptions, Cutter, RabinOptions, SeedError, Sender, SenderEvent};
+use driblet_core::seed::{BadOptions, ChunkHash, Cutter, RabinOptions, SeedError, Sender, SenderEvent};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::list::ChunkList;
 use super::piece::Piece;
@@ -20,6 +20,13 @@ const ROOM: usize = 1 << 14;
 const READ: usize = 16 << 10;
 /// Bytes read, and forgotten, of what a receiver sends after its list.
 const SPARE: u64 = 1 << 20;
+
+/// The message by which a sender says that it cannot go on: the hash of no chunk.
+pub(crate) const GAVE_UP: [u8; 1 + ChunkHash::LEN] = {
+    let mut message = [0; 1 + ChunkHash::LEN];
+    message[0] = ChunkHash::LEN as u8;
+    message
+};
 
 /// What a [`send`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,12 +46,32 @@ pub struct Sent {
 /// stops reading is waited for as long as `io` waits.
 ///
 /// # Errors
-/// [`SendError`] says what; the receiver sees a stream that ends too early, unless the error came between two messages.
-pub async fn send<IO>(io: IO, path: impl AsRef<Path>, options: RabinOptions) -> Result<Sent, SendError>
+/// [`SendError`] says what; the receiver hears that the file is not complete.
+pub async fn send<IO>(mut io: IO, path: impl AsRef<Path>, options: RabinOptions) -> Result<Sent, SendError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let (path, cutter) = (path.as_ref().to_path_buf(), Cutter::new(options)?);
+    let result = send_on(&mut io, path.as_ref().to_path_buf(), options).await;
+    match &result {
+        Ok(_) => io.shutdown().await?,
+        Err(SendError::Network(_)) => {}
+        Err(_) => {
+            let give_up = async {
+                io.write_all(&GAVE_UP).await?;
+                io.shutdown().await
+            };
+            // What failed first is told, whether or not the receiver hears it.
+            let _ = timeout(PATIENCE, give_up).await;
+        }
+    }
+    result
+}
+
+async fn send_on<IO>(io: &mut IO, path: PathBuf, options: RabinOptions) -> Result<Sent, SendError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let cutter = Cutter::new(options)?;
     let list = ChunkList::new();
     let growing = list.clone();
     let open = move || -> io::Result<_> {
@@ -59,10 +86,7 @@ where
     let (file, len) = opened.map_err(|source| SendError::File { source })?;
     let cut = file.clone();
     spawn_blocking(move || growing.cut(&cut, len, cutter));
-    let mut io = io;
-    let sent = session(&mut io, &file, &list, PATIENCE).await?;
-    io.shutdown().await?;
-    Ok(sent)
+    session(io, &file, &list, PATIENCE).await
 }
 
 /// Sends a file whose chunks are known, or are being cut. The stream stays open.

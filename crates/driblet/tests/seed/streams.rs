@@ -175,14 +175,25 @@ async fn a_held_file_that_changes_meanwhile() {
 async fn files_that_cannot_be_sent() {
     let folder = TempDir::new().unwrap();
     for path in [folder.path().join("missing"), folder.path().to_path_buf()] {
-        let (near, far) = duplex(100);
+        let (near, mut far) = duplex(100);
         let error = send(near, path, CHUNKS).await.unwrap_err();
         assert!(matches!(error, SendError::File { .. }), "{error}");
-        drop(far);
+        let mut heard = Vec::new();
+        far.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, message(&[&[0; 32]]));
     }
     let (near, _far) = duplex(100);
     let error = send(near, "Cargo.toml", RabinOptions { bits: 31, ..CHUNKS }).await.unwrap_err();
     assert_eq!(error.to_string(), "an average of 2^31 bytes is more than chunks can have; bits are at most 30");
+}
+
+#[tokio::test]
+async fn a_sender_that_gives_up() {
+    let (near, mut far) = duplex(1 << 20);
+    far.write_all(&message(&[&[0; 32]])).await.unwrap();
+    far.shutdown().await.unwrap();
+    let error = receive(near, MemoryStore::default()).await.unwrap_err();
+    assert!(matches!(error, PullError::Network { .. }) && error.to_string().contains("the sender gave up"), "{error}");
 }
 
 #[tokio::test]

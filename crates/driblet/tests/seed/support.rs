@@ -137,9 +137,10 @@ impl Raw {
         (bytes, close)
     }
 
-    /// The code and the reason that the server closes with.
+    /// The code and the reason that the server closes with, after a message that no receiver takes for a file.
     pub(crate) async fn refusal(self) -> (u16, String) {
-        let (_, close) = self.rest().await;
+        let (bytes, close) = self.rest().await;
+        assert!(bytes.ends_with(&message(&[&[0; 32]])));
         close.map(|close| (close.code.into(), close.reason.to_string())).unwrap()
     }
 }

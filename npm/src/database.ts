@@ -1,0 +1,96 @@
+/*
+ * What is asked of a level database, of whichever kind: of those by levelup and by abstract-level 1, which call back, and of those by abstract-level 2
+ * and later, which promise. Keys and values are said to be text and bytes with every call, for a database may have other ideas of its own.
+ */
+
+/** A levelup or abstract-level instance, of any version. */
+export type LevelDatabase = object;
+
+/** A change: a value to write, or `undefined` to delete. */
+export type Change = readonly [key: string, value: Uint8Array | undefined];
+
+/** A database, as it is used here. */
+export interface Database {
+  /** All keys from `first` on, below `end`. */
+  keys(first: string, end: string): Promise<string[]>;
+  /** The values of some keys; nothing where there is none. */
+  values(keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
+  /** Makes all changes, or none. */
+  change(changes: readonly Change[]): Promise<void>;
+}
+
+/** Makes a database's calls of one kind; throws where it is no database. */
+export function databaseOf(db: LevelDatabase): Database {
+  if (typeof db !== 'object' || db === null) throw new TypeError('a levelup or abstract-level database is wanted first');
+  if ('createKeyStream' in db) return byCallbacks(db as Levelup);
+  if ('keys' in db && 'getMany' in db && 'batch' in db) return byPromises(db as AbstractLevel);
+  throw new TypeError('the database has neither createKeyStream, as levelup has, nor keys and getMany, as abstract-level has');
+}
+
+const ENCODINGS = { keyEncoding: 'utf8', valueEncoding: 'binary' } as const;
+
+/** What levelup has had since its first versions. */
+interface Levelup {
+  createKeyStream(options: object): { on(event: string, listener: (value: unknown) => void): void };
+  get(key: string, options: object, callback: (error: LevelError | null, value: unknown) => void): void;
+  batch(operations: Operation[], options: object, callback: (error: unknown) => void): void;
+}
+
+interface AbstractLevel {
+  keys(options: object): AsyncIterable<unknown>;
+  getMany(keys: readonly string[], options: object): Promise<unknown[]>;
+  batch(operations: Operation[], options: object): Promise<void>;
+}
+
+type Operation = { type: 'put'; key: string; value: Uint8Array } | { type: 'del'; key: string };
+
+interface LevelError extends Error {
+  notFound?: boolean;
+  type?: string;
+}
+
+function byCallbacks(db: Levelup): Database {
+  const valueOf = (key: string) =>
+    new Promise<Uint8Array | undefined>((resolve, reject) => {
+      db.get(key, ENCODINGS, (error, value) => {
+        if (!error) return resolve(bytesOf(value));
+        if (error.notFound || error.type === 'NotFoundError' || error.name === 'NotFoundError') return resolve(undefined);
+        return reject(error);
+      });
+    });
+  return {
+    keys: (first, end) =>
+      new Promise((resolve, reject) => {
+        const found: string[] = [];
+        const stream = db.createKeyStream({ gte: first, lt: end, ...ENCODINGS });
+        stream.on('data', (key) => found.push(String(key)));
+        stream.on('error', reject);
+        stream.on('end', () => resolve(found));
+      }),
+    values: (keys) => Promise.all(keys.map(valueOf)),
+    change: (changes) => new Promise((resolve, reject) => db.batch(changes.map(operationOf), ENCODINGS, (error) => (error ? reject(error) : resolve()))),
+  };
+}
+
+function byPromises(db: AbstractLevel): Database {
+  return {
+    async keys(first, end) {
+      const found: string[] = [];
+      for await (const key of db.keys({ gte: first, lt: end, ...ENCODINGS })) found.push(String(key));
+      return found;
+    },
+    values: async (keys) => (await db.getMany(keys, ENCODINGS)).map(bytesOf),
+    change: (changes) => db.batch(changes.map(operationOf), ENCODINGS),
+  };
+}
+
+function operationOf([key, value]: Change): Operation {
+  return value ? { type: 'put', key, value } : { type: 'del', key };
+}
+
+/** A value as bytes; nothing where it is something else. */
+function bytesOf(value: unknown): Uint8Array | undefined {
+  if (value instanceof Uint8Array) return value;
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  return typeof value === 'string' ? Uint8Array.from(value, (letter) => letter.charCodeAt(0)) : undefined;
+}

@@ -1,0 +1,35 @@
+import { runHere } from './client.js';
+import { databaseOf } from './database.js';
+import { WAYS, serve } from './engine.js';
+import { levelSnapshot } from './levelsnapshot.js';
+import type { LevelDatabase } from './database.js';
+import type { Store } from './store.js';
+
+export type { LevelDatabase } from './database.js';
+
+const databases = new Map<string, LevelDatabase>();
+const names = new WeakMap<LevelDatabase, string>();
+
+/**
+ * Keeps versions in a level database, beside what else is in it, for `sync()`. A database cannot be handed to a worker, so from the first call on
+ * the syncs of a page run in its own thread; call it before the page's first sync.
+ *
+ * @param db - any levelup or abstract-level instance.
+ * @example
+ * const app = await sync('/app.js', { store: levelStore(new Level('cache')) });
+ */
+export function levelStore(db: LevelDatabase): Store {
+  databaseOf(db); // Says so here where it is none.
+  const name = names.get(db) ?? nameOf(db);
+  names.set(db, name);
+  databases.set(name, db);
+  WAYS.level = [async (name, key) => levelSnapshot(databaseOf(databases.get(name) as LevelDatabase), name, key)];
+  runHere(serve);
+  return { kind: 'level', name };
+}
+
+/** A name that is the same in all tabs, where there is one, for locks have it in theirs. */
+function nameOf(db: LevelDatabase): string {
+  const { location } = db as { location?: unknown };
+  return typeof location === 'string' && location !== '' ? `level ${location}` : `level ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
+}

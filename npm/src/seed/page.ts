@@ -1,0 +1,9 @@
+import { SyncError } from '../error.js';
+import { receive } from './receive.js';
+
+export type { SyncErrorCode } from '../error.js';
+export type { LevelDatabase } from '../database.js';
+export type { ReceiveCallback, ReceiveOptions } from './receive.js';
+export { SyncError, receive };
+/** As of the original: in a page the module itself is `receive`. */
+export default receive;
