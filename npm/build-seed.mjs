@@ -7,13 +7,17 @@ const PLATFORMS = { node: 'node', page: 'browser' };
 // The module is its main export, with the others on it.
 const MAIN = 'module.exports = Object.assign(module.exports.default, module.exports);';
 
+/** Gives the files that went into them. */
 export async function bundleSeed(here) {
   if (!existsSync(`${here}wasm-seed/driblet_bg.wasm`)) throw new Error('npm/wasm-seed/ is missing; run scripts/wasm.sh first');
+  const inputs = [];
   for (const [name, platform] of Object.entries(PLATFORMS)) {
     copyFileSync(`${here}src/seed/${name}.d.cts`, `${here}dist/seed/${name}.d.cts`);
     const options = {
       entryPoints: [`${here}src/seed/${name}.ts`],
       bundle: true,
+      metafile: true,
+      absWorkingDir: here.replace(/\/$/, ''),
       minify: platform === 'browser',
       platform,
       loader: { '.wasm': 'base64' },
@@ -22,10 +26,12 @@ export async function bundleSeed(here) {
       drop: ['console'],
       plugins: [streams(here, platform)],
     };
-    await build({ ...options, format: 'esm', target: 'es2022', outfile: `${here}dist/seed/${name}.js` });
+    const { metafile } = await build({ ...options, format: 'esm', target: 'es2022', outfile: `${here}dist/seed/${name}.js` });
     // Bundlers as old as the original do not know younger forms.
     await build({ ...options, format: 'cjs', target: 'es2018', footer: { js: MAIN }, outfile: `${here}dist/seed/${name}.cjs` });
+    inputs.push(...Object.keys(metafile.inputs));
   }
+  return inputs;
 }
 
 /** In Node the platform's streams, of which readable-stream is a copy; in pages readable-stream, and a `process` for it. */

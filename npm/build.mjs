@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { bundleSeed } from './build-seed.mjs';
+import { writeLicences } from './licences.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const shipped = fileURLToPath(new URL('../crates/driblet/client/', import.meta.url));
@@ -16,8 +17,11 @@ rmSync(`${here}dist`, { recursive: true, force: true });
 for (const project of ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.seed.json']) {
   execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', `${here}${project}`], { stdio: 'inherit' });
 }
-await bundleSeed(here);
-if (existsSync(fileURLToPath(new URL('../crates/driblet/', import.meta.url)))) await ship();
+const inputs = await bundleSeed(here);
+if (existsSync(fileURLToPath(new URL('../crates/driblet/', import.meta.url)))) {
+  writeLicences(here, inputs);
+  await ship();
+}
 
 async function ship() {
   mkdirSync(shipped, { recursive: true });

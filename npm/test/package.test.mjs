@@ -18,11 +18,13 @@ after(() => packed?.remove());
 
 test('the package has its code, its types, its module, and nothing else', () => {
   const names = packed.files;
-  for (const name of ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/inline.js', 'dist/storage.js', 'dist/worker.js', 'wasm/driblet_bg.wasm']) {
+  for (const name of ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/inline.js', 'dist/storage.js', 'dist/worker.js', 'dist/LICENCES.txt', 'wasm/driblet_bg.wasm']) {
     assert.ok(names.includes(name), name);
   }
-  const strange = names.filter((name) => !/^(LICENSE|README\.md|(seed\/)?package\.json|(dist|wasm)\/(seed\/)?[\w.]+\.(c?js|d\.c?ts|wasm))$/.test(name));
+  const strange = names.filter((name) => !/^(LICENSE|README\.md|(seed\/)?package\.json|(dist|wasm)\/(seed\/)?[\w.]+\.(c?js|d\.c?ts|wasm))$/.test(name) && name !== 'dist/LICENCES.txt');
   assert.deepEqual(strange, []);
+  const licences = readFileSync(join(packed.folder, 'node_modules', 'driblet', 'dist', 'LICENCES.txt'), 'utf8');
+  for (const name of ['blake3', 'zstd', 'readable-stream']) assert.match(licences, new RegExp(`\\b${name}\\b`));
 });
 
 test('a plain page imports the installed package and syncs', async () => {

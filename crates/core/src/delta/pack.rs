@@ -9,7 +9,7 @@ use super::encode::EncodeError;
 const BEST: i32 = 19;
 /// What is mostly zeros, as differences are, takes that level long: above this length it is content with a match of so many bytes.
 /// (Measured on sql.js: 126 ms where it took 208, for 5 % more bytes; on frames of text nothing changes.)
-const LONG_FRAME: usize = 256 << 10;
+pub(super) const LONG_FRAME: usize = 256 << 10;
 const SUFFICIENT: u32 = 96;
 
 /// One frame without content size, checksum or dictionary id: the delta says all that is needed.

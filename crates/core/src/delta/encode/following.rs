@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::super::align::{Alignment, align};
 use super::super::ops::{self, Op};
-use super::super::pack::pack;
+use super::super::pack::{LONG_FRAME, pack};
 use super::super::renames::{self, Plan, Script};
 use super::super::{CODEC_DENSE, CODEC_RENAMES, LAST_REGION, MAX_DENSE, dense};
 use super::{BasisBytes, Codec, Copies, EncodeError, Encoder, MAX_GAP_BYTES, MAX_OPS, QUICK};
@@ -175,7 +175,8 @@ impl<'a> Encoder<'a> {
         let Some(plan) = Plan::new(seen.basis, seen.target, alignment) else { return Ok(None) };
         let mut best: Option<Followed> = None;
         for script in LEAST_FOLLOWED.into_iter().filter_map(|least| plan.script(least, seen.from, position)) {
-            let estimate = self.script_len(&script, position, RANKING)?;
+            let level = if LONG_FRAME < script.frame.len() { GLANCE } else { RANKING };
+            let estimate = self.script_len(&script, position, level)?;
             if best.as_ref().is_some_and(|best| best.estimate <= estimate) {
                 break;
             }
