@@ -235,6 +235,29 @@ fn a_long_target_is_refused_before_memory_is_taken() {
 }
 
 #[test]
+fn what_expands_most_comes_group_by_group() {
+    // No delta expands more: each 16 MiB are vouched for by 32 bytes of the header.
+    let (old, new) = (vec![0; 1 << 20], vec![0; 256 << 20]);
+    let delta = encode(&old, &new, EncodeOptions::default());
+    assert!(300_000 * delta.len() < new.len(), "{} bytes", delta.len());
+    let mut decoder = Decoder::new(basis_of(&old), Limits::default());
+    decoder.handle_input(&delta);
+    let mut len = 0;
+    loop {
+        match decoder.poll_event().unwrap() {
+            Event::NeedBasis(range) => decoder.handle_basis(&old[range.start as usize..range.end as usize]),
+            Event::Output(bytes) => {
+                assert!(bytes.len() <= 16 << 20);
+                len += bytes.len();
+            }
+            Event::NeedInput => decoder.handle_end(),
+            Event::Same | Event::Done => break,
+        }
+    }
+    assert_eq!(len, new.len());
+}
+
+#[test]
 fn an_error_is_final() {
     let mut decoder = Decoder::new(Basis::EMPTY, Limits::default());
     decoder.handle_input(b"<!doctype html>");
