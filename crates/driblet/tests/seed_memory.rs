@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use crate::support::{Site, answer, hashes, list, message, noise};
 
+#[path = "support/noise.rs"]
+mod noise;
 #[path = "seed/support.rs"]
 mod support;
 

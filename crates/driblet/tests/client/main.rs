@@ -2,6 +2,8 @@
 
 mod cut;
 mod hostile;
+#[path = "../support/noise.rs"]
+mod noise;
 mod proxy;
 mod setting;
 mod sync;

@@ -12,6 +12,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
+pub(crate) use crate::noise::noise;
+
 pub(crate) struct Setting {
     pub(crate) folder: TempDir,
     pub(crate) address: SocketAddr,
@@ -83,18 +85,6 @@ pub(crate) async fn pull_from(url: &Url, dest: &Path) -> Result<Pulled, PullErro
 
 pub(crate) fn impatient() -> PullOptions {
     PullOptions { timeout: Duration::from_millis(200), ..PullOptions::default() }
-}
-
-/// Bytes that neither compress nor repeat.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut x = seed * 2 + 1;
-    let mut next = || {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        (x >> 32) as u8
-    };
-    (0..len).map(|_| next()).collect()
 }
 
 /// Two versions whose delta is some 30 kB long, in several places.

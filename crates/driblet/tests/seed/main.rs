@@ -2,6 +2,8 @@
 
 mod client;
 mod list;
+#[path = "../support/noise.rs"]
+mod noise;
 mod server;
 mod streams;
 mod support;

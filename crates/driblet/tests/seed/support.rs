@@ -20,6 +20,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use url::Url;
 
+pub(crate) use crate::noise::noise;
+
 pub(crate) const CHUNKS: RabinOptions = RabinOptions { bits: 9, min: 1024, max: 4096 };
 
 /// A folder that is served, and room beside it.
@@ -178,18 +180,6 @@ pub(crate) fn answer(held: &HashSet<ChunkHash>, file: &[u8]) -> Vec<u8> {
         message(&[chunk.hash.as_bytes(), bytes])
     };
     cut(file).into_iter().flat_map(told).collect()
-}
-
-/// Bytes that neither compress nor repeat.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut x = seed * 2 + 1;
-    let mut next = || {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        (x >> 32) as u8
-    };
-    (0..len).map(|_| next()).collect()
 }
 
 /// Two versions of a file that differ in three places, with a chunk that comes twice.

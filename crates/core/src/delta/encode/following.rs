@@ -115,9 +115,8 @@ impl<'a> Encoder<'a> {
         let followed = self.followed(&seen, &alignment, BEGINNING)?;
         let found = self.next_ops(MAX_OPS, u64::MAX);
         let glance = self.estimate(&found, 0, 0, GLANCE)? as u64 * self.target.len() as u64 / self.at.max(1);
-        let glance = glance as usize;
         let mut best = match followed {
-            Some(followed) if followed.is_clearly_better(glance, link) => self.all_renames(followed)?,
+            Some(followed) if followed.is_clearly_better(glance as usize, link) => self.all_renames(followed)?,
             None => {
                 let copies = self.worthwhile(found, 0, 0)?;
                 self.all_copies(copies)?

@@ -68,8 +68,8 @@ impl Iterator for Scan<'_> {
     }
 }
 
-#[inline(never)]
 /// A bit for each of 64 bytes that a token may begin with; zeros after the end.
+#[inline(never)]
 fn mask(tokens: Tokens, bytes: &[u8], block: usize) -> u64 {
     let bytes = bytes.get(block * 64..).unwrap_or_default();
     let bytes = &bytes[..bytes.len().min(64)];
