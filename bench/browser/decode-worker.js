@@ -1,6 +1,6 @@
 // Decodes deltas that lie in memory, with the module as it is shipped; the times are from the first byte handed in to the last one verified.
-import { Decoder, VersionHasher, Want } from '/wasm/driblet.js'
-import { loadCore, pour } from '/dist/core.js'
+import { Decoder, Verifier, Want } from '/wasm/driblet.js'
+import { loadCore, roomfuls } from '/dist/core.js'
 
 const LIMIT = 2 ** 40
 /** The clock ticks by tenths of a millisecond. */
@@ -34,14 +34,15 @@ function timed (work) {
 }
 
 function hash (core, bytes) {
-  const hasher = new VersionHasher()
-  pour(core, bytes, length => hasher.update(core.room, length))
-  hasher.free()
+  const verifier = new Verifier('0'.repeat(64), bytes.length, new Uint8Array())
+  for (const length of roomfuls(core, bytes)) verifier.update(core.room, length)
+  verifier.isRight()
+  verifier.free()
 }
 
 function decode (core, held, version, delta) {
   const decoder = Decoder.version(version, held.length, LIMIT)
-  pour(core, delta, length => decoder.handleInput(core.room, length))
+  for (const length of roomfuls(core, delta)) decoder.handleInput(core.room, length)
   decoder.handleEnd()
   for (;;) {
     const want = decoder.poll()

@@ -1,4 +1,5 @@
-import { Room, Want, pour } from './core.js';
+import { toBase64 } from './base64.js';
+import { Room, Want, breathe, roomfuls } from './core.js';
 import { SyncError, asSyncError } from './error.js';
 import { memoryLease } from './memory.js';
 import type { Core, Decoder } from './core.js';
@@ -48,12 +49,14 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
   let verified: Uint8Array<ArrayBuffer> | undefined;
 
   async function take(piece: Uint8Array): Promise<void> {
-    pour(core, piece, (length) => decoder.handleInput(core.room, length));
+    for (const length of roomfuls(core, piece)) decoder.handleInput(core.room, length);
     await drain();
   }
 
   async function drain(): Promise<Want> {
     for (;;) {
+      const pause = breathe();
+      if (pause) await pause;
       const want = poll(decoder);
       session.signal.throwIfAborted();
       checkPin(session, decoder);
@@ -82,7 +85,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     target = { version: decoder.target ?? '', length: decoder.length ?? 0 };
     Object.assign(session.progress, { length: target.length, written: 0 });
     if (target.length <= KEPT) verified = new Uint8Array(target.length);
-    else staging = await session.snapshot.stage(target);
+    else staging = await session.snapshot.stage({ ...target, outboard: toBase64(decoder.outboard ?? new Uint8Array()) });
   }
 
   async function keep(piece: Uint8Array): Promise<void> {

@@ -1,13 +1,13 @@
-import load, { Decoder, Room, Signer, VersionHasher, Want } from '../wasm/driblet.js';
-import type { Held } from './store.js';
+import load, { Decoder, Room, Signer, Verifier, Want } from '../wasm/driblet.js';
+import type { Held, Range } from './store.js';
 
-export { Decoder, Room, Signer, Want };
+export { Decoder, Room, Signer, Verifier, Want };
 
 /** How much is handed to the core at once. */
 const ROOM = 1 << 20;
 
-/** How much is read before others have their turn. */
-const TURN = 1 << 25;
+/** How long this thread works before others have their turn, in milliseconds. */
+const BREATH = 8;
 
 /** The longest group that is verified at once. */
 const GROUP = 1 << 24;
@@ -40,44 +40,45 @@ export function warm({ room }: Core, length: number): void {
   if (warmed) return;
   warmed = true;
   new Room(Math.min(length, GROUP)).free();
-  const hasher = new VersionHasher();
-  hasher.update(room, ROOM);
-  hasher.free();
+  const verifier = new Verifier('0'.repeat(64), ROOM, new Uint8Array());
+  verifier.update(room, ROOM);
+  verifier.free();
 }
 
-/** Copies bytes into the room, a roomful at a time, and calls `take` with the number after each. */
-export function pour(core: Core, bytes: Uint8Array, take: (length: number) => void): void {
+let breathed = 0;
+
+/** Lets others have their turn where this thread has worked for long: it may be a page's, and an abort comes as a message. */
+export function breathe(): Promise<void> | undefined {
+  if (performance.now() < breathed + BREATH) return undefined;
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel(); // Timers wait for longer.
+    port1.onmessage = () => {
+      port1.close();
+      breathed = performance.now();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}
+
+/** Copies bytes into the room, a roomful at a time, and tells how many are there. */
+export function* roomfuls(core: Core, bytes: Uint8Array): Generator<number> {
   for (let at = 0; at < bytes.length; at += ROOM) {
     const piece = bytes.subarray(at, at + ROOM);
     core.fill(piece.length).set(piece);
-    take(piece.length);
+    yield piece.length;
   }
 }
 
-/** Reads all of a version through the room; `false` where its file is too short. */
-export async function readThrough(core: Core, held: Held, take: (length: number) => void): Promise<boolean> {
-  for (let at = 0; at < held.length; at += ROOM) {
-    const ready = held.ready?.([[at, Math.min(held.length, at + ROOM)]]);
+/** Reads a range of what is held through the room; `take` is told how many bytes are in it. `false` where the file is too short. */
+export async function readThrough(core: Core, held: Held, [start, end]: Range, take: (length: number) => void): Promise<boolean> {
+  for (let at = start; at < end; at += ROOM) {
+    const ready = held.ready?.([[at, Math.min(end, at + ROOM)]]);
     if (ready) await ready;
-    const piece = core.fill(held.length - at);
+    const piece = core.fill(end - at);
     if (held.read(piece, at) !== piece.length) return false;
     take(piece.length);
-    // This thread has others to answer.
-    if (at % TURN === TURN - ROOM) await new Promise((resolve) => setTimeout(resolve));
+    await breathe();
   }
   return true;
-}
-
-/** Whether what is held is the version that it is held for; `take` sees its bytes, a roomful at a time, whatever it is. */
-export async function isWhole(core: Core, held: Held, take?: (length: number) => void): Promise<boolean> {
-  const hasher = new VersionHasher();
-  const hash = (length: number) => {
-    hasher.update(core.room, length);
-    take?.(length);
-  };
-  try {
-    return (await readThrough(core, held, hash)) && hasher.finalize() === held.version;
-  } finally {
-    hasher.free();
-  }
 }

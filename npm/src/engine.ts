@@ -1,16 +1,18 @@
-import { isWhole, loadCore } from './core.js';
+import { loadCore } from './core.js';
 import { SyncError, asSyncError, closed } from './error.js';
 import { exchange, now } from './exchange.js';
 import { syncLock, withLock } from './lock.js';
 import { memorySnapshot } from './memory.js';
 import { indexedDbSnapshot } from './indexeddb.js';
 import { opfsSnapshot } from './opfs.js';
+import { readerOf } from './reading.js';
 import { run } from './session.js';
 import type { Core } from './core.js';
 import type { Early } from './early.js';
 import type { JobOptions, Reply, Request } from './messages.js';
+import type { Reader } from './reading.js';
 import type { Session } from './session.js';
-import type { Held, Lease, Range, Snapshot, Store } from './store.js';
+import type { Lease, Range, Snapshot, Store } from './store.js';
 
 /* What runs syncs and keeps what their handles read: in a worker of its own, or where none starts, in the page's thread. */
 
@@ -24,7 +26,7 @@ export interface Port {
 interface Open {
   readonly lease: Lease;
   readonly job: JobOptions;
-  verified: boolean;
+  readonly reader: Reader;
 }
 
 /** A store, opened; or what stands in for it, and why. */
@@ -109,7 +111,7 @@ async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Ope
   const opened = now();
   try {
     const { lease, basis, reused } = await run(session);
-    handles.set(id, { lease, job, verified: false });
+    handles.set(id, { lease, job, reader: readerOf(lease, () => core(job)) });
     const { version, length, warning = fallback, verified } = lease;
     const synced = { handle: id, version, length, warning, cost: { ...exchange.cost, basis, reused }, opened, answered: exchange.answered, verified };
     reply({ kind: 'synced', id, synced }, verified ? [verified] : []);
@@ -123,44 +125,13 @@ async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Ope
 async function read(id: number, handle: number, range: Range | undefined): Promise<void> {
   const entry = handles.get(handle);
   if (!entry) throw closed();
-  const { lease, job } = entry;
-  const content = await (range ? readRange(entry, range) : readBlob(entry));
+  const { lease, job, reader } = entry;
+  const content = await (range ? reader.range(range) : reader.blob());
   if (!content) {
     await withLock(syncLock(job.store.name, job.key), () => drop(job, lease));
     throw new SyncError('store', 'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew');
   }
-  entry.verified = true;
   reply({ kind: 'read', id, content }, content instanceof ArrayBuffer ? [content] : []);
-}
-
-async function readBlob({ lease, job, verified }: Open): Promise<Blob | undefined> {
-  const isVersion = verified || (await reading(lease, async (held) => isWhole(await core(job), held)));
-  return isVersion ? lease.blob() : undefined;
-}
-
-/** Bytes of a version; the first time by way of the whole, which is verified. Nothing where it is not the version. */
-async function readRange({ lease, job, verified }: Open, [start, end]: Range): Promise<ArrayBuffer | undefined> {
-  const bytes = new Uint8Array(end - start);
-  const ready = await core(job);
-  return reading(lease, async (held) => {
-    let at = 0;
-    const keep = (length: number) => {
-      if (start < at + length && at < end) bytes.set(ready.fill(length).subarray(Math.max(0, start - at), end - at), Math.max(0, at - start));
-      at += length;
-    };
-    if (!verified) return (await isWhole(ready, held, keep)) ? bytes.buffer : undefined;
-    await held.ready?.([[start, end]]);
-    return held.read(bytes, start) === bytes.length ? bytes.buffer : undefined;
-  });
-}
-
-async function reading<T>(lease: Lease, use: (held: Held) => Promise<T>): Promise<T | undefined> {
-  const held = await lease.held();
-  try {
-    return held && (await use(held));
-  } finally {
-    held?.close();
-  }
 }
 
 async function drop(job: JobOptions, { version }: Lease): Promise<void> {

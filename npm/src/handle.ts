@@ -137,7 +137,7 @@ function mediaTypeOf(url: string): string {
 }
 
 /** The most bytes that come at once, of what is not short enough to be verified and given in one go. */
-const SLICE = 1 << 23;
+const SLICE = 1 << 24;
 const WHOLE = 1 << 25;
 /** How many a stream gives at once. */
 const PIECE = 1 << 20;

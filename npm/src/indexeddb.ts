@@ -4,9 +4,9 @@ import { SyncError } from './error.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease, reader } from './memory.js';
 import { NO_ROOM } from './opfs.js';
-import { PIECE, readingPieces, writingPieces } from './pieces.js';
+import { BATCH, PIECE, readingPieces, writingPieces } from './pieces.js';
 import type { Entry, Times } from './entries.js';
-import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
+import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Version } from './store.js';
 
 /*
  * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` says which version a key has; `files`
@@ -33,6 +33,9 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
   const tables = await open(name);
   const lockName = (file: string) => fileLock(name, key, file);
 
+  /** What was held when this sync began, which its handle may be of. */
+  let opened: { named: Head; blob: Promise<Blob> } | undefined;
+
   const head = () => tables.read<Head>('heads', key);
 
   const remove = (file: string) => removeFile(tables, key, file);
@@ -47,24 +50,26 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       files('files').put({}, [key, value.file]);
     });
 
-  async function leaseOf({ version, length, file }: Head): Promise<Lease> {
+  async function leaseOf(named: Head): Promise<Lease> {
+    const { version, length, file } = named;
     const hold = await holdLock(lockName(file));
-    let pieces: Promise<Blob[]> | undefined;
-    const named = () => (pieces ??= all(file, length));
-    return { version, length, blob: async () => new Blob(await named()), held: async () => heldIn({ version, length }, await named()), ...hold };
+    let found = opened?.named.file === file ? opened.blob : undefined;
+    const blob = () => (found ??= whole(file));
+    return { version, length, blob, held: async () => heldIn(named, await blob()), ...hold };
   }
 
-  /** The pieces of a file of that length; fewer where some are lost. */
-  async function all(file: string, length: number): Promise<Blob[]> {
+  /** A file; shorter where some of its pieces are lost. */
+  async function whole(file: string): Promise<Blob> {
     const found = await tables.all<unknown>('pieces', IDBKeyRange.bound([key, file, 0], [key, file, Infinity]));
-    return found.slice(0, Math.ceil(length / PIECE)).flatMap((piece) => asBlob(piece) ?? []);
+    return new Blob(found.filter((piece) => piece instanceof Blob));
   }
 
   return {
     async held(): Promise<Held | undefined> {
       const named = await head();
       // All at once, for a transaction that reads waits for those that write; what a blob refers to needs none.
-      return named && heldIn(named, await all(named.file, named.length));
+      opened = named && { named, blob: whole(named.file) };
+      return opened && heldIn(opened.named, await opened.blob);
     },
 
     drop: () => tables.write('strict', (files) => files('heads').delete(key)),
@@ -72,8 +77,8 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
     async begun(): Promise<Begun | undefined> {
       const pair = await tables.read<Pair>('files', [key, BEGUN]);
       if (!pair) return undefined;
-      const bytes = new Uint8Array((await read(new Blob(await all(BEGUN, Infinity)))) ?? []);
-      if (bytes.length === 0) {
+      const bytes = await read(await whole(BEGUN));
+      if (!bytes?.length) {
         await remove(BEGUN);
         return undefined;
       }
@@ -86,7 +91,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       const file = `${target.version} ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
       const makeRoom = roomFor(key, () => tidy(file), () => indexedDbEntries(name));
       const hasRoom = async (write: Promise<void>) => write.then(() => true);
-      const staging = writingPieces(target.length, async (from, pieces) => {
+      const staging = writingPieces(BATCH, async (from, pieces) => {
         const put = () =>
           tables.write('relaxed', (files) => {
             files('files').put({}, [key, file]); // Each time, for a tab without locks may have deleted it.
@@ -95,12 +100,11 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
         return (await withRoom(makeRoom, () => hasRoom(put()))) ?? false;
       });
 
-      /** The bytes of all pieces, stored or not. */
-      async function spilled(left: Blob[]): Promise<Uint8Array<ArrayBuffer>[]> {
-        const pieces = await Promise.all([...(await all(file, target.length)), ...left].map(read));
-        const found = pieces.flatMap((bytes) => (bytes ? [new Uint8Array(bytes)] : []));
-        if (found.length < Math.ceil(target.length / PIECE)) throw new SyncError('store', 'pieces of a file in the store were removed while it was written');
-        return found;
+      /** All bytes, stored or not. */
+      async function spilled(left: Blob[]): Promise<Uint8Array<ArrayBuffer>> {
+        const bytes = await read(new Blob([await whole(file), ...left]));
+        if (bytes?.length !== target.length) throw new SyncError('store', 'pieces of a file in the store were removed while it was written');
+        return bytes;
       }
 
       return {
@@ -110,9 +114,9 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
           const named = { ...target, file, stored: Date.now(), used: Date.now() };
           const done = left.length === 0 && (await withRoom(makeRoom, () => hasRoom(setHead(named, 'strict'))));
           if (done) return leaseOf(named);
-          const pieces = await spilled(left);
+          const bytes = await spilled(left);
           await remove(file);
-          return memoryLease(target, pieces, NO_ROOM);
+          return memoryLease(target, [bytes], NO_ROOM);
         },
         async discard() {
           await staging.flush().catch(() => {}); // What is on its way would come after.
@@ -210,20 +214,16 @@ function fileLock(name: string, key: string, file: string): string {
   return `driblet entry ${name} ${key} ${file}`;
 }
 
-/** A version by its pieces; nothing where they are not all there. */
-function heldIn({ version, length }: Version, pieces: Blob[]): Held | undefined {
-  if (pieces.reduce((sum, { size }) => sum + size, 0) !== length) return undefined;
-  return { version, length, ...readingPieces(length, (index) => read(pieces[index])), close() {} };
+/** A version that is held as a file; nothing where some of it is lost. */
+function heldIn({ version, length, outboard }: Version, file: Blob): Held | undefined {
+  if (file.size !== length) return undefined;
+  const slice = ([start, end]: Range) => read(file.slice(start, end));
+  return { version, length, outboard, slice, ...readingPieces(length, (index) => slice([index * PIECE, (index + 1) * PIECE])), close() {} };
 }
 
-/** A piece as it was stored; nothing where it is something else. */
-function asBlob(found: unknown): Blob | undefined {
-  return found instanceof Blob ? found : undefined;
-}
-
-/** A piece's bytes; nothing where the browser lost them. */
-function read(piece: Blob | undefined): Promise<ArrayBuffer | undefined> {
-  return Promise.resolve(piece?.arrayBuffer()).catch(() => undefined);
+/** A blob's bytes; nothing where the browser lost them. */
+function read(blob: Blob): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  return blob.arrayBuffer().then((bytes) => new Uint8Array(bytes), () => undefined);
 }
 
 type Table = 'heads' | 'files' | 'pieces';

@@ -50,14 +50,14 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
     return isHead ? (found as Head) : undefined;
   }
 
-  async function piece(file: string, index: number): Promise<ArrayBuffer | undefined> {
+  async function piece(file: string, index: number): Promise<Uint8Array | undefined> {
     const [value] = await database.values([pieceKey(file, index)]).catch(() => []);
-    return value && bufferOf(value);
+    return value;
   }
 
   async function all(file: string): Promise<Uint8Array<ArrayBuffer>[]> {
     const values = await database.values(await keysOf(file));
-    return values.flatMap((value) => (value ? new Uint8Array(bufferOf(value)) : []));
+    return values.flatMap((value) => ((value as Uint8Array<ArrayBuffer>) ?? []));
   }
 
   async function remove(file: string): Promise<void> {
@@ -65,14 +65,15 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
     await database.change(keys.map((key): Change => [key, undefined]));
   }
 
-  async function leaseOf({ version, length, file }: Head): Promise<Lease> {
+  async function leaseOf(named: Head): Promise<Lease> {
+    const { version, length, file } = named;
     const hold = await holdLock(lockName(file));
-    return { version, length, blob: async () => new Blob(await all(file)), held: () => heldIn({ version, length, file }), ...hold };
+    return { version, length, blob: async () => new Blob(await all(file)), held: () => heldIn(named), ...hold };
   }
 
-  async function heldIn({ version, length, file }: Head): Promise<Held | undefined> {
+  async function heldIn({ version, length, outboard, file }: Head): Promise<Held | undefined> {
     if ((await keysOf(file)).length !== Math.ceil(length / PIECE)) return undefined;
-    return { version, length, ...readingPieces(length, (index) => piece(file, index)), close() {} };
+    return { version, length, outboard, ...readingPieces(length, (index) => piece(file, index)), close() {} };
   }
 
   return {
@@ -104,7 +105,7 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
         const changes = values.map((value, at): Change => [pieceKey(file, from + at), new Uint8Array(value)]);
         return database.change(changes).then(() => true, () => false);
       };
-      const staging = writingPieces(target.length, store);
+      const staging = writingPieces(PIECE, store);
       return {
         write: staging.write,
         async commit() {
@@ -164,11 +165,6 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
       },
     };
   }
-}
-
-/** A value's bytes by themselves: databases may give a part of something longer. */
-function bufferOf(value: Uint8Array): ArrayBuffer {
-  return value.slice().buffer as ArrayBuffer;
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -22,8 +22,7 @@ export function memorySnapshot(): Snapshot {
   return {
     async held(): Promise<Held | undefined> {
       if (!head) return undefined;
-      const { version, length, bytes } = head;
-      return { version, length, read: reader(bytes), close() {} };
+      return heldIn(head, [head.bytes]);
     },
     async drop() {
       head = undefined;
@@ -56,9 +55,13 @@ export function memorySnapshot(): Snapshot {
 }
 
 /** A lease of bytes that are in no store. */
-export function memoryLease({ version, length }: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
-  const held = async () => ({ version, length, read: reader(...pieces), close() {} });
-  return { version, length, blob: async () => new Blob(pieces), held, release() {}, ...(warning === undefined ? {} : { warning }) };
+export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
+  const { version, length } = target;
+  return { version, length, blob: async () => new Blob(pieces), held: async () => heldIn(target, pieces), release() {}, ...(warning === undefined ? {} : { warning }) };
+}
+
+function heldIn({ version, length, outboard }: Version, pieces: Uint8Array[]): Held {
+  return { version, length, outboard, read: reader(...pieces), close() {} };
 }
 
 /** Reads pieces in memory that follow each other. */

@@ -74,11 +74,11 @@ export async function opfsSnapshot(folder: string, key: string, rooted = writabl
     await withAccess(await directory.getFileHandle('head', { create: true }), (access) => writeRecord(access, value));
   }
 
-  async function open({ version, length, file }: Head): Promise<Held | undefined> {
+  async function open({ version, length, outboard, file }: Head): Promise<Held | undefined> {
     const found = await fileNamed(file);
     const access = await (found && openAccess(found, 'read-only').catch(absent));
     if (!access) return undefined;
-    if (access.getSize() === length) return { version, length, read: inBlocks(access), close: () => access.close() };
+    if (access.getSize() === length) return { version, length, outboard, read: inBlocks(access), close: () => access.close() };
     access.close();
     return undefined;
   }

@@ -2,15 +2,15 @@ import type { Held, Range } from './store.js';
 
 /* A file as pieces of one length, of which the last may be shorter: read at random with some at hand, written in batches. */
 
-/** How long a piece is: Chromium reads blobs of 1 MiB at half the speed. */
+/** How long a piece is that is read: Chromium reads 1 MiB at half the speed. */
 export const PIECE = 1 << 22;
-/** How many are stored at once. */
-const BATCH = 4;
+/** How many bytes are stored at once. */
+export const BATCH = 1 << 24;
 /** How many of what is held are kept at hand, those used last: copies and their references come from all over a file, some places again and again. */
 const CACHED = 32;
 
 /** Reads a file by its pieces; `load` gives nothing where one is lost. */
-export function readingPieces(length: number, load: (index: number) => Promise<ArrayBuffer | undefined>): Pick<Held, 'ready' | 'read'> {
+export function readingPieces(length: number, load: (index: number) => Promise<Uint8Array | undefined>): Pick<Held, 'ready' | 'read'> {
   const pieces = new Map<number, Uint8Array>();
   const coming = new Map<number, Promise<void>>();
 
@@ -18,7 +18,7 @@ export function readingPieces(length: number, load: (index: number) => Promise<A
     const known = coming.get(index);
     if (known) return known;
     const loading = load(index).then((bytes) => {
-      pieces.set(index, bytes ? new Uint8Array(bytes) : new Uint8Array());
+      pieces.set(index, bytes ?? new Uint8Array());
       coming.delete(index);
     });
     coming.set(index, loading);
@@ -78,10 +78,10 @@ export interface Pieces {
   flush(): Promise<Blob[]>;
 }
 
-/** Writes pieces. `store` takes some and the index of the first, and tells whether there was room; after it was not it is called no more. */
+/** Writes pieces of a length. `store` takes some and the index of the first, and tells whether there was room; after it was not it is called no more. */
 export function writingPieces(length: number, store: (from: number, pieces: Blob[]) => Promise<boolean>): Pieces {
-  const collected = new Uint8Array(Math.min(PIECE, length));
   const left: Blob[] = [];
+  let parts: Blob[] = [];
   let filled = 0;
   let batch: Blob[] = [];
   let from = 0;
@@ -89,8 +89,8 @@ export function writingPieces(length: number, store: (from: number, pieces: Blob
 
   function finish(): void {
     if (filled === 0) return;
-    batch.push(new Blob([collected.subarray(0, filled)])); // It copies.
-    filled = 0;
+    batch.push(new Blob(parts));
+    [parts, filled] = [[], 0];
   }
 
   function storeBatch(): void {
@@ -106,13 +106,13 @@ export function writingPieces(length: number, store: (from: number, pieces: Blob
   return {
     write(bytes) {
       for (let at = 0; at < bytes.length; ) {
-        const part = bytes.subarray(at, at + collected.length - filled);
-        collected.set(part, filled);
+        const part = bytes.subarray(at, at + length - filled);
+        parts.push(new Blob([part as Uint8Array<ArrayBuffer>])); // It copies.
         filled += part.length;
         at += part.length;
-        if (filled === collected.length) finish();
+        if (filled === length) finish();
       }
-      if (batch.length < BATCH) return undefined;
+      if (batch.length * length < BATCH) return undefined;
       const before = storing;
       storeBatch();
       return before;

@@ -1,6 +1,7 @@
 import { apply, isRefused, journalOf } from './apply.js';
-import { Decoder, isWhole, warm } from './core.js';
+import { Decoder, warm } from './core.js';
 import { refusal } from './exchange.js';
+import { isWhole } from './reading.js';
 import { finishBegun } from './resume.js';
 import { fromSignature } from './unknown.js';
 import type { Applied, Basis } from './apply.js';

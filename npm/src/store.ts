@@ -11,6 +11,8 @@ export interface Store {
 export interface Version {
   readonly version: string;
   readonly length: number;
+  /** What verifies it group by group, as base64. Without it, or where it is wrong, a version is verified as a whole. */
+  readonly outboard?: string | undefined;
 }
 
 /**
@@ -44,6 +46,8 @@ export interface Held extends Version {
   ready?(ranges: readonly Range[]): Promise<void> | undefined;
   /** Fills `into` with the bytes from `at` on; gives how many there were. */
   read(into: Uint8Array, at: number): number;
+  /** The bytes of a range in a buffer of their own, where that is quicker; nothing where they are gone. */
+  slice?(range: Range): Promise<Uint8Array<ArrayBuffer> | undefined>;
   close(): void;
 }
 

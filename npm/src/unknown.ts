@@ -1,4 +1,5 @@
 import { apply, isRefused } from './apply.js';
+import { fromBase64 } from './base64.js';
 import { Decoder, Signer, readThrough } from './core.js';
 import { SyncError, asSyncError } from './error.js';
 import type { Basis } from './apply.js';
@@ -18,7 +19,7 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
   const { signer, list } = signerFor(problem);
   let matched: Matched | undefined;
   try {
-    if (!(await readThrough(core, held, (length) => signer.handleInput(core.room, length)))) return undefined;
+    if (!(await readThrough(core, held, [0, held.length], (length) => signer.handleInput(core.room, length)))) return undefined;
     const nonce = crypto.getRandomValues(new Uint8Array(16));
     const body = signer.sign(nonce, list) as Uint8Array<ArrayBuffer>;
     const answer = await session.exchange.ask('signature', { method: 'POST', body, headers: { 'content-type': SIGNATURE } });
@@ -44,7 +45,7 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
 /** A signer as the server asked for it, and its list of the head's sections. */
 function signerFor({ rungs, sections }: Problem): { signer: Signer; list: Uint8Array } {
   try {
-    const list = Uint8Array.from(atob(String(sections)), (byte) => byte.charCodeAt(0));
+    const list = fromBase64(sections);
     const [coarse, fine] = rungs as number[];
     return { signer: new Signer(Number(coarse), Number(fine)), list };
   } catch (error) {

@@ -2,19 +2,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Decoder, Signer, VersionHasher, Want } from '../wasm/driblet.js';
-import { loadCore, pour } from '../dist/core.js';
+import { Decoder, Signer, Verifier, Want } from '../wasm/driblet.js';
+import { loadCore, roomfuls } from '../dist/core.js';
 import { inputOf } from './support/vectors.mjs';
+import { versionOf } from './support/version.mjs';
 
 const core = await loadCore(readFileSync(new URL('../wasm/driblet_bg.wasm', import.meta.url)));
 const vectors = JSON.parse(readFileSync(new URL('../../spec/vectors.json', import.meta.url), 'utf8'));
 const LIMIT = 2 ** 40;
-
-function versionOf(bytes) {
-  const hasher = new VersionHasher();
-  pour(core, bytes, (length) => hasher.update(core.room, length));
-  return hasher.finalize();
-}
 
 /** Carries a delta out, its bytes in pieces of `size`; what the target is, or why it was refused. */
 function decode(decoder, delta, size, basisAt) {
@@ -33,7 +28,7 @@ function decode(decoder, delta, size, basisAt) {
   };
   try {
     for (let at = 0; at < delta.length; at += size) {
-      pour(core, delta.subarray(at, at + size), (length) => decoder.handleInput(core.room, length));
+      for (const length of roomfuls(core, delta.subarray(at, at + size))) decoder.handleInput(core.room, length);
       assert.ok([Want.Input, Want.Same].includes(drain()));
     }
     decoder.handleEnd();
@@ -101,7 +96,20 @@ for (const vector of vectors.matched) {
 }
 
 for (const vector of vectors.versions) {
-  test(`version: ${vector.name}`, () => assert.equal(versionOf(inputOf(vector.input)), vector.version));
+  test(`version: ${vector.name}`, () => {
+    const bytes = inputOf(vector.input);
+    assert.deepEqual(groupsRight(bytes, vector.version, []), [true]);
+    if (vector.chaining_values.length === 0) return;
+    const outboard = Buffer.from([vector.group, ...Buffer.from(vector.chaining_values.join(''), 'hex')]);
+    assert.deepEqual(groupsRight(bytes, vector.version, outboard), vector.chaining_values.map(() => true));
+    outboard[1] ^= 1;
+    assert.deepEqual(groupsRight(bytes, vector.version, outboard), [true], 'one that is damaged is as none');
+    outboard[1] ^= 1;
+    const last = bytes.length - 1;
+    bytes[last] ^= 1;
+    assert.deepEqual(groupsRight(bytes, vector.version, outboard).indexOf(false), vector.chaining_values.length - 1);
+    assert.deepEqual(groupsRight(bytes, vector.version, []), [false]);
+  });
 }
 
 test('what is no version, rung or nonce is refused by name', () => {
@@ -113,8 +121,21 @@ test('what is no version, rung or nonce is refused by name', () => {
   refused(() => new Signer(11, 9).matched(new Uint8Array(3)), 'not-signed');
 });
 
+/** Which groups of some bytes are a version's, by its outboard. */
+function groupsRight(bytes, version, outboard) {
+  const verifier = new Verifier(version, bytes.length, Uint8Array.from(outboard));
+  const right = [];
+  for (let at = 0; at === 0 || at < bytes.length; at += verifier.groupLength) {
+    verifier.begin(at);
+    for (const length of roomfuls(core, bytes.subarray(at, at + verifier.groupLength))) verifier.update(core.room, length);
+    right.push(verifier.isRight());
+  }
+  verifier.free();
+  return right;
+}
+
 function signed({ held, rungs, nonce, list }) {
   const signer = new Signer(...rungs);
-  pour(core, inputOf(held), (length) => signer.handleInput(core.room, length));
+  for (const length of roomfuls(core, inputOf(held))) signer.handleInput(core.room, length);
   return { signer, hex: Buffer.from(signer.sign(Buffer.from(nonce, 'hex'), Buffer.from(list, 'hex'))).toString('hex') };
 }

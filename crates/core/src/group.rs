@@ -15,6 +15,9 @@ pub(crate) type ChainingValue = [u8; 32];
 pub struct GroupSize(u8);
 
 impl GroupSize {
+    /// 256 KiB.
+    pub const SMALLEST: GroupSize = GroupSize(0);
+
     /// 16 MiB, what a small delta against a known version uses: 32 bytes for every 16 MiB of a longer file.
     pub const LARGEST: GroupSize = GroupSize(6);
 
@@ -66,7 +69,8 @@ pub(crate) fn merge(values: &[ChainingValue]) -> Version {
     Version::from_bytes(*root.as_bytes())
 }
 
-fn subtree(values: &[ChainingValue]) -> ChainingValue {
+/// The chaining value of the groups that have these.
+pub(crate) fn subtree(values: &[ChainingValue]) -> ChainingValue {
     if let [value] = values {
         return *value;
     }
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn merged_groups_give_the_files_own_version() {
-        let size = GroupSize::new(0).unwrap();
+        let size = GroupSize::SMALLEST;
         let group = size.len() as usize;
         for len in [group + 1, 2 * group, 2 * group + 1, 3 * group - 1, 5 * group + 77, 8 * group] {
             let bytes: Vec<u8> = (0..len).map(|i| ((i * 31) >> 3) as u8).collect();
@@ -97,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_group_needs_no_values() {
-        let size = GroupSize::new(0).unwrap();
+        let size = GroupSize::SMALLEST;
         assert!(chaining_values(&vec![1; size.len() as usize], size).is_empty());
         assert_eq!(GroupSize::new(7), None);
     }

@@ -39,6 +39,7 @@ mod group;
 mod input;
 mod listing;
 mod matching;
+mod outboard;
 mod rungs;
 #[cfg(feature = "seed")]
 pub mod seed;
@@ -52,6 +53,7 @@ pub use delta::{Basis, DecodeError, Decoder, Event, Header, Limit, Limits};
 pub use delta::{Codec, EncodeError, EncodeOptions, Encoder, encode_same};
 pub use group::{GroupSize, chaining_values};
 pub use matching::{MatchedBasis, Matches, Runs, RunsError};
+pub use outboard::{GroupVerifier, Outboard};
 pub use rungs::Rungs;
 pub use signature::{MAX_TAGS, Signature, SignatureError};
 pub use version::{BadVersion, Check, Version, VersionHasher};

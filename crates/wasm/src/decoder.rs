@@ -105,6 +105,12 @@ impl Decoder {
         self.machine.header().map(|header| header.len() as f64)
     }
 
+    /// What verifies the target group by group when it is read later, once the header has come; of no bytes where it is one group.
+    #[wasm_bindgen(getter)]
+    pub fn outboard(&self) -> Option<Vec<u8>> {
+        self.machine.header().map(|header| header.outboard().encode())
+    }
+
     /// Bytes copied from the basis so far.
     #[wasm_bindgen(getter)]
     pub fn reused(&self) -> f64 {

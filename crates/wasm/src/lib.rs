@@ -8,11 +8,11 @@
 
 mod decoder;
 mod error;
-mod hasher;
 mod room;
 mod signer;
+mod verifier;
 
 pub use decoder::{Decoder, Want};
-pub use hasher::VersionHasher;
 pub use room::Room;
 pub use signer::{Matched, Signer};
+pub use verifier::Verifier;

@@ -6,15 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadCore, pour } from '../../dist/core.js';
-import { VersionHasher } from '../../wasm/driblet.js';
 import { binary, release } from '../support/driblet.mjs';
 import { serveFiles } from '../support/files.mjs';
 import { assertIs, site } from '../support/site.mjs';
+import { versionOf } from '../support/version.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-const core = await loadCore(readFileSync(new URL('../../wasm/driblet_bg.wasm', import.meta.url)));
 let root;
 let s;
 
@@ -33,9 +31,9 @@ after(async () => {
 function publish(target, bases) {
   const folder = join(root, 'lib.d.ts.driblet');
   mkdirSync(folder, { recursive: true });
-  const to = versionOf(target);
+  const to = versionOf(readFileSync(target));
   for (const basis of ['/dev/null', target, ...bases]) {
-    const from = basis === '/dev/null' ? 'none' : versionOf(basis);
+    const from = basis === '/dev/null' ? 'none' : versionOf(readFileSync(basis));
     const pair = join(folder, `${from}-${to}`);
     execFileSync(binary, ['diff', '--output', pair, basis, target], { stdio: 'pipe' });
     rmSync(join(folder, from), { force: true });
@@ -49,12 +47,6 @@ test('a first sync and one from a version that is held, each cut off: the next s
   publish(fresh, [old]);
   await assertResumes(fresh, 3_000);
 });
-
-function versionOf(path) {
-  const hasher = new VersionHasher();
-  pour(core, readFileSync(path), (length) => hasher.update(core.room, length));
-  return hasher.finalize();
-}
 
 async function assertResumes(target, cut) {
   const failed = await s.attemptCut('/lib.d.ts', cut);

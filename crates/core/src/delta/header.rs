@@ -2,6 +2,7 @@ use super::error::{DecodeError, Halt, Limit};
 use super::{MAX_GROUPS, MAX_TARGET};
 use crate::group::{self, ChainingValue, GroupSize};
 use crate::matching::MatchedBasis;
+use crate::outboard::Outboard;
 use crate::version::{Check, Version};
 use crate::wire::Reader;
 #[cfg(feature = "encode")]
@@ -80,6 +81,11 @@ impl Header {
     /// The unit in which the target is verified and given out.
     pub fn group(&self) -> GroupSize {
         self.group
+    }
+
+    /// What verifies the target group by group when it is read later.
+    pub fn outboard(&self) -> Outboard {
+        Outboard::new(self.target, self.len, self.group, &self.values)
     }
 
     /// Reads a header and compares it with the limits and the basis; what comes back fits both.

@@ -1,0 +1,216 @@
+//! Outboards: how what is kept of a version is verified piece by piece, as it is read.
+
+use blake3::Hasher;
+use blake3::hazmat::HasherExt;
+
+use crate::group::{self, ChainingValue, GroupSize};
+use crate::version::Version;
+
+/// The most chaining values of one: 2 KiB, which fits in any record.
+const MAX_VALUES: usize = 64;
+
+/// The largest exponent of a group: a file of any length that is has fewer groups than [`MAX_VALUES`].
+const MAX_EXPONENT: u8 = 45;
+
+/// The top of a version's BLAKE3 tree, kept apart from its bytes: the chaining values of 2 to 64 groups, each of which can then be
+/// verified by itself. Where none is known the whole version is one group. (The term is that of Bao, which keeps the tree whole.)
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outboard {
+    version: Version,
+    len: u64,
+    /// A group is 2^(18 + exponent) bytes long. Of no meaning where there are no values.
+    exponent: u8,
+    values: Vec<ChainingValue>,
+}
+
+impl Outboard {
+    /// That of a version of which only the length, in bytes, is known.
+    pub fn unknown(version: Version, len: u64) -> Outboard {
+        Outboard { version, len, exponent: 0, values: Vec::new() }
+    }
+
+    /// From the chaining values of all groups, which merge to the version. Where they are too many, two groups become one.
+    pub(crate) fn new(version: Version, len: u64, size: GroupSize, values: &[ChainingValue]) -> Outboard {
+        let (mut exponent, mut values) = (size.exponent(), values.to_vec());
+        while MAX_VALUES < values.len() {
+            values = values.chunks(2).map(group::subtree).collect();
+            exponent += 1;
+        }
+        Outboard { version, len, exponent, values }
+    }
+
+    /// What [`encode`](Outboard::encode) gave for a version of `len` bytes. Anything else, or of another version, is worth nothing, and the
+    /// version one group: the bytes need no trust.
+    pub fn decode(version: Version, len: u64, bytes: &[u8]) -> Outboard {
+        parse(version, len, bytes).unwrap_or_else(|| Outboard::unknown(version, len))
+    }
+
+    /// The exponent in one byte, then the chaining values, of 32 bytes each; nothing where there are none.
+    pub fn encode(&self) -> Vec<u8> {
+        if self.values.is_empty() {
+            return Vec::new();
+        }
+        let mut out = vec![self.exponent];
+        self.values.iter().for_each(|value| out.extend_from_slice(value));
+        out
+    }
+
+    /// How long the groups are, in bytes, 1 at least; the last is what is left.
+    pub fn group_len(&self) -> u64 {
+        if self.values.is_empty() { self.len.max(1) } else { 1 << (18 + self.exponent) }
+    }
+
+    /// Starts to verify the group that has the byte at `offset`.
+    pub fn verify(&self, offset: u64) -> GroupVerifier {
+        let group = self.group_len();
+        let start = offset / group * group;
+        let expected = match self.values.get((offset / group) as usize) {
+            Some(value) => Expected::Value(*value),
+            None => Expected::Version(self.version),
+        };
+        let mut hasher = Hasher::new();
+        if let Expected::Value(_) = expected {
+            hasher.set_input_offset(start);
+        }
+        GroupVerifier { hasher, expected, left: Some(group.min(self.len.saturating_sub(start))) }
+    }
+}
+
+fn parse(version: Version, len: u64, bytes: &[u8]) -> Option<Outboard> {
+    let (&exponent, values) = bytes.split_first()?;
+    let (values, []) = values.as_chunks::<32>() else { return None };
+    let count = (exponent <= MAX_EXPONENT).then(|| len.div_ceil(1 << (18 + exponent)))?;
+    let fits = (2..=MAX_VALUES).contains(&values.len()) && values.len() as u64 == count;
+    let is_versions = fits && group::merge(values) == version;
+    is_versions.then(|| Outboard { version, len, exponent, values: values.to_vec() })
+}
+
+/// Hashes a group as it is read.
+pub struct GroupVerifier {
+    hasher: Hasher,
+    expected: Expected,
+    /// How many bytes are to come; `None` after there were more.
+    left: Option<u64>,
+}
+
+enum Expected {
+    Value(ChainingValue),
+    Version(Version),
+}
+
+impl GroupVerifier {
+    /// Takes the next bytes of the group. Pieces of 16 KiB and more hash at full speed.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.left = self.left.and_then(|left| left.checked_sub(bytes.len() as u64));
+        if self.left.is_some() {
+            self.hasher.update(bytes);
+        }
+    }
+
+    /// Whether what came is the group, and all of it.
+    pub fn is_right(&self) -> bool {
+        self.left == Some(0)
+            && match &self.expected {
+                Expected::Value(value) => self.hasher.finalize_non_root() == *value,
+                Expected::Version(version) => self.hasher.finalize().as_bytes() == version.as_bytes(),
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: GroupSize = GroupSize::SMALLEST;
+
+    fn bytes(len: u64) -> Vec<u8> {
+        (0..len).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+    }
+
+    fn outboard(bytes: &[u8]) -> Outboard {
+        Outboard::new(Version::of(bytes), bytes.len() as u64, SIZE, &group::chaining_values(bytes, SIZE))
+    }
+
+    fn is_right(outboard: &Outboard, offset: u64, bytes: &[u8]) -> bool {
+        let mut verifier = outboard.verify(offset);
+        bytes.chunks(100_003).for_each(|piece| verifier.update(piece));
+        verifier.is_right()
+    }
+
+    /// Which groups of `bytes` an outboard takes for right.
+    fn right(outboard: &Outboard, bytes: &[u8]) -> Vec<bool> {
+        let len = outboard.group_len() as usize;
+        bytes.chunks(len).zip((0..).step_by(len)).map(|(group, at)| is_right(outboard, at, group)).collect()
+    }
+
+    #[test]
+    fn each_group_is_verified_by_itself() {
+        for len in [SIZE.len() + 1, 3 * SIZE.len(), 5 * SIZE.len() - 7] {
+            let mut bytes = bytes(len);
+            let kept = outboard(&bytes);
+            let outboard = Outboard::decode(Version::of(&bytes), len, &kept.encode());
+            assert_eq!(outboard, kept);
+            let mut expected = vec![true; len.div_ceil(SIZE.len()) as usize];
+            assert_eq!(right(&outboard, &bytes), expected, "{len} bytes");
+            bytes[SIZE.len() as usize] ^= 1;
+            expected[1] = false;
+            assert_eq!(right(&outboard, &bytes), expected, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn where_there_are_too_many_two_groups_become_one() {
+        let mut bytes = bytes(131 * SIZE.len() + 5);
+        let outboard = outboard(&bytes);
+        assert_eq!(outboard.group_len(), 4 * SIZE.len());
+        assert_eq!(Outboard::decode(Version::of(&bytes), bytes.len() as u64, &outboard.encode()), outboard);
+        assert_eq!(right(&outboard, &bytes), [true; 33]);
+        *bytes.last_mut().unwrap() ^= 1;
+        assert_eq!(right(&outboard, &bytes).iter().position(|right| !right), Some(32));
+    }
+
+    #[test]
+    fn a_version_without_values_is_one_group() {
+        for len in [0, 1, SIZE.len(), 2 * SIZE.len() + 1] {
+            let bytes = bytes(len);
+            let outboard = Outboard::decode(Version::of(&bytes), len, &[]);
+            assert_eq!((outboard.group_len(), outboard.encode()), (len.max(1), vec![]));
+            assert!(is_right(&outboard, 0, &bytes), "{len} bytes");
+            assert!(!is_right(&outboard, 0, &[&bytes[..], b"more"].concat()));
+            assert!(!is_right(&Outboard::unknown(Version::of(b"another"), len), 0, &bytes));
+        }
+    }
+
+    #[test]
+    fn too_much_too_little_and_what_is_beyond_the_end_is_wrong() {
+        let bytes = bytes(2 * SIZE.len());
+        let outboard = outboard(&bytes);
+        let (first, second) = bytes.split_at(SIZE.len() as usize);
+        assert!(!is_right(&outboard, 0, &bytes));
+        assert!(!is_right(&outboard, 0, &first[1..]));
+        assert!(!is_right(&outboard, 0, &[]));
+        assert!(!is_right(&outboard, 0, second));
+        assert!(!is_right(&outboard, 2 * SIZE.len(), &[]));
+        assert!(!is_right(&outboard, u64::MAX, first));
+        assert!(is_right(&outboard, SIZE.len() + 9, second));
+    }
+
+    #[test]
+    fn what_is_no_outboard_of_the_version_is_worth_nothing() {
+        let bytes = bytes(3 * SIZE.len());
+        let version = Version::of(&bytes);
+        let encoded = outboard(&bytes).encode();
+        let groups = |version, len, encoded: &[u8]| Outboard::decode(version, len, encoded).values.len();
+        assert_eq!(groups(version, 3 * SIZE.len(), &encoded), 3);
+        assert_eq!(groups(Version::of(b"another"), 3 * SIZE.len(), &encoded), 0);
+        assert_eq!(groups(version, 4 * SIZE.len(), &encoded), 0);
+        assert_eq!(groups(version, u64::MAX, &encoded), 0);
+        assert_eq!(groups(version, 0, &[0]), 0);
+        for at in 0..encoded.len() {
+            let mut damaged = encoded.clone();
+            damaged[at] ^= 0x80;
+            assert_eq!(groups(version, 3 * SIZE.len(), &damaged), 0, "byte {at}");
+            assert_eq!(groups(version, 3 * SIZE.len(), &encoded[..at]), 0, "{at} bytes");
+        }
+    }
+}

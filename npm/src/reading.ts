@@ -1,0 +1,110 @@
+import { fromBase64 } from './base64.js';
+import { Verifier, breathe, readThrough, roomfuls } from './core.js';
+import type { Core } from './core.js';
+import type { Held, Lease, Range } from './store.js';
+
+/* Reading what is stored. No byte is given whose group was not found right, and no group is hashed twice for one handle. */
+
+/** Reads a version. Gives nothing where what is read is not the version's. */
+export interface Reader {
+  range(range: Range): Promise<ArrayBuffer | undefined>;
+  /** All of it, which may stay on the disk. */
+  blob(): Promise<Blob | undefined>;
+}
+
+/** The reader of what a handle has. */
+export function readerOf(lease: Lease, loaded: () => Promise<Core>): Reader {
+  const right = new Set<number>();
+
+  async function reading<T>(use: (core: Core, held: Held) => Promise<T>): Promise<T | undefined> {
+    const [core, held] = await Promise.all([loaded(), lease.held()]);
+    try {
+      return held && (await use(core, held));
+    } finally {
+      held?.close();
+    }
+  }
+
+  return {
+    range: (range) => reading((core, held) => readRange(core, held, range, right)),
+    async blob() {
+      return (await reading((core, held) => isWhole(core, held, right))) ? lease.blob() : undefined;
+    },
+  };
+}
+
+/** Whether what is held is the version that it is held for; groups that were found `right` are not looked at again. */
+export function isWhole(core: Core, held: Held, right = new Set<number>()): Promise<boolean> {
+  return verifying(held, [0, held.length], async (verifier, groups) => {
+    for (const group of groups) {
+      if (!right.has(group[0]) && !(await isRight(core, held, verifier, group))) return false;
+      right.add(group[0]);
+    }
+    return true;
+  });
+}
+
+function readRange(core: Core, held: Held, range: Range, right: Set<number>): Promise<ArrayBuffer | undefined> {
+  const [start, end] = range;
+  return verifying(held, range, async (verifier, groups) => {
+    const unknown = groups.filter(([from]) => !right.has(from));
+    for (const group of unknown) {
+      const isWithin = start <= group[0] && group[1] <= end;
+      if (!isWithin && !(await isRight(core, held, verifier, group))) return undefined;
+    }
+    const bytes = await bytesIn(held, range);
+    if (bytes?.length !== end - start) return undefined;
+    for (const [from, to] of unknown) {
+      if (from < start || end < to) continue;
+      verifier.begin(from);
+      for (const length of roomfuls(core, bytes.subarray(from - start, to - start))) {
+        verifier.update(core.room, length);
+        await breathe();
+      }
+      if (!verifier.isRight()) return undefined;
+    }
+    for (const [from] of unknown) right.add(from);
+    return bytes.buffer;
+  });
+}
+
+/** Works with the groups that a range lies in, one at least. */
+async function verifying<T>(held: Held, [start, end]: Range, work: (verifier: Verifier, groups: Range[]) => Promise<T>): Promise<T> {
+  const verifier = new Verifier(held.version, held.length, decoded(held.outboard));
+  try {
+    const size = verifier.groupLength;
+    const groups: Range[] = [];
+    let at = start - (start % size);
+    do {
+      groups.push([at, Math.min(held.length, at + size)]);
+      at += size;
+    } while (at < end);
+    return await work(verifier, groups);
+  } finally {
+    verifier.free();
+  }
+}
+
+/** Whether a group is right, by reading it through. */
+async function isRight(core: Core, held: Held, verifier: Verifier, group: Range): Promise<boolean> {
+  verifier.begin(group[0]);
+  return (await readThrough(core, held, group, (length) => verifier.update(core.room, length))) && verifier.isRight();
+}
+
+/** The bytes of a range, in a buffer of their own. */
+async function bytesIn(held: Held, range: Range): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if (held.slice) return held.slice(range);
+  const [start, end] = range;
+  const bytes = new Uint8Array(end - start);
+  await held.ready?.([range]);
+  return bytes.subarray(0, held.read(bytes, start));
+}
+
+/** An outboard as it is kept; of no bytes where it is damaged. */
+function decoded(outboard: unknown): Uint8Array {
+  try {
+    return fromBase64(outboard ?? '');
+  } catch {
+    return new Uint8Array();
+  }
+}
