@@ -10,6 +10,7 @@ const { chromium } = createRequire(new URL('../../npm/package.json', import.meta
 const [binary, pair, work, runsText] = process.argv.slice(2)
 const runs = Number(runsText)
 const folder = join(work, 'served')
+const WITHOUT = 'without a worker'
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 
@@ -20,16 +21,13 @@ await publish('old')
 const server = await serve()
 const context = await chromium.launchPersistentContext(join(work, 'profile'), { executablePath: '/usr/bin/chromium', headless: true, args: FLAGS })
 try {
-  const page = await context.newPage()
-  await page.goto(`${server.url}/stores.html`)
-  await page.waitForFunction(() => window.ready)
-  const renderer = await rendererOf(page)
-  const session = await context.newCDPSession(page)
-  const timed = args => traced(session, renderer, () => page.evaluate(args => window.timed(...args), args))
-  const taken = { opfs: [], indexeddb: [], memory: [] }
+  const taken = { opfs: [], indexeddb: [], memory: [], [WITHOUT]: [] }
+  const open = { worker: await openPage('/stores.html'), none: await openPage('/stores.html?without-worker') }
   for (let run = 0; run < runs + 1; run++) {
-    for (const kind of Object.keys(taken)) {
-      const name = `${kind}-${run}`
+    for (const what of Object.keys(taken)) {
+      const { page, renderer, timed } = what === WITHOUT ? open.none : open.worker
+      const kind = what === WITHOUT ? 'indexeddb' : what
+      const name = `${what}-${run}`
       const path = kind === 'memory' ? `/file?${run}` : '/file'
       const turn = {}
       await publishReady('old')
@@ -40,7 +38,7 @@ try {
       turn.warm = await timed([path, kind, name])
       turn.memory = await peak()
       turn.streams = await page.evaluate(args => streamed(...args), [path, kind, name])
-      taken[kind].push(turn)
+      taken[what].push(turn)
       await page.evaluate(async () => {
         for await (const name of (await navigator.storage.getDirectory()).keys()) await (await navigator.storage.getDirectory()).removeEntry(name, { recursive: true })
         for (const { name } of await indexedDB.databases()) await new Promise(resolve => { Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve }) })
@@ -52,6 +50,16 @@ try {
 } finally {
   await context.close()
   server.child.kill()
+}
+
+async function openPage (path) {
+  const page = await context.newPage()
+  await page.goto(`${server.url}${path}`)
+  await page.waitForFunction(() => window.ready)
+  const renderer = await rendererOf(page)
+  const session = await context.newCDPSession(page)
+  const timed = args => traced(session, renderer, () => page.evaluate(args => window.timed(...args), args))
+  return { page, renderer, timed }
 }
 
 /** The process that the page and its worker are in: the one whose memory grows with it. */

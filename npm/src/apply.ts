@@ -88,8 +88,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     else staging = await session.snapshot.stage({ ...target, outboard: toBase64(decoder.outboard ?? new Uint8Array()) });
   }
 
-  async function keep(piece: Uint8Array): Promise<void> {
-    unkept.push(piece);
+  async function keep(): Promise<void> {
     if (decoder.target !== undefined) journal ??= delta.journal?.(decoder.target);
     if (!journal) return;
     for (const each of unkept) await journal.append(each);
@@ -101,13 +100,17 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     try {
       for (const piece of delta.begun?.pieces ?? []) await take(piece);
       for await (const piece of delta.pieces) {
+        if (journal ?? delta.journal) unkept.push(piece);
         await take(piece);
-        if (journal ?? delta.journal) await keep(piece);
+        await keep();
       }
       decoder.handleEnd();
       const same = (await drain()) === Want.Same;
       if (!same && !target) await begin();
       return decoder.reused;
+    } catch (error) {
+      await keep().catch(() => {}); // An abort may come while a piece is taken.
+      throw error;
     } finally {
       decoder.free();
     }

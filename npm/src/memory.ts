@@ -2,8 +2,8 @@ import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } fr
 
 /** A snapshot in memory, kept as long as the worker lives. */
 export function memorySnapshot(): Snapshot {
-  let head: (Version & { bytes: Uint8Array<ArrayBuffer> }) | undefined;
-  let begun: { pair: Pair; bytes: Uint8Array } | undefined;
+  let head: (Version & { pieces: Uint8Array<ArrayBuffer>[] }) | undefined;
+  let begun: { pair: Pair; pieces: Uint8Array[] } | undefined;
 
   function journal(pair: Pair, came: Uint8Array[]): Journal {
     return {
@@ -11,7 +11,7 @@ export function memorySnapshot(): Snapshot {
         came.push(bytes.slice());
       },
       async keep() {
-        begun = { pair, bytes: join(came) };
+        begun = { pair, pieces: came };
       },
       async forget() {
         begun = undefined;
@@ -21,34 +21,33 @@ export function memorySnapshot(): Snapshot {
 
   return {
     async held(): Promise<Held | undefined> {
-      if (!head) return undefined;
-      return heldIn(head, [head.bytes]);
+      return head && heldIn(head, head.pieces);
     },
     async drop() {
       head = undefined;
     },
     async begun(): Promise<Begun | undefined> {
       if (!begun) return undefined;
-      const { pair, bytes } = begun;
-      return { ...pair, length: bytes.length, read: reader(bytes), proceed: () => journal(pair, [bytes]) };
+      const { pair, pieces } = begun;
+      return { ...pair, length: lengthOf(pieces), read: reader(...pieces), proceed: () => journal(pair, [...pieces]) };
     },
     journal: (pair) => journal(pair, []),
     async stage(target): Promise<Staging> {
-      const pieces: Uint8Array[] = [];
+      const pieces: Uint8Array<ArrayBuffer>[] = [];
       return {
         write(verified) {
           pieces.push(verified.slice());
         },
         async commit() {
-          head = { ...target, bytes: join(pieces) };
-          return memoryLease(target, [head.bytes]);
+          head = { ...target, pieces };
+          return memoryLease(target, pieces);
         },
         async discard() {},
       };
     },
     async lease() {
       if (!head) throw new Error('nothing is held');
-      return memoryLease(head, [head.bytes]);
+      return memoryLease(head, head.pieces);
     },
     async tidy() {},
   };
@@ -81,12 +80,6 @@ export function reader(...pieces: Uint8Array[]) {
   };
 }
 
-function join(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }

@@ -53,6 +53,7 @@ function readRange(core: Core, held: Held, range: Range, right: Set<number>): Pr
       if (!isWithin && !(await isRight(core, held, verifier, group))) return undefined;
     }
     const bytes = await bytesIn(held, range);
+    await breathe();
     if (bytes?.length !== end - start) return undefined;
     for (const [from, to] of unknown) {
       if (from < start || end < to) continue;

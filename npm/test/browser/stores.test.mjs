@@ -1,7 +1,7 @@
 // What every store must do, in every store; then what is particular to IndexedDB.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { open } from '../support/browser.mjs';
@@ -14,6 +14,18 @@ let s;
 
 before(async () => {
   s = await site();
+  await s.page.evaluate(() => {
+    /** Works with the tables of a database: `table(name, method, ...arguments)` gives a request's result. */
+    globalThis.inDatabase = async (name, work) => {
+      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+      const database = await done(indexedDB.open(name));
+      try {
+        return await work((table, method, ...rest) => done(database.transaction(table, 'readwrite').objectStore(table)[method](...rest)));
+      } finally {
+        database.close();
+      }
+    };
+  });
 });
 after(() => s?.close());
 afterEach(() => s.assertNothingLeft());
@@ -135,6 +147,109 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
   });
 }
 
+for (const kind of ['opfs', 'indexeddb']) {
+  describe(`a long version in the ${kind} store`, () => {
+    const name = `long-${kind}.bin`;
+    const store = { kind, name };
+    let path;
+
+    /** Has the version stored as it was published. */
+    async function held() {
+      path ??= publishLarge(name, []);
+      assertIs(await s.attempt(name, { store }), path);
+    }
+
+    /** Streams what is stored: how much came, its digest, and how it ended. */
+    const stream = () =>
+      s.page.evaluate(async ([name, store]) => {
+        const handle = await sync(name, { store });
+        const pieces = [];
+        let code;
+        try {
+          for await (const piece of handle.stream()) pieces.push(piece);
+        } catch (error) {
+          code = error.code;
+        }
+        handle.close();
+        return { basis: handle.cost.basis, came: pieces.reduce((sum, { length }) => sum + length, 0), digest: await digest(await new Blob(pieces).arrayBuffer()), code };
+      }, [name, store]);
+
+    test('is verified part by part as it is read: what is before the damage comes, what is there never does', async () => {
+      await held();
+      assert.deepEqual(await stream(), { basis: 'same', came: 40_000_000, digest: digestOf(path), code: undefined });
+      await flip(kind, name, 35_000_000);
+      const damaged = await stream();
+      assert.deepEqual([damaged.basis, damaged.came, damaged.code], ['same', 2 ** 25, 'store']);
+      assert.equal(damaged.digest, createHash('sha256').update(readFileSync(path).subarray(0, 2 ** 25)).digest('hex'));
+      assert.equal((await stream()).basis, 'none');
+    });
+
+    for (const outboard of [undefined, 7, 'no base64!', btoa('\x02' + 'x'.repeat(32 * 39))]) {
+      test(`is verified as a whole where nobody knows its parts (${String(outboard).slice(0, 10)})`, async () => {
+        await held();
+        await setOutboard(kind, name, outboard);
+        assert.equal((await stream()).digest, digestOf(path));
+        await flip(kind, name, 35_000_000);
+        const damaged = await stream();
+        assert.deepEqual([damaged.basis, damaged.came, damaged.code], ['same', 0, 'store']);
+      });
+    }
+  });
+}
+
+/** Flips a byte of the only version in a store. */
+function flip(kind, name, offset) {
+  return s.page.evaluate(async ([kind, name, offset]) => {
+    if (kind === 'opfs') {
+      const { directory, name: file } = (await files()).find(({ path, length }) => path.startsWith(`/${name}/`) && offset < length);
+      const handle = await directory.getFileHandle(file);
+      const writer = await handle.createWritable({ keepExistingData: true });
+      const [byte] = new Uint8Array(await (await handle.getFile()).slice(offset, offset + 1).arrayBuffer());
+      await writer.write({ type: 'write', position: offset, data: Uint8Array.of(byte ^ 1) });
+      return writer.close();
+    }
+    return inDatabase(name, async (table) => {
+      let start = 0;
+      for (const key of await table('pieces', 'getAllKeys')) {
+        const piece = await table('pieces', 'get', key);
+        if (start <= offset && offset < start + piece.size) {
+          const bytes = new Uint8Array(await piece.arrayBuffer());
+          bytes[offset - start] ^= 1;
+          await table('pieces', 'put', new Blob([bytes]), key);
+        }
+        start += piece.size;
+      }
+    });
+  }, [kind, name, offset]);
+}
+
+/** Changes what a store keeps to verify its only version part by part. */
+function setOutboard(kind, name, outboard) {
+  return s.page.evaluate(async ([kind, name, outboard]) => {
+    if (kind === 'indexeddb') {
+      return inDatabase(name, async (table) => {
+        const [key] = await table('heads', 'getAllKeys');
+        await table('heads', 'put', { ...(await table('heads', 'get', key)), outboard }, key);
+      });
+    }
+    // The record's two slots, with their checksums.
+    const { directory, name: file } = (await files()).find(({ path, name: file }) => path.startsWith(`/${name}/`) && file === 'head');
+    const handle = await directory.getFileHandle(file);
+    const record = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+    for (let at = 0; at < record.length; at += 4096) {
+      const body = record.subarray(at, at + 4064);
+      const text = new TextDecoder().decode(body).replaceAll('\0', '').trim();
+      if (text === '') continue;
+      const { sequence, value } = JSON.parse(text);
+      body.fill(0x20).set(new TextEncoder().encode(JSON.stringify({ sequence, value: { ...value, outboard } })));
+      record.set(new Uint8Array(await crypto.subtle.digest('SHA-256', body)), at + 4064);
+    }
+    const writer = await handle.createWritable();
+    await writer.write(record);
+    await writer.close();
+  }, [kind, name, outboard]);
+}
+
 describe('IndexedDB', () => {
   /** Syncs the old version into a database of its own. */
   async function held(name) {
@@ -146,20 +261,13 @@ describe('IndexedDB', () => {
 
   /** Changes a piece of the first file: flips a byte of it, or deletes it. */
   function change(name, how) {
-    return s.page.evaluate(async ([name, how]) => {
-      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
-      const database = await done(indexedDB.open(name));
-      const table = () => database.transaction('pieces', 'readwrite').objectStore('pieces');
-      const [key] = await done(table().getAllKeys());
-      if (how === 'flip') {
-        const bytes = new Uint8Array(await (await done(table().get(key))).arrayBuffer());
-        bytes[1000] ^= 1;
-        await done(table().put(new Blob([bytes]), key));
-      } else {
-        await done(table().delete(key));
-      }
-      database.close();
-    }, [name, how]);
+    return s.page.evaluate(([name, how]) => inDatabase(name, async (table) => {
+      const [key] = await table('pieces', 'getAllKeys');
+      if (how === 'delete') return table('pieces', 'delete', key);
+      const bytes = new Uint8Array(await (await table('pieces', 'get', key)).arrayBuffer());
+      bytes[1000] ^= 1;
+      return table('pieces', 'put', new Blob([bytes]), key);
+    }), [name, how]);
   }
 
   test('a flipped byte: reading fails and drops the version, the next sync brings it anew', async () => {

@@ -1,8 +1,12 @@
+use blake3::Hasher;
+use blake3::hazmat::HasherExt;
+
 use super::error::DecodeError;
 use super::frame::Step;
 use super::header::Header;
-use crate::group;
-use crate::version::Version;
+
+/// How many bytes are hashed at once: while they are in the processor's cache, and so that no step of the decoder takes long.
+const AHEAD: usize = 1 << 17;
 
 /// Collects a target group by group and lets none out before its hash is right.
 pub(crate) struct Verifier {
@@ -13,13 +17,17 @@ pub(crate) struct Verifier {
     bytes: Vec<u8>,
     /// How long it is.
     len: usize,
+    hasher: Hasher,
+    /// How many of its bytes are hashed.
+    hashed: usize,
     verified: bool,
 }
 
 impl Verifier {
     pub(crate) fn new(header: Header) -> Verifier {
         let len = group_len(&header, 0);
-        Verifier { header, start: 0, bytes: Vec::with_capacity(len), len, verified: false }
+        let bytes = Vec::with_capacity(len);
+        Verifier { header, start: 0, bytes, len, hasher: Hasher::new(), hashed: 0, verified: false }
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -46,12 +54,14 @@ impl Verifier {
         self.bytes.resize(filled + self.space().min(most), 0);
         let step = make(&mut self.bytes[filled..]);
         self.bytes.truncate(filled + step.as_ref().map_or(0, |step| step.produced));
+        self.hash_ahead();
         step
     }
 
     /// Takes the next bytes, at most [`space`](Verifier::space).
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+        self.hash_ahead();
     }
 
     /// Whether the group at hand is complete and has not been given out.
@@ -59,12 +69,19 @@ impl Verifier {
         !self.bytes.is_empty() && self.space() == 0
     }
 
-    /// Hashes the complete group.
+    fn hash_ahead(&mut self) {
+        let until = self.bytes.len() / AHEAD * AHEAD;
+        self.hasher.update(&self.bytes[self.hashed..until]);
+        self.hashed = until;
+    }
+
+    /// Hashes what is left of the complete group, and compares.
     pub(crate) fn verify(&mut self) -> Result<(), DecodeError> {
+        self.hasher.update(&self.bytes[self.hashed..]);
         let index = self.start / self.header.group.len();
         let right = match self.header.values.get(index as usize) {
-            Some(value) => group::chaining_value(&self.bytes, self.start) == *value,
-            None => Version::of(&self.bytes) == self.header.target,
+            Some(value) => self.hasher.finalize_non_root() == *value,
+            None => self.hasher.finalize().as_bytes() == self.header.target.as_bytes(),
         };
         if !right {
             return Err(DecodeError::BadGroupHash { index });
@@ -84,6 +101,11 @@ impl Verifier {
             self.start += self.bytes.len() as u64;
             self.len = group_len(&self.header, self.start);
             self.bytes.clear();
+            self.hasher = Hasher::new(); // A reset does not undo an offset.
+            if 0 < self.len {
+                self.hasher.set_input_offset(self.start);
+            }
+            self.hashed = 0;
             self.verified = false;
         }
     }
