@@ -41,6 +41,8 @@ setup_bindgen() {
 setup_browser() {
   if [ -z "${CHROMIUM:-}" ] && ! first chromium chromium-browser google-chrome >/dev/null; then install "a browser to test in" chromium; fi
   if [ -z "${FIREFOX:-}" ] && ! first firefox-esr firefox >/dev/null; then install "another browser to test in" firefox-esr; fi
+  if [ -z "${WEBKIT:-}" ] && ! compgen -G "/usr/lib/*/webkit2gtk-4.1/MiniBrowser" >/dev/null; then install "a third browser to test in" libwebkit2gtk-4.1-0; fi
+  if ! has Xvfb; then install "a screen for it" xvfb; fi
 }
 
 setup_python() {

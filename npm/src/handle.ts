@@ -19,7 +19,7 @@ export interface Handle {
   readonly stored: Promise<void>;
   /** All of its bytes. */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
-  /** Its bytes as they are read from the store, as long as the handle is open. */
+  /** Its bytes as they are read from the store, as long as the handle is open. Above 32 MiB each part is verified before it is given; damage in a later one ends the stream there. */
   stream(): ReadableStream<Uint8Array>;
   /** All of its bytes, which may stay on the disk, readable until the handle is closed or collected. Its type is that of the URL's ending, unless another is given. */
   blob(type?: string): Promise<Blob>;

@@ -10,7 +10,7 @@ import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Versi
 
 /*
  * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` says which version a key has; `files`
- * has an entry for each file a version or a cut delta is kept in; `pieces` has their bytes, as blobs: Chromium
+ * has an entry for each file a version or a cut delta is kept in; `pieces` has their bytes, as blobs where it can: Chromium
  * writes and reads these twice as fast as buffers, and what a handle gives stays on the disk until it is read. A file that no head names is a
  * leftover, or is being read. Write order as in OPFS: the pieces, then the head, then deletions. Pieces may be lost in a crash, for reading verifies; the
  * head is durable before the old version goes.
@@ -22,6 +22,8 @@ const BEGUN = 'begun';
 
 /** How many of a delta's bytes are written at once. */
 const WORTH_A_WRITE = 1 << 20;
+
+type Piece = Blob | ArrayBuffer;
 
 type Head = Version & Times & { readonly file: string };
 
@@ -61,7 +63,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
   /** A file; shorter where some of its pieces are lost. */
   async function whole(file: string): Promise<Blob> {
     const found = await tables.all<unknown>('pieces', IDBKeyRange.bound([key, file, 0], [key, file, Infinity]));
-    return new Blob(found.filter((piece) => piece instanceof Blob));
+    return new Blob(found.filter((piece) => piece instanceof Blob || piece instanceof ArrayBuffer));
   }
 
   return {
@@ -92,12 +94,12 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       const makeRoom = roomFor(key, () => tidy(file), () => indexedDbEntries(name));
       const hasRoom = async (write: Promise<void>) => write.then(() => true);
       const staging = writingPieces(BATCH, async (from, pieces) => {
-        const put = () =>
+        const put = (pieces: Piece[]) =>
           tables.write('relaxed', (files) => {
             files('files').put({}, [key, file]); // Each time, for a tab without locks may have deleted it.
             pieces.forEach((piece, at) => files('pieces').put(piece, [key, file, from + at] satisfies PieceKey));
           });
-        return (await withRoom(makeRoom, () => hasRoom(put()))) ?? false;
+        return (await withRoom(makeRoom, () => hasRoom(writeBlobs(pieces, put)))) ?? false;
       });
 
       /** All bytes, stored or not. */
@@ -147,11 +149,13 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
       const bytes = new Blob(waiting as Uint8Array<ArrayBuffer>[]);
       const kept = goesOn ? await tables.keys('pieces', IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity])) : [];
       try {
-        await tables.write('relaxed', (files) => {
-          if (!goesOn) files('pieces').delete(IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity]));
-          files('files').put(pair, [key, BEGUN]);
-          files('pieces').put(bytes, [key, BEGUN, kept.length] satisfies PieceKey);
-        });
+        await writeBlobs([bytes], ([piece]) =>
+          tables.write('relaxed', (files) => {
+            if (!goesOn) files('pieces').delete(IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity]));
+            files('files').put(pair, [key, BEGUN]);
+            files('pieces').put(piece, [key, BEGUN, kept.length] satisfies PieceKey);
+          }),
+        );
       } catch (error) {
         if (!isQuota(error)) throw error;
         full = true; // The delta is not resumed from beyond here, and no harm is done.
@@ -212,6 +216,22 @@ async function removeFile(tables: Tables, key: string, file: string): Promise<vo
 
 function fileLock(name: string, key: string, file: string): string {
   return `driblet entry ${name} ${key} ${file}`;
+}
+
+/** Whether this browser has refused to keep a blob, as WebKit does in private windows. */
+let refusesBlobs = false;
+
+/** Writes blobs, or their bytes where they are refused. */
+async function writeBlobs(blobs: Blob[], write: (pieces: Piece[]) => Promise<void>): Promise<void> {
+  if (!refusesBlobs) {
+    try {
+      return await write(blobs);
+    } catch (error) {
+      if (isQuota(error)) throw error;
+    }
+  }
+  await write(await Promise.all(blobs.map((blob) => blob.arrayBuffer())));
+  refusesBlobs = true;
 }
 
 /** A version that is held as a file; nothing where some of it is lost. */

@@ -1,0 +1,111 @@
+// WebKit, as WebKitGTK's MiniBrowser has it, on a screen of its own. One that is driven by WebDriver keeps nothing on the disk, so here the page asks for
+// what it is to run, and tells what came of it.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** What Safari has and WebKitGTK has switched off. */
+export const AS_SAFARI = '--features=+StorageAPI,+StorageAPIEstimate,+FileSystem,+AccessHandle';
+
+/** Starts a browser with these arguments and one page, of a site that has `publishPage`'s. */
+export async function launch(url, ...args) {
+  const home = mkdtempSync(join(tmpdir(), 'driblet-webkit-'));
+  const screen = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [display] = await once(createInterface(screen.stdout), 'line');
+  const channel = await commands();
+  const env = { ...process.env, DISPLAY: `:${display}`, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), XDG_DATA_HOME: join(home, 'data'), XDG_RUNTIME_DIR: home };
+  const browser = spawn(executable(), [...args, `${url}driven.html?${channel.port}`], { env, stdio: 'ignore' });
+  await channel.ready();
+  return {
+    /** Loads the page anew; its worker goes. */
+    async open() {
+      await channel.reload();
+      return { evaluate: channel.evaluate, close() {} };
+    },
+    async close() {
+      for (const child of [browser, screen]) {
+        child.kill();
+        await once(child, 'exit');
+      }
+      await channel.close();
+      rmSync(home, { recursive: true, force: true, maxRetries: 10 });
+    },
+  };
+}
+
+/** Puts the page that asks where a server has it. */
+export function publishPage({ root }) {
+  writeFileSync(join(root, 'driven.html'), DRIVEN);
+}
+
+/** Asks for what it is to run, and tells what came of it. */
+const DRIVEN = `<!doctype html><title>driven</title><script type="module">
+  const channel = 'http://127.0.0.1:' + location.search.slice(1);
+  const post = (path, value) => fetch(channel + path, { method: 'POST', body: JSON.stringify(value) });
+  for (let command = await (await post('/ready')).text(); ; command = await (await post('/next')).text()) {
+    await post('/said', await (0, eval)(command).then((value) => ({ value }), (error) => ({ error: String(error) + ' ' + error.stack })));
+  }
+</script>`;
+
+/** Where a page asks for commands. */
+async function commands() {
+  const asked = mailbox();
+  const ready = mailbox();
+  const said = mailbox();
+  const server = createServer(async (request, response) => {
+    response.setHeader('access-control-allow-origin', '*');
+    const body = Buffer.concat(await request.toArray()).toString();
+    if (request.url === '/ready') ready.put();
+    if (request.url !== '/said') return asked.put(response);
+    said.put(JSON.parse(body));
+    return response.end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: server.address().port,
+    ready: () => ready.take(),
+    /** Has the page load anew, and waits for it. */
+    async reload() {
+      (await asked.take()).end('new Promise(() => location.reload())'); // It asks for nothing more.
+      await ready.take();
+    },
+    /** Runs a function in the page, with arguments that are JSON; gives what it returns. */
+    async evaluate(work, ...args) {
+      (await asked.take()).end(`(async () => (${work})(...${JSON.stringify(args)}))()`);
+      const { value, error } = await said.take();
+      if (error) throw new Error(error);
+      return value;
+    },
+    async close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** What is put there is taken once, whichever comes first. */
+function mailbox() {
+  const values = [];
+  const takers = [];
+  return {
+    put: (value) => (takers.shift() ?? ((value) => values.push(value)))(value),
+    take: () => new Promise((resolve) => (0 < values.length ? resolve(values.shift()) : takers.push(resolve))),
+  };
+}
+
+function executable() {
+  if (process.env.WEBKIT) return process.env.WEBKIT;
+  const found = ['/usr/lib', '/usr/libexec'].flatMap((folder) => globIn(folder));
+  if (found[0]) return found[0];
+  throw new Error('there is no MiniBrowser of WebKitGTK here; set WEBKIT, or run scripts/setup.sh browser');
+}
+
+/** Where distributions put it: /usr/lib/ARCHITECTURE/webkit2gtk-4.1/MiniBrowser. */
+function globIn(folder) {
+  return execFileSync('find', [folder, '-name', 'MiniBrowser', '-path', '*webkit*'], { encoding: 'utf8' }).split('\n').filter(Boolean);
+}
