@@ -19,6 +19,12 @@ export interface Times {
   readonly used: number;
 }
 
+/** Those of a head that comes now. */
+export function timesNow(): Times {
+  const now = Date.now();
+  return { stored: now, used: now };
+}
+
 /** How exactly uses are noted: each note is a write. */
 const HOUR = 3_600_000;
 

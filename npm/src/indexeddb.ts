@@ -1,6 +1,7 @@
 import { isQuota } from './access.js';
-import { entryOf, isWorthNoting, roomFor, withRoom } from './entries.js';
+import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.js';
 import { SyncError } from './error.js';
+import { collecting } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease, reader } from './memory.js';
 import { NO_ROOM } from './opfs.js';
@@ -113,7 +114,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
         write: staging.write,
         async commit() {
           const left = await staging.flush();
-          const named = { ...target, file, stored: Date.now(), used: Date.now() };
+          const named = { ...target, file, ...timesNow() };
           const done = left.length === 0 && (await withRoom(makeRoom, () => hasRoom(setHead(named, 'strict'))));
           if (done) return leaseOf(named);
           const bytes = await spilled(left);
@@ -141,38 +142,20 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
 
   /** Keeps a delta's bytes, after those that are there if it goes on. */
   function journal(pair: Pair, goesOn: boolean): Journal {
-    let waiting: Uint8Array[] = [];
-    let size = 0;
-    let full = false;
-
-    async function write(): Promise<void> {
-      const bytes = new Blob(waiting as Uint8Array<ArrayBuffer>[]);
-      const kept = goesOn ? await tables.keys('pieces', IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity])) : [];
-      try {
-        await writeBlobs([bytes], ([piece]) =>
-          tables.write('relaxed', (files) => {
-            if (!goesOn) files('pieces').delete(IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity]));
-            files('files').put(pair, [key, BEGUN]);
-            files('pieces').put(piece, [key, BEGUN, kept.length] satisfies PieceKey);
-          }),
-        );
-      } catch (error) {
-        if (!isQuota(error)) throw error;
-        full = true; // The delta is not resumed from beyond here, and no harm is done.
-      }
-      [waiting, size, goesOn] = [[], 0, true];
-    }
-
+    const all = IDBKeyRange.bound([key, BEGUN, 0], [key, BEGUN, Infinity]);
+    const collected = collecting(WORTH_A_WRITE, async (pieces) => {
+      const kept = goesOn ? await tables.keys('pieces', all) : [];
+      await writeBlobs([new Blob(pieces)], ([piece]) =>
+        tables.write('relaxed', (files) => {
+          if (!goesOn) files('pieces').delete(all);
+          files('files').put(pair, [key, BEGUN]);
+          files('pieces').put(piece, [key, BEGUN, kept.length] satisfies PieceKey);
+        }),
+      );
+      goesOn = true;
+    });
     return {
-      async append(bytes) {
-        if (full) return;
-        waiting.push(bytes);
-        size += bytes.length;
-        if (WORTH_A_WRITE <= size) await write();
-      },
-      async keep() {
-        if (!full && 0 < size) await write();
-      },
+      ...collected,
       async forget() {
         if (goesOn) await remove(BEGUN);
       },

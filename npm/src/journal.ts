@@ -34,37 +34,49 @@ export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Beg
   return { ...pair, length, read, proceed: () => journal(async () => directory, access, pair) };
 }
 
-/** A journal that appends to a file. Where there is no room for it the delta is not resumed, and no harm is done. */
-function journal(place: Place, access: FileSystemSyncAccessHandle | undefined, pair: Pair): Journal {
-  let waiting: Uint8Array[] = [];
+/** Collects a delta's bytes, and writes them when there are `worth` of them. Where there is no room the delta is not resumed from beyond there, and no harm is done. */
+export function collecting(worth: number, write: (pieces: Uint8Array<ArrayBuffer>[]) => Promise<void>): Pick<Journal, 'append' | 'keep'> {
+  let waiting: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   let full = false;
 
-  async function write(): Promise<void> {
+  async function keep(): Promise<void> {
+    if (full || size === 0) return;
+    const pieces = waiting;
+    [waiting, size] = [[], 0];
     try {
-      if (!access) {
-        access = await openAccess(await (await place()).getFileHandle('begun', { create: true }));
-        access.truncate(0);
-        access.write(await sealed(pair, HEADER), { at: 0 });
-      }
-      for (const bytes of waiting) access.write(bytes as Uint8Array<ArrayBuffer>, { at: access.getSize() });
+      await write(pieces);
     } catch (error) {
       if (!isQuota(error)) throw error;
       full = true;
     }
-    waiting = [];
-    size = 0;
   }
 
   return {
     async append(bytes) {
       if (full) return;
-      waiting.push(bytes);
+      waiting.push(bytes as Uint8Array<ArrayBuffer>);
       size += bytes.length;
-      if (WORTH_A_WRITE <= size) await write();
+      if (worth <= size) await keep();
     },
+    keep,
+  };
+}
+
+/** A journal that appends to a file. */
+function journal(place: Place, access: FileSystemSyncAccessHandle | undefined, pair: Pair): Journal {
+  const { append, keep } = collecting(WORTH_A_WRITE, async (pieces) => {
+    if (!access) {
+      access = await openAccess(await (await place()).getFileHandle('begun', { create: true }));
+      access.truncate(0);
+      access.write(await sealed(pair, HEADER), { at: 0 });
+    }
+    for (const bytes of pieces) access.write(bytes as Uint8Array<ArrayBuffer>, { at: access.getSize() });
+  });
+  return {
+    append,
     async keep() {
-      if (!full && 0 < size) await write();
+      await keep();
       access?.flush();
       access?.close();
     },

@@ -1,4 +1,5 @@
 import { SyncError } from './error.js';
+import { collecting } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease, reader } from './memory.js';
 import { NO_ROOM } from './opfs.js';
@@ -141,25 +142,14 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
 
   /** Keeps a delta's bytes, after those that are there if it goes on. */
   function journal(pair: Pair, goesOn: boolean): Journal {
-    let waiting: Uint8Array[] = [];
-    let size = 0;
-
-    async function write(): Promise<void> {
+    const collected = collecting(PIECE, async (pieces) => {
       if (!goesOn) await remove(BEGUN);
       const index = (await keysOf(BEGUN)).length;
-      await database.change([recorded(BEGUN, pair), [pieceKey(BEGUN, index), joined(waiting)]]);
-      [waiting, size, goesOn] = [[], 0, true];
-    }
-
+      await database.change([recorded(BEGUN, pair), [pieceKey(BEGUN, index), joined(pieces)]]);
+      goesOn = true;
+    });
     return {
-      async append(bytes) {
-        waiting.push(bytes.slice());
-        size += bytes.length;
-        if (PIECE <= size) await write();
-      },
-      async keep() {
-        if (0 < size) await write();
-      },
+      ...collected,
       async forget() {
         if (goesOn) await remove(BEGUN);
       },

@@ -1,5 +1,5 @@
 import { absent, openAccess, withAccess } from './access.js';
-import { entryOf, isWorthNoting, roomFor, withRoom } from './entries.js';
+import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.js';
 import { SyncError } from './error.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
@@ -128,7 +128,7 @@ export async function opfsSnapshot(folder: string, key: string, rooted = writabl
         async commit() {
           let pieces = await staging.flush();
           if (!pieces) {
-            const named = { ...target, file, stored: Date.now(), used: Date.now() };
+            const named = { ...target, file, ...timesNow() };
             const done = await withRoom(makeRoom, () => setHead(named).then(() => true));
             if (done) {
               staging.close();

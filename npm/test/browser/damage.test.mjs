@@ -1,5 +1,8 @@
 // A store that was changed behind our back, or has no room: noticed when it is read, healed by a sync.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
@@ -127,6 +130,28 @@ test('a read that fails though the bytes are whole says so, and drops nothing', 
   assert.match(failed.message, /the disk is busy/);
   await page.close();
   assert.equal((await kept.sync()).cost.basis, 'same');
+});
+
+test('a sync that fails says why, though what it staged cannot be deleted', async () => {
+  const name = 'undeletable.bin';
+  writeFileSync(join(s.server.root, name), randomBytes(40_000_000));
+  publishWorker(s.server, 'undeletable.js', `
+    FileSystemDirectoryHandle.prototype.removeEntry = async () => {
+      await fetch('/undeletable');
+      throw new DOMException('the disk is busy', 'InvalidStateError');
+    };`);
+  s.link.fault = (request) => (isDelta(request) ? { stall: 20_000_000 } : undefined);
+  const page = await open(s.browser, s.link.url);
+  await page.exposeFunction('hangUp', s.link.hangUp);
+  const failed = await page.evaluate((name) => {
+    const onProgress = ({ received }) => void (20_000_000 <= received && hangUp());
+    return attempt(name, { store: { kind: 'opfs', name }, workerUrl: '/undeletable.js', onProgress });
+  }, name);
+  s.link.fault = () => undefined;
+  assert.deepEqual([failed.name, failed.code], ['SyncError', 'network'], failed.message);
+  assert.ok(s.link.requests.some(({ path }) => path === '/undeletable'), 'nothing was to be deleted');
+  await page.close();
+  assertIs(await s.attempt(name, { store: { kind: 'opfs', name } }), join(s.server.root, name));
 });
 
 test('no room left: the version is delivered verified from memory with a warning, the old one stays stored', async () => {

@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { leftOver, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
-import { publishStop, stoppingIn, stops } from '../support/stop.mjs';
+import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
@@ -19,11 +19,11 @@ before(async () => {
 after(() => s?.close());
 afterEach(() => s.assertNothingLeft());
 
-/** Syncs in a new tab until the worker is in that call, and kills the tab's process there. */
-async function killIn(call, path, store) {
+/** Syncs in a new tab until its worker is in that call, and kills the tab's process there. */
+async function killIn(call, path, store, worker = stoppingIn(call)) {
   const tab = await open(s.browser, s.link.url);
   const { stopped } = stops(s.link);
-  await tab.evaluate(([path, store, workerUrl]) => void sync(path, { store, workerUrl }).catch(() => {}), [path, store, stoppingIn(call)]);
+  await tab.evaluate(([path, store, workerUrl]) => void sync(path, { store, workerUrl }).catch(() => {}), [path, store, worker]);
   await stopped;
   s.link.fault = () => undefined;
   const crashed = new Promise((resolve) => tab.once('crash', resolve));
@@ -78,10 +78,8 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
     test('while a first version is staged as it comes: nothing is stored, and what is left over goes with the next sync', async () => {
       const path = `${kind}-large.bin`;
       const store = { kind, name: path };
-      const bytes = Buffer.alloc(40_000_000);
-      for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
-      writeFileSync(join(s.server.root, path), bytes);
-      await killIn(kind === 'opfs' ? `${FILE}.write.20` : 'IDBObjectStore.put.8', path, store);
+      writeFileSync(join(s.server.root, path), Buffer.alloc(40_000_000, path)); // Its delta is too short for a journal.
+      await killIn(kind === 'opfs' ? `${FILE}.write.20` : 'IDBObjectStore.put.4', path, store);
       assert.deepEqual(await listed(store), []);
       const whole = await s.attempt(path, { store });
       assertIs(whole, join(s.server.root, path));
@@ -89,6 +87,31 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
     });
   });
 }
+
+test('a tab without locks deletes what another is writing, and that one is killed: nothing is left over', async () => {
+  const path = 'robbed.bin';
+  const store = { kind: 'indexeddb', name: path };
+  writeFileSync(join(s.server.root, path), Buffer.alloc(40_000_000, path));
+  // The deletion comes between the first batch and the second, as the other tab's would.
+  publishWorker(s.server, 'robbed.js', `
+    import './before-stopping.js';
+    const { transaction } = IDBDatabase.prototype;
+    let writing = 0;
+    IDBDatabase.prototype.transaction = function (...options) {
+      writing += options[1] === 'readwrite' ? 1 : 0;
+      if (writing === 2) {
+        const other = transaction.call(this, ['files', 'pieces'], 'readwrite');
+        for (const table of ['files', 'pieces']) other.objectStore(table).clear();
+      }
+      return transaction.apply(this, options);
+    };`);
+  const call = 'IDBObjectStore.put.1.heads';
+  await killIn(call, path, store, `/robbed.js?${call}`);
+  assert.deepEqual(await listed(store), []);
+  const whole = await s.attempt(path, { store });
+  assertIs(whole, join(s.server.root, path));
+  assert.deepEqual(await leftOver(s.page, store, whole.version, path), []);
+});
 
 describe('a worker that hangs is ended', () => {
   // The first of a store closes the note of its key, the last the version's file.

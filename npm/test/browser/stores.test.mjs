@@ -4,9 +4,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { open } from '../support/browser.mjs';
+import { leftOver, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { assertIs, digestOf, site } from '../support/site.mjs';
+import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
@@ -14,6 +15,7 @@ let s;
 
 before(async () => {
   s = await site();
+  publishStop(s.server);
   await s.page.evaluate(() => {
     /** Works with the tables of a database: `table(name, method, ...arguments)` gives a request's result. */
     globalThis.inDatabase = async (name, work) => {
@@ -306,6 +308,52 @@ describe('IndexedDB', () => {
     assertIs(again, old);
     assert.equal(again.cost.basis, 'none');
     assert.equal((await sync()).cost.basis, 'same');
+  });
+
+  test('a file that a tab without locks deletes while it is written: reading says so, the next sync heals, and nothing is left over', async () => {
+    const name = 'stolen.bin';
+    const store = { kind: 'indexeddb', name };
+    const path = join(s.server.root, name);
+    writeFileSync(path, Buffer.alloc(40_000_000, name)); // Its delta is too short for a journal.
+    const tab = await open(s.browser, s.link.url);
+    const { stopped, goOn } = stops(s.link);
+    // In the second of three batches; what the other tab does waits for it, and comes before the third.
+    const syncing = tab.evaluate(([name, store, workerUrl]) => attempt(name, { store, workerUrl }), [name, store, stoppingIn('IDBObjectStore.put.4')]);
+    await stopped;
+    await s.page.evaluate((name) => new Promise((begun) => {
+      globalThis.deleted = inDatabase(name, (table) => {
+        const both = [table('files', 'clear'), table('pieces', 'clear')];
+        begun();
+        return Promise.all(both);
+      });
+    }), name);
+    goOn();
+    s.link.fault = () => undefined;
+    const failed = await syncing;
+    assert.deepEqual([failed.name, failed.code], ['SyncError', 'store'], failed.message);
+    await s.page.evaluate(() => deleted);
+    const healed = await s.attempt(name, { store });
+    assertIs(healed, path);
+    assert.equal(healed.cost.basis, 'none');
+    assert.deepEqual(await leftOver(s.page, store, healed.version, name), []);
+    await tab.close();
+  });
+
+  test('a transaction that the browser aborts is a failing store, and no abort of who syncs', async () => {
+    const name = 'aborted.bin';
+    const path = publishLarge(name, []);
+    publishWorker(s.server, 'aborting.js', `
+      const { put } = IDBObjectStore.prototype;
+      IDBObjectStore.prototype.put = function (...values) {
+        const request = put.apply(this, values);
+        this.transaction.abort();
+        return request;
+      };`);
+    const tab = await open(s.browser, s.link.url);
+    const failed = await tab.evaluate(([name, store]) => attempt(name, { store, workerUrl: '/aborting.js' }), [name, { kind: 'indexeddb', name }]);
+    assert.deepEqual([failed.name, failed.code], ['SyncError', 'store'], failed.message);
+    await tab.close();
+    assertIs(await s.attempt(name, { store: { kind: 'indexeddb', name } }), path);
   });
 
   test('a database of a later driblet is left alone: the version is in memory, and the handle says why', async () => {

@@ -98,14 +98,16 @@ export async function leftOver(page, store, version, path) {
     async ([{ kind, name }, version]) => {
       if (kind === 'opfs') {
         const found = (await files()).filter(({ path }) => path.startsWith(`/${name}/`)).map(({ name }) => name);
-        return found.filter((file) => !['key', 'head'].includes(file) && !file.startsWith(version));
+        const own = found.find((file) => file.startsWith(version));
+        return found.filter((file) => !['key', 'head', own].includes(file));
       }
       const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
       const database = await done(indexedDB.open(name));
-      const keys = (table) => done(database.transaction(table).objectStore(table).getAllKeys());
-      const found = [...(await keys('files')), ...(await keys('pieces'))];
+      const all = (table, method) => done(database.transaction(table).objectStore(table)[method]());
+      const found = [...(await all('files', 'getAllKeys')), ...(await all('pieces', 'getAllKeys'))];
+      const own = (await all('heads', 'getAll')).find((head) => head.version === version)?.file;
       database.close();
-      return found.map(([, file]) => file).filter((file) => !file.startsWith(version));
+      return found.map(([, file]) => file).filter((file) => file !== own);
     },
     [store, version],
   );
