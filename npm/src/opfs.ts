@@ -22,6 +22,9 @@ type Head = Version & Times & { readonly file: string };
 /** How much of a file is read at once. */
 const PIECE = 1 << 20;
 
+/** How many of these are kept at hand. */
+const BLOCKS = 16;
+
 /** From how many bytes on a range is read by itself. */
 const DIRECT = 1 << 17;
 
@@ -221,23 +224,36 @@ function fileLock(folder: string, name: string, file: string): string {
 }
 
 /**
- * Reads a file by blocks. A delta of many short copies asks for many short ranges near each other, and in a private window each read
- * of the file is a message to another process.
+ * Reads a file by blocks, of which those used last stay at hand. A delta of many short copies asks for many short ranges, of copies and their
+ * references by turns, and in a private window each read of the file is a message to another process.
  */
 function inBlocks(access: FileSystemSyncAccessHandle): (into: Uint8Array, at: number) => number {
-  let start = 0;
-  let block = new Uint8Array(0);
+  const blocks = new Map<number, Uint8Array<ArrayBuffer>>();
+
+  function load(index: number): Uint8Array<ArrayBuffer> {
+    const [oldest] = blocks.size < BLOCKS ? [] : blocks;
+    if (oldest) blocks.delete(oldest[0]);
+    const room = new Uint8Array(oldest?.[1].buffer ?? new ArrayBuffer(PIECE));
+    return room.subarray(0, access.read(room, { at: index * PIECE }));
+  }
+
+  function block(index: number): Uint8Array {
+    const found = blocks.get(index) ?? load(index);
+    blocks.delete(index);
+    blocks.set(index, found);
+    return found;
+  }
+
   return (into, at) => {
     if (DIRECT <= into.length) return access.read(into as Uint8Array<ArrayBuffer>, { at });
-    if (at < start || start + block.length < at + into.length) {
-      const room = block.buffer.byteLength === PIECE ? new Uint8Array(block.buffer) : new Uint8Array(PIECE);
-      // Ranges of a reference and of copies take turns around one place: half the block lies before it.
-      start = Math.max(0, at - PIECE / 2);
-      if (start + PIECE < at + into.length) start = at;
-      block = room.subarray(0, access.read(room, { at: start }));
+    let filled = 0;
+    while (filled < into.length) {
+      const from = at + filled;
+      const part = block(Math.floor(from / PIECE)).subarray(from % PIECE).subarray(0, into.length - filled);
+      if (part.length === 0) break;
+      into.set(part, filled);
+      filled += part.length;
     }
-    const bytes = block.subarray(at - start, at - start + into.length);
-    into.set(bytes);
-    return bytes.length;
+    return filled;
   };
 }

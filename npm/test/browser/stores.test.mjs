@@ -252,6 +252,36 @@ function setOutboard(kind, name, outboard) {
   }, [kind, name, outboard]);
 }
 
+test('a delta of many copies from all over a file reads that file about once from OPFS', async () => {
+  const name = 'typescript.js';
+  s.server.publish(name, release('5.8.3'));
+  publishWorker(s.server, 'counting.js', `
+    const { read, close } = FileSystemSyncAccessHandle.prototype;
+    let total = 0;
+    Object.assign(FileSystemSyncAccessHandle.prototype, {
+      read(...values) {
+        const length = read.apply(this, values);
+        total += length;
+        return length;
+      },
+      close() {
+        fetch('/read?' + total);
+        return close.call(this);
+      },
+    });`);
+  const page = await open(s.browser, s.link.url);
+  const synced = () => page.evaluate((name) => attempt(name, { store: { kind: 'opfs', name }, workerUrl: '/counting.js' }), name);
+  assertIs(await synced(), release('5.8.3'));
+  s.server.publish(name, release('5.9.2'));
+  s.link.requests.length = 0;
+  const next = await synced();
+  assertIs(next, release('5.9.2'));
+  assert.equal(next.cost.basis, 'version');
+  const counts = s.link.requests.flatMap(({ path }) => /^\/read\?(\d+)/.exec(path)?.[1] ?? []).map(Number);
+  assert.ok(0 < counts.length && Math.max(...counts) < 2 * next.length, `${counts} bytes of ${next.length}`);
+  await page.close();
+});
+
 describe('IndexedDB', () => {
   /** Syncs the old version into a database of its own. */
   async function held(name) {
