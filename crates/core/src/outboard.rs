@@ -64,15 +64,8 @@ impl Outboard {
     pub fn verify(&self, offset: u64) -> GroupVerifier {
         let group = self.group_len();
         let start = offset / group * group;
-        let expected = match self.values.get((offset / group) as usize) {
-            Some(value) => Expected::Value(*value),
-            None => Expected::Version(self.version),
-        };
-        let mut hasher = Hasher::new();
-        if let Expected::Value(_) = expected {
-            hasher.set_input_offset(start);
-        }
-        GroupVerifier { hasher, expected, left: Some(group.min(self.len.saturating_sub(start))) }
+        let value = self.values.get((offset / group) as usize);
+        GroupVerifier::new(self.version, value, start, group.min(self.len.saturating_sub(start)))
     }
 }
 
@@ -85,7 +78,7 @@ fn parse(version: Version, len: u64, bytes: &[u8]) -> Option<Outboard> {
     is_versions.then(|| Outboard { version, len, exponent, values: values.to_vec() })
 }
 
-/// Hashes a group as it is read.
+/// Hashes a group as it is made or read.
 pub struct GroupVerifier {
     hasher: Hasher,
     expected: Expected,
@@ -99,6 +92,19 @@ enum Expected {
 }
 
 impl GroupVerifier {
+    /// For the `len` bytes at `start` that have a chaining value; without one they are all of a version.
+    pub(crate) fn new(version: Version, value: Option<&ChainingValue>, start: u64, len: u64) -> GroupVerifier {
+        let mut hasher = Hasher::new();
+        let expected = match value {
+            Some(value) => {
+                hasher.set_input_offset(start);
+                Expected::Value(*value)
+            }
+            None => Expected::Version(version),
+        };
+        GroupVerifier { hasher, expected, left: Some(len) }
+    }
+
     /// Takes the next bytes of the group. Pieces of 16 KiB and more hash at full speed.
     pub fn update(&mut self, bytes: &[u8]) {
         self.left = self.left.and_then(|left| left.checked_sub(bytes.len() as u64));

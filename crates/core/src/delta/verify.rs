@@ -1,9 +1,7 @@
-use blake3::Hasher;
-use blake3::hazmat::HasherExt;
-
 use super::error::DecodeError;
 use super::frame::Step;
 use super::header::Header;
+use crate::outboard::GroupVerifier;
 
 /// How many bytes are hashed at once: while they are in the processor's cache, and so that no step of the decoder takes long.
 const AHEAD: usize = 1 << 17;
@@ -17,7 +15,7 @@ pub(crate) struct Verifier {
     bytes: Vec<u8>,
     /// How long it is.
     len: usize,
-    hasher: Hasher,
+    group: GroupVerifier,
     /// How many of its bytes are hashed.
     hashed: usize,
     verified: bool,
@@ -25,9 +23,8 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     pub(crate) fn new(header: Header) -> Verifier {
-        let len = group_len(&header, 0);
-        let bytes = Vec::with_capacity(len);
-        Verifier { header, start: 0, bytes, len, hasher: Hasher::new(), hashed: 0, verified: false }
+        let (len, group) = group_at(&header, 0);
+        Verifier { header, start: 0, bytes: Vec::with_capacity(len), len, group, hashed: 0, verified: false }
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -71,20 +68,15 @@ impl Verifier {
 
     fn hash_ahead(&mut self) {
         let until = self.bytes.len() / AHEAD * AHEAD;
-        self.hasher.update(&self.bytes[self.hashed..until]);
+        self.group.update(&self.bytes[self.hashed..until]);
         self.hashed = until;
     }
 
     /// Hashes what is left of the complete group, and compares.
     pub(crate) fn verify(&mut self) -> Result<(), DecodeError> {
-        self.hasher.update(&self.bytes[self.hashed..]);
-        let index = self.start / self.header.group.len();
-        let right = match self.header.values.get(index as usize) {
-            Some(value) => self.hasher.finalize_non_root() == *value,
-            None => self.hasher.finalize().as_bytes() == self.header.target.as_bytes(),
-        };
-        if !right {
-            return Err(DecodeError::BadGroupHash { index });
+        self.group.update(&self.bytes[self.hashed..]);
+        if !self.group.is_right() {
+            return Err(DecodeError::BadGroupHash { index: self.start / self.header.group.len() });
         }
         self.verified = true;
         Ok(())
@@ -99,18 +91,18 @@ impl Verifier {
     pub(crate) fn release(&mut self) {
         if self.verified {
             self.start += self.bytes.len() as u64;
-            self.len = group_len(&self.header, self.start);
+            (self.len, self.group) = group_at(&self.header, self.start);
             self.bytes.clear();
-            self.hasher = Hasher::new(); // A reset does not undo an offset.
-            if 0 < self.len {
-                self.hasher.set_input_offset(self.start);
-            }
             self.hashed = 0;
             self.verified = false;
         }
     }
 }
 
-fn group_len(header: &Header, start: u64) -> usize {
-    header.group.len().min(header.len - start) as usize
+/// The group that begins there: how long it is, and what verifies it. After the last comes an empty one.
+fn group_at(header: &Header, start: u64) -> (usize, GroupVerifier) {
+    let size = header.group.len();
+    let len = size.min(header.len - start);
+    let value = header.values.get((start / size) as usize).filter(|_| 0 < len);
+    (len as usize, GroupVerifier::new(header.target, value, start, len))
 }
