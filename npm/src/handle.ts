@@ -136,7 +136,7 @@ function mediaTypeOf(url: string): string {
   return MEDIA_TYPES[ending] ?? 'application/octet-stream';
 }
 
-/** The most bytes that come at once, of what is not short enough to be verified and given in one go. */
+/** The most bytes that come at once, of what is not short enough to be verified and given in one go: as long as the longest group, or each would be read twice. */
 const SLICE = 1 << 24;
 const WHOLE = 1 << 25;
 /** How many a stream gives at once. */

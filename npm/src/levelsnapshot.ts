@@ -58,7 +58,7 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
 
   async function all(file: string): Promise<Uint8Array<ArrayBuffer>[]> {
     const values = await database.values(await keysOf(file));
-    return values.flatMap((value) => ((value as Uint8Array<ArrayBuffer>) ?? []));
+    return values.flatMap((value) => (value as Uint8Array<ArrayBuffer> | undefined) ?? []);
   }
 
   async function remove(file: string): Promise<void> {

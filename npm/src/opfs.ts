@@ -4,6 +4,7 @@ import { SyncError } from './error.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease } from './memory.js';
+import { readerOfPieces } from './pieces.js';
 import { RECORD, newest, writeRecord } from './record.js';
 import { stagingFile } from './staging.js';
 import type { Entry, Times } from './entries.js';
@@ -227,7 +228,7 @@ function fileLock(folder: string, name: string, file: string): string {
  * Reads a file by blocks, of which those used last stay at hand. A delta of many short copies asks for many short ranges, of copies and their
  * references by turns, and in a private window each read of the file is a message to another process.
  */
-function inBlocks(access: FileSystemSyncAccessHandle): (into: Uint8Array, at: number) => number {
+function inBlocks(access: FileSystemSyncAccessHandle): Held['read'] {
   const blocks = new Map<number, Uint8Array<ArrayBuffer>>();
 
   function load(index: number): Uint8Array<ArrayBuffer> {
@@ -244,16 +245,6 @@ function inBlocks(access: FileSystemSyncAccessHandle): (into: Uint8Array, at: nu
     return found;
   }
 
-  return (into, at) => {
-    if (DIRECT <= into.length) return access.read(into as Uint8Array<ArrayBuffer>, { at });
-    let filled = 0;
-    while (filled < into.length) {
-      const from = at + filled;
-      const part = block(Math.floor(from / PIECE)).subarray(from % PIECE).subarray(0, into.length - filled);
-      if (part.length === 0) break;
-      into.set(part, filled);
-      filled += part.length;
-    }
-    return filled;
-  };
+  const read = readerOfPieces(PIECE, block);
+  return (into, at) => (DIRECT <= into.length ? access.read(into as Uint8Array<ArrayBuffer>, { at }) : read(into, at));
 }

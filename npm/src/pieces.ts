@@ -56,17 +56,22 @@ export function readingPieces(length: number, load: (index: number) => Promise<U
       if (missing.length === 0) return void ahead(last);
       return Promise.all(missing.map(bring)).then(() => ahead(last));
     },
-    read(into, at) {
-      let filled = 0;
-      while (filled < into.length) {
-        const piece = pieces.get(Math.floor((at + filled) / PIECE));
-        const part = piece?.subarray((at + filled) % PIECE).subarray(0, into.length - filled);
-        if (!part || part.length === 0) break;
-        into.set(part, filled);
-        filled += part.length;
-      }
-      return filled;
-    },
+    read: readerOfPieces(PIECE, (index) => pieces.get(index)),
+  };
+}
+
+/** Reads at random across pieces of a length; ends where `pieceAt` gives none. */
+export function readerOfPieces(length: number, pieceAt: (index: number) => Uint8Array | undefined): Held['read'] {
+  return (into, at) => {
+    let filled = 0;
+    while (filled < into.length) {
+      const from = at + filled;
+      const part = pieceAt(Math.floor(from / length))?.subarray(from % length).subarray(0, into.length - filled);
+      if (!part || part.length === 0) break;
+      into.set(part, filled);
+      filled += part.length;
+    }
+    return filled;
   };
 }
 

@@ -37,8 +37,7 @@ export function readerOf(lease: Lease, loaded: () => Promise<Core>): Reader {
 export function isWhole(core: Core, held: Held, right = new Set<number>()): Promise<boolean> {
   return verifying(held, [0, held.length], async (verifier, groups) => {
     for (const group of groups) {
-      if (!right.has(group[0]) && !(await isRight(core, held, verifier, group))) return false;
-      right.add(group[0]);
+      if (!(await isRight(core, held, verifier, group, right))) return false;
     }
     return true;
   });
@@ -47,24 +46,23 @@ export function isWhole(core: Core, held: Held, right = new Set<number>()): Prom
 function readRange(core: Core, held: Held, range: Range, right: Set<number>): Promise<ArrayBuffer | undefined> {
   const [start, end] = range;
   return verifying(held, range, async (verifier, groups) => {
-    const unknown = groups.filter(([from]) => !right.has(from));
-    for (const group of unknown) {
+    for (const group of groups) {
       const isWithin = start <= group[0] && group[1] <= end;
-      if (!isWithin && !(await isRight(core, held, verifier, group))) return undefined;
+      if (!isWithin && !(await isRight(core, held, verifier, group, right))) return undefined;
     }
     const bytes = await bytesIn(held, range);
     await breathe();
     if (bytes?.length !== end - start) return undefined;
-    for (const [from, to] of unknown) {
-      if (from < start || end < to) continue;
+    for (const [from, to] of groups) {
+      if (right.has(from)) continue;
       verifier.begin(from);
       for (const length of roomfuls(core, bytes.subarray(from - start, to - start))) {
         verifier.update(core.room, length);
         await breathe();
       }
       if (!verifier.isRight()) return undefined;
+      right.add(from);
     }
-    for (const [from] of unknown) right.add(from);
     return bytes.buffer;
   });
 }
@@ -86,10 +84,14 @@ async function verifying<T>(held: Held, [start, end]: Range, work: (verifier: Ve
   }
 }
 
-/** Whether a group is right, by reading it through. */
-async function isRight(core: Core, held: Held, verifier: Verifier, group: Range): Promise<boolean> {
+/** Whether a group is right: it was found so before, or is read through. */
+async function isRight(core: Core, held: Held, verifier: Verifier, group: Range, right: Set<number>): Promise<boolean> {
+  if (right.has(group[0])) return true;
   verifier.begin(group[0]);
-  return (await readThrough(core, held, group, (length) => verifier.update(core.room, length))) && verifier.isRight();
+  const isRead = await readThrough(core, held, group, (length) => verifier.update(core.room, length));
+  if (!isRead || !verifier.isRight()) return false;
+  right.add(group[0]);
+  return true;
 }
 
 /** The bytes of a range, in a buffer of their own. */

@@ -19,7 +19,9 @@ export async function launch(url, ...args) {
   const channel = await commands();
   const env = { ...process.env, DISPLAY: `:${display}`, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), XDG_DATA_HOME: join(home, 'data'), XDG_RUNTIME_DIR: home };
   const browser = spawn(executable(), [...args, `${url}driven.html?${channel.port}`], { env, stdio: 'ignore' });
-  await channel.ready();
+  const ended = once(browser, 'exit').then(([code, signal]) => Promise.reject(new Error(`MiniBrowser ended with ${code ?? signal} before it asked for anything`)));
+  ended.catch(() => {}); // Later it may.
+  await Promise.race([channel.ready(), ended]);
   return {
     /** Loads the page anew; its worker goes. */
     async open() {
@@ -98,14 +100,9 @@ function mailbox() {
   };
 }
 
+/** Distributions have it in no path of programs, but in /usr/lib/ARCHITECTURE/webkit2gtk-4.1. */
 function executable() {
-  if (process.env.WEBKIT) return process.env.WEBKIT;
-  const found = ['/usr/lib', '/usr/libexec'].flatMap((folder) => globIn(folder));
-  if (found[0]) return found[0];
-  throw new Error('there is no MiniBrowser of WebKitGTK here; set WEBKIT, or run scripts/setup.sh browser');
-}
-
-/** Where distributions put it: /usr/lib/ARCHITECTURE/webkit2gtk-4.1/MiniBrowser. */
-function globIn(folder) {
-  return execFileSync('find', [folder, '-name', 'MiniBrowser', '-path', '*webkit*'], { encoding: 'utf8' }).split('\n').filter(Boolean);
+  const found = process.env.WEBKIT ?? execFileSync('find', ['/usr/lib', '-name', 'MiniBrowser', '-path', '*webkit*'], { encoding: 'utf8' }).split('\n')[0];
+  if (!found) throw new Error('there is no MiniBrowser of WebKitGTK here; set WEBKIT, or run scripts/setup.sh browser');
+  return found;
 }
