@@ -19,18 +19,51 @@ pub(crate) struct Fingerprint {
     pub(crate) modified: i64,
     /// Nanoseconds since the epoch.
     pub(crate) changed: i64,
+    /// Nanoseconds since the epoch; 0 where the file system does not say. Inodes are used again at once, birth times are not.
+    #[serde(default)]
+    pub(crate) born: i64,
 }
 
 impl Fingerprint {
-    /// Whether a file that still has this fingerprint must be what was read at `read` (nanoseconds since the epoch).
+    /// That of no file.
+    pub(crate) const NONE: Fingerprint = Fingerprint {
+        device: u64::MAX,
+        inode: u64::MAX,
+        len: u64::MAX,
+        modified: i64::MIN,
+        changed: i64::MIN,
+        born: i64::MIN,
+    };
+
+    /// Two writes that lie less than this apart may leave the same stamp, so that the later one cannot be noticed (git's "racily clean"
+    /// entries).
+    pub(crate) fn granularity(&self) -> Duration {
+        if self.is_coarse() { COARSE } else { FINE }
+    }
+
+    /// Whether this file system stamps whole seconds only.
+    pub(crate) fn is_coarse(&self) -> bool {
+        self.modified % 1_000_000_000 == 0 && self.changed % 1_000_000_000 == 0
+    }
+
+    /// How long ago the file changed, at `now` (nanoseconds since the epoch) by the clock that stamps files. `None` where the stamp lies in
+    /// the future, so that clocks say nothing.
     ///
-    /// git's rule for racily clean entries: where the stamps are as recent as the reading, a later write within the same tick would
-    /// not have moved them.
-    pub(crate) fn is_settled(&self, read: i64) -> bool {
-        let latest = self.modified.max(self.changed);
-        let whole_seconds = self.modified % 1_000_000_000 == 0 && self.changed % 1_000_000_000 == 0;
-        let granularity = if whole_seconds { COARSE } else { FINE };
-        latest + granularity.as_nanos() as i64 <= read
+    /// A modification time in the future (an unpacked archive, a `touch`) is passed over: every write sets the change time too, and nothing
+    /// but the clock sets that.
+    pub(crate) fn age(&self, now: i64) -> Option<Duration> {
+        let latest = if self.modified <= now { self.modified.max(self.changed) } else { self.changed };
+        u64::try_from(now.checked_sub(latest)?).ok().map(Duration::from_nanos)
+    }
+
+    /// Whether both are the same file, changed in place or not at all.
+    pub(crate) fn is_same_file(&self, other: &Fingerprint) -> bool {
+        (self.device, self.inode, self.born) == (other.device, other.inode, other.born)
+    }
+
+    /// Whether size and times are equal. Some file systems number a file anew each time it is looked up.
+    pub(crate) fn has_stamps_of(&self, other: &Fingerprint) -> bool {
+        (self.len, self.modified, self.changed) == (other.len, other.modified, other.changed)
     }
 
     pub(crate) fn of(data: &std::fs::Metadata) -> Fingerprint {
@@ -41,41 +74,57 @@ impl Fingerprint {
             len: data.len(),
             modified: nanoseconds(data.mtime(), data.mtime_nsec()),
             changed: nanoseconds(data.ctime(), data.ctime_nsec()),
+            born: data.created().map_or(0, since_epoch),
         }
     }
 }
 
 /// Nanoseconds since the epoch, by the clock that stamps files.
 pub(crate) fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64)
+    since_epoch(SystemTime::now())
+}
+
+fn since_epoch(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64)
 }
 
 fn nanoseconds(seconds: i64, rest: i64) -> i64 {
-    seconds * 1_000_000_000 + rest
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: i64 = 1_000_000_000;
+
     fn stamped(modified: i64, changed: i64) -> Fingerprint {
-        Fingerprint { device: 1, inode: 2, len: 3, modified, changed }
+        Fingerprint { device: 1, inode: 2, len: 3, modified, changed, born: 0 }
     }
 
     #[test]
-    fn a_stamp_as_recent_as_the_reading_is_not_trusted() {
-        let second = 1_000_000_000;
-        let file = stamped(5 * second + 1, 5 * second + 1);
-        assert!(!file.is_settled(5 * second + 1));
-        assert!(!file.is_settled(5 * second + 19_000_000));
-        assert!(file.is_settled(5 * second + 21_000_000));
-        assert!(!file.is_settled(4 * second), "stamped in the future");
+    fn whole_seconds_on_both_are_a_coarse_clock() {
+        assert!(stamped(5 * SECOND, 5 * SECOND).is_coarse());
+        assert!(stamped(0, 0).is_coarse(), "a file system that has no times");
+        assert!(!stamped(5 * SECOND, 5 * SECOND + 1).is_coarse(), "a fine clock, and a time set by hand");
+        assert_eq!(stamped(5 * SECOND, 5 * SECOND + 1).granularity(), FINE);
+        assert_eq!(stamped(5 * SECOND, 5 * SECOND).granularity(), COARSE);
     }
 
     #[test]
-    fn whole_seconds_are_a_coarse_clock() {
-        let second = 1_000_000_000;
-        assert!(!stamped(5 * second, 4 * second).is_settled(6 * second));
-        assert!(stamped(5 * second, 4 * second).is_settled(7 * second));
+    fn the_later_stamp_tells_the_age() {
+        let age = |modified, changed, now| stamped(modified, changed).age(now).map(|age| age.as_nanos() as i64);
+        assert_eq!(age(3 * SECOND, 5 * SECOND, 6 * SECOND), Some(SECOND));
+        assert_eq!(age(5 * SECOND, 3 * SECOND, 6 * SECOND), Some(SECOND));
+        assert_eq!(age(9 * SECOND, 5 * SECOND, 6 * SECOND), Some(SECOND), "set to the future by hand");
+        assert_eq!(age(3 * SECOND, 9 * SECOND, 6 * SECOND), None, "a clock that went back");
+        assert_eq!(age(i64::MAX, 0, 0), Some(0));
+        assert_eq!(age(0, i64::MIN, i64::MAX), Some(i64::MAX), "times before the epoch");
+    }
+
+    #[test]
+    fn times_that_overflow_are_bounded() {
+        assert_eq!(nanoseconds(i64::MAX, 999_999_999), i64::MAX);
+        assert_eq!(nanoseconds(i64::MIN, 0), i64::MIN);
     }
 }

@@ -18,6 +18,7 @@
 #![deny(unsafe_code)]
 
 mod artifacts;
+mod churn;
 pub mod client;
 mod fingerprint;
 mod history;
@@ -28,6 +29,7 @@ pub mod seed;
 mod serve;
 mod server;
 mod source;
+mod writers;
 
 pub use driblet_core::{Codec, Version};
 pub use history::{HistoryError, Limits as HistoryLimits};

@@ -1,44 +1,81 @@
 //! The head of each path as the disk has it now: a file is read, hashed and copied once per version.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
+mod episode;
+mod index;
+mod settle;
 
-use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::spawn_blocking;
-use tracing::debug;
 
 use crate::artifacts::Artifacts;
+use crate::churn::Look;
 use crate::fingerprint::{self, Fingerprint};
-use crate::history::{Head, History, HistoryError, Seen, Staged};
-use crate::source::{Found, Source};
+use crate::history::{Head, History, HistoryError, Kept};
+use crate::source::{FindError, Found, Source};
+use crate::writers::has_writer;
+use episode::{Episode, Failing};
+use settle::Settling;
 
 /// How often a file that changes while it is read is read anew.
 const TRIES: u32 = 5;
-/// Paths are published one at a time by the lock they hash to.
-const LOCKS: usize = 64;
 /// Files read at once.
 const READERS: usize = 2;
+/// How long a request waits for a file that was never published and still changes.
+const FIRST: Duration = Duration::from_secs(5);
+/// How long a plain request waits for a moment in which nobody has the file open for writing.
+const MOMENT: Duration = Duration::from_millis(250);
 
 pub(crate) struct Publisher {
     source: Source,
     history: Arc<dyn History>,
     artifacts: Arc<Artifacts>,
     deadline: Duration,
-    locks: Vec<Arc<Mutex<()>>>,
-    hasher: RandomState,
+    /// Files that wait to be published, by path.
+    settling: Mutex<HashMap<String, Arc<Settling>>>,
+    /// When the files that were published last were last seen to change.
+    recent: Mutex<HashMap<String, Instant>>,
     readers: Semaphore,
+    readings: AtomicU64,
     published: Notify,
     indexed: watch::Sender<bool>,
+    /// The root cannot be opened.
+    away: Episode,
+    /// Files that the history cannot keep.
+    failing: Failing,
 }
 
 /// What stands at a path.
+#[derive(Clone)]
 pub(crate) enum Standing {
     File(Head),
     Folder,
     Nothing,
+}
+
+/// What stands at a path, for who does not care for versions.
+pub(crate) enum Plain {
+    /// As it is published.
+    Head(Head),
+    /// As the disk has it: the file still changes, and was not published.
+    Snapshot(Arc<Kept>),
+    /// As the disk has it: the history cannot keep it.
+    Direct(File, Fingerprint),
+    Folder,
+    Nothing,
+}
+
+/// What a look at the disk shows.
+enum Looked {
+    /// As published.
+    Known(Standing),
+    Changed(Look),
 }
 
 impl Publisher {
@@ -53,11 +90,14 @@ impl Publisher {
             history,
             artifacts,
             deadline,
-            locks: (0..LOCKS).map(|_| Arc::default()).collect(),
-            hasher: RandomState::new(),
+            settling: Mutex::default(),
+            recent: Mutex::default(),
             readers: Semaphore::new(READERS),
+            readings: AtomicU64::new(0),
             published: Notify::new(),
             indexed: watch::Sender::new(false),
+            away: Episode::default(),
+            failing: Failing::default(),
         });
         tokio::spawn(publisher.clone().index());
         publisher
@@ -72,122 +112,161 @@ impl Publisher {
         &self.published
     }
 
+    /// How often a file was read.
+    pub(crate) fn readings(&self) -> u64 {
+        self.readings.load(Ordering::Relaxed)
+    }
+
     /// Waits until every file that was there at the start has been indexed.
     pub(crate) async fn indexed(&self) {
         // The sender lives as long as this publisher.
         let _ = self.indexed.subscribe().wait_for(|done| *done).await;
     }
 
-    /// What stands at a path now. Reads the file if it changed; waits for a reading that is under way, up to the deadline.
+    /// What is published at a path. Where the file has changed and rests, it is read and published first; the wait is at most the deadline.
+    /// While it still changes, or cannot be kept, what was published last stays.
     pub(crate) async fn standing(self: &Arc<Self>, path: &str) -> Result<Standing, PublishError> {
-        if let Some(standing) = self.known(path).await? {
-            return Ok(standing);
-        }
-        // A task of its own: a request that gives up does not undo the reading that others wait for.
-        let (publisher, owned) = (self.clone(), path.to_owned());
-        let work = tokio::spawn(async move { publisher.publish(owned).await });
-        match tokio::time::timeout(self.deadline, work).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(PublishError::Busy),
-            Err(_) => Err(PublishError::Busy),
+        match self.look(path).await? {
+            Looked::Known(standing) => Ok(standing),
+            Looked::Changed(look) => self.settled(path, &look).await,
         }
     }
 
-    async fn index(self: Arc<Self>) {
-        let publisher = self.clone();
-        let paths = spawn_blocking(move || publisher.source.paths()).await.unwrap_or_default();
-        // What the history has and the disk has not: it is noticed that those are gone.
-        for path in paths.into_iter().chain(self.history.paths()) {
-            if let Err(error) = self.standing(&path).await {
-                debug!(path, %error, "not indexed at the start; the first request tries again");
+    /// What stands at a path now, published or not. The file is given whatever befalls the history.
+    pub(crate) async fn plain(self: &Arc<Self>, path: &str) -> Result<Plain, PublishError> {
+        let standing = match self.look(path).await? {
+            Looked::Known(standing) => Ok(standing),
+            Looked::Changed(look) => {
+                if self.failing.is_fresh(path) {
+                    return self.direct(path, None).await;
+                }
+                if !look.is_replacement() && look.published != Some(look.fingerprint) {
+                    // It is published when it rests; who asks plainly gets what is there.
+                    if let Some(plain) = self.unpublished(path).await? {
+                        return Ok(plain);
+                    }
+                }
+                self.settled(path, &look).await
             }
+        };
+        match standing {
+            Ok(Standing::File(head)) if self.failing.has(path) => self.direct(path, Some(head)).await,
+            Ok(Standing::File(head)) => Ok(Plain::Head(head)),
+            Ok(Standing::Folder) => Ok(Plain::Folder),
+            Ok(Standing::Nothing) => Ok(Plain::Nothing),
+            Err(PublishError::History(_) | PublishError::Paused) => self.direct(path, None).await,
+            Err(error) => Err(error),
         }
-        self.indexed.send_replace(true);
     }
 
-    /// The head, where the disk says that the file is the one read before.
-    async fn known(self: &Arc<Self>, path: &str) -> Result<Option<Standing>, PublishError> {
+    /// The file itself, where the history cannot give it; `head` if that is what the file is.
+    pub(crate) async fn direct(self: &Arc<Self>, path: &str, head: Option<Head>) -> Result<Plain, PublishError> {
         let (publisher, path) = (self.clone(), path.to_owned());
         blocking(move || {
-            let file = match publisher.source.find(&path)? {
-                None => {
-                    publisher.history.gone(&path);
-                    return Ok(Some(Standing::Nothing));
-                }
-                Some(Found::Folder) => return Ok(Some(Standing::Folder)),
+            let file = match publisher.find(&path)? {
+                None => return Ok(Plain::Nothing),
+                Some(Found::Folder) => return Ok(Plain::Folder),
                 Some(Found::File(file)) => file,
             };
             let fingerprint = Fingerprint::of(&file.metadata()?);
-            let head = publisher.history.head(&path).filter(|head| is_current(head, &fingerprint));
-            Ok(head.map(Standing::File))
+            Ok(match head {
+                Some(head) if head.seen.looks_like(&fingerprint) => Plain::Head(head),
+                _ => Plain::Direct(file, fingerprint),
+            })
         })
         .await
     }
 
-    async fn publish(self: Arc<Self>, path: String) -> Result<Standing, PublishError> {
-        let lock = self.locks[self.hasher.hash_one(&path) as usize % LOCKS].clone();
-        let _alone = lock.lock().await;
-        // Whoever held the lock before may have published this very file.
-        if let Some(standing) = self.known(&path).await? {
-            return Ok(standing);
-        }
-        let _turn = self.readers.acquire().await.map_err(|_| PublishError::Busy)?;
-        let publisher = self.clone();
-        let standing = blocking(move || {
-            let before = publisher.history.head(&path).map(|head| head.counter);
-            let standing = publisher.read(&path)?;
-            // Still alone with this path, so that its heads are told in their order.
-            if matches!(&standing, Standing::File(head) if before != Some(head.counter)) {
-                publisher.artifacts.new_head(&path, &publisher.history.versions(&path));
-            }
-            Ok(standing)
-        })
-        .await?;
-        self.published.notify_waiters();
-        Ok(standing)
-    }
-
-    /// Reads a file until it does not change meanwhile, and publishes what it was.
-    fn read(&self, path: &str) -> Result<Standing, PublishError> {
-        for _ in 0..TRIES {
-            let read = fingerprint::now();
-            let file = match self.source.find(path)? {
-                None => return Ok(Standing::Nothing),
-                Some(Found::Folder) => return Ok(Standing::Folder),
-                Some(Found::File(file)) => file,
+    /// A consistent copy of a file that still changes, in a moment in which nobody writes to it, or of one that only grows.
+    /// `None` where there is no such moment, or where the file was cut and is being written anew: better what was published before.
+    async fn unpublished(self: &Arc<Self>, path: &str) -> Result<Option<Plain>, PublishError> {
+        let end = Instant::now() + MOMENT;
+        while Instant::now() < end {
+            let look = match self.look(path).await? {
+                Looked::Known(Standing::File(head)) => return Ok(Some(Plain::Head(head))),
+                Looked::Known(_) => return Ok(None),
+                Looked::Changed(look) if look.is_cut() => return Ok(None),
+                Looked::Changed(look) => look,
             };
-            let before = Fingerprint::of(&file.metadata()?);
-            let staged = self.history.stage(&file, before.len)?;
-            // A write stamps the file when it begins, and may go on while it is read; what it mixes does not read the same twice.
-            let is_quiet = before.is_settled(read) || self.reads_as(path, &staged)?;
-            let is_unchanged = staged.len == before.len && before == Fingerprint::of(&file.metadata()?);
-            if is_quiet && is_unchanged && self.is_at(path, &before)? {
-                let seen = Seen { fingerprint: before, read };
-                return Ok(Standing::File(self.history.publish(path, staged, seen)?));
+            // What is appended to can be copied as far as it goes.
+            if look.has_writer != Some(true) || look.has_grown() {
+                match self.settle(path).snapshot(self, path).await {
+                    Ok(Some(kept)) => return Ok(Some(Plain::Snapshot(kept))),
+                    Ok(None) => {}
+                    Err(PublishError::History(_) | PublishError::Paused) => {
+                        return self.direct(path, None).await.map(Some);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(None)
+    }
+
+    fn find(&self, path: &str) -> Result<Option<Found>, PublishError> {
+        match self.source.find(path) {
+            Ok(found) => {
+                if self.away.end() {
+                    tracing::info!(root = %self.source.path().display(), "the root is there again");
+                }
+                Ok(found)
+            }
+            Err(FindError::Io(error)) => Err(error.into()),
+            Err(FindError::Away(error)) => {
+                if self.away.begin() {
+                    let root = self.source.path().display();
+                    tracing::warn!(%root, %error, "the root is not there; requests are answered with 503 until it is");
+                }
+                Err(PublishError::Away(Arc::new(error)))
             }
         }
-        Err(PublishError::Unstable { path: path.to_owned(), tries: TRIES })
     }
 
-    /// Whether the file reads again as what was staged.
-    fn reads_as(&self, path: &str, staged: &Staged) -> Result<bool, PublishError> {
-        match self.source.find(path)? {
-            Some(Found::File(file)) => Ok(self.history.stage(&file, staged.len)?.version == staged.version),
-            _ => Ok(false),
+    async fn look(self: &Arc<Self>, path: &str) -> Result<Looked, PublishError> {
+        let (publisher, path) = (self.clone(), path.to_owned());
+        blocking(move || publisher.look_at(&path)).await
+    }
+
+    fn look_at(&self, path: &str) -> Result<Looked, PublishError> {
+        let file = match self.find(path)? {
+            None => {
+                self.history.gone(path);
+                return Ok(Looked::Known(Standing::Nothing));
+            }
+            Some(Found::Folder) => return Ok(Looked::Known(Standing::Folder)),
+            Some(Found::File(file)) => file,
+        };
+        let fingerprint = Fingerprint::of(&file.metadata()?);
+        let head = self.history.head(path);
+        if let Some(head) = head.filter(|head| head.seen.settled && head.seen.looks_like(&fingerprint)) {
+            return Ok(Looked::Known(Standing::File(head)));
+        }
+        let published = head.map(|head| head.seen.fingerprint);
+        let age = fingerprint.age(fingerprint::now());
+        Ok(Looked::Changed(Look { fingerprint, age, has_writer: has_writer(&file), published }))
+    }
+
+    /// Notes whether the history could keep a file.
+    fn note_history<T>(&self, path: &str, result: &Result<T, PublishError>) {
+        match result {
+            Ok(_) if self.failing.end(path) => tracing::info!("the history keeps all files again"),
+            Err(PublishError::History(error)) if self.failing.begin(path) => tracing::warn!(
+                path,
+                %error,
+                "the history cannot keep a new version; such files are served whole, and deltas to them wait until it can"
+            ),
+            _ => {}
         }
     }
 
-    /// Whether the path still leads to the file that was read.
-    fn is_at(&self, path: &str, fingerprint: &Fingerprint) -> Result<bool, PublishError> {
-        match self.source.find(path)? {
-            Some(Found::File(file)) => Ok(Fingerprint::of(&file.metadata()?) == *fingerprint),
-            _ => Ok(false),
-        }
+    fn recent(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn is_current(head: &Head, fingerprint: &Fingerprint) -> bool {
-    head.seen.fingerprint == *fingerprint && fingerprint.is_settled(head.seen.read)
+    fn all_settling(&self) -> MutexGuard<'_, HashMap<String, Arc<Settling>>> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -197,14 +276,30 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Why a path's head cannot be told.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PublishError {
+    #[error("what is published here is not there now; try again")]
+    Away(Arc<io::Error>),
     #[error("the file is still being read; try again")]
     Busy,
-    #[error("the file {path} changed {tries} times while it was read; try again when it is written")]
-    Unstable { path: String, tries: u32 },
+    #[error("the file {path} still changes; try again when it is written")]
+    Unstable { path: String },
     #[error("the file cannot be read: {0}")]
-    Io(#[from] io::Error),
+    Io(Arc<io::Error>),
     #[error(transparent)]
-    History(#[from] HistoryError),
+    History(Arc<HistoryError>),
+    #[error("the history has no room for this file now; try again")]
+    Paused,
+}
+
+impl From<io::Error> for PublishError {
+    fn from(error: io::Error) -> PublishError {
+        PublishError::Io(Arc::new(error))
+    }
+}
+
+impl From<HistoryError> for PublishError {
+    fn from(error: HistoryError) -> PublishError {
+        PublishError::History(Arc::new(error))
+    }
 }

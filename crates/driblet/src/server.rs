@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,11 +8,13 @@ use axum::Router;
 use driblet_core::{Codec, Version};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
 use crate::artifacts::{self, Artifacts};
+use crate::fingerprint::Fingerprint;
 use crate::history::{DirectoryHistory, Head, History, HistoryError, Kept, Limits};
 use crate::http::{self, Guard};
-use crate::publisher::{PublishError, Publisher, Standing};
+use crate::publisher::{Plain, PublishError, Publisher, Standing};
 use crate::seed::{BadOptions, Lists, RabinOptions};
 use crate::source::Source;
 
@@ -42,6 +45,16 @@ pub(crate) enum Open {
     Nothing,
 }
 
+/// What stands at a path, open for who does not care for versions.
+pub(crate) enum OpenPlain {
+    /// A version; with its head where it is published.
+    File(Option<Head>, Arc<Kept>),
+    /// The file itself, where the history cannot give it.
+    Direct(Arc<File>, Fingerprint),
+    Folder,
+    Nothing,
+}
+
 /// Signatures received at once.
 const SIGNERS: usize = 16;
 /// How often a head is looked for that goes before it is open.
@@ -62,7 +75,30 @@ impl Shared {
                 Standing::Nothing => return Ok(Open::Nothing),
             }
         }
-        Err(PublishError::Unstable { path: path.to_owned(), tries: TRIES })
+        Err(PublishError::Unstable { path: path.to_owned() })
+    }
+
+    /// Opens what stands at a path now, published or not, whatever befalls the history.
+    pub(crate) async fn open_plain(&self, path: &str) -> Result<OpenPlain, PublishError> {
+        let mut plain = self.publisher.plain(path).await?;
+        for _ in 0..TRIES {
+            plain = match plain {
+                Plain::Head(head) => match self.kept(path, head.version).await {
+                    Ok(Some(kept)) => return Ok(OpenPlain::File(Some(head), kept)),
+                    // As above: it is read anew.
+                    Ok(None) => self.publisher.plain(path).await?,
+                    Err(error) => {
+                        warn!(path, %error, "a version cannot be opened; the file itself is served");
+                        self.publisher.direct(path, None).await?
+                    }
+                },
+                Plain::Snapshot(kept) => return Ok(OpenPlain::File(None, kept)),
+                Plain::Direct(file, fingerprint) => return Ok(OpenPlain::Direct(Arc::new(file), fingerprint)),
+                Plain::Folder => return Ok(OpenPlain::Folder),
+                Plain::Nothing => return Ok(OpenPlain::Nothing),
+            };
+        }
+        Err(PublishError::Unstable { path: path.to_owned() })
     }
 
     /// Opens a version of a path, off the runtime's threads: the first time it is read through.
@@ -75,6 +111,8 @@ impl Shared {
 /// How much work a server has done since it was built.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stats {
+    /// How often a file was read to be published.
+    pub readings: u64,
     /// Deltas computed; equal requests share one.
     pub encodes: u64,
     /// Those of them that were made before anybody asked for them.
@@ -122,7 +160,7 @@ impl Server {
 
     /// How much work has been done.
     pub fn stats(&self) -> Stats {
-        self.shared.artifacts.stats()
+        Stats { readings: self.shared.publisher.readings(), ..self.shared.artifacts.stats() }
     }
 }
 

@@ -1,4 +1,7 @@
 //! The files as they lie on the disk now. Nothing outside the root can be reached, whatever a path or a link says.
+//!
+//! The root is looked up by its path for every question: a deploy may remove and make it anew, rename another folder into its place, point
+//! a link elsewhere, or mount a volume over it, and the next question sees what the path leads to then.
 
 use std::fs::File;
 use std::io;
@@ -9,9 +12,9 @@ use cap_std::fs::Dir;
 
 /// What is published: a folder, or one file.
 pub(crate) struct Source {
-    folder: Dir,
+    /// Absolute; its links are followed at every question.
     path: PathBuf,
-    /// The one file that is published, where it is not the whole folder.
+    /// The name of the one file that is published, where it is not a whole folder.
     only: Option<String>,
     hidden: bool,
 }
@@ -22,22 +25,30 @@ pub(crate) enum Found {
     Folder,
 }
 
+/// Why nothing can be said of a path.
+#[derive(Debug)]
+pub(crate) enum FindError {
+    /// The root is not there, or cannot be opened.
+    Away(io::Error),
+    /// The path below it cannot be read.
+    Io(io::Error),
+}
+
 impl Source {
-    /// Opens the root. `hidden` lets names that begin with a dot exist.
+    /// Checks that the root is there. `hidden` lets names that begin with a dot exist.
     pub(crate) fn open(path: &Path, hidden: bool) -> io::Result<Source> {
-        let path = path.canonicalize()?;
-        if path.is_dir() {
-            return Ok(Source { folder: Dir::open_ambient_dir(&path, ambient_authority())?, path, only: None, hidden });
+        let path = std::path::absolute(path)?;
+        if path.metadata()?.is_dir() {
+            Dir::open_ambient_dir(&path, ambient_authority())?;
+            return Ok(Source { path, only: None, hidden });
         }
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "its name is not UTF-8"))?.to_owned();
-        let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        let folder = Dir::open_ambient_dir(parent, ambient_authority())?;
-        folder.open(&name)?;
-        Ok(Source { folder, only: Some(name), path, hidden: true })
+        open_file(&path)?;
+        Ok(Source { path, only: Some(name), hidden: true })
     }
 
-    /// The root's own path, with links resolved.
+    /// The root's own path, absolute.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -48,29 +59,25 @@ impl Source {
     }
 
     /// Opens what a path of `/`-separated, decoded names leads to; `None` where nothing exists that may be seen.
-    pub(crate) fn find(&self, path: &str) -> io::Result<Option<Found>> {
-        if self.only.as_deref().is_some_and(|only| only != path) || !self.may_see(path) {
+    pub(crate) fn find(&self, path: &str) -> Result<Option<Found>, FindError> {
+        if let Some(only) = &self.only {
+            return match path {
+                path if path == only => {
+                    open_file(&self.path).map(|file| Some(Found::File(file))).map_err(FindError::Away)
+                }
+                _ => Ok(None),
+            };
+        }
+        if !self.may_see(path) {
             return Ok(None);
         }
+        let root = self.root().map_err(FindError::Away)?;
         if path.is_empty() {
             return Ok(Some(Found::Folder));
         }
-        // A link that leads out of the root is refused by cap-std with PermissionDenied.
-        let data = match self.folder.metadata(path) {
-            Ok(data) => data,
-            Err(error) if is_absence(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if data.is_dir() {
-            return Ok(Some(Found::Folder));
-        }
-        if !data.is_file() {
-            return Ok(None);
-        }
-        match self.folder.open(path) {
-            Ok(file) => Ok(Some(Found::File(file.into_std()))),
+        match find_in(&root, path) {
             Err(error) if is_absence(&error) => Ok(None),
-            Err(error) => Err(error),
+            found => found.map_err(FindError::Io),
         }
     }
 
@@ -79,9 +86,10 @@ impl Source {
         if let Some(only) = &self.only {
             return vec![only.clone()];
         }
+        let Ok(root) = self.root() else { return Vec::new() };
         let (mut files, mut folders) = (Vec::new(), vec![String::new()]);
         while let Some(folder) = folders.pop() {
-            let entries = self.folder.read_dir(if folder.is_empty() { "." } else { &folder });
+            let entries = root.read_dir(if folder.is_empty() { "." } else { &folder });
             for entry in entries.into_iter().flatten().flatten() {
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
@@ -96,13 +104,37 @@ impl Source {
         files
     }
 
+    fn root(&self) -> io::Result<Dir> {
+        Dir::open_ambient_dir(&self.path, ambient_authority())
+    }
+
     fn may_see(&self, path: &str) -> bool {
         path.split('/').all(|name| (self.hidden || !name.starts_with('.')) && !name.ends_with(".driblet"))
     }
 }
 
+fn find_in(root: &Dir, path: &str) -> io::Result<Option<Found>> {
+    // A link that leads out of the root is refused by cap-std with PermissionDenied.
+    let data = root.metadata(path)?;
+    if data.is_dir() {
+        return Ok(Some(Found::Folder));
+    }
+    if !data.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(Found::File(root.open(path)?.into_std())))
+}
+
+/// Opens a regular file; opening anything else could wait for ever.
+fn open_file(path: &Path) -> io::Result<File> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    File::open(path)
+}
+
 fn is_absence(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(error.kind(), NotFound | PermissionDenied | NotADirectory | InvalidInput | InvalidFilename)
-        || error.raw_os_error() == Some(40)
+        || error.raw_os_error() == Some(libc::ELOOP)
 }

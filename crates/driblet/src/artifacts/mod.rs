@@ -104,7 +104,7 @@ impl Artifacts {
     /// How much has been done.
     pub(crate) fn stats(&self) -> Stats {
         let background = &self.background;
-        Stats { encodes: self.deltas.encodes(), ahead: background.ahead(), waiting: background.waiting() }
+        Stats { readings: 0, encodes: self.deltas.encodes(), ahead: background.ahead(), waiting: background.waiting() }
     }
 
     /// The delta from a version, or from the empty basis, to another, in a codec that every receiver reads. Equal calls share one

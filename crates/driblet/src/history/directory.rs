@@ -17,12 +17,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use driblet_core::{Version, VersionHasher};
 use tracing::warn;
 
-use super::index::Index;
+use super::index::{Index, Publication};
 use super::{Head, History, HistoryError, Kept, Limits, Seen, Staged};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{self, Fingerprint};
 
 /// Bytes copied and hashed at once: stays in the processor's cache between the two.
 const PIECE: usize = 512 << 10;
+/// So many files are flushed one by one; for more, the whole file system is, which writes what others left behind too.
+#[cfg(target_os = "linux")]
+const FEW: usize = 8;
 /// Versions verified at once, at most.
 const VERIFYING: usize = 16;
 
@@ -95,6 +98,28 @@ impl DirectoryHistory {
         HistoryError::Io { path: self.folder.clone(), source }
     }
 
+    /// Makes a file in `tmp/`. Who empties caches may have removed the folders.
+    fn in_tmp<T>(&self, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
+        let tmp = self.folder.join("tmp");
+        make(&tmp).or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            fs::create_dir_all(self.folder.join("versions"))?;
+            fs::create_dir_all(&tmp)?;
+            make(&tmp)
+        })
+    }
+
+    /// Makes the bytes of staged files durable: one flush for many.
+    fn flush(&self, staged: &[&Staged]) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if FEW < staged.len() {
+            return Ok(rustix::fs::syncfs(File::open(&self.folder)?)?);
+        }
+        staged.iter().try_for_each(|staged| staged.file.as_file().sync_data())
+    }
+
     /// A version that is open already and whose file looks as it did when it was verified.
     fn reopened(&self, version: &Version) -> Option<Arc<Kept>> {
         let open = self.open_versions();
@@ -129,10 +154,10 @@ impl History for DirectoryHistory {
         self.index().versions(path)
     }
 
-    fn stage(&self, file: &File, len: u64) -> Result<Staged, HistoryError> {
-        let mut file = file.take(len.saturating_add(1));
+    fn stage(&self, file: &File, most: u64) -> Result<Staged, HistoryError> {
+        let mut file = file.take(most);
         let mut copy = || -> io::Result<Staged> {
-            let mut staged = tempfile::NamedTempFile::new_in(self.folder.join("tmp"))?;
+            let mut staged = self.in_tmp(|tmp| tempfile::NamedTempFile::new_in(tmp))?;
             let (mut hasher, mut len, mut piece) = (VersionHasher::new(), 0, vec![0; PIECE]);
             loop {
                 let read = file.read(&mut piece)?;
@@ -148,37 +173,59 @@ impl History for DirectoryHistory {
         copy().map_err(|error| self.error(error))
     }
 
-    fn publish(&self, path: &str, staged: Staged, seen: Seen) -> Result<Head, HistoryError> {
-        let (version, len) = (staged.version, staged.len);
-        let target = self.file_of(&version);
-        let is_there = || fs::metadata(&target).is_ok_and(|data| data.len() == len);
-        if !is_there() {
-            // The long part, while others go on; what is evicted from now on is seen below.
-            staged.file.as_file().sync_data().map_err(|error| self.error(error))?;
-        }
-        // The lock is held from the file's name to the index's entry, so that no eviction comes between them.
+    fn publish(&self, publications: Vec<(String, Staged, Seen)>) -> Result<(), HistoryError> {
+        let is_there =
+            |staged: &Staged| fs::metadata(self.file_of(&staged.version)).is_ok_and(|data| data.len() == staged.len);
+        // The long part, while others go on; what is evicted from now on is seen below.
+        let are_there: Vec<bool> = publications.iter().map(|(_, staged, _)| is_there(staged)).collect();
+        let new = publications.iter().zip(&are_there).filter(|(_, is_there)| !**is_there);
+        self.flush(&new.map(|((_, staged, _), _)| staged).collect::<Vec<_>>()).map_err(|error| self.error(error))?;
+        // The lock is held from the files' names to the index's entries, so that no eviction comes between them.
         let mut index = self.index();
-        let write = || -> io::Result<()> {
-            if is_there() {
+        let named = publications.iter().map(|(path, staged, seen)| Publication {
+            path,
+            version: staged.version,
+            len: staged.len,
+            seen: *seen,
+        });
+        let named: Vec<Publication<'_>> = named.collect();
+        let mut are_new = false;
+        let mut name = |staged: &Staged, was_there: bool| -> io::Result<()> {
+            if is_there(staged) {
                 return Ok(());
             }
-            staged.file.as_file().sync_data()?;
-            let file = staged.file.persist(&target).map_err(|error| error.error)?;
-            File::open(self.folder.join("versions"))?.sync_all()?;
+            are_new = true;
+            if was_there {
+                staged.file.as_file().sync_data()?;
+            }
+            fs::rename(staged.file.path(), self.file_of(&staged.version))?;
             // What was hashed on its way here need not be read again.
-            let verified = Fingerprint::of(&file.metadata()?);
-            self.open_versions().insert(version, Opened { kept: Weak::new(), verified });
+            let verified = Fingerprint::of(&staged.file.as_file().metadata()?);
+            self.open_versions().insert(staged.version, Opened { kept: Weak::new(), verified });
             Ok(())
         };
-        write().map_err(|error| self.error(error))?;
-        for evicted in index.publish(path, version, len, seen, self.limits)? {
+        let mut publications = publications.iter().zip(are_there);
+        publications
+            .try_for_each(|((_, staged, _), was_there)| name(staged, was_there))
+            .map_err(|error| self.error(error))?;
+        if are_new {
+            File::open(self.folder.join("versions"))
+                .and_then(|folder| folder.sync_all())
+                .map_err(|error| self.error(error))?;
+        }
+        for evicted in index.publish(&named, self.limits, fingerprint::now() / 1_000_000_000)? {
             self.open_versions().remove(&evicted);
             if let Err(error) = fs::remove_file(self.file_of(&evicted)) {
                 warn!(%evicted, %error, "an evicted version's file stays");
             }
         }
-        let counter = index.head(path).map_or(1, |head| head.counter);
-        Ok(Head { version, len, counter, seen })
+        Ok(())
+    }
+
+    fn snapshot(&self, staged: Staged) -> Result<Arc<Kept>, HistoryError> {
+        let version = staged.version;
+        // The file goes when it is closed.
+        Kept::of(staged.file.into_file(), version).map(Arc::new).map_err(|error| self.error(error))
     }
 
     fn gone(&self, path: &str) {
@@ -219,7 +266,7 @@ impl History for DirectoryHistory {
     }
 
     fn scratch(&self) -> io::Result<File> {
-        tempfile::tempfile_in(self.folder.join("tmp"))
+        self.in_tmp(|tmp| tempfile::tempfile_in(tmp))
     }
 }
 

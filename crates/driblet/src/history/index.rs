@@ -25,9 +25,19 @@ pub(crate) struct Head {
     pub(crate) seen: Seen,
 }
 
+/// A version that becomes the head of a path.
+#[derive(Clone, Copy)]
+pub(super) struct Publication<'a> {
+    pub(super) path: &'a str,
+    pub(super) version: Version,
+    pub(super) len: u64,
+    pub(super) seen: Seen,
+}
+
 pub(super) struct Index {
     path: PathBuf,
-    database: Database,
+    /// `None` after it could not be written: redb wants to be opened anew then.
+    database: Option<Database>,
     rows: HashMap<String, Row>,
     /// How many paths name each version.
     names: HashMap<Version, usize>,
@@ -42,7 +52,12 @@ pub(super) struct Index {
 struct Row {
     counter: u64,
     fingerprint: Fingerprint,
-    read: i64,
+    /// See [`Seen`].
+    #[serde(default)]
+    settled: bool,
+    /// See [`Seen`].
+    #[serde(default)]
+    renumbered: bool,
     /// The file is not there any more.
     #[serde(default)]
     gone: bool,
@@ -55,6 +70,25 @@ struct Entry {
     version: Version,
     len: u64,
     sequence: u64,
+    /// When it became the head, in seconds since the epoch.
+    #[serde(default)]
+    published: i64,
+    /// When it was the head for the last time, in seconds since the epoch; 0 while it is.
+    #[serde(default)]
+    replaced: i64,
+}
+
+/// Times shorter than this, in seconds, are not told apart.
+const MOMENT: i64 = 2;
+
+impl Entry {
+    /// How much an old version is worth keeping: the time it was the head by the time since then. Those who loaded it were as many as the
+    /// first was long, and they are the fewer the longer ago it is. A version that only lived for a moment goes before one that lived for a day.
+    fn worth(&self, now: i64) -> f64 {
+        let lived = self.replaced.saturating_sub(self.published).max(MOMENT);
+        let since = now.saturating_sub(self.replaced).max(MOMENT);
+        lived as f64 / since as f64
+    }
 }
 
 /// Rows as they were before a change.
@@ -78,7 +112,7 @@ impl Index {
             error => HistoryError::Index { path: path.clone(), source: Box::new(error.into()) },
         })?;
         let (rows, names) = (HashMap::new(), HashMap::new());
-        let mut index = Index { path, database, rows, names, total: 0, sequence: 0 };
+        let mut index = Index { path, database: Some(database), rows, names, total: 0, sequence: 0 };
         index.load(is_whole).map_err(|error| index.error(error))?;
         Ok(index)
     }
@@ -86,7 +120,7 @@ impl Index {
     pub(super) fn head(&self, path: &str) -> Option<Head> {
         let row = self.rows.get(path)?;
         let newest = row.versions.first()?;
-        let seen = Seen { fingerprint: row.fingerprint, read: row.read };
+        let seen = Seen { fingerprint: row.fingerprint, settled: row.settled, renumbered: row.renumbered };
         Some(Head { version: newest.version, len: newest.len, counter: row.counter, seen })
     }
 
@@ -110,29 +144,45 @@ impl Index {
         self.rows.iter().filter(|(_, row)| !row.versions.is_empty()).map(|(path, _)| path.clone()).collect()
     }
 
-    /// Puts a version at the head of a path, durably, and gives the versions that no path names any more.
+    /// Puts versions at the heads of paths, durably and all at once, and gives the versions that no path names any more. `now` is in
+    /// seconds since the epoch.
     pub(super) fn publish(
         &mut self,
-        path: &str,
-        version: Version,
-        len: u64,
-        seen: Seen,
+        publications: &[Publication<'_>],
         limits: Limits,
+        now: i64,
     ) -> Result<Vec<Version>, HistoryError> {
-        let (counter, versions) =
-            self.rows.get(path).map_or((0, Vec::new()), |row| (row.counter, row.versions.clone()));
-        let mut row = Row { counter, fingerprint: seen.fingerprint, read: seen.read, gone: false, versions };
-        if row.versions.first().is_none_or(|head| head.version != version) {
-            self.sequence += 1;
-            row.counter += 1;
-            row.versions.retain(|entry| entry.version != version);
-            row.versions.insert(0, Entry { version, len, sequence: self.sequence });
-            row.versions.truncate(limits.versions.max(1));
-        }
         let mut before = Before::new();
-        self.change(path, row, &mut before);
-        self.evict(limits.bytes, &mut before);
+        for publication in publications {
+            self.put(publication, limits.versions.max(1), now, &mut before);
+        }
+        self.evict(limits.bytes, now, &mut before);
         self.commit(before)
+    }
+
+    fn put(&mut self, publication: &Publication<'_>, most: usize, now: i64, before: &mut Before) {
+        let Publication { path, version, len, seen } = *publication;
+        let (counter, mut versions) =
+            self.rows.get(path).map_or((0, Vec::new()), |row| (row.counter, row.versions.clone()));
+        let is_new = versions.first().is_none_or(|head| head.version != version);
+        if is_new {
+            self.sequence += 1;
+            if let Some(head) = versions.first_mut() {
+                head.replaced = now;
+            }
+            versions.retain(|entry| entry.version != version);
+            versions.insert(0, Entry { version, len, sequence: self.sequence, published: now, replaced: 0 });
+            while most < versions.len() {
+                let old = versions.iter().enumerate().skip(1);
+                // Of equals the oldest.
+                let least = old.rev().min_by(|(_, a), (_, b)| a.worth(now).total_cmp(&b.worth(now)));
+                let Some((place, _)) = least else { break };
+                versions.remove(place);
+            }
+        }
+        let counter = counter + u64::from(is_new);
+        let Seen { fingerprint, settled, renumbered } = seen;
+        self.change(path, Row { counter, fingerprint, settled, renumbered, gone: false, versions }, before);
     }
 
     /// Lets the head of a path go like any old version. Written down with the next publication: forgotten, it is noticed again.
@@ -154,18 +204,21 @@ impl Index {
         self.commit(before).map(|_| !paths.is_empty())
     }
 
-    /// Drops the oldest versions that may go until the rest fits.
-    fn evict(&mut self, limit: u64, before: &mut Before) {
+    /// Drops the versions that may go, those worth least first, until the rest fits.
+    fn evict(&mut self, limit: u64, now: i64, before: &mut Before) {
         if self.total <= limit {
             return;
         }
         let old = |(path, row): (&String, &Row)| {
             let path = path.clone();
-            row.old().to_vec().into_iter().map(move |entry| (entry.sequence, path.clone(), entry.version))
+            row.old()
+                .to_vec()
+                .into_iter()
+                .map(move |entry| (entry.worth(now), entry.sequence, path.clone(), entry.version))
         };
-        let mut old: Vec<(u64, String, Version)> = self.rows.iter().flat_map(old).collect();
-        old.sort_unstable();
-        for (_, path, version) in old {
+        let mut old: Vec<(f64, u64, String, Version)> = self.rows.iter().flat_map(old).collect();
+        old.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        for (_, _, path, version) in old {
             if self.total <= limit {
                 break;
             }
@@ -217,10 +270,9 @@ impl Index {
     }
 
     fn load(&mut self, is_whole: impl Fn(&Version, u64) -> bool) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
-        write.open_table(PATHS)?;
-        write.commit()?;
-        let read = self.database.begin_read()?;
+        self.store(std::iter::empty())?;
+        let Some(database) = &self.database else { return Ok(()) };
+        let read = database.begin_read()?;
         for item in read.open_table(PATHS)?.iter()? {
             let (path, bytes) = item?;
             // A row that cannot be read is as good as none: the path is published anew.
@@ -232,8 +284,12 @@ impl Index {
         Ok(())
     }
 
-    fn store<'a>(&self, paths: impl Iterator<Item = &'a String>) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
+    fn store<'a>(&mut self, paths: impl Iterator<Item = &'a String>) -> Result<(), redb::Error> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => Database::create(&self.path)?,
+        };
+        let write = database.begin_write()?;
         {
             let mut table = write.open_table(PATHS)?;
             for path in paths {
@@ -242,6 +298,7 @@ impl Index {
             }
         }
         write.commit()?;
+        self.database = Some(database);
         Ok(())
     }
 
@@ -259,9 +316,98 @@ impl Row {
     /// Drops versions that are not there any more. Where the head is one of them, the file counts as never read.
     fn keep(&mut self, is_there: impl Fn(&Entry) -> bool) {
         if !self.versions.first().is_some_and(&is_there) {
-            self.read = 0;
+            self.settled = false;
+            self.fingerprint = Fingerprint::NONE;
         }
         self.versions.retain(is_there);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+    const LIMITS: Limits = Limits { versions: 4, bytes: 1 << 20 };
+
+    /// An index in a folder of its own.
+    fn index() -> (tempfile::TempDir, Index) {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(folder.path(), |_, _| true).unwrap();
+        (folder, index)
+    }
+
+    fn version(number: u64) -> Version {
+        Version::of(&number.to_le_bytes())
+    }
+
+    fn publish(index: &mut Index, path: &str, number: u64, limits: Limits, now: i64) {
+        let seen = Seen { fingerprint: Fingerprint::NONE, settled: true, renumbered: false };
+        let publication = Publication { path, version: version(number), len: 100, seen };
+        index.publish(&[publication], limits, now).unwrap();
+    }
+
+    fn kept(index: &Index, path: &str) -> Vec<u64> {
+        let versions = index.versions(path).into_iter();
+        versions.map(|(kept, _)| (0..100).find(|number| version(*number) == kept).unwrap()).collect()
+    }
+
+    #[test]
+    fn of_equals_the_oldest_goes() {
+        let (_folder, mut index) = index();
+        (0..8).for_each(|number| publish(&mut index, "a", number, LIMITS, DAY));
+        assert_eq!(kept(&index, "a"), [7, 6, 5, 4], "all at one moment");
+        (8..20).for_each(|number| publish(&mut index, "a", number, LIMITS, DAY * number as i64));
+        assert_eq!(kept(&index, "a"), [19, 18, 17, 16], "one a day");
+    }
+
+    #[test]
+    fn versions_of_a_moment_do_not_push_out_one_that_lived() {
+        let (_folder, mut index) = index();
+        publish(&mut index, "a", 0, LIMITS, DAY);
+        publish(&mut index, "a", 1, LIMITS, 3 * DAY);
+        // A file that was written slowly, and published eleven times on its way.
+        (2..13).for_each(|number| publish(&mut index, "a", number, LIMITS, 4 * DAY + number as i64));
+        assert_eq!(kept(&index, "a"), [12, 11, 1, 0]);
+        // They do not stay for ever: each of these lived as long, and later.
+        (13..19).for_each(|number| publish(&mut index, "a", number, LIMITS, (3 * number as i64 - 20) * DAY));
+        assert_eq!(kept(&index, "a"), [18, 17, 16, 15]);
+    }
+
+    #[test]
+    fn beyond_the_bytes_of_all_those_of_a_moment_go_first() {
+        let (_folder, mut index) = index();
+        let limits = Limits { versions: 100, bytes: 500 };
+        publish(&mut index, "a", 0, limits, DAY);
+        publish(&mut index, "a", 1, limits, 2 * DAY);
+        (10..16).for_each(|number| publish(&mut index, "b", number, limits, 2 * DAY + 60 + number as i64));
+        assert_eq!((kept(&index, "a"), kept(&index, "b")), (vec![1, 0], vec![15, 14, 13]));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_harms_nothing() {
+        let (_folder, mut index) = index();
+        for (number, now) in [(0, i64::MAX), (1, 0), (2, i64::MIN), (3, DAY), (4, -DAY), (5, 0)] {
+            publish(&mut index, "a", number, LIMITS, now);
+        }
+        assert_eq!(kept(&index, "a").len(), 4);
+        assert_eq!(kept(&index, "a")[0], 5);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_taken_back_and_works_later() {
+        let (_folder, mut index) = index();
+        publish(&mut index, "a", 0, LIMITS, DAY);
+        // As redb is after an error of the disk.
+        let path = std::mem::replace(&mut index.path, PathBuf::from("/nowhere/index.redb"));
+        index.database = None;
+        let seen = Seen { fingerprint: Fingerprint::NONE, settled: true, renumbered: false };
+        let publication = Publication { path: "a", version: version(1), len: 100, seen };
+        assert!(index.publish(&[publication], LIMITS, DAY).is_err());
+        assert_eq!(kept(&index, "a"), [0]);
+        index.path = path;
+        publish(&mut index, "a", 2, LIMITS, DAY);
+        assert_eq!(kept(&index, "a"), [2, 0]);
     }
 }
 

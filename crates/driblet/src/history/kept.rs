@@ -17,7 +17,10 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(super) fn open(path: &Path, version: Version) -> io::Result<Kept> {
-        let file = File::open(path)?;
+        Kept::of(File::open(path)?, version)
+    }
+
+    pub(super) fn of(file: File, version: Version) -> io::Result<Kept> {
         let map = Map::of(&file)?;
         Ok(Kept { version, len: map.len() as u64, file: std::sync::Arc::new(file), map })
     }

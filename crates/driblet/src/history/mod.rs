@@ -20,7 +20,7 @@ use crate::fingerprint::Fingerprint;
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Versions of each path. Default: 8.
+    /// Versions of each path. Default: 8. Beyond, those go first that were the newest for the shortest time and longest ago.
     pub versions: usize,
     /// Bytes of all versions together; heads are kept even beyond it. Default: 2 GiB.
     pub bytes: u64,
@@ -42,12 +42,15 @@ pub(crate) trait History: Send + Sync {
     /// The versions of a path and their lengths, newest first.
     fn versions(&self, path: &str) -> Vec<(Version, u64)>;
 
-    /// Copies a file's bytes, from its beginning to its end as they are now, without publishing them. One that is longer than `len`
-    /// bytes is growing: of it no more than one byte beyond is read.
-    fn stage(&self, file: &File, len: u64) -> Result<Staged, HistoryError>;
+    /// Copies a file's bytes as they are now, from its beginning to its end or up to `most` bytes, without publishing them.
+    fn stage(&self, file: &File, most: u64) -> Result<Staged, HistoryError>;
 
-    /// Makes staged bytes the head of a path, or only notes the fingerprint where they are it already. Old versions go beyond the limits.
-    fn publish(&self, path: &str, staged: Staged, seen: Seen) -> Result<Head, HistoryError>;
+    /// Makes staged bytes the heads of their paths, or only notes the fingerprint where they are it already; all of them or none. Old
+    /// versions go beyond the limits.
+    fn publish(&self, publications: Vec<(String, Staged, Seen)>) -> Result<(), HistoryError>;
+
+    /// Opens staged bytes that will not be published.
+    fn snapshot(&self, staged: Staged) -> Result<Arc<Kept>, HistoryError>;
 
     /// The file at this path is gone: its head is worth no more than an old version, until it is published again.
     fn gone(&self, path: &str);
@@ -62,12 +65,21 @@ pub(crate) trait History: Send + Sync {
     fn scratch(&self) -> io::Result<File>;
 }
 
-/// A file's fingerprint, and when it was read.
+/// What a file looked like when it was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) fingerprint: Fingerprint,
-    /// Nanoseconds since the epoch, before the reading began.
-    pub(crate) read: i64,
+    /// Whether any later write would have changed the fingerprint.
+    pub(crate) settled: bool,
+    /// Whether the file system gave the file another number without a change, so that numbers say nothing.
+    pub(crate) renumbered: bool,
+}
+
+impl Seen {
+    /// Whether a file with this fingerprint looks as it did.
+    pub(crate) fn looks_like(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint == *fingerprint || self.renumbered && self.fingerprint.has_stamps_of(fingerprint)
+    }
 }
 
 /// A copy of a file that nothing names yet.

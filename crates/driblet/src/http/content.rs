@@ -130,6 +130,15 @@ fn failed() -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server cannot write this answer's headers.")
 }
 
+/// All of the bytes, under no name.
+pub(crate) fn whole(content: Content, method: &Method) -> Response {
+    let len = content.len();
+    let body = if method == Method::HEAD { Body::empty() } else { body(content, 0..len) };
+    let mut response = body.into_response();
+    response.headers_mut().typed_insert(ContentLength(len));
+    response
+}
+
 /// Bytes in memory and then others, whole and kept by nobody.
 pub(crate) fn joined(start: Vec<u8>, rest: Content, media_type: &'static str, caching: &'static str) -> Response {
     let len = start.len() as u64 + rest.len();

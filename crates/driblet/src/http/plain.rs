@@ -1,5 +1,8 @@
 //! The files themselves, for everyone who does not speak driblet.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -8,7 +11,7 @@ use super::content::Answer;
 use super::name::Name;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
-use crate::server::{Open, Shared};
+use crate::server::{OpenPlain, Shared};
 
 /// Files between these lengths are encoded: below, headers outweigh the gain; above, the first request would wait for seconds.
 const ENCODED: std::ops::RangeInclusive<u64> = 1 << 10..=32 << 20;
@@ -33,15 +36,16 @@ pub(crate) async fn answer(
             None => path.push_str("/index.html"),
         }
     }
-    let (head, kept) = match shared.open(&path).await? {
-        Open::File(head, kept) => (head, kept),
-        Open::Folder if !name.folder => return Ok(redirect_to_folder(&path)),
-        Open::Folder | Open::Nothing => return Err(missing()),
+    let kept = match shared.open_plain(&path).await? {
+        OpenPlain::File(_, kept) => kept,
+        OpenPlain::Direct(file, fingerprint) => return Ok(direct(file, fingerprint.len, &media_type(&path), method)),
+        OpenPlain::Folder if !name.folder => return Ok(redirect_to_folder(&path)),
+        OpenPlain::Folder | OpenPlain::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
     let mut answer = Answer {
         content: Content::File(kept.file(), kept.len),
-        etag: head.version.to_string(),
+        etag: kept.version.to_string(),
         caching: "no-cache",
         coding: None,
         media_type: media_type.clone(),
@@ -60,6 +64,19 @@ pub(crate) async fn answer(
     let mut response = answer.response(method, headers)?;
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     Ok(response)
+}
+
+/// A file that has no version now: whole, without a name for its bytes, and kept by nobody.
+fn direct(file: Arc<File>, len: u64, media_type: &str, method: &Method) -> Response {
+    let content = Content::File(file, len);
+    let mut response = super::content::whole(content, method);
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(media_type) {
+        headers.insert(header::CONTENT_TYPE, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Relative, so that it holds wherever the router is nested; the folder's own name cannot be taken for a scheme after `./`.

@@ -81,9 +81,13 @@ impl Problem {
 impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Problem {
         let (status, code) = match &error {
-            PublishError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            PublishError::Busy | PublishError::Away(_) | PublishError::Paused => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy")
+            }
             PublishError::Unstable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unstable"),
-            PublishError::Io(_) | PublishError::History(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+            // It is in the log once; what it waits for is room.
+            PublishError::History(_) => return Problem::from(PublishError::Paused),
+            PublishError::Io(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
         internal(status, code, &error)
     }
@@ -101,7 +105,7 @@ impl From<ArtifactError> for Problem {
 
 impl From<crate::history::HistoryError> for Problem {
     fn from(error: crate::history::HistoryError) -> Problem {
-        Problem::from(PublishError::from(error))
+        internal(StatusCode::INTERNAL_SERVER_ERROR, "failed", &error)
     }
 }
 
