@@ -1,6 +1,7 @@
 """The servers that are measured: driblet's, rsync's daemon, nginx, each on a loopback port of its own."""
 
 import os
+import queue
 import re
 import shutil
 import signal
@@ -22,6 +23,19 @@ class Driblet:
 
     def __init__(self, child, url, ready_after):
         self.child, self.url, self.pid, self.ready_after = child, url, child.pid, ready_after
+        self.lines = queue.SimpleQueue()
+        # Read to the end, so that the server never blocks on a full pipe.
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.child.stderr:
+            self.lines.put(line)
+
+    def said(self, pattern):
+        """Waits until the server logs a line that has the pattern in it."""
+        while not pattern.search(line := self.lines.get(timeout=600)):
+            pass
+        return line
 
     def cpu(self):
         return cpu_of(self.pid)
@@ -39,10 +53,10 @@ class Driblet:
 
 
 @contextmanager
-def driblet(binary, folder, history, *options):
+def driblet(binary, folder, history, *options, log="driblet=warn"):
     begin = time.perf_counter()
     command = [binary, "serve", folder, "--listen", "127.0.0.1:0", "--history", history, *options]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "RUST_LOG": log})
     try:
         said = []
         for line in child.stderr:
@@ -52,7 +66,6 @@ def driblet(binary, folder, history, *options):
         else:
             raise RuntimeError(f"{' '.join(map(str, command))} did not start:\n{''.join(said)}")
         ready_after = time.perf_counter() - begin
-        threading.Thread(target=child.stderr.read, daemon=True).start()  # so that it never blocks on a full pipe
         yield Driblet(child, found[1], ready_after)
     finally:
         child.terminate()

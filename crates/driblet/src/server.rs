@@ -293,7 +293,9 @@ impl Builder {
             .map_err(|source| BuildError::Root { path: self.root.clone(), source })?;
         let default = || DirectoryHistory::default_folder(source.path()).ok_or(BuildError::NoCache);
         let folder = self.history.as_deref().map(Path::to_path_buf).map_or_else(default, Ok)?;
-        let history = DirectoryHistory::open(&folder, source.path(), self.limits)?;
+        // Where the root leads to now; it may be pointed elsewhere later.
+        let root = source.path().canonicalize().unwrap_or_else(|_| source.path().to_path_buf());
+        let history = DirectoryHistory::open(&folder, &root, self.limits)?;
         Ok((source, history))
     }
 }

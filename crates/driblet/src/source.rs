@@ -37,7 +37,8 @@ pub(crate) enum FindError {
 impl Source {
     /// Checks that the root is there. `hidden` lets names that begin with a dot exist.
     pub(crate) fn open(path: &Path, hidden: bool) -> io::Result<Source> {
-        let path = std::path::absolute(path)?;
+        // Its parts, so that one path has one spelling, with and without a slash at its end.
+        let path: PathBuf = std::path::absolute(path)?.components().collect();
         if path.metadata()?.is_dir() {
             Dir::open_ambient_dir(&path, ambient_authority())?;
             return Ok(Source { path, only: None, hidden });

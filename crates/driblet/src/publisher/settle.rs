@@ -137,7 +137,8 @@ impl Publisher {
         Ok(match self.look(path).await? {
             Looked::Known(Standing::File(head)) => Some(head),
             Looked::Known(_) => None,
-            Looked::Changed(_) => self.history.head(path),
+            // Where the newest version was lost, an older one is not what is published.
+            Looked::Changed(_) => self.history.head(path).filter(|head| head.seen.fingerprint != Fingerprint::NONE),
         })
     }
 
