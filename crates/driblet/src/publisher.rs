@@ -272,7 +272,7 @@ impl Publisher {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
 ) -> Result<T, PublishError> {
-    spawn_blocking(work).await.unwrap_or(Err(PublishError::Busy))
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(PublishError::ended(&error)))
 }
 
 /// Why a path's head cannot be told.
@@ -290,6 +290,15 @@ pub(crate) enum PublishError {
     History(Arc<HistoryError>),
     #[error("the history has no room for this file now; try again")]
     Paused,
+    #[error("a task panicked; this is a bug in driblet, and what it printed says where")]
+    Panicked,
+}
+
+impl PublishError {
+    /// A task gave no result: it panicked, or the runtime ends.
+    fn ended(error: &tokio::task::JoinError) -> PublishError {
+        if error.is_panic() { PublishError::Panicked } else { PublishError::Busy }
+    }
 }
 
 impl From<io::Error> for PublishError {
@@ -301,5 +310,16 @@ impl From<io::Error> for PublishError {
 impl From<HistoryError> for PublishError {
     fn from(error: HistoryError) -> PublishError {
         PublishError::History(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_neither_an_absence_nor_a_reason_to_try_again() {
+        let result: Result<(), PublishError> = blocking(|| panic!("a bug")).await;
+        assert!(matches!(result, Err(PublishError::Panicked)));
     }
 }

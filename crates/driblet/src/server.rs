@@ -104,7 +104,14 @@ impl Shared {
     /// Opens a version of a path, off the runtime's threads: the first time it is read through.
     pub(crate) async fn kept(&self, path: &str, version: Version) -> Result<Option<Arc<Kept>>, HistoryError> {
         let (history, path) = (self.history.clone(), path.to_owned());
-        spawn_blocking(move || history.open(&path, &version)).await.unwrap_or(Ok(None))
+        let opened = spawn_blocking({
+            let path = path.clone();
+            move || history.open(&path, &version)
+        });
+        // A panic is no sign that the version is not kept.
+        opened
+            .await
+            .unwrap_or_else(|error| Err(HistoryError::Io { path: path.into(), source: io::Error::other(error) }))
     }
 }
 

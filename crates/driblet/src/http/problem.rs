@@ -87,7 +87,7 @@ impl From<PublishError> for Problem {
             PublishError::Unstable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unstable"),
             // It is in the log once; what it waits for is room.
             PublishError::History(_) => return Problem::from(PublishError::Paused),
-            PublishError::Io(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+            PublishError::Io(_) | PublishError::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
         internal(status, code, &error)
     }

@@ -121,7 +121,7 @@ impl Publisher {
                     (result, at)
                 }
             });
-            let (result, at) = inner.await.unwrap_or((Err(PublishError::Busy), Instant::now()));
+            let (result, at) = inner.await.unwrap_or_else(|error| (Err(PublishError::ended(&error)), Instant::now()));
             // Who comes from now on looks anew.
             publisher.all_settling().remove(&path);
             if result.is_ok() {
