@@ -234,6 +234,79 @@ mod tests {
         copies(&noise(3, 1_000_000), &zeros);
     }
 
+    /// Bytes of which no window comes twice, unlike those of [`noise`].
+    fn random(seed: u64, len: usize, alphabet: &[u8]) -> Vec<u8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            alphabet[(state >> 40) as usize % alphabet.len()]
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    /// Look-ups and bytes compared until all copies are found.
+    fn work(basis: &[u8], target: &[u8], stride: usize) -> usize {
+        let mut finder = Finder::new(basis, target, 256 << 20, stride);
+        while finder.next().is_some() {}
+        finder.work.get()
+    }
+
+    #[test]
+    fn what_has_nothing_of_the_basis_takes_few_look_ups() {
+        const LEN: usize = 2_000_000;
+        let all: Vec<u8> = (0..=255).collect();
+        let signs = b"abcdefgh(){};,. \n_$=+-*/<>!?&|^%";
+        let lines = b"a line that is the same\n".repeat(LEN / 24);
+        let (bases, targets) = ([1, 2], [3, 4]);
+        let pair = |alphabet: &[u8]| {
+            bases
+                .map(|seed| random(seed, LEN, alphabet))
+                .into_iter()
+                .zip(targets.map(|seed| random(seed, LEN, alphabet)))
+        };
+        let alike = [&all[..], signs, b"ACGT", b"01"].into_iter().flat_map(pair);
+        let others = [
+            (lines.clone(), random(3, LEN, &all)),
+            (random(3, LEN, &all), lines.clone()),
+            (vec![0; LEN], random(3, LEN, signs)),
+        ];
+        for (basis, target) in alike.chain(others) {
+            for stride in [2, 8] {
+                let work = work(&basis, &target, stride);
+                assert!(12 * work < LEN, "{work} for {:?} after {:?}", &target[..20], &basis[..20]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_repeats_is_compared_a_few_times_at_most() {
+        const LEN: usize = 2_000_000;
+        for period in [1, 2, 3, 7, 16, 24, 64, 300, 1000] {
+            let all: Vec<u8> = (0..=255).collect();
+            let basis = random(period as u64, period, &all).repeat(LEN / period);
+            for every in [40, 999, 50_000] {
+                let mut target = basis.clone();
+                target.iter_mut().step_by(every).for_each(|byte| *byte ^= 0x55);
+                for stride in [2, 8] {
+                    let work = work(&basis, &target, stride);
+                    assert!(work < 8 * LEN, "{work} for a period of {period} with an edit every {every}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_after_long_noise_is_found() {
+        let all: Vec<u8> = (0..=255).collect();
+        let old = random(1, 300_000, &all);
+        let pieces: Vec<Vec<u8>> = old.chunks(200).map(|piece| [piece, b"!"].concat()).collect();
+        let new = [&random(2, 1_000_000, &all)[..], &old, &random(3, 1_000_000, &all), &pieces.concat()].concat();
+        let found = copies(&old, &new);
+        assert_eq!((found[0].head.clone(), found[0].basis), (1_000_000..1_300_000, 0));
+        let copied: u64 = found.iter().map(|copy| copy.head.end - copy.head.start).sum();
+        assert!(590_000 < copied, "{copied} of 600,000 bytes are found");
+    }
+
     #[test]
     fn short_sides_have_no_copies() {
         assert!(copies(b"", b"").is_empty());
