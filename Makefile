@@ -22,7 +22,7 @@ client:
 # The figures in README and bench/RESULTS.md.
 bench: client
 	cargo build --release --locked -p driblet-cli
-	cargo build --release --locked -p driblet-core --example decode
+	cargo build --release --locked -p driblet-core --example decode --example encode
 	python3 bench/run.py
 
 # spec/vectors.json, written anew; the diff shows what moved.

@@ -5,7 +5,7 @@
 
 Sections: deltas, ondemand, hostile, unknown, pull, scattered, index, share, seed, browser, stores; all of them if none is named. Prints each
 figure with the limit it is held against, and writes bench/results.json and bench/RESULTS.md. A miss is shown, and fails nothing.
-Build first: `make client`, then `cargo build --release -p driblet-cli` and `cargo build --release -p driblet-core --example decode`; `make bench` does it all.
+Build first: `make client`, then `cargo build --release -p driblet-cli` and `cargo build --release -p driblet-core --example decode --example encode`; `make bench` does it all.
 """
 
 import argparse

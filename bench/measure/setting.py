@@ -19,6 +19,11 @@ class Setting:
         """The example of core that decodes in memory."""
         return self.driblet.parent / "examples" / "decode"
 
+    @property
+    def encode(self):
+        """The example of core that encodes in memory."""
+        return self.driblet.parent / "examples" / "encode"
+
     def fresh(self, name):
         """An empty folder."""
         folder = self.work / name

@@ -1,16 +1,25 @@
-"""Inputs that are hard on an encoder: what they take at one size and at four times it, of time and of memory."""
+"""Inputs that are hard on an encoder: what they take at one size and at four times it, of time and of memory, and beside as much text."""
 
+import base64
 import random
 import statistics
+import zlib
+from itertools import chain
 
 from measure.process import run
 from measure.report import row
+from measure.setting import corpus
 
 MIB = 1 << 20
 SMALL, TIMES = 7_500_000, 4
 # n log n grows by 4.35, and tables outgrow caches on the way; a square would grow by 16.
 GROWTH = 8
 BUDGET = 1 << 30
+# As much text: a version of TypeScript and the one before, as often as it takes.
+TEXT = "typescript-minor"
+AS_TEXT = 4
+ENCODE = "cargo run --release -p driblet-core --example encode RUNS HOW OLD NEW"
+WAYS = ["at-once", "fast", "dense"]
 DIFF = "driblet diff OLD NEW --codec fast -o DELTA"
 
 
@@ -40,7 +49,73 @@ def pairs(length):
     yield "a repeated block of noise", period, edited(period)
 
 
+def text(side, length):
+    data = (corpus(TEXT) / side).read_bytes()
+    return (data * (length // len(data) + 1))[:length]
+
+
+def archive(seed, data):
+    """The compressed bytes of text, in which every thirtieth byte is another."""
+    changed = bytearray(data)
+    changed[::30] = noise(seed, len(changed[::30]), b"abcdefghijklmnop")
+    return zlib.compress(changed, 6)
+
+
+def shuffled(data, length):
+    pieces = [data[at : at + length] for at in range(0, len(data), length)]
+    random.Random(6).shuffle(pieces)
+    return b"".join(pieces)
+
+
+def scattered(data, distance):
+    """Every so many bytes one is another."""
+    changed = bytearray(data)
+    changed[::distance] = noise(7, len(changed[::distance]))
+    return bytes(changed)
+
+
+def unrelated(length):
+    before, other = text("old", length), noise(1, length)
+    yield "text to noise", before, noise(2, length)
+    yield "noise to text", other, before
+    yield "an archive to another", archive(1, text("old", 2 * length))[:length], archive(2, text("new", 2 * length))[:length]
+    yield "base64 of noise to other", base64.b64encode(other)[:length], base64.b64encode(noise(2, length))[:length]
+    for alphabet in [b"01", b"ACGT"]:
+        name = alphabet.decode()
+        yield f"random {name} to other", noise(1, length, alphabet), noise(2, length, alphabet)
+    yield "sorted numbers to others", b"".join(b"%d\n" % at for at in range(0, length, 3))[:length], b"".join(b"%d\n" % at for at in range(1, length, 7))[:length]
+    yield "text in blocks of 64 bytes, shuffled", before, shuffled(before, 64)
+    yield "text, every 20th byte another", before, scattered(before, 20)
+    yield "noise, every 40th byte another", other, scattered(other, 40)
+    yield "a line to noise", b"a line that is the same\n" * 40, other
+    yield "half the same, half other noise", other, other[: length // 2] + noise(2, length - length // 2)
+
+
+def beside_text(setting):
+    """The CPU time of each hard pair beside that of as much text, each way."""
+    length = SMALL * TIMES
+    folder = setting.fresh("hostile")
+    old, new = folder / "old", folder / "new"
+
+    def seconds(how, before, after):
+        old.write_bytes(before)
+        new.write_bytes(after)
+        done = run([setting.encode, str(min(setting.runs, 3)), how, old, new])
+        return float(done.stdout.split()[0])
+
+    of_text = {how: seconds(how, text("old", length), text("new", length)) for how in WAYS}
+    for name, before, after in chain(pairs(length), unrelated(length)):
+        for how in WAYS:
+            taken = seconds(how, before, after)
+            yield row(f"{name}, {how}, 30 MB / as much text", taken / of_text[how], "ratio", ("<=", AS_TEXT), ENCODE, f"{taken:.2f} s of CPU")
+
+
 def measure(setting):
+    yield from by_size(setting)
+    yield from beside_text(setting)
+
+
+def by_size(setting):
     folder = setting.fresh("hostile")
     old, new, delta, back = (folder / name for name in ["old", "new", "delta", "back"])
     taken = {}

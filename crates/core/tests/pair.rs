@@ -134,6 +134,36 @@ fn auto_takes_what_is_verified_sooner() {
 }
 
 #[test]
+fn what_the_dense_codec_cannot_make_smaller_takes_another() {
+    let (archive, other) = (noise(1, 1_300_000), noise(2, 1_300_000));
+    let page = minified(5, 200_000, 1);
+    let with_archive = [&minified(5, 200_000, 2)[..], &other[..300_000]].concat();
+    for (name, old, new) in
+        [("noise", &archive, &other), ("text to noise", &page, &other), ("an archive in it", &page, &with_archive)]
+    {
+        for thorough in [false, true] {
+            let delta = encode(old, new, EncodeOptions { codec: Codec::Dense, thorough, ..EncodeOptions::default() });
+            assert_ne!(delta[header_len(old, new)] & 0x3f, 2, "{name}");
+            assert!(delta.len() < new.len() + 100, "{name}: {} bytes", delta.len());
+            assert_eq!(apply_whole(old, &delta).as_ref(), Ok(new), "{name}");
+        }
+    }
+    let renamed = minified(5, 200_000, 2);
+    let delta = encode(&page, &renamed, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() });
+    assert_eq!(delta[header_len(&page, &renamed)] & 0x3f, 2, "what it can make smaller stays with it");
+}
+
+#[test]
+fn noise_that_comes_twice_is_sent_once() {
+    let once = noise(1, 3 << 20);
+    let twice = once.repeat(2);
+    for thorough in [false, true] {
+        let delta = encode(&[], &twice, EncodeOptions { thorough, ..EncodeOptions::default() });
+        assert!(delta.len() < once.len() + once.len() / 50, "{} bytes", delta.len());
+    }
+}
+
+#[test]
 fn renamed_words_and_numbers_take_a_region_of_their_own() {
     for (old, new) in
         [(minified(7, 150_000, 1), minified(7, 150_000, 2)), (linked(7, 150_000, 0, 0), linked(7, 150_000, 20_000, 12))]

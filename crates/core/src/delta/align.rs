@@ -26,6 +26,13 @@ const MAX_WORD: usize = 48;
 /// Parts by which text is told from other bytes, and how long each is.
 const SAMPLES: usize = 64;
 const SAMPLE: usize = 1 << 10;
+/// Searches that brought little, beyond which places are left out, one more for each so many more, and at most so many.
+const PATIENCE: usize = 256;
+const SLOWLY: usize = 8;
+const MAX_STEP: usize = 32;
+/// A search that brought this much was worth it; and tokens that went on as they were make up for one that did not.
+const WORTH: i32 = 3 * JUMP;
+const RELIEF: usize = 8;
 /// Buckets of an index at most, as a power of two.
 const MAX_BITS: u32 = 24;
 /// By which the hash of a window of tokens rolls.
@@ -38,6 +45,9 @@ pub(crate) struct Alignment {
     pub(crate) words: bool,
     /// Pairs of positions, in the target and in the window, from which they go on together; ascending in the first.
     pub(crate) starts: Vec<(u32, u32)>,
+    /// How often it was searched for a place to go on from.
+    #[cfg(test)]
+    searches: usize,
 }
 
 pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
@@ -50,28 +60,54 @@ pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
     let aligner = Aligner { old, new, indexes };
     let mut starts = vec![(0, 0)];
     let (mut i, mut j) = (0, 0);
+    // Searches in vain of late; tokens since the last one; and up to where the target is aligned.
+    let (mut in_vain, mut since, mut done) = (0usize, 0, 0);
+    #[cfg(test)]
+    let mut searches = 0;
     while i < aligner.new.codes.len() {
         let gain = aligner.pair(i, j).unwrap_or(-1);
         let straight = if gain < 0 { aligner.straight(i, j, AHEAD) } else { 0 };
         let goes_on = 0 <= gain || (gain != -1 && 3 * JUMP <= straight && !(words && aligner.new.len(i) == 0));
         if goes_on {
             (i, j) = (i + 1, j + 1);
+            since += 1;
             continue;
         }
+        if 0 < since {
+            done = i;
+            in_vain = in_vain.saturating_sub(since / RELIEF);
+            since = 0;
+        }
+        #[cfg(test)]
+        {
+            searches += 1;
+        }
         let stay = if words { aligner.gapped(i, j) } else { Extension::straight(straight) };
-        let sought = if stay.settled { None } else { aligner.seek(i, j, stay.gain + JUMP / 2, words) };
-        if let Some((to_i, to_j)) = sought {
-            starts.push((to_i, to_j));
-            (i, j) = (to_i + 1, to_j + 1);
+        let sought = if stay.settled { None } else { aligner.seek(i, j, done, stay.gain + JUMP / 2, words) };
+        let gain = sought.as_ref().map_or(stay.gain, |sought| sought.gain);
+        in_vain =
+            if WORTH <= gain { in_vain.saturating_sub(SLOWLY) } else { in_vain + 1 }.min(PATIENCE + SLOWLY * MAX_STEP);
+        let step = if WORTH <= gain { 0 } else { AHEAD * (in_vain.saturating_sub(PATIENCE) / SLOWLY) };
+        if let Some(Sought { target, window, .. }) = sought {
+            starts.push((target, window));
+            (i, j) = (target + 1, window + 1);
+            done = i;
         } else if 0 < stay.gain {
             starts.extend(stay.starts);
             (i, j) = (i + stay.target, j + stay.window);
+            done = i;
+            (i, j) = (i + step, j + step);
         } else {
-            i += AHEAD;
+            i += AHEAD + step;
         }
     }
     let starts = starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect();
-    Alignment { words, starts }
+    Alignment {
+        words,
+        starts,
+        #[cfg(test)]
+        searches,
+    }
 }
 
 /// Whether the bytes are text, as parts from all over them show: few bytes that no text has.
@@ -252,6 +288,13 @@ impl Extension {
     }
 }
 
+/// A place to go on from.
+struct Sought {
+    gain: i32,
+    target: usize,
+    window: usize,
+}
+
 struct Aligner {
     old: Tokens,
     new: Tokens,
@@ -284,8 +327,8 @@ impl Aligner {
         best
     }
 
-    /// The best place to go on from, if it brings more than `least`.
-    fn seek(&self, i: usize, j: usize, least: i32, words: bool) -> Option<(usize, usize)> {
+    /// The best place to go on from, if it brings more than `least`; `done` is where what is aligned already ends.
+    fn seek(&self, i: usize, j: usize, done: usize, least: i32, words: bool) -> Option<Sought> {
         let (mut best, mut found) = (least, None);
         let mut until = AHEAD.min(self.new.codes.len() - i);
         let mut ahead = 0;
@@ -305,8 +348,8 @@ impl Aligner {
         }
         found.map(|(to, place)| {
             let same = |back: &usize| self.new.codes[to - back] == self.old.codes[place - back];
-            let back = (1..=place.min(to - i)).take_while(same).count();
-            (to - back, place - back)
+            let back = (1..=place.min(to - done)).take_while(same).count();
+            Sought { gain: best, target: to - back, window: place - back }
         })
     }
 
@@ -420,3 +463,6 @@ fn trace(steps: &[Step], end: (usize, usize)) -> Vec<(usize, usize)> {
     starts.reverse();
     starts
 }
+
+#[cfg(test)]
+mod tests;

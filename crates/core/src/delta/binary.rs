@@ -36,6 +36,11 @@ impl Writer {
         self.out.extend_from_slice(&value.to_be_bytes()[..bytes]);
         self.out
     }
+
+    /// Bytes written so far.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
 }
 
 #[cfg(feature = "encode")]

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::find::Finder;
 use super::header::Header;
 use super::ops::{self, Op};
-use super::pack::{level, level_at_once, pack};
+use super::pack::{level, level_after, level_at_once, pack};
 use super::reference::{self, PREFIX_START};
 use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET};
 use crate::group::{self, GroupSize};
@@ -26,8 +26,16 @@ const FEW_BYTES: usize = 4 << 20;
 const PATIENT_MEMORY: usize = 128 << 20;
 /// How finely the basis is indexed at least: building the index is what takes time, and what a coarser one misses zstd finds.
 const STRIDE_AT_ONCE: usize = 8;
+/// Bytes compressed so far, with what stood before them, beyond which no region of such a delta is compressed so.
+const PATIENT_SHARE: u64 = 2 * MAX_PATIENT;
 /// The zstd level by which they are compared.
 const QUICK: i32 = 10;
+/// The zstd level that shows whether copies alone can be worth more time.
+const GLANCE: i32 = 3;
+/// Bytes compressed so far from which on a glance must do.
+const MANY_BYTES: usize = 4 << 20;
+/// Targets that are longer may take longer, in proportion.
+const ORDINARY: u64 = 32 << 20;
 /// Ops in one region; each takes 20 bytes at most, so they stay within the format's limit.
 const MAX_OPS: usize = 50_000;
 
@@ -76,6 +84,8 @@ pub struct Encoder<'a> {
     copies: Peekable<Box<dyn Iterator<Item = Copy> + Send + 'a>>,
     options: EncodeOptions,
     is_patient: bool,
+    /// Bytes that were compressed so far, with what stood before them.
+    compressed: u64,
     header: Option<Header>,
     at: u64,
     position: u64,
@@ -142,7 +152,17 @@ impl<'a> Encoder<'a> {
         header: Header,
     ) -> Encoder<'a> {
         let copies = copies.peekable();
-        Encoder { basis, target, copies, options, is_patient: false, header: Some(header), at: 0, position: 0 }
+        Encoder {
+            basis,
+            target,
+            copies,
+            options,
+            is_patient: false,
+            compressed: 0,
+            header: Some(header),
+            at: 0,
+            position: 0,
+        }
     }
 
     /// The next ops: at most so many, for at most `span` bytes, and as the other limits of a region allow.
@@ -184,13 +204,14 @@ impl<'a> Encoder<'a> {
         Ok(pack(&gaps, &prefix, level)?.len() + pack(&ops::encode(ops, position), &[], level)?.len())
     }
 
-    fn region(&self, ops: &[Op], start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {
+    fn region(&mut self, ops: &[Op], start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {
         let gaps = self.gaps(ops, start);
         let (reach, prefix) = self.reference(ops, position, gaps.len() as u64);
         let packed_gaps =
             if gaps.is_empty() { Vec::new() } else { pack(&gaps, &prefix, self.level(gaps.len(), prefix.len()))? };
         let encoded_ops = ops::encode(ops, position);
         let stored = encoded_ops.is_empty() && gaps.len() <= packed_gaps.len();
+        self.compressed += (gaps.len() + prefix.len()) as u64;
         let mut out = self.begin(if stored { CODEC_STORED } else { CODEC_ZSTD }, start);
         if stored {
             out.extend_from_slice(&gaps);
@@ -223,11 +244,21 @@ impl<'a> Encoder<'a> {
         if !self.options.thorough && !self.is_patient && self.basis.len() != 0 {
             return level_at_once(len);
         }
-        let by_time = level(len + prefix, self.options.budget);
-        if !self.is_patient || self.options.budget < PATIENT_MEMORY {
+        let by_time = level(len + prefix, self.options.budget).min(level_after(self.compressed_of_share()));
+        if !self.is_patient || PATIENT_SHARE < self.compressed || self.options.budget < PATIENT_MEMORY {
             return by_time;
         }
         by_time.max(if len <= FEW_BYTES { 19 } else { 18 })
+    }
+
+    /// Bytes that were compressed so far, of a target of ordinary length: many regions get no more time in all than one of as many bytes.
+    fn compressed_of_share(&self) -> usize {
+        (self.compressed / (self.target.len() as u64 / ORDINARY).max(1)) as usize
+    }
+
+    /// The level by which the ways to say a region are compared.
+    fn quick(&self) -> i32 {
+        if self.compressed_of_share() < MANY_BYTES { QUICK } else { GLANCE }
     }
 
     fn gaps(&self, ops: &[Op], start: u64) -> Vec<u8> {

@@ -4,6 +4,9 @@
 //! position, and each hit grows both ways byte by byte, so sampling costs nothing of a match that is longer than a stride and a window.
 //! (The rsync thesis, Tridgell 1999, looks at every position of one side too; growing backwards is bsdiff's and HDiffPatch's.) One slot for each hash
 //! keeps time linear on repetitive input: a match that is refused is short, and one that is taken is never looked at again.
+//!
+//! A look-up misses the processor's caches, so where many in a row find nothing the steps grow, as LZ4's do. They go from one run of
+//! positions to the next, each as long as a stride: one of its positions is beside a sampled window, however far the bytes moved.
 
 use crate::matching::Copy;
 
@@ -15,6 +18,16 @@ const MIN_ALIGNED: usize = 16;
 const MIN_MOVED: usize = 32;
 /// Entries beyond which a table outgrows the processor's caches so far that building it is slower than what it finds.
 const MAX_ENTRIES: usize = 4 << 20;
+/// Bits of a slot that say which window it is; the others are bits of its hash, so that few look-ups read the basis in vain.
+const NUMBER_BITS: u32 = 23;
+/// Look-ups in vain before the steps grow.
+const PATIENCE: usize = 4 << 10;
+/// Look-ups in vain after which a step is longer by one run.
+const SLOWLY: usize = 256;
+/// Runs of positions that one step leaves out at most.
+const MAX_STEP: usize = 128;
+/// Look-ups in vain that one copied byte makes up for.
+const WORTH: usize = 16;
 
 /// Walks through the target and gives the copies it finds, in order and apart from each other.
 pub(crate) struct Finder<'a> {
@@ -24,16 +37,31 @@ pub(crate) struct Finder<'a> {
     /// End of the last copy in the target and in the basis.
     at: usize,
     position: usize,
+    /// Look-ups in vain of late.
+    in_vain: usize,
+    /// Look-ups and bytes compared: what time is spent on.
+    #[cfg(test)]
+    work: std::cell::Cell<usize>,
 }
 
 impl<'a> Finder<'a> {
     /// Indexes the basis in at most `budget` bytes of memory, every `least_stride`-th position at the most.
     pub(crate) fn new(basis: &'a [u8], target: &'a [u8], budget: usize, least_stride: usize) -> Finder<'a> {
-        Finder { basis, target, table: Table::build(basis, budget, least_stride), at: 0, position: 0 }
+        Finder {
+            basis,
+            target,
+            table: Table::build(basis, budget, least_stride),
+            at: 0,
+            position: 0,
+            in_vain: 0,
+            #[cfg(test)]
+            work: std::cell::Cell::default(),
+        }
     }
 
     /// The candidate at target position `at`: where it begins in the basis.
     fn candidate(&self, at: usize) -> Option<Found> {
+        self.count(1);
         let window = self.target.get(at..at + WINDOW)?;
         let aligned = self.position + (at - self.at);
         let aligned = self.grow(at, aligned, window).filter(|found| MIN_ALIGNED <= found.len);
@@ -52,8 +80,33 @@ impl<'a> Finder<'a> {
         }
         let after = common_prefix(&self.basis[basis + WINDOW..], &self.target[at + WINDOW..]);
         let before = common_suffix(&self.basis[..basis], &self.target[self.at..at]);
+        self.count(before + after);
         Some(Found { target: at - before, basis: basis - before, len: before + WINDOW + after })
     }
+
+    /// The next match, by runs of positions between which the steps are longer the more was in vain.
+    fn find(&mut self) -> Option<Found> {
+        let (run, end) = (self.table.stride, self.target.len() - WINDOW + 1);
+        let mut at = self.at;
+        while at < end {
+            let until = end.min(at + run);
+            if let Some(found) = (at..until).find_map(|at| self.candidate(at)) {
+                self.in_vain = self.in_vain.saturating_sub(WORTH * found.len);
+                return Some(found);
+            }
+            self.in_vain = (self.in_vain + until - at).min(PATIENCE + MAX_STEP * SLOWLY);
+            at = until + run * (self.in_vain.saturating_sub(PATIENCE) / SLOWLY);
+        }
+        None
+    }
+
+    #[cfg(test)]
+    fn count(&self, work: usize) {
+        self.work.set(self.work.get() + work);
+    }
+
+    #[cfg(not(test))]
+    fn count(&self, _: usize) {}
 }
 
 impl Iterator for Finder<'_> {
@@ -63,7 +116,7 @@ impl Iterator for Finder<'_> {
         if self.basis.len() < WINDOW || self.target.len() < WINDOW {
             return None;
         }
-        let found = (self.at..=self.target.len() - WINDOW).find_map(|at| self.candidate(at))?;
+        let found = self.find()?;
         self.at = found.target + found.len;
         self.position = found.basis + found.len;
         Some(Copy { head: found.target as u64..self.at as u64, basis: found.basis as u64 })
@@ -92,28 +145,36 @@ impl Table {
         let mut table = Table { slots: vec![0; slots], shift: 64 - slots.trailing_zeros(), stride };
         let windows = basis.windows(WINDOW).step_by(stride);
         for (number, window) in (1..).zip(windows) {
-            let slot = &mut table.slots[hash(window, table.shift)];
+            let hash = hash(window);
+            let slot = &mut table.slots[(hash >> table.shift) as usize];
             if *slot == 0 {
-                *slot = number;
+                *slot = check(hash) | number;
             }
         }
         table
     }
 
     fn look_up(&self, window: &[u8]) -> Option<usize> {
-        let number = self.slots[hash(window, self.shift)].checked_sub(1)?;
+        let hash = hash(window);
+        let slot = self.slots[(hash >> self.shift) as usize];
+        let number = Some(slot ^ check(hash)).filter(|number| number >> NUMBER_BITS == 0)?.checked_sub(1)?;
         Some(number as usize * self.stride)
     }
 }
 
-fn hash(window: &[u8], shift: u32) -> usize {
+/// The bits of a hash that a slot holds besides its number: below those that choose the slot.
+fn check(hash: u64) -> u32 {
+    ((hash >> 32) as u32) << NUMBER_BITS
+}
+
+fn hash(window: &[u8]) -> u64 {
     let word = |at: usize| {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&window[at..at + 8]);
         u64::from_le_bytes(bytes)
     };
     let mixed = (word(0) ^ word(8).rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    ((mixed ^ word(8)).wrapping_mul(0xd6e8_feb8_6659_fd93) >> shift) as usize
+    (mixed ^ word(8)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
@@ -171,6 +232,79 @@ mod tests {
         let lines = b"the same line\n".repeat(200_000);
         assert!(copies(&lines, &lines[3..]).len() <= 2);
         copies(&noise(3, 1_000_000), &zeros);
+    }
+
+    /// Bytes of which no window comes twice, unlike those of [`noise`].
+    fn random(seed: u64, len: usize, alphabet: &[u8]) -> Vec<u8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            alphabet[(state >> 40) as usize % alphabet.len()]
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    /// Look-ups and bytes compared until all copies are found.
+    fn work(basis: &[u8], target: &[u8], stride: usize) -> usize {
+        let mut finder = Finder::new(basis, target, 256 << 20, stride);
+        while finder.next().is_some() {}
+        finder.work.get()
+    }
+
+    #[test]
+    fn what_has_nothing_of_the_basis_takes_few_look_ups() {
+        const LEN: usize = 2_000_000;
+        let all: Vec<u8> = (0..=255).collect();
+        let signs = b"abcdefgh(){};,. \n_$=+-*/<>!?&|^%";
+        let lines = b"a line that is the same\n".repeat(LEN / 24);
+        let (bases, targets) = ([1, 2], [3, 4]);
+        let pair = |alphabet: &[u8]| {
+            bases
+                .map(|seed| random(seed, LEN, alphabet))
+                .into_iter()
+                .zip(targets.map(|seed| random(seed, LEN, alphabet)))
+        };
+        let alike = [&all[..], signs, b"ACGT", b"01"].into_iter().flat_map(pair);
+        let others = [
+            (lines.clone(), random(3, LEN, &all)),
+            (random(3, LEN, &all), lines.clone()),
+            (vec![0; LEN], random(3, LEN, signs)),
+        ];
+        for (basis, target) in alike.chain(others) {
+            for stride in [2, 8] {
+                let work = work(&basis, &target, stride);
+                assert!(12 * work < LEN, "{work} for {:?} after {:?}", &target[..20], &basis[..20]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_repeats_is_compared_a_few_times_at_most() {
+        const LEN: usize = 2_000_000;
+        for period in [1, 2, 3, 7, 16, 24, 64, 300, 1000] {
+            let all: Vec<u8> = (0..=255).collect();
+            let basis = random(period as u64, period, &all).repeat(LEN / period);
+            for every in [40, 999, 50_000] {
+                let mut target = basis.clone();
+                target.iter_mut().step_by(every).for_each(|byte| *byte ^= 0x55);
+                for stride in [2, 8] {
+                    let work = work(&basis, &target, stride);
+                    assert!(work < 8 * LEN, "{work} for a period of {period} with an edit every {every}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_after_long_noise_is_found() {
+        let all: Vec<u8> = (0..=255).collect();
+        let old = random(1, 300_000, &all);
+        let pieces: Vec<Vec<u8>> = old.chunks(200).map(|piece| [piece, b"!"].concat()).collect();
+        let new = [&random(2, 1_000_000, &all)[..], &old, &random(3, 1_000_000, &all), &pieces.concat()].concat();
+        let found = copies(&old, &new);
+        assert_eq!((found[0].head.clone(), found[0].basis), (1_000_000..1_300_000, 0));
+        let copied: u64 = found.iter().map(|copy| copy.head.end - copy.head.start).sum();
+        assert!(590_000 < copied, "{copied} of 600,000 bytes are found");
     }
 
     #[test]

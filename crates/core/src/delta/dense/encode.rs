@@ -11,6 +11,11 @@ use crate::wire::put_varint;
 const MEMORY: [u32; 4] = [10, 7, 3, 0];
 /// Below this many bytes smaller tables are tried too.
 const SMALL: usize = 4 << 10;
+/// New bytes up to which a target is always tried.
+const FEW_LITERALS: usize = 64 << 10;
+/// More new bytes than these, and one of so many of the target's, are not tried: each takes nine decisions, from both sides.
+const MANY_LITERALS: usize = 1 << 20;
+const MOST_LITERALS: usize = 4;
 /// What laying out the largest tables takes a browser, some 20 MB in all.
 const SETUP_NANOSECONDS: u64 = 4_000_000;
 /// What indexing a byte of the window takes one.
@@ -44,13 +49,13 @@ impl Guided for Scripted<'_> {
     }
 }
 
-/// Encodes a target against a window that is the whole basis.
-pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &Alignment) -> Dense {
+/// Encodes a target against a window that is the whole basis; `None` where too much is new, or so that no model says it in fewer bytes.
+pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &Alignment) -> Option<Dense> {
     let words = alignment.words;
     let guide = guide(window, target, words, &alignment.starts);
     let mut best: Option<Dense> = None;
     for memory in MEMORY {
-        let dense = encode_with(window, target, words, &guide, memory);
+        let dense = encode_with(window, target, words, &guide, memory)?;
         if best.as_ref().is_none_or(|best| dense.bytes.len() <= best.bytes.len()) {
             best = Some(dense);
         }
@@ -58,16 +63,21 @@ pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &Alignment) -> Den
             break;
         }
     }
-    best.unwrap_or(Dense { bytes: Vec::new(), nanoseconds: 0 })
+    best
 }
 
-fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory: u32) -> Dense {
+fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory: u32) -> Option<Dense> {
     let mut buffer = model::buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let mut writer = Scripted { writer: Writer::new(), script: Script { target, guide } };
     let mut model = Model::new(buffer, target.len(), words, memory);
     // The script leads nowhere outside the window.
-    while !model.is_complete() && model.step(&mut writer).is_ok() {}
+    while !model.is_complete() && model.step(&mut writer).is_ok() {
+        let literals = model.target().len() - model.followed() as usize;
+        if is_hopeless(literals, writer.writer.len(), target.len()) {
+            return None;
+        }
+    }
     let packed = writer.writer.finish();
     let mut bytes = Vec::with_capacity(packed.len() + 8);
     put_varint(&mut bytes, u64::from(memory) << 2 | if words { WORDS } else { 0 });
@@ -75,7 +85,13 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory:
     bytes.extend_from_slice(&packed);
     let indexing = if memory == 0 { 0 } else { window.len() as u64 * INDEX_NANOSECONDS };
     let setup = (SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing;
-    Dense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS }
+    Some(Dense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
+}
+
+/// Whether so many new bytes, which took so many with all that was followed, are too many, or as dense before as after.
+fn is_hopeless(literals: usize, packed: usize, target: usize) -> bool {
+    let are_noise = FEW_LITERALS < literals && 7 * literals < 8 * packed;
+    are_noise || MANY_LITERALS + target / MOST_LITERALS < literals
 }
 
 /// The window position that corresponds to each of the target's, by an alignment: target positions, ascending, and the window's.

@@ -10,7 +10,7 @@ use super::super::ops::{self, Op};
 use super::super::pack::{LONG_FRAME, pack};
 use super::super::renames::{self, Plan, Script};
 use super::super::{CODEC_DENSE, CODEC_RENAMES, LAST_REGION, MAX_DENSE, dense};
-use super::{BasisBytes, Codec, Copies, EncodeError, Encoder, MAX_GAP_BYTES, MAX_OPS, QUICK};
+use super::{BasisBytes, Codec, Copies, EncodeError, Encoder, GLANCE, MAX_GAP_BYTES, MAX_OPS};
 use crate::wire::put_varint;
 
 /// Working memory of the encoders that follow the basis, besides their plan.
@@ -21,10 +21,10 @@ const LEAST_FOLLOWED: [i32; 3] = [32, 200, 600];
 const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
 /// Where the fast delta is more than this part of the target, little of the basis is left to follow, and the dense codec is slow.
 const FAR_FROM_BASIS: usize = 5;
+/// Bytes up to which such a delta is tried all the same where the smallest is asked for.
+const FEW_FAR_BYTES: usize = 1 << 20;
 /// The zstd level by which scripts that follow the basis are compared among each other.
 const RANKING: i32 = 6;
-/// The zstd level that shows whether copies alone can be worth more time.
-const GLANCE: i32 = 3;
 
 /// Bytes of a longer target that are seen at once, and how much further the part of the basis reaches to both sides.
 const WINDOW: u64 = 16 << 20;
@@ -108,8 +108,9 @@ impl<'a> Encoder<'a> {
         let link = self.link();
         let alignment = align(basis, self.target);
         if self.options.codec == Codec::Dense && !self.options.thorough {
+            let Some(dense) = self.dense(basis, &alignment) else { return self.next_fast() };
             self.at = self.target.len() as u64;
-            return Ok(self.dense(basis, &alignment).bytes);
+            return Ok(dense.bytes);
         }
         let seen = Seen { basis, from: 0, target: self.target };
         let followed = self.followed(&seen, &alignment, BEGINNING)?;
@@ -133,11 +134,15 @@ impl<'a> Encoder<'a> {
                 }
             }
         };
-        let is_far = link.is_some() && self.target.len() < best.bytes.len() * FAR_FROM_BASIS;
-        if self.options.codec != Codec::Fast && !is_far {
-            best = best.or(self.dense(basis, &alignment), link);
-        }
+        let is_far = self.target.len() < best.bytes.len() * FAR_FROM_BASIS
+            && (link.is_some() || FEW_FAR_BYTES < best.bytes.len());
         self.at = self.target.len() as u64;
+        if self.options.codec != Codec::Fast
+            && !is_far
+            && let Some(dense) = self.dense(basis, &alignment)
+        {
+            best = best.or(dense, link);
+        }
         Ok(best.bytes)
     }
 
@@ -149,7 +154,7 @@ impl<'a> Encoder<'a> {
         span: Span,
         link: Option<u64>,
     ) -> Result<Whole, EncodeError> {
-        let estimate = self.script_len(&followed.script, span.position, QUICK)?;
+        let estimate = self.script_len(&followed.script, span.position, self.quick())?;
         let followed = Followed { estimate, ..followed };
         if followed.cost(link) < cost(copies.estimate, 0, link) {
             return self.renames(followed, span);
@@ -158,10 +163,11 @@ impl<'a> Encoder<'a> {
         Ok(Whole { bytes: self.region(&copies.ops, span.start, span.position)?, nanoseconds: 0 })
     }
 
-    fn dense(&self, basis: &[u8], alignment: &Alignment) -> Whole {
-        let dense = dense::encode(basis, self.target, alignment);
+    /// The whole target in the dense codec, if that can be worth its time.
+    fn dense(&self, basis: &[u8], alignment: &Alignment) -> Option<Whole> {
+        let dense = dense::encode(basis, self.target, alignment)?;
         let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
-        Whole { bytes, nanoseconds: dense.nanoseconds }
+        Some(Whole { bytes, nanoseconds: dense.nanoseconds })
     }
 
     /// How to follow the basis in one region; `None` where that is more than the format takes.
@@ -224,7 +230,8 @@ impl<'a> Encoder<'a> {
     /// The ops without the copies that cost more than they save: a short copy takes some bytes to say, and cuts in two what the
     /// compressor, which sees the basis too, would have said as one. Each length is tried with a quick compressor.
     pub(super) fn worthwhile(&self, found: Vec<Op>, start: u64, position: u64) -> Result<Copies, EncodeError> {
-        let mut best = Copies { estimate: self.estimate(&found, start, position, QUICK)?, ops: found };
+        let quick = self.quick();
+        let mut best = Copies { estimate: self.estimate(&found, start, position, quick)?, ops: found };
         for least in LEAST_COPIES {
             let ops = ops::without_short(&best.ops, least, position);
             if ops.len() == best.ops.len() {
@@ -233,7 +240,7 @@ impl<'a> Encoder<'a> {
             if MAX_GAP_BYTES < ops::gap_bytes(&ops) {
                 break;
             }
-            let estimate = self.estimate(&ops, start, position, QUICK)?;
+            let estimate = self.estimate(&ops, start, position, quick)?;
             if estimate < best.estimate {
                 best = Copies { estimate, ops };
             }

@@ -1,0 +1,38 @@
+//! How much is searched where nothing aligns, by count.
+
+use super::*;
+
+fn random(seed: u64, len: usize, alphabet: &[u8]) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        alphabet[(state >> 40) as usize % alphabet.len()]
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[test]
+fn what_does_not_align_is_given_up() {
+    const LEN: usize = 1_000_000;
+    let all: Vec<u8> = (0..=255).collect();
+    let signs = b"abcdefgh(){};,. \n_$=+-*/<>!?&|^%";
+    let lines = b"a line that is the same\n".repeat(LEN / 24);
+    for (window, target) in [
+        (random(1, LEN, &all), random(2, LEN, &all)),
+        (random(1, LEN, signs), random(2, LEN, signs)),
+        (random(1, LEN, b"ACGT "), random(2, LEN, b"ACGT ")),
+        (lines.clone(), random(2, LEN, signs)),
+        (lines, random(2, LEN, &all)),
+    ] {
+        let searches = align(&window, &target).searches;
+        assert!(searches * 256 < LEN, "{searches} for {:?} after {:?}", &target[..20], &window[..20]);
+    }
+}
+
+#[test]
+fn what_comes_after_long_noise_is_aligned_from_its_start_on() {
+    let all: Vec<u8> = (0..=255).collect();
+    let old = random(1, 100_000, &all);
+    let new = [&random(2, 1_000_000, &all)[..], &old].concat();
+    assert!(align(&old, &new).starts.contains(&(1_000_000, 0)));
+}
