@@ -31,7 +31,7 @@ mod source;
 
 pub use driblet_core::{Codec, Version};
 pub use history::{HistoryError, Limits as HistoryLimits};
-pub use serve::{ServeOptions, serve};
+pub use serve::{ServeOptions, serve, serve_until};
 pub use server::{BuildError, Builder, Server, Stats};
 
 /// Compiles what README shows.

@@ -1,10 +1,14 @@
 //! The files themselves, for everyone who does not speak driblet.
 
+use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{StatusCode, Uri};
 
+use super::conditions::Modified;
 use super::content::Answer;
+use super::media_type::{is_compressible, media_type};
 use super::name::Name;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
@@ -14,12 +18,8 @@ use crate::server::{Open, Shared};
 const ENCODED: std::ops::RangeInclusive<u64> = 1 << 10..=32 << 20;
 
 /// Answers a plain request.
-pub(crate) async fn answer(
-    shared: &Shared,
-    method: &Method,
-    headers: &HeaderMap,
-    name: Name,
-) -> Result<Response, Problem> {
+pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Result<Response, Problem> {
+    let (method, headers) = (&request.method, &request.headers);
     let missing = || Problem::no_such_file(&format!("/{}", name.asset));
     if !super::guard::is_safe(method) {
         return Err(Problem::method("GET, HEAD"));
@@ -29,13 +29,15 @@ pub(crate) async fn answer(
         match shared.publisher.source().only() {
             Some(only) if path.is_empty() => path = only.to_owned(),
             Some(_) => return Err(missing()),
+            // Nested, the root's own address may lack the slash; what its index names relatively would then lie beside it.
+            None if path.is_empty() && !asked(request).path().ends_with('/') => return Ok(to_folder(request)),
             None if path.is_empty() => path = "index.html".into(),
             None => path.push_str("/index.html"),
         }
     }
     let (head, kept) = match shared.open(&path).await? {
         Open::File(head, kept) => (head, kept),
-        Open::Folder if !name.folder => return Ok(redirect_to_folder(&path)),
+        Open::Folder if !name.folder => return Ok(to_folder(request)),
         Open::Folder | Open::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
@@ -45,9 +47,10 @@ pub(crate) async fn answer(
         caching: "no-cache",
         coding: None,
         media_type: media_type.clone(),
+        modified: Modified::new(head.seen.fingerprint.modified, head.seen.read),
     };
     let may_encode =
-        ENCODED.contains(&kept.len) && is_compressible(&media_type) && !headers.contains_key(header::RANGE);
+        ENCODED.contains(&kept.len) && is_compressible(&path, &media_type) && !headers.contains_key(header::RANGE);
     if let Some(coding) = accepted(headers).filter(|_| may_encode) {
         let len = kept.len;
         let encoded = shared.artifacts.encoded(kept, coding).await?;
@@ -62,29 +65,20 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-/// Relative, so that it holds wherever the router is nested; the folder's own name cannot be taken for a scheme after `./`.
-fn redirect_to_folder(path: &str) -> Response {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
-    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, format!("./{name}/"))]).into_response()
+/// The URL as the application got it, wherever this router is nested in it.
+fn asked(request: &Parts) -> &Uri {
+    request.extensions.get::<OriginalUri>().map_or(&request.uri, |OriginalUri(uri)| uri)
 }
 
-/// The media type that browsers want for a file of this name.
-pub(crate) fn media_type(path: &str) -> String {
-    // RFC 9239 has one type for scripts; others name modules by the old one.
-    if path.ends_with(".mjs") || path.ends_with(".cjs") {
-        return "text/javascript; charset=utf-8".into();
-    }
-    let guess = mime_guess::from_path(path).first_or_octet_stream();
-    let is_text = guess.type_() == "text" || matches!(guess.subtype().as_str(), "json" | "javascript" | "xml");
-    if is_text { format!("{guess}; charset=utf-8") } else { guess.to_string() }
-}
-
-fn is_compressible(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default();
-    essence.starts_with("text/")
-        || ["json", "javascript", "xml", "wasm", "svg+xml"].iter().any(|kind| essence.ends_with(kind))
-        || essence == "application/octet-stream"
+/// To the same address with a slash at its end. Relative, so that it holds behind proxies that put the server elsewhere; the folder's own
+/// name cannot be taken for a scheme after `./`. Not to be kept: the folder may be a file tomorrow.
+fn to_folder(request: &Parts) -> Response {
+    // An application may have taken the slash away before it asked us.
+    let uri = if asked(request).path().ends_with('/') { &request.uri } else { asked(request) };
+    let name = uri.path().rsplit('/').next().unwrap_or_default();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let headers = [(header::LOCATION, format!("./{name}/{query}")), (header::CACHE_CONTROL, "no-cache".into())];
+    (StatusCode::PERMANENT_REDIRECT, headers).into_response()
 }
 
 /// The best coding that the request accepts (RFC 9110, section 12.5.3).
@@ -129,15 +123,5 @@ mod tests {
         assert_eq!(accept("gzip"), None);
         assert_eq!(accept("br;q=x"), None);
         assert_eq!(accepted(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn types_are_those_browsers_want() {
-        assert_eq!(media_type("a/app.js"), "text/javascript; charset=utf-8");
-        assert_eq!(media_type("app.mjs"), "text/javascript; charset=utf-8");
-        assert_eq!(media_type("x.wasm"), "application/wasm");
-        assert_eq!(media_type("data.json"), "application/json; charset=utf-8");
-        assert_eq!(media_type("noidea"), "application/octet-stream");
-        assert!(is_compressible("application/wasm") && !is_compressible("image/png"));
     }
 }
