@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::FutureExt;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -88,7 +87,8 @@ pub async fn serve_until(
     options: ServeOptions,
     stop: impl Future<Output = ()>,
 ) -> io::Result<usize> {
-    let mut server = Loop { app, options, connections: Connections::new(options), tasks: JoinSet::new(), met: None };
+    let (connections, max) = (Connections::new(options), options.max_connections.max(1));
+    let mut server = Loop { app, options, connections, tasks: JoinSet::new(), max, met: None };
     tokio::pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
@@ -106,9 +106,14 @@ pub async fn serve_until(
             break;
         }
     }
-    // Clients in the listener's queue believe that they are connected.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        server.begin(stream, peer);
+    // Clients in the listener's queue believe that they are connected, whether or not the runtime knows of them yet.
+    let listener = listener.into_std()?;
+    while let Ok((stream, peer)) = listener.accept() {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            server.begin(stream, peer);
+        }
     }
     drop(listener);
     server.connections.stop();
@@ -122,6 +127,8 @@ struct Loop {
     connections: Arc<Connections>,
     /// Aborted when the loop is dropped.
     tasks: JoinSet<()>,
+    /// Connections at once; fewer than the options say while the system lacks what more would need.
+    max: usize,
     /// The number of connections at which a limit was met, until there are markedly fewer: each such time is logged once.
     met: Option<usize>,
 }
@@ -138,13 +145,18 @@ impl Loop {
                 return Err(error);
             }
             if !is_shortage(&error) {
-                debug!(%error, "a client left before its connection was accepted");
-                tokio::task::yield_now().await;
+                debug!(%error, "a connection was not accepted");
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    sleep(PAUSE).await;
+                }
                 continue;
             }
             self.log_limit(|open| {
                 warn!(%error, open, "cannot accept more connections; new ones take the places of idle ones. Raise the limit of open files (ulimit -n)");
             });
+            // Answers need file handles too, not only the next connection.
+            let open = self.connections.len();
+            self.max = self.max.min((open - open / 4).max(1));
             self.connections.give_way();
             let _ = timeout(pause, self.connections.changed()).await;
             pause = (2 * pause).min(MAX_PAUSE);
@@ -153,8 +165,7 @@ impl Loop {
 
     /// Waits until there is a place for one more connection.
     async fn place(&mut self) {
-        let max = self.options.max_connections.max(1);
-        while max <= self.connections.len() {
+        while self.max <= self.connections.len() {
             self.log_limit(|open| {
                 warn!(
                     open,
@@ -171,8 +182,10 @@ impl Loop {
 
     fn begin(&mut self, stream: TcpStream, peer: SocketAddr) {
         while self.tasks.try_join_next().is_some() {}
-        let open = self.connections.len();
-        self.met = self.met.filter(|met| met - met / 8 <= open + 1);
+        if self.met.is_some_and(|met| self.connections.len() + 1 < met / 2) {
+            self.met = None;
+            self.max = self.options.max_connections.max(1);
+        }
         self.tasks.spawn(connection::run(stream, peer, self.app.clone(), &self.connections));
     }
 
