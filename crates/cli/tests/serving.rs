@@ -25,8 +25,10 @@ impl Serving {
         fs::write(folder.path().join("root/a.txt"), "a").unwrap();
         fs::write(folder.path().join("root/big.bin"), vec![7; BIG]).unwrap();
         let (root, history) = (folder.path().join("root"), folder.path().join("history"));
-        let own = [env!("CARGO_BIN_EXE_driblet"), "serve", root.to_str().unwrap(), "--history", history.to_str().unwrap()];
-        let line: Vec<&str> = around.iter().chain(&own).chain(&["--listen", "127.0.0.1:0"]).chain(more).copied().collect();
+        let own =
+            [env!("CARGO_BIN_EXE_driblet"), "serve", root.to_str().unwrap(), "--history", history.to_str().unwrap()];
+        let line: Vec<&str> =
+            around.iter().chain(&own).chain(&["--listen", "127.0.0.1:0"]).chain(more).copied().collect();
         let mut process =
             Command::new(line[0]).args(&line[1..]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap());
@@ -138,7 +140,8 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn the_first_process_of_a_container_stops_too() {
     let container = ["unshare", "--pid", "--fork", "--kill-child"];
-    let denied = Command::new(container[0]).args(&container[1..]).arg("true").output().map_or(true, |it| !it.status.success());
+    let denied =
+        Command::new(container[0]).args(&container[1..]).arg("true").output().map_or(true, |it| !it.status.success());
     if denied {
         eprintln!("skipped: a PID namespace is denied here");
         return;

@@ -284,7 +284,9 @@ pub enum BuildError {
         source: io::Error,
     },
     /// A proxy to trust is neither an address nor a range of them.
-    #[error("{given:?} is neither an address nor a range of addresses such as 10.0.0.0/8; a proxy is named by one of these")]
+    #[error(
+        "{given:?} is neither an address nor a range of addresses such as 10.0.0.0/8; a proxy is named by one of these"
+    )]
     Proxy {
         /// What was given.
         given: String,

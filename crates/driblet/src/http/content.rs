@@ -42,7 +42,11 @@ impl Answer {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.caching));
         match conditions::evaluate(request, &etag, self.modified) {
             Outcome::Answer => {}
-            Outcome::NotModified => return Ok((StatusCode::NOT_MODIFIED, headers).into_response()),
+            // Of no length that axum could state: it would say 0, and a cache might take that for the file's.
+            Outcome::NotModified => {
+                let nothing = Body::from_stream(stream::empty::<io::Result<Bytes>>());
+                return Ok((StatusCode::NOT_MODIFIED, headers, nothing).into_response());
+            }
             Outcome::Failed(condition) => return Err(Problem::precondition(condition, &self.etag)),
         }
         if let Some(modified) = self.modified {

@@ -3,7 +3,8 @@
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// What such a page may read besides the body.
-const EXPOSED: &str = "etag, content-location, content-range, accept-ranges, content-length, last-modified, retry-after";
+const EXPOSED: &str =
+    "etag, content-location, content-range, accept-ranges, content-length, last-modified, retry-after";
 /// The methods that some path answers.
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 /// Seconds for which a browser need not ask again.
@@ -44,11 +45,9 @@ impl Visitor {
         if request.get(REQUEST_PRIVATE_NETWORK).is_some_and(|value| value == "true") {
             headers.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
         }
-        for name in [
-            header::ACCESS_CONTROL_REQUEST_METHOD,
-            header::ACCESS_CONTROL_REQUEST_HEADERS,
-            REQUEST_PRIVATE_NETWORK,
-        ] {
+        for name in
+            [header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS, REQUEST_PRIVATE_NETWORK]
+        {
             headers.append(header::VARY, name.into());
         }
     }

@@ -73,7 +73,11 @@ impl Guard {
         let Some(named) = named else {
             // Health checks of load balancers; every browser names a host.
             let is_old = version < Version::HTTP_11 && !headers.contains_key(header::HOST);
-            return if is_old { Ok(String::new()) } else { Err(bad("The request names no host; send one Host header.")) };
+            return if is_old {
+                Ok(String::new())
+            } else {
+                Err(bad("The request names no host; send one Host header."))
+            };
         };
         if hosts.next().is_some() {
             return Err(bad("The request names several hosts; send one Host header."));
@@ -103,7 +107,9 @@ impl Guard {
 /// Says what an operator can do: of the two things that the origin may be, each has its own line.
 fn foreign_origin(origin: &str, host: &str) -> Problem {
     let mut detail = format!("The origin {origin:?} may not use this server, which was asked as {host:?}.");
-    if let Some((_, name)) = origin.split_once("://").filter(|(scheme, name)| scheme.starts_with("http") && !name.is_empty()) {
+    if let Some((_, name)) =
+        origin.split_once("://").filter(|(scheme, name)| scheme.starts_with("http") && !name.is_empty())
+    {
         detail += &format!(
             " If {origin} is the server's own address in the browser, behind a proxy, start the server with --allow-host {name}, and let the proxy pass that name on (nginx: `proxy_set_header Host $http_host;`). If it is another site, allow it with --allow-origin {origin}."
         );
@@ -145,7 +151,8 @@ mod tests {
 
     /// A request with these headers from 203.0.113.1.
     fn request(headers: &[(&str, &str)]) -> Parts {
-        let request = headers.iter().fold(hyper::Request::get("/"), |request, (name, value)| request.header(*name, *value));
+        let request =
+            headers.iter().fold(hyper::Request::get("/"), |request, (name, value)| request.header(*name, *value));
         let mut parts = request.body(()).unwrap().into_parts().0;
         parts.extensions.insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 1], 1))));
         parts

@@ -23,8 +23,14 @@ const TYPES: &[(&str, &[&str])] = &[
     ("text/wgsl", &["wgsl"]),
     // Sources, to be read: .ts is a script far more often than a transport stream.
     ("text/plain", &["ts", "mts", "cts", "tsx", "jsx", "vue", "svelte", "astro", "scss", "sass", "less", "styl"]),
-    ("text/plain", &["txt", "log", "ini", "cfg", "conf", "glsl", "vert", "frag", "comp", "wat", "proto", "graphql", "gql"]),
-    ("text/plain", &["rs", "go", "py", "rb", "kt", "swift", "zig", "c", "cc", "cpp", "h", "hpp", "java", "sql", "diff", "patch"]),
+    (
+        "text/plain",
+        &["txt", "log", "ini", "cfg", "conf", "glsl", "vert", "frag", "comp", "wat", "proto", "graphql", "gql"],
+    ),
+    (
+        "text/plain",
+        &["rs", "go", "py", "rb", "kt", "swift", "zig", "c", "cc", "cpp", "h", "hpp", "java", "sql", "diff", "patch"],
+    ),
     ("image/avif", &["avif"]),
     ("image/heic", &["heic"]),
     ("image/jxl", &["jxl"]),
@@ -62,8 +68,14 @@ const TYPES: &[(&str, &[&str])] = &[
     ("application/vnd.rar", &["rar"]),
     // Bytes for one program each. Brotli has no type of its own, and a file's coding is never Content-Encoding: who fetches app.js.br
     // wants that file, as it is kept and verified, and not what is packed in it.
-    ("application/octet-stream", &["br", "bin", "dat", "data", "pck", "onnx", "gguf", "safetensors", "tflite", "task", "npy", "pt", "pth"]),
-    ("application/octet-stream", &["db", "duckdb", "unityweb", "bundle", "pak", "ktx", "basis", "draco", "drc", "pb", "splat", "ply", "spz"]),
+    (
+        "application/octet-stream",
+        &["br", "bin", "dat", "data", "pck", "onnx", "gguf", "safetensors", "tflite", "task", "npy", "pt", "pth"],
+    ),
+    (
+        "application/octet-stream",
+        &["db", "duckdb", "unityweb", "bundle", "pak", "ktx", "basis", "draco", "drc", "pb", "splat", "ply", "spz"],
+    ),
 ];
 
 /// Endings of files that are compressed inside, although their type does not tell.
@@ -142,7 +154,9 @@ mod tests {
         for name in ["app.js", "a.wasm", "a.ttf", "a.jsonl", "a.sqlite", "a.glb", "a.svg", "a.safetensors"] {
             assert!(is_compressible(name, &media_type(name)), "{name}");
         }
-        for name in ["a.png", "app.js.br", "app.js.gz", "a.tar.zst", "a.woff2", "a.mp4", "a.zip", "a.pmtiles", "a.parquet"] {
+        for name in
+            ["a.png", "app.js.br", "app.js.gz", "a.tar.zst", "a.woff2", "a.mp4", "a.zip", "a.pmtiles", "a.parquet"]
+        {
             assert!(!is_compressible(name, &media_type(name)), "{name}");
         }
     }

@@ -1,6 +1,5 @@
 //! The files themselves, for everyone who does not speak driblet.
 
-use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -29,15 +28,13 @@ pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Resu
         match shared.publisher.source().only() {
             Some(only) if path.is_empty() => path = only.to_owned(),
             Some(_) => return Err(missing()),
-            // Nested, the root's own address may lack the slash; what its index names relatively would then lie beside it.
-            None if path.is_empty() && !asked(request).path().ends_with('/') => return Ok(to_folder(request)),
             None if path.is_empty() => path = "index.html".into(),
             None => path.push_str("/index.html"),
         }
     }
     let (head, kept) = match shared.open(&path).await? {
         Open::File(head, kept) => (head, kept),
-        Open::Folder if !name.folder => return Ok(to_folder(request)),
+        Open::Folder if !name.folder => return Ok(to_folder(&request.uri)),
         Open::Folder | Open::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
@@ -65,16 +62,9 @@ pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Resu
     Ok(response)
 }
 
-/// The URL as the application got it, wherever this router is nested in it.
-fn asked(request: &Parts) -> &Uri {
-    request.extensions.get::<OriginalUri>().map_or(&request.uri, |OriginalUri(uri)| uri)
-}
-
-/// To the same address with a slash at its end. Relative, so that it holds behind proxies that put the server elsewhere; the folder's own
-/// name cannot be taken for a scheme after `./`. Not to be kept: the folder may be a file tomorrow.
-fn to_folder(request: &Parts) -> Response {
-    // An application may have taken the slash away before it asked us.
-    let uri = if asked(request).path().ends_with('/') { &request.uri } else { asked(request) };
+/// To the same address with a slash at its end. Relative, so that it holds wherever the router is nested and the proxy puts the server; the
+/// folder's own name cannot be taken for a scheme after `./`. Not to be kept: the folder may be a file tomorrow.
+fn to_folder(uri: &Uri) -> Response {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let headers = [(header::LOCATION, format!("./{name}/{query}")), (header::CACHE_CONTROL, "no-cache".into())];

@@ -31,7 +31,8 @@ impl TrustedProxies {
 /// The hosts that a proxy says the client asked for, in lower case.
 pub(super) fn forwarded_hosts(headers: &HeaderMap) -> Vec<String> {
     let values = |name: HeaderName| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    let named = values(X_FORWARDED_HOST).flat_map(|value| value.split(',')).map(|host| host.trim().to_ascii_lowercase());
+    let named =
+        values(X_FORWARDED_HOST).flat_map(|value| value.split(',')).map(|host| host.trim().to_ascii_lowercase());
     let standard = values(header::FORWARDED)
         .flat_map(|value| pieces(value, &[',', ';']))
         .filter_map(|pair| pair.trim().split_once('='))
@@ -75,7 +76,16 @@ mod tests {
     fn addresses_that_are_believed() {
         let given = ["10.0.0.0/8", "192.168.1.7", "fd00::/8"].map(str::to_owned);
         let proxies = TrustedProxies::parse(&given).unwrap();
-        for peer in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "10.1.2.3", "::ffff:10.1.2.3", "192.168.1.7", "fd00::1"] {
+        for peer in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "10.1.2.3",
+            "::ffff:10.1.2.3",
+            "192.168.1.7",
+            "fd00::1",
+        ] {
             assert!(proxies.contains(peer.parse().unwrap()), "{peer}");
         }
         for peer in ["11.0.0.1", "192.168.1.8", "fe80::1", "::", "0.0.0.0"] {

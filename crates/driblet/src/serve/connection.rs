@@ -175,6 +175,7 @@ impl Stream {
         let mut state = self.place.entry.state();
         if written.is_ready() && state.is_blocked && state.phase == Phase::Idle {
             state.enter(Phase::Idle);
+            self.place.entry.reader.wake();
         }
         state.is_blocked = written.is_pending();
         written
@@ -182,11 +183,7 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         match self.stream.as_mut().poll_read(context, buf) {
             Poll::Ready(Ok(())) => {

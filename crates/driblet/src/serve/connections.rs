@@ -205,6 +205,8 @@ impl Drop for Running {
             state.enter(Phase::Idle);
         }
         drop(state);
+        // The connection has looked for the next request already, while this one was there, and must look how long it may wait for it.
+        self.entry.reader.wake();
         self.connections.changed.notify_one();
     }
 }

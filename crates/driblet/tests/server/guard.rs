@@ -88,7 +88,8 @@ async fn a_request_without_a_host() {
 
 /// What Chromium sends for `<script type="module">` on a page of that origin.
 fn module_script(origin: &str, site: Option<&str>) -> Ask {
-    let ask = get("/app.js").header("origin", origin).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "script");
+    let ask =
+        get("/app.js").header("origin", origin).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "script");
     site.map_or(ask.clone(), |site| ask.header("sec-fetch-site", site))
 }
 
@@ -100,13 +101,19 @@ async fn own_pages_whose_proxy_asks_by_the_upstreams_name() {
     assert_eq!((own.status, own.text()), (200, "let a;"));
     assert_eq!(own.header("access-control-allow-origin"), None);
     let signature = post("/app.js.driblet/signature", vec![0; 30]).header("origin", "https://example.com");
-    assert_eq!(site.ask(signature.clone().header("sec-fetch-site", "same-origin")).await.status, 400, "read, not refused");
+    assert_eq!(
+        site.ask(signature.clone().header("sec-fetch-site", "same-origin")).await.status,
+        400,
+        "read, not refused"
+    );
     assert_eq!(site.ask(signature.header("sec-fetch-site", "cross-site")).await.status, 403);
     for foreign in [Some("cross-site"), Some("same-site"), Some("none"), None] {
         assert_eq!(site.ask(module_script("https://example.com", foreign)).await.status, 403, "{foreign:?}");
     }
     // The test's client is on this machine, as such a proxy is.
-    for forwarded in [("x-forwarded-host", "example.com"), ("forwarded", "for=1.2.3.4;host=\"example.com\";proto=https")] {
+    for forwarded in
+        [("x-forwarded-host", "example.com"), ("forwarded", "for=1.2.3.4;host=\"example.com\";proto=https")]
+    {
         let ask = module_script("https://example.com", None).header(forwarded.0, forwarded.1);
         assert_eq!(site.ask(ask).await.status, 200, "{forwarded:?}");
         let ask = module_script("https://evil.example", None).header(forwarded.0, forwarded.1);
@@ -175,7 +182,12 @@ async fn axum_serve(listener: tokio::net::TcpListener, app: Router) {
 async fn refusals_say_what_to_add() {
     let site = Site::new(&[("app.js", b"let a;")]).await;
     let foreign = site.ask(module_script("https://example.com", None)).await;
-    for part in ["\"https://example.com\"", "--allow-host example.com", "proxy_set_header Host $http_host", "--allow-origin https://example.com"] {
+    for part in [
+        "\"https://example.com\"",
+        "--allow-host example.com",
+        "proxy_set_header Host $http_host",
+        "--allow-origin https://example.com",
+    ] {
         assert!(foreign.text().contains(part), "{part}: {}", foreign.text());
     }
     let null = site.ask(module_script("null", None)).await;
@@ -206,7 +218,8 @@ async fn a_preflight_allows_what_the_application_sends() {
     assert!(format!("{answer:?}").contains(r#"("vary", "access-control-request-headers")"#), "{answer:?}");
     let foreign = site.ask(preflight("https://evil.example")).await;
     assert_eq!(foreign.status, 403);
-    for name in ["access-control-allow-headers", "access-control-allow-origin", "access-control-allow-private-network"] {
+    for name in ["access-control-allow-headers", "access-control-allow-origin", "access-control-allow-private-network"]
+    {
         assert_eq!(foreign.header(name), None, "{name}");
     }
     let plain = get("/app.js").method("OPTIONS").header("origin", "https://app.example");
@@ -259,7 +272,9 @@ async fn an_old_health_check_names_no_host() {
 #[tokio::test]
 async fn health_is_told_to_anyone() {
     let site = Site::new(&[]).await;
-    for (header, value) in [("host", "evil.example"), ("host", ""), ("origin", "https://evil.example"), ("accept", "*/*")] {
+    for (header, value) in
+        [("host", "evil.example"), ("host", ""), ("origin", "https://evil.example"), ("accept", "*/*")]
+    {
         let answer = site.ask(get("/.driblet/health").header(header, value)).await;
         assert_eq!((answer.status, answer.text(), answer.header("cache-control")), (200, "ok\n", Some("no-store")));
         let head = site.ask(get("/.driblet/health").method("HEAD").header(header, value)).await;

@@ -88,7 +88,10 @@ async fn gzip_by_nginx_makes_etags_weak_and_lengths_unknown() {
     let proxy = nginx(&site, "gzip on; gzip_proxied any; gzip_types *; gzip_min_length 1;");
     let ask = |name: &str| get(name).header("accept-encoding", "gzip");
     let packed = ask("/app.js").send(proxy.addr).await;
-    assert_eq!((packed.status, packed.header("content-encoding"), packed.header("content-length")), (200, Some("gzip"), None));
+    assert_eq!(
+        (packed.status, packed.header("content-encoding"), packed.header("content-length")),
+        (200, Some("gzip"), None)
+    );
     let weak = packed.etag();
     assert_eq!(weak, format!("W/\"{}\"", Version::of(&script)));
     assert_eq!(ask("/app.js").header("if-none-match", &weak).send(proxy.addr).await.status, 304);
@@ -106,7 +109,10 @@ async fn a_pull_through_nginx_that_packs_everything() {
     for proxy in [
         nginx(&site, "gzip on; gzip_proxied any; gzip_types *; gzip_min_length 1;"),
         nginx(&site, "proxy_http_version 1.1; proxy_buffering off; chunked_transfer_encoding off;"),
-        Proxy::caddy(&format!("encode {{\ngzip\nminimum_length 1\nmatch {{\nheader Content-Type *\n}}\n}}\nreverse_proxy {}", site.addr())),
+        Proxy::caddy(&format!(
+            "encode {{\ngzip\nminimum_length 1\nmatch {{\nheader Content-Type *\n}}\n}}\nreverse_proxy {}",
+            site.addr()
+        )),
     ] {
         let url = Url::parse(&format!("http://{}/app.js", proxy.addr)).unwrap();
         for bytes in [&old, &new, &noise(1, 100_000), &old] {

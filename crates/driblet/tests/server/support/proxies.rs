@@ -33,8 +33,7 @@ impl Proxy {
     /// Caddy with these lines for its one site.
     pub(crate) fn caddy(lines: &str) -> Proxy {
         Proxy::start(|folder, addr| {
-            let config =
-                format!("{{\nadmin off\npersist_config off\n}}\nhttp://:{} {{\nbind 127.0.0.1\n{lines}\n}}\n", addr.port());
+            let config = format!("{{\nadmin off\n}}\nhttp://:{} {{\nbind 127.0.0.1\n{lines}\n}}\n", addr.port());
             std::fs::write(folder.join("Caddyfile"), config).unwrap();
             let mut command = Command::new("caddy");
             command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.join("Caddyfile"));
