@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [python] [npm]
+# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [proxies] [python] [npm]
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/toolchain.sh"
 
 main() {
-  if [ $# = 0 ]; then set -- wasm browser python npm; fi
+  if [ $# = 0 ]; then set -- wasm browser proxies python npm; fi
   local part
   for part in "$@"; do
     case $part in
-      wasm | bindgen | browser | python | npm) "setup_$part" ;;
-      *) echo "setup.sh: no part is called '$part'; there are: wasm browser python npm" >&2; exit 2 ;;
+      wasm | bindgen | browser | proxies | python | npm) "setup_$part" ;;
+      *) echo "setup.sh: no part is called '$part'; there are: wasm browser proxies python npm" >&2; exit 2 ;;
     esac
   done
 }
@@ -43,6 +43,18 @@ setup_browser() {
   if [ -z "${FIREFOX:-}" ] && ! first firefox-esr firefox >/dev/null; then install "another browser to test in" firefox-esr; fi
   if [ -z "${WEBKIT:-}" ] && ! compgen -G "/usr/lib/*/webkit2gtk-4.1/MiniBrowser" >/dev/null; then install "a third browser to test in" libwebkit2gtk-4.1-0; fi
   if ! has Xvfb; then install "a screen for it" xvfb; fi
+}
+
+# The tests start them by themselves; as services they would only take port 80.
+setup_proxies() {
+  local proxy package
+  for proxy in nginx caddy; do
+    if has "$proxy"; then continue; fi
+    package=$proxy
+    if [ "$proxy" = nginx ]; then package=nginx-light; fi
+    install "a proxy to test behind" "$package"
+    if has systemctl; then as_root systemctl disable --now "$proxy" >/dev/null 2>&1 || true; fi
+  done
 }
 
 setup_python() {

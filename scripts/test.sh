@@ -8,7 +8,7 @@ step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 step "set-up"
 rustup component add rustfmt clippy >/dev/null 2>&1 || true
-scripts/setup.sh wasm browser python npm
+scripts/setup.sh wasm browser proxies python npm
 
 step "the browser client"
 scripts/wasm.sh

@@ -22,6 +22,11 @@ impl Failure {
         Failure(text)
     }
 
+    /// Of which there is nothing more to say.
+    pub(crate) fn said(what: &str) -> Failure {
+        Failure(what.to_owned())
+    }
+
     pub(crate) fn file(doing: &str, path: &Path, cause: &dyn Error) -> Failure {
         Failure::new(format_args!("cannot {doing} {}", path.display()), cause)
     }

@@ -33,7 +33,7 @@ mod writers;
 
 pub use driblet_core::{Codec, Version};
 pub use history::{HistoryError, Limits as HistoryLimits};
-pub use serve::{ServeOptions, serve};
+pub use serve::{ServeOptions, serve, serve_until};
 pub use server::{BuildError, Builder, Server, Stats};
 
 /// Compiles what README shows.

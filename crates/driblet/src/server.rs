@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::artifacts::{self, Artifacts};
 use crate::fingerprint::Fingerprint;
 use crate::history::{DirectoryHistory, Head, History, HistoryError, Kept, Limits};
-use crate::http::{self, Guard};
+use crate::http::{self, Guard, TrustedProxies};
 use crate::publisher::{Plain, PublishError, Publisher, Standing};
 use crate::seed::{BadOptions, Lists, RabinOptions};
 use crate::source::Source;
@@ -138,6 +138,7 @@ impl Server {
             hidden: false,
             hosts: Vec::new(),
             origins: Vec::new(),
+            proxies: Vec::new(),
             deadline: Duration::from_secs(30),
             artifact_bytes: 512 << 20,
             memory: 512 << 20,
@@ -180,6 +181,7 @@ pub struct Builder {
     hidden: bool,
     hosts: Vec<String>,
     origins: Vec<String>,
+    proxies: Vec<String>,
     deadline: Duration,
     artifact_bytes: u64,
     memory: usize,
@@ -206,7 +208,8 @@ impl Builder {
         Builder { hidden, ..self }
     }
 
-    /// Another name, with or without a port, that the server goes by, besides addresses and `localhost`.
+    /// Another name, with or without a port, that the server goes by, besides addresses and `localhost`. Pages of that very name (and port,
+    /// if it is not the default one) are the server's own, also where a proxy asks by another name.
     pub fn allow_host(mut self, host: impl Into<String>) -> Builder {
         self.hosts.push(host.into());
         self
@@ -215,6 +218,14 @@ impl Builder {
     /// Another origin, such as `https://app.example`, whose pages may use the server.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Builder {
         self.origins.push(origin.into());
+        self
+    }
+
+    /// A proxy, by its address or a range of addresses such as `10.0.0.0/8`, whose `X-Forwarded-Host` and `Forwarded` say by which name a
+    /// page asked for the server. A proxy on this machine needs not be named. Needs [`axum::extract::ConnectInfo`] in the requests, which
+    /// [`serve`](crate::serve) gives; without it no proxy is believed.
+    pub fn trust_proxy(mut self, addresses: impl Into<String>) -> Builder {
+        self.proxies.push(addresses.into());
         self
     }
 
@@ -267,6 +278,7 @@ impl Builder {
 
     /// Opens the root and its history, and begins to index in the background. Needs a Tokio runtime.
     pub async fn build(self) -> Result<Server, BuildError> {
+        let proxies = TrustedProxies::parse(&self.proxies).map_err(|given| BuildError::Proxy { given })?;
         let seed = self.seed.map(Lists::new).transpose()?.map(Arc::new);
         let builder = self.clone();
         let (source, history) = spawn_blocking(move || builder.open()).await.unwrap_or_else(|error| {
@@ -285,7 +297,7 @@ impl Builder {
         let shared = Shared {
             publisher: Publisher::new(source, history.clone(), artifacts.clone(), self.deadline),
             artifacts,
-            guard: Guard::new(&self.hosts, &self.origins),
+            guard: Guard::new(&self.hosts, &self.origins, proxies),
             deadline: self.deadline,
             max_tags: self.max_tags,
             signers: Semaphore::new(SIGNERS),
@@ -317,6 +329,14 @@ pub enum BuildError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// A proxy to trust is neither an address nor a range of them.
+    #[error(
+        "{given:?} is neither an address nor a range of addresses such as 10.0.0.0/8; a proxy is named by one of these"
+    )]
+    Proxy {
+        /// What was given.
+        given: String,
     },
     /// There is no folder for a history by default.
     #[error("there is neither XDG_CACHE_HOME nor a home folder; name a folder for the history with --history")]

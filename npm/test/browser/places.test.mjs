@@ -49,6 +49,41 @@ async function syncsTwice(page, name) {
 
 const workersOf = (page) => page.workers().length;
 
+for (const policy of ['require-corp', 'credentialless']) {
+  test(`a page that embeds nothing without leave (${policy}): the shipped worker starts`, async () => {
+    const path = `/?${policy}`;
+    s.link.fault = ({ url }) => (url === path ? { headers: { 'cross-origin-embedder-policy': policy, 'cross-origin-opener-policy': 'same-origin' } } : undefined);
+    const page = await open(s.browser, new URL(path, s.link.url).href);
+    s.link.fault = () => undefined;
+    assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+    assert.equal((await syncsTwice(page, `${policy}.d.ts`)).warning, undefined);
+    assert.equal(workersOf(page), 1);
+    await page.close();
+  });
+
+  test(`a page that embeds nothing without leave (${policy}), and a server of another origin`, async () => {
+    const home = await serveFiles(s.server.root, { 'cross-origin-embedder-policy': policy, 'cross-origin-opener-policy': 'same-origin' });
+    const other = await serve('--allow-origin', home.url.origin);
+    const browser = await launch();
+    try {
+      const page = await browser.context.newPage();
+      await page.goto(home.url.href);
+      other.publish('app.d.ts', old);
+      const digest = await page.evaluate(async (origin) => {
+        const { sync } = await import(`${origin}/.driblet/client.js`);
+        const handle = await sync(`${origin}/app.d.ts`);
+        const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
+        return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+      }, other.url.origin);
+      assert.deepEqual([digest, workersOf(page), await page.evaluate(() => crossOriginIsolated)], [digestOf(old), 1, true]);
+    } finally {
+      await browser.close();
+      await other.close();
+      await home.close();
+    }
+  });
+}
+
 for (const [where, base] of Object.entries(BASES)) {
   describe(`as it is ${where}`, () => {
     test('a strict policy: scripts and workers of the page\'s own origin, and wasm', async () => {

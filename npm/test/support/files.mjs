@@ -5,15 +5,15 @@ import { join } from 'node:path';
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
-/** Serves `root`; has a `url` as `serve` has. */
-export async function serveFiles(root) {
+/** Serves `root`, with more headers if there are any; has a `url` as `serve` has. */
+export async function serveFiles(root, more = {}) {
   const server = createServer((request, response) => {
     const path = join(root, new URL(request.url, 'http://host').pathname.replace(/\/$/, '/index.html'));
     const found = statSync(path, { throwIfNoEntry: false });
     if (!found?.isFile()) return response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>Not Found</h1>');
     const etag = `"${found.mtimeMs.toString(16)}-${found.size.toString(16)}"`;
     const type = TYPES[/\.\w+$/.exec(path)?.[0]] ?? 'application/octet-stream';
-    const headers = { etag, 'content-type': type, 'accept-ranges': 'bytes' };
+    const headers = { ...more, etag, 'content-type': type, 'accept-ranges': 'bytes' };
     const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
     if (start === 0 || (request.headers['if-range'] ?? etag) !== etag) {
       response.writeHead(200, { ...headers, 'content-length': found.size });

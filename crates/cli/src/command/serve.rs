@@ -1,10 +1,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use driblet::seed::RabinOptions;
 use driblet::{HistoryLimits, ServeOptions, Server};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::signal;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::chunks::chunks;
 use crate::command::diff::CodecChoice;
@@ -40,6 +43,18 @@ pub(crate) struct Args {
     /// Another origin whose pages may sync, such as https://app.example
     #[arg(long, value_name = "O")]
     allow_origin: Vec<String>,
+    /// A proxy, besides those on this machine, whose X-Forwarded-Host and Forwarded are believed: an address, or a range like 10.0.0.0/8
+    #[arg(long, value_name = "IP")]
+    trust_proxy: Vec<String>,
+    /// Seconds for which a connection may be idle between two requests; more than a load balancer in front keeps it
+    #[arg(long, value_name = "SECONDS", default_value_t = ServeOptions::default().keep_alive.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+    keep_alive: u64,
+    /// Seconds that running answers have to finish after SIGTERM or SIGINT; a second signal ends them at once
+    #[arg(long, value_name = "SECONDS", default_value_t = ServeOptions::default().grace.as_secs())]
+    grace: u64,
+    /// Connections at once; at this limit idle ones give way to new ones [default: 1024, or what the limit of open files allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: Option<u32>,
     /// What deltas are made of, for receivers that say they read it; the others get fast ones
     #[arg(long, value_enum, default_value_t = CodecChoice::Auto)]
     codec: CodecChoice,
@@ -81,6 +96,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn serve(args: Args) -> Result<(), Failure> {
+    // Before anything takes time: as the first process of a container we get no signal that we do not ask for.
+    let mut signals = Signals::new()?;
     let limits = HistoryLimits { versions: args.history_versions, bytes: args.history_bytes };
     let mut builder = Server::builder(&args.path)
         .history_limits(limits)
@@ -93,16 +110,74 @@ async fn serve(args: Args) -> Result<(), Failure> {
     }
     builder = args.allow_host.iter().fold(builder, |builder, host| builder.allow_host(host));
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
+    builder = args.trust_proxy.iter().fold(builder, |builder, proxy| builder.trust_proxy(proxy));
+    let files = raise_file_limit();
+    let options = ServeOptions {
+        keep_alive: Duration::from_secs(args.keep_alive),
+        grace: Duration::from_secs(args.grace),
+        max_connections: args.max_connections.map_or_else(|| connections_within(files), |max| max as usize),
+        ..ServeOptions::default()
+    };
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| Failure::new(format_args!("cannot listen on {}", args.listen), &error))?;
-    let server = builder.build().await.map_err(|error| Failure::new("cannot serve", &error))?;
+    let server = tokio::select! {
+        server = builder.build() => server.map_err(|error| Failure::new("cannot serve", &error))?,
+        () = signals.next() => return Ok(()),
+    };
     let address = listener.local_addr().map_err(|error| Failure::new("cannot listen", &error))?;
     eprintln!("listening on http://{address}/");
+    let (stop, stopped) = oneshot::channel();
+    let twice = async {
+        signals.next().await;
+        // The receiver lives as long as the server, which alone ends this wait.
+        let _ = stop.send(());
+        signals.next().await;
+    };
+    let serving = driblet::serve_until(listener, server.router(), options, async { drop(stopped.await) });
     tokio::select! {
-        result = driblet::serve(listener, server.router(), ServeOptions::default()) => {
-            result.map_err(|error| Failure::new("cannot accept connections", &error))
-        }
-        _ = signal::ctrl_c() => Ok(()),
+        served = serving => match served {
+            Ok(0) => Ok(()),
+            Ok(cut) => {
+                eprintln!("driblet: {cut} connections did not end within {} s and were cut", args.grace);
+                Ok(())
+            }
+            Err(error) => Err(Failure::new("cannot accept connections", &error)),
+        },
+        () = twice => Err(Failure::said("stopped by a second signal before all answers were finished")),
     }
+}
+
+/// What asks the process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new("cannot listen for signals", &error));
+        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Lets the process open as many files as the system allows it, and says how many those are, if there is a limit.
+fn raise_file_limit() -> Option<u64> {
+    let now = getrlimit(Resource::Nofile);
+    // A refusal leaves what there was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum });
+    getrlimit(Resource::Nofile).current
+}
+
+/// Each connection may have a file open beside its socket, and the rest of the server needs some.
+fn connections_within(files: Option<u64>) -> usize {
+    let max = ServeOptions::default().max_connections;
+    files.map_or(max, |files| (files.saturating_sub(32) / 2).clamp(8, max as u64) as usize)
 }

@@ -53,6 +53,8 @@ struct Row {
     counter: u64,
     fingerprint: Fingerprint,
     /// See [`Seen`].
+    read: i64,
+    /// See [`Seen`].
     #[serde(default)]
     settled: bool,
     /// See [`Seen`].
@@ -120,7 +122,8 @@ impl Index {
     pub(super) fn head(&self, path: &str) -> Option<Head> {
         let row = self.rows.get(path)?;
         let newest = row.versions.first()?;
-        let seen = Seen { fingerprint: row.fingerprint, settled: row.settled, renumbered: row.renumbered };
+        let Row { fingerprint, read, settled, renumbered, .. } = *row;
+        let seen = Seen { fingerprint, read, settled, renumbered };
         Some(Head { version: newest.version, len: newest.len, counter: row.counter, seen })
     }
 
@@ -181,8 +184,8 @@ impl Index {
             }
         }
         let counter = counter + u64::from(is_new);
-        let Seen { fingerprint, settled, renumbered } = seen;
-        self.change(path, Row { counter, fingerprint, settled, renumbered, gone: false, versions }, before);
+        let Seen { fingerprint, read, settled, renumbered } = seen;
+        self.change(path, Row { counter, fingerprint, read, settled, renumbered, gone: false, versions }, before);
     }
 
     /// Lets the head of a path go like any old version. Written down with the next publication: forgotten, it is noticed again.
@@ -342,7 +345,7 @@ mod tests {
     }
 
     fn publish(index: &mut Index, path: &str, number: u64, limits: Limits, now: i64) {
-        let seen = Seen { fingerprint: Fingerprint::NONE, settled: true, renumbered: false };
+        let seen = Seen { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
         let publication = Publication { path, version: version(number), len: 100, seen };
         index.publish(&[publication], limits, now).unwrap();
     }
@@ -401,7 +404,7 @@ mod tests {
         // As redb is after an error of the disk.
         let path = std::mem::replace(&mut index.path, PathBuf::from("/nowhere/index.redb"));
         index.database = None;
-        let seen = Seen { fingerprint: Fingerprint::NONE, settled: true, renumbered: false };
+        let seen = Seen { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
         let publication = Publication { path: "a", version: version(1), len: 100, seen };
         assert!(index.publish(&[publication], LIMITS, DAY).is_err());
         assert_eq!(kept(&index, "a"), [0]);

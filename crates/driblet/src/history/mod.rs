@@ -69,6 +69,8 @@ pub(crate) trait History: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) fingerprint: Fingerprint,
+    /// Nanoseconds since the epoch.
+    pub(crate) read: i64,
     /// Whether any later write would have changed the fingerprint.
     pub(crate) settled: bool,
     /// Whether the file system gave the file another number without a change, so that numbers say nothing.

@@ -2,13 +2,16 @@
 
 use axum::response::Response;
 use bytes::Bytes;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::content::Answer;
 use super::guard::is_safe;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
+
+const EMBEDDER_POLICY: HeaderName = HeaderName::from_static("cross-origin-embedder-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Names and bytes of `client/`, by build.rs; a name with `.br` is another file's brotli form.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
@@ -41,11 +44,17 @@ pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     let answer = Answer {
         content: Content::Memory(Bytes::from_static(bytes)),
         etag: blake3::hash(bytes).to_hex()[..16].to_owned(),
-        media_type: super::plain::media_type(name),
+        media_type: super::media_type::media_type(name),
         caching,
         coding,
+        modified: None,
     };
     let mut response = answer.response(method, headers)?;
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    // A page with Cross-Origin-Embedder-Policy starts no worker whose own answer has none, and one of another origin loads nothing that
+    // does not say it may be loaded there. Pages without the policy are not changed by either.
+    headers.insert(EMBEDDER_POLICY, HeaderValue::from_static("require-corp"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     Ok(response)
 }

@@ -10,10 +10,11 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange};
+use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 
+use super::conditions::{self, Modified, Outcome};
 use super::problem::Problem;
 use crate::artifacts::Content;
 
@@ -28,6 +29,8 @@ pub(crate) struct Answer {
     pub(crate) media_type: String,
     pub(crate) caching: &'static str,
     pub(crate) coding: Option<&'static str>,
+    /// When the file was last modified, for what is a file.
+    pub(crate) modified: Option<Modified>,
 }
 
 impl Answer {
@@ -37,8 +40,17 @@ impl Answer {
         let mut headers = HeaderMap::new();
         headers.typed_insert(etag.clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.caching));
-        if request.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&etag)) {
-            return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+        match conditions::evaluate(request, &etag, self.modified) {
+            Outcome::Answer => {}
+            // Of no length that axum could state: it would say 0, and a cache might take that for the file's.
+            Outcome::NotModified => {
+                let nothing = Body::from_stream(stream::empty::<io::Result<Bytes>>());
+                return Ok((StatusCode::NOT_MODIFIED, headers, nothing).into_response());
+            }
+            Outcome::Failed(condition) => return Err(Problem::precondition(condition, &self.etag)),
+        }
+        if let Some(modified) = self.modified {
+            headers.typed_insert(modified.header());
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::try_from(&self.media_type).map_err(|_| failed())?);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -51,7 +63,7 @@ impl Answer {
         let len = self.content.len();
         // Range means nothing but with GET (RFC 9110, section 14.2).
         let has_parts = self.coding.is_none() && method == Method::GET;
-        let part = if has_parts { wanted_part(request, &etag, len)? } else { None };
+        let part = if has_parts { wanted_part(request, &etag, self.modified, len)? } else { None };
         let status = match &part {
             None => StatusCode::OK,
             Some(part) => {
@@ -67,12 +79,15 @@ impl Answer {
 }
 
 /// The one range asked for, if it may be answered in part. Several ranges, or what is none, are answered with the whole, as RFC 9110 allows.
-fn wanted_part(request: &HeaderMap, etag: &ETag, len: u64) -> Result<Option<Range<u64>>, Problem> {
+fn wanted_part(
+    request: &HeaderMap,
+    etag: &ETag,
+    modified: Option<Modified>,
+    len: u64,
+) -> Result<Option<Range<u64>>, Problem> {
     let asked = request.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(range) = parse_range(asked) else { return Ok(None) };
-    // A condition that cannot be read does not hold: the part would be one of other bytes.
-    let holds = || request.typed_get::<IfRange>().is_some_and(|condition| !condition.is_modified(Some(etag), None));
-    if request.contains_key(header::IF_RANGE) && !holds() {
+    if !conditions::is_range_meant(request, etag, modified) {
         return Ok(None);
     }
     let part = match range {
@@ -89,7 +104,8 @@ fn wanted_part(request: &HeaderMap, etag: &ETag, len: u64) -> Result<Option<Rang
 
 /// One range of RFC 9110, section 14.1.2: first and last byte, or how many from the end.
 fn parse_range(text: &str) -> Option<(Option<u64>, Option<u64>)> {
-    let (first, last) = text.strip_prefix("bytes=")?.trim().split_once('-')?;
+    let (unit, range) = text.split_once('=')?;
+    let (first, last) = range.trim().split_once('-').filter(|_| unit.eq_ignore_ascii_case("bytes"))?;
     let number = |digits: &str| match digits {
         "" => Some(None),
         _ if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(Some),

@@ -1,35 +1,39 @@
 //! Who may ask: the Host must be one of ours, and a foreign Origin must be allowed. On every method.
+//!
+//! `docs/decisions/0003-origins-behind-proxies.md` says why each of these rules is safe.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode, Uri};
+use axum::extract::ConnectInfo;
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode, Uri, Version};
 
+use super::cors::Visitor;
 use super::problem::Problem;
+use super::proxy::{TrustedProxies, forwarded_hosts};
 
-/// What a page of an allowed origin may read besides the body.
-const EXPOSED: &str = "etag, content-location, content-range, accept-ranges, content-length, retry-after";
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The names that the server goes by, and the origins that may use it.
+/// The names that the server goes by, the origins that may use it, and the proxies that it believes.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Guard {
     hosts: Vec<String>,
     origins: Vec<String>,
+    proxies: TrustedProxies,
 }
 
-/// A page of an allowed, foreign origin.
-pub(crate) struct Visitor(HeaderValue);
-
 impl Guard {
-    pub(crate) fn new(hosts: &[String], origins: &[String]) -> Guard {
+    pub(crate) fn new(hosts: &[String], origins: &[String], proxies: TrustedProxies) -> Guard {
         let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect();
         let origins = origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect();
-        Guard { hosts: lower(hosts), origins }
+        Guard { hosts: lower(hosts), origins, proxies }
     }
 
     /// Lets a request pass, and says whether it comes from another origin.
-    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<Visitor>, Problem> {
-        let host = self.host(uri, headers)?;
+    pub(crate) fn check(&self, request: &Parts) -> Result<Option<Visitor>, Problem> {
+        let headers = &request.headers;
+        let host = self.host(request.version, &request.uri, headers)?;
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let Some(value) = origins.next() else { return Ok(None) };
         let origin = value.to_str().unwrap_or_default().to_ascii_lowercase();
@@ -38,19 +42,47 @@ impl Guard {
                 return Ok(None);
             }
             if self.origins.contains(&origin) {
-                return Ok(Some(Visitor(value.clone())));
+                return Ok(Some(Visitor::new(value.clone())));
+            }
+            let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+            if self.is_own(&origin, headers, peer) {
+                return Ok(None);
             }
         }
-        let detail = format!("The origin {origin:?} may not use this server; allow it with --allow-origin.");
-        Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", detail))
+        Err(foreign_origin(&origin, &host))
+    }
+
+    /// Whether a page that does not have the request's Host in its origin is one of our own all the same: a proxy may have asked us by
+    /// another name than the browser asked the proxy.
+    fn is_own(&self, origin: &str, headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
+        // Browsers set it on every request to a secure context, and no page can. It says that the page's origin and the URL's are one.
+        let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+        let says_same = sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none();
+        let is_trusted = || peer.is_some_and(|peer| self.proxies.contains(peer));
+        says_same
+            || self.hosts.iter().any(|host| is_same(origin, host))
+            || (is_trusted() && forwarded_hosts(headers).iter().any(|host| is_same(origin, host)))
     }
 
     /// A page on an attacker's name that resolves to this machine sends that name (DNS rebinding): only names given, `localhost` and
-    /// addresses, which no one can rebind, are ours.
-    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
+    /// addresses, which no one can rebind, are ours. No header of a proxy changes that, since such a page can set them.
+    fn host(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
+        let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "bad-host", detail);
         let mut hosts = headers.get_all(header::HOST).iter();
         let named = hosts.next().and_then(|host| host.to_str().ok()).or(uri.authority().map(|name| name.as_str()));
-        let host = named.unwrap_or_default().to_ascii_lowercase();
+        let Some(named) = named else {
+            // Health checks of load balancers; every browser names a host.
+            let is_old = version < Version::HTTP_11 && !headers.contains_key(header::HOST);
+            return if is_old {
+                Ok(String::new())
+            } else {
+                Err(bad("The request names no host; send one Host header."))
+            };
+        };
+        if hosts.next().is_some() {
+            return Err(bad("The request names several hosts; send one Host header."));
+        }
+        let host = named.to_ascii_lowercase();
         let name = without_port(&host);
         let is_local = name == "localhost" || name.ends_with(".localhost");
         let is_address = name.parse::<Ipv4Addr>().is_ok()
@@ -58,38 +90,33 @@ impl Guard {
                 .strip_prefix('[')
                 .and_then(|name| name.strip_suffix(']'))
                 .is_some_and(|name| name.parse::<Ipv6Addr>().is_ok());
-        let is_ours = is_local || is_address || self.hosts.iter().any(|ours| *ours == host || *ours == name);
-        if is_ours && hosts.next().is_none() {
+        if is_local || is_address || self.hosts.iter().any(|ours| *ours == host || *ours == name) {
             return Ok(host);
         }
-        let detail = format!("This server does not go by the name {name:?}; if it should, allow it with --allow-host.");
+        let detail = if name.is_empty() {
+            "The request's Host header is empty; send the server's name or address.".to_owned()
+        } else {
+            format!(
+                "This server does not go by the name {name:?}. If it should, because it is reached by that name or a proxy passes that name on, start it with --allow-host {name}."
+            )
+        };
         Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign-host", detail))
     }
 }
 
-impl Visitor {
-    /// Lets the visitor's page read the answer.
-    pub(crate) fn welcome(&self, headers: &mut HeaderMap) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.0.clone());
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+/// Says what an operator can do: of the two things that the origin may be, each has its own line.
+fn foreign_origin(origin: &str, host: &str) -> Problem {
+    let mut detail = format!("The origin {origin:?} may not use this server, which was asked as {host:?}.");
+    if let Some((_, name)) =
+        origin.split_once("://").filter(|(scheme, name)| scheme.starts_with("http") && !name.is_empty())
+    {
+        detail += &format!(
+            " If {origin} is the server's own address in the browser, behind a proxy, start the server with --allow-host {name}, and let the proxy pass that name on (nginx: `proxy_set_header Host $http_host;`). If it is another site, allow it with --allow-origin {origin}."
+        );
+    } else {
+        detail += " Pages without an origin of their own (sandboxed frames, files) may use it with --allow-origin null, which allows them all.";
     }
-
-    /// Answers a preflight.
-    pub(crate) fn preflight(&self, headers: &mut HeaderMap) {
-        self.welcome(headers);
-        let allow = [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST"),
-            (
-                header::ACCESS_CONTROL_ALLOW_HEADERS,
-                "accept, authorization, content-type, if-none-match, if-range, range",
-            ),
-            (header::ACCESS_CONTROL_MAX_AGE, "600"),
-        ];
-        for (name, value) in allow {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-    }
+    Problem::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
 }
 
 /// Methods that a path answers.
@@ -116,14 +143,24 @@ fn without_port(host: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn guard() -> Guard {
+        let hosts = ["Assets.example".into(), "dev.test:8080".into()];
+        let proxies = TrustedProxies::parse(&["10.0.0.0/8".into()]).unwrap();
+        Guard::new(&hosts, &["https://App.example/".into()], proxies)
+    }
+
+    /// A request with these headers from 203.0.113.1.
+    fn request(headers: &[(&str, &str)]) -> Parts {
+        let request =
+            headers.iter().fold(hyper::Request::get("/"), |request, (name, value)| request.header(*name, *value));
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        parts.extensions.insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 1], 1))));
+        parts
+    }
+
     fn check(host: &str, origin: Option<&str>) -> Result<bool, Problem> {
-        let guard = Guard::new(&["Assets.example".into(), "dev.test:8080".into()], &["https://App.example/".into()]);
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
-        }
-        guard.check(&Uri::from_static("/"), &headers).map(|visitor| visitor.is_some())
+        let headers: Vec<_> = [("host", host)].into_iter().chain(origin.map(|origin| ("origin", origin))).collect();
+        guard().check(&request(&headers)).map(|visitor| visitor.is_some())
     }
 
     #[test]
@@ -164,9 +201,44 @@ mod tests {
 
     #[test]
     fn two_hosts_are_refused() {
-        let mut headers = HeaderMap::new();
-        headers.append(header::HOST, HeaderValue::from_static("localhost"));
-        headers.append(header::HOST, HeaderValue::from_static("evil.example"));
-        assert!(Guard::default().check(&Uri::from_static("/"), &headers).is_err());
+        assert!(guard().check(&request(&[("host", "localhost"), ("host", "evil.example")])).is_err());
+    }
+
+    #[test]
+    fn own_pages_behind_a_proxy_that_names_the_upstream() {
+        let asked = [("host", "127.0.0.1:8080"), ("origin", "https://example.com")];
+        let with = |more: &[(&str, &str)], peer: [u8; 4]| {
+            let mut parts = request(&[&asked, more].concat());
+            parts.extensions.insert(ConnectInfo(SocketAddr::from((peer, 1))));
+            guard().check(&parts).is_ok_and(|visitor| visitor.is_none())
+        };
+        let far = [203, 0, 113, 1];
+        assert!(!with(&[], [127, 0, 0, 1]));
+        assert!(with(&[("sec-fetch-site", "same-origin")], far));
+        for site in ["same-site", "cross-site", "none", "same-origin, cross-site", ""] {
+            assert!(!with(&[("sec-fetch-site", site)], far), "{site}");
+        }
+        assert!(!with(&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], far));
+        for header in [("x-forwarded-host", "example.com"), ("forwarded", "for=x;host=example.com")] {
+            assert!(with(&[header], [127, 0, 0, 1]) && with(&[header], [10, 9, 8, 7]), "{header:?}");
+            assert!(!with(&[header], far), "{header:?}");
+        }
+        assert!(!with(&[("x-forwarded-host", "other.example")], [127, 0, 0, 1]));
+        assert!(matches!(check("127.0.0.1", Some("https://assets.example")), Ok(false)), "a name that was given");
+        assert!(check("127.0.0.1", Some("https://assets.example:444")).is_err());
+    }
+
+    #[test]
+    fn no_header_makes_a_foreign_host_ours() {
+        for header in [
+            ("x-forwarded-host", "localhost"),
+            ("forwarded", "host=localhost"),
+            ("sec-fetch-site", "same-origin"),
+            ("origin", "http://evil.example"),
+        ] {
+            let mut parts = request(&[("host", "evil.example"), header]);
+            parts.extensions.insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+            assert!(guard().check(&parts).is_err(), "{header:?}");
+        }
     }
 }

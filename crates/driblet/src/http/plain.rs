@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode, Uri};
 
+use super::conditions::Modified;
 use super::content::Answer;
+use super::media_type::{is_compressible, media_type};
 use super::name::Name;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
@@ -17,12 +20,8 @@ use crate::server::{OpenPlain, Shared};
 const ENCODED: std::ops::RangeInclusive<u64> = 1 << 10..=32 << 20;
 
 /// Answers a plain request.
-pub(crate) async fn answer(
-    shared: &Shared,
-    method: &Method,
-    headers: &HeaderMap,
-    name: Name,
-) -> Result<Response, Problem> {
+pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Result<Response, Problem> {
+    let (method, headers) = (&request.method, &request.headers);
     let missing = || Problem::no_such_file(&format!("/{}", name.asset));
     if !super::guard::is_safe(method) {
         return Err(Problem::method("GET, HEAD"));
@@ -36,10 +35,10 @@ pub(crate) async fn answer(
             None => path.push_str("/index.html"),
         }
     }
-    let kept = match shared.open_plain(&path).await? {
-        OpenPlain::File(_, kept) => kept,
+    let (head, kept) = match shared.open_plain(&path).await? {
+        OpenPlain::File(head, kept) => (head, kept),
         OpenPlain::Direct(file, fingerprint) => return Ok(direct(file, fingerprint.len, &media_type(&path), method)),
-        OpenPlain::Folder if !name.folder => return Ok(redirect_to_folder(&path)),
+        OpenPlain::Folder if !name.folder => return Ok(to_folder(&request.uri)),
         OpenPlain::Folder | OpenPlain::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
@@ -49,9 +48,10 @@ pub(crate) async fn answer(
         caching: "no-cache",
         coding: None,
         media_type: media_type.clone(),
+        modified: head.and_then(|head| Modified::new(head.seen.fingerprint.modified, head.seen.read)),
     };
     let may_encode =
-        ENCODED.contains(&kept.len) && is_compressible(&media_type) && !headers.contains_key(header::RANGE);
+        ENCODED.contains(&kept.len) && is_compressible(&path, &media_type) && !headers.contains_key(header::RANGE);
     if let Some(coding) = accepted(headers).filter(|_| may_encode) {
         let len = kept.len;
         let encoded = shared.artifacts.encoded(kept, coding).await?;
@@ -79,29 +79,13 @@ fn direct(file: Arc<File>, len: u64, media_type: &str, method: &Method) -> Respo
     response
 }
 
-/// Relative, so that it holds wherever the router is nested; the folder's own name cannot be taken for a scheme after `./`.
-fn redirect_to_folder(path: &str) -> Response {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
-    (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, format!("./{name}/"))]).into_response()
-}
-
-/// The media type that browsers want for a file of this name.
-pub(crate) fn media_type(path: &str) -> String {
-    // RFC 9239 has one type for scripts; others name modules by the old one.
-    if path.ends_with(".mjs") || path.ends_with(".cjs") {
-        return "text/javascript; charset=utf-8".into();
-    }
-    let guess = mime_guess::from_path(path).first_or_octet_stream();
-    let is_text = guess.type_() == "text" || matches!(guess.subtype().as_str(), "json" | "javascript" | "xml");
-    if is_text { format!("{guess}; charset=utf-8") } else { guess.to_string() }
-}
-
-fn is_compressible(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default();
-    essence.starts_with("text/")
-        || ["json", "javascript", "xml", "wasm", "svg+xml"].iter().any(|kind| essence.ends_with(kind))
-        || essence == "application/octet-stream"
+/// To the same address with a slash at its end. Relative, so that it holds wherever the router is nested and the proxy puts the server; the
+/// folder's own name cannot be taken for a scheme after `./`. Not to be kept: the folder may be a file tomorrow.
+fn to_folder(uri: &Uri) -> Response {
+    let name = uri.path().rsplit('/').next().unwrap_or_default();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let headers = [(header::LOCATION, format!("./{name}/{query}")), (header::CACHE_CONTROL, "no-cache".into())];
+    (StatusCode::PERMANENT_REDIRECT, headers).into_response()
 }
 
 /// The best coding that the request accepts (RFC 9110, section 12.5.3).
@@ -146,15 +130,5 @@ mod tests {
         assert_eq!(accept("gzip"), None);
         assert_eq!(accept("br;q=x"), None);
         assert_eq!(accepted(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn types_are_those_browsers_want() {
-        assert_eq!(media_type("a/app.js"), "text/javascript; charset=utf-8");
-        assert_eq!(media_type("app.mjs"), "text/javascript; charset=utf-8");
-        assert_eq!(media_type("x.wasm"), "application/wasm");
-        assert_eq!(media_type("data.json"), "application/json; charset=utf-8");
-        assert_eq!(media_type("noidea"), "application/octet-stream");
-        assert!(is_compressible("application/wasm") && !is_compressible("image/png"));
     }
 }

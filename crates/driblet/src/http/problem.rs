@@ -32,6 +32,12 @@ impl Problem {
             .with_header(header::ALLOW, allowed)
     }
 
+    /// A condition of the request does not hold.
+    pub(crate) fn precondition(condition: &str, etag: &str) -> Problem {
+        let detail = format!("{condition} does not hold: this is \"{etag}\" now; ask without the condition to get it.");
+        Problem::new(StatusCode::PRECONDITION_FAILED, "precondition", detail)
+    }
+
     /// A header that the status asks for.
     pub(crate) fn with_header(self, name: HeaderName, value: impl Into<String>) -> Problem {
         Problem { header: Some(Box::new((name, value.into()))), ..self }

@@ -22,6 +22,7 @@ use super::problem::Problem;
 use crate::artifacts::{Artifact, ArtifactError, Content};
 use crate::history::{Head, Kept};
 use crate::publisher::Standing;
+use crate::serve::Stopping;
 use crate::server::{Open, Shared};
 
 const DELTA: &str = "application/vnd.driblet.delta";
@@ -54,6 +55,8 @@ pub(crate) struct Call<'a> {
     pub(crate) method: &'a Method,
     pub(crate) uri: &'a Uri,
     pub(crate) headers: &'a HeaderMap,
+    /// Tells that the server stops, where [`crate::serve`] runs it.
+    pub(crate) stopping: Option<&'a Stopping>,
 }
 
 impl Call<'_> {
@@ -121,9 +124,17 @@ impl Call<'_> {
             if since != Some(head.counter) || left.is_zero() {
                 break head;
             }
+            let stops = async {
+                match self.stopping.cloned() {
+                    Some(stopping) => stopping.begins().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = changed => {}
                 () = sleep(LOOK.min(left)) => {}
+                // Nobody else's stop should wait for this poll.
+                () = stops => break head,
             }
         };
         let body = json!({ "version": head.version.to_string(), "length": head.len, "counter": head.counter });
@@ -133,6 +144,7 @@ impl Call<'_> {
             media_type: "application/json".into(),
             caching: NOT_KEPT,
             coding: None,
+            modified: None,
         };
         answer.response(self.method, &HeaderMap::new())
     }
@@ -191,7 +203,7 @@ impl Call<'_> {
             let delta = self.best_delta(path, basis, kept).await?;
             (delta.content, delta.etag.to_string())
         };
-        let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None };
+        let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None, modified: None };
         let mut response = answer.response(self.method, self.headers)?;
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
         if !is_same {

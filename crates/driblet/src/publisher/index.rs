@@ -74,7 +74,7 @@ impl Publisher {
             };
             bytes += reading.fingerprint.len;
             before.push((path.clone(), self.history.head(&path)));
-            let seen = Seen { fingerprint: reading.fingerprint, settled, renumbered: false };
+            let seen = Seen { fingerprint: reading.fingerprint, read: reading.began, settled, renumbered: false };
             batch.push((path, reading.staged, seen));
         }
         if !batch.is_empty() {

@@ -46,6 +46,8 @@ struct Snapshot {
 pub(super) struct Reading {
     pub(super) staged: Staged,
     pub(super) fingerprint: Fingerprint,
+    /// When that began, in nanoseconds since the epoch.
+    pub(super) began: i64,
     /// Whether it was the same before and after.
     pub(super) is_consistent: bool,
 }
@@ -246,11 +248,12 @@ impl Publisher {
         let Some(Found::File(file)) = self.find(path)? else { return Ok(None) };
         let fingerprint = Fingerprint::of(&file.metadata()?);
         // Of a file that grows no more than one byte beyond is read.
+        let began = fingerprint::now();
         self.readings.fetch_add(1, Ordering::Relaxed);
         let staged = self.history.stage(&file, fingerprint.len.saturating_add(1))?;
         let is_unchanged = staged.len == fingerprint.len && fingerprint == Fingerprint::of(&file.metadata()?);
         let is_consistent = is_unchanged && self.is_at(path, &fingerprint)?;
-        Ok(Some(Reading { staged, fingerprint, is_consistent }))
+        Ok(Some(Reading { staged, fingerprint, began, is_consistent }))
     }
 
     /// Copies what a file is now, of which more may follow meanwhile, if it was only appended to since it was published.
@@ -260,23 +263,24 @@ impl Publisher {
         }
         let Some(Found::File(file)) = self.find(path)? else { return Ok(None) };
         let fingerprint = Fingerprint::of(&file.metadata()?);
+        let began = fingerprint::now();
         self.readings.fetch_add(1, Ordering::Relaxed);
         let staged = self.history.stage(&file, fingerprint.len)?;
         let after = Fingerprint::of(&file.metadata()?);
         let is_consistent =
             staged.len == fingerprint.len && fingerprint.len <= after.len && self.begins_with_head(path)?;
-        Ok(Some(Reading { staged, fingerprint, is_consistent }))
+        Ok(Some(Reading { staged, fingerprint, began, is_consistent }))
     }
 
     fn publish(&self, path: &str, reading: Reading, settled: bool) -> Result<Standing, PublishError> {
-        let Reading { staged, fingerprint, .. } = reading;
+        let Reading { staged, fingerprint, began, .. } = reading;
         let before = self.history.head(path);
         let is_same = before.is_some_and(|head| head.version == staged.version);
         // A file that has another number and nothing else: the file system makes them up.
         let renumbered = is_same
             && before.is_some_and(|head| head.seen.fingerprint.has_stamps_of(&fingerprint))
             && before.is_some_and(|head| head.seen.renumbered || head.seen.fingerprint != fingerprint);
-        let seen = Seen { fingerprint, settled, renumbered };
+        let seen = Seen { fingerprint, read: began, settled, renumbered };
         self.history.publish(vec![(path.to_owned(), staged, seen)])?;
         self.tell(path, before);
         let head = self.history.head(path).ok_or(PublishError::Busy)?;
@@ -365,11 +369,10 @@ impl Settling {
         let snapshot = publisher
             .reading(path, move |publisher| {
                 let path = owned;
-                let read = fingerprint::now();
                 let reading = if only_grows { publisher.read_beginning(&path)? } else { publisher.read(&path)? };
-                let Some(Reading { staged, fingerprint, is_consistent }) = reading else { return Ok(None) };
-                let settled =
-                    fingerprint.is_coarse() || fingerprint.age(read).is_none_or(|age| fingerprint.granularity() <= age);
+                let Some(Reading { staged, fingerprint, began, is_consistent }) = reading else { return Ok(None) };
+                let settled = fingerprint.is_coarse()
+                    || fingerprint.age(began).is_none_or(|age| fingerprint.granularity() <= age);
                 // What was written to just before may still be written to: it does not read the same twice.
                 let is_quiet = is_consistent && (settled || publisher.reads_as(&path, &staged)?);
                 if !is_quiet {

@@ -109,6 +109,33 @@ async fn whoever_offers_our_own_protocol_does_not_get_this_one() {
 }
 
 #[tokio::test]
+async fn a_session_outlasts_idle_connections_and_a_stop() {
+    let (_, new) = versions();
+    let (short, long) = (Duration::from_millis(50), Duration::from_secs(3600));
+    let how = ServeOptions { keep_alive: short, header_timeout: short, grace: long, ..ServeOptions::default() };
+    let (site, stop) = Site::until(&[("app.js", &new)], how).await;
+    let session = site.raw("app.js").await;
+    // A silent connection that began after it is closed: neither limit is meant for a session.
+    let mut silent = tokio::net::TcpStream::connect(site.addr).await.unwrap();
+    assert_eq!(tokio::io::AsyncReadExt::read(&mut silent, &mut [0]).await.unwrap_or(0), 0);
+    stop.send(()).unwrap();
+    while tokio::net::TcpStream::connect(site.addr).await.is_ok() {}
+    let received = session.exchange(&list(&HashSet::new()), 1 << 20).await;
+    assert!(received == answer(&HashSet::new(), &new));
+    assert_eq!(site.served().await, 0);
+}
+
+#[tokio::test]
+async fn a_session_is_cut_where_a_stop_may_wait_no_longer() {
+    let how = ServeOptions { grace: Duration::from_millis(50), ..ServeOptions::default() };
+    let (site, stop) = Site::until(&[("app.js", b"let a;")], how).await;
+    let session = site.raw("app.js").await;
+    stop.send(()).unwrap();
+    assert_eq!(session.rest().await, (Vec::new(), None));
+    assert_eq!(site.served().await, 1);
+}
+
+#[tokio::test]
 async fn a_server_that_was_told_not_to() {
     let site = Site::with(&[("a", b"a")], |builder| builder.seed(None), ServeOptions::default()).await;
     assert_eq!(site.ask("a", &[]).await.err().unwrap(), 200);

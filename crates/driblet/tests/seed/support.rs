@@ -12,6 +12,7 @@ use driblet_core::seed::{Chunk, Cutter};
 use futures_util::{SinkExt, StreamExt};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::StatusCode;
@@ -28,7 +29,7 @@ pub(crate) const CHUNKS: RabinOptions = RabinOptions { bits: 9, min: 1024, max: 
 pub(crate) struct Site {
     pub(crate) folder: TempDir,
     pub(crate) addr: SocketAddr,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<usize>,
 }
 
 impl Site {
@@ -41,6 +42,26 @@ impl Site {
         options: impl FnOnce(Builder) -> Builder,
         how: ServeOptions,
     ) -> Site {
+        Site::serve(files, options, how, std::future::pending()).await
+    }
+
+    /// A site that stops when it is told to.
+    pub(crate) async fn until(files: &[(&str, &[u8])], how: ServeOptions) -> (Site, oneshot::Sender<()>) {
+        let (stop, stopped) = oneshot::channel();
+        (Site::serve(files, |builder| builder, how, async { drop(stopped.await) }).await, stop)
+    }
+
+    /// Waits until the server has stopped, and gives how many connections it cut.
+    pub(crate) async fn served(mut self) -> usize {
+        (&mut self.serving).await.unwrap()
+    }
+
+    async fn serve(
+        files: &[(&str, &[u8])],
+        options: impl FnOnce(Builder) -> Builder,
+        how: ServeOptions,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Site {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
         for (name, bytes) in files {
@@ -52,7 +73,7 @@ impl Site {
         let server = options(builder.ahead(0).seed(Some(CHUNKS))).build().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let serving = async move { driblet::serve(listener, server.router(), how).await.unwrap() };
+        let serving = async move { driblet::serve_until(listener, server.router(), how, stop).await.unwrap() };
         Site { folder, addr, serving: tokio::spawn(serving) }
     }
 

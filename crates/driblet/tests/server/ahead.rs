@@ -76,7 +76,11 @@ async fn the_first_request_finds_the_better_delta_from_each_of_the_last_heads() 
     for (number, expected) in [0, 2, 6, 10].into_iter().enumerate() {
         site.publish("app.js", &releases[number]).await;
         site.server().prepared().await;
-        assert_eq!(stats(&site), Stats { readings: 0, encodes: expected, ahead: expected, waiting: 0 }, "release {number}");
+        assert_eq!(
+            stats(&site),
+            Stats { readings: 0, encodes: expected, ahead: expected, waiting: 0 },
+            "release {number}"
+        );
     }
     let head = &releases[3];
     for held in &releases[1..3] {
@@ -139,7 +143,11 @@ async fn what_changed_while_nobody_looked_is_made_at_the_start() {
     site.start(options).await;
     site.server().indexed().await;
     site.server().prepared().await;
-    assert_eq!(stats(&site), Stats { readings: 0, encodes: 2, ahead: 2, waiting: 0 }, "of the file that changed, without a request");
+    assert_eq!(
+        stats(&site),
+        Stats { readings: 0, encodes: 2, ahead: 2, waiting: 0 },
+        "of the file that changed, without a request"
+    );
     let delta = ask(&site, &Version::of(&held).to_string(), DENSE).await;
     assert!(apply(Some(&held), &delta.body).unwrap() == head);
     assert_eq!(stats(&site).encodes, 2);
@@ -177,10 +185,18 @@ async fn what_is_asked_for_is_made_once_and_nobody_waits_for_the_background() {
     let name = Version::of(&releases[0]).to_string();
     let fast = ask(&site, &name, DENSE).await;
     assert!(apply(Some(&releases[0]), &fast.body).unwrap() == releases[2]);
-    assert_eq!(stats(&site), Stats { readings: 0, encodes: 1, ahead: 0, waiting: 5 }, "fast at once; the better one waits already");
+    assert_eq!(
+        stats(&site),
+        Stats { readings: 0, encodes: 1, ahead: 0, waiting: 5 },
+        "fast at once; the better one waits already"
+    );
     drop(gate);
     site.server().prepared().await;
-    assert_eq!(stats(&site), Stats { readings: 0, encodes: 5, ahead: 3, waiting: 0 }, "each once; what was asked for is not ahead");
+    assert_eq!(
+        stats(&site),
+        Stats { readings: 0, encodes: 5, ahead: 3, waiting: 0 },
+        "each once; what was asked for is not ahead"
+    );
     assert!(ask(&site, &name, DENSE).await.body.len() < fast.body.len());
     assert_eq!(stats(&site).encodes, 5);
 }

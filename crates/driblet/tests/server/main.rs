@@ -2,12 +2,16 @@
 
 mod ahead;
 mod changing;
+mod conditions;
 mod delta;
 mod guard;
 mod history;
 mod killed;
+mod media_types;
 mod names;
 mod plain;
+mod proxies;
+mod serving;
 mod signature;
 mod stalled;
 mod support;

@@ -1,6 +1,7 @@
 //! A real server on loopback, on real files, and a client that says exactly what it is told to.
 
 mod content;
+pub(crate) mod proxies;
 mod wire;
 
 use std::net::SocketAddr;

@@ -1,0 +1,245 @@
+//! The server's loop: accepts connections, limits what each may hold up, and stops without cutting answers off.
+
+mod connection;
+mod connections;
+
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use rustix::io::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+pub(crate) use connection::Stopping;
+use connections::Connections;
+
+/// Wait after a connection could not be accepted for lack of file handles or memory; doubled up to [`MAX_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(20);
+/// The longest such wait.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Limits on connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeOptions {
+    /// How long a client may take nothing of an answer before it is dropped. Default: 30 s.
+    pub write_timeout: Duration,
+    /// How long a client may take to send a request's head, and to send the first byte of its first request. Default: 30 s.
+    pub header_timeout: Duration,
+    /// How long a connection may be idle between two requests. Default: 75 s, longer than the 60 s of most load balancers: a balancer
+    /// that reuses a connection which the server is just closing answers 502.
+    pub keep_alive: Duration,
+    /// Connections at once. Default: 1,024. At this limit, and when the process may open no more files, a new connection takes the place
+    /// of the one that has been idle longest; if none is idle, it waits.
+    pub max_connections: usize,
+    /// How long running answers may go on once [`serve_until`] was told to stop. Default: 8 s, shorter than the 10 s after which
+    /// `docker stop` kills.
+    pub grace: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> ServeOptions {
+        let patience = Duration::from_secs(30);
+        ServeOptions {
+            write_timeout: patience,
+            header_timeout: patience,
+            keep_alive: Duration::from_secs(75),
+            max_connections: 1024,
+            grace: Duration::from_secs(8),
+        }
+    }
+}
+
+/// Serves an application over HTTP/1.1 until the future is dropped, which closes every connection at once.
+///
+/// Requests carry [`axum::extract::ConnectInfo`] with the client's address.
+///
+/// # Errors
+/// Only when the listener itself fails; what happens on one connection ends that connection alone.
+pub async fn serve(listener: TcpListener, app: Router, options: ServeOptions) -> io::Result<()> {
+    serve_until(listener, app, options, pending()).await.map(|_| ())
+}
+
+/// Serves an application over HTTP/1.1 until `stop` completes, and then stops gracefully. Gives the number of connections that were cut.
+///
+/// When `stop` completes, the listener is closed, and so is every connection that waits for a request. Running answers, WebSocket
+/// sessions among them, have [`ServeOptions::grace`] to finish; what still runs then is cut off.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = driblet::Server::builder("dist").build().await?;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// let stop = async { drop(tokio::signal::ctrl_c().await) };
+/// driblet::serve_until(listener, server.router(), driblet::ServeOptions::default(), stop).await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// Only when the listener itself fails; what happens on one connection ends that connection alone.
+pub async fn serve_until(
+    listener: TcpListener,
+    app: Router,
+    options: ServeOptions,
+    stop: impl Future<Output = ()>,
+) -> io::Result<usize> {
+    let (connections, max) = (Connections::new(options), options.max_connections.max(1));
+    let mut server = Loop { app, options, connections, tasks: JoinSet::new(), max, met: None };
+    tokio::pin!(stop);
+    loop {
+        let (stream, peer) = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = server.accept(&listener) => accepted?,
+        };
+        let stopped = tokio::select! {
+            biased;
+            () = &mut stop => true,
+            () = server.place() => false,
+        };
+        server.begin(stream, peer);
+        if stopped {
+            break;
+        }
+    }
+    // Clients in the listener's queue believe that they are connected, whether or not the runtime knows of them yet.
+    let listener = listener.into_std()?;
+    while let Ok((stream, peer)) = listener.accept() {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            server.begin(stream, peer);
+        }
+    }
+    drop(listener);
+    server.connections.stop();
+    let _ = timeout(options.grace, server.connections.none_left()).await;
+    Ok(server.connections.len())
+}
+
+struct Loop {
+    app: Router,
+    options: ServeOptions,
+    connections: Arc<Connections>,
+    /// Aborted when the loop is dropped.
+    tasks: JoinSet<()>,
+    /// Connections at once; fewer than the options say while the system lacks what more would need.
+    max: usize,
+    /// The number of connections at which a limit was met, until there are markedly fewer: each such time is logged once.
+    met: Option<usize>,
+}
+
+impl Loop {
+    async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        let mut pause = PAUSE;
+        loop {
+            let error = match listener.accept().await {
+                Ok(accepted) => return Ok(accepted),
+                Err(error) => error,
+            };
+            if is_fatal(&error) {
+                return Err(error);
+            }
+            if !is_shortage(&error) {
+                debug!(%error, "a connection was not accepted");
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    sleep(PAUSE).await;
+                }
+                continue;
+            }
+            self.log_limit(|open| {
+                warn!(%error, open, "cannot accept more connections; new ones take the places of idle ones. Raise the limit of open files (ulimit -n)");
+            });
+            // Answers need file handles too, not only the next connection.
+            let open = self.connections.len();
+            self.max = self.max.min((open - open / 4).max(1));
+            self.connections.give_way();
+            let _ = timeout(pause, self.connections.changed()).await;
+            pause = (2 * pause).min(MAX_PAUSE);
+        }
+    }
+
+    /// Waits until there is a place for one more connection.
+    async fn place(&mut self) {
+        while self.max <= self.connections.len() {
+            self.log_limit(|open| {
+                warn!(
+                    open,
+                    "the limit of connections is met; new ones take the places of idle ones, or wait if none is idle"
+                );
+            });
+            self.connections.give_way();
+            tokio::select! {
+                () = self.connections.changed() => {}
+                () = sleep(connections::NEW) => {}
+            }
+        }
+    }
+
+    fn begin(&mut self, stream: TcpStream, peer: SocketAddr) {
+        while self.tasks.try_join_next().is_some() {}
+        if self.met.is_some_and(|met| self.connections.len() + 1 < met / 2) {
+            self.met = None;
+            self.max = self.options.max_connections.max(1);
+        }
+        self.tasks.spawn(connection::run(stream, peer, self.app.clone(), &self.connections));
+    }
+
+    fn log_limit(&mut self, log: impl FnOnce(usize)) {
+        if self.met.is_none() {
+            let open = self.connections.len();
+            self.met = Some(open);
+            log(open);
+        }
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        self.connections.kill();
+    }
+}
+
+/// The listener itself is of no use any more; any other failure passes.
+fn is_fatal(error: &io::Error) -> bool {
+    let fatal = [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP, Errno::FAULT];
+    Errno::from_io_error(error).is_none_or(|error| fatal.contains(&error))
+}
+
+/// The system lacks what a connection needs.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+    Errno::from_io_error(error).is_some_and(|error| shortages.contains(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_does_not_end_the_server() {
+        for passing in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::NOBUFS,
+            Errno::CONNABORTED,
+            Errno::CONNRESET,
+            Errno::PROTO,
+            Errno::PERM,
+            Errno::INTR,
+            Errno::NETDOWN,
+            Errno::HOSTUNREACH,
+            Errno::TIMEDOUT,
+        ] {
+            assert!(!is_fatal(&passing.into()), "{passing}");
+        }
+        for fatal in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK] {
+            assert!(is_fatal(&fatal.into()), "{fatal}");
+        }
+    }
+}
