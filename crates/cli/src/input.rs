@@ -16,7 +16,7 @@ use tempfile::SpooledTempFile;
 use crate::closed;
 use crate::failure::Failure;
 
-/// Bytes of a stream that are kept in memory; more go to a temporary file.
+/// Bytes of an input that are kept in memory. A longer stream goes to a temporary file, a longer file is read where it is.
 const IN_MEMORY: usize = 64 << 20;
 /// A longer file is mapped where all of it must be in memory.
 const MAPPED: u64 = 256 << 20;
@@ -76,12 +76,15 @@ impl Input {
 
     /// The whole input, to be read at any place.
     pub(crate) fn whole(self) -> Result<Whole, Failure> {
-        let bytes = match self.before {
-            Some(_) => Ok(Bytes::File(self.file)),
-            None => spool(Patient(self.file)),
-        };
-        let bytes = bytes.map_err(|error| Failure::file("read", &self.name, &error))?;
-        Ok(Whole { name: self.name, bytes, before: self.before })
+        let Input { name, file, before } = self;
+        let watched = before.map(|before| Watched { name: name.clone(), before });
+        if before.is_some_and(|(len, ..)| IN_MEMORY as u64 <= len) {
+            return Ok(Whole { name, bytes: Bytes::File(file), watched });
+        }
+        // To its end, wherever that is: files of /sys say that they are longer than they are.
+        let bytes = spool(Patient(&file)).map_err(|error| Failure::file("read", &name, &error))?;
+        watched.map_or(Ok(()), |watched| watched.check(&file))?;
+        Ok(Whole { name, bytes, watched: None })
     }
 
     /// Reads on.
@@ -94,12 +97,12 @@ impl Input {
 pub(crate) struct Whole {
     name: PathBuf,
     bytes: Bytes,
-    before: Option<State>,
+    watched: Option<Watched>,
 }
 
 enum Bytes {
     Memory(Vec<u8>),
-    /// A regular file, which others may change; or a temporary one, which nobody else has.
+    /// A long regular file, which others may change; or a temporary one, which nobody else has.
     File(File),
 }
 
@@ -149,15 +152,14 @@ impl Whole {
     /// All bytes in memory: read, or mapped where they are many.
     pub(crate) fn loaded(self) -> Result<Loaded, Failure> {
         let file = match self.bytes {
-            Bytes::Memory(bytes) => return Ok(Loaded { pages: Pages::Read(bytes), file: None }),
+            Bytes::Memory(bytes) => return Ok(Loaded { pages: Pages::Read(bytes), mapped: None }),
             Bytes::File(file) => file,
         };
-        let unread = |error| Failure::file("read", &self.name, &error);
-        let pages = load(&file).map_err(unread)?;
-        let file = self.before.map(|before| Watched { name: self.name.clone(), file, before });
-        let loaded = Loaded { pages, file };
-        loaded.check_unchanged()?;
-        Ok(loaded)
+        let pages = load(&file).map_err(|error| Failure::file("read", &self.name, &error))?;
+        let Some(watched) = self.watched else { return Ok(Loaded { pages, mapped: None }) };
+        watched.check(&file)?;
+        let is_mapped = matches!(pages, Pages::Mapped(_));
+        Ok(Loaded { pages, mapped: is_mapped.then_some((watched, file)) })
     }
 
     fn unread(&self, error: &io::Error) -> Failure {
@@ -168,7 +170,7 @@ impl Whole {
 /// An input's bytes in memory.
 pub(crate) struct Loaded {
     pages: Pages,
-    file: Option<Watched>,
+    mapped: Option<(Watched, File)>,
 }
 
 enum Pages {
@@ -176,23 +178,24 @@ enum Pages {
     Mapped(Mmap),
 }
 
+impl Loaded {
+    /// Fails where bytes were changed after they were mapped.
+    pub(crate) fn check_mapped(&self) -> Result<(), Failure> {
+        self.mapped.as_ref().map_or(Ok(()), |(watched, file)| watched.check(file))
+    }
+}
+
 /// A file that others may write to.
 struct Watched {
     name: PathBuf,
-    file: File,
     before: State,
 }
 
-impl Loaded {
-    /// Fails where bytes that are still needed were changed since the file was opened: they are of no version that ever was.
-    pub(crate) fn check_mapped(&self) -> Result<(), Failure> {
-        if let Pages::Mapped(_) = self.pages { self.check_unchanged() } else { Ok(()) }
-    }
-
-    fn check_unchanged(&self) -> Result<(), Failure> {
-        let Some(Watched { name, file, before }) = &self.file else { return Ok(()) };
-        let unread = |error| Failure::file("read", name, &error);
-        if state(&file.metadata().map_err(unread)?) == *before {
+impl Watched {
+    /// Fails where it was changed since it was opened: what was read is then of no version that ever was.
+    fn check(&self, file: &File) -> Result<(), Failure> {
+        let unread = |error| Failure::file("read", &self.name, &error);
+        if state(&file.metadata().map_err(unread)?) == self.before {
             return Ok(());
         }
         Err(unread(io::Error::other("it was changed while it was read; try again when nothing writes to it")))

@@ -66,12 +66,34 @@ fn process_substitution() {
 }
 
 #[test]
-fn files_of_proc_have_bytes_though_no_length() {
-    let folder = files(&[]);
+fn files_whose_length_is_not_theirs() {
+    let folder = files(&[("new", &lines("x\n"))]);
     let at = |name: &str| path(&folder, name);
-    assert_eq!(code(&driblet(&["diff", "/dev/null", "/proc/version", "-o", &at("delta")])), 0);
-    assert_eq!(code(&driblet(&["patch", "/dev/null", &at("delta"), "-o", &at("made")])), 0);
-    assert_eq!(fs::read(at("made")).unwrap(), fs::read("/proc/version").unwrap());
+    // Those of /proc say 0, those of /sys 4,096.
+    for odd in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"]
+        .into_iter()
+        .filter(|odd| fs::exists(odd).unwrap())
+    {
+        assert_eq!(code(&driblet(&["diff", "/dev/null", odd, "-o", &at("delta")])), 0);
+        assert_eq!(code(&driblet(&["patch", "/dev/null", &at("delta"), "-o", &at("made")])), 0);
+        assert_eq!(fs::read(at("made")).unwrap(), fs::read(odd).unwrap());
+        assert_eq!(code(&driblet(&["diff", odd, &at("new"), "-o", &at("delta")])), 0);
+        assert_eq!(code(&driblet(&["patch", odd, &at("delta"), "-o", &at("made")])), 0);
+        assert!(fs::read(at("made")).unwrap() == lines("x\n"));
+    }
+}
+
+#[test]
+fn inputs_longer_than_what_is_kept_in_memory() {
+    let folder = files(&[("new", &lines("x\n"))]);
+    let at = |name: &str| path(&folder, name);
+    File::create(at("long")).unwrap().set_len(65 << 20).unwrap();
+    let cat = || Command::new("cat").arg(at("long")).stdout(Stdio::piped()).spawn().unwrap().stdout.unwrap();
+    assert_eq!(code(&driblet(&["diff", &at("long"), &at("new"), "-o", &at("delta")])), 0);
+    let piped = command(&["diff", "-", &at("new"), "-o", "-"]).stdin(cat()).output().unwrap();
+    assert!(piped.stdout == fs::read(at("delta")).unwrap());
+    assert!(driblet(&["patch", &at("long"), &at("delta"), "-o", "-"]).stdout == lines("x\n"));
+    assert!(command(&["patch", "-", &at("delta"), "-o", "-"]).stdin(cat()).output().unwrap().stdout == lines("x\n"));
 }
 
 #[test]

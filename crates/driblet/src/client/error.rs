@@ -62,11 +62,8 @@ impl PullError {
     }
 
     /// The URL is not shown: where it has no scheme, `user:password@host` is read as one.
-    pub(crate) fn scheme(url: &Url, right: &str) -> PullError {
-        PullError::protocol(
-            "cannot pull from this URL",
-            format!("it must begin with {right}, not with {}:", url.scheme()),
-        )
+    pub(crate) fn scheme(url: &Url, one: &str) -> PullError {
+        PullError::protocol("cannot pull from this URL", format!("{} is neither {one} nor {one}s", url.scheme()))
     }
 
     pub(crate) fn protocol(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> PullError {

@@ -80,7 +80,7 @@ struct Problem {
 impl Asset {
     pub(super) fn new(url: &Url, options: &PullOptions, report: Report) -> Result<Asset, PullError> {
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
-            return Err(PullError::scheme(url, "http: or https:"));
+            return Err(PullError::scheme(url, "http"));
         }
         let (url, authorization) = credentials::part(url);
         // reqwest takes the process' provider; another part of the program may have chosen one already.

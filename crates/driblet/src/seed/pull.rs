@@ -54,7 +54,7 @@ pub async fn pull_to(
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Received<()>, PullError> {
     if !matches!(url.scheme(), "ws" | "wss") {
-        return Err(PullError::scheme(url, "ws: or wss:"));
+        return Err(PullError::scheme(url, "ws"));
     }
     let store = FileStore::at(dest, chunks).await?;
     // The TLS library takes the process' provider; another part of the program may have chosen one already.
