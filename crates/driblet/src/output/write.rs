@@ -60,13 +60,11 @@ pub(super) fn over(path: &Path, mut from: impl Read, len: u64) -> io::Result<()>
     let mut into = OpenOptions::new().write(true).open(path)?;
     let old = into.metadata()?.len();
     if old < len {
-        match fallocate(&into, FallocateFlags::empty(), 0, len) {
-            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
-                let _ = into.set_len(old);
-                return Err(error.into());
-            }
-            // Others cannot promise room.
-            _ => {}
+        let reserved = fallocate(&into, FallocateFlags::empty(), 0, len);
+        // Any other error says that this file system cannot promise room.
+        if let Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) = reserved {
+            let _ = into.set_len(old);
+            return Err(error.into());
         }
     }
     let written = pour(&mut from, &mut into).and_then(|()| {
