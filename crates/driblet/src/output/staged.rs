@@ -14,32 +14,25 @@ const IN_MEMORY: usize = 16 << 20;
 const PREFIX: &str = ".driblet-";
 
 /// New bytes that are not the file yet. Dropped without [`commit`](Staged::commit) they are gone, and all is as it was.
-pub struct Staged {
-    to: To,
-    bytes: Bytes,
-}
+pub struct Staged(Way);
 
-enum Bytes {
-    /// In the folder of the file that they become.
-    Beside(NamedTempFile, Flusher),
-    Apart(SpooledTempFile),
-}
-
-enum To {
-    File(PathBuf),
-    Into(Output),
+/// Where the bytes are, and how they become the file.
+enum Way {
+    /// In the folder of the file, whose name they take.
+    Replace(NamedTempFile, Flusher, PathBuf),
+    /// Elsewhere: they are written over the file's bytes.
+    Over(SpooledTempFile, PathBuf),
+    /// Elsewhere: they are written into what is no regular file.
+    Into(SpooledTempFile, Output),
 }
 
 impl Staged {
     pub(super) fn new(output: &Output) -> io::Result<Staged> {
-        let apart = || Bytes::Apart(SpooledTempFile::new(IN_MEMORY));
-        let Some(path) = output.file() else {
-            return Ok(Staged { to: To::Into(output.clone()), bytes: apart() });
-        };
-        let to = To::File(path.to_path_buf());
+        let elsewhere = || SpooledTempFile::new(IN_MEMORY);
+        let Some(path) = output.file() else { return Ok(Staged(Way::Into(elsewhere(), output.clone()))) };
         match beside(path) {
-            Ok(file) => Ok(Staged { to, bytes: Bytes::Beside(file, Flusher::default()) }),
-            Err(error) if can_be_written_over(path, &error) => Ok(Staged { to, bytes: apart() }),
+            Ok(file) => Ok(Staged(Way::Replace(file, Flusher::default(), path.to_path_buf()))),
+            Err(error) if can_be_written_over(path, &error) => Ok(Staged(Way::Over(elsewhere(), path.to_path_buf()))),
             Err(error) => {
                 let folder = folder_of(path).display();
                 Err(io::Error::new(error.kind(), format!("no file can be made in {folder}: {}", said(&error))))
@@ -52,30 +45,29 @@ impl Staged {
     /// # Errors
     /// The file is as it was, unless the error says otherwise.
     pub fn commit(self) -> io::Result<()> {
-        match (self.bytes, self.to) {
-            (Bytes::Beside(file, flusher), To::File(path)) => {
+        match self.0 {
+            Way::Replace(file, flusher, path) => {
                 flusher.finish()?;
                 replace(&path, file)
             }
-            (Bytes::Apart(mut bytes), To::File(path)) => {
+            Way::Over(mut bytes, path) => {
                 let len = bytes.stream_position()?;
                 bytes.rewind()?;
                 write::over(&path, bytes, len)
             }
-            (Bytes::Apart(mut bytes), To::Into(output)) => {
+            Way::Into(mut bytes, output) => {
                 bytes.rewind()?;
                 write::pour(&mut bytes, &mut output.open()?)
             }
-            (Bytes::Beside(..), To::Into(_)) => Err(io::Error::other("staged beside what is not replaced")),
         }
     }
 }
 
 impl Write for Staged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.bytes {
-            Bytes::Apart(file) => file.write(bytes),
-            Bytes::Beside(file, flusher) => {
+        match &mut self.0 {
+            Way::Over(file, _) | Way::Into(file, _) => file.write(bytes),
+            Way::Replace(file, flusher, _) => {
                 let len = file.as_file_mut().write(bytes)?;
                 flusher.wrote(file.as_file(), len)?;
                 Ok(len)
