@@ -1,8 +1,11 @@
 //! The command line of driblet. One file for each command; nothing else prints or exits.
 
 mod chunks;
+mod closed;
 mod command;
 mod failure;
+mod input;
+mod print;
 
 use std::process::ExitCode;
 
@@ -30,17 +33,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return print::clap(error),
+    };
+    let result = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Pull(args) => pull::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Patch(args) => patch::run(args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("driblet: {failure}");
-            ExitCode::from(1)
-        }
-    }
+    result.map_or_else(failure::Failure::end, |()| ExitCode::SUCCESS)
 }

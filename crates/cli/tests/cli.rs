@@ -1,76 +1,13 @@
 //! The binary, as a person or a script meets it.
 
+mod support;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use tempfile::TempDir;
-
-fn driblet(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_driblet")).args(args).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A running server; ends with the test.
-struct Serving {
-    process: Child,
-    url: String,
-}
-
-impl Serving {
-    fn start(path: &Path, history: &Path, more: &[&str]) -> Serving {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driblet"));
-        command.args([
-            "serve",
-            path.to_str().unwrap(),
-            "--listen",
-            "127.0.0.1:0",
-            "--history",
-            history.to_str().unwrap(),
-        ]);
-        let mut process = command.args(more).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).trim_end().to_owned();
-        assert!(url.starts_with("http://127.0.0.1:") && url.ends_with('/'), "{line}");
-        Serving { process, url }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn files(contents: &[(&str, &[u8])]) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    for (name, bytes) in contents {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    folder
-}
-
-fn path(folder: &TempDir, name: &str) -> String {
-    folder.path().join(name).to_str().unwrap().to_owned()
-}
-
-fn lines(edit: &str) -> Vec<u8> {
-    let line =
-        |i: u32| if i == 500 { edit.to_owned() } else { format!("line {i} of {}\n", i.wrapping_mul(2654435761)) };
-    (0..2000).map(line).collect::<String>().into_bytes()
-}
+use support::{Serving, code, driblet, files, lines, path, text};
 
 #[test]
 fn help_names_what_each_command_takes() {

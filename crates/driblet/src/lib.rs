@@ -13,7 +13,7 @@
 //! ```
 //!
 //! From a URL to bytes, a request passes `http` (what is asked, by whom), `publisher` (the head, as the disk has it now), `history`
-//! (the versions kept) and `artifacts` (deltas, made once; from the last heads, ahead of any request). [`client`] is the other side. [`seed`] speaks the wire of browser-sync-stream.
+//! (the versions kept) and `artifacts` (deltas, made once; from the last heads, ahead of any request). [`client`] is the other side, and [`output`] is how it replaces files. [`seed`] speaks the wire of browser-sync-stream.
 
 #![deny(unsafe_code)]
 
@@ -24,6 +24,7 @@ mod fingerprint;
 mod history;
 mod http;
 mod map;
+pub mod output;
 mod publisher;
 pub mod seed;
 mod serve;

@@ -1,23 +1,27 @@
-use std::io::Write;
 use std::path::PathBuf;
 
 use driblet_core::{Codec, EncodeOptions, Encoder};
 use indicatif::{HumanBytes, ProgressBar};
 
-use crate::command::patch::{Mapped, Staged};
+use crate::command::patch::{commit, output, stage, write};
 use crate::failure::Failure;
+use crate::input::{Input, check_distinct};
+use crate::print;
 
 /// Write the delta between two files
 ///
-/// The delta is what `driblet serve` would send to a receiver of OLD. Use /dev/null as OLD for a first sync.
+/// The delta is what `driblet serve` would send to a receiver of OLD. Use /dev/null as OLD for a first sync. Files above 256 MiB are mapped
+/// into memory: if another program cuts one short meanwhile, the command ends with a signal and writes nothing.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  driblet diff app-1.js app-2.js -o app.delta")]
+#[command(
+    after_help = "Examples:\n  driblet diff app-1.js app-2.js -o app.delta\n  driblet diff app-1.js <(make-app) -o - | ssh host 'driblet patch app.js - -o app.js'"
+)]
 pub(crate) struct Args {
-    /// The basis: the file that the receiver has
+    /// The basis: the file that the receiver has; - is standard input
     old: PathBuf,
-    /// The target: the file it will have
+    /// The target: the file it will have; - is standard input
     new: PathBuf,
-    /// Where to write the delta
+    /// Where to write the delta; - is standard output
     #[arg(short, long, value_name = "DELTA")]
     output: PathBuf,
     /// What the delta is made of
@@ -53,21 +57,26 @@ impl CodecChoice {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let (old, new) = (Mapped::open(&args.old)?, Mapped::open(&args.new)?);
-    let mut staged = Staged::beside(&args.output)?;
+    check_distinct(&args.old, &args.new)?;
+    let output = output(&args.output)?;
+    let load = |path| Input::open(path)?.whole()?.loaded();
+    let (old, new) = (load(&args.old)?, load(&args.new)?);
+    let mut staged = stage(&output)?;
     let spinner = ProgressBar::new_spinner().with_message("encoding");
     spinner.enable_steady_tick(std::time::Duration::from_millis(100));
     let options = EncodeOptions { codec: args.codec.over(args.link), budget: args.memory << 20, thorough: true };
     let mut encoder = Encoder::new(&old, &new, options);
     let mut len = 0;
     while let Some(bytes) = encoder.poll_output().map_err(|error| Failure::file("encode", &args.new, &error))? {
-        staged.file().write_all(&bytes).map_err(|error| Failure::file("write", &args.output, &error))?;
+        write(&mut staged, &bytes, &output)?;
         len += bytes.len() as u64;
     }
-    staged.commit()?;
+    old.check_mapped()?;
+    new.check_mapped()?;
+    commit(staged, &output)?;
     spinner.finish_and_clear();
     if !spinner.is_hidden() {
-        eprintln!("{} for a file of {}", HumanBytes(len), HumanBytes(new.len() as u64));
+        print::error(format_args!("{} for a file of {}", HumanBytes(len), HumanBytes(new.len() as u64)));
     }
     Ok(())
 }

@@ -2,32 +2,38 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use driblet::client::{Progress, PullError, PullOptions, Pulled, pull};
+use driblet::client::{Progress, PullError, PullOptions, Pulled, State, pull_to};
 use driblet::seed::{self, RabinOptions, Received};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::json;
 use url::Url;
 
 use crate::chunks::chunks;
+use crate::command::patch::output;
 use crate::failure::Failure;
+use crate::print;
 
 /// Bring a file up to date with what a server publishes
 ///
 /// What DEST holds now is the basis: only the difference is transferred. DEST is replaced in one step once the new bytes are
 /// verified and durable; until then, and after any error, it stays as it was. A pull that is cut off goes on from there when it is run again.
+/// What a user set on DEST stays: permissions, owner, attributes, and links that lead to it. Devices, pipes and the like hold nothing, and are
+/// written into once all is verified.
+///
+/// A server that says that it is busy (503 or 429 with Retry-After) is asked again as it says, for at most 10 minutes.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull --seed ws://127.0.0.1:8080/app.js app.js"
 )]
 pub(crate) struct Args {
-    /// The asset, as it is downloaded without driblet
-    url: Url,
-    /// The file to update; a missing one is created
+    /// The asset, as it is downloaded without driblet; user:password@ in it is sent as basic authorisation, and never shown
+    url: String,
+    /// The file to update; a missing one is created, and - is standard output
     dest: PathBuf,
-    /// Print what the sync cost on stdout
+    /// Print what the sync cost on stdout; on stderr where DEST is stdout
     #[arg(long, value_name = "FORMAT")]
     stats: Option<Stats>,
-    /// Give up when the server sends nothing for this many seconds
+    /// Give up when there is no connection, no answer or no further byte for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     timeout: f64,
     /// Refuse a file longer than this many bytes
@@ -53,32 +59,44 @@ enum Stats {
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
-    let options = PullOptions { timeout: Duration::from_secs_f64(args.timeout), max_len: args.max_len };
+    // clap would show what it cannot parse, and with it a password.
+    let url = Url::parse(&args.url).map_err(|error| Failure::usage(format!("the URL cannot be read: {error}")))?;
+    let dest = output(&args.dest)?;
+    let is_stdout = dest.is_stdout();
+    let timeout = Duration::from_secs_f64(args.timeout);
+    let options = PullOptions { timeout, max_len: args.max_len, ..PullOptions::default() };
     let bar = bar();
     let shown = bar.clone();
-    let report = move |progress: Progress| {
-        shown.set_length(progress.total);
-        shown.set_position(progress.done);
-        shown.set_message(format!("{} received", HumanBytes(progress.received)));
-    };
+    let report = move |progress| show(&shown, progress);
     let told = runtime.block_on(async {
         if args.seed {
             let start = Instant::now();
-            let received = seed::pull(&args.url, &args.dest, args.seed_chunks, &options, report).await?;
+            let received = seed::pull_to(&url, dest, args.seed_chunks, &options, report).await?;
             return Ok(seed_told(&received, start.elapsed()));
         }
-        pull(&args.url, &args.dest, &options, report).await.map(|pulled| (stats(&pulled), summary(&pulled)))
+        pull_to(&url, dest, &options, report).await.map(|pulled| (stats(&pulled), summary(&pulled)))
     });
     bar.finish_and_clear();
-    let told =
-        told.map_err(|error: PullError| Failure::new(format_args!("cannot pull {}", args.dest.display()), &error));
-    let (stats, summary) = told?;
+    let (stats, summary) = told.map_err(|error: PullError| Failure::pull(&args.dest, &error))?;
     match args.stats {
-        Some(Stats::Json) => println!("{stats}"),
+        Some(Stats::Json) if is_stdout => print::error(stats),
+        Some(Stats::Json) => print::line(stats)?,
         None if bar.is_hidden() => {}
-        None => eprintln!("{summary}"),
+        None => print::error(summary),
     }
     Ok(())
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    if progress.total != 0 {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    }
+    bar.set_message(match progress.state {
+        State::Waiting => "waiting for the server".to_owned(),
+        State::Busy(wait) => format!("the server is busy; asking again in {} s", wait.as_secs_f64().ceil()),
+        State::Receiving => format!("{} received", HumanBytes(progress.received)),
+    });
 }
 
 /// What a pull by the seed's wire cost, as JSON and as a sentence.

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,8 +9,8 @@ use super::dest::{Dest, blocking};
 use super::error::PullError;
 use super::partial::Partial;
 use super::request::{Asset, Body};
-use super::staging::Staging;
-use super::{BasisKind, Progress, Pulled};
+use super::{BasisKind, Progress, Pulled, State};
+use crate::output::Staged;
 
 /// Pieces of the delta that may wait for the file thread.
 const QUEUE: usize = 16;
@@ -41,8 +42,8 @@ impl Apply {
     }
 
     /// The delta's bytes are kept until it is complete.
-    pub(super) fn keeping(self, partial: Partial) -> Apply {
-        Apply { partial: Some(partial), ..self }
+    pub(super) fn keeping(self, partial: Option<Partial>) -> Apply {
+        Apply { partial, ..self }
     }
 
     /// Feeds the body to a decoder on a file thread, and commits what it makes.
@@ -90,15 +91,14 @@ impl Apply {
         // What was cut off is continued next time; what is complete or wrong is of no more use.
         let keep = matches!(result, Err(PullError::Network { .. } | PullError::Store { .. }));
         if let Some(partial) = self.partial.take().filter(|_| !keep) {
-            partial.discard().map_err(|error| PullError::store("cannot remove the partial delta", error))?;
+            partial.discard();
         }
         result
     }
 
     fn drive(&mut self, decoder: &mut Decoder, queue: &mut mpsc::Receiver<Piece>) -> Result<Pulled, PullError> {
-        let mut staged: Option<Staging> = None;
+        let mut staged: Option<Staged> = None;
         let (mut done, mut received, mut basis) = (0, 0, Vec::new());
-        let unwritten = |error| PullError::store("cannot write the staging file", error);
         loop {
             match decoder.poll_event().map_err(PullError::bytes)? {
                 Event::NeedInput => match self.next_piece(queue)? {
@@ -116,36 +116,32 @@ impl Apply {
                 Event::Output(bytes) => {
                     let file = match &mut staged {
                         Some(file) => file,
-                        None => staged.insert(Staging::new(self.dest.stage()?)),
+                        None => staged.insert(self.dest.stage()?),
                     };
-                    file.write(bytes).map_err(unwritten)?;
+                    file.write_all(bytes).map_err(|error| self.dest.error("cannot stage", error))?;
                     done += bytes.len() as u64;
                     let total = decoder.header().map_or(done, |header| header.len());
-                    (self.report)(Progress { done, total, received });
+                    (self.report)(Progress { done, total, received, state: State::Receiving });
                 }
                 Event::Same => return Ok(self.pulled(decoder, BasisKind::Same)),
                 Event::Done => break,
             }
         }
-        let staged = staged.map_or_else(|| self.dest.stage().map(Staging::new), Ok)?;
-        let staged = staged.finish().map_err(unwritten)?;
-        self.dest.commit(staged)?;
+        self.dest.commit(staged.map_or_else(|| self.dest.stage(), Ok)?)?;
         Ok(self.pulled(decoder, self.kind))
     }
 
     /// First what an earlier pull kept, then what comes over the wire, which is kept too.
     fn next_piece(&mut self, queue: &mut mpsc::Receiver<Piece>) -> Result<Piece, PullError> {
-        let unusable =
-            |error| PullError::store(format!("cannot keep the delta beside {}", self.dest.path().display()), error);
         if let Some(partial) = &mut self.partial {
-            let kept = partial.read(KEPT_PIECE).map_err(unusable)?;
+            let kept = partial.read(KEPT_PIECE).map_err(|error| PullError::store("an earlier pull's delta", error))?;
             if !kept.is_empty() {
                 return Ok(Piece::Bytes(kept.into(), 0));
             }
         }
         let piece = queue.blocking_recv().ok_or_else(|| PullError::network("the delta", "it was cut off"))?;
         if let (Some(partial), Piece::Bytes(bytes, _)) = (&mut self.partial, &piece) {
-            partial.keep(bytes).map_err(unusable)?;
+            partial.keep(bytes);
         }
         Ok(piece)
     }

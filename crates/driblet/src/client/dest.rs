@@ -1,23 +1,27 @@
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driblet_core::{Chunker, Cuts, Rungs, Version, VersionHasher};
-use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::error::PullError;
 use super::partial::Partial;
+use crate::output::{Output, Staged};
 
 /// Bytes read or hashed at once.
 const PIECE: usize = 1 << 20;
 
+/// A longer name has its hash in the place of it, so that what is added fits the file system's limit for names.
+const MAX_NAME: usize = 100;
+
 /// The file to bring up to date, opened once: what is read later is what was hashed.
 #[derive(Clone)]
 pub(crate) struct Dest {
-    path: Arc<PathBuf>,
+    output: Arc<Output>,
     held: Option<Arc<Held>>,
 }
 
@@ -28,13 +32,12 @@ struct Held {
 }
 
 impl Dest {
-    /// Hashes what is there; a missing or empty file holds nothing.
-    pub(crate) async fn open(path: &Path) -> Result<Dest, PullError> {
-        let path = path.to_path_buf();
+    /// Hashes what is there. A missing or empty file holds nothing, nor does what is no regular file: a device, a pipe.
+    pub(crate) async fn open(output: Output) -> Result<Dest, PullError> {
         blocking(move || {
-            let held =
-                hash(&path).map_err(|error| PullError::store(format!("cannot read {}", path.display()), error))?;
-            Ok(Dest { path: Arc::new(path), held: held.map(Arc::new) })
+            let dest = Dest { output: Arc::new(output), held: None };
+            let held = dest.output.file().map_or(Ok(None), hash).map_err(|error| dest.error("cannot read", error))?;
+            Ok(Dest { held: held.map(Arc::new), ..dest })
         })
         .await
     }
@@ -44,14 +47,10 @@ impl Dest {
         self.held.as_ref().map(|held| (held.version, held.len))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Fills `bytes` from `offset` of what is held.
     pub(crate) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), PullError> {
         use std::os::unix::fs::FileExt;
-        let held = self.held.as_ref().ok_or_else(|| self.error("cannot read", io::ErrorKind::NotFound.into()))?;
+        let held = self.held.as_ref().ok_or_else(|| self.error("cannot read", ErrorKind::NotFound.into()))?;
         held.file.read_exact_at(bytes, offset).map_err(|error| self.error("cannot read", error))
     }
 
@@ -74,75 +73,67 @@ impl Dest {
 
     /// The delta's bytes that an earlier pull left, if they continue what is held now.
     pub(super) async fn partial(&self, url: &Url) -> Result<Option<Partial>, PullError> {
-        let (path, url, from) = (self.partial_path(), url.clone(), self.held().map(|(version, _)| version));
-        blocking(move || {
-            Partial::load(&path, &url, from).map_err(|error| PullError::store(path.display().to_string(), error))
-        })
-        .await
+        let Some(path) = self.partial_path() else { return Ok(None) };
+        let (url, from) = (url.clone(), self.held().map(|(version, _)| version));
+        blocking(move || Ok(Partial::load(&path, &url, from))).await
     }
 
     /// A partial delta that begins now.
-    pub(super) fn begin_partial(&self, url: &Url, etag: Option<&str>) -> Partial {
-        Partial::begin(self.partial_path(), url, self.held().map(|(version, _)| version), etag)
+    pub(super) fn begin_partial(&self, url: &Url, etag: Option<&str>) -> Option<Partial> {
+        let from = self.held().map(|(version, _)| version);
+        self.partial_path().map(|path| Partial::begin(path, url, from, etag))
     }
 
     pub(super) async fn forget_partial(&self) -> Result<(), PullError> {
         let path = self.partial_path();
-        blocking(move || Partial::remove(&path).map_err(|error| PullError::store(path.display().to_string(), error)))
-            .await
-    }
-
-    /// A staging file in the same folder, with the permissions of what it will replace.
-    pub(crate) fn stage(&self) -> Result<NamedTempFile, PullError> {
-        let prefix = format!(".{}.driblet-", self.file_name());
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix);
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let staged = builder.tempfile_in(self.folder()).and_then(|staged| {
-            if let Some(held) = &self.held {
-                staged.as_file().set_permissions(held.file.metadata()?.permissions())?;
+        blocking(move || {
+            if let Some(path) = path {
+                Partial::remove(&path);
             }
-            Ok(staged)
-        });
-        staged.map_err(|error| self.error("cannot write beside", error))
+            Ok(())
+        })
+        .await
     }
 
-    /// Makes a complete, verified, durable staging file the destination: the name, then the folder.
-    pub(crate) fn commit(&self, staged: NamedTempFile) -> Result<(), PullError> {
-        let persisted = staged.persist(self.path()).map_err(|error| error.error);
-        let done = persisted.and_then(|_| File::open(self.folder())?.sync_all());
-        done.map_err(|error| self.error("cannot replace", error))
+    /// A place for the new version.
+    pub(crate) fn stage(&self) -> Result<Staged, PullError> {
+        self.output.stage().map_err(|error| self.error("cannot write", error))
     }
 
-    fn error(&self, doing: &str, error: io::Error) -> PullError {
-        PullError::store(format!("{doing} {}", self.path.display()), error)
+    /// Makes complete, verified bytes the destination.
+    pub(crate) fn commit(&self, staged: Staged) -> Result<(), PullError> {
+        staged.commit().map_err(|error| self.error("cannot write", error))
     }
 
-    fn file_name(&self) -> String {
-        self.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    pub(crate) fn error(&self, doing: &str, error: io::Error) -> PullError {
+        PullError::store(format!("{doing} {}", self.output.name().display()), error)
     }
 
-    fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
+    /// Beside the file, behind all links.
+    fn partial_path(&self) -> Option<PathBuf> {
+        let file = self.output.file()?;
+        let name = file.file_name()?;
+        let mut partial = OsString::from(".");
+        match name.len() <= MAX_NAME {
+            true => partial.push(name),
+            false => partial.push(&Version::of(name.as_encoded_bytes()).to_string()[..32]),
         }
+        partial.push(".driblet-partial");
+        Some(file.with_file_name(partial))
     }
+}
 
-    fn partial_path(&self) -> PathBuf {
-        self.path.with_file_name(format!(".{}.driblet-partial", self.file_name()))
-    }
+/// What a destination names, as an error of the store where it names nothing that can be written.
+pub(crate) fn output(path: &Path) -> Result<Output, PullError> {
+    Output::at(path).map_err(|error| PullError::store(format!("cannot write {}", path.display()), error))
 }
 
 fn hash(path: &Path) -> io::Result<Option<Held>> {
     let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // What may be written but not read is written anew.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => return Ok(None),
         opened => opened?,
     };
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file; name a file to write"));
-    }
     let (mut hasher, mut len, mut bytes) = (VersionHasher::new(), 0, vec![0; PIECE]);
     loop {
         match file.read(&mut bytes)? {

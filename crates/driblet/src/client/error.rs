@@ -1,12 +1,16 @@
 use std::error::Error;
 use std::io;
 
+use url::Url;
+
 /// Why a pull brought nothing. The destination is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     /// The server cannot be reached, stalls, or cuts the connection. Trying again goes on from where this ended.
     #[error("{doing}: {source}")]
     Network {
+        /// How far it had come.
+        phase: Phase,
         /// What was being done.
         doing: String,
         /// What went wrong.
@@ -32,9 +36,34 @@ pub enum PullError {
     },
 }
 
+/// How far a pull had come with the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Finding its address, or setting up a connection or TLS.
+    Connecting,
+    /// The server was reached, and has not answered.
+    Waiting,
+    /// The answer has begun, and is not complete.
+    Reading,
+}
+
 impl PullError {
+    /// The answer that was being read has no end.
     pub(crate) fn network(doing: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> PullError {
-        PullError::Network { doing: doing.into(), source: source.into() }
+        PullError::during(Phase::Reading, doing, source)
+    }
+
+    pub(crate) fn during(
+        phase: Phase,
+        doing: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> PullError {
+        PullError::Network { phase, doing: doing.into(), source: source.into() }
+    }
+
+    /// The URL is not shown: where it has no scheme, `user:password@host` is read as one.
+    pub(crate) fn scheme(url: &Url, one: &str) -> PullError {
+        PullError::protocol("cannot pull from this URL", format!("{} is neither {one} nor {one}s", url.scheme()))
     }
 
     pub(crate) fn protocol(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> PullError {

@@ -2,38 +2,51 @@
 //!
 //! The way of a sync: `dest` says what is held, `request` asks for the delta, `apply` turns it into a staging file on a blocking
 //! thread, `partial` keeps the delta's bytes in case the connection is cut, and `dest` makes the staging file the new version.
+//! `wait` knows how long a server is waited for.
 
 mod apply;
+pub(crate) mod credentials;
 pub(crate) mod dest;
 mod error;
 mod partial;
 mod request;
-pub(crate) mod staging;
+pub(crate) mod wait;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driblet_core::{Basis, Limits, MatchedBasis, Rung, Rungs, Signature, Version};
 use url::Url;
 
 use apply::Apply;
-use dest::Dest;
-pub use error::PullError;
+use dest::{Dest, output};
+pub use error::{Phase, PullError};
 use partial::Partial;
 use request::{Answer, Asset, Unknown};
+
+use crate::output::Output;
 
 /// How a [`pull`] may go about it.
 #[derive(Clone, Debug)]
 pub struct PullOptions {
-    /// How long the server may send nothing before the pull gives up. Default: 30 s.
+    /// How long each of these may take before the pull gives up: a connection, the wait for an answer, the wait for the answer's next
+    /// bytes. The upload of a long signature has a second more for each 16 KiB. Default: 30 s.
     pub timeout: Duration,
+    /// How long the server may say that it is busy (503 or 429 with `Retry-After`) before the pull gives up. It is asked again after as long
+    /// as it says and up to a quarter more, but at most a minute. Default: 10 min.
+    pub busy_timeout: Duration,
     /// The longest file that is accepted, in bytes. Default: 1 TiB.
     pub max_len: u64,
 }
 
 impl Default for PullOptions {
     fn default() -> PullOptions {
-        PullOptions { timeout: Duration::from_secs(30), max_len: Limits::default().target }
+        PullOptions {
+            timeout: Duration::from_secs(30),
+            busy_timeout: Duration::from_secs(600),
+            max_len: Limits::default().target,
+        }
     }
 }
 
@@ -92,12 +105,28 @@ pub struct Progress {
     pub total: u64,
     /// Bytes received.
     pub received: u64,
+    /// What is being done.
+    pub state: State,
+}
+
+/// What a pull is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// The server is asked, and has not answered.
+    Waiting,
+    /// The server says that it is busy; it is asked again after this long.
+    Busy(Duration),
+    /// Bytes come.
+    Receiving,
 }
 
 /// Makes the file at `dest` the head of the asset at `url`, moving only the difference.
 ///
 /// What `dest` holds now is the basis. It is replaced in one atomic step after the new bytes are verified and durable; until then, and after
-/// any error, it stays as it was. A pull that was cut off leaves the delta's bytes beside `dest`, and the next one goes on from there.
+/// any error, it stays as it was. (Where the system permits no such step the bytes are written over the old ones, see [`output`](crate::output).)
+/// A pull that was cut off leaves the delta's bytes beside `dest`, and the next one goes on from there.
+///
+/// A user name and a password in `url` are sent as basic authorisation, to no other host, and neither shown nor stored.
 ///
 /// One request where the server knows the version held or nothing is held, two otherwise.
 ///
@@ -110,11 +139,25 @@ pub async fn pull(
     options: &PullOptions,
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Pulled, PullError> {
+    pull_to(url, output(dest)?, options, progress).await
+}
+
+/// As [`pull`], into any [`Output`]. What is no regular file holds nothing: the whole asset is transferred and, once it is verified, written
+/// into it.
+///
+/// # Errors
+/// As [`pull`].
+pub async fn pull_to(
+    url: &Url,
+    dest: Output,
+    options: &PullOptions,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Pulled, PullError> {
     let start = Instant::now();
-    let asset = Asset::new(url, options.timeout)?;
+    let progress: apply::Report = Arc::new(progress);
+    let asset = Asset::new(url, options, progress.clone())?;
     let dest = Dest::open(dest).await?;
-    let session =
-        Session { asset, dest, limits: Limits { target: options.max_len }, progress: std::sync::Arc::new(progress) };
+    let session = Session { asset, dest, limits: Limits { target: options.max_len }, progress };
     let mut pulled = session.run().await?;
     pulled.elapsed = start.elapsed();
     Ok(pulled)
@@ -154,7 +197,7 @@ impl Session {
             None => (Basis::EMPTY, BasisKind::None),
         };
         let Some(body) = self.asset.rest_of(&partial).await? else { return Ok(None) };
-        let apply = self.apply(basis, kind).keeping(partial);
+        let apply = self.apply(basis, kind).keeping(Some(partial));
         apply.run(body, &mut self.asset).await.map(Some)
     }
 

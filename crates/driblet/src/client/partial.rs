@@ -1,12 +1,15 @@
 //! The bytes of a delta that was cut off, kept beside the destination.
 //!
 //! One line of JSON says which delta they begin, then they follow. They are not trusted: whatever they turn out to be, the decoder verifies what they make.
+//! Only their owner may read them. A place where they cannot be kept costs the next pull their bytes again, and this one nothing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use driblet_core::Version;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -40,30 +43,24 @@ impl Partial {
     }
 
     /// What an earlier pull left, if it is of this asset and from what is held now.
-    pub(super) fn load(path: &Path, url: &Url, from: Option<Version>) -> io::Result<Option<Partial>> {
-        let mut file = match OpenOptions::new().read(true).append(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
+    pub(super) fn load(path: &Path, url: &Url, from: Option<Version>) -> Option<Partial> {
+        let mut file = open(path).ok()?;
         let (mut reader, mut line, mut start) = (BufReader::new(&file), Vec::new(), Vec::new());
-        reader.by_ref().take(MAX_LABEL).read_until(b'\n', &mut line)?;
-        let label = serde_json::from_slice::<Label>(&line).ok();
-        let Some(label) = label.filter(|label| label.url == url.as_str() && label.from == name(from)) else {
-            return Ok(None);
-        };
-        reader.take(TARGET.end as u64).read_to_end(&mut start)?;
-        let Some(target) = start.get(TARGET).and_then(|bytes| bytes.try_into().ok()) else { return Ok(None) };
-        let len = file.metadata()?.len() - line.len() as u64;
-        file.seek(SeekFrom::Start(line.len() as u64))?;
+        reader.by_ref().take(MAX_LABEL).read_until(b'\n', &mut line).ok()?;
+        let label = serde_json::from_slice::<Label>(&line).ok()?;
+        if label.url != url.as_str() || label.from != name(from) {
+            return None;
+        }
+        reader.take(TARGET.end as u64).read_to_end(&mut start).ok()?;
+        let target = start.get(TARGET).and_then(|bytes| bytes.try_into().ok())?;
+        let len = file.metadata().ok()?.len() - line.len() as u64;
+        file.seek(SeekFrom::Start(line.len() as u64)).ok()?;
         let kept = Some((Version::from_bytes(target), len));
-        Ok(Some(Partial { path: path.to_path_buf(), label, file: Some(file), kept, unread: len }))
+        Some(Partial { path: path.to_path_buf(), label, file: Some(file), kept, unread: len })
     }
 
-    pub(super) fn remove(path: &Path) -> io::Result<()> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        }
+    pub(super) fn remove(path: &Path) {
+        let _ = fs::remove_file(path);
     }
 
     /// How many bytes are kept from an earlier pull.
@@ -97,24 +94,54 @@ impl Partial {
         self.label.etag = etag.unwrap_or_default().to_owned();
     }
 
-    /// Keeps the next bytes.
-    pub(super) fn keep(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Keeps the next bytes, if they can be kept at all.
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
         if self.label.etag.is_empty() {
-            return Ok(());
+            return;
         }
-        if self.file.is_none() {
-            let mut file = File::create(&self.path)?;
-            serde_json::to_writer(&mut file, &self.label)?;
-            file.write_all(b"\n")?;
-            self.file = Some(file);
+        if self.append(bytes).is_err() {
+            // Half of them are of no use, and a full disk has better uses for the room.
+            self.restart(None);
+            Partial::remove(&self.path);
         }
-        self.file.as_mut().map_or(Ok(()), |file| file.write_all(bytes))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let mut file = create(&self.path)?;
+                serde_json::to_writer(&mut file, &self.label)?;
+                file.write_all(b"\n")?;
+                self.file.insert(file)
+            }
+        };
+        file.write_all(bytes)
     }
 
     /// The delta is complete, or wrong: its bytes are of no more use.
-    pub(super) fn discard(self) -> io::Result<()> {
-        Partial::remove(&self.path)
+    pub(super) fn discard(self) {
+        Partial::remove(&self.path);
     }
+}
+
+/// An own regular file: in a folder such as /tmp the name may be anybody's, and anything.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).append(true).custom_flags(flags.bits() as i32).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.uid() != rustix::process::geteuid().as_raw() || found.nlink() != 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // Earlier versions let others read it.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// A new file; what has the name is not written into.
+fn create(path: &Path) -> io::Result<File> {
+    Partial::remove(path);
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn name(from: Option<Version>) -> String {

@@ -33,7 +33,7 @@ mod socket;
 mod store;
 
 pub use driblet_core::seed::{BadOptions, ChunkHash, RabinOptions, SeedError};
-pub use pull::pull;
+pub use pull::{pull, pull_to};
 pub use receive::{Received, receive};
 pub use send::{SendError, Sent, send};
 pub use store::{FileStore, MemoryStore, Store};

@@ -1,6 +1,5 @@
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use driblet_core::seed::{MAX_CHUNK, Receiver, ReceiverEvent, SeedError};
@@ -11,7 +10,8 @@ use tokio::time::timeout;
 use super::socket::Refused;
 use super::store::Store;
 use crate::client::dest::blocking;
-use crate::client::{Progress, PullError, PullOptions};
+use crate::client::wait::Life;
+use crate::client::{Progress, PullError, PullOptions, State};
 
 /// Pieces that may wait for the file thread.
 const QUEUE: usize = 16;
@@ -44,7 +44,7 @@ pub struct Received<T> {
 /// [`PullError::Network`]: the stream failed; try again. [`PullError::Protocol`]: the sender does not speak this protocol, or sent bytes
 /// that do not verify. [`PullError::Store`]: the store failed.
 pub async fn receive<S: Store>(io: impl AsyncRead + AsyncWrite, store: S) -> Result<Received<S::Output>, PullError> {
-    receive_as(io, store, &PullOptions::default(), Arc::new(|_| {})).await
+    receive_as(io, store, &PullOptions::default(), Arc::new(|_| {}), &Life::new()).await
 }
 
 /// Called as chunks are stored.
@@ -55,6 +55,7 @@ pub(super) async fn receive_as<S: Store>(
     mut store: S,
     options: &PullOptions,
     report: Report,
+    life: &Life,
 ) -> Result<Received<S::Output>, PullError> {
     let mut receiver = Receiver::new(MAX_CHUNK);
     let announce = move || {
@@ -68,7 +69,7 @@ pub(super) async fn receive_as<S: Store>(
     let (pieces, queue) = mpsc::channel(QUEUE);
     let file = Incoming { receiver, store, queue, report, max_len: options.max_len };
     let work = tokio::spawn(blocking(move || file.take()));
-    let failed = carry(io, &list, pieces, options).await.err();
+    let failed = carry(io, &list, pieces, options, life).await.err();
     let taken = work.await.unwrap_or_else(|error| Err(PullError::store("a task ended early", io::Error::other(error))));
     match (failed, taken) {
         // The file thread only learns that nothing more comes.
@@ -84,6 +85,7 @@ async fn carry(
     list: &[u8],
     pieces: mpsc::Sender<Came>,
     options: &PullOptions,
+    life: &Life,
 ) -> Result<(), PullError> {
     let (mut reader, mut writer) = tokio::io::split(io);
     // In pieces, since a WebSocket makes a message of each.
@@ -97,24 +99,21 @@ async fn carry(
     let mut sent: Option<io::Result<()>> = None;
     let mut bytes = vec![0; PIECE];
     loop {
-        // A sender may well be silent until it has the list.
-        let patience = if sent.is_some() { options.timeout } else { Duration::MAX };
-        let read = timeout(patience, reader.read(&mut bytes));
         let read = tokio::select! {
             result = &mut send, if sent.is_none() => {
                 sent = Some(result);
+                life.sign();
                 continue;
             }
-            read = read => read,
-        };
-        let len = match read {
-            Ok(Ok(len)) => len,
-            Ok(Err(error)) => return Err(broken(error)),
-            Err(_) => {
+            // A sender may well be silent until it has the list.
+            () = life.silence(options.timeout), if sent.is_some() => {
                 let silence = format!("nothing came for {:?}", options.timeout);
                 return Err(PullError::network("the stream from the sender", silence));
             }
+            read = reader.read(&mut bytes) => read,
         };
+        life.sign();
+        let len = read.map_err(broken)?;
         if len == 0
             && let Some(Err(error)) = sent
         {
@@ -193,7 +192,7 @@ impl<S: Store> Incoming<S> {
                 return Err(PullError::protocol("the file", what));
             }
             chunks += 1;
-            (self.report)(Progress { done: len, total: len, received });
+            (self.report)(Progress { done: len, total: len, received, state: State::Receiving });
         }
         let output = self.store.finish().map_err(|error| PullError::store("cannot finish the file", error))?;
         Ok(Received { output, len, sent: 0, received, chunks, reused })

@@ -1,7 +1,10 @@
 //! Answers that are wrong, lie, or never come.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use driblet::Version;
-use driblet::client::{BasisKind, PullError, pull};
+use driblet::client::{BasisKind, Phase, PullError, PullOptions, State, pull};
 
 use super::proxy::{Fault, canned, proxy};
 use super::setting::{Setting, impatient, pull_from, url, versions};
@@ -96,6 +99,28 @@ async fn a_server_that_stalls_in_the_middle_is_given_up() {
     let error = pull(&url(address), &setting.dest(), &impatient(), |_| {}).await.unwrap_err();
     assert!(matches!(error, PullError::Network { .. }), "{error}");
     assert_eq!(setting.held(), old);
+}
+
+#[tokio::test]
+async fn a_server_that_stays_busy_is_given_up() {
+    let setting = Setting::new().await;
+    setting.hold(b"held");
+    let body = "{\"code\":\"busy\",\"detail\":\"Every encoder is taken.\"}";
+    let head = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n";
+    let address = canned(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()).await;
+    let options = PullOptions { busy_timeout: Duration::from_millis(300), ..PullOptions::default() };
+    let states = Arc::new(Mutex::new(Vec::new()));
+    let seen = states.clone();
+    let progress = move |progress: driblet::client::Progress| seen.lock().unwrap().push(progress.state);
+    let error = pull(&url(address), &setting.dest(), &options, progress).await.unwrap_err();
+    assert!(matches!(error, PullError::Network { phase: Phase::Waiting, .. }), "{error:?}");
+    assert!(
+        error.to_string().ends_with("answers 503 Service Unavailable for 300ms: Every encoder is taken."),
+        "{error}"
+    );
+    let states = states.lock().unwrap();
+    assert!(matches!(states[..], [State::Waiting, State::Busy(_), State::Waiting]), "{states:?}");
+    assert_eq!(setting.held(), b"held");
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use driblet_core::seed::{ChunkHash, Cutter, RabinOptions};
 
 use super::{Store, changed};
 use crate::client::PullError;
-use crate::client::dest::{Dest, blocking};
-use crate::client::staging::Staging;
+use crate::client::dest::{Dest, blocking, output};
+use crate::output::{Output, Staged};
 
 /// Bytes of the file cut at once.
 const PIECE: u64 = 1 << 20;
@@ -19,7 +19,7 @@ const PIECE: u64 = 1 << 20;
 pub struct FileStore {
     dest: Dest,
     held: HashMap<ChunkHash, (u64, u32)>,
-    staged: Option<Staging>,
+    staged: Option<Staged>,
 }
 
 impl FileStore {
@@ -28,9 +28,13 @@ impl FileStore {
     /// # Errors
     /// [`PullError::Store`] where it cannot be read, or not be cut like that.
     pub async fn open(path: &Path, options: RabinOptions) -> Result<FileStore, PullError> {
+        FileStore::at(output(path)?, options).await
+    }
+
+    pub(crate) async fn at(output: Output, options: RabinOptions) -> Result<FileStore, PullError> {
         let cutter = Cutter::new(options)
             .map_err(|error| PullError::store("cannot cut", io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let dest = Dest::open(path).await?;
+        let dest = Dest::open(output).await?;
         blocking(move || {
             let held = cut(&dest, cutter)?;
             Ok(FileStore { dest, held, staged: None })
@@ -41,9 +45,9 @@ impl FileStore {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let staged = match &mut self.staged {
             Some(staged) => staged,
-            None => self.staged.insert(Staging::new(self.dest.stage().map_err(io::Error::from)?)),
+            None => self.staged.insert(self.dest.stage().map_err(io::Error::from)?),
         };
-        staged.write(bytes)
+        staged.write_all(bytes)
     }
 }
 
@@ -73,7 +77,7 @@ impl Store for FileStore {
         // A file of 0 bytes has no chunk, and so nothing staged.
         self.write(&[])?;
         match self.staged {
-            Some(staged) => Ok(self.dest.commit(staged.finish()?).map_err(io::Error::from)?),
+            Some(staged) => Ok(self.dest.commit(staged).map_err(io::Error::from)?),
             None => Ok(()),
         }
     }

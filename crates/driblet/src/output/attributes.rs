@@ -1,0 +1,70 @@
+//! What a new file takes over from the one that it replaces.
+
+use std::fs::{File, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use xattr::FileExt;
+
+const ACCESS_LIST: &str = "system.posix_acl_access";
+/// Hashes of the file's bytes, which are others now.
+const OF_BYTES: [&str; 2] = ["security.ima", "security.evm"];
+
+/// Gives `new` the owner, group, permissions, access list and extended attributes of the file at `path`.
+///
+/// The owner and the group stay what they are where the system does not permit it; permissions that would then reach others are dropped.
+pub(super) fn keep(path: &Path, old: &Metadata, new: &File) -> io::Result<()> {
+    let made = new.metadata()?;
+    // Changing the owner clears capabilities, and the access list changes the mode: hence this order.
+    let owner = made.uid() == old.uid() || fchown(new, Some(old.uid()), None).is_ok();
+    let group = made.gid() == old.gid() || fchown(new, None, Some(old.gid())).is_ok();
+    extended(path, new)?;
+    let mode = mode(old.mode() & 0o7777, owner, group);
+    if new.metadata()?.mode() & 0o7777 != mode {
+        new.set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+fn mode(old: u32, owner: bool, group: bool) -> u32 {
+    let mode = if owner { old } else { old & !0o4000 };
+    // Another group may do no more than everybody.
+    if group { mode } else { mode & !0o2070 | (mode & 0o7) << 3 }
+}
+
+fn extended(path: &Path, new: &File) -> io::Result<()> {
+    // A file system without them has none to keep.
+    let Ok(names) = xattr::list(path) else { return Ok(()) };
+    let mut listed = false;
+    for name in names.filter(|name| !OF_BYTES.iter().any(|of| name == *of)) {
+        // One that we may not read was set by somebody with more rights.
+        let Ok(Some(value)) = xattr::get(path, &name) else { continue };
+        let set = new.set_xattr(&name, &value);
+        listed |= name == ACCESS_LIST;
+        // Labels of the system's own are not ours to set.
+        if name == ACCESS_LIST || name.to_string_lossy().starts_with("user.") {
+            set.map_err(|error| {
+                io::Error::new(error.kind(), format!("its attribute {} cannot be kept: {error}", name.display()))
+            })?;
+        }
+    }
+    if !listed {
+        // A folder may give each new file a list.
+        let _ = new.remove_xattr(ACCESS_LIST);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mode;
+
+    #[test]
+    fn rights_do_not_pass_to_another_owner_or_group() {
+        assert_eq!(mode(0o6755, true, true), 0o6755);
+        assert_eq!(mode(0o6755, false, true), 0o2755);
+        assert_eq!(mode(0o6775, true, false), 0o4755);
+        assert_eq!(mode(0o640, false, false), 0o600);
+    }
+}

@@ -1,0 +1,113 @@
+//! What a path names.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{folder_of, write};
+
+/// As many links in a row as Linux follows.
+const MAX_LINKS: usize = 40;
+/// The mode of a folder such as /tmp: everybody may write, and remove only what is their own.
+const SHARED: u32 = 0o1002;
+
+/// What a path leads to.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// A regular file, or a free name: no link.
+    File(PathBuf),
+    /// Something else that has a name.
+    Special(PathBuf),
+    /// A file that this process has open, and under which number.
+    Open(Arc<File>, RawFd),
+}
+
+pub(super) fn target(path: &Path) -> io::Result<Target> {
+    if path.as_os_str().is_empty() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "the name is empty"));
+    }
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        if names_folder(&path) {
+            return Err(folder());
+        }
+        let found = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return free(path),
+            found => found?,
+        };
+        if !found.is_symlink() {
+            return existing(path, &found);
+        }
+        if let Some(target) = of_process(&path)? {
+            return Ok(target);
+        }
+        check_owner(&path, &found)?;
+        path = folder_of(&path).join(fs::read_link(&path)?);
+    }
+    Err(io::Error::new(ErrorKind::InvalidInput, "too many symbolic links lead to each other"))
+}
+
+fn existing(path: PathBuf, found: &Metadata) -> io::Result<Target> {
+    if found.is_dir() {
+        return Err(folder());
+    }
+    Ok(if found.is_file() { Target::File(path) } else { Target::Special(path) })
+}
+
+/// A name that nothing has yet.
+fn free(path: PathBuf) -> io::Result<Target> {
+    let folder = folder_of(&path);
+    match fs::metadata(folder) {
+        Ok(_) => Ok(Target::File(path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let what = format!("the folder {} does not exist", folder.display());
+            Err(io::Error::new(ErrorKind::NotFound, what))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A link of the kernel's to what a process has open, such as `/proc/self/fd/1`. Its text need not be a path.
+fn of_process(path: &Path) -> io::Result<Option<Target>> {
+    let folder = fs::canonicalize(folder_of(path))?;
+    let parts: Vec<&[u8]> = folder.as_os_str().as_bytes().split(|byte| *byte == b'/').collect();
+    let (process, rest) = match parts.as_slice() {
+        [b"", b"proc", process, rest @ ..] if process.iter().all(u8::is_ascii_digit) => (*process, rest),
+        _ => return Ok(None),
+    };
+    let is_own = process == std::process::id().to_string().as_bytes() && rest.last() == Some(&&b"fd"[..]);
+    let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    match number.filter(|_| is_own) {
+        Some(number) => Ok(Some(Target::Open(write::descriptor(number)?.into(), number))),
+        None => match fs::metadata(path)?.is_dir() {
+            true => Err(self::folder()),
+            false => Ok(Some(Target::Special(path.to_path_buf()))),
+        },
+    }
+}
+
+/// In a folder that everybody may write to, a link of another user may lead anywhere: Linux can be told not to follow it
+/// (`fs.protected_symlinks`), and cannot see that we do.
+fn check_owner(path: &Path, link: &Metadata) -> io::Result<()> {
+    let folder = fs::metadata(folder_of(path))?;
+    let own = rustix::process::geteuid().as_raw();
+    if folder.mode() & SHARED == SHARED && link.uid() != own && link.uid() != folder.uid() {
+        let what = format!("{} is another user's link in a folder that everybody may write to", path.display());
+        return Err(io::Error::new(ErrorKind::PermissionDenied, what));
+    }
+    Ok(())
+}
+
+/// What `Path` would read as the name without its end.
+fn names_folder(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    matches!(bytes, b"." | b"..") || [&b"/"[..], b"/.", b"/.."].iter().any(|end| bytes.ends_with(end))
+}
+
+fn folder() -> io::Error {
+    io::Error::new(ErrorKind::IsADirectory, "it names a folder; name a file in it")
+}
