@@ -44,6 +44,8 @@ pub(crate) enum Open {
 
 /// Signatures received at once.
 const SIGNERS: usize = 16;
+/// How long a request waits for its turn at most: less than clients wait for a sign of life.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a head is looked for that goes before it is open.
 const TRIES: u32 = 4;
 
@@ -79,7 +81,7 @@ pub struct Stats {
     pub encodes: u64,
     /// Those of them that were made before anybody asked for them.
     pub ahead: u64,
-    /// Deltas that wait to be made in the background.
+    /// Deltas and encoded files that wait to be made in the background.
     pub waiting: usize,
 }
 
@@ -114,8 +116,8 @@ impl Server {
         self.shared.publisher.indexed().await;
     }
 
-    /// Waits until no delta waits to be made in the background: neither one ahead of its first request (see [`Builder::ahead`]), nor a
-    /// better one than was sent. What changes meanwhile is waited for too.
+    /// Waits until nothing waits to be made in the background: no delta ahead of its first request (see [`Builder::ahead`]), and no better
+    /// delta or encoded file than was sent. What changes meanwhile is waited for too.
     pub async fn prepared(&self) {
         self.shared.artifacts.prepared().await;
     }
@@ -173,12 +175,12 @@ impl Builder {
         self
     }
 
-    /// How long a request waits for a file to be read. Default: 30 s.
+    /// How long a request waits for a file to be read. Default: 30 s. For its turn to be encoded it waits 10 s at most.
     pub fn deadline(self, deadline: Duration) -> Builder {
         Builder { deadline, ..self }
     }
 
-    /// Bytes of deltas and encoded files that are kept on the disk. Default: 512 MiB.
+    /// Bytes of deltas and encoded files that are kept on the disk, half of them beyond the server's end. Default: 512 MiB.
     pub fn artifact_bytes(self, bytes: u64) -> Builder {
         Builder { artifact_bytes: bytes, ..self }
     }
@@ -188,7 +190,7 @@ impl Builder {
         Builder { memory: bytes, ..self }
     }
 
-    /// Deltas made at once. Default: 2.
+    /// Deltas and encoded files made at once for requests: so many of files up to 8 MiB, and so many of longer ones. Default: 2.
     pub fn encoders(self, encoders: usize) -> Builder {
         Builder { encoders: encoders.max(1), ..self }
     }
@@ -234,7 +236,7 @@ impl Builder {
             disk: self.artifact_bytes,
             memory: self.memory,
             makers: self.encoders,
-            patience: self.deadline,
+            patience: self.deadline.min(PATIENCE),
         };
         let artifacts = Arc::new(Artifacts::new(&history, options));
         let shared = Shared {

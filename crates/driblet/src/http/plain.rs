@@ -1,17 +1,20 @@
 //! The files themselves, for everyone who does not speak driblet.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 
-use super::content::Answer;
+use super::content::{Answer, is_held};
 use super::name::Name;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
+use crate::history::Kept;
 use crate::server::{Open, Shared};
 
-/// Files between these lengths are encoded: below, headers outweigh the gain; above, the first request would wait for seconds.
-const ENCODED: std::ops::RangeInclusive<u64> = 1 << 10..=32 << 20;
+/// Shorter files are not encoded: headers outweigh the gain.
+const LEAST_ENCODED: u64 = 1 << 10;
 
 /// Answers a plain request.
 pub(crate) async fn answer(
@@ -46,20 +49,39 @@ pub(crate) async fn answer(
         coding: None,
         media_type: media_type.clone(),
     };
-    let may_encode =
-        ENCODED.contains(&kept.len) && is_compressible(&media_type) && !headers.contains_key(header::RANGE);
+    let may_encode = LEAST_ENCODED <= kept.len && is_compressible(&media_type) && !headers.contains_key(header::RANGE);
     if let Some(coding) = accepted(headers).filter(|_| may_encode) {
-        let len = kept.len;
-        let encoded = shared.artifacts.encoded(kept, coding).await?;
-        if encoded.content.len() < len * 9 / 10 {
-            answer.content = encoded.content;
-            answer.etag = format!("{}-{}", answer.etag, coding.name());
-            answer.coding = Some(coding.name());
-        }
+        encode(shared, method, headers, (&path, kept), coding, &mut answer).await;
     }
     let mut response = answer.response(method, headers)?;
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     Ok(response)
+}
+
+/// Makes the answer one of encoded bytes, where that pays: the best ones that are made, or else what is made while it is sent. Whatever
+/// fails, the file itself is there.
+async fn encode(
+    shared: &Shared,
+    method: &Method,
+    headers: &HeaderMap,
+    (path, kept): (&str, Arc<Kept>),
+    coding: Coding,
+    answer: &mut Answer,
+) {
+    let artifacts = &shared.artifacts;
+    let quick = format!("{}-{}", answer.etag, coding.name());
+    let best = artifacts.best_encoded(path, &kept, coding).await;
+    let (content, etag) = match best {
+        // Who holds what was made at once holds this version.
+        _ if is_held(headers, &quick) => (Content::Unmade, quick),
+        Some(best) if best.content.len().is_none_or(|len| kept.len * 9 / 10 <= len) => return,
+        Some(best) => (best.content, format!("{quick}-{}", &best.etag[..8])),
+        None => match artifacts.encoded(kept, coding, &quick, method == Method::HEAD).await {
+            Some(encoded) => (encoded.content, quick),
+            None => return,
+        },
+    };
+    (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
 }
 
 /// Relative, so that it holds wherever the router is nested; the folder's own name cannot be taken for a scheme after `./`.

@@ -8,6 +8,8 @@ mod history;
 mod killed;
 mod names;
 mod plain;
+mod quick;
 mod signature;
 mod stalled;
+mod stored;
 mod support;
