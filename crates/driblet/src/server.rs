@@ -175,7 +175,7 @@ impl Builder {
         self
     }
 
-    /// How long a request waits for a file to be read. Default: 30 s. For its turn to be encoded it waits 10 s at most.
+    /// How long a request waits for its signature to come, and, up to 10 s, for a file to be read or for a turn to encode. Default: 30 s.
     pub fn deadline(self, deadline: Duration) -> Builder {
         Builder { deadline, ..self }
     }
@@ -240,7 +240,7 @@ impl Builder {
         };
         let artifacts = Arc::new(Artifacts::new(&history, options));
         let shared = Shared {
-            publisher: Publisher::new(source, history.clone(), artifacts.clone(), self.deadline),
+            publisher: Publisher::new(source, history.clone(), artifacts.clone(), self.deadline.min(PATIENCE)),
             artifacts,
             guard: Guard::new(&self.hosts, &self.origins),
             deadline: self.deadline,

@@ -182,7 +182,13 @@ impl Artifacts {
         let spool = move |spool: Spool| spool.named(etag).up_to(target);
         let work = move |spool: &mut Spool| deltas.at_once(from.as_deref(), &to, spool);
         let artifact = self.making.begin(key, bytes, spool, work);
-        artifact.content.begun(if target <= SHORT { First::All } else { First::Anything }).await?;
+        let first = match basis {
+            _ if target <= SHORT => First::All,
+            None => First::Placed,
+            // Which may be a few bytes, found after a while.
+            Some(_) => First::Anything,
+        };
+        artifact.content.begun(first).await?;
         Ok(artifact)
     }
 

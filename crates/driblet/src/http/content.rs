@@ -65,7 +65,12 @@ impl Answer {
         if len.is_some() {
             headers.typed_insert(ContentLength(part.end - part.start));
         }
-        let body = if method == Method::HEAD { Body::empty() } else { body(self.content, part) };
+        let body = match (method == Method::HEAD, len) {
+            (true, Some(_)) => Body::empty(),
+            // One whose length is not known, or it would be said to be 0.
+            (true, None) => Body::from_stream(stream::empty::<io::Result<Bytes>>()),
+            (false, _) => body(self.content, part),
+        };
         Ok((status, headers, body).into_response())
     }
 }

@@ -48,7 +48,7 @@ fn stored(site: &Site) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn a_restart_makes_nothing_anew() {
-    let bytes = text(1, 300_000);
+    let bytes = text(1, 100_000);
     let mut site = Site::new(&[("app.js", &bytes)]).await;
     let before = better(&site).await;
     assert_eq!(stored(&site).len(), 3);
@@ -62,7 +62,7 @@ async fn a_restart_makes_nothing_anew() {
 
 #[tokio::test]
 async fn what_was_damaged_meanwhile_is_dropped_and_made_anew() {
-    let bytes = text(2, 300_000);
+    let bytes = text(2, 60_000);
     let mut site = Site::new(&[("app.js", &bytes)]).await;
     let before = better(&site).await;
     let flip = |path: &PathBuf| {
@@ -96,7 +96,7 @@ async fn what_was_damaged_meanwhile_is_dropped_and_made_anew() {
 
 #[tokio::test]
 async fn what_has_no_business_there_is_removed() {
-    let bytes = text(3, 100_000);
+    let bytes = text(3, 60_000);
     let mut site = Site::new(&[("app.js", &bytes)]).await;
     let before = better(&site).await;
     site.stop().await;
@@ -124,15 +124,15 @@ async fn what_has_no_business_there_is_removed() {
 async fn what_is_made_of_a_version_goes_with_it() {
     let limits = HistoryLimits { versions: 1, ..HistoryLimits::default() };
     let options = |builder: Builder| builder.history_limits(limits);
-    let mut site = Site::with(&[("app.js", &text(4, 100_000))], options).await;
+    let mut site = Site::with(&[("app.js", &text(4, 50_000))], options).await;
     better(&site).await;
     let old = stored(&site);
-    site.publish("app.js", &text(5, 100_000)).await;
+    site.publish("app.js", &text(5, 50_000)).await;
     assert_eq!(stored(&site), [] as [PathBuf; 0]);
     better(&site).await;
     assert!(stored(&site).len() == 3 && stored(&site) != old);
     site.stop().await;
-    site.write("app.js", &text(6, 100_000));
+    site.write("app.js", &text(6, 50_000));
     site.start(options).await;
     site.server().indexed().await;
     assert_eq!(stored(&site), [] as [PathBuf; 0], "also of what changed while nobody looked");
@@ -200,9 +200,9 @@ impl Drop for Disk {
 
 #[tokio::test]
 async fn a_full_disk_takes_nothing_away() {
-    let bytes = digits(7, 2 << 20);
+    let bytes = digits(7, 400_000);
     let mut site = Site::stopped(&[("app.js", &bytes)]);
-    let Some(disk) = Disk::mount(site.history(), 24) else { return };
+    let Some(disk) = Disk::mount(site.history(), 16) else { return };
     site.start(|builder| builder).await;
     site.server().indexed().await;
     let filler = disk.fill();
