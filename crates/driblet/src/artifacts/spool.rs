@@ -330,13 +330,13 @@ impl Spool {
         if is_short {
             self.progress.state().tail.extend_from_slice(bytes);
         } else if self.disk_failed {
-            self.to_memory(bytes)?;
+            self.keep_in_memory(bytes)?;
         } else {
-            let written = self.to_disk(bytes);
+            let written = self.keep_on_disk(bytes);
             self.room.note(&written);
             if written.is_err() {
                 self.disk_failed = true;
-                self.to_memory(bytes)?;
+                self.keep_in_memory(bytes)?;
             }
         }
         self.progress.seen.send_modify(|seen| seen.len = self.len);
@@ -368,7 +368,7 @@ impl Spool {
         self.progress.seen.send_modify(|seen| seen.ended = true);
     }
 
-    fn to_disk(&self, bytes: &[u8]) -> io::Result<()> {
+    fn keep_on_disk(&self, bytes: &[u8]) -> io::Result<()> {
         let (file, pending) = {
             let state = self.progress.state();
             let pending = if state.tail.is_empty() { None } else { Some([&state.tail[..], bytes].concat()) };
@@ -397,7 +397,7 @@ impl Spool {
         Ok(file)
     }
 
-    fn to_memory(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
+    fn keep_in_memory(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
         // Before its first bytes are sent, if possible.
         let will_fit = self.room.in_memory.load(Ordering::Relaxed) as u64 + self.most <= WITHOUT_DISK as u64;
         if !will_fit && self.progress.state().file.is_none() {
