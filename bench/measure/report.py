@@ -12,6 +12,7 @@ JSON, MARKDOWN = HERE / "results.json", HERE / "RESULTS.md"
 TITLES = {
     "deltas": "Deltas, beside every other way to make one",
     "ondemand": "Deltas that a request waits for",
+    "visitors": "First visitors, for whom nothing is made yet",
     "hostile": "Inputs that are hard on an encoder",
     "unknown": "The version is unknown, beside rsync",
     "pull": "Bytes of a pull",

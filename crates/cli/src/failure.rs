@@ -45,7 +45,7 @@ impl Failure {
 
     /// Of which there is nothing more to say.
     pub(crate) fn said(what: &str) -> Failure {
-        Failure(what.to_owned())
+        Failure { kind: Kind::Failed, text: what.to_owned() }
     }
 
     pub(crate) fn file(doing: &str, path: &Path, cause: &dyn Error) -> Failure {

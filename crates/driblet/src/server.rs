@@ -57,6 +57,8 @@ pub(crate) enum OpenPlain {
 
 /// Signatures received at once.
 const SIGNERS: usize = 16;
+/// How long a request waits for its turn at most: less than clients wait for a sign of life.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a head is looked for that goes before it is open.
 const TRIES: u32 = 4;
 
@@ -124,7 +126,7 @@ pub struct Stats {
     pub encodes: u64,
     /// Those of them that were made before anybody asked for them.
     pub ahead: u64,
-    /// Deltas that wait to be made in the background.
+    /// Deltas and encoded files that wait to be made in the background.
     pub waiting: usize,
 }
 
@@ -160,8 +162,8 @@ impl Server {
         self.shared.publisher.indexed().await;
     }
 
-    /// Waits until no delta waits to be made in the background: neither one ahead of its first request (see [`Builder::ahead`]), nor a
-    /// better one than was sent. What changes meanwhile is waited for too.
+    /// Waits until nothing waits to be made in the background: no delta ahead of its first request (see [`Builder::ahead`]), and no better
+    /// delta or encoded file than was sent. What changes meanwhile is waited for too.
     pub async fn prepared(&self) {
         self.shared.artifacts.prepared().await;
     }
@@ -229,12 +231,12 @@ impl Builder {
         self
     }
 
-    /// How long a request waits for a file to be read. Default: 30 s.
+    /// How long a request waits for its signature to come, and, up to 10 s, for a file to be read or for a turn to encode. Default: 30 s.
     pub fn deadline(self, deadline: Duration) -> Builder {
         Builder { deadline, ..self }
     }
 
-    /// Bytes of deltas and encoded files that are kept on the disk. Default: 512 MiB.
+    /// Bytes of deltas and encoded files that are kept on the disk, half of them beyond the server's end. Default: 512 MiB.
     pub fn artifact_bytes(self, bytes: u64) -> Builder {
         Builder { artifact_bytes: bytes, ..self }
     }
@@ -244,7 +246,7 @@ impl Builder {
         Builder { memory: bytes, ..self }
     }
 
-    /// Deltas made at once. Default: 2.
+    /// Deltas and encoded files made at once for requests: so many of files up to 8 MiB, and so many of longer ones. Default: 2.
     pub fn encoders(self, encoders: usize) -> Builder {
         Builder { encoders: encoders.max(1), ..self }
     }
@@ -291,11 +293,11 @@ impl Builder {
             disk: self.artifact_bytes,
             memory: self.memory,
             makers: self.encoders,
-            patience: self.deadline,
+            patience: self.deadline.min(PATIENCE),
         };
         let artifacts = Arc::new(Artifacts::new(&history, options));
         let shared = Shared {
-            publisher: Publisher::new(source, history.clone(), artifacts.clone(), self.deadline),
+            publisher: Publisher::new(source, history.clone(), artifacts.clone(), self.deadline.min(PATIENCE)),
             artifacts,
             guard: Guard::new(&self.hosts, &self.origins, proxies),
             deadline: self.deadline,

@@ -8,7 +8,9 @@ use std::ops::Range;
 use super::find::Finder;
 use super::header::Header;
 use super::ops::{self, Op};
-use super::pack::{level, level_after, level_at_once, pack};
+use super::pack::{
+    Stream, level, level_after, level_at_once, level_from_nothing, level_from_nothing_at_leisure, level_within, pack,
+};
 use super::reference::{self, PREFIX_START};
 use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET};
 use crate::group::{self, GroupSize};
@@ -18,16 +20,10 @@ use crate::wire::put_varint;
 
 /// New bytes in one region: what the compressor sees at once.
 const MAX_GAP_BYTES: u64 = 16 << 20;
-/// New bytes beside a matched basis up to which they are compressed as small as can be: some seconds, for one receiver, who has no other way.
-const MAX_PATIENT: u64 = 16 << 20;
-/// New bytes up to which that is zstd's level 19. For more it is 18, which takes a fifth less time for a few thousandths more bytes.
-const FEW_BYTES: usize = 4 << 20;
-/// The budget for either.
-const PATIENT_MEMORY: usize = 128 << 20;
+/// A target up to this length is compressed whole, so that it is stored where that is smaller.
+const MAX_WHOLE: usize = 128 << 10;
 /// How finely the basis is indexed at least: building the index is what takes time, and what a coarser one misses zstd finds.
 const STRIDE_AT_ONCE: usize = 8;
-/// Bytes compressed so far, with what stood before them, beyond which no region of such a delta is compressed so.
-const PATIENT_SHARE: u64 = 2 * MAX_PATIENT;
 /// The zstd level by which they are compared.
 const QUICK: i32 = 10;
 /// The zstd level that shows whether copies alone can be worth more time.
@@ -83,10 +79,11 @@ pub struct Encoder<'a> {
     target: &'a [u8],
     copies: Peekable<Box<dyn Iterator<Item = Copy> + Send + 'a>>,
     options: EncodeOptions,
-    is_patient: bool,
     /// Bytes that were compressed so far, with what stood before them.
     compressed: u64,
     header: Option<Header>,
+    /// The target's only region, while it is compressed from nothing.
+    stream: Option<Stream>,
     at: u64,
     position: u64,
 }
@@ -94,21 +91,40 @@ pub struct Encoder<'a> {
 impl<'a> Encoder<'a> {
     /// The delta from one version to another; both are hashed. The empty basis makes it the compressed target.
     pub fn new(basis: &'a [u8], target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
+        Encoder::between(basis, Version::of(basis), target, None, options)
+    }
+
+    /// As [`new`](Encoder::new), where both versions are known to be those of the bytes: of the target, only what the delta carries to
+    /// verify its groups is hashed, and nothing where one group holds it.
+    pub fn of_versions(
+        (basis, from): (&'a [u8], Version),
+        (target, to): (&'a [u8], Version),
+        options: EncodeOptions,
+    ) -> Encoder<'a> {
+        Encoder::between(basis, from, target, Some(to), options)
+    }
+
+    fn between(
+        basis: &'a [u8],
+        from: Version,
+        target: &'a [u8],
+        to: Option<Version>,
+        options: EncodeOptions,
+    ) -> Encoder<'a> {
         let stride = if options.thorough { 2 } else { STRIDE_AT_ONCE };
         // Built when the first copy is wanted: where the basis is followed, after the plan for that has been let go, or never.
         let copies = iter::once_with(move || Finder::new(basis, target, options.budget, stride)).flatten();
         let group = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
-        let header = header(target, group, Version::of(basis).check());
+        let header = header(target, to, group, from.check());
         Encoder::with(BasisBytes::Whole(basis), target, Box::new(copies), options, header)
     }
 
     /// The delta from what a signature matched; `target` is the head whose chunks it was matched with.
     pub fn matched(matches: &'a Matches, target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
-        let header = header(target, GroupSize::LARGEST, matches.check());
+        let header = header(target, None, GroupSize::LARGEST, matches.check());
         let copies = Box::new(matches.copies().iter().cloned());
         let basis = BasisBytes::Matched { layout: matches.layout(), target };
-        let is_patient = target.len() as u64 - matches.matched_bytes() <= MAX_PATIENT;
-        Encoder { is_patient, ..Encoder::with(basis, target, copies, options, header) }
+        Encoder::with(basis, target, copies, options, header)
     }
 
     /// The next bytes of the delta: the header, then one region after the other; `None` after the last.
@@ -121,6 +137,12 @@ impl<'a> Encoder<'a> {
             header.write(&mut out);
             return Ok(Some(out));
         }
+        if let Some(stream) = &mut self.stream {
+            return stream.next(self.target);
+        }
+        if self.at == 0 && self.streams() {
+            return self.begin_stream().map(Some);
+        }
         if self.at == self.target.len() as u64 {
             return Ok(None);
         }
@@ -129,6 +151,20 @@ impl<'a> Encoder<'a> {
             None => self.next_fast(),
         }
         .map(Some)
+    }
+
+    /// Whether the target is one region whose frame is given out as it is compressed: from nothing, for a receiver that waits.
+    fn streams(&self) -> bool {
+        !self.options.thorough && self.basis.len() == 0 && MAX_WHOLE < self.target.len()
+    }
+
+    fn begin_stream(&mut self) -> Result<Vec<u8>, EncodeError> {
+        self.stream = Some(Stream::new(self.target.len(), level_from_nothing(self.target.len()))?);
+        self.at = self.target.len() as u64;
+        let mut out = self.begin(CODEC_ZSTD, 0);
+        // Neither a reference nor ops.
+        out.extend([0, 0]);
+        Ok(out)
     }
 
     /// The next region in codec 0 or 1.
@@ -157,9 +193,9 @@ impl<'a> Encoder<'a> {
             target,
             copies,
             options,
-            is_patient: false,
             compressed: 0,
             header: Some(header),
+            stream: None,
             at: 0,
             position: 0,
         }
@@ -207,8 +243,9 @@ impl<'a> Encoder<'a> {
     fn region(&mut self, ops: &[Op], start: u64, position: u64) -> Result<Vec<u8>, EncodeError> {
         let gaps = self.gaps(ops, start);
         let (reach, prefix) = self.reference(ops, position, gaps.len() as u64);
-        let packed_gaps =
-            if gaps.is_empty() { Vec::new() } else { pack(&gaps, &prefix, self.level(gaps.len(), prefix.len()))? };
+        let span = self.at - start;
+        let level = self.level_for(span, gaps.len(), prefix.len());
+        let packed_gaps = if gaps.is_empty() { Vec::new() } else { pack(&gaps, &prefix, level)? };
         let encoded_ops = ops::encode(ops, position);
         let stored = encoded_ops.is_empty() && gaps.len() <= packed_gaps.len();
         self.compressed += (gaps.len() + prefix.len()) as u64;
@@ -220,7 +257,7 @@ impl<'a> Encoder<'a> {
         put_varint(&mut out, reach);
         put_varint(&mut out, encoded_ops.len() as u64);
         if !encoded_ops.is_empty() {
-            let packed = pack(&encoded_ops, &[], self.level(encoded_ops.len(), 0))?;
+            let packed = pack(&encoded_ops, &[], self.level_for(span, encoded_ops.len(), 0))?;
             let smaller = packed.len() < encoded_ops.len();
             put_varint(&mut out, if smaller { packed.len() as u64 } else { 0 });
             out.extend_from_slice(if smaller { &packed } else { &encoded_ops });
@@ -241,14 +278,20 @@ impl<'a> Encoder<'a> {
 
     /// The zstd level for so many bytes after a prefix.
     fn level(&self, len: usize, prefix: usize) -> i32 {
-        if !self.options.thorough && !self.is_patient && self.basis.len() != 0 {
-            return level_at_once(len);
+        self.level_for(self.target.len() as u64, len, prefix)
+    }
+
+    /// The same, in a region that covers `span` bytes of the target.
+    fn level_for(&self, span: u64, len: usize, prefix: usize) -> i32 {
+        let budget = self.options.budget;
+        match (&self.basis, self.options.thorough) {
+            (BasisBytes::Whole([]), true) => level_from_nothing_at_leisure(self.target.len(), budget),
+            (BasisBytes::Whole([]), false) => level_from_nothing(self.target.len()),
+            (BasisBytes::Whole(_), true) => level(len + prefix, budget).min(level_after(self.compressed_of_share())),
+            (BasisBytes::Whole(_), false) => level_at_once(len),
+            // For one receiver, who waits for it, and gets no better one later.
+            (BasisBytes::Matched { .. }, _) => level_within(span, len, prefix, budget),
         }
-        let by_time = level(len + prefix, self.options.budget).min(level_after(self.compressed_of_share()));
-        if !self.is_patient || PATIENT_SHARE < self.compressed || self.options.budget < PATIENT_MEMORY {
-            return by_time;
-        }
-        by_time.max(if len <= FEW_BYTES { 19 } else { 18 })
     }
 
     /// Bytes that were compressed so far, of a target of ordinary length: many regions get no more time in all than one of as many bytes.
@@ -307,9 +350,13 @@ pub fn encode_same(version: Version, len: u64) -> Vec<u8> {
     out
 }
 
-fn header(target: &[u8], group: GroupSize, check: Check) -> Header {
+fn header(target: &[u8], known: Option<Version>, group: GroupSize, check: Check) -> Header {
     let values = group::chaining_values(target, group);
-    let version = if values.is_empty() { Version::of(target) } else { group::merge(&values) };
+    let version = match known {
+        _ if !values.is_empty() => group::merge(&values),
+        Some(version) => version,
+        None => Version::of(target),
+    };
     Header { target: version, len: target.len() as u64, group, basis: Some(check), values }
 }
 

@@ -2,7 +2,7 @@
 
 use driblet_core::{Codec, Version};
 
-use super::queue::Job;
+use super::queue::{Job, Work};
 
 /// Shorter files come whole, compressed, in the first ten segments that a connection sends (RFC 6928), and their delta is made in less than
 /// a millisecond: nothing is gained ahead.
@@ -12,6 +12,11 @@ const LONGEST: u64 = 64 << 20;
 /// A dense region's span, by the format. Of longer files the better delta would be the fast one.
 const LONGEST_DENSE: u64 = 32 << 20;
 
+/// Of longer files what first visitors get stays what was made at once: a better delta from nothing would take a core for more than half a
+/// minute, a better encoded file for more than some seconds.
+const LONGEST_FROM_NOTHING: u64 = 512 << 20;
+const LONGEST_ENCODED: u64 = 64 << 20;
+
 /// The rule.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
@@ -19,12 +24,13 @@ pub(super) struct Ahead {
     heads: usize,
     codec: Codec,
     longest: u64,
+    disk: u64,
 }
 
 impl Ahead {
     /// `disk` is the budget for all that is kept; one head's deltas never fill it, were they as long as the head.
     pub(super) fn new(heads: usize, codec: Codec, disk: u64) -> Ahead {
-        Ahead { heads, codec, longest: LONGEST.min(disk / heads.max(1) as u64) }
+        Ahead { heads, codec, longest: LONGEST.min(disk / heads.max(1) as u64), disk }
     }
 
     /// The codecs of the deltas between files so long that are better than what is made at once, the best first.
@@ -38,6 +44,16 @@ impl Ahead {
         (self.codec != Codec::Fast && from.max(to) <= LONGEST_DENSE).then_some(self.codec)
     }
 
+    /// Whether a better delta from nothing to a file so long is made for those who come after the first.
+    pub(super) fn betters_nothing(&self, len: u64) -> bool {
+        (SHORTEST..=LONGEST_FROM_NOTHING.min(self.disk)).contains(&len)
+    }
+
+    /// The same for an encoded file.
+    pub(super) fn betters_encoded(&self, len: u64) -> bool {
+        (SHORTEST..=LONGEST_ENCODED.min(self.disk)).contains(&len)
+    }
+
     /// The deltas to a path's head, from its versions and their lengths, newest first: the fast ones, then the better ones.
     pub(super) fn jobs(&self, path: &str, versions: &[(Version, u64)]) -> Vec<Job> {
         let Some((&(to, len), former)) = versions.split_first() else { return Vec::new() };
@@ -45,7 +61,7 @@ impl Ahead {
             return Vec::new();
         }
         let bases = former.iter().take(self.heads).filter(|(_, len)| *len <= self.longest);
-        let job = |from, codec| Job { path: path.into(), from, to, codec };
+        let job = |from, codec| Job { path: path.into(), to, work: Work::Delta { from: Some(from), codec } };
         let fast = bases.clone().map(|(from, _)| job(*from, Codec::Fast));
         let better = bases.filter_map(|(from, from_len)| Some(job(*from, self.better(*from_len, len)?)));
         fast.chain(better).collect()
@@ -66,7 +82,12 @@ mod tests {
     fn made(rule: Ahead, lens: &[u64]) -> Vec<(usize, Codec)> {
         let versions = versions(lens);
         let jobs = rule.jobs("a", &versions).into_iter();
-        jobs.map(|job| (versions.iter().position(|(version, _)| *version == job.from).unwrap(), job.codec)).collect()
+        let place = |from| versions.iter().position(|(version, _)| Some(*version) == from).unwrap();
+        jobs.filter_map(|job| match job.work {
+            Work::Delta { from, codec } => Some((place(from), codec)),
+            Work::Coding(_) => None,
+        })
+        .collect()
     }
 
     #[test]

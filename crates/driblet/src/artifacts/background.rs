@@ -1,29 +1,41 @@
-//! Deltas that no request waits for.
+//! What no request waits for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use moka::future::Cache;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use moka::sync::Cache;
+use tokio::sync::{Notify, oneshot};
 use tracing::{info, warn};
 
 use super::deltas::Deltas;
-use super::queue::{Cause, Job, Queue};
-use super::spool::Artifact;
-use super::{ArtifactError, Key};
+use super::making::{Making, fill};
+use super::queue::{Cause, Job, Queue, Work};
+use super::spool::{Artifact, Content, Room, Spool};
+use super::store::Store;
+use super::turns::Turns;
+use super::{ArtifactError, Effort, Key};
 use crate::history::{History, HistoryError, Kept};
 
-/// Deltas made at once: nobody waits for them, and each may take a core for seconds.
+/// Artifacts made at once: nobody waits for them, and each may take a core for seconds.
 const WORKERS: usize = 1;
 
 /// Makes what waits in a queue, as long as the history is open elsewhere.
 ///
 /// Workers are tasks that end when nothing waits. None of them keeps the history open, so that who drops a server can open its folder at once.
 pub(super) struct Background {
-    history: Weak<dyn History>,
-    made: Cache<Key, Artifact>,
-    deltas: Deltas,
-    makers: Arc<Semaphore>,
+    pub(super) history: Weak<dyn History>,
+    pub(super) made: Cache<Key, Artifact>,
+    pub(super) making: Arc<Making>,
+    pub(super) store: Arc<Store>,
+    pub(super) room: Arc<Room>,
+    pub(super) deltas: Deltas,
+    pub(super) turns: Arc<Turns>,
+    pub(super) line: Line,
+}
+
+/// What waits, and who works on it.
+#[derive(Default)]
+pub(super) struct Line {
     state: Mutex<State>,
     rested: Notify,
     ahead: AtomicU64,
@@ -36,24 +48,6 @@ struct State {
 }
 
 impl Background {
-    /// `made` takes what is made, `makers` are the turns of those that requests wait for.
-    pub(super) fn new(
-        history: &Arc<dyn History>,
-        made: Cache<Key, Artifact>,
-        deltas: Deltas,
-        makers: Arc<Semaphore>,
-    ) -> Arc<Background> {
-        Arc::new(Background {
-            history: Arc::downgrade(history),
-            made,
-            deltas,
-            makers,
-            state: Mutex::default(),
-            rested: Notify::new(),
-            ahead: AtomicU64::new(0),
-        })
-    }
-
     /// Changes what waits, and sees to it that it is made.
     pub(super) fn change(self: &Arc<Self>, change: impl FnOnce(&mut Queue)) {
         let mut state = self.state();
@@ -67,7 +61,7 @@ impl Background {
     /// Waits until nothing waits or is being made.
     pub(super) async fn rested(&self) {
         loop {
-            let rested = self.rested.notified();
+            let rested = self.line.rested.notified();
             if self.state().workers == 0 {
                 return;
             }
@@ -77,7 +71,7 @@ impl Background {
 
     /// How many deltas were made before anybody asked for them.
     pub(super) fn ahead(&self) -> u64 {
-        self.ahead.load(Ordering::Relaxed)
+        self.line.ahead.load(Ordering::Relaxed)
     }
 
     /// How many wait.
@@ -87,17 +81,21 @@ impl Background {
 
     async fn work(self: Arc<Self>) {
         while let Some((job, cause)) = self.next().await {
-            if let Err(error) = self.make(&job, cause).await {
-                warn!(path = &*job.path, from = %job.from, "a delta could not be made in the background: {error}");
+            match self.make(&job, cause).await {
+                // Said by the room.
+                Ok(()) | Err(ArtifactError::NoRoom) => {}
+                Err(error) => {
+                    warn!(path = &*job.path, work = ?job.work, "could not be made in the background: {error}")
+                }
             }
         }
-        self.rested.notify_waiters();
+        self.line.rested.notify_waiters();
     }
 
     /// What is made next; `None` ends the worker.
     async fn next(&self) -> Option<(Job, Cause)> {
-        // Requests come first: nothing is begun while one waits for its turn. The turn itself stays free for the next request.
-        drop(self.makers.acquire().await);
+        // Requests come first: nothing is begun while one waits for its turn.
+        self.turns.are_free().await;
         let mut state = self.state();
         let next = state.queue.next().filter(|_| self.history.strong_count() != 0);
         if next.is_none() {
@@ -108,38 +106,72 @@ impl Background {
 
     async fn make(&self, job: &Job, cause: Cause) -> Result<(), ArtifactError> {
         let key = job.key();
-        // For a request meanwhile, or for another path with the same versions.
-        if self.made.contains_key(&key) {
+        // Before, or for another path with the same versions.
+        if self.made.contains_key(&key) || self.store.has(&key) {
             return Ok(());
         }
-        // Before it is begun: requests that come to wait for it have both open themselves, and must not fail with this.
+        // Seconds of work that would come to nothing.
+        let room = self.room.clone();
+        if !on_a_thread(move || room.is_free()).await? {
+            return Err(ArtifactError::NoRoom);
+        }
+        // Not both at once of what a request waits for just now.
+        self.making.ended(&key.at_once()).await;
         let Some((from, to)) = self.open(job).await? else { return Ok(()) };
-        let (deltas, codec) = (self.deltas.clone(), job.codec);
-        let make = async {
-            let artifact = on_a_thread(move || deltas.at_leisure(codec, &from, &to)).await??;
-            if cause == Cause::Ahead {
-                self.ahead.fetch_add(1, Ordering::Relaxed);
-            }
-            let (path, bytes) = (&*job.path, artifact.content.len());
-            info!(path, from = %job.from, to = %job.to, ?codec, bytes, ?cause, "made a delta in the background");
-            Ok(artifact)
+        let (deltas, work, spool) = (self.deltas.clone(), job.work, Spool::new(self.room.clone()));
+        let artifact = spool.artifact();
+        let make = move || {
+            fill(spool, |spool| match work {
+                Work::Delta { codec, .. } => deltas.at_leisure(codec, from.as_deref(), &to, spool),
+                Work::Coding(coding) => coding.compress(Effort::AtLeisure, to.bytes(), |bytes| spool.write(bytes)),
+            })
         };
-        self.made.try_get_with(key, make).await.map(drop).map_err(ArtifactError::shared)
+        let Some(made) = on_a_thread(make).await? else {
+            return artifact.content.finished().await.map(drop);
+        };
+        if let Content::Growing(_) = made.content {
+            return Err(ArtifactError::NoRoom);
+        }
+        if cause == Cause::Ahead {
+            self.line.ahead.fetch_add(1, Ordering::Relaxed);
+        }
+        info!(path = &*job.path, to = %job.to, ?work, bytes = made.content.len(), ?cause, "made in the background");
+        self.made.insert(key.clone(), self.kept(key, job, made).await?);
+        Ok(())
     }
 
-    /// Opens both versions; `None` where one is not kept any more, so that nobody can ask for this delta.
-    async fn open(&self, job: &Job) -> Result<Option<(Arc<Kept>, Arc<Kept>)>, ArtifactError> {
+    /// The artifact as it is kept beyond this run, where it is.
+    async fn kept(&self, key: Key, job: &Job, made: Artifact) -> Result<Artifact, ArtifactError> {
+        let (store, room, path) = (self.store.clone(), self.room.clone(), job.path.clone());
+        let keep = move || {
+            let kept = store.keep(&key, &path, &made);
+            room.note(&kept);
+            kept.ok().flatten().unwrap_or(made)
+        };
+        // Not into a folder that another server may have opened by now.
+        let Some(_history) = self.history.upgrade() else { return Err(ArtifactError::Interrupted) };
+        on_a_thread(keep).await
+    }
+
+    /// Opens the versions; `None` where one is not kept any more, so that nobody can ask for what would be made of them.
+    async fn open(&self, job: &Job) -> Result<Option<(Option<Arc<Kept>>, Arc<Kept>)>, ArtifactError> {
         let (history, job) = (self.history.clone(), job.clone());
         let open = move || -> Result<_, HistoryError> {
             let Some(history) = history.upgrade() else { return Ok(None) };
-            let Some(from) = history.open(&job.path, &job.from)? else { return Ok(None) };
+            let from = match job.from() {
+                None => None,
+                Some(from) => match history.open(&job.path, &from)? {
+                    Some(from) => Some(from),
+                    None => return Ok(None),
+                },
+            };
             Ok(history.open(&job.path, &job.to)?.map(|to| (from, to)))
         };
         on_a_thread(open).await?.map_err(|error| std::io::Error::other(error).into())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.line.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

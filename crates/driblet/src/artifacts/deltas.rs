@@ -1,27 +1,28 @@
 //! Making a delta, whoever wants it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
-use driblet_core::{Codec, EncodeOptions, Encoder, Matches};
+use driblet_core::{Codec, EncodeOptions, Encoder, Matches, Version};
 
 use super::ArtifactError;
-use super::spool::{Artifact, Spool};
-use crate::history::{History, Kept};
+use super::spool::Spool;
+use crate::history::Kept;
 
-/// How deltas are made, and how many there were. A copy on another thread keeps no history open.
+/// How deltas are made at once; another number where other bytes come out.
+const RECIPE: &str = "driblet 1";
+
+/// How deltas are made, and how many there were.
 #[derive(Clone)]
 pub(super) struct Deltas {
-    history: Weak<dyn History>,
     options: EncodeOptions,
     encodes: Arc<AtomicU64>,
 }
 
 impl Deltas {
     /// `budget` is each encoder's, in bytes of working memory.
-    pub(super) fn new(history: &Arc<dyn History>, budget: usize) -> Deltas {
-        let options = EncodeOptions { budget, ..EncodeOptions::default() };
-        Deltas { history: Arc::downgrade(history), options, encodes: Arc::default() }
+    pub(super) fn new(budget: usize) -> Deltas {
+        Deltas { options: EncodeOptions { budget, ..EncodeOptions::default() }, encodes: Arc::default() }
     }
 
     /// How many have been begun.
@@ -29,35 +30,54 @@ impl Deltas {
         self.encodes.load(Ordering::Relaxed)
     }
 
-    /// The delta from a version, or from nothing, for a request that waits. Both stay readable while they are held, whatever is evicted.
-    pub(super) fn at_once(&self, from: Option<&Kept>, to: &Kept) -> Result<Artifact, ArtifactError> {
-        self.encodes.fetch_add(1, Ordering::Relaxed);
-        self.encode(Encoder::new(from.map_or(&[][..], Kept::bytes), to.bytes(), self.options), &[])
+    /// What tells the delta that is made at once, before it is made: the same versions give the same bytes each time.
+    pub(super) fn etag(&self, from: Option<Version>, to: Version) -> Arc<str> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(RECIPE.as_bytes()).update(env!("CARGO_PKG_VERSION").as_bytes());
+        hasher.update(&zstd_safe::version_number().to_le_bytes()).update(&self.options.budget.to_le_bytes());
+        hasher.update(from.unwrap_or(Version::EMPTY).as_bytes()).update(to.as_bytes());
+        hasher.finalize().to_hex()[..16].into()
     }
 
-    /// The delta from a version, when nobody waits for it.
-    pub(super) fn at_leisure(&self, codec: Codec, from: &Kept, to: &Kept) -> Result<Artifact, ArtifactError> {
-        self.encodes.fetch_add(1, Ordering::Relaxed);
-        let options = EncodeOptions { codec, thorough: true, ..self.options };
-        self.encode(Encoder::new(from.bytes(), to.bytes(), options), &[])
+    /// The delta from a version, or from nothing, for a request that waits. Both stay readable while they are held, whatever is evicted.
+    pub(super) fn at_once(&self, from: Option<&Kept>, to: &Kept, spool: &mut Spool) -> Result<(), ArtifactError> {
+        self.between(from, to, self.options, spool)
+    }
+
+    /// The delta from a version, or from nothing, when nobody waits for it.
+    pub(super) fn at_leisure(
+        &self,
+        codec: Codec,
+        from: Option<&Kept>,
+        to: &Kept,
+        spool: &mut Spool,
+    ) -> Result<(), ArtifactError> {
+        self.between(from, to, EncodeOptions { codec, thorough: true, ..self.options }, spool)
     }
 
     /// The answer to a signature: the runs, and the delta from what matched.
-    pub(super) fn matched(&self, matches: &Matches, to: &Kept) -> Result<Artifact, ArtifactError> {
-        self.encode(Encoder::matched(matches, to.bytes(), self.options), &matches.encode_runs())
+    pub(super) fn matched(&self, matches: &Matches, to: &Kept, spool: &mut Spool) -> Result<(), ArtifactError> {
+        spool.write(&matches.encode_runs())?;
+        write(Encoder::matched(matches, to.bytes(), self.options), spool)
     }
 
-    /// A place for bytes that are being made.
-    pub(super) fn spool(&self) -> Spool {
-        Spool::new(self.history.clone())
+    fn between(
+        &self,
+        from: Option<&Kept>,
+        to: &Kept,
+        options: EncodeOptions,
+        spool: &mut Spool,
+    ) -> Result<(), ArtifactError> {
+        self.encodes.fetch_add(1, Ordering::Relaxed);
+        // The history has verified both.
+        let basis = from.map_or((&[][..], Version::EMPTY), |from| (from.bytes(), from.version));
+        write(Encoder::of_versions(basis, (to.bytes(), to.version), options), spool)
     }
+}
 
-    fn encode(&self, mut encoder: Encoder<'_>, start: &[u8]) -> Result<Artifact, ArtifactError> {
-        let mut spool = self.spool();
-        spool.write(start)?;
-        while let Some(bytes) = encoder.poll_output()? {
-            spool.write(&bytes)?;
-        }
-        Ok(spool.finish()?)
+fn write(mut encoder: Encoder<'_>, spool: &mut Spool) -> Result<(), ArtifactError> {
+    while let Some(bytes) = encoder.poll_output()? {
+        spool.write(&bytes)?;
     }
+    Ok(())
 }

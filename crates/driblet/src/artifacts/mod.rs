@@ -1,20 +1,24 @@
 //! What is made of versions once and sent many times: deltas and encoded files, under a budget of bytes.
+//!
+//! Whatever a request waits for is made at a quick level and flows while it is made (`making`, `spool`). The better form is made in the
+//! background for who comes next; a file's own, its delta from nothing and its codings, outlive the server (`store`).
 
 mod ahead;
 mod background;
 mod coding;
 mod deltas;
+mod making;
 mod queue;
 mod spool;
+mod store;
+mod turns;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use driblet_core::{Codec, Cuts, EncodeError, Matches, Rungs, Version};
-use moka::future::Cache;
 use moka::policy::EvictionPolicy;
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -22,8 +26,12 @@ use ahead::Ahead;
 use background::Background;
 pub(crate) use coding::Coding;
 use deltas::Deltas;
-use queue::Job;
-pub(crate) use spool::{Artifact, Content};
+use making::{Making, fill};
+use queue::{Job, Work};
+pub(crate) use spool::{Artifact, Content, Growing};
+use spool::{First, Room, Spool};
+use store::Store;
+use turns::Turns;
 
 use crate::history::{History, Kept};
 use crate::server::Stats;
@@ -32,6 +40,12 @@ use crate::server::Stats;
 const LEAST_WEIGHT: u32 = 1 << 20;
 /// Bytes of chunk lists that are kept.
 const CHUNK_LISTS: u64 = 64 << 20;
+/// Targets up to this length are made to their end before they are sent, in a few milliseconds, so that the answer says how long it is.
+const SHORT: u64 = 256 << 10;
+/// How long a plain request waits for the first encoded bytes before it gets the file as it is.
+const PLAIN_PATIENCE: Duration = Duration::from_secs(1);
+/// Versions of which it is known that encoding them does not pay.
+const STUBBORN: u64 = 16 << 10;
 
 /// What is made, and what it may cost.
 pub(crate) struct Options {
@@ -49,53 +63,103 @@ pub(crate) struct Options {
     pub(crate) patience: Duration,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Key {
-    Delta(Option<Version>, Version, Care),
-    Encoded(Version, Coding),
+    /// Without a codec what is made at once, in what every receiver reads.
+    Delta {
+        from: Option<Version>,
+        to: Version,
+        codec: Option<Codec>,
+    },
+    Encoded(Version, Coding, Effort),
 }
 
-/// What goes into a delta.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Care {
-    /// What a request can wait for, in what every receiver reads.
+impl Key {
+    fn version(&self) -> Version {
+        match self {
+            Key::Delta { to, .. } => *to,
+            Key::Encoded(version, ..) => *version,
+        }
+    }
+
+    /// What a request gets while this is not made.
+    fn at_once(&self) -> Key {
+        match *self {
+            Key::Delta { from, to, .. } => Key::Delta { from, to, codec: None },
+            Key::Encoded(version, coding, _) => Key::Encoded(version, coding, Effort::AtOnce),
+        }
+    }
+}
+
+/// How much goes into an encoded file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Effort {
+    /// What a request can wait for.
     AtOnce,
-    /// All that helps, in a codec.
-    AtLeisure(Codec),
+    /// All that helps.
+    AtLeisure,
 }
 
 pub(crate) struct Artifacts {
-    made: Cache<Key, Artifact>,
-    cuts: Cache<Version, Arc<Cuts>>,
-    makers: Arc<Semaphore>,
+    made: moka::sync::Cache<Key, Artifact>,
+    making: Arc<Making>,
+    store: Arc<Store>,
+    room: Arc<Room>,
+    cuts: moka::future::Cache<Version, Arc<Cuts>>,
+    stubborn: moka::sync::Cache<Version, ()>,
+    turns: Arc<Turns>,
     patience: Duration,
+    disk: u64,
     deltas: Deltas,
     ahead: Ahead,
     background: Arc<Background>,
 }
 
 impl Artifacts {
-    /// An empty cache over a history, which it does not keep open.
+    /// A cache over a history, which it does not keep open.
     pub(crate) fn new(history: &Arc<dyn History>, options: Options) -> Artifacts {
-        let weight = |_: &Key, artifact: &Artifact| {
-            let len = u32::try_from(artifact.content.len()).unwrap_or(u32::MAX);
-            if matches!(artifact.content, Content::Memory(_)) { len.max(1) } else { len.max(LEAST_WEIGHT) }
+        let weight = |_: &Key, artifact: &Artifact| match (&artifact.content, &artifact.verified) {
+            // The store counts its bytes; here only its handle is.
+            (Content::File(..), Some(_)) => LEAST_WEIGHT,
+            (Content::File(_, len), None) => u32::try_from(*len).unwrap_or(u32::MAX).max(LEAST_WEIGHT),
+            (content, _) => content.len().and_then(|len| u32::try_from(len).ok()).unwrap_or(u32::MAX).max(1),
         };
-        let made =
-            Cache::builder().max_capacity(options.disk).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
-        let cuts = Cache::builder()
+        // Half for what outlives the server, half for the rest.
+        let made = moka::sync::Cache::builder()
+            .max_capacity(options.disk.div_ceil(2))
+            .weigher(weight)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        let cuts = moka::future::Cache::builder()
             .max_capacity(CHUNK_LISTS)
             .weigher(|_, cuts: &Arc<Cuts>| u32::try_from(cuts.memory()).unwrap_or(u32::MAX))
             .build();
-        let makers = Arc::new(Semaphore::new(options.makers));
-        let deltas = Deltas::new(history, options.memory);
-        let background = Background::new(history, made.clone(), deltas.clone(), makers.clone());
+        let room = Arc::new(Room::new(history));
+        let turns = Arc::new(Turns::new(options.makers, options.patience));
+        let making = Making::new(made.clone(), room.clone(), turns.clone());
+        let store = Arc::new(Store::open(history, options.disk / 2));
+        let deltas = Deltas::new(options.memory);
+        let background = Arc::new(Background {
+            history: Arc::downgrade(history),
+            made: made.clone(),
+            making: making.clone(),
+            store: store.clone(),
+            room: room.clone(),
+            deltas: deltas.clone(),
+            turns: turns.clone(),
+            line: Default::default(),
+        });
         Artifacts {
-            deltas,
             made,
+            making,
+            store,
+            room,
             cuts,
-            makers,
+            stubborn: moka::sync::Cache::new(STUBBORN),
+            turns,
             patience: options.patience,
+            disk: options.disk,
+            deltas,
             ahead: Ahead::new(options.ahead, options.codec, options.disk),
             background,
         }
@@ -107,25 +171,50 @@ impl Artifacts {
         Stats { readings: 0, encodes: self.deltas.encodes(), ahead: background.ahead(), waiting: background.waiting() }
     }
 
-    /// The delta from a version, or from the empty basis, to another, in a codec that every receiver reads. Equal calls share one
-    /// computation.
-    pub(crate) async fn delta(
-        self: &Arc<Self>,
-        from: Option<Arc<Kept>>,
-        to: Arc<Kept>,
-    ) -> Result<Artifact, ArtifactError> {
-        let key = Key::Delta(from.as_ref().map(|kept| kept.version), to.version, Care::AtOnce);
-        let deltas = self.deltas.clone();
-        self.shared(key, move || deltas.at_once(from.as_deref(), &to)).await
+    /// The delta from a version, or from nothing, to another, in a codec that every receiver reads; as soon as it has begun. Equal calls
+    /// share one computation.
+    pub(crate) async fn delta(&self, from: Option<Arc<Kept>>, to: Arc<Kept>) -> Result<Artifact, ArtifactError> {
+        let basis = from.as_ref().map(|from| from.version);
+        let key = Key::Delta { from: basis, to: to.version, codec: None };
+        let (deltas, target) = (self.deltas.clone(), to.len);
+        let bytes = target + from.as_ref().map_or(0, |from| from.len);
+        let etag = self.delta_etag(basis, to.version);
+        let spool = move |spool: Spool| spool.named(etag).up_to(target);
+        let work = move |spool: &mut Spool| deltas.at_once(from.as_deref(), &to, spool);
+        let artifact = self.making.begin(key, bytes, spool, work);
+        let first = match basis {
+            _ if target <= SHORT => First::All,
+            None => First::Placed,
+            // Which may be a few bytes, found after a while.
+            Some(_) => First::Anything,
+        };
+        artifact.content.begun(first).await?;
+        Ok(artifact)
+    }
+
+    /// The delta that is made at once, if it is made already or being made; else only its ETag.
+    pub(crate) fn delta_if_made(&self, from: Option<Version>, to: Version) -> Artifact {
+        let unmade = || Artifact { content: Content::Unmade, etag: self.delta_etag(from, to), verified: None };
+        self.making.get(&Key::Delta { from, to, codec: None }).unwrap_or_else(unmade)
+    }
+
+    /// The ETag of the delta that is made at once.
+    pub(crate) fn delta_etag(&self, from: Option<Version>, to: Version) -> Arc<str> {
+        self.deltas.etag(from, to)
     }
 
     /// The better deltas that are made already and that the receiver reads, the best first. If the best of all is not among them it waits
     /// to be made: no request waits for it, and who asks next may have it.
-    pub(crate) async fn better(&self, path: &str, from: &Kept, to: &Kept, reads_dense: bool) -> Vec<Artifact> {
+    pub(crate) async fn better(&self, path: &str, from: Option<&Kept>, to: &Kept, reads_dense: bool) -> Vec<Artifact> {
+        let codecs: Vec<Codec> = match from {
+            Some(from) => self.ahead.codecs(from.len, to.len, reads_dense).collect(),
+            None => self.ahead.betters_nothing(to.len).then_some(Codec::Fast).into_iter().collect(),
+        };
         let mut made = Vec::new();
-        for (place, codec) in self.ahead.codecs(from.len, to.len, reads_dense).enumerate() {
-            let job = Job { path: path.into(), from: from.version, to: to.version, codec };
-            match self.made.get(&job.key()).await {
+        for (place, codec) in codecs.into_iter().enumerate() {
+            let work = Work::Delta { from: from.map(|from| from.version), codec };
+            let job = Job { path: path.into(), to: to.version, work };
+            match self.ready(job.key()).await {
                 Some(artifact) => made.push(artifact),
                 None if place == 0 => self.background.change(|queue| queue.ask(job)),
                 None => {}
@@ -134,11 +223,62 @@ impl Artifacts {
         made
     }
 
+    /// A version as `Content-Encoding` has it, at its best, if that is made. If not it waits to be made.
+    pub(crate) async fn best_encoded(&self, path: &str, kept: &Kept, coding: Coding) -> Option<Artifact> {
+        let job = Job { path: path.into(), to: kept.version, work: Work::Coding(coding) };
+        let ready = self.ready(job.key()).await;
+        if ready.is_none() && self.ahead.betters_encoded(kept.len) && !self.stubborn.contains_key(&kept.version) {
+            self.background.change(|queue| queue.ask(job));
+        }
+        ready
+    }
+
+    /// A version as `Content-Encoding` has it, as soon as it has begun; `None` where that does not pay, or cannot be made now. If `only_look`,
+    /// nothing is begun.
+    pub(crate) async fn encoded(
+        &self,
+        kept: Arc<Kept>,
+        coding: Coding,
+        etag: &str,
+        only_look: bool,
+    ) -> Option<Artifact> {
+        let (len, version) = (kept.len, kept.version);
+        // What does not fit the budget would be made anew for each request.
+        if self.disk / 2 < len || self.stubborn.contains_key(&version) {
+            return None;
+        }
+        let key = Key::Encoded(version, coding, Effort::AtOnce);
+        let artifact = match self.making.get(&key) {
+            Some(artifact) => artifact,
+            None => {
+                let sampled = kept.clone();
+                if !blocking(move || Ok(coding::pays(sampled.bytes()))).await.unwrap_or(false) {
+                    self.stubborn.insert(version, ());
+                    return None;
+                }
+                if only_look {
+                    return Some(Artifact { content: Content::Unmade, etag: etag.into(), verified: None });
+                }
+                let spool = |spool: Spool| spool.named(etag.into()).whole_or_none(len);
+                self.making.begin(key, len, spool, move |spool| {
+                    coding.compress(Effort::AtOnce, kept.bytes(), |bytes| spool.write(bytes))
+                })
+            }
+        };
+        let first = if len <= SHORT { First::All } else { First::Placed };
+        timeout(PLAIN_PATIENCE, artifact.content.begun(first)).await.ok()?.ok()?;
+        match artifact.content.len() {
+            Some(encoded) if !coding::is_worth_it(encoded, len) => None,
+            _ => Some(artifact),
+        }
+    }
+
     /// Makes the deltas to a path's new head ahead; `versions` and their lengths are the newest first. What waits for its former heads is
     /// not made.
     pub(crate) fn new_head(&self, path: &str, versions: &[(Version, u64)]) {
         let jobs = self.ahead.jobs(path, versions);
         self.background.change(|queue| queue.replace(path, jobs));
+        self.store.retain(path, versions);
     }
 
     /// Waits until nothing is being made in the background, nor waits for it.
@@ -146,27 +286,30 @@ impl Artifacts {
         self.background.rested().await;
     }
 
-    /// A version as `Content-Encoding` has it.
-    pub(crate) async fn encoded(self: &Arc<Self>, kept: Arc<Kept>, coding: Coding) -> Result<Artifact, ArtifactError> {
-        let mut spool = self.deltas.spool();
-        self.shared(Key::Encoded(kept.version, coding), move || {
-            coding::compress(coding, kept.bytes(), |bytes| spool.write(bytes))?;
-            Ok(spool.finish()?)
-        })
-        .await
+    /// How long a request waits for its turn.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The head's sections and chunks, cut once.
     pub(crate) async fn cuts(&self, kept: Arc<Kept>) -> Result<Arc<Cuts>, ArtifactError> {
         let version = kept.version;
-        let make = self.alone(move || Ok(Arc::new(Cuts::of(kept.bytes(), Rungs::of(kept.bytes())))));
+        let make = self.in_turn(kept.len, move || Ok(Arc::new(Cuts::of(kept.bytes(), Rungs::of(kept.bytes())))));
         self.cuts.try_get_with(version, make).await.map_err(ArtifactError::shared)
     }
 
     /// The answer to a signature: the runs, and the delta from what matched. Not kept: hardly any two are alike.
     pub(crate) async fn matched(&self, matches: Arc<Matches>, to: Arc<Kept>) -> Result<Artifact, ArtifactError> {
-        let deltas = self.deltas.clone();
-        self.alone(move || deltas.matched(&matches, &to)).await
+        let (deltas, len) = (self.deltas.clone(), to.len);
+        let turn = self.turns.take(len).await?;
+        let spool = Spool::new(self.room.clone()).up_to(len).for_one();
+        let artifact = spool.artifact();
+        spawn_blocking(move || {
+            fill(spool, |spool| deltas.matched(&matches, &to, spool));
+            drop(turn);
+        });
+        artifact.content.begun(if len <= SHORT { First::All } else { First::Anything }).await?;
+        Ok(artifact)
     }
 
     /// Runs work that takes a core for a while, when it is its turn.
@@ -174,9 +317,16 @@ impl Artifacts {
         &self,
         work: impl FnOnce() -> Result<T, ArtifactError> + Send + 'static,
     ) -> Result<T, ArtifactError> {
-        let turn =
-            timeout(self.patience, self.makers.clone().acquire_owned()).await.map_err(|_| ArtifactError::Busy)?;
-        let turn = turn.map_err(|_| ArtifactError::Interrupted)?;
+        self.in_turn(u64::MAX, work).await
+    }
+
+    /// Runs work on so many bytes, when it is its turn.
+    pub(crate) async fn in_turn<T: Send + 'static>(
+        &self,
+        bytes: u64,
+        work: impl FnOnce() -> Result<T, ArtifactError> + Send + 'static,
+    ) -> Result<T, ArtifactError> {
+        let turn = self.turns.take(bytes).await?;
         blocking(move || {
             let _turn = turn;
             work()
@@ -184,17 +334,22 @@ impl Artifacts {
         .await
     }
 
-    async fn shared(
-        self: &Arc<Self>,
-        key: Key,
-        make: impl FnOnce() -> Result<Artifact, ArtifactError> + Send + 'static,
-    ) -> Result<Artifact, ArtifactError> {
-        // A task of its own: a request that gives up does not undo the work that others wait for, or will ask for next.
-        let artifacts = self.clone();
-        let work = tokio::spawn(async move {
-            artifacts.made.try_get_with(key, artifacts.alone(make)).await.map_err(ArtifactError::shared)
-        });
-        work.await.unwrap_or(Err(ArtifactError::Interrupted))
+    /// What was made in the background, in this run or an earlier one.
+    async fn ready(&self, key: Key) -> Option<Artifact> {
+        if let Some(artifact) = self.made.get(&key) {
+            if artifact.is_intact() {
+                return Some(artifact);
+            }
+            self.made.invalidate(&key);
+            self.store.remove(&key);
+        }
+        if !self.store.has(&key) {
+            return None;
+        }
+        let (store, wanted) = (self.store.clone(), key.clone());
+        let artifact = blocking(move || Ok(store.get(&wanted))).await.ok()??;
+        self.made.insert(key, artifact.clone());
+        Some(artifact)
     }
 }
 
@@ -211,7 +366,9 @@ pub(crate) enum ArtifactError {
     Busy,
     #[error("the server is stopping")]
     Interrupted,
-    #[error("no room to make it: {0}")]
+    #[error("the server has no room to make this now; try again later, or fetch the file itself")]
+    NoRoom,
+    #[error("it cannot be made: {0}")]
     Io(Arc<io::Error>),
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -4,6 +4,7 @@
 //! index.redb        which versions each path has
 //! versions/<hex>    their bytes, shared by all paths that have them
 //! tmp/              what nothing names yet; emptied at the start
+//! artifacts/        what was made of versions (see `artifacts/store.rs`)
 //! ```
 //! Order of writing: bytes into `tmp/`, flushed; renamed into `versions/`; that folder flushed; then the index. Killed between any two, the next
 //! start finds bytes that nothing names, and removes them.
@@ -267,6 +268,10 @@ impl History for DirectoryHistory {
 
     fn scratch(&self) -> io::Result<File> {
         self.in_tmp(|tmp| tempfile::tempfile_in(tmp))
+    }
+
+    fn artifacts(&self) -> Option<PathBuf> {
+        Some(self.folder.join("artifacts"))
     }
 }
 

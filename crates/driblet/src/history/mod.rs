@@ -63,6 +63,9 @@ pub(crate) trait History: Send + Sync {
 
     /// An unnamed file that goes when it is closed.
     fn scratch(&self) -> io::Result<File>;
+
+    /// A folder for what is made of versions and outlives the server, if there is one. It may not exist yet.
+    fn artifacts(&self) -> Option<PathBuf>;
 }
 
 /// What a file looked like when it was read.

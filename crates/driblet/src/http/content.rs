@@ -10,13 +10,13 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt};
+use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::conditions::{self, Modified, Outcome};
 use super::problem::Problem;
-use crate::artifacts::Content;
+use crate::artifacts::{Content, Growing};
 
 /// Bytes of a file that one connection holds at once.
 const PIECE: u64 = 128 << 10;
@@ -63,19 +63,34 @@ impl Answer {
         let len = self.content.len();
         // Range means nothing but with GET (RFC 9110, section 14.2).
         let has_parts = self.coding.is_none() && method == Method::GET;
-        let part = if has_parts { wanted_part(request, &etag, self.modified, len)? } else { None };
-        let status = match &part {
-            None => StatusCode::OK,
-            Some(part) => {
-                headers.typed_insert(ContentRange::bytes(part.clone(), len).map_err(|_| failed())?);
-                StatusCode::PARTIAL_CONTENT
-            }
+        let part = match len.filter(|_| has_parts) {
+            Some(len) => wanted_part(request, &etag, self.modified, len)?,
+            None => None,
         };
-        let part = part.unwrap_or(0..len);
-        headers.typed_insert(ContentLength(part.end - part.start));
-        let body = if method == Method::HEAD { Body::empty() } else { body(self.content, part) };
+        let mut status = StatusCode::OK;
+        if let (Some(part), Some(len)) = (&part, len) {
+            headers.typed_insert(ContentRange::bytes(part.clone(), len).map_err(|_| failed())?);
+            status = StatusCode::PARTIAL_CONTENT;
+        }
+        let part = part.unwrap_or(0..len.unwrap_or(u64::MAX));
+        // What is still being made flows without one.
+        if len.is_some() {
+            headers.typed_insert(ContentLength(part.end - part.start));
+        }
+        let body = match (method == Method::HEAD, len) {
+            (true, Some(_)) => Body::empty(),
+            // One whose length is not known, or it would be said to be 0.
+            (true, None) => Body::from_stream(stream::empty::<io::Result<Bytes>>()),
+            (false, _) => body(self.content, part),
+        };
         Ok((status, headers, body).into_response())
     }
+}
+
+/// Whether the request says that it holds the bytes of this ETag, so that it is answered without a body.
+pub(crate) fn is_held(request: &HeaderMap, etag: &str) -> bool {
+    let Ok(etag) = format!("\"{etag}\"").parse() else { return false };
+    request.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&etag))
 }
 
 /// The one range asked for, if it may be answered in part. Several ranges, or what is none, are answered with the whole, as RFC 9110 allows.
@@ -125,6 +140,29 @@ fn body(content: Content, part: Range<u64>) -> Body {
             let pieces = stream::unfold(part, move |left| next_piece(file.clone(), left));
             Body::from_stream(pieces)
         }
+        Content::Growing(growing) => {
+            let pieces = stream::unfold(part, move |left| next_grown(growing.clone(), left));
+            Body::from_stream(pieces)
+        }
+        // Only for answers without a body; any other one breaks off rather than being taken for an empty file.
+        Content::Unmade => Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("not made"))])),
+    }
+}
+
+/// The next piece of what may still be made; none at its end.
+async fn next_grown(growing: Growing, left: Range<u64>) -> Option<(io::Result<Bytes>, Range<u64>)> {
+    let most = PIECE.min(left.end - left.start) as usize;
+    if most == 0 {
+        return None;
+    }
+    match growing.piece(left.start, most).await {
+        Ok(piece) if piece.is_empty() => None,
+        Ok(piece) => {
+            let after = left.start + piece.len() as u64..left.end;
+            Some((Ok(piece), after))
+        }
+        // The answer breaks off, so that nobody takes it for whole.
+        Err(error) => Some((Err(io::Error::other(error)), left.end..left.end)),
     }
 }
 
@@ -147,9 +185,8 @@ fn failed() -> Problem {
 }
 
 /// All of the bytes, under no name.
-pub(crate) fn whole(content: Content, method: &Method) -> Response {
-    let len = content.len();
-    let body = if method == Method::HEAD { Body::empty() } else { body(content, 0..len) };
+pub(crate) fn whole(file: Arc<File>, len: u64, method: &Method) -> Response {
+    let body = if method == Method::HEAD { Body::empty() } else { body(Content::File(file, len), 0..len) };
     let mut response = body.into_response();
     response.headers_mut().typed_insert(ContentLength(len));
     response
@@ -157,12 +194,14 @@ pub(crate) fn whole(content: Content, method: &Method) -> Response {
 
 /// Bytes in memory and then others, whole and kept by nobody.
 pub(crate) fn joined(start: Vec<u8>, rest: Content, media_type: &'static str, caching: &'static str) -> Response {
-    let len = start.len() as u64 + rest.len();
-    let part = 0..rest.len();
+    let len = rest.len().map(|len| start.len() as u64 + len);
+    let part = 0..rest.len().unwrap_or(u64::MAX);
     let start = stream::iter((!start.is_empty()).then(|| Ok::<_, axum::Error>(Bytes::from(start))));
     let stream = futures_util::StreamExt::chain(start, body(rest, part).into_data_stream());
     let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, caching)];
     let mut response = (headers, Body::from_stream(stream)).into_response();
-    response.headers_mut().typed_insert(ContentLength(len));
+    if let Some(len) = len {
+        response.headers_mut().typed_insert(ContentLength(len));
+    }
     response
 }

@@ -9,15 +9,16 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
 use super::conditions::Modified;
-use super::content::Answer;
+use super::content::{Answer, is_held};
 use super::media_type::{is_compressible, media_type};
 use super::name::Name;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
+use crate::history::Kept;
 use crate::server::{OpenPlain, Shared};
 
-/// Files between these lengths are encoded: below, headers outweigh the gain; above, the first request would wait for seconds.
-const ENCODED: std::ops::RangeInclusive<u64> = 1 << 10..=32 << 20;
+/// Shorter files are not encoded: headers outweigh the gain.
+const LEAST_ENCODED: u64 = 1 << 10;
 
 /// Answers a plain request.
 pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Result<Response, Problem> {
@@ -51,25 +52,44 @@ pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Resu
         modified: head.and_then(|head| Modified::new(head.seen.fingerprint.modified, head.seen.read)),
     };
     let may_encode =
-        ENCODED.contains(&kept.len) && is_compressible(&path, &media_type) && !headers.contains_key(header::RANGE);
+        LEAST_ENCODED <= kept.len && is_compressible(&path, &media_type) && !headers.contains_key(header::RANGE);
     if let Some(coding) = accepted(headers).filter(|_| may_encode) {
-        let len = kept.len;
-        let encoded = shared.artifacts.encoded(kept, coding).await?;
-        if encoded.content.len() < len * 9 / 10 {
-            answer.content = encoded.content;
-            answer.etag = format!("{}-{}", answer.etag, coding.name());
-            answer.coding = Some(coding.name());
-        }
+        encode(shared, method, headers, (&path, kept), coding, &mut answer).await;
     }
     let mut response = answer.response(method, headers)?;
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     Ok(response)
 }
 
+/// Makes the answer one of encoded bytes, where that pays: the best ones that are made, or else what is made while it is sent. Whatever
+/// fails, the file itself is there.
+async fn encode(
+    shared: &Shared,
+    method: &Method,
+    headers: &HeaderMap,
+    (path, kept): (&str, Arc<Kept>),
+    coding: Coding,
+    answer: &mut Answer,
+) {
+    let artifacts = &shared.artifacts;
+    let quick = format!("{}-{}", answer.etag, coding.name());
+    let best = artifacts.best_encoded(path, &kept, coding).await;
+    let (content, etag) = match best {
+        // Who holds what was made at once holds this version.
+        _ if is_held(headers, &quick) => (Content::Unmade, quick),
+        Some(best) if best.content.len().is_none_or(|len| kept.len * 9 / 10 <= len) => return,
+        Some(best) => (best.content, format!("{quick}-{}", &best.etag[..8])),
+        None => match artifacts.encoded(kept, coding, &quick, method == Method::HEAD).await {
+            Some(encoded) => (encoded.content, quick),
+            None => return,
+        },
+    };
+    (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
+}
+
 /// A file that has no version now: whole, without a name for its bytes, and kept by nobody.
 fn direct(file: Arc<File>, len: u64, media_type: &str, method: &Method) -> Response {
-    let content = Content::File(file, len);
-    let mut response = super::content::whole(content, method);
+    let mut response = super::content::whole(file, len, method);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::try_from(media_type) {
         headers.insert(header::CONTENT_TYPE, value);

@@ -102,7 +102,7 @@ impl From<PublishError> for Problem {
 impl From<ArtifactError> for Problem {
     fn from(error: ArtifactError) -> Problem {
         let (status, code) = match &error {
-            ArtifactError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            ArtifactError::Busy | ArtifactError::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
         internal(status, code, &error)

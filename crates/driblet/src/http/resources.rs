@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client_files;
-use super::content::Answer;
+use super::content::{Answer, is_held};
 use super::guard::is_safe;
 use super::name::{Name, Resource};
 use super::problem::Problem;
@@ -201,7 +201,14 @@ impl Call<'_> {
                 },
             };
             let delta = self.best_delta(path, basis, kept).await?;
-            (delta.content, delta.etag.to_string())
+            // A part of what is being made is known when all of it is.
+            let content = match self.headers.contains_key(header::RANGE) && self.method == Method::GET {
+                true => timeout(self.shared.artifacts.patience(), delta.content.finished())
+                    .await
+                    .map_err(|_| ArtifactError::Busy)??,
+                false => delta.content,
+            };
+            (content, delta.etag.to_string())
         };
         let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None, modified: None };
         let mut response = answer.response(self.method, self.headers)?;
@@ -218,11 +225,15 @@ impl Call<'_> {
     /// The best delta that is ready; one that was begun goes on as it was.
     async fn best_delta(&self, path: &str, basis: Option<Arc<Kept>>, kept: Arc<Kept>) -> Result<Artifact, Problem> {
         let artifacts = &self.shared.artifacts;
-        if let Some(basis) = &basis {
-            let better = artifacts.better(path, basis, &kept, self.reads_dense()).await;
-            if let Some(better) = better.into_iter().find(|artifact| self.goes_on_with(artifact)) {
-                return Ok(better);
-            }
+        let better = artifacts.better(path, basis.as_deref(), &kept, self.reads_dense()).await;
+        let from = basis.as_ref().map(|basis| basis.version);
+        let is_known = is_held(self.headers, &artifacts.delta_etag(from, kept.version));
+        if let Some(better) = better.into_iter().find(|artifact| !is_known && self.goes_on_with(artifact)) {
+            return Ok(better);
+        }
+        // Nothing is made for an answer without a body.
+        if is_known || self.method == Method::HEAD {
+            return Ok(artifacts.delta_if_made(from, kept.version));
         }
         Ok(artifacts.delta(basis, kept).await?)
     }
@@ -260,8 +271,9 @@ impl Call<'_> {
         let too_large = |detail: String| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail);
         let stalled =
             || Problem::new(StatusCode::REQUEST_TIMEOUT, "bad-signature", "The signature did not come in time.");
+        let artifacts = &self.shared.artifacts;
         let turn =
-            timeout(self.shared.deadline, self.shared.signers.acquire()).await.map_err(|_| ArtifactError::Busy)?;
+            timeout(artifacts.patience(), self.shared.signers.acquire()).await.map_err(|_| ArtifactError::Busy)?;
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "bad-signature", detail);
         let received = timeout(self.shared.deadline, received(body, limit)).await.map_err(|_| stalled())?;
         let received = received.map_err(|_| bad("The signature broke off on its way; send it again.".into()))?;
@@ -273,33 +285,33 @@ impl Call<'_> {
             error => bad(format!("{error}.")),
         })?;
         let (_, kept) = self.kept_head(path).await?;
-        let artifacts = &self.shared.artifacts;
         let cuts = artifacts.cuts(kept.clone()).await?;
-        let matches = Arc::new(artifacts.alone(move || Ok(signature.match_chunks(&cuts))).await?);
+        let matches = Arc::new(artifacts.in_turn(kept.len, move || Ok(signature.match_chunks(&cuts))).await?);
         drop(turn);
-        let (start, rest) = self.matched(matches, kept).await?;
+        let (start, rest) = self.matched(path, matches, kept).await?;
         Ok(super::content::joined(start, rest, MATCHED, NOT_KEPT))
     }
 
     /// The answer to a signature: the delta from what matched, or the shared one from nothing, whichever is smaller.
-    async fn matched(&self, matches: Arc<Matches>, kept: Arc<Kept>) -> Result<(Vec<u8>, Content), Problem> {
+    async fn matched(&self, path: &str, matches: Arc<Matches>, kept: Arc<Kept>) -> Result<(Vec<u8>, Content), Problem> {
         let artifacts = &self.shared.artifacts;
         let (matched, len) = (matches.matched_bytes(), kept.len);
-        let cold =
-            if matched * 100 < len * SURELY_SMALLER { Some(artifacts.delta(None, kept.clone()).await?) } else { None };
-        let from_nothing = |cold: Artifact| (matches.encode_no_runs(), cold.content);
-        let is_little = matched * 100 < len * WORTH_MATCHING
-            || (matched * 100 < len * SURELY_SMALLER && MAX_UNSHARED < len - matched);
-        match cold {
-            Some(cold) if is_little => Ok(from_nothing(cold)),
-            cold => {
-                let own = artifacts.matched(matches.clone(), kept).await?;
-                Ok(match cold.filter(|cold| cold.content.len() <= own.content.len()) {
-                    Some(cold) => from_nothing(cold),
-                    None => (Vec::new(), own.content),
-                })
-            }
+        if len * SURELY_SMALLER <= matched * 100 {
+            return Ok((Vec::new(), artifacts.matched(matches, kept).await?.content));
         }
+        let better = artifacts.better(path, None, &kept, false).await.into_iter().next();
+        let cold = match better {
+            Some(better) => better,
+            None => artifacts.delta(None, kept.clone()).await?,
+        };
+        let from_nothing = |cold: Content| (matches.encode_no_runs(), cold);
+        if matched * 100 < len * WORTH_MATCHING || MAX_UNSHARED < len - matched {
+            return Ok(from_nothing(cold.content));
+        }
+        // Which one is smaller is known when both are made.
+        let own = artifacts.matched(matches.clone(), kept).await?.content.finished().await?;
+        let cold = cold.content.finished().await?;
+        Ok(if cold.len() <= own.len() { from_nothing(cold) } else { (Vec::new(), own) })
     }
 }
 

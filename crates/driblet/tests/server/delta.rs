@@ -51,6 +51,9 @@ async fn from_a_version_from_nothing_and_from_the_head_itself() {
 async fn a_pair_stays_what_it_is_when_the_head_moves_on() {
     let (site, old, new) = released().await;
     let (a, b) = (Version::of(&old), Version::of(&new));
+    site.get(&format!("/app.js.driblet/{a}")).await;
+    site.get("/app.js.driblet/none").await;
+    site.server().prepared().await;
     let to_head = site.get(&format!("/app.js.driblet/{a}")).await;
     let cold = site.get("/app.js.driblet/none").await;
     let newer = site.publish("app.js", b"a third").await;
