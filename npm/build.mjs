@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { minify } from 'terser';
 import { bundleSeed } from './build-seed.mjs';
 import { writeLicences } from './licences.mjs';
 
@@ -48,7 +49,8 @@ async function bundle(name) {
     write: false,
     external: ['./worker.js'],
   });
-  return outputFiles[0].text;
+  // A twentieth shorter than what esbuild makes of it: the limit of what a page loads is a promise.
+  return (await minify(outputFiles[0].text, { module: true, ecma: 2022, compress: { passes: 4 } })).code;
 }
 
 function write(name, extension, bytes) {
