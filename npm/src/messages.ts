@@ -72,6 +72,8 @@ export interface JobOptions {
   readonly maxBytes: number;
   readonly timeout: number;
   readonly wasmUrl: string | undefined;
+  /** Whether the version that is stored will do, so that nobody is asked. */
+  readonly isStored?: true;
 }
 
 /** A finished sync; the handle's number reads and closes it. */
