@@ -1,7 +1,8 @@
 /** Throws a TypeError that says what a value must be, unless it is that. */
 export function check(isRight: boolean, name: string, wanted: string, value: unknown): asserts isRight {
-  // What a value is may be a secret; numbers are none.
-  if (!isRight) throw new TypeError(`${name} must be ${wanted}, and is ${value === null ? 'null' : typeof value}${typeof value === 'number' ? ` ${value}` : ''}`);
+  if (isRight) return;
+  const shown = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'number' || value === null ? value : typeof value;
+  throw new TypeError(`${name} must be ${wanted}, not ${shown}`);
 }
 
 /** The most milliseconds that a timer takes; with more it fires at once. */

@@ -150,7 +150,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
         const problem = await problemOf(response);
         if (OTHER_WAY.includes(status)) return { kind: 'no-delta', status, problem };
         const wait = waitOf(response);
-        if (wait === undefined || end <= now() + wait) throw refusal(status, problem);
+        if (wait === undefined || job.asksOnce || end <= now() + wait) throw refusal(status, problem);
         await pause(wait);
       }
     },

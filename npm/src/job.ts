@@ -1,4 +1,3 @@
-import { toBase64 } from './base64.js';
 import { check, checkMaxBytes, checkTimeout } from './check.js';
 import { sendSync } from './client.js';
 import { note } from './early.js';
@@ -21,6 +20,7 @@ export const DEFAULT: Store = { kind: 'browser', name: 'driblet' };
 export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
   const { store = DEFAULT, headers, credentials = 'same-origin', version, maxBytes = 2 ** 32, timeout = 30_000, scope, wasmUrl, onProgress, signal } = options;
   const [url, authorization] = urlOf(given);
+  check(/^[^:]+:\/./.test(url), 'a URL', 'one with a path, as http: and https: have it', url.split(':', 1)[0]);
   check(version === undefined || /^[0-9a-f]{64}$/.test(`${version}`), 'version', '64 lower-case hex digits', version);
   check(scope === undefined || (typeof scope === 'string' && !/\p{Surrogate}/u.test(scope)), 'scope', 'a string of whole characters', scope);
   check(['omit', 'same-origin', 'include'].includes(credentials), 'credentials', "'omit', 'same-origin' or 'include'", credentials);
@@ -75,17 +75,12 @@ function urlOf(given: string | URL): [href: string, authorization?: string] {
     // What the platform says may have the password in it.
     throw new TypeError(`a URL must be valid${globalThis.location ? '' : ', and in Node it must be absolute'}; ${/@/.test(`${given}`) ? 'the one given' : given} is not`);
   }
-  check(url.pathname.startsWith('/'), 'a URL', 'one with a path, as http: and https: have it', given);
   const { username, password } = url;
   url.hash = url.username = url.password = '';
-  const user = new TextEncoder().encode(`${decoded(username)}:${decoded(password)}`);
-  return username || password ? [url.href, `Basic ${toBase64(user)}`] : [url.href];
+  return username || password ? [url.href, `Basic ${btoa(`${decoded(username)}:${decoded(password)}`)}`] : [url.href];
 }
 
+/** The bytes of a URL's user or password, a letter for each; what is no ASCII is UTF-8 in there. */
 function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
 }

@@ -74,6 +74,8 @@ export interface JobOptions {
   readonly wasmUrl: string | undefined;
   /** Whether the version that is stored will do, so that nobody is asked. */
   readonly isStored?: true;
+  /** Whether a server that is busy is not asked again. */
+  readonly asksOnce?: true;
 }
 
 /** A finished sync; the handle's number reads and closes it. */

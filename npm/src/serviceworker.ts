@@ -47,7 +47,8 @@ export function serveAsset(event: FetchEventLike, options: ServeOptions = {}): b
   const job = jobOf(url, { ...more, credentials, signal });
   const asset: Asset = {
     async synced() {
-      const handle = await syncJob(job, { signal });
+      // Who waits for a page is better off with what is stored, or with the plain file.
+      const handle = await syncJob({ ...job, asksOnce: true }, { signal });
       event.waitUntil(handle.stored);
       return responseOf(handle, job, request, type);
     },

@@ -59,14 +59,14 @@ describe('numbers', () => {
 
   const no = [0, -1, NaN, -Infinity, '1000', null, true, {}, 10n];
   const wrong = {
-    timeout: [no, /^timeout must be a number of milliseconds above 0, or Infinity for no limit, and is /],
-    maxBytes: [[-1, NaN, '5', null, {}], /^maxBytes must be a number of bytes from 0 on, or Infinity for no limit, and is /],
-    version: [['', 'f'.repeat(63), 'F'.repeat(64), `${'f'.repeat(64)}\n`, 7, null], /^version must be 64 lower-case hex digits, and is /],
-    scope: [[7, null, {}, '\ud800'], /^scope must be a string of whole characters, and is /],
-    credentials: [['always', null, true], /^credentials must be 'omit', 'same-origin' or 'include', and is /],
-    onProgress: [['yes', null, {}], /^onProgress must be a function, and is /],
-    signal: [[true, {}, new AbortController()], /^signal must be an AbortSignal, and is /],
-    store: [[null, 'memory', {}, { kind: 'memory' }, { kind: 'memory', name: 7 }], /^store must be what browserStore\(\), memoryStore\(\) or another of them gives, and is /],
+    timeout: [no, /^timeout must be a number of milliseconds above 0, or Infinity for no limit, not /],
+    maxBytes: [[-1, NaN, '5', null, {}], /^maxBytes must be a number of bytes from 0 on, or Infinity for no limit, not /],
+    version: [['', 'f'.repeat(63), 'F'.repeat(64), `${'f'.repeat(64)}\n`, 7, null], /^version must be 64 lower-case hex digits, not /],
+    scope: [[7, null, {}, '\ud800'], /^scope must be a string of whole characters, not /],
+    credentials: [['always', null, true], /^credentials must be 'omit', 'same-origin' or 'include', not /],
+    onProgress: [['yes', null, {}], /^onProgress must be a function, not /],
+    signal: [[true, {}, new AbortController()], /^signal must be an AbortSignal, not /],
+    store: [[null, 'memory', {}, { kind: 'memory' }, { kind: 'memory', name: 7 }], /^store must be what browserStore\(\), memoryStore\(\) or another of them gives, not /],
   };
   for (const [name, [values, message]] of Object.entries(wrong)) {
     test(`${name}: what makes no sense is a TypeError that says what would, and nothing is asked`, async () => {
@@ -87,7 +87,7 @@ describe('numbers', () => {
   });
 
   test('what is no URL is a TypeError', async () => {
-    for (const url of [undefined, null, 7, {}, new Request(file())]) await assert.rejects(sync(url), { name: 'TypeError', message: /^a URL must be a string or a URL, and is / });
+    for (const url of [undefined, null, 7, {}, new Request(file())]) await assert.rejects(sync(url), { name: 'TypeError', message: /^a URL must be a string or a URL, not / });
     for (const url of ['data:text/plain,x', 'blob:http://127.0.0.1/x', 'mailto:x']) await assert.rejects(sync(url), { name: 'TypeError', message: /one with a path/ });
     for (const url of ['/relative.js', 'http://', 'http://127.0.0.1:99999/']) await assert.rejects(sync(url), { name: 'TypeError', message: /must be absolute; .* is not$/ });
   });

@@ -87,7 +87,7 @@ test('what makes no sense is a TypeError', async () => {
     assert.match(message, new RegExp(`^${Object.keys(options)[0]} must be `));
   }
   const { name, message } = await page.evaluate(() => attempt('/lib.d.ts', { timeout: NaN }));
-  assert.deepEqual([name, message], ['TypeError', 'timeout must be a number of milliseconds above 0, or Infinity for no limit, and is number NaN']);
+  assert.deepEqual([name, message], ['TypeError', 'timeout must be a number of milliseconds above 0, or Infinity for no limit, not NaN']);
 });
 
 test('a handle streams a part of its bytes, and no more than there are', async () => {

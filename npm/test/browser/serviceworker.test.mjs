@@ -199,9 +199,11 @@ test('offline: what is stored, whole, in part, by HEAD; for what is not, an erro
   assert.deepEqual([part.status, part.body], [206, '56789']);
   assert.equal((await fetched('/assets/kept.txt', { method: 'HEAD' })).headers['content-length'], '10000');
   assert.deepEqual(await fetched('/assets/never.txt'), { error: 'TypeError' });
-  listen(() => ({ busy: null }));
-  assert.equal((await fetched('/assets/kept.txt')).body, TEXT, 'a server that fails');
-  assert.equal((await fetched('/assets/never.txt')).status, 503);
+  for (const busy of [null, '3600']) {
+    listen(() => ({ busy }));
+    assert.equal((await fetched('/assets/kept.txt')).body, TEXT, 'a server that fails, or is busy');
+    assert.equal((await fetched('/assets/never.txt')).status, 503);
+  }
 });
 
 test('a server that is no driblet: the file, from the network', async () => {
