@@ -6,7 +6,7 @@ export function check(isRight: boolean, name: string, wanted: string, value: unk
 }
 
 /** The most milliseconds that a timer takes; with more it fires at once. */
-export const LONGEST = 2 ** 31 - 1;
+const LONGEST = 2 ** 31 - 1;
 
 /** A time to wait in milliseconds, as an option says it; Infinity where it is longer than timers can wait. */
 export function checkTimeout(timeout: number): number {

@@ -1,4 +1,3 @@
-import { LONGEST } from './check.js';
 import { askEarly } from './early.js';
 import { SyncError, closed } from './error.js';
 import { onAbort } from './signals.js';
@@ -164,7 +163,7 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
   };
   return {
     post(request, transfer = []) {
-      if (request.kind === 'sync') watchFor(Math.min(LONGEST, SILENCE * request.job.timeout));
+      if (request.kind === 'sync') watchFor(SILENCE * Math.min(request.job.timeout, LONGEST));
       if (request.kind === 'read') watchFor(silence);
       // A stream that went along with a request is gone; the engine can do without.
       unheard?.push(request.kind === 'early' ? { ...request, early: undefined } : request);
@@ -175,6 +174,9 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
 
 /** How many times longer than a server a busy worker may be silent. */
 const SILENCE = 4;
+
+/** The longest that this follows what a sync grants its server, in milliseconds. */
+const LONGEST = 30_000;
 
 /** The name by which the script knows that it is ours. */
 const OPTIONS = { type: 'module', name: 'driblet' } as const;

@@ -151,6 +151,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
         if (OTHER_WAY.includes(status)) return { kind: 'no-delta', status, problem };
         const wait = waitOf(response);
         if (wait === undefined || job.asksOnce || end <= now() + wait) throw refusal(status, problem);
+        onReceived(); // A sign of life, for all who wait.
         await pause(wait);
       }
     },

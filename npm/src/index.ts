@@ -32,7 +32,7 @@ export interface SyncOptions {
   /**
    * How long the server may be silent, in milliseconds: until it answers, and between bytes. `Infinity` waits without end. An answer that says the
    * server is busy (503 with Retry-After) is not silence: the sync asks again, for some minutes. Default: 30,000. A worker that hangs is ended after
-   * four to eight times that.
+   * four to eight times that, four minutes at most.
    */
   timeout?: number;
   /** Where driblet's worker script is, if a bundler has moved it. The first sync of a page decides. */
