@@ -35,7 +35,7 @@ features=(simd bulk-memory bulk-memory-opt nontrapping-float-to-int sign-ext mut
 optimizer=npm/node_modules/.bin/wasm-opt
 [ -x "$optimizer" ] || "$root/scripts/setup.sh" npm
 # The stack ends at address 0, so no valid address is below 1024; what is called most often has the shortest number.
-passes=(--low-memory-unused -O3 -O3 --reorder-functions --strip-producers --strip-target-features)
+passes=(--low-memory-unused -O3 -O3 -O3 -O3 --reorder-functions --strip-producers --strip-target-features)
 
 # bind CRATE FOLDER
 bind() {

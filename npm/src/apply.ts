@@ -186,7 +186,7 @@ function poll(decoder: Decoder): Want {
   } catch (error) {
     // A delta that ends early was cut; anything else is wrong in itself.
     const truncated = error instanceof Error && 'code' in error && error.code === 'truncated';
-    throw truncated ? asSyncError('network', 'the delta was cut off (sync again to go on)', error) : asSyncError('protocol', 'the delta was refused (tell who runs the server)', error);
+    throw truncated ? asSyncError('network', 'the connection ended while reading the answer: the delta was cut off (sync again to go on)', error) : asSyncError('protocol', 'the delta was refused (tell who runs the server)', error);
   }
 }
 

@@ -1,5 +1,6 @@
 import { askEarly } from './early.js';
 import { SyncError, closed } from './error.js';
+import { onAbort } from './signals.js';
 import type { Port } from './engine.js';
 import type { SyncErrorCode } from './error.js';
 import type { JobOptions, Progress, Reply, Request, Synced } from './messages.js';
@@ -39,6 +40,7 @@ export function sendSync(job: JobOptions, { signal, onProgress, workerUrl }: Syn
   return new Promise<Synced>((resolve, reject) => {
     const early = new AbortController();
     const abort = () => {
+      unheard();
       early.abort();
       engine?.post({ kind: 'abort', id });
       // A handle that comes all the same is nobody's.
@@ -46,11 +48,11 @@ export function sendSync(job: JobOptions, { signal, onProgress, workerUrl }: Syn
       reject(signal?.reason);
     };
     const settled = (settle: (value: never) => void) => (value: unknown) => {
-      signal?.removeEventListener('abort', abort);
+      unheard();
       early.abort();
       settle(value as never);
     };
-    signal?.addEventListener('abort', abort, { once: true });
+    const unheard = onAbort(signal, abort);
     waiting.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress });
     const first = !engine;
     engine ??= startWorker(workerUrl) ?? startHere();
@@ -161,7 +163,7 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
   };
   return {
     post(request, transfer = []) {
-      if (request.kind === 'sync') watchFor(SILENCE * request.job.timeout);
+      if (request.kind === 'sync') watchFor(SILENCE * Math.min(request.job.timeout, LONGEST));
       if (request.kind === 'read') watchFor(silence);
       // A stream that went along with a request is gone; the engine can do without.
       unheard?.push(request.kind === 'early' ? { ...request, early: undefined } : request);
@@ -172,6 +174,9 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
 
 /** How many times longer than a server a busy worker may be silent. */
 const SILENCE = 4;
+
+/** The longest that this follows what a sync grants its server, in milliseconds. */
+const LONGEST = 30_000;
 
 /** The name by which the script knows that it is ours. */
 const OPTIONS = { type: 'module', name: 'driblet' } as const;

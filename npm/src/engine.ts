@@ -6,7 +6,7 @@ import { memorySnapshot } from './memory.js';
 import { indexedDbSnapshot } from './indexeddb.js';
 import { opfsSnapshot } from './opfs.js';
 import { readerOf } from './reading.js';
-import { run } from './session.js';
+import { run, stored } from './session.js';
 import type { Core } from './core.js';
 import type { Early } from './early.js';
 import type { JobOptions, Reply, Request } from './messages.js';
@@ -110,7 +110,7 @@ async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Ope
   const { snapshot, exchange } = session;
   const opened = now();
   try {
-    const { lease, basis, reused } = await run(session);
+    const { lease, basis, reused } = await (job.isStored ? stored(session) : run(session));
     handles.set(id, { lease, job, reader: readerOf(lease, () => core(job)) });
     const { version, length, warning = fallback, verified } = lease;
     const synced = { handle: id, version, length, warning, cost: { ...exchange.cost, basis, reused }, opened, answered: exchange.answered, verified };

@@ -18,8 +18,13 @@ export class SyncError extends Error {
 /** Passes on what is a {@link SyncError}, and wraps the rest. */
 export function asSyncError(code: SyncErrorCode, doing: string, error: unknown): SyncError {
   if (error instanceof SyncError) return error;
-  const said = error instanceof Error ? error.message : String(error);
-  return new SyncError(code, `${doing}: ${said}`, { cause: error });
+  return new SyncError(code, `${doing}: ${said(error)}`, { cause: error });
+}
+
+/** What an error says, and what it says its cause was: Node's fetch just fails, and its cause knows why. */
+export function said(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }
 
 /** A handle that was closed, or whose worker was ended. */

@@ -38,6 +38,19 @@ const OTHER_WAY = [404, 413, 416];
 /** The most bytes of an error's body that are worth reading. */
 const MAX_PROBLEM = 1 << 16;
 
+/** What is done when a request fails. */
+const WAITING = 'waiting for the answer';
+const READING = 'reading the answer';
+
+/** In the names that Node has for failures of a connection that there was: it broke, or no answer came on it. */
+const REACHED = /SOCKET|HEADERS|HPE|RESET|PIPE/;
+
+/** How long a sync asks a busy server again and again, in milliseconds. */
+const BUSY = 180_000;
+/** The least and the most seconds that it waits between. */
+const SHORTEST = 0.25;
+const LONGEST = 30;
+
 /** Starts an exchange. `abort` ends it: from outside, or when no byte comes for the job's timeout. */
 export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void, early?: Promise<Early | undefined>): Exchange {
   const cost = { sent: 0, received: 0, requests: 0 };
@@ -45,14 +58,24 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
   const aborted = new Promise<never>((_, reject) => abort.signal.addEventListener('abort', () => reject(abort.signal.reason)));
   aborted.catch(() => {});
 
-  /** Waits for the peer, but not for ever. */
-  async function patiently<T>(promise: Promise<T>): Promise<T> {
-    const silence = new SyncError('network', `the server sent nothing for ${job.timeout} ms; sync again to go on`);
-    const timer = setTimeout(() => abort.abort(silence), job.timeout);
+  /** Waits for the peer, but not for ever; `phase` is what fails where it fails. */
+  async function patiently<T>(promise: Promise<T>, phase = READING): Promise<T> {
+    const silence = new SyncError('network', `${phase}: the server sent nothing for ${job.timeout} ms; sync again to go on`);
+    const timer = job.timeout < Infinity ? setTimeout(() => abort.abort(silence), job.timeout) : undefined;
     try {
       return await Promise.race([promise, aborted]);
     } catch (error) {
-      throw abort.signal.aborted ? abort.signal.reason : asSyncError('network', 'the connection failed (sync again to go on)', error);
+      throw abort.signal.aborted ? abort.signal.reason : failed(job, phase, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits as long as a busy server asks to; an abort ends that. */
+  async function pause(wait: number): Promise<void> {
+    let timer;
+    try {
+      await Promise.race([new Promise((resolve) => (timer = setTimeout(resolve, wait))), aborted]);
     } finally {
       clearTimeout(timer);
     }
@@ -91,7 +114,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
   async function earlyAnswer(name: string | undefined): Promise<Response | undefined> {
     const waited = early;
     early = undefined;
-    const found = waited && (await patiently(waited));
+    const found = waited && (await patiently(waited, WAITING));
     if (!found) return undefined;
     const { answer } = found;
     if (found.name !== name) {
@@ -100,7 +123,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
       cost.received += letGo(found);
       return undefined;
     }
-    if ('failed' in answer) throw new SyncError('network', `the connection failed (sync again to go on): ${answer.failed}`);
+    if ('failed' in answer) throw failed(job, WAITING, answer.failed);
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   }
 
@@ -111,26 +134,48 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
       return answered;
     },
     async ask(name, init = {}) {
-      cost.requests += 1;
-      cost.sent += name === 'signature' ? 0 : name.length;
-      if (init.body instanceof Uint8Array) cost.sent += init.body.length;
-      const response = (await earlyAnswer(name === 'signature' || init.headers ? undefined : name)) ?? (await patiently(requestDelta(job, name, { ...init, signal: abort.signal })));
-      answered ??= now();
-      if (response.ok) {
-        const type = mediaType(response);
-        if (!MEDIA_TYPES.includes(type)) throw notADelta(resource(job.url, name), type);
-        return { kind: 'delta', response, pieces: piecesOf(response) };
+      const end = now() + BUSY;
+      for (;;) {
+        cost.requests += 1;
+        cost.sent += name === 'signature' ? 0 : name.length;
+        if (init.body instanceof Uint8Array) cost.sent += init.body.length;
+        const response = (await earlyAnswer(name === 'signature' || init.headers ? undefined : name)) ?? (await patiently(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
+        answered ??= now();
+        if (response.ok) {
+          const type = mediaType(response);
+          if (!MEDIA_TYPES.includes(type)) throw notADelta(resource(job.url, name), type);
+          return { kind: 'delta', response, pieces: piecesOf(response) };
+        }
+        const { status } = response;
+        const problem = await problemOf(response);
+        if (OTHER_WAY.includes(status)) return { kind: 'no-delta', status, problem };
+        const wait = waitOf(response);
+        if (wait === undefined || job.asksOnce || end <= now() + wait) throw refusal(status, problem);
+        onReceived(); // A sign of life, for all who wait.
+        await pause(wait);
       }
-      const { status } = response;
-      const problem = await problemOf(response);
-      if (OTHER_WAY.includes(status)) return { kind: 'no-delta', status, problem };
-      throw refusal(status, problem);
     },
     close() {
       early?.then((found) => found && letGo(found));
       early = undefined;
     },
   };
+}
+
+/** How many milliseconds a server that is busy asks to wait, and a little more, lest all who wait come back at once; nothing where it does not ask. */
+function waitOf({ status, headers }: Response): number | undefined {
+  const told = headers.get('retry-after');
+  if (told === null || (status !== 503 && status !== 429)) return undefined;
+  // RFC 9110, section 10.2.3: seconds, or a date.
+  const seconds = /^\d+$/.test(told) ? Number(told) : (Date.parse(told) - Date.now()) / 1000;
+  return Math.min(Math.max(seconds || 0, SHORTEST), LONGEST) * (1000 + 250 * Math.random());
+}
+
+/** A request that failed in a phase. A browser does not tell whether it reached the server; Node does. */
+function failed({ url }: JobOptions, phase: string, error: unknown): SyncError {
+  const { code } = ((error as Error).cause ?? {}) as { code?: string };
+  const doing = phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
+  return asSyncError('network', `the connection failed while ${doing} (sync again to go on)`, error);
 }
 
 /** Milliseconds since 1970, by a clock that does not jump and that all threads share. */

@@ -1,3 +1,4 @@
+import { check } from './check.js';
 import { sendClose, sendRead, whenStored } from './client.js';
 import { now } from './exchange.js';
 import type { Cost, Synced } from './messages.js';
@@ -19,8 +20,11 @@ export interface Handle {
   readonly stored: Promise<void>;
   /** All of its bytes. */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
-  /** Its bytes as they are read from the store, as long as the handle is open. Above 32 MiB each part is verified before it is given; damage in a later one ends the stream there. */
-  stream(): ReadableStream<Uint8Array>;
+  /**
+   * Its bytes as they are read from the store, as long as the handle is open; those from `start` on and before `end`, where these are given. Above 32 MiB
+   * each part is verified before it is given; damage in a later one ends the stream there.
+   */
+  stream(start?: number, end?: number): ReadableStream<Uint8Array>;
   /** All of its bytes, which may stay on the disk, readable until the handle is closed or collected. Its type is that of the URL's ending, unless another is given. */
   blob(type?: string): Promise<Blob>;
   /** The same with the URL's file name. */
@@ -56,8 +60,10 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
     const taken = take();
     return taken ? new Blob([taken]) : sendRead(id);
   };
-  // What is at hand is so short that it is asked for whole.
-  const read = async (start: number, end: number) => new Uint8Array(take() ?? (await sendRead(id, [start, end])));
+  const read = async (start: number, end: number) => {
+    const taken = take();
+    return taken ? new Uint8Array(taken).subarray(start, end) : new Uint8Array(await sendRead(id, [start, end]));
+  };
   const handle: Handle = {
     version,
     length,
@@ -67,7 +73,10 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
     },
     stored,
     bytes: () => read(0, length),
-    stream: () => streamOf(handle, read),
+    stream(start = 0, end = length) {
+      check([start, end].every(Number.isSafeInteger) && 0 <= start && start <= end && end <= length, 'a range', `within the ${length} bytes`, start);
+      return streamOf(handle, start, end, read);
+    },
     async blob(type = mediaTypeOf(url)) {
       return new Blob([await content()], { type });
     },
@@ -131,9 +140,10 @@ function nameOf(url: string): string {
   }
 }
 
-function mediaTypeOf(url: string): string {
+/** The type that the ending of a URL's path says, where it is one of these or of `more`. */
+export function mediaTypeOf(url: string, more: Record<string, string> = {}): string {
   const ending = /\.(\w+)$/.exec(new URL(url).pathname)?.[1]?.toLowerCase() ?? '';
-  return MEDIA_TYPES[ending] ?? 'application/octet-stream';
+  return MEDIA_TYPES[ending] ?? more[ending] ?? 'application/octet-stream';
 }
 
 /** The most bytes that come at once, of what is not short enough to be verified and given in one go: as long as the longest group, or each would be read twice. */
@@ -143,13 +153,12 @@ const WHOLE = 1 << 25;
 const PIECE = 1 << 20;
 
 /** The stream holds the handle, so that the version stays while it is read. While a slice is taken the next one comes. */
-function streamOf(handle: Handle, read: (start: number, end: number) => Promise<Uint8Array>): ReadableStream<Uint8Array> {
-  const { length } = handle;
-  const step = length <= WHOLE ? length : SLICE;
-  let at = 0;
+function streamOf(handle: Handle, first: number, end: number, read: (start: number, end: number) => Promise<Uint8Array>): ReadableStream<Uint8Array> {
+  const step = handle.length <= WHOLE ? handle.length : SLICE;
+  let at = first;
   const next = () => {
     const start = at;
-    at = Math.min(length, start + step);
+    at = Math.min(end, start + step);
     return start < at ? read(start, at) : undefined;
   };
   let slice: Uint8Array = new Uint8Array();
@@ -157,7 +166,7 @@ function streamOf(handle: Handle, read: (start: number, end: number) => Promise<
   return new ReadableStream({
     async pull(controller) {
       if (slice.length === 0) {
-        slice = (await (at === 0 ? next() : coming)) ?? slice;
+        slice = (await (at === first ? next() : coming)) ?? slice;
         coming = next();
         coming?.catch(() => {}); // Who takes it hears of it.
       }

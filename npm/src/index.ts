@@ -1,10 +1,8 @@
-import { sendForget, sendSync } from './client.js';
-import { note } from './early.js';
+import { sendForget } from './client.js';
 import { SyncError } from './error.js';
-import { now } from './exchange.js';
-import { handleOf } from './handle.js';
+import { DEFAULT, jobOf, syncJob } from './job.js';
 import type { Handle } from './handle.js';
-import type { JobOptions, Progress } from './messages.js';
+import type { Progress } from './messages.js';
 import type { Store } from './store.js';
 
 export { SyncError };
@@ -27,11 +25,15 @@ export interface SyncOptions {
   credentials?: RequestCredentials;
   /** The only version to accept, 64 hex digits. Default: the server's head. */
   version?: string;
-  /** The longest version to accept, in bytes. Default: 4 GiB. */
+  /** The longest version to accept, in bytes; `Infinity` for any. Default: 4 GiB. */
   maxBytes?: number;
   /** Keeps what is synced under it apart from all else, as for one of several accounts on an origin. */
   scope?: string;
-  /** How long to wait for the next byte, in milliseconds. Default: 30,000. A worker that hangs is ended after four to eight times that. */
+  /**
+   * How long the server may be silent, in milliseconds: until it answers, and between bytes. `Infinity` waits without end. An answer that says the
+   * server is busy (503 with Retry-After) is not silence: the sync asks again, for some minutes. Default: 30,000. A worker that hangs is ended after
+   * four to eight times that, four minutes at most.
+   */
   timeout?: number;
   /** Where driblet's worker script is, if a bundler has moved it. The first sync of a page decides. */
   workerUrl?: string | URL;
@@ -50,17 +52,7 @@ export interface SyncOptions {
  * const bytes = await app.bytes();
  */
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
-  const started = now();
-  options.signal?.throwIfAborted();
-  const job = jobOf(url, options);
-  try {
-    const handle = handleOf(job.url, await sendSync(job, options), started);
-    void handle.stored.then(() => note(job, handle.warning === undefined ? handle.version : undefined));
-    return handle;
-  } catch (error) {
-    note(job);
-    throw error;
-  }
+  return syncJob(jobOf(url, options), options);
 }
 
 /**
@@ -69,8 +61,8 @@ export async function sync(url: string | URL, options: SyncOptions = {}): Promis
  *
  * @param name - one of the origin's stores. Default: `'driblet'`.
  */
-export function browserStore(name = 'driblet'): Store {
-  return { kind: 'browser', name };
+export function browserStore(name = DEFAULT.name): Store {
+  return { ...DEFAULT, name };
 }
 
 /** Keeps versions in the origin private file system, where they outlive the page. Where there is none, in memory, and the handle has a warning. */
@@ -91,24 +83,3 @@ export function memoryStore(): Store {
 }
 
 const collected = new FinalizationRegistry(sendForget);
-
-function jobOf(url: string | URL, options: SyncOptions): JobOptions {
-  const { store = browserStore(), headers, credentials = 'same-origin', version, maxBytes = 2 ** 32, timeout = 30_000, scope, wasmUrl } = options;
-  if (version !== undefined && !/^[0-9a-f]{64}$/.test(version)) throw new TypeError('a version is 64 lower-case hex digits');
-  const { href } = withoutFragment(new URL(url, base()));
-  // No URL has a line break in it, so nothing else has this key.
-  const key = scope === undefined ? href : `${href}\n${scope}`;
-  const module = wasmUrl === undefined ? undefined : new URL(wasmUrl, base()).href;
-  return { url: href, key, store, headers: [...new Headers(headers)], credentials, version, maxBytes, timeout, wasmUrl: module };
-}
-
-/** What relative URLs are of; nothing in Node, where they are an error. */
-function base(): string | undefined {
-  return globalThis.document?.baseURI ?? globalThis.location?.href;
-}
-
-function withoutFragment(url: URL): URL {
-  url.hash = '';
-  return url;
-}
-

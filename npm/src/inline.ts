@@ -6,3 +6,5 @@ import { serve } from './engine.js';
 runHere(serve);
 
 export * from './index.js';
+export { serveAsset } from './serviceworker.js';
+export type { FetchEventLike, ServeOptions } from './serviceworker.js';

@@ -66,6 +66,10 @@ export interface JobOptions {
   /** What the store keeps it under: the URL, and the scope. */
   readonly key: string;
   readonly store: Store;
+  /** Whether the version that is stored will do, so that nobody is asked. */
+  readonly isStored?: true;
+  /** Whether a server that is busy is not asked again. */
+  readonly asksOnce?: true;
   readonly headers: [string, string][];
   readonly credentials: RequestCredentials;
   readonly version: string | undefined;

@@ -30,7 +30,6 @@ const shared = memoryStore();
  * The URL must be absolute. Default store: memory, as long as the process lives.
  */
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
-  if (!URL.canParse(url)) throw new TypeError(`in Node a URL must be absolute, and ${url} is not`);
   return syncAnywhere(url, { ...options, store: options.store ?? shared });
 }
 

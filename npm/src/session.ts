@@ -1,5 +1,6 @@
 import { apply, isRefused, journalOf } from './apply.js';
 import { Decoder, warm } from './core.js';
+import { SyncError } from './error.js';
 import { refusal } from './exchange.js';
 import { isWhole } from './reading.js';
 import { finishBegun } from './resume.js';
@@ -46,6 +47,16 @@ export async function run(session: Session): Promise<Outcome> {
   return finished ? newest(session, finished) : (outcome ?? fromNothing(session));
 }
 
+/** Gives the version that is stored, and asks nobody. */
+export async function stored({ snapshot, pin }: Session): Promise<Outcome> {
+  const lease = await snapshot.lease();
+  if ((pin ?? lease.version) !== lease.version) {
+    lease.release();
+    throw new SyncError('store', `version ${lease.version} is stored, pinned is ${pin}`);
+  }
+  return { lease, basis: 'same', reused: lease.length };
+}
+
 /** What was begun may be the head no longer. */
 async function newest(session: Session, finished: Outcome): Promise<Outcome> {
   if (session.pin !== undefined) return finished;
@@ -60,10 +71,9 @@ async function newest(session: Session, finished: Outcome): Promise<Outcome> {
 }
 
 /** What a delta from a version, or from none, came to. */
-export async function outcomeOf({ snapshot }: Session, held: Held | undefined, applied: Applied): Promise<Outcome> {
+export async function outcomeOf(session: Session, held: Held | undefined, applied: Applied): Promise<Outcome> {
   if (applied.lease) return { lease: applied.lease, basis: held ? 'version' : 'none', reused: applied.reused };
-  const lease = await snapshot.lease();
-  return { lease, basis: 'same', reused: lease.length };
+  return stored(session);
 }
 
 /** What is held, as a basis. */

@@ -1,3 +1,4 @@
+import { check } from './check.js';
 import { forget } from './early.js';
 import { indexedDbEntries } from './indexeddb.js';
 import { opfsEntries } from './opfs.js';
@@ -44,6 +45,7 @@ export interface Estimate {
 export async function list(store: Store = { kind: 'browser', name: 'driblet' }): Promise<Stored[]> {
   const { kind, name } = store;
   if (kind === 'memory') throw new TypeError('what is in memory is not listed: it goes with the page');
+  check(['browser', 'opfs', 'indexeddb'].includes(kind) && typeof name === 'string', 'a store that is listed', 'what browserStore(), opfsStore() or indexedDbStore() gives', store);
   const places: Promise<Entry[]>[] = [];
   if (kind !== 'indexeddb' && 'storage' in navigator) places.push(opfsEntries(name));
   if (kind !== 'opfs') places.push(indexedDbEntries(name));

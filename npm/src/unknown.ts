@@ -59,7 +59,7 @@ async function readRuns(signer: Signer, pieces: AsyncIterable<Uint8Array>) {
   let came = new Uint8Array();
   for (;;) {
     const next = await rest.next();
-    if (next.done) throw new SyncError('network', 'the answer to the signature ends before its runs do');
+    if (next.done) throw new SyncError('network', 'the connection ended while reading the answer to the signature, before its runs did; sync again');
     came = joined(came, next.value);
     const matched = decodeRuns(signer, came);
     if (matched) return { matched, pieces: following(came.subarray(matched.consumed), rest) };

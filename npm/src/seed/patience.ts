@@ -6,14 +6,14 @@ export interface Patience {
   stop(): void;
 }
 
-/** Calls `onLate` when the peer was waited for that long, in milliseconds. */
+/** Calls `onLate` when the peer was waited for that long, in milliseconds; never after Infinity. */
 export function patienceOf(timeout: number, onLate: () => void): Patience {
   let clock: ReturnType<typeof setTimeout> | undefined;
   const stop = () => clearTimeout(clock);
   return {
     wait() {
       stop();
-      clock = setTimeout(onLate, timeout);
+      if (timeout < Infinity) clock = setTimeout(onLate, timeout);
     },
     stop,
   };

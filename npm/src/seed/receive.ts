@@ -1,4 +1,5 @@
 import { Duplex } from 'readable-stream';
+import { check, checkMaxBytes, checkTimeout } from '../check.js';
 import { SyncError, asSyncError } from '../error.js';
 import { databaseOf } from '../database.js';
 import { patienceOf } from './patience.js';
@@ -16,9 +17,9 @@ const PIECE = 1 << 16;
 export interface ReceiveOptions {
   /** The file's own name in a database that several files share; their chunks stay. Without one all chunks go that this file does not use. */
   name?: string | undefined;
-  /** The longest file to accept, in bytes; the callback gets it in memory. Default: 2 GiB. */
+  /** The longest file to accept, in bytes, `Infinity` for any; the callback gets it in memory. Default: 2 GiB. */
   maxBytes?: number | undefined;
-  /** How long to wait for the sender, in milliseconds. Default: 30,000. */
+  /** How long to wait for the sender, in milliseconds; `Infinity` waits without end. Default: 30,000. */
   timeout?: number | undefined;
 }
 
@@ -37,7 +38,12 @@ export type ReceiveCallback = (error: Error | null, file?: Buffer) => void;
 export function receive(db: LevelDatabase, callback?: ReceiveCallback): DuplexStream;
 export function receive(db: LevelDatabase, options: ReceiveOptions, callback?: ReceiveCallback): DuplexStream;
 export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallback = {}, last?: ReceiveCallback): DuplexStream {
-  const [{ name, maxBytes = 2 ** 31, timeout = 30_000 }, callback] = typeof given === 'function' ? [{}, given] : [given, last];
+  const [options, callback] = typeof given === 'function' ? [{}, given] : [given ?? {}, last];
+  const name = options.name ?? undefined;
+  const maxBytes = checkMaxBytes(options.maxBytes ?? 2 ** 31);
+  const timeout = checkTimeout(options.timeout ?? 30_000);
+  check(name === undefined || (typeof name === 'string' && !/\p{Surrogate}/u.test(name)), 'name', 'a string of whole characters', name);
+  check(callback === undefined || typeof callback === 'function', 'the callback', 'a function', callback);
   databaseOf(db);
   let session: Session | undefined;
   let sent = 0;
@@ -143,7 +149,7 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
 
   stream.on('pipe', (source: typeof sources[number] & NodeJS.EventEmitter) => {
     sources.push(source);
-    source.on('error', (error: unknown) => fail(error instanceof SyncError ? error : new SyncError('network', `the stream from the sender failed: ${said(error)}; try again`, { cause: error })));
+    source.on('error', (error: unknown) => fail(error instanceof SyncError ? error : broken(error)));
     if (listen(source)) return;
     source.on('close', () => {
       const { ended, endEmitted } = (source as { _readableState?: { ended?: boolean; endEmitted?: boolean } })._readableState ?? {};
@@ -158,6 +164,9 @@ function later(call: () => void): void {
   queueMicrotask(call);
 }
 
-function said(error: unknown): string {
-  return error instanceof Error ? error.message : 'no reason is known';
+/** What failed in a stream that is not ours. What it says may have the password of its URL in it, which nobody is to read in a log. */
+function broken(error: unknown): SyncError {
+  const said = error instanceof Error ? error.message : 'no reason is known';
+  const told = said.replaceAll(/\/\/[^/?#\s]*@/g, '//');
+  return new SyncError('network', `the stream from the sender failed: ${told}; try again`, told === said ? { cause: error } : {});
 }

@@ -1,4 +1,5 @@
 import { Duplex } from 'readable-stream';
+import { check, checkTimeout } from '../check.js';
 import { SyncError, asSyncError } from '../error.js';
 import { patienceOf } from './patience.js';
 import { openOutgoing } from './sending.js';
@@ -7,7 +8,7 @@ import type { Indexed, Outgoing, RabinOptions } from './sending.js';
 
 /** How a file is cut, and how long a receiver is waited for. */
 export interface SendOptions extends RabinOptions {
-  /** How long the receiver's list may take, and how long the receiver may read nothing, in milliseconds. Default: 30,000. */
+  /** How long the receiver's list may take, and how long the receiver may read nothing, in milliseconds; `Infinity` waits without end. Default: 30,000. */
   timeout?: number | undefined;
 }
 
@@ -25,7 +26,8 @@ const GAVE_UP = Buffer.alloc(33).fill(32, 0, 1);
  */
 export function send(filename: string, options: SendOptions = {}): DuplexStream {
   if (typeof filename !== 'string') throw new TypeError('a file name is wanted first');
-  const { timeout = 30_000 } = options;
+  const timeout = checkTimeout(options?.timeout ?? 30_000);
+  const cuts = { bits: cutOf(options, 'bits'), min: cutOf(options, 'min'), max: cutOf(options, 'max') };
   const sources: { destroy?(): void }[] = [];
   let outgoing: Outgoing | undefined;
   let isListed = false;
@@ -39,7 +41,7 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   const stream = new Duplex({
     construct(constructed) {
       const onIndexed = (chunk: Indexed) => void stream.emit('indexing', chunk);
-      const opened = openOutgoing(filename, options, onIndexed).then((found) => {
+      const opened = openOutgoing(filename, cuts, onIndexed).then((found) => {
         outgoing = found;
         found.indexed.catch(giveUp);
       });
@@ -110,4 +112,11 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   }
 
   return stream;
+}
+
+/** An option of npm rabin; 0 where it is left to the default. */
+function cutOf(options: SendOptions, name: keyof RabinOptions): number {
+  const value = options?.[name] ?? 0;
+  check(Number.isInteger(value) && 0 <= value && value < 2 ** 32, name, 'a whole number from 0 on, below 2^32', value);
+  return value;
 }

@@ -56,6 +56,17 @@ test('the page asks, once, and its answer is used', async () => {
   await visitor.page.close();
 });
 
+test('the server is busy when the page asks: the worker asks again', async () => {
+  const visitor = await returning('busy');
+  let left = 1;
+  s.link.fault = (request) => (isDelta(request) && 0 < left-- ? { busy: '0' } : undefined);
+  const found = await visitor.sync();
+  s.link.fault = () => undefined;
+  assertIs(found, fresh);
+  assert.deepEqual([found.cost.basis, found.cost.requests], ['version', 2]);
+  await visitor.page.close();
+});
+
 for (const at of [0, 2_500]) {
   test(`cut at ${at}: a network error, the version stays whole, the next sync comes through`, async () => {
     const visitor = await returning(`cut-${at}`);

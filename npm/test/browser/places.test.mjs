@@ -26,7 +26,7 @@ after(async () => {
 afterEach(() => s.assertNothingLeft());
 
 /** The service worker that the package's README shows. */
-const recipe = /^  import \{ sync \} from '\/\.driblet\/inline\.js';[^]*?(?=^  ```)/m.exec(readFileSync(join(here, 'README.md'), 'utf8'))[0];
+const recipe = /^  import \{ serveAsset \} from '\/\.driblet\/inline\.js';[^]*?(?=^  ```)/m.exec(readFileSync(join(here, 'README.md'), 'utf8'))[0];
 
 /** Opens a page with that policy. */
 function openUnder(policy, base) {
@@ -165,7 +165,7 @@ for (const [where, base] of Object.entries(BASES)) {
 
     test('the service worker that README shows answers with synced versions, offline with stored ones, which scripts and modules run from', async () => {
       writeFileSync(join(s.server.root, `sw-${where}.js`), `
-        ${recipe.replace('/assets/', `/${where}/`).replace('/.driblet/inline.js', base.inline).replace('/.driblet/store.js', base.store)}
+        ${recipe.replace('/assets/', `/${where}/`).replace('/.driblet/inline.js', base.inline)}
         addEventListener('install', () => skipWaiting());
         addEventListener('activate', (event) => event.waitUntil(clients.claim()));
       `);

@@ -1,12 +1,15 @@
 // A link between the browser and a server that can be told to misbehave.
 import { createServer, request } from 'node:http';
+import { createGzip } from 'node:zlib';
 
 /**
  * Starts a proxy to `server`. `fault` is asked for each request what is to go wrong with its answer, if anything: `{ stall: n }`
  * says nothing more after n bytes of the body, until `hangUp` breaks the connection; `{ cut: n }` breaks it at once, so that the
  * browser may lose some of them; `{ gone }` is called when the browser has closed its end; `{ flip: n }` changes the byte at n, and `{ put: [n, value] }`
  * puts another there; `{ headers }` adds to the answer's; `{ html }` answers in the server's place; `{ instead }` asks the server for another path; `{ until }` answers
- * with nothing when that promise resolves; `{ never }` never answers.
+ * with nothing when that promise resolves; `{ after }` asks the server only then, `{ delay }` only after so many milliseconds; `{ never }` never answers; `{ hangUp }`
+ * closes the connection in place of an answer; `{ redirect }` sends the browser there; `{ busy }` answers 503 with that Retry-After, if it is one; `{ gzip }` packs the body,
+ * `{ weak }` makes the ETag a weak one, and `{ lengthless }` leaves the length out, as proxies do.
  */
 export async function proxyTo(server) {
   const stalled = new Set();
@@ -14,8 +17,16 @@ export async function proxyTo(server) {
   const proxy = createServer((asked, answer) => {
     link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
     const fault = link.fault(asked) ?? {};
+    if (fault.after || fault.delay) return (fault.after ?? new Promise((resolve) => setTimeout(resolve, fault.delay))).then(() => pass(asked, answer, fault));
+    return pass(asked, answer, fault);
+  });
+
+  function pass(asked, answer, fault) {
     if (fault.gone) answer.once('close', fault.gone);
     if (fault.never) return undefined;
+    if (fault.hangUp) return answer.socket.destroy();
+    if (fault.redirect) return answer.writeHead(307, { location: fault.redirect, 'access-control-allow-origin': '*' }).end();
+    if (fault.busy !== undefined) return answer.writeHead(503, fault.busy === null ? {} : { 'retry-after': fault.busy }).end('busy');
     if (fault.until) return fault.until.then(() => answer.end());
     if (fault.html) return answer.setHeader('content-type', 'text/html; charset=utf-8').end(fault.html);
     const { host } = server.url;
@@ -24,8 +35,12 @@ export async function proxyTo(server) {
     onward.on('error', () => answer.destroy());
     answer.on('close', () => onward.destroy());
     onward.on('response', (response) => {
-      answer.writeHead(response.statusCode, { ...response.headers, ...fault.headers });
+      const headers = { ...response.headers, ...fault.headers };
+      if (fault.weak && headers.etag) headers.etag = `W/${headers.etag}`;
+      if (fault.gzip || fault.lengthless) delete headers['content-length'];
+      answer.writeHead(response.statusCode, fault.gzip ? { ...headers, 'content-encoding': 'gzip' } : headers);
       answer.flushHeaders();
+      if (fault.gzip) return response.pipe(createGzip()).pipe(answer);
       if (fault.stall !== undefined) {
         stalled.add(answer.socket);
         answer.once('close', () => stalled.delete(answer.socket));
@@ -49,7 +64,8 @@ export async function proxyTo(server) {
       response.on('error', () => {});
     });
     asked.pipe(onward);
-  });
+  }
+
   await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   link.url = `http://127.0.0.1:${proxy.address().port}/`;
   link.close = async () => {
