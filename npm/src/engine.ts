@@ -5,7 +5,7 @@ import { LockSilent, inTurn, syncLock, withLock } from './lock.js';
 import { inMemoryBeside, memorySnapshot } from './memory.js';
 import { INDEXED_DB, indexedDbSnapshot } from './indexeddb.js';
 import { FILE_STORE, opfsSnapshot } from './opfs.js';
-import { ENDING, OPENING, TURN, Unavailable, watching } from './patience.js';
+import { ENDING, LATELY, OPENING, TURN, Unavailable, watching } from './patience.js';
 import { readerOf } from './reading.js';
 import { run } from './session.js';
 import type { Core } from './core.js';
@@ -201,15 +201,25 @@ function rest(resting: boolean): void {
   }
 }
 
+/** Places that opened and then turned out to be denied, or silent a short while ago. */
+const failing = new Map<string, { failed: Unavailable; until: number }>();
+
 /** Opens a job's store at the first place that works; when that fails later, at the next. */
 function placesOf({ store: { kind, name }, key, without }: JobOptions, signal?: AbortSignal): (failed?: Unavailable) => Promise<Opened> {
   const left = without === undefined ? [...(WAYS[kind] ?? [])] : [];
   const reasons = without === undefined ? [] : [without];
+  let last = '';
   return async (failed) => {
-    if (failed) reasons.push(failed.message);
+    if (failed) {
+      reasons.push(failed.message);
+      failing.set(last, { failed, until: failed.isSilent ? now() + LATELY : Infinity });
+    }
     for (let place = left.shift(); place; place = left.shift()) {
       const { part, open } = place;
+      last = `${part} ${name}`;
       try {
+        const known = failing.get(last);
+        if (known && now() < known.until) throw known.failed;
         return { snapshot: await watching(part, signal, OPENING)(() => open(name, key, watching(part, signal))) };
       } catch (error) {
         reasons.push(error instanceof Error ? error.message : String(error));

@@ -258,17 +258,19 @@ async function open(name: string, watch: Watch): Promise<Tables> {
 
   async function transact<T>(mode: IDBTransactionMode, options: IDBTransactionOptions, work: (table: (name: Table) => IDBObjectStore) => () => T): Promise<T> {
     const begin = async () => (await database(name)).transaction(['heads', 'files', 'pieces'], mode, options);
-    // A connection that was closed meanwhile, as when the user cleared the site's data, says so here.
-    const transaction = await begin().catch((error: DOMException) => {
-      if (error.name !== 'InvalidStateError') throw error;
-      databases.delete(name);
-      return begin();
+    return watch(async () => {
+      // A connection that was closed meanwhile, as when the user cleared the site's data, says so here.
+      const transaction = await begin().catch((error: DOMException) => {
+        if (error.name !== 'InvalidStateError') throw error;
+        databases.delete(name);
+        return begin();
+      });
+      return new Promise<T>((resolve, reject) => {
+        const results = work((table) => transaction.objectStore(table));
+        transaction.oncomplete = () => resolve(results());
+        transaction.onabort = () => reject(transaction.error ?? new DOMException('a transaction was aborted', 'AbortError'));
+      });
     });
-    return watch(() => new Promise<T>((resolve, reject) => {
-      const results = work((table) => transaction.objectStore(table));
-      transaction.oncomplete = () => resolve(results());
-      transaction.onabort = () => reject(transaction.error ?? new DOMException('a transaction was aborted', 'AbortError'));
-    }));
   }
 
   const read = <T>(table: Table, request: (table: IDBObjectStore) => IDBRequest<T>) =>

@@ -20,7 +20,7 @@ export const ENDING = 5;
 /** Turns for a part that was silent lately, so that a sync that calls it often does not wait for each call. */
 const AGAIN = 2;
 /** How long that is, in milliseconds. */
-const LATELY = 60_000;
+export const LATELY = 60_000;
 
 /** A part of the platform is denied, or does not answer: whoever meets this goes on without it. */
 export class Unavailable extends SyncError {
