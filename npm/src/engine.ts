@@ -103,13 +103,14 @@ async function sync(id: number, job: JobOptions, early: Promise<Early | undefine
   const next = placesOf(job, abandoned.signal);
   const opening = next(); // Harmless without the lock: it reads nothing.
 
-  /** Syncs into the first place that works; where there is no lock, and a reason why, into none. */
+  /** Syncs into the first place that works. Without the lock, for the reason given, what is new stays in memory. */
   async function intoFirst(noLock?: string): Promise<void> {
     const writable = (opened: Opened): Opened => (noLock === undefined ? opened : beside(opened, job, noLock));
     const instead = async (error: unknown) => (error instanceof Unavailable ? writable(await next(error)) : undefined);
     let opened: Opened | undefined = writable(await opening);
     while (opened) {
-      const { snapshot } = opened;
+      const { snapshot, warning } = opened;
+      if (warning === undefined && kind !== 'memory') memory.delete(standIn(job)); // The store is there again.
       try {
         return await syncAlone(id, job, opened, { core: ready, snapshot, instead, exchange: exchanged, signal: abort.signal, pin, maxBytes, progress, report });
       } catch (error) {
@@ -205,7 +206,8 @@ function rest(resting: boolean): void {
 const failing = new Map<string, { failed: Unavailable; until: number }>();
 
 /** Opens a job's store at the first place that works; when that fails later, at the next. */
-function placesOf({ store: { kind, name }, key, without }: JobOptions, signal?: AbortSignal): (failed?: Unavailable) => Promise<Opened> {
+function placesOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable) => Promise<Opened> {
+  const { store: { kind, name }, key, without } = job;
   const left = without === undefined ? [...(WAYS[kind] ?? [])] : [];
   const reasons = without === undefined ? [] : [without];
   let last = '';
@@ -226,13 +228,18 @@ function placesOf({ store: { kind, name }, key, without }: JobOptions, signal?: 
       }
     }
     if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
-    return { snapshot: inMemory(`${kind} ${name} ${key}`), warning: `it is in memory only: ${reasons.join('; ')}` };
+    return { snapshot: inMemory(standIn(job)), warning: `it is in memory only: ${reasons.join('; ')}` };
   };
 }
 
 /** What may be read, and what stands in for what may not be written. */
-function beside({ snapshot }: Opened, { store: { kind, name }, key }: JobOptions, reason: string): Opened {
-  return { snapshot: inMemoryBeside(snapshot, inMemory(`${kind} ${name} ${key}`)), warning: `what is new is in memory only: ${reason}` };
+function beside({ snapshot }: Opened, job: JobOptions, reason: string): Opened {
+  return { snapshot: inMemoryBeside(snapshot, inMemory(standIn(job))), warning: `what is new is in memory only: ${reason}` };
+}
+
+/** The name of the snapshot in memory that stands in for a store. */
+function standIn({ store: { kind, name }, key }: JobOptions): string {
+  return `${kind} ${name} ${key}`;
 }
 
 /** The wasm module, loaded once; where that fails, the next sync tries again. */

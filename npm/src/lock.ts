@@ -8,15 +8,14 @@ import { TURN, Unavailable, WORKING, watching } from './patience.js';
  * A tab may hold a lock and do nothing, for it is frozen or hangs. So a thread that waits asks each second whether the holder works, and a
  * holder that works answers. They open a channel for that where a lock is held or waited for for longer than a second.
  */
-
-/** Another thread holds a lock, and does nothing. */
-export class LockSilent extends Unavailable {}
-
 const queues = new Map<string, Promise<unknown>>();
 const holders = new Map<string, number>();
 
 /** How long a holder's work may show no progress, in milliseconds: a server takes its time, and a long file is read through before it is described. */
 const STUCK = 120_000;
+
+/** Another thread holds a lock, and does nothing. */
+export class LockSilent extends Unavailable {}
 
 /** The lock of who syncs a key into a store, or deletes it there. */
 export function syncLock(store: string, key: string): string {

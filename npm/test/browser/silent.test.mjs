@@ -167,7 +167,7 @@ test('a worker that hangs in the middle of a sync is ended, and the sync goes on
   await tab.close();
 });
 
-describe('an abort while the store hangs frees the lock', { concurrency: true }, () => {
+describe('an abort while the store hangs frees the lock', () => {
   for (const [what, worker] of Object.entries({
     'in a call that never answers': (name) => {
       publishWorker(s.server, `${name}.js`, denying(['files'], 'hang').replace('new Promise(() => {})', "(fetch('/hangs'), new Promise(() => {}))"));
