@@ -5,13 +5,13 @@ import { LockSilent, inTurn, syncLock, withLock } from './lock.js';
 import { inMemoryBeside, memorySnapshot } from './memory.js';
 import { INDEXED_DB, indexedDbSnapshot } from './indexeddb.js';
 import { FILE_STORE, opfsSnapshot } from './opfs.js';
-import { ENDING, LATELY, OPENING, TURN, Unavailable, watching } from './patience.js';
+import { ENDING, LATELY, OPENING, TURN, asUnavailable, watching } from './patience.js';
 import { readerOf } from './reading.js';
 import { run } from './session.js';
 import type { Core } from './core.js';
 import type { Early } from './early.js';
 import type { JobOptions, Reply, Request } from './messages.js';
-import type { Watch } from './patience.js';
+import type { Unavailable, Watch } from './patience.js';
 import type { Reader } from './reading.js';
 import type { Opened, Session } from './session.js';
 import type { Lease, Range, Snapshot, Store } from './store.js';
@@ -106,7 +106,10 @@ async function sync(id: number, job: JobOptions, early: Promise<Early | undefine
   /** Syncs into the first place that works. Without the lock, for the reason given, what is new stays in memory. */
   async function intoFirst(noLock?: string): Promise<void> {
     const writable = (opened: Opened): Opened => (noLock === undefined ? opened : beside(opened, job, noLock));
-    const instead = async (error: unknown) => (error instanceof Unavailable ? writable(await next(error)) : undefined);
+    const instead = async (error: unknown) => {
+      const failed = asUnavailable(error);
+      return failed && writable(await next(failed));
+    };
     let opened: Opened | undefined = writable(await opening);
     while (opened) {
       const { snapshot, warning } = opened;

@@ -82,6 +82,13 @@ export async function within<T>(turns: number, part: string, call: () => Promise
   }
 }
 
+/** What an error says of a part of the platform, if it says that it is denied or silent: calls that return at once are not watched. */
+export function asUnavailable(error: unknown): Unavailable | undefined {
+  if (error instanceof Unavailable) return error;
+  const cause = error instanceof SyncError ? error.cause : error;
+  return isDenial(cause) ? new Unavailable(cause.message, false, cause) : undefined;
+}
+
 function isDenial(error: unknown): error is Error {
   return error instanceof Error && ['SecurityError', 'NotAllowedError'].includes(error.name);
 }

@@ -107,7 +107,7 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
       /** Where a sync stores where these parts are denied to its thread; nothing where nowhere. */
       function placeLeft(thread, parts) {
         const isDenied = (...some) => some.some((part) => parts.includes(part));
-        if (hasFiles && thread === 'worker' && !isDenied('storage', 'files', 'folders')) return 'opfs';
+        if (hasFiles && thread === 'worker' && !isDenied('storage', 'files', 'folders', 'writing')) return 'opfs';
         return isDenied('indexedDB', 'transactions') ? undefined : 'indexeddb';
       }
 

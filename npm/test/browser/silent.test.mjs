@@ -89,6 +89,15 @@ describe('what never answers', { concurrency: true }, () => {
     await page.close();
   });
 
+  test('the engine, where there is no worker: a network error', async () => {
+    s.server.publish('engine.d.ts', old);
+    const { page, ask } = await pageAfter(denying([], 'hang', HERE));
+    await page.route(/\/worker-\w+\.js$/, () => {});
+    const failed = await ask('attempt', '/engine.d.ts', 'browser');
+    assert.deepEqual([failed.code, failed.message], ['network', "SyncError: neither driblet's worker nor its engine loaded: driblet's engine did not answer for 30 seconds"]);
+    await page.close();
+  });
+
   test('a list says which store did not answer; what the other place has is listed', async () => {
     s.server.publish('listed.d.ts', old);
     await s.attempt('/listed.d.ts', { store: { kind: 'opfs', name: 'driblet' } });

@@ -74,6 +74,7 @@ export const PARTS = {
   storage: { at: 'navigator.storage', calls: ['StorageManager.getDirectory', 'StorageManager.estimate', 'StorageManager.persist', 'StorageManager.persisted'] },
   files: { calls: ['FileSystemFileHandle.createSyncAccessHandle'] },
   folders: { calls: ['FileSystemDirectoryHandle.getFileHandle'] },
+  writing: { calls: ['FileSystemSyncAccessHandle.write'], returns: true },
   indexedDB: { at: 'indexedDB', calls: ['IDBFactory.open'] },
   transactions: { calls: ['IDBDatabase.transaction'] },
   Worker: { at: 'Worker', isClass: true },
@@ -91,9 +92,10 @@ export function denying(parts, way, others = {}) {
 }
 
 function callsFor(part, way) {
-  const { at, isClass, calls = [] } = PARTS[part];
+  const { at, isClass, returns, calls = [] } = PARTS[part];
   if (way === 'look' || way === 'missing') return at ? [`denyProperty('${at}', '${way}');`] : [];
   if (isClass) return way === 'reject' ? [] : [`denyConstructor('${at}', '${way}');`];
+  if (returns && way !== 'throw') return [];
   // A transaction either begins or does not.
   if (part === 'transactions' && way === 'reject') return [];
   return calls.map((call) => `denyCall('${call}', '${way}');`);
