@@ -1,17 +1,62 @@
+import type { Watch } from './patience.js';
+
 /* Files of the origin private file system, and the errors that are no surprise there. */
+
+/** How often and how many times a file is tried that somebody else uses now. */
+const PAUSE = 20;
+const TRIES = 50;
 
 /** Opens a file for synchronous use. A worker that has just died may hold it for a moment longer. */
 export async function openAccess(file: FileSystemFileHandle, mode = 'readwrite'): Promise<FileSystemSyncAccessHandle> {
   const open = file.createSyncAccessHandle.bind(file) as (options: { mode: string }) => Promise<FileSystemSyncAccessHandle>;
-  for (let left = 50; ; left -= 1) {
+  return whenFree('NoModificationAllowedError', () => open({ mode }));
+}
+
+/** Reads a file without a handle of its own. One that is written meanwhile is read again. */
+export function readFile<T>(file: FileSystemFileHandle, read: (file: File) => Promise<T>, watch: Watch): Promise<T> {
+  return whenFree('NotReadableError', async () => {
+    const found = await file.getFile();
+    return watch(() => read(found));
+  });
+}
+
+async function whenFree<T>(busy: string, use: () => Promise<T>): Promise<T> {
+  for (let left = TRIES; ; left -= 1) {
     try {
-      return await open({ mode });
+      return await use();
     } catch (error) {
-      const busy = error instanceof DOMException && error.name === 'NoModificationAllowedError';
-      if (!busy || left === 0) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      const isBusy = error instanceof DOMException && error.name === busy;
+      if (!isBusy || left === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   }
+}
+
+/** A folder each of whose calls is watched, and those of what it gives. */
+export function watchedFolder(folder: FileSystemDirectoryHandle, watch: Watch): FileSystemDirectoryHandle {
+  const watchedFile = (file: FileSystemFileHandle) => ({
+    kind: 'file',
+    getFile: () => watch(() => file.getFile()),
+    createSyncAccessHandle: (options: object) =>
+      watch(() => (file.createSyncAccessHandle as (options: object) => Promise<FileSystemSyncAccessHandle>)(options), (access) => access.close()),
+  });
+
+  async function* watched<T>(entries: AsyncIterableIterator<T>): AsyncGenerator<T> {
+    for (let next = await watch(() => entries.next()); !next.done; next = await watch(() => entries.next())) yield next.value;
+  }
+
+  const handle = {
+    kind: 'directory',
+    name: folder.name,
+    getDirectoryHandle: async (name: string, options: FileSystemGetDirectoryOptions) => watchedFolder(await watch(() => folder.getDirectoryHandle(name, options)), watch),
+    getFileHandle: async (name: string, options: FileSystemGetFileOptions) => watchedFile(await watch(() => folder.getFileHandle(name, options))),
+    removeEntry: (name: string) => watch(() => folder.removeEntry(name)),
+    keys: () => watched(folder.keys()),
+    async *values() {
+      for await (const entry of watched(folder.values())) yield entry.kind === 'directory' ? watchedFolder(entry as FileSystemDirectoryHandle, watch) : entry;
+    },
+  };
+  return handle as unknown as FileSystemDirectoryHandle;
 }
 
 /** Opens a file, uses it and closes it. */

@@ -4,7 +4,7 @@ import { SyncError, asSyncError } from './error.js';
 import { memoryLease } from './memory.js';
 import type { Core, Decoder } from './core.js';
 import type { Answer } from './exchange.js';
-import type { Session } from './session.js';
+import type { Opened, Session } from './session.js';
 import type { Journal, Lease, Staging, Version } from './store.js';
 
 /** A delta on its way, and what it takes to carry it out. */
@@ -134,21 +134,29 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
  * A lease that can be read from memory before the version is durable; its `store` must be called, by the lock's holder. The bytes move to
  * the page, so a copy is stored; it lies in the core's memory, where the decoder has just left room.
  */
-function leaseBefore({ snapshot }: Session, core: Core, target: Version, { buffer }: Uint8Array<ArrayBuffer>, journal?: Journal): Lease {
+function leaseBefore({ snapshot, instead }: Session, core: Core, target: Version, { buffer }: Uint8Array<ArrayBuffer>, journal?: Journal): Lease {
   const { length } = target;
   const copy = new Room(length);
   const bytes = () => core.view(copy.at, copy.at + length);
   bytes().set(new Uint8Array(buffer));
 
-  async function commit(): Promise<Lease> {
+  async function commitTo({ snapshot, warning }: Opened): Promise<Lease> {
     let staging: Staging | undefined;
     try {
       staging = await snapshot.stage(target);
       await staging.write(bytes());
-      return await staging.commit();
+      return { warning, ...(await staging.commit()) };
     } catch (error) {
       await staging?.discard().catch(() => {}); // The next sync tidies up.
+      const other = await instead(error);
+      if (other) return commitTo(other);
       return memoryLease(target, [bytes().slice()], `the version was not stored, it is in memory only: ${error}`);
+    }
+  }
+
+  async function commit(): Promise<Lease> {
+    try {
+      return await commitTo({ snapshot });
     } finally {
       copy.free();
       await journal?.forget().catch(() => {});

@@ -1,6 +1,7 @@
 import { askEarly } from './early.js';
 import { SyncError, closed } from './error.js';
 import { onAbort } from './signals.js';
+import { ENDING, WORKING, within } from './patience.js';
 import type { Port } from './engine.js';
 import type { SyncErrorCode } from './error.js';
 import type { JobOptions, Progress, Reply, Request, Synced } from './messages.js';
@@ -15,6 +16,8 @@ interface Waiting {
   resolve(value: unknown): void;
   reject(reason: unknown): void;
   onProgress?: ((progress: Progress) => void) | undefined;
+  /** What it asks for, if it may ask again. */
+  job?: JobOptions;
 }
 
 const waiting = new Map<number, Waiting>();
@@ -53,7 +56,7 @@ export function sendSync(job: JobOptions, { signal, onProgress, workerUrl }: Syn
       settle(value as never);
     };
     const unheard = onAbort(signal, abort);
-    waiting.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress });
+    waiting.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress, job });
     const first = !engine;
     engine ??= startWorker(workerUrl) ?? startHere();
     if (first) void startEarly(id, job, early.signal);
@@ -115,23 +118,45 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
   if (!worker) return undefined;
   // What a worker that never says a word was asked is asked anew, of another.
   let unheard: Request[] | undefined = [];
+  const hearing = new Set<() => void>();
   let alive = true;
   let watch: ReturnType<typeof setInterval> | undefined;
   let silence = 0;
 
-  const end = (code: SyncErrorCode, message: string) => {
+  let isEnded = false;
+
+  const end = () => {
+    isEnded = true;
     stop();
     worker.terminate();
     engine = undefined;
-    lose(code, message);
   };
+
+  const startInstead = () => {
+    const requests = unheard;
+    if (!requests) return;
+    unheard = undefined;
+    end();
+    engine = startHere();
+    requests.forEach((request) => engine?.post(request));
+  };
+
+  const ping = () => worker.postMessage({ kind: 'ping' } satisfies Request);
+
+  /** Waits for the worker's next word. */
+  const nextWord = (turns: number) => within(turns, "driblet's worker", () => new Promise<void>((resolve) => hearing.add(resolve)));
 
   /** A worker may hang in a call that the browser never ends, as Chromium's closing of a file that the user has cleared away. */
   const look = () => {
     if (waiting.size + storing.size === 0) return stop();
-    if (!alive) return end('store', "driblet's worker hung and was ended; sync again");
-    alive = false;
-    worker.postMessage({ kind: 'ping' } satisfies Request);
+    if (unheard) return undefined; // Its start has a limit of its own.
+    if (alive) {
+      alive = false;
+      return ping();
+    }
+    end();
+    const message = "driblet's worker hung and was ended";
+    return goOn(url, 'store', `${message}; sync again`, message);
   };
 
   const stop = () => {
@@ -151,16 +176,17 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
   worker.onmessage = ({ data }: MessageEvent<Reply>) => {
     unheard = undefined;
     alive = true;
+    hearing.forEach((heard) => heard());
+    hearing.clear();
     receive(data);
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    if (!unheard) return end('network', `driblet's worker failed: ${event.message}`);
-    stop();
-    worker.terminate();
-    engine = startHere();
-    unheard.forEach((request) => engine?.post(request));
+    if (unheard) return startInstead();
+    end();
+    lose('network', `driblet's worker failed: ${event.message}`);
   };
+  nextWord(WORKING).catch(startInstead);
   return {
     post(request, transfer = []) {
       if (request.kind === 'sync') watchFor(SILENCE * Math.min(request.job.timeout, LONGEST));
@@ -168,8 +194,29 @@ function startWorker(url: string | URL | undefined): Engine | undefined {
       // A stream that went along with a request is gone; the engine can do without.
       unheard?.push(request.kind === 'early' ? { ...request, early: undefined } : request);
       worker.postMessage(request, transfer);
+      if (request.kind !== 'abort' || unheard) return;
+      // A worker that hangs does not hear of the abort, and keeps the lock.
+      ping();
+      nextWord(2 * ENDING).catch(() => {
+        if (isEnded) return;
+        end();
+        goOn(url, 'store', "driblet's worker hung and was ended; sync again");
+      });
     },
   };
+}
+
+/** What a worker that was ended did goes on in another: its syncs, into no store where there is a reason for that. All else is lost. */
+function goOn(url: string | URL | undefined, code: SyncErrorCode, message: string, without?: string): void {
+  const again = [...waiting].filter(([, { job }]) => job && job.without === undefined);
+  again.forEach(([id]) => waiting.delete(id));
+  lose(code, message);
+  for (const [id, each] of again) {
+    each.job = { ...(each.job as JobOptions), ...(without !== undefined && { without }) };
+    waiting.set(id, each);
+    engine ??= startWorker(url) ?? startHere();
+    engine.post({ kind: 'sync', id, job: each.job, early: false });
+  }
 }
 
 /** How many times longer than a server a busy worker may be silent. */
@@ -213,7 +260,7 @@ export function runHere(serve: Serve | Promise<Serve>): void {
 /** Runs the engine in this thread. */
 function startHere(loaded = import('./worker.js').then(({ serve }): Serve => serve)): Engine {
   const port: Port = { onmessage: null, postMessage: (reply) => queueMicrotask(() => receive(reply)) };
-  const started = loaded.then((serve) => serve(port));
+  const started = within(WORKING, "driblet's engine", () => loaded).then((serve) => serve(port));
   started.catch((error) => {
     engine = undefined;
     lose('network', `neither driblet's worker nor its engine loaded: ${error instanceof Error ? error.message : error}`);

@@ -1,4 +1,5 @@
 import load, { Decoder, Room, Signer, Verifier, Want } from '../wasm/driblet.js';
+import { WORKING, within } from './patience.js';
 import type { Held, Range } from './store.js';
 
 export { Decoder, Room, Signer, Verifier, Want };
@@ -21,9 +22,12 @@ export interface Core {
   view(start: number, end: number): Uint8Array<ArrayBuffer>;
 }
 
-/** Loads the module: from beside the script, or from the URL or the bytes that are given. */
-export async function loadCore(module?: BufferSource | string): Promise<Core> {
-  const { memory } = await load({ module_or_path: module ?? new URL('../wasm/driblet_bg.wasm', import.meta.url) });
+/** Loads the module from beside the script, or from the URL that is given. In Node it is loaded already. */
+export async function loadCore(url: string | URL = new URL('../wasm/driblet_bg.wasm', import.meta.url)): Promise<Core> {
+  const abort = new AbortController();
+  // The request must end, or the next try would wait for the same.
+  const loading = () => load({ module_or_path: new Request(url, { signal: abort.signal }) });
+  const { memory } = await within(WORKING, "driblet's wasm module", loading).finally(() => abort.abort());
   const room = new Room(ROOM);
   const at = room.at;
   return {

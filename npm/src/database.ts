@@ -1,3 +1,5 @@
+import type { Watch } from './patience.js';
+
 /*
  * What is asked of a level database, of whichever kind: of those by levelup and by abstract-level 1, which call back, and of those by abstract-level 2
  * and later, which promise. Keys and values are said to be text and bytes with every call, for a database may have other ideas of its own.
@@ -25,6 +27,15 @@ export function databaseOf(db: LevelDatabase): Database {
   if ('createKeyStream' in db) return byCallbacks(db as Levelup);
   if ('keys' in db && 'getMany' in db && 'batch' in db) return byPromises(db as AbstractLevel);
   throw new TypeError('the database has neither createKeyStream, as levelup has, nor keys and getMany, as abstract-level has');
+}
+
+/** A database each of whose calls is watched. */
+export function watchedDatabase(database: Database, watch: Watch): Database {
+  return {
+    keys: (first, end) => watch(() => database.keys(first, end)),
+    values: (keys) => watch(() => database.values(keys)),
+    change: (changes) => watch(() => database.change(changes)),
+  };
 }
 
 const ENCODINGS = { keyEncoding: 'utf8', valueEncoding: 'binary' } as const;

@@ -1,17 +1,19 @@
 import { loadCore } from './core.js';
 import { SyncError, asSyncError, closed } from './error.js';
 import { exchange, now } from './exchange.js';
-import { syncLock, withLock } from './lock.js';
-import { memorySnapshot } from './memory.js';
-import { indexedDbSnapshot } from './indexeddb.js';
-import { opfsSnapshot } from './opfs.js';
+import { LockSilent, inTurn, syncLock, withLock } from './lock.js';
+import { inMemoryBeside, memorySnapshot } from './memory.js';
+import { INDEXED_DB, indexedDbSnapshot } from './indexeddb.js';
+import { FILE_STORE, opfsSnapshot } from './opfs.js';
+import { ENDING, LATELY, OPENING, TURN, asUnavailable, watching } from './patience.js';
 import { readerOf } from './reading.js';
 import { run, stored } from './session.js';
 import type { Core } from './core.js';
 import type { Early } from './early.js';
 import type { JobOptions, Reply, Request } from './messages.js';
+import type { Unavailable, Watch } from './patience.js';
 import type { Reader } from './reading.js';
-import type { Session } from './session.js';
+import type { Opened, Session } from './session.js';
 import type { Lease, Range, Snapshot, Store } from './store.js';
 
 /* What runs syncs and keeps what their handles read: in a worker of its own, or where none starts, in the page's thread. */
@@ -29,18 +31,19 @@ interface Open {
   readonly reader: Reader;
 }
 
-/** A store, opened; or what stands in for it, and why. */
-interface Opened {
-  readonly snapshot: Snapshot;
-  readonly warning?: string;
+/** Where a store may be. */
+export interface Place {
+  /** What errors call it. */
+  readonly part: string;
+  /** Opens what is kept there under a name and a key; what it calls later is watched too. */
+  open(name: string, key: string, watch: Watch): Promise<Snapshot>;
 }
 
-/** What opens each kind of store, in the order in which they are tried; memory is left. */
-export const WAYS: Partial<Record<Store['kind'], ((name: string, key: string) => Promise<Snapshot>)[]>> = {
-  browser: [opfsSnapshot, indexedDbSnapshot],
-  opfs: [opfsSnapshot],
-  indexeddb: [indexedDbSnapshot],
-};
+const FILES: Place = { part: FILE_STORE, open: opfsSnapshot };
+const DATABASE: Place = { part: INDEXED_DB, open: indexedDbSnapshot };
+
+/** The places of each kind of store, in the order in which they are tried; memory is left. */
+export const WAYS: Partial<Record<Store['kind'], Place[]>> = { browser: [FILES, DATABASE], opfs: [FILES], indexeddb: [DATABASE] };
 
 const running = new Map<number, AbortController>();
 /** The syncs whose first request the page may have made; it tells in any case. */
@@ -85,25 +88,73 @@ async function answer(id: number, work: () => Promise<void>): Promise<void> {
 
 async function sync(id: number, job: JobOptions, early: Promise<Early | undefined> | undefined): Promise<void> {
   const abort = new AbortController();
+  const abandoned = abandonment(abort.signal);
   running.set(id, abort);
   const progress = { written: 0, length: undefined };
-  const report = () => reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
+  let progressed = () => {};
+  const report = () => {
+    progressed();
+    reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
+  };
   const exchanged = exchange(job, abort, report, early);
   const ready = core(job);
   ready.catch(() => {}); // The session may not come to need it.
-  try {
-    const opening = open(job); // Harmless without the lock: it reads nothing.
-    const work = async () => {
-      const store = await opening;
-      const { snapshot } = store;
-      const { version: pin, maxBytes } = job;
-      await syncAlone(id, job, store, { core: ready, snapshot, exchange: exchanged, signal: abort.signal, pin, maxBytes, progress, report });
+  const { store: { kind, name }, key, version: pin, maxBytes } = job;
+  const next = placesOf(job, abandoned.signal);
+  const opening = next(); // Harmless without the lock: it reads nothing.
+
+  /** Syncs into the first place that works. Without the lock, for the reason given, what is new stays in memory. */
+  async function intoFirst(noLock?: string): Promise<void> {
+    const writable = (opened: Opened): Opened => (noLock === undefined ? opened : beside(opened, job, noLock));
+    const instead = async (error: unknown) => {
+      const failed = asUnavailable(error);
+      return failed && writable(await next(failed));
     };
-    await withLock(syncLock(job.store.name, job.key), work, abort.signal);
+    let opened: Opened | undefined = writable(await opening);
+    while (opened) {
+      const { snapshot, warning } = opened;
+      if (warning === undefined && kind !== 'memory') memory.delete(standIn(job)); // The store is there again.
+      try {
+        return await syncAlone(id, job, opened, { core: ready, snapshot, instead, exchange: exchanged, signal: abort.signal, pin, maxBytes, progress, report });
+      } catch (error) {
+        opened = await instead(error);
+        if (!opened) throw error;
+      }
+    }
+  }
+
+  const lock = syncLock(name, key);
+  const here = (noLock?: string) => inTurn(lock, () => abandoned.race(intoFirst(noLock)), abort.signal);
+  const inAllTabs = (getsOn: () => void) => {
+    progressed = getsOn;
+    return abandoned.race(intoFirst());
+  };
+  try {
+    if (kind === 'memory') await here();
+    else await withLock(lock, inAllTabs, abort.signal).catch((error) => (error instanceof LockSilent ? here(error.message) : Promise.reject(error)));
   } finally {
+    abandoned.end();
     exchanged.close();
     running.delete(id);
   }
+}
+
+/** Ends what an aborted sync still does, some time after the abort: a store that hangs must not keep the lock. */
+function abandonment(aborted: AbortSignal) {
+  const controller = new AbortController();
+  const { signal } = controller;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = () => clearTimeout(timer);
+  const abandoned = new Promise<never>((_, reject) => {
+    aborted.addEventListener('abort', () => {
+      timer = setTimeout(() => {
+        controller.abort(aborted.reason);
+        reject(aborted.reason);
+      }, ENDING * TURN);
+    });
+  });
+  abandoned.catch(() => {});
+  return { signal, end, race: <T>(work: Promise<T>) => Promise.race([work, abandoned]) };
 }
 
 async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Opened, session: Session): Promise<void> {
@@ -135,7 +186,7 @@ async function read(id: number, handle: number, range: Range | undefined): Promi
 }
 
 async function drop(job: JobOptions, { version }: Lease): Promise<void> {
-  const { snapshot } = await open(job);
+  const { snapshot } = await placesOf(job)();
   const held = await snapshot.held();
   held?.close();
   if (!held || held.version === version) await snapshot.drop();
@@ -154,18 +205,44 @@ function rest(resting: boolean): void {
   }
 }
 
-async function open({ store, key }: JobOptions): Promise<Opened> {
-  const { kind, name } = store;
-  if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
-  const reasons: unknown[] = [];
-  for (const way of WAYS[kind] ?? []) {
-    try {
-      return { snapshot: await way(name, key) };
-    } catch (error) {
-      reasons.push(error instanceof Error ? error.message : error);
+/** Places that opened and then turned out to be denied, or silent a short while ago. */
+const failing = new Map<string, { failed: Unavailable; until: number }>();
+
+/** Opens a job's store at the first place that works; when that fails later, at the next. */
+function placesOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable) => Promise<Opened> {
+  const { store: { kind, name }, key, without } = job;
+  const left = without === undefined ? [...(WAYS[kind] ?? [])] : [];
+  const reasons = without === undefined ? [] : [without];
+  let last = '';
+  return async (failed) => {
+    if (failed) {
+      reasons.push(failed.message);
+      failing.set(last, { failed, until: failed.isSilent ? now() + LATELY : Infinity });
     }
-  }
-  return { snapshot: inMemory(`${kind} ${name} ${key}`), warning: `it is in memory only, for no store opened: ${reasons.join('; ')}` };
+    for (let place = left.shift(); place; place = left.shift()) {
+      const { part, open } = place;
+      last = `${part} ${name}`;
+      try {
+        const known = failing.get(last);
+        if (known && now() < known.until) throw known.failed;
+        return { snapshot: await watching(part, signal, OPENING)(() => open(name, key, watching(part, signal))) };
+      } catch (error) {
+        reasons.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
+    return { snapshot: inMemory(standIn(job)), warning: `it is in memory only: ${reasons.join('; ')}` };
+  };
+}
+
+/** What may be read, and what stands in for what may not be written. */
+function beside({ snapshot }: Opened, job: JobOptions, reason: string): Opened {
+  return { snapshot: inMemoryBeside(snapshot, inMemory(standIn(job))), warning: `what is new is in memory only: ${reason}` };
+}
+
+/** The name of the snapshot in memory that stands in for a store. */
+function standIn({ store: { kind, name }, key }: JobOptions): string {
+  return `${kind} ${name} ${key}`;
 }
 
 /** The wasm module, loaded once; where that fails, the next sync tries again. */
@@ -173,7 +250,7 @@ function core({ wasmUrl }: JobOptions): Promise<Core> {
   loading ??= loadCore(wasmUrl).catch((error) => {
     loading = undefined;
     if (/content security policy/i.test(String(error))) throw asSyncError('protocol', "the page's policy must have script-src 'wasm-unsafe-eval'", error);
-    throw asSyncError('network', 'the wasm module did not load (sync again)', error);
+    throw new SyncError('network', `the wasm module did not load (sync again): ${error instanceof Error ? error.message : error}`, { cause: error });
   });
   return loading;
 }

@@ -5,8 +5,10 @@ import { collecting } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease, reader } from './memory.js';
 import { NO_ROOM } from './opfs.js';
+import { OPENING, Unavailable, watching } from './patience.js';
 import { BATCH, PIECE, readingPieces, writingPieces } from './pieces.js';
 import type { Entry, Times } from './entries.js';
+import type { Watch } from './patience.js';
 import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Version } from './store.js';
 
 /*
@@ -18,6 +20,8 @@ import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Versi
  */
 
 const TABLES = 1;
+/** What errors call it. */
+export const INDEXED_DB = 'IndexedDB';
 /** The name of the file that a cut delta is kept in. */
 const BEGUN = 'begun';
 
@@ -32,8 +36,8 @@ type Head = Version & Times & { readonly file: string };
 type PieceKey = [key: string, file: string, index: number];
 
 /** Opens what the database `name` keeps under a key. Rejects where IndexedDB does not work, or has tables of a later driblet. */
-export async function indexedDbSnapshot(name: string, key: string): Promise<Snapshot> {
-  const tables = await open(name);
+export async function indexedDbSnapshot(name: string, key: string, watch: Watch): Promise<Snapshot> {
+  const tables = await open(name, watch);
   const lockName = (file: string) => fileLock(name, key, file);
 
   /** What was held when this sync began, which its handle may be of. */
@@ -92,7 +96,7 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
 
     async stage(target): Promise<Staging> {
       const file = `${target.version} ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
-      const makeRoom = roomFor(key, () => tidy(file), () => indexedDbEntries(name));
+      const makeRoom = roomFor(key, () => tidy(file), () => indexedDbEntries(name, watch));
       const hasRoom = async (write: Promise<void>) => write.then(() => true);
       const staging = writingPieces(BATCH, async (from, pieces) => {
         const put = (pieces: Piece[]) =>
@@ -164,12 +168,11 @@ export async function indexedDbSnapshot(name: string, key: string): Promise<Snap
 }
 
 /** All that a database keeps. */
-export async function indexedDbEntries(name: string): Promise<Entry[]> {
-  const tables = await open(name);
-  const all = IDBKeyRange.lowerBound('');
-  const [keys, heads, files] = await Promise.all([tables.keys('heads', all), tables.all<Head>('heads', all), tables.keys('files', IDBKeyRange.lowerBound([]))]);
-  const headOf = new Map(keys.map((key, at) => [key as string, heads[at]]));
-  for (const [key] of files as [string, string][]) headOf.set(key, headOf.get(key));
+export async function indexedDbEntries(name: string, watch = watching(INDEXED_DB)): Promise<Entry[]> {
+  const tables = await open(name, watch);
+  const { keys, heads, files } = await tables.overview();
+  const headOf = new Map(keys.map((key, at) => [key, heads[at]]));
+  for (const [key] of files) headOf.set(key, headOf.get(key));
   return [...headOf].map(([key, head]) =>
     entryOf(name, key, head, head && fileLock(name, key, head.file), async () => {
       await tables.write('relaxed', (files) => files('heads').delete(key));
@@ -225,8 +228,13 @@ function heldIn({ version, length, outboard }: Version, file: Blob): Held | unde
 }
 
 /** A blob's bytes; nothing where the browser lost them. */
-function read(blob: Blob): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  return blob.arrayBuffer().then((bytes) => new Uint8Array(bytes), () => undefined);
+async function read(blob: Blob): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    return new Uint8Array(await watching(INDEXED_DB)(() => blob.arrayBuffer()));
+  } catch (error) {
+    if (error instanceof Unavailable) throw error;
+    return undefined;
+  }
 }
 
 type Table = 'heads' | 'files' | 'pieces';
@@ -236,6 +244,8 @@ interface Tables {
   read<T>(table: Table, key: IDBValidKey): Promise<T | undefined>;
   all<T>(table: Table, range: IDBKeyRange): Promise<T[]>;
   keys(table: Table, range: IDBKeyRange): Promise<IDBValidKey[]>;
+  /** All heads with their keys, and the keys of all files, as they are at one time. */
+  overview(): Promise<{ keys: string[]; heads: Head[]; files: [key: string, file: string][] }>;
   /** Runs what writes in one transaction, and waits for its end. */
   write(durability: IDBTransactionDurability, work: (table: (name: Table) => IDBObjectStore) => void): Promise<void>;
 }
@@ -243,54 +253,87 @@ interface Tables {
 const databases = new Map<string, Promise<IDBDatabase>>();
 
 /** Opens a database; one that was removed meanwhile is made anew when it is next used. */
-async function open(name: string): Promise<Tables> {
+async function open(name: string, watch: Watch): Promise<Tables> {
   await database(name);
 
-  async function transact<T>(mode: IDBTransactionMode, options: IDBTransactionOptions, work: (transaction: IDBTransaction) => IDBRequest<T> | void): Promise<T> {
+  async function transact<T>(mode: IDBTransactionMode, options: IDBTransactionOptions, work: (table: (name: Table) => IDBObjectStore) => () => T): Promise<T> {
     const begin = async () => (await database(name)).transaction(['heads', 'files', 'pieces'], mode, options);
-    // A connection that was closed meanwhile, as when the user cleared the site's data, says so here.
-    const transaction = await begin().catch((error: DOMException) => {
-      if (error.name !== 'InvalidStateError') throw error;
-      databases.delete(name);
-      return begin();
-    });
-    return new Promise<T>((resolve, reject) => {
-      const request = work(transaction);
-      transaction.oncomplete = () => resolve(request?.result as T);
-      transaction.onabort = () => reject(transaction.error ?? new DOMException('a transaction was aborted', 'AbortError'));
+    return watch(async () => {
+      // A connection that was closed meanwhile, as when the user cleared the site's data, says so here.
+      const transaction = await begin().catch((error: DOMException) => {
+        if (error.name !== 'InvalidStateError') throw error;
+        databases.delete(name);
+        return begin();
+      });
+      return new Promise<T>((resolve, reject) => {
+        const results = work((table) => transaction.objectStore(table));
+        transaction.oncomplete = () => resolve(results());
+        transaction.onabort = () => reject(transaction.error ?? new DOMException('a transaction was aborted', 'AbortError'));
+      });
     });
   }
 
+  const read = <T>(table: Table, request: (table: IDBObjectStore) => IDBRequest<T>) =>
+    transact('readonly', {}, (tables) => resultOf(request(tables(table))));
+
   return {
-    read: (table, key) => transact('readonly', {}, (transaction) => transaction.objectStore(table).get(key)),
-    all: (table, range) => transact('readonly', {}, (transaction) => transaction.objectStore(table).getAll(range)),
-    keys: (table, range) => transact('readonly', {}, (transaction) => transaction.objectStore(table).getAllKeys(range)),
-    write: (durability, work) => transact<void>('readwrite', { durability }, (transaction) => work((table) => transaction.objectStore(table))),
+    read: (table, key) => read(table, (files) => files.get(key)),
+    all: (table, range) => read(table, (files) => files.getAll(range)),
+    keys: (table, range) => read(table, (files) => files.getAllKeys(range)),
+    overview: () =>
+      transact('readonly', {}, (table) => {
+        const keys = resultOf(table('heads').getAllKeys() as IDBRequest<string[]>);
+        const heads = resultOf(table('heads').getAll() as IDBRequest<Head[]>);
+        const files = resultOf(table('files').getAllKeys() as unknown as IDBRequest<[string, string][]>);
+        return () => ({ keys: keys(), heads: heads(), files: files() });
+      }),
+    write: (durability, work) =>
+      transact('readwrite', { durability }, (table) => {
+        work(table);
+        return () => {};
+      }),
   };
+}
+
+/** What a request found, once its transaction is complete. */
+function resultOf<T>(request: IDBRequest<T>): () => T {
+  return () => request.result;
 }
 
 function database(name: string): Promise<IDBDatabase> {
   const known = databases.get(name);
   if (known) return known;
-  const opening = new Promise<IDBDatabase>((resolve, reject) => {
-    if (!globalThis.indexedDB) return reject(new Error('there is no IndexedDB here'));
+  const opening = watching(INDEXED_DB, undefined, OPENING)(() => opened(name), (late) => late.close());
+  databases.set(name, opening);
+  opening.then(
+    (database) => {
+      const forget = () => {
+        if (databases.get(name) === opening) databases.delete(name);
+      };
+      database.onclose = forget;
+      database.onversionchange = () => {
+        forget();
+        database.close();
+      };
+    },
+    () => databases.delete(name),
+  );
+  return opening;
+}
+
+function opened(name: string): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    if (!globalThis.indexedDB) return reject(new Unavailable('there is no IndexedDB here'));
     const request = indexedDB.open(name, TABLES);
     request.onupgradeneeded = () => (['heads', 'files', 'pieces'] as const).forEach((table) => request.result.createObjectStore(table));
-    request.onsuccess = () => {
-      const forget = () => void databases.delete(name);
-      request.result.onclose = forget;
-      request.result.onversionchange = () => {
-        forget();
-        request.result.close();
-      };
-      resolve(request.result);
-    };
-    request.onerror = () => {
-      const later = request.error?.name === 'VersionError';
-      reject(later ? new Error(`the database ${name} was written by a later driblet`) : request.error);
-    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(reasonOf(name, request.error));
   });
-  databases.set(name, opening);
-  opening.catch(() => databases.delete(name));
-  return opening;
+}
+
+/** Why a database does not open. */
+function reasonOf(name: string, error: DOMException | null): Error | null {
+  if (error?.name === 'VersionError') return new Error(`the database ${name} was written by a later driblet`);
+  // Chromium has no name of its own for it.
+  return error && /denied|did not allow/.test(error.message) ? new Unavailable(`IndexedDB is denied: ${error.message}`, false, error) : error;
 }

@@ -1,4 +1,5 @@
 import { absent, isQuota, openAccess } from './access.js';
+import { Unavailable } from './patience.js';
 import { sealed, unsealed } from './record.js';
 import type { Begun, Journal, Pair } from './store.js';
 
@@ -34,7 +35,7 @@ export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Beg
   return { ...pair, length, read, proceed: () => journal(async () => directory, access, pair) };
 }
 
-/** Collects a delta's bytes, and writes them when there are `worth` of them. Where there is no room the delta is not resumed from beyond there, and no harm is done. */
+/** Collects a delta's bytes, and writes them when there are `worth` of them. Where there is no room, or the store is not to be had, the delta is not resumed from beyond there, and no harm is done. */
 export function collecting(worth: number, write: (pieces: Uint8Array<ArrayBuffer>[]) => Promise<void>): Pick<Journal, 'append' | 'keep'> {
   let waiting: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
@@ -47,7 +48,7 @@ export function collecting(worth: number, write: (pieces: Uint8Array<ArrayBuffer
     try {
       await write(pieces);
     } catch (error) {
-      if (!isQuota(error)) throw error;
+      if (!isQuota(error) && !(error instanceof Unavailable)) throw error;
       full = true;
     }
   }

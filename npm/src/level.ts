@@ -1,5 +1,5 @@
 import { runHere } from './client.js';
-import { databaseOf } from './database.js';
+import { databaseOf, watchedDatabase } from './database.js';
 import { WAYS, serve } from './engine.js';
 import { levelSnapshot } from './levelsnapshot.js';
 import type { LevelDatabase } from './database.js';
@@ -23,7 +23,7 @@ export function levelStore(db: LevelDatabase): Store {
   const name = names.get(db) ?? nameOf(db);
   names.set(db, name);
   databases.set(name, db);
-  WAYS.level = [async (name, key) => levelSnapshot(databaseOf(databases.get(name) as LevelDatabase), name, key)];
+  WAYS.level = [{ part: 'the level database', open: async (name, key, watch) => levelSnapshot(watchedDatabase(databaseOf(databases.get(name) as LevelDatabase), watch), name, key) }];
   runHere(serve);
   return { kind: 'level', name };
 }

@@ -53,6 +53,21 @@ export function memorySnapshot(): Snapshot {
   };
 }
 
+/** A snapshot that writes to memory and reads what is stored until there is something in memory. */
+export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
+  let isDropped = false;
+  const held = async () => (await memory.held()) ?? (isDropped ? undefined : await stored.held().catch(() => undefined));
+  return {
+    ...memory,
+    held,
+    async drop() {
+      isDropped = true;
+      await memory.drop();
+    },
+    lease: async () => ((await memory.held()) ? memory : stored).lease(),
+  };
+}
+
 /** A lease of bytes that are in no store. */
 export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
   const { version, length } = target;

@@ -76,6 +76,8 @@ export interface JobOptions {
   readonly maxBytes: number;
   readonly timeout: number;
   readonly wasmUrl: string | undefined;
+  /** Why no store is to be used, as after one in which a worker hung. */
+  readonly without?: string;
 }
 
 /** A finished sync; the handle's number reads and closes it. */

@@ -13,7 +13,7 @@ import type { Handle, Store, SyncOptions } from './index.js';
 export * from './index.js';
 
 // The store's name is the whole path, for locks have it in theirs.
-WAYS.directory = [(name, key) => opfsSnapshot(name, key, async () => directoryHandle(''), ownName)];
+WAYS.directory = [{ part: 'the folder', open: (name, key, watch) => opfsSnapshot(name, key, watch, async () => directoryHandle(''), ownName) }];
 
 // `fetch` reads no files here, so the module is loaded beforehand.
 const module = readFile(new URL('../wasm/driblet_bg.wasm', import.meta.url));

@@ -1,13 +1,15 @@
-import { absent, openAccess, withAccess } from './access.js';
+import { absent, openAccess, readFile, watchedFolder, withAccess } from './access.js';
 import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.js';
 import { SyncError } from './error.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from './lock.js';
 import { memoryLease } from './memory.js';
+import { Unavailable, watching } from './patience.js';
 import { readerOfPieces } from './pieces.js';
 import { RECORD, newest, writeRecord } from './record.js';
 import { stagingFile } from './staging.js';
 import type { Entry, Times } from './entries.js';
+import type { Watch } from './patience.js';
 import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
 
 /*
@@ -32,12 +34,16 @@ const DIRECT = 1 << 17;
 /** Why a version is in memory only. */
 export const NO_ROOM = 'there was no room to store this version: it is in memory only';
 
+/** What errors call the origin private file system. */
+export const FILE_STORE = 'the file store';
+
 /**
  * Opens what `folder` keeps under a key, in the origin private file system or in what has its interface. Rejects where there is none, or this
  * thread may not write to it.
  */
-export async function opfsSnapshot(folder: string, key: string, rooted = writableRoot, ownName = (): string => crypto.randomUUID()): Promise<Snapshot> {
-  const [root, name] = await Promise.all([rooted(), nameOf(key)]);
+export async function opfsSnapshot(folder: string, key: string, watch: Watch, rooted = writableRoot, ownName = (): string => crypto.randomUUID()): Promise<Snapshot> {
+  const [plainRoot, name] = await Promise.all([watch(rooted), nameOf(key)]);
+  const root = watchedFolder(plainRoot, watch);
   const lockName = (file: string) => fileLock(folder, name, file);
   let directory: FileSystemDirectoryHandle | undefined;
   await there();
@@ -69,7 +75,7 @@ export async function opfsSnapshot(folder: string, key: string, rooted = writabl
   }
 
   async function head(): Promise<Head | undefined> {
-    return headIn(await fileNamed('head'));
+    return headIn(await fileNamed('head'), watch);
   }
 
   async function setHead(value: Head): Promise<void> {
@@ -124,7 +130,7 @@ export async function opfsSnapshot(folder: string, key: string, rooted = writabl
 
     async stage(target): Promise<Staging> {
       const file = `${target.version}-${ownName()}`;
-      const makeRoom = roomFor(key, () => tidy(file), () => opfsEntries(folder, rooted));
+      const makeRoom = roomFor(key, () => tidy(file), () => opfsEntries(folder, watch, rooted));
       const staging = await stagingFile(await made(), file, makeRoom);
       return {
         write: staging.write,
@@ -160,20 +166,23 @@ export async function opfsSnapshot(folder: string, key: string, rooted = writabl
 }
 
 /** All that a folder keeps. */
-export async function opfsEntries(folder: string, rooted = storageRoot): Promise<Entry[]> {
-  const store = await (await rooted()).getDirectoryHandle(folder).catch(absent);
+export async function opfsEntries(folder: string, watch = watching(FILE_STORE), rooted = storageRoot): Promise<Entry[]> {
+  const store = await watchedFolder(await watch(rooted), watch).getDirectoryHandle(folder).catch(absent);
   const entries: Entry[] = [];
   for await (const directory of store?.values() ?? []) {
-    const entry = directory.kind === 'directory' ? await entryIn(folder, store!, directory as FileSystemDirectoryHandle) : undefined;
+    const entry = directory.kind === 'directory' ? await entryIn(folder, store!, directory as FileSystemDirectoryHandle, watch) : undefined;
     if (entry) entries.push(entry);
   }
   return entries;
 }
 
 /** What a folder keeps, if it is a key's. */
-async function entryIn(folder: string, store: FileSystemDirectoryHandle, directory: FileSystemDirectoryHandle): Promise<Entry | undefined> {
+async function entryIn(folder: string, store: FileSystemDirectoryHandle, directory: FileSystemDirectoryHandle, watch: Watch): Promise<Entry | undefined> {
   const named = (name: string) => directory.getFileHandle(name).catch(absent);
-  const [head, key] = await Promise.all([named('head').then(headIn), named('key').then(async (file) => (await file?.getFile())?.text())]);
+  const [head, key] = await Promise.all([
+    named('head').then((file) => headIn(file, watch)),
+    named('key').then((file) => file && readFile(file, (found) => found.text(), watch).catch(absent)),
+  ]);
   if (key === undefined || (await nameOf(key)) !== directory.name) return undefined;
   const lockName = (file: string) => fileLock(folder, directory.name, file);
 
@@ -188,8 +197,8 @@ async function entryIn(folder: string, store: FileSystemDirectoryHandle, directo
  * What a `head` file says. Read without a handle of its own: where the user clears the site's data while one is open, Chromium 156 hangs
  * in closing it.
  */
-async function headIn(file: FileSystemFileHandle | undefined): Promise<Head | undefined> {
-  const record = await (await file?.getFile())?.slice(0, RECORD).arrayBuffer();
+async function headIn(file: FileSystemFileHandle | undefined, watch: Watch): Promise<Head | undefined> {
+  const record = await (file && readFile(file, (found) => found.slice(0, RECORD).arrayBuffer(), watch).catch(absent));
   return record && (await newest<Head>(new Uint8Array(record)))?.value;
 }
 
@@ -205,12 +214,12 @@ async function removeAllBut(directory: FileSystemDirectoryHandle, kept: (string 
 }
 
 async function storageRoot(): Promise<FileSystemDirectoryHandle> {
-  if (!navigator.storage?.getDirectory) throw new Error('there is no file store here');
+  if (!navigator.storage?.getDirectory) throw new Unavailable('there is no file store here');
   return navigator.storage.getDirectory();
 }
 
 async function writableRoot(): Promise<FileSystemDirectoryHandle> {
-  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) throw new Error('the file store can be written in workers only');
+  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) throw new Unavailable('the file store can be written in workers only');
   return storageRoot();
 }
 

@@ -21,6 +21,8 @@ import type { Held, Lease, Snapshot } from './store.js';
 export interface Session {
   readonly core: Promise<Core>;
   readonly snapshot: Snapshot;
+  /** What stands in for the snapshot after an error; nothing where the error is not that a part of the platform is denied or silent. */
+  instead(error: unknown): Promise<Opened | undefined>;
   readonly exchange: Exchange;
   /** Ends it, until the version is written. */
   readonly signal: AbortSignal;
@@ -29,6 +31,12 @@ export interface Session {
   readonly maxBytes: number;
   readonly progress: Pick<Progress, 'written' | 'length'>;
   report(): void;
+}
+
+/** A store, opened; or what stands in for it, and why. */
+export interface Opened {
+  readonly snapshot: Snapshot;
+  readonly warning?: string | undefined;
 }
 
 /** A version that is synced, and how. */

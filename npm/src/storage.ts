@@ -2,6 +2,7 @@ import { check } from './check.js';
 import { forget } from './early.js';
 import { indexedDbEntries } from './indexeddb.js';
 import { opfsEntries } from './opfs.js';
+import { Unavailable, watching } from './patience.js';
 import type { Entry } from './entries.js';
 import type { Store } from './store.js';
 
@@ -25,7 +26,7 @@ export interface Stored {
   delete(): Promise<void>;
 }
 
-/** What an origin uses of the disk, driblet and all else, and may use, in bytes; and whether the browser has promised to keep it. */
+/** What an origin uses of the disk, driblet and all else, and may use, in bytes, where the browser tells it; and whether the browser has promised to keep it. */
 export interface Estimate {
   readonly usage: number | undefined;
   readonly quota: number | undefined;
@@ -33,7 +34,8 @@ export interface Estimate {
 }
 
 /**
- * The versions that a store keeps, the one used last first.
+ * The versions that a store keeps, the one used last first; none where the browser denies the page its stores. Rejects where a store fails
+ * or does not answer.
  *
  * @param store - default: what `browserStore()` keeps.
  * @example
@@ -47,13 +49,14 @@ export async function list(store: Store = { kind: 'browser', name: 'driblet' }):
   if (kind === 'memory') throw new TypeError('what is in memory is not listed: it goes with the page');
   check(['browser', 'opfs', 'indexeddb'].includes(kind) && typeof name === 'string', 'a store that is listed', 'what browserStore(), opfsStore() or indexedDbStore() gives', store);
   const places: Promise<Entry[]>[] = [];
-  if (kind !== 'indexeddb' && 'storage' in navigator) places.push(opfsEntries(name));
+  if (kind !== 'indexeddb') places.push(opfsEntries(name));
   if (kind !== 'opfs') places.push(indexedDbEntries(name));
   const settled = await Promise.allSettled(places);
   const found = settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
-  // A browser that forbids one place may have the other.
-  const [first] = settled;
-  if (first?.status === 'rejected' && settled.every(({ status }) => status === 'rejected')) throw first.reason;
+  // A browser that forbids one place may have the other; where it forbids both, nothing is kept.
+  const failures = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  const failure = failures.find((reason) => !(reason instanceof Unavailable) || reason.isSilent);
+  if (failure !== undefined && failures.length === places.length) throw failure;
   const kept = found.filter((entry): entry is Kept => entry.head !== undefined).sort((a, b) => b.head.used - a.head.used);
   // Both places may have a key, where the first failed for a while.
   const sameKey = ({ key }: Kept) => kept.filter((other) => other.key === key);
@@ -62,16 +65,26 @@ export async function list(store: Store = { kind: 'browser', name: 'driblet' }):
 
 /**
  * Asks the browser to keep what the origin stores when the disk runs full, which it else may delete, all of an origin at once. Whether
- * it will; some browsers ask the user. `false` too where a page cannot ask, as without https.
+ * it will; some browsers ask the user. `false` too where a page cannot ask, as without https or in a sandboxed frame.
  */
 export async function persist(): Promise<boolean> {
-  return (await navigator.storage?.persist?.()) ?? false;
+  // Some browsers ask the user, who may take his time.
+  return known(async () => navigator.storage?.persist?.()).then((may) => may ?? false);
 }
 
-/** What the browser says of this origin's storage; pages without https hear nothing of it. */
+/** What the browser says of this origin's storage. Pages without https, in sandboxed frames or with blocked cookies may hear nothing of it. */
 export async function estimate(): Promise<Estimate> {
-  const [{ usage, quota }, persisted] = await Promise.all([navigator.storage?.estimate() ?? {}, navigator.storage?.persisted() ?? false]);
-  return { usage, quota, persisted };
+  const watch = watching('the storage manager');
+  const [found, persisted] = await Promise.all([
+    known(() => watch(async () => navigator.storage?.estimate?.())),
+    known(() => watch(async () => navigator.storage?.persisted?.())),
+  ]);
+  return { usage: found?.usage, quota: found?.quota, persisted: persisted ?? false };
+}
+
+/** What the browser tells; nothing where it denies it or does not answer. */
+function known<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  return ask().catch(() => undefined);
 }
 
 type Kept = Entry & { readonly head: NonNullable<Entry['head']> };

@@ -90,7 +90,7 @@ export interface Lease extends Version {
   /** Opens it; nothing where it is gone. */
   held(): Promise<Held | undefined>;
   /** Why the version is not stored, if it is not. */
-  readonly warning?: string;
+  readonly warning?: string | undefined;
   /** The bytes as this sync verified them, where they are few enough to keep. */
   readonly verified?: ArrayBuffer;
   /** Makes a version durable that is not yet, and the head; gives the warning if that fails. */

@@ -18,8 +18,7 @@ export const BASES = {
 };
 
 /** Starts a browser. */
-export async function launch(options = {}) {
-  const profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'));
+export async function launch(options = {}, profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'))) {
   const args = [...ARGUMENTS.split(' '), `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`];
   const context = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args, ...options });
   return {

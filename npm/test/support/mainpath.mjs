@@ -61,7 +61,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
     return page;
   }
 
-  const attempt = (path, store) => page.evaluate((path, store) => globalThis.attempt(path, { store }), path, store);
+  const attempt = (path, store) => page.evaluate((path, store) => globalThis.attempt(path, store ? { store } : {}), path, store ?? null);
   const assertIs = ({ digests, message }, path) => assert.deepEqual(digests, Array(2).fill(digestOf(path)), message);
 
   for (const [where, base] of Object.entries(BASES)) {
@@ -123,6 +123,26 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
           return [length === handle.length, kept.length, after.length];
         }, where);
         assert.deepEqual(seen, [true, 1, 0]);
+      });
+
+      test('a list beside syncs has each time what is kept', async () => {
+        const path = `/${where}-beside.d.ts`;
+        server.publish(path, old);
+        await attempt(path);
+        await page.evaluate((path) => {
+          globalThis.listing = true;
+          globalThis.lists = (async () => {
+            const seen = [];
+            while (listing) seen.push(await list().then((kept) => kept.filter(({ url }) => url.endsWith(path)).length, String));
+            return seen;
+          })();
+        }, path);
+        for (const file of Array(5).fill([fresh, old]).flat()) {
+          server.publish(path, file);
+          assertIs(await attempt(path), file);
+        }
+        const seen = await page.evaluate(() => ((globalThis.listing = false), lists));
+        assert.deepEqual([...new Set(seen)], [1], `${seen.length} lists`);
       });
 
       test('an abort rejects with its reason', async () => {
