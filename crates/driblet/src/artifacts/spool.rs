@@ -360,7 +360,8 @@ impl Spool {
     fn end(&self, end: Result<(), ArtifactError>) {
         {
             let mut state = self.progress.state();
-            if end.is_ok() && state.file.is_none() {
+            // What is longer stays counted as long as somebody reads it.
+            if end.is_ok() && state.file.is_none() && state.tail.len() <= IN_MEMORY {
                 state.whole = Some(std::mem::take(&mut state.tail).into());
             }
             state.end = Some(end);

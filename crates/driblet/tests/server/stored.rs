@@ -89,7 +89,8 @@ async fn what_was_damaged_meanwhile_is_dropped_and_made_anew() {
             let answers = forms(&site).await;
             assert!(apply(None, &answers[0].body).unwrap() == bytes, "{number}, {running}");
             assert!(are_equal(&better(&site).await, &before), "{number}, {running}");
-            assert_eq!(stored(&site).len(), 3);
+            // Files whose names are wrong go at the next start.
+            assert!(stored(&site).len() == 3 || running && stored(&site).len() == 6);
         }
     }
 }
@@ -153,14 +154,13 @@ async fn the_budget_holds_and_what_was_used_last_stays() {
     assert!(stored(&site).len() == 3 && len(&site) <= 200_000, "{:?}", stored(&site));
     site.stop().await;
     site.start(options).await;
-    for number in 0..6 {
+    for number in [3, 4, 5, 0, 1, 2] {
         assert!(apply(None, &site.get(&name(number)).await.body).unwrap() == digits(number, 100_000));
-        assert_eq!(site.server().stats().encodes, (number + 1).min(3), "the last three are there");
-        // What is made of the first three takes no place yet.
-        if number < 3 {
-            assert_eq!(stored(&site).len(), 3);
+        if 3 <= number {
+            assert_eq!(site.server().stats().encodes, 0, "the last three are there");
         }
     }
+    site.server().prepared().await;
     site.stop().await;
     site.start(|builder| builder.artifact_bytes(120_000)).await;
     assert!(len(&site) <= 60_000, "also a smaller budget than before");
@@ -198,13 +198,22 @@ impl Drop for Disk {
     }
 }
 
+/// Waits until the file is known to rest, so that requests do not read it anew.
+async fn rested(site: &Site) {
+    let changed = fs::metadata(site.root().join("app.js")).unwrap().modified().unwrap();
+    while changed.elapsed().unwrap() < std::time::Duration::from_millis(50) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(site.get("/app.js.driblet/head").await.status, 200);
+}
+
 #[tokio::test]
 async fn a_full_disk_takes_nothing_away() {
     let bytes = digits(7, 400_000);
     let mut site = Site::stopped(&[("app.js", &bytes)]);
     let Some(disk) = Disk::mount(site.history(), 16) else { return };
     site.start(|builder| builder).await;
-    site.server().indexed().await;
+    rested(&site).await;
     let filler = disk.fill();
     for _ in 0..2 {
         let delta = site.get(NONE).await;
@@ -222,7 +231,7 @@ async fn a_full_disk_takes_nothing_away() {
     fs::remove_file(filler).unwrap();
     let answers = better(&site).await;
     assert!(apply(None, &answers[0].body).unwrap() == bytes);
-    assert_eq!(stored(&site).len(), 3, "all is well when there is room");
+    assert_eq!(stored(&site).len(), 3, "all is well when there is room: {:?}", stored(&site));
     site.stop().await;
 }
 
@@ -232,7 +241,7 @@ async fn what_fits_neither_disk_nor_memory_is_refused_and_the_file_is_there() {
     let mut site = Site::stopped(&[("app.js", &bytes)]);
     let Some(disk) = Disk::mount(site.history(), 100) else { return };
     site.start(|builder| builder).await;
-    site.server().indexed().await;
+    rested(&site).await;
     let filler = disk.fill();
     let refused = site.get(NONE).await;
     assert!(refused.refuses(503, "busy") && refused.header("retry-after").is_some());
