@@ -17,11 +17,11 @@ use tokio::task::spawn_blocking;
 use crate::artifacts::Artifacts;
 use crate::churn::Look;
 use crate::fingerprint::{self, Fingerprint};
-use crate::history::{Head, History, HistoryError, Kept};
+use crate::history::{Head, History, HistoryError};
 use crate::source::{FindError, Found, Source};
 use crate::writers::has_writer;
 use episode::{Episode, Failing};
-use settle::Settling;
+use settle::{Settling, Snapshot};
 
 /// How often a file that changes while it is read is read anew.
 const TRIES: u32 = 5;
@@ -64,7 +64,7 @@ pub(crate) enum Plain {
     /// As it is published.
     Head(Head),
     /// As the disk has it: the file still changes, and was not published.
-    Snapshot(Arc<Kept>),
+    Snapshot(Snapshot),
     /// As the disk has it: the history cannot keep it.
     Direct(File, Fingerprint),
     Folder,
@@ -191,7 +191,7 @@ impl Publisher {
             // What is appended to can be copied as far as it goes.
             if look.has_writer != Some(true) || look.has_grown() {
                 match self.settle(path).snapshot(self, path).await {
-                    Ok(Some(kept)) => return Ok(Some(Plain::Snapshot(kept))),
+                    Ok(Some(snapshot)) => return Ok(Some(Plain::Snapshot(snapshot))),
                     Ok(None) => {}
                     Err(PublishError::History(_) | PublishError::Paused) => {
                         return self.direct(path, None).await.map(Some);

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::artifacts::{self, Artifacts};
 use crate::fingerprint::Fingerprint;
-use crate::history::{DirectoryHistory, Head, History, HistoryError, Kept, Limits};
+use crate::history::{DirectoryHistory, Head, History, HistoryError, Kept, Limits, Seen};
 use crate::http::{self, Guard, TrustedProxies};
 use crate::publisher::{Plain, PublishError, Publisher, Standing};
 use crate::seed::{BadOptions, Lists, RabinOptions};
@@ -47,8 +47,8 @@ pub(crate) enum Open {
 
 /// What stands at a path, open for who does not care for versions.
 pub(crate) enum OpenPlain {
-    /// A version; with its head where it is published.
-    File(Option<Head>, Arc<Kept>),
+    /// A version, published or not, and what the file looked like when it was read.
+    File(Seen, Arc<Kept>),
     /// The file itself, where the history cannot give it.
     Direct(Arc<File>, Fingerprint),
     Folder,
@@ -86,7 +86,7 @@ impl Shared {
         for _ in 0..TRIES {
             plain = match plain {
                 Plain::Head(head) => match self.kept(path, head.version).await {
-                    Ok(Some(kept)) => return Ok(OpenPlain::File(Some(head), kept)),
+                    Ok(Some(kept)) => return Ok(OpenPlain::File(head.seen, kept)),
                     // As above: it is read anew.
                     Ok(None) => self.publisher.plain(path).await?,
                     Err(error) => {
@@ -94,7 +94,7 @@ impl Shared {
                         self.publisher.direct(path, None).await?
                     }
                 },
-                Plain::Snapshot(kept) => return Ok(OpenPlain::File(None, kept)),
+                Plain::Snapshot(snapshot) => return Ok(OpenPlain::File(snapshot.seen, snapshot.kept)),
                 Plain::Direct(file, fingerprint) => return Ok(OpenPlain::Direct(Arc::new(file), fingerprint)),
                 Plain::Folder => return Ok(OpenPlain::Folder),
                 Plain::Nothing => return Ok(OpenPlain::Nothing),

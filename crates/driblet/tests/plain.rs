@@ -51,6 +51,9 @@ async fn every_pair_of_sizes_around_a_group() {
 async fn ranges_across_pieces() {
     let bytes = noise(1, 3 * PIECE + 5);
     let site = Site::new(&[("a.bin", &bytes)]).await;
+    site.get("/a.bin.driblet/none").await;
+    // From now on it is the one that was made in the background.
+    site.server().prepared().await;
     let delta = site.get("/a.bin.driblet/none").await.body;
     assert!(PIECE < delta.len());
     for (path, whole) in [("/a.bin", &bytes), ("/a.bin.driblet/none", &delta)] {

@@ -36,8 +36,8 @@ pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Resu
             None => path.push_str("/index.html"),
         }
     }
-    let (head, kept) = match shared.open_plain(&path).await? {
-        OpenPlain::File(head, kept) => (head, kept),
+    let (seen, kept) = match shared.open_plain(&path).await? {
+        OpenPlain::File(seen, kept) => (seen, kept),
         OpenPlain::Direct(file, fingerprint) => return Ok(direct(file, fingerprint.len, &media_type(&path), method)),
         OpenPlain::Folder if !name.folder => return Ok(to_folder(&request.uri)),
         OpenPlain::Folder | OpenPlain::Nothing => return Err(missing()),
@@ -49,7 +49,7 @@ pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Resu
         caching: "no-cache",
         coding: None,
         media_type: media_type.clone(),
-        modified: head.and_then(|head| Modified::new(head.seen.fingerprint.modified, head.seen.read)),
+        modified: Modified::new(seen.fingerprint.modified, seen.read),
     };
     let may_encode =
         LEAST_ENCODED <= kept.len && is_compressible(&path, &media_type) && !headers.contains_key(header::RANGE);

@@ -36,10 +36,11 @@ struct Told {
     result: Option<(Result<Standing, PublishError>, Instant)>,
 }
 
-struct Snapshot {
-    fingerprint: Fingerprint,
-    settled: bool,
-    kept: Arc<Kept>,
+/// A file as it was copied for those who do not wait.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) kept: Arc<Kept>,
+    pub(crate) seen: Seen,
 }
 
 /// A file as it was read.
@@ -357,13 +358,14 @@ impl Settling {
         &self,
         publisher: &Arc<Publisher>,
         path: &str,
-    ) -> Result<Option<Arc<Kept>>, PublishError> {
+    ) -> Result<Option<Snapshot>, PublishError> {
         // One copy for all who wait here.
         let mut last = self.snapshot.lock().await;
         let Looked::Changed(look) = publisher.look(path).await? else { return Ok(None) };
         let only_grows = look.has_grown();
-        if let Some(snapshot) = last.as_ref().filter(|last| last.settled && last.fingerprint == look.fingerprint) {
-            return Ok(Some(snapshot.kept.clone()));
+        let is_same = |last: &&Snapshot| last.seen.settled && last.seen.looks_like(&look.fingerprint);
+        if let Some(snapshot) = last.as_ref().filter(is_same) {
+            return Ok(Some(snapshot.clone()));
         }
         let owned = path.to_owned();
         let snapshot = publisher
@@ -378,11 +380,12 @@ impl Settling {
                 if !is_quiet {
                     return Ok(None);
                 }
-                Ok(Some(Snapshot { fingerprint, settled, kept: publisher.history.snapshot(staged)? }))
+                let seen = Seen { fingerprint, read: began, settled, renumbered: false };
+                Ok(Some(Snapshot { kept: publisher.history.snapshot(staged)?, seen }))
             })
             .await?;
         *last = snapshot;
-        Ok(last.as_ref().map(|snapshot| snapshot.kept.clone()))
+        Ok(last.clone())
     }
 }
 
