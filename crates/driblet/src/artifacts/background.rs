@@ -135,7 +135,13 @@ impl Background {
         if cause == Cause::Ahead {
             self.line.ahead.fetch_add(1, Ordering::Relaxed);
         }
-        info!(path = &*job.path, to = %job.to, ?work, bytes = made.content.len(), ?cause, "made in the background");
+        let (path, bytes) = (&*job.path, made.content.len());
+        match work {
+            Work::Delta { .. } => info!(path, to = %job.to, ?work, bytes, ?cause, "made a delta in the background"),
+            Work::Coding(_) => {
+                info!(path, to = %job.to, ?work, bytes, ?cause, "made an encoded file in the background")
+            }
+        }
         self.made.insert(key.clone(), self.kept(key, job, made).await?);
         Ok(())
     }
