@@ -186,5 +186,6 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     let (sender, receiver) = oneshot::channel();
     let run = move || drop(sender.send(work()));
     std::thread::Builder::new().name("driblet-background".into()).spawn(run)?;
-    receiver.await.map_err(|_| ArtifactError::Interrupted)
+    // It always sends, unless it panics.
+    receiver.await.map_err(|_| ArtifactError::Panicked)
 }

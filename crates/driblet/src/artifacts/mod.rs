@@ -356,7 +356,9 @@ impl Artifacts {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ArtifactError> + Send + 'static,
 ) -> Result<T, ArtifactError> {
-    spawn_blocking(work).await.unwrap_or(Err(ArtifactError::Interrupted))
+    spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(if error.is_panic() { ArtifactError::Panicked } else { ArtifactError::Interrupted })
+    })
 }
 
 /// Why an artifact could not be made.
@@ -366,6 +368,8 @@ pub(crate) enum ArtifactError {
     Busy,
     #[error("the server is stopping")]
     Interrupted,
+    #[error("a task panicked; this is a bug in driblet, and what it printed says where")]
+    Panicked,
     #[error("the server has no room to make this now; try again later, or fetch the file itself")]
     NoRoom,
     #[error("it cannot be made: {0}")]

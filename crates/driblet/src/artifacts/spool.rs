@@ -417,7 +417,8 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         if !self.progress.seen.borrow().ended {
-            self.end(Err(ArtifactError::Interrupted));
+            let has_panicked = std::thread::panicking();
+            self.end(Err(if has_panicked { ArtifactError::Panicked } else { ArtifactError::Interrupted }));
         }
     }
 }
