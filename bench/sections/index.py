@@ -43,10 +43,11 @@ def small_files(setting):
         (folder / f"{number}.txt").write_bytes(b"file %06d\n" % number * 45 + b"x" * 5)
     subprocess.run(["sync"], check=True)
     ours, theirs = [], []
-    for _ in range(setting.runs):
-        copy = setting.fresh("copied")
+    for number in range(setting.runs):
+        # Folders of their own: file systems are slow to reuse what was just deleted.
+        copy = setting.fresh(f"copied-{number}")
         theirs.append(run(["sh", "-c", 'cp -r "$0" "$1" && sync -f "$1"', folder, copy / "copy"]).wall)
-        history = setting.fresh("history")
+        history = setting.fresh(f"history-{number}")
         begin = time.perf_counter()
         with driblet(setting.driblet, folder, history, log="driblet=info") as server:
             server.said(INDEXED)

@@ -229,14 +229,17 @@ impl Publisher {
     }
 
     fn look_at(&self, path: &str) -> Result<Looked, PublishError> {
-        let file = match self.find(path)? {
+        match self.find(path)? {
             None => {
                 self.history.gone(path);
-                return Ok(Looked::Known(Standing::Nothing));
+                Ok(Looked::Known(Standing::Nothing))
             }
-            Some(Found::Folder) => return Ok(Looked::Known(Standing::Folder)),
-            Some(Found::File(file)) => file,
-        };
+            Some(Found::Folder) => Ok(Looked::Known(Standing::Folder)),
+            Some(Found::File(file)) => self.look_into(path, &file),
+        }
+    }
+
+    fn look_into(&self, path: &str, file: &File) -> Result<Looked, PublishError> {
         let fingerprint = Fingerprint::of(&file.metadata()?);
         let head = self.history.head(path);
         if let Some(head) = head.filter(|head| head.seen.settled && head.seen.looks_like(&fingerprint)) {
@@ -244,7 +247,7 @@ impl Publisher {
         }
         let published = head.map(|head| head.seen.fingerprint);
         let age = fingerprint.age(fingerprint::now());
-        Ok(Looked::Changed(Look { fingerprint, age, has_writer: has_writer(&file), published }))
+        Ok(Looked::Changed(Look { fingerprint, age, has_writer: has_writer(file), published }))
     }
 
     /// Notes whether the history could keep a file.

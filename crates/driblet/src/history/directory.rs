@@ -6,10 +6,11 @@
 //! tmp/              what nothing names yet; emptied at the start
 //! artifacts/        what was made of versions (see `artifacts/store.rs`)
 //! ```
-//! Order of writing: bytes into `tmp/`, flushed; renamed into `versions/`; that folder flushed; then the index. Killed between any two, the next
-//! start finds bytes that nothing names, and removes them.
+//! Order of writing: bytes into `tmp/`, flushed; renamed into `versions/`; that folder flushed; then the index. Short files are written into
+//! `versions/` at once: a name there means nothing until the index has it. Killed between any two, the next start finds bytes that the
+//! index does not name, and removes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
@@ -19,13 +20,14 @@ use driblet_core::{Version, VersionHasher};
 use tracing::warn;
 
 use super::index::{Index, Publication};
-use super::{Head, History, HistoryError, Kept, Limits, Seen, Staged};
+use super::{Head, History, HistoryError, Kept, Limits, Seen, Staged, StagedBytes};
 use crate::fingerprint::{self, Fingerprint};
 
 /// Bytes copied and hashed at once: stays in the processor's cache between the two.
 const PIECE: usize = 512 << 10;
+/// Bytes up to which a staged file lies in memory.
+const SHORT: u64 = 64 << 10;
 /// So many files are flushed one by one; for more, the whole file system is, which writes what others left behind too.
-#[cfg(target_os = "linux")]
 const FEW: usize = 8;
 /// Versions verified at once, at most.
 const VERIFYING: usize = 16;
@@ -102,23 +104,120 @@ impl DirectoryHistory {
     /// Makes a file in `tmp/`. Who empties caches may have removed the folders.
     fn in_tmp<T>(&self, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
         let tmp = self.folder.join("tmp");
-        make(&tmp).or_else(|error| {
+        self.in_versions(|| make(&tmp))
+    }
+
+    /// Makes a file in the history, and its folders first where they are not there.
+    fn in_versions<T>(&self, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        make().or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
             fs::create_dir_all(self.folder.join("versions"))?;
-            fs::create_dir_all(&tmp)?;
-            make(&tmp)
+            fs::create_dir_all(self.folder.join("tmp"))?;
+            make()
         })
     }
 
-    /// Makes the bytes of staged files durable: one flush for many.
-    fn flush(&self, staged: &[&Staged]) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        if FEW < staged.len() {
-            return Ok(rustix::fs::syncfs(File::open(&self.folder)?)?);
+    /// Publishes; `written` takes the versions whose files are made here.
+    fn publish_all(
+        &self,
+        publications: &[(String, Staged, Seen)],
+        written: &mut HashSet<Version>,
+    ) -> Result<(), HistoryError> {
+        // What the index names is durable.
+        let is_kept = |index: &Index, staged: &Staged| index.names(&staged.version) && self.is_there(staged);
+        let is_new = |staged: &&Staged| !is_kept(&self.index(), staged);
+        let new: Vec<&Staged> = publications.iter().map(|(_, staged, _)| staged).filter(is_new).collect();
+        // The long part, while others go on; what is evicted from now on is seen below.
+        self.make_durable(&new, written).map_err(|error| self.error(error))?;
+        // The lock is held from the files' names to the index's entries, so that no eviction comes between them.
+        let mut index = self.index();
+        let name = |staged: &Staged| -> io::Result<()> {
+            if is_kept(&index, staged) || written.contains(&staged.version) && self.is_there(staged) {
+                return Ok(());
+            }
+            match &staged.bytes {
+                StagedBytes::Memory(bytes) => self.write_over(&staged.version, bytes),
+                StagedBytes::File(file) => {
+                    file.as_file().sync_data()?;
+                    fs::rename(file.path(), self.file_of(&staged.version))?;
+                    // What was hashed on its way here need not be read again.
+                    let verified = Fingerprint::of(&file.as_file().metadata()?);
+                    self.open_versions().insert(staged.version, Opened { kept: Weak::new(), verified });
+                    Ok(())
+                }
+            }
+        };
+        let names = publications.iter().try_for_each(|(_, staged, _)| name(staged));
+        let named = names.and_then(|()| if new.is_empty() { Ok(()) } else { self.flush_names() });
+        named.map_err(|error| self.error(error))?;
+        let publications = publications.iter().map(|(path, Staged { version, len, .. }, seen)| Publication {
+            path,
+            version: *version,
+            len: *len,
+            seen: *seen,
+        });
+        let publications: Vec<Publication<'_>> = publications.collect();
+        for evicted in index.publish(&publications, self.limits, fingerprint::now() / 1_000_000_000)? {
+            self.open_versions().remove(&evicted);
+            if let Err(error) = fs::remove_file(self.file_of(&evicted)) {
+                warn!(%evicted, %error, "an evicted version's file stays");
+            }
         }
-        staged.iter().try_for_each(|staged| staged.file.as_file().sync_data())
+        Ok(())
+    }
+
+    fn is_there(&self, staged: &Staged) -> bool {
+        fs::metadata(self.file_of(&staged.version)).is_ok_and(|data| data.len() == staged.len)
+    }
+
+    /// Makes staged bytes durable, with one flush where they are many. The short ones get their names, which mean nothing yet; `written`
+    /// takes their versions.
+    fn make_durable(&self, new: &[&Staged], written: &mut HashSet<Version>) -> io::Result<()> {
+        let at_once = cfg!(target_os = "linux") && FEW < new.len();
+        for staged in new {
+            match &staged.bytes {
+                StagedBytes::File(_) if at_once => {}
+                StagedBytes::File(file) => file.as_file().sync_data()?,
+                StagedBytes::Memory(_) if written.contains(&staged.version) => {}
+                StagedBytes::Memory(bytes) => {
+                    let options = File::options().write(true).create_new(true).to_owned();
+                    let path = self.file_of(&staged.version);
+                    match self.in_versions(|| options.open(&path)) {
+                        Ok(mut file) => {
+                            written.insert(staged.version);
+                            file.write_all(bytes)?;
+                            if !at_once {
+                                file.sync_data()?;
+                            }
+                        }
+                        // Somebody else publishes the same, or it is damaged.
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                            self.write_over(&staged.version, bytes)?;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+        #[cfg(target_os = "linux")]
+        if at_once {
+            rustix::fs::syncfs(File::open(&self.folder)?)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a version's bytes in the place of whatever is there, durably but for the name.
+    fn write_over(&self, version: &Version, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.in_tmp(|tmp| tempfile::NamedTempFile::new_in(tmp))?;
+        file.write_all(bytes)?;
+        file.as_file().sync_data()?;
+        file.persist(self.file_of(version)).map(drop).map_err(|error| error.error)
+    }
+
+    fn flush_names(&self) -> io::Result<()> {
+        File::open(self.folder.join("versions"))?.sync_all()
     }
 
     /// A version that is open already and whose file looks as it did when it was verified.
@@ -158,6 +257,12 @@ impl History for DirectoryHistory {
     fn stage(&self, file: &File, most: u64) -> Result<Staged, HistoryError> {
         let mut file = file.take(most);
         let mut copy = || -> io::Result<Staged> {
+            if most <= SHORT {
+                let mut bytes = Vec::with_capacity(most as usize);
+                file.read_to_end(&mut bytes)?;
+                let (version, len) = (Version::of(&bytes), bytes.len() as u64);
+                return Ok(Staged { bytes: StagedBytes::Memory(bytes), version, len });
+            }
             let mut staged = self.in_tmp(|tmp| tempfile::NamedTempFile::new_in(tmp))?;
             let (mut hasher, mut len, mut piece) = (VersionHasher::new(), 0, vec![0; PIECE]);
             loop {
@@ -169,64 +274,35 @@ impl History for DirectoryHistory {
                 staged.write_all(&piece[..read])?;
                 len += read as u64;
             }
-            Ok(Staged { file: staged, version: hasher.finalize(), len })
+            Ok(Staged { bytes: StagedBytes::File(staged), version: hasher.finalize(), len })
         };
         copy().map_err(|error| self.error(error))
     }
 
     fn publish(&self, publications: Vec<(String, Staged, Seen)>) -> Result<(), HistoryError> {
-        let is_there =
-            |staged: &Staged| fs::metadata(self.file_of(&staged.version)).is_ok_and(|data| data.len() == staged.len);
-        // The long part, while others go on; what is evicted from now on is seen below.
-        let are_there: Vec<bool> = publications.iter().map(|(_, staged, _)| is_there(staged)).collect();
-        let new = publications.iter().zip(&are_there).filter(|(_, is_there)| !**is_there);
-        self.flush(&new.map(|((_, staged, _), _)| staged).collect::<Vec<_>>()).map_err(|error| self.error(error))?;
-        // The lock is held from the files' names to the index's entries, so that no eviction comes between them.
-        let mut index = self.index();
-        let named = publications.iter().map(|(path, staged, seen)| Publication {
-            path,
-            version: staged.version,
-            len: staged.len,
-            seen: *seen,
-        });
-        let named: Vec<Publication<'_>> = named.collect();
-        let mut are_new = false;
-        let mut name = |staged: &Staged, was_there: bool| -> io::Result<()> {
-            if is_there(staged) {
-                return Ok(());
-            }
-            are_new = true;
-            if was_there {
-                staged.file.as_file().sync_data()?;
-            }
-            fs::rename(staged.file.path(), self.file_of(&staged.version))?;
-            // What was hashed on its way here need not be read again.
-            let verified = Fingerprint::of(&staged.file.as_file().metadata()?);
-            self.open_versions().insert(staged.version, Opened { kept: Weak::new(), verified });
-            Ok(())
-        };
-        let mut publications = publications.iter().zip(are_there);
-        publications
-            .try_for_each(|((_, staged, _), was_there)| name(staged, was_there))
-            .map_err(|error| self.error(error))?;
-        if are_new {
-            File::open(self.folder.join("versions"))
-                .and_then(|folder| folder.sync_all())
-                .map_err(|error| self.error(error))?;
+        let mut written = HashSet::new();
+        let published = self.publish_all(&publications, &mut written);
+        if published.is_err() {
+            let index = self.index();
+            let unnamed = written.iter().filter(|version| !index.names(version));
+            // What stays goes at the next start.
+            unnamed.for_each(|version| drop(fs::remove_file(self.file_of(version))));
         }
-        for evicted in index.publish(&named, self.limits, fingerprint::now() / 1_000_000_000)? {
-            self.open_versions().remove(&evicted);
-            if let Err(error) = fs::remove_file(self.file_of(&evicted)) {
-                warn!(%evicted, %error, "an evicted version's file stays");
-            }
-        }
-        Ok(())
+        published
     }
 
     fn snapshot(&self, staged: Staged) -> Result<Arc<Kept>, HistoryError> {
-        let version = staged.version;
         // The file goes when it is closed.
-        Kept::of(staged.file.into_file(), version).map(Arc::new).map_err(|error| self.error(error))
+        let file = || match staged.bytes {
+            StagedBytes::File(file) => Ok(file.into_file()),
+            StagedBytes::Memory(bytes) => {
+                let mut file = self.scratch()?;
+                file.write_all(&bytes)?;
+                Ok(file)
+            }
+        };
+        let kept = file().and_then(|file| Kept::of(file, staged.version));
+        kept.map(Arc::new).map_err(|error| self.error(error))
     }
 
     fn gone(&self, path: &str) {

@@ -89,9 +89,16 @@ impl Seen {
 
 /// A copy of a file that nothing names yet.
 pub(crate) struct Staged {
-    pub(crate) file: tempfile::NamedTempFile,
+    pub(crate) bytes: StagedBytes,
     pub(crate) version: Version,
     pub(crate) len: u64,
+}
+
+/// Where it lies.
+pub(crate) enum StagedBytes {
+    /// A short one.
+    Memory(Vec<u8>),
+    File(tempfile::NamedTempFile),
 }
 
 /// Why the history cannot serve.

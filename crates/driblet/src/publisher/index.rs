@@ -1,6 +1,6 @@
 //! The first look at every file: many are read, flushed and named at once.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,10 +8,13 @@ use tracing::{debug, info};
 
 use super::{Looked, PublishError, Publisher, blocking};
 use crate::churn::{Churn, Look, Verdict};
-use crate::history::{Head, Seen};
+use crate::history::{Head, Seen, StagedBytes};
+use crate::source::Found;
 
 /// Files that are published at once, at most.
-const FILES: usize = 1024;
+const FILES: usize = 4096;
+/// Those of them that are too long to lie in memory, and so are open until then.
+const OPEN: usize = 128;
 /// Bytes that are published at once; a longer file is published alone.
 const BYTES: u64 = 64 << 20;
 
@@ -20,6 +23,7 @@ impl Publisher {
         let publisher = self.clone();
         let paths = tokio::task::spawn_blocking(move || publisher.source.paths()).await.unwrap_or_default();
         let files = paths.len();
+        let walked: HashSet<String> = paths.iter().cloned().collect();
         let mut paths = VecDeque::from(paths);
         let mut later = Vec::new();
         while !paths.is_empty() {
@@ -40,8 +44,10 @@ impl Publisher {
             }
             self.published.notify_waiters();
         }
-        // Files that change, one by one; then what the history has and the disk has not: it is noticed that those are gone.
-        for path in later.into_iter().chain(self.history.paths()) {
+        let publisher = self.clone();
+        let linked = blocking(move || Ok(publisher.look_for_others(walked))).await.unwrap_or_default();
+        // Files that change, and those that only a link leads to, one by one.
+        for path in later.into_iter().chain(linked) {
             if let Err(error) = self.standing(&path).await {
                 debug!(path, %error, "not indexed at the start; the first request tries again");
             }
@@ -50,22 +56,31 @@ impl Publisher {
         self.indexed.send_replace(true);
     }
 
+    /// Looks at what the history has and no folder names, so that it is noticed which of those are gone; gives those that have changed.
+    fn look_for_others(&self, walked: HashSet<String>) -> Vec<String> {
+        let others = self.history.paths().into_iter().filter(|path| !walked.contains(path));
+        others.filter(|path| matches!(self.look_at(path), Ok(Looked::Changed(_)))).collect()
+    }
+
     /// Publishes the first files of a list; gives the rest of it, and those of the first that must be waited for.
     fn index_some(&self, mut paths: VecDeque<String>) -> Result<(VecDeque<String>, Vec<String>), PublishError> {
         let (mut batch, mut before, mut bytes) = (Vec::new(), Vec::<(String, Option<Head>)>::new(), 0);
         let mut unsettled = Vec::new();
-        while batch.len() < FILES && bytes < BYTES {
+        let mut open = 0;
+        while batch.len() < FILES && bytes < BYTES && open < OPEN {
             let Some(path) = paths.pop_front() else { break };
             // What cannot be read now is left to the requests for it.
-            let Ok(Looked::Changed(look)) = self.look_at(&path) else { continue };
+            let Ok(Some(Found::File(file))) = self.find(&path) else { continue };
+            let Ok(Looked::Changed(look)) = self.look_into(&path, &file) else { continue };
             let Some(settled) = is_ready(&look) else {
                 unsettled.push(path);
                 continue;
             };
-            let reading = self.read(&path);
+            // Should the path lead elsewhere by now, the next look at it shows that.
+            let reading = self.read_file(&file);
             self.note_history(&path, &reading);
             let reading = match reading {
-                Ok(Some(reading)) if reading.is_consistent && reading.fingerprint == look.fingerprint => reading,
+                Ok(reading) if reading.is_consistent && reading.fingerprint == look.fingerprint => reading,
                 Ok(_) => {
                     unsettled.push(path);
                     continue;
@@ -73,6 +88,7 @@ impl Publisher {
                 Err(_) => continue,
             };
             bytes += reading.fingerprint.len;
+            open += usize::from(matches!(reading.staged.bytes, StagedBytes::File(_)));
             before.push((path.clone(), self.history.head(&path)));
             let seen = Seen { fingerprint: reading.fingerprint, read: reading.began, settled, renumbered: false };
             batch.push((path, reading.staged, seen));

@@ -1,5 +1,6 @@
 //! Waiting until a file rests, and publishing it then: one task for each path, whoever waits for it.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -247,14 +248,19 @@ impl Publisher {
     /// Copies a file as it is now; `None` where none is there.
     pub(super) fn read(&self, path: &str) -> Result<Option<Reading>, PublishError> {
         let Some(Found::File(file)) = self.find(path)? else { return Ok(None) };
+        let mut reading = self.read_file(&file)?;
+        reading.is_consistent = reading.is_consistent && self.is_at(path, &reading.fingerprint)?;
+        Ok(Some(reading))
+    }
+
+    pub(super) fn read_file(&self, file: &File) -> Result<Reading, PublishError> {
         let fingerprint = Fingerprint::of(&file.metadata()?);
         // Of a file that grows no more than one byte beyond is read.
         let began = fingerprint::now();
         self.readings.fetch_add(1, Ordering::Relaxed);
-        let staged = self.history.stage(&file, fingerprint.len.saturating_add(1))?;
-        let is_unchanged = staged.len == fingerprint.len && fingerprint == Fingerprint::of(&file.metadata()?);
-        let is_consistent = is_unchanged && self.is_at(path, &fingerprint)?;
-        Ok(Some(Reading { staged, fingerprint, began, is_consistent }))
+        let staged = self.history.stage(file, fingerprint.len.saturating_add(1))?;
+        let is_consistent = staged.len == fingerprint.len && fingerprint == Fingerprint::of(&file.metadata()?);
+        Ok(Reading { staged, fingerprint, began, is_consistent })
     }
 
     /// Copies what a file is now, of which more may follow meanwhile, if it was only appended to since it was published.
