@@ -1,3 +1,4 @@
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::chunks::chunks;
 use crate::command::diff::CodecChoice;
 use crate::failure::Failure;
+use crate::print;
 
 /// Publish a folder or a file, so that receivers need only what changed
 ///
@@ -81,6 +83,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::builder()
                 .with_default_directive(tracing::Level::WARN.into())
@@ -126,7 +129,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         () = signals.next() => return Ok(()),
     };
     let address = listener.local_addr().map_err(|error| Failure::new("cannot listen", &error))?;
-    eprintln!("listening on http://{address}/");
+    print::error(format_args!("listening on http://{address}/"));
     let (stop, stopped) = oneshot::channel();
     let twice = async {
         signals.next().await;
@@ -139,7 +142,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         served = serving => match served {
             Ok(0) => Ok(()),
             Ok(cut) => {
-                eprintln!("driblet: {cut} connections did not end within {} s and were cut", args.grace);
+                print::error(format_args!("driblet: {cut} connections did not end within {} s and were cut", args.grace));
                 Ok(())
             }
             Err(error) => Err(Failure::new("cannot accept connections", &error)),
