@@ -23,6 +23,8 @@ const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
 const FAR_FROM_BASIS: usize = 5;
 /// Bytes up to which such a delta is tried all the same where the smallest is asked for.
 const FEW_FAR_BYTES: usize = 1 << 20;
+/// A fast delta of more bytes than this has so many new ones that the dense codec takes half a minute for them, on both sides.
+const TOO_MANY_BYTES: usize = 2 << 20;
 /// The zstd level by which scripts that follow the basis are compared among each other.
 const RANKING: i32 = 6;
 
@@ -134,8 +136,9 @@ impl<'a> Encoder<'a> {
                 }
             }
         };
-        let is_far = self.target.len() < best.bytes.len() * FAR_FROM_BASIS
-            && (link.is_some() || FEW_FAR_BYTES < best.bytes.len());
+        let is_far = TOO_MANY_BYTES < best.bytes.len()
+            || self.target.len() < best.bytes.len() * FAR_FROM_BASIS
+                && (link.is_some() || FEW_FAR_BYTES < best.bytes.len());
         self.at = self.target.len() as u64;
         if self.options.codec != Codec::Fast
             && !is_far
