@@ -190,6 +190,7 @@ fn common_suffix(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delta::random::random;
 
     fn noise(seed: u32, len: usize) -> Vec<u8> {
         (0..len as u32).map(|i| ((i ^ seed << 9).wrapping_mul(2654435761) >> 11 ^ i >> 5) as u8).collect()
@@ -232,16 +233,6 @@ mod tests {
         let lines = b"the same line\n".repeat(200_000);
         assert!(copies(&lines, &lines[3..]).len() <= 2);
         copies(&noise(3, 1_000_000), &zeros);
-    }
-
-    /// Bytes of which no window comes twice, unlike those of [`noise`].
-    fn random(seed: u64, len: usize, alphabet: &[u8]) -> Vec<u8> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            alphabet[(state >> 40) as usize % alphabet.len()]
-        };
-        (0..len).map(|_| next()).collect()
     }
 
     /// Look-ups and bytes compared until all copies are found.

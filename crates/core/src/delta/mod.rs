@@ -19,6 +19,8 @@ mod header;
 mod ops;
 #[cfg(feature = "encode")]
 mod pack;
+#[cfg(test)]
+mod random;
 mod reference;
 mod region;
 mod renames;

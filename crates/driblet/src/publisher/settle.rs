@@ -311,6 +311,14 @@ impl Publisher {
         }
     }
 
+    /// Whether the file reads again as what was staged.
+    fn reads_as(&self, path: &str, staged: &Staged) -> Result<bool, PublishError> {
+        match self.find(path)? {
+            Some(Found::File(file)) => Ok(self.history.stage(&file, staged.len)?.version == staged.version),
+            _ => Ok(false),
+        }
+    }
+
     /// How long ago the change was that this one continues, if it does: the published file was only appended to, soon after.
     async fn pause_before(self: &Arc<Self>, path: &str, look: &Look) -> Result<Option<Duration>, PublishError> {
         let since = self.recent().get(path).map(Instant::elapsed).filter(|since| *since < CONTINUES);
@@ -392,15 +400,5 @@ impl Settling {
             .await?;
         *last = snapshot;
         Ok(last.clone())
-    }
-}
-
-impl Publisher {
-    /// Whether the file reads again as what was staged.
-    fn reads_as(&self, path: &str, staged: &Staged) -> Result<bool, PublishError> {
-        match self.find(path)? {
-            Some(Found::File(file)) => Ok(self.history.stage(&file, staged.len)?.version == staged.version),
-            _ => Ok(false),
-        }
     }
 }

@@ -1,15 +1,7 @@
 //! How much is searched where nothing aligns, by count.
 
 use super::*;
-
-fn random(seed: u64, len: usize, alphabet: &[u8]) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        alphabet[(state >> 40) as usize % alphabet.len()]
-    };
-    (0..len).map(|_| next()).collect()
-}
+use crate::delta::random::random;
 
 #[test]
 fn what_does_not_align_is_given_up() {
