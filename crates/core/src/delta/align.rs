@@ -30,7 +30,8 @@ const SAMPLE: usize = 1 << 10;
 const PATIENCE: usize = 256;
 const SLOWLY: usize = 8;
 const MAX_STEP: usize = 32;
-/// A search that brought this much was worth it; and tokens that went on as they were make up for one that did not.
+/// A search that brought this much, and a bit for each token that it looked at, was worth it; and tokens that went on as they were make up
+/// for one that did not.
 const WORTH: i32 = 3 * JUMP;
 const RELIEF: usize = 8;
 /// Buckets of an index at most, as a power of two.
@@ -85,9 +86,10 @@ pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
         let stay = if words { aligner.gapped(i, j) } else { Extension::straight(straight) };
         let sought = if stay.settled { None } else { aligner.seek(i, j, done, stay.gain + JUMP / 2, words) };
         let gain = sought.as_ref().map_or(stay.gain, |sought| sought.gain);
+        let worth = WORTH.max(stay.looked_at as i32);
         in_vain =
-            if WORTH <= gain { in_vain.saturating_sub(SLOWLY) } else { in_vain + 1 }.min(PATIENCE + SLOWLY * MAX_STEP);
-        let step = if WORTH <= gain { 0 } else { AHEAD * (in_vain.saturating_sub(PATIENCE) / SLOWLY) };
+            if worth <= gain { in_vain.saturating_sub(SLOWLY) } else { in_vain + 1 }.min(PATIENCE + SLOWLY * MAX_STEP);
+        let step = if worth <= gain { 0 } else { AHEAD * (in_vain.saturating_sub(PATIENCE) / SLOWLY) };
         if let Some(Sought { target, window, .. }) = sought {
             starts.push((target, window));
             (i, j) = (target + 1, window + 1);
@@ -276,6 +278,8 @@ struct Extension {
     gain: i32,
     /// Whether it went on long enough to look no further.
     settled: bool,
+    /// Tokens of the target that were looked at.
+    looked_at: usize,
     /// Tokens it takes from each side.
     target: usize,
     window: usize,
@@ -284,7 +288,7 @@ struct Extension {
 
 impl Extension {
     fn straight(gain: i32) -> Extension {
-        Extension { gain, settled: false, target: 1, window: 1, starts: Vec::new() }
+        Extension { gain, settled: false, looked_at: 0, target: 1, window: 1, starts: Vec::new() }
     }
 }
 
@@ -403,7 +407,7 @@ impl Aligner {
         }
         // A row goes on by one column at most to the left, so a place never lies before `j`.
         let starts = trace(&steps, end).into_iter().map(|(row, column)| (i + row, j + row + column - BAND)).collect();
-        Extension { gain: best, settled, target: end.0, window: end.0 + end.1 - BAND, starts }
+        Extension { gain: best, settled, looked_at: steps.len(), target: end.0, window: end.0 + end.1 - BAND, starts }
     }
 }
 
