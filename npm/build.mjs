@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { minify } from 'terser';
-import { bundleSeed } from './build-seed.mjs';
+import { bundleBrowserSyncStream } from './build-browser-sync-stream.mjs';
 import { writeLicences } from './licences.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -42,10 +42,10 @@ const leanGlue = {
 
 if (!existsSync(`${here}wasm/driblet_bg.wasm`)) throw new Error('npm/wasm/ is missing; run scripts/wasm.sh first');
 rmSync(`${here}dist`, { recursive: true, force: true });
-for (const project of ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.seed.json']) {
+for (const project of ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.browser-sync-stream.json']) {
   execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', `${here}${project}`], { stdio: 'inherit' });
 }
-const inputs = await bundleSeed(here);
+const inputs = await bundleBrowserSyncStream(here);
 if (existsSync(fileURLToPath(new URL('../crates/driblet/', import.meta.url)))) {
   writeLicences(here, inputs);
   await ship();

@@ -1,10 +1,10 @@
-// Writes dist/LICENCES.txt: the licences of the crates in the wasm modules, and of the packages in dist/seed/.
+// Writes dist/LICENCES.txt: the licences of the crates in the wasm modules, and of the packages in dist/browser-sync-stream/.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const MODULES = ['driblet-wasm', 'driblet-wasm-seed'];
+const MODULES = ['driblet-wasm', 'driblet-wasm-browser-sync-stream'];
 
 /** `inputs` are the files that went into bundles, relative to `here`. */
 export function writeLicences(here, inputs) {

@@ -21,7 +21,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 scripts/core-dependencies.sh
 
 step "Rust: unit, property, vectors, servers and clients"
-# Files whose cut points are in spec/seed-cuts.json.
+# Files whose cut points are in spec/rabin-cuts.json.
 bench/corpus/make.sh bench/data three-module-minor sqljs-wasm-minor typescript-patch
 cargo test --locked --workspace
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds crates/wasm and crates/wasm-seed and writes them, with the JavaScript and types that load them, to npm/wasm/ and npm/wasm-seed/.
+# Builds crates/wasm and crates/wasm-browser-sync-stream and writes them, with the JavaScript and types that load them, to npm/wasm/ and npm/wasm-browser-sync-stream/.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/toolchain.sh"
@@ -25,7 +25,7 @@ small="-DHUF_FORCE_DECOMPRESS_X1=1 -DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT=1 -DZ
 export CFLAGS_wasm32_unknown_unknown="-msimd128 -mbulk-memory $small"
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags
 # One after the other, for together both would have the features of both.
-for package in driblet-wasm driblet-wasm-seed; do
+for package in driblet-wasm driblet-wasm-browser-sync-stream; do
   "${cargo[@]}" "${arguments[@]}" --package "$package" "$@"
 done
 
@@ -44,4 +44,4 @@ bind() {
   "$optimizer" "${passes[@]}" "${features[@]/#/--enable-}" "$2/driblet_bg.wasm" -o "$2/driblet_bg.wasm"
 }
 bind driblet_wasm npm/wasm
-bind driblet_wasm_seed npm/wasm-seed
+bind driblet_wasm_browser_sync_stream npm/wasm-browser-sync-stream

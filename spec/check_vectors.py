@@ -1,6 +1,6 @@
 """What `reference.py check` does: reads vectors.json and compares each vector with the reference.
 
-An input is `{"hex"}`, `{"seed", "len"}`, `{"repeat", "len"}`, `{"concat": [input…]}` or `{"slice": [input, start, end]}`.
+An input is `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat": [input…]}` or `{"slice": [input, start, end]}`.
 `refused` is null, one of the reference's reasons, or a list of those that a corruption may lead to, depending on
 which duty a receiver comes to first.
 """
@@ -150,8 +150,8 @@ def made(text):
     recipe = json.loads(text)
     if "hex" in recipe:
         return bytes.fromhex(recipe["hex"])
-    if "seed" in recipe:
-        return noise(recipe["seed"], recipe["len"])
+    if "random" in recipe:
+        return random_bytes(recipe["random"], recipe["len"])
     if "repeat" in recipe:
         unit = bytes.fromhex(recipe["repeat"])
         return (unit * -(-recipe["len"] // len(unit)))[: recipe["len"]]
@@ -161,9 +161,9 @@ def made(text):
     return input_of(whole)[start:end]
 
 
-def noise(seed, length):
+def random_bytes(start, length):
     """xorshift64*, one byte a step."""
-    state, out = seed | 1, bytearray()
+    state, out = start | 1, bytearray()
     for _ in range(length):
         state ^= state >> 12
         state ^= state << 25 & 0xFFFFFFFFFFFFFFFF

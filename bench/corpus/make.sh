@@ -1,7 +1,7 @@
 #!/bin/bash
 # make.sh [DIR] [NAME…]: makes real version pairs DIR/NAME/{old,new}, all of them or those named.
 # DIR is bench/data unless given. Needs node 20, npm, python3 with sqlite3, tar.
-# Versions are pinned and seeds fixed, so that figures can be compared between machines. A pair that exists is kept.
+# Versions are pinned and random bytes fixed, so that figures can be compared between machines. A pair that exists is kept.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dir=${1:-$here/../data}

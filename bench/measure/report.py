@@ -19,7 +19,7 @@ TITLES = {
     "scattered": "128 MiB and 1 GiB with scattered edits, beside rsync",
     "index": "The first index",
     "share": "Many clients, one diff",
-    "seed": "Clients of browser-sync-stream",
+    "browser_sync_stream": "Clients of browser-sync-stream",
     "browser": "In Chromium",
     "stores": "Stores of the browser package",
 }

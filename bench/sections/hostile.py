@@ -30,22 +30,22 @@ def edited(data, count=1000):
     return b"".join(piece[:-1] if number % 2 else piece[:-1] + b"x" for number, piece in enumerate(pieces))
 
 
-def noise(seed, length, alphabet=None):
-    data = random.Random(seed).randbytes(length)
+def random_bytes(start, length, alphabet=None):
+    data = random.Random(start).randbytes(length)
     return data.translate(bytes(alphabet[byte % len(alphabet)] for byte in range(256))) if alphabet else data
 
 
 def pairs(length):
     signs = b"abcdefgh(){};,. \n_$=+-*/<>!?&|^%"
     lines, line = b"ab\n" * (length // 3), b"a line that is the same\n" * (length // 24)
-    period = noise(4, 300) * (length // 300)
+    period = random_bytes(4, 300) * (length // 300)
     yield "zeros", bytes(length), bytes(length - 7)
-    yield "zeros to noise", bytes(length), noise(1, length)
-    yield "noise to other noise", noise(1, length), noise(2, length)
+    yield "zeros to noise", bytes(length), random_bytes(1, length)
+    yield "noise to other noise", random_bytes(1, length), random_bytes(2, length)
     yield "short equal lines", lines, edited(lines)
     yield "one repeated line", line, edited(line)
-    yield "one repeated line to random signs", line, noise(3, length, signs)
-    yield "random signs to others", noise(3, length, signs), noise(5, length, signs)
+    yield "one repeated line to random signs", line, random_bytes(3, length, signs)
+    yield "random signs to others", random_bytes(3, length, signs), random_bytes(5, length, signs)
     yield "a repeated block of noise", period, edited(period)
 
 
@@ -54,10 +54,10 @@ def text(side, length):
     return (data * (length // len(data) + 1))[:length]
 
 
-def archive(seed, data):
+def archive(start, data):
     """The compressed bytes of text, in which every thirtieth byte is another."""
     changed = bytearray(data)
-    changed[::30] = noise(seed, len(changed[::30]), b"abcdefghijklmnop")
+    changed[::30] = random_bytes(start, len(changed[::30]), b"abcdefghijklmnop")
     return zlib.compress(changed, 6)
 
 
@@ -70,25 +70,25 @@ def shuffled(data, length):
 def scattered(data, distance):
     """Every so many bytes one is another."""
     changed = bytearray(data)
-    changed[::distance] = noise(7, len(changed[::distance]))
+    changed[::distance] = random_bytes(7, len(changed[::distance]))
     return bytes(changed)
 
 
 def unrelated(length):
-    before, other = text("old", length), noise(1, length)
-    yield "text to noise", before, noise(2, length)
+    before, other = text("old", length), random_bytes(1, length)
+    yield "text to noise", before, random_bytes(2, length)
     yield "noise to text", other, before
     yield "an archive to another", archive(1, text("old", 2 * length))[:length], archive(2, text("new", 2 * length))[:length]
-    yield "base64 of noise to other", base64.b64encode(other)[:length], base64.b64encode(noise(2, length))[:length]
+    yield "base64 of noise to other", base64.b64encode(other)[:length], base64.b64encode(random_bytes(2, length))[:length]
     for alphabet in [b"01", b"ACGT"]:
         name = alphabet.decode()
-        yield f"random {name} to other", noise(1, length, alphabet), noise(2, length, alphabet)
+        yield f"random {name} to other", random_bytes(1, length, alphabet), random_bytes(2, length, alphabet)
     yield "sorted numbers to others", b"".join(b"%d\n" % at for at in range(0, length, 3))[:length], b"".join(b"%d\n" % at for at in range(1, length, 7))[:length]
     yield "text in blocks of 64 bytes, shuffled", before, shuffled(before, 64)
     yield "text, every 20th byte another", before, scattered(before, 20)
     yield "noise, every 40th byte another", other, scattered(other, 40)
     yield "a line to noise", b"a line that is the same\n" * 40, other
-    yield "half the same, half other noise", other, other[: length // 2] + noise(2, length - length // 2)
+    yield "half the same, half other noise", other, other[: length // 2] + random_bytes(2, length - length // 2)
 
 
 def beside_text(setting):

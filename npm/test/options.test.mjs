@@ -14,7 +14,7 @@ import { directoryStore, memoryStore, sync } from '../dist/node.js';
 import { list } from '../dist/storage.js';
 import { serve } from './support/driblet.mjs';
 import { isDelta, proxyTo } from './support/proxy.mjs';
-import { seed } from './support/seed.mjs';
+import { browserSyncStream } from './support/browser-sync-stream.mjs';
 
 const FILE = 'a file\n'.repeat(1000);
 let server;
@@ -96,20 +96,20 @@ describe('numbers', () => {
     for (const store of [directoryStore(folder), levelStore(new MemoryLevel()), {}, 'driblet']) await assert.rejects(list(store), TypeError);
   });
 
-  test('driblet/seed, both sides', () => {
+  test('driblet/browser-sync-stream, both sides', () => {
     for (const timeout of no.filter((value) => value !== null)) {
-      assert.throws(() => seed.receive(new MemoryLevel(), { timeout }), { name: 'TypeError', message: /^timeout must be / });
-      assert.throws(() => seed.send('x', { timeout }), { name: 'TypeError', message: /^timeout must be / });
+      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { timeout }), { name: 'TypeError', message: /^timeout must be / });
+      assert.throws(() => browserSyncStream.send('x', { timeout }), { name: 'TypeError', message: /^timeout must be / });
     }
-    for (const maxBytes of [-1, NaN, '5']) assert.throws(() => seed.receive(new MemoryLevel(), { maxBytes }), { name: 'TypeError', message: /^maxBytes must be / });
+    for (const maxBytes of [-1, NaN, '5']) assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { maxBytes }), { name: 'TypeError', message: /^maxBytes must be / });
     for (const name of ['bits', 'min', 'max']) {
-      for (const value of [-1, NaN, Infinity, 1.5, '9', 2 ** 32]) assert.throws(() => seed.send('x', { [name]: value }), { name: 'TypeError', message: new RegExp(`^${name} must be a whole number`) });
+      for (const value of [-1, NaN, Infinity, 1.5, '9', 2 ** 32]) assert.throws(() => browserSyncStream.send('x', { [name]: value }), { name: 'TypeError', message: new RegExp(`^${name} must be a whole number`) });
     }
-    for (const name of [7, {}, '\ud800']) assert.throws(() => seed.receive(new MemoryLevel(), { name }), { name: 'TypeError', message: /^name must be / });
-    for (const timeout of [Infinity, 2 ** 31]) seed.receive(new MemoryLevel(), { timeout }, () => {}).destroy();
+    for (const name of [7, {}, '\ud800']) assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { name }), { name: 'TypeError', message: /^name must be / });
+    for (const timeout of [Infinity, 2 ** 31]) browserSyncStream.receive(new MemoryLevel(), { timeout }, () => {}).destroy();
   });
 
-  test('driblet/seed waits as long as it is told', async (t) => {
+  test('driblet/browser-sync-stream waits as long as it is told', async (t) => {
     // Timers of Node say so where they are given more than they take, and fire at once.
     const warned = [];
     const onWarning = ({ name }) => warned.push(name);
@@ -118,8 +118,8 @@ describe('numbers', () => {
     writeFileSync(join(folder, 'sent'), FILE);
     for (const timeout of [Infinity, 2 ** 31, 2 ** 40]) {
       const { promise, resolve, reject } = resolvers();
-      const receiver = seed.receive(new MemoryLevel(), { timeout }, (error, got) => (error ? reject(error) : resolve(got)));
-      const sender = seed.send(join(folder, 'sent'), { timeout });
+      const receiver = browserSyncStream.receive(new MemoryLevel(), { timeout }, (error, got) => (error ? reject(error) : resolve(got)));
+      const sender = browserSyncStream.send(join(folder, 'sent'), { timeout });
       receiver.pipe(sender).pipe(receiver);
       assert.equal((await promise).toString(), FILE);
     }
@@ -285,9 +285,9 @@ describe('a URL with a password', () => {
     assert.deepEqual(seen, [undefined]);
   });
 
-  test('a stream from a WebSocket that says its URL when it fails: driblet/seed does not', async () => {
+  test('a stream from a WebSocket that says its URL when it fails: driblet/browser-sync-stream does not', async () => {
     const { promise, resolve } = resolvers();
-    const receiver = seed.receive(new MemoryLevel(), resolve);
+    const receiver = browserSyncStream.receive(new MemoryLevel(), resolve);
     const source = new (await import('node:stream')).PassThrough();
     source.pipe(receiver);
     source.emit('error', new Error(`Invalid URL: ${withPassword('ws://127.0.0.1:1/x').href}`));

@@ -1,4 +1,4 @@
-use driblet::seed::RabinOptions;
+use driblet::browser_sync_stream::RabinOptions;
 
 /// Parses `BITS,MIN,MAX`.
 pub(crate) fn chunks(text: &str) -> Result<RabinOptions, String> {

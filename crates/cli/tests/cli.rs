@@ -29,11 +29,11 @@ fn help_names_what_each_command_takes() {
                 "--max-connections",
                 "--codec",
                 "--ahead",
-                "--seed-chunks",
-                "--no-seed",
+                "--rabin",
+                "--no-browser-sync-stream",
             ][..],
         ),
-        ("pull", &["URL", "DEST", "--stats", "--timeout", "--seed", "--seed-chunks"]),
+        ("pull", &["URL", "DEST", "--stats", "--timeout", "--rabin"]),
         ("diff", &["OLD", "NEW", "--output"]),
         ("patch", &["OLD", "DELTA", "--output"]),
     ] {
@@ -53,12 +53,12 @@ fn wrong_usage_is_exit_code_2() {
         &["serve"],
         &["pull", "not a url", "x"],
         &["pull", "http://127.0.0.1/", "x", "--timeout", "0"],
-        &["pull", "ws://127.0.0.1/", "x", "--seed-chunks", "9,1024,4096"],
-        &["pull", "--seed", "ws://127.0.0.1/", "x", "--seed-chunks", "9,1024"],
+        &["pull", "http://127.0.0.1/", "x", "--rabin", "9,1024,4096"],
+        &["pull", "ws://127.0.0.1/", "x", "--rabin", "9,1024"],
         &["serve", ".", "--keep-alive", "0"],
         &["serve", ".", "--max-connections", "0"],
-        &["serve", ".", "--seed-chunks", "31,0,0"],
-        &["serve", ".", "--seed-chunks", "0,0,0", "--no-seed"],
+        &["serve", ".", "--rabin", "31,0,0"],
+        &["serve", ".", "--rabin", "0,0,0", "--no-browser-sync-stream"],
     ] {
         assert_eq!(code(&driblet(args)), 2, "{args:?}");
     }
@@ -126,10 +126,9 @@ fn pull_is_silent_in_a_pipe_and_counts_when_asked() {
 fn pull_speaks_the_wire_of_browser_sync_stream() {
     let folder = files(&[("root/app.js", &lines("one\n"))]);
     let (root, history) = (folder.path().join("root"), folder.path().join("history"));
-    let serving = Serving::start(&root, &history, &["--seed-chunks", "9,1024,4096"]);
+    let serving = Serving::start(&root, &history, &["--rabin", "9,1024,4096"]);
     let (url, dest) = (serving.url.replace("http:", "ws:") + "app.js", path(&folder, "dest"));
-    let pull =
-        |more: &[&str]| driblet(&[&["pull", "--seed", &url, &dest, "--seed-chunks", "9,1024,4096"], more].concat());
+    let pull = |more: &[&str]| driblet(&[&["pull", &url, &dest, "--rabin", "9,1024,4096"], more].concat());
     let output = pull(&[]);
     assert_eq!((code(&output), text(&output.stdout), text(&output.stderr)), (0, String::new(), String::new()));
     fs::write(folder.path().join("root/app.js"), lines("two\n")).unwrap();
@@ -140,15 +139,15 @@ fn pull_speaks_the_wire_of_browser_sync_stream() {
     names.sort();
     assert_eq!(names, ["chunks", "elapsed_ms", "len", "received", "reused", "sent"]);
     assert!(stats["received"].as_u64().unwrap() < 12_000 && stats["reused"].as_u64().unwrap() != 0, "{stats}");
-    let missing = driblet(&["pull", "--seed", &url.replace("app.js", "missing"), &dest]);
+    let missing = driblet(&["pull", &url.replace("app.js", "missing"), &dest]);
     let said = format!(
         "driblet: cannot pull {dest}: the file: the server closed with 4404: There is no file of that name here.\n"
     );
     assert_eq!((code(&missing), text(&missing.stderr)), (1, said));
     assert_eq!(fs::read(&dest).unwrap(), lines("two\n"));
     drop(serving);
-    let serving = Serving::start(&root, &history, &["--no-seed"]);
-    let refused = driblet(&["pull", "--seed", &(serving.url.replace("http:", "ws:") + "app.js"), &dest]);
+    let serving = Serving::start(&root, &history, &["--no-browser-sync-stream"]);
+    let refused = driblet(&["pull", &(serving.url.replace("http:", "ws:") + "app.js"), &dest]);
     assert!(text(&refused.stderr).contains("answers 200 OK to a WebSocket"), "{}", text(&refused.stderr));
 }
 

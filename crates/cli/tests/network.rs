@@ -58,15 +58,15 @@ fn a_password_is_sent_and_never_shown() {
     refused(&wrong, &["401 Unauthorized", &format!("http://{}/app.js", tap.address)]);
     keeps_secret(&wrong);
 
-    let seed = Tap::new(Some(&serving.url), |_, head| match head.contains(SENT) {
+    let by_websocket = Tap::new(Some(&serving.url), |_, head| match head.contains(SENT) {
         true => None,
         false => Some(http("401 Unauthorized", &[], "")),
     });
-    let url = format!("ws://{SECRET}{}/app.js", seed.address);
-    let output = driblet(&["pull", "--seed", &url, &path(&folder, "by seed"), "--stats", "json"]);
+    let url = format!("ws://{SECRET}{}/app.js", by_websocket.address);
+    let output = driblet(&["pull", &url, &path(&folder, "by WebSocket"), "--stats", "json"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     keeps_secret(&output);
-    let wrong = driblet(&["pull", "--seed", &url.replace("w0rd", "w0rd1"), &dest]);
+    let wrong = driblet(&["pull", &url.replace("w0rd", "w0rd1"), &dest]);
     refused(&wrong, &["401 Unauthorized"]);
     keeps_secret(&wrong);
 }
@@ -94,9 +94,9 @@ fn no_error_shows_a_password() {
         assert_ne!(code(&output), 0);
         assert_eq!(text(&output.stderr).lines().count(), 1, "{}", text(&output.stderr));
         keeps_secret(&output);
-        let seed = driblet(&["pull", "--seed", &format!("ws://{SECRET}{rest}"), &dest, "--timeout", "0.5"]);
-        assert_ne!(code(&seed), 0);
-        keeps_secret(&seed);
+        let by_websocket = driblet(&["pull", &format!("ws://{SECRET}{rest}"), &dest, "--timeout", "0.5"]);
+        assert_ne!(code(&by_websocket), 0);
+        keeps_secret(&by_websocket);
     }
     let url = format!("http://{SECRET}127.0.0.1/x");
     for args in [
@@ -104,7 +104,7 @@ fn no_error_shows_a_password() {
         &["pull", &dest, &dest, &url],
         &["pull", "user:p@ss/w0rd@host/x", &dest],
         &["pull", "//user:p@ss/w0rd@host/x", &dest],
-        &["pull", &url, &dest, "--seed-chunks", &url],
+        &["pull", &url, &dest, "--rabin", &url],
         &["serve", ".", "--listen", &url],
     ] {
         let output = driblet(args);
@@ -184,7 +184,7 @@ fn a_busy_server_is_asked_again() {
     let stats: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(stats["requests"], 3);
     let tap = Tap::new(Some(&serving.url), busy);
-    let output = driblet(&["pull", "--seed", &format!("ws://{}/app.js", tap.address), &path(&folder, "by seed")]);
+    let output = driblet(&["pull", &format!("ws://{}/app.js", tap.address), &path(&folder, "by WebSocket")]);
     assert_eq!((code(&output), tap.heads().len()), (0, 3), "{}", text(&output.stderr));
     // Without a time it is a refusal.
     let tap = Tap::new(None, |_, _| Some(http("503 Service Unavailable", &[], "")));
@@ -221,17 +221,17 @@ fn an_error_says_what_failed() {
     let folder = TempDir::new().unwrap();
     let dest = path(&folder, "dest");
     let pull = |url: &str| driblet(&["pull", url, &dest, "--timeout", "0.5"]);
-    let seed = |url: &str| driblet(&["pull", "--seed", url, &dest, "--timeout", "0.5"]);
+    let by_websocket = |url: &str| driblet(&["pull", url, &dest, "--timeout", "0.5"]);
     let reached = |output: &Output| assert!(!text(&output.stderr).contains("cannot reach"), "{}", text(&output.stderr));
 
     refused(&pull("http://127.0.0.1:1/x"), &["cannot reach http://127.0.0.1:1/x", "Connection refused"]);
     refused(&pull("https://127.0.0.1:1/x"), &["cannot reach https://127.0.0.1:1/x", "Connection refused"]);
-    refused(&seed("ws://127.0.0.1:1/x"), &["cannot reach ws://127.0.0.1:1/x", "Connection refused"]);
+    refused(&by_websocket("ws://127.0.0.1:1/x"), &["cannot reach ws://127.0.0.1:1/x", "Connection refused"]);
 
     // Accepts, and says nothing.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = mute.local_addr().unwrap();
-    for output in [pull(&format!("http://{address}/x")), seed(&format!("ws://{address}/x"))] {
+    for output in [pull(&format!("http://{address}/x")), by_websocket(&format!("ws://{address}/x"))] {
         refused(&output, &["was reached, but does not answer", "nothing came for 500ms"]);
         reached(&output);
     }
@@ -241,7 +241,7 @@ fn an_error_says_what_failed() {
 
     // Accepts, and hangs up.
     let rude = Tap::new(None, |_, _| Some(Vec::new()));
-    for output in [pull(&format!("http://{}/x", rude.address)), seed(&format!("ws://{}/x", rude.address))] {
+    for output in [pull(&format!("http://{}/x", rude.address)), by_websocket(&format!("ws://{}/x", rude.address))] {
         refused(&output, &["was reached, but broke off before it answered"]);
         reached(&output);
     }
@@ -256,7 +256,7 @@ fn an_error_says_what_failed() {
             let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    for output in [pull(&format!("https://{address}/x")), seed(&format!("wss://{address}/x"))] {
+    for output in [pull(&format!("https://{address}/x")), by_websocket(&format!("wss://{address}/x"))] {
         refused(&output, &["cannot set up TLS with"]);
         reached(&output);
     }

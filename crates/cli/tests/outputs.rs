@@ -55,7 +55,7 @@ fn devices_stay_devices() {
         &["diff", &at("old"), &at("new"), "-o", "/dev/null"][..],
         &["patch", &at("old"), &at("delta"), "-o", "/dev/null"],
         &["pull", &url, "/dev/null"],
-        &["pull", "--seed", &url.replace("http:", "ws:"), "/dev/null"],
+        &["pull", &url.replace("http:", "ws:"), "/dev/null"],
     ] {
         let output = driblet(args);
         assert_eq!((code(&output), text(&output.stderr)), (0, String::new()), "{args:?}");
@@ -83,7 +83,7 @@ fn standard_output_by_any_name() {
         let pulled = driblet(&["pull", &url, name, "--stats", "json"]);
         assert!(pulled.stdout == new(), "{name}");
         assert!(text(&pulled.stderr).contains("\"basis\":\"none\""), "{}", text(&pulled.stderr));
-        assert!(driblet(&["pull", "--seed", &url.replace("http:", "ws:"), name]).stdout == new(), "{name}");
+        assert!(driblet(&["pull", &url.replace("http:", "ws:"), name]).stdout == new(), "{name}");
         // Into a regular file that is open already it goes after what is there, and the file stays.
         let mut file = File::create(at("redirected")).unwrap();
         file.write_all(b"before").unwrap();
@@ -141,7 +141,7 @@ fn a_fifo_is_written_into() {
     for args in [
         &["patch", &old, &delta, "-o", &fifo][..],
         &["pull", &url, &fifo],
-        &["pull", "--seed", &url.replace("http:", "ws:"), &fifo],
+        &["pull", &url.replace("http:", "ws:"), &fifo],
     ] {
         let from = fifo.clone();
         let reader = thread::spawn(move || fs::read(from).unwrap());
@@ -314,8 +314,7 @@ fn a_file_in_a_folder_that_takes_no_other_is_written_in_place() {
     fs::create_dir(&inner).unwrap();
     let (file, locked, free) =
         (path(&folder, "inner/file"), path(&folder, "inner/locked"), path(&folder, "inner/free"));
-    for args in [&["patch", &old, &delta, "-o"][..], &["pull", &url], &["pull", "--seed", &url.replace("http:", "ws:")]]
-    {
+    for args in [&["patch", &old, &delta, "-o"][..], &["pull", &url], &["pull", &url.replace("http:", "ws:")]] {
         for there in [&b"short"[..], &new().repeat(2)] {
             fs::set_permissions(&inner, Permissions::from_mode(0o755)).unwrap();
             fs::write(&file, there).unwrap();

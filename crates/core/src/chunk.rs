@@ -204,15 +204,7 @@ pub struct UnknownRung {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(len: usize) -> Vec<u8> {
-        let mut state = 1u32;
-        let step = |_| {
-            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
-            (state >> 24) as u8
-        };
-        (0..len).map(step).collect()
-    }
+    use crate::random::random_bytes;
 
     /// The spec's pseudo-code, line by line.
     fn naive_cut(bytes: &[u8], rung: Rung) -> usize {
@@ -236,7 +228,7 @@ mod tests {
     #[test]
     fn cuts_are_those_of_the_spec() {
         for rung in Rung::LADDER {
-            let bytes = noise(rung.maximum() * 3 + 1);
+            let bytes = random_bytes(1, rung.maximum() * 3 + 1);
             let mut rest = &bytes[..];
             for chunk in cut(&bytes, rung) {
                 assert_eq!(chunk.len as usize, naive_cut(rest, rung));
@@ -252,7 +244,7 @@ mod tests {
 
     #[test]
     fn pieces_are_cut_like_the_whole() {
-        let bytes = noise(100_001);
+        let bytes = random_bytes(1, 100_001);
         for rungs in [Rungs { sections: Rung(10), chunks: Rung(8) }, Rungs { sections: Rung(13), chunks: Rung(9) }] {
             let whole = Cuts::of(&bytes, rungs);
             assert_eq!(whole.chunks().iter().map(|chunk| chunk.len as usize).sum::<usize>(), bytes.len());

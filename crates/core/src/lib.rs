@@ -33,6 +33,8 @@
 #![forbid(unsafe_code)]
 
 mod align;
+#[cfg(feature = "browser-sync-stream")]
+pub mod browser_sync_stream;
 mod chunk;
 mod delta;
 mod group;
@@ -40,9 +42,10 @@ mod input;
 mod listing;
 mod matching;
 mod outboard;
+#[cfg(test)]
+#[path = "../tests/support/random.rs"]
+mod random;
 mod rungs;
-#[cfg(feature = "seed")]
-pub mod seed;
 mod signature;
 mod version;
 mod wire;

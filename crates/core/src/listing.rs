@@ -74,15 +74,12 @@ fn tag(section: &Chunk) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::random_bytes;
     use crate::rungs::Rungs;
-
-    fn noise(seed: u32, len: usize) -> Vec<u8> {
-        (0..len as u32).map(|i| ((i ^ seed).wrapping_mul(2654435761) >> 13 ^ i >> 7) as u8).collect()
-    }
 
     #[test]
     fn only_sections_that_differ_are_described_by_chunks() {
-        let old = noise(1, 400_000);
+        let old = random_bytes(1, 400_000);
         let new = [&old[..150_000], b"an edit", &old[150_000..]].concat();
         let rungs = Rungs::of(&new);
         let (held, head) = (Cuts::of(&old, rungs), Cuts::of(&new, rungs));

@@ -369,11 +369,8 @@ impl RunsError {
 mod tests {
     use super::*;
     use crate::chunk::Rung;
+    use crate::random::random_bytes;
     use crate::rungs::Rungs;
-
-    fn noise(seed: u32, len: usize) -> Vec<u8> {
-        (0..len as u32).map(|i| ((i ^ seed).wrapping_mul(2654435761) >> 13 ^ i >> 7) as u8).collect()
-    }
 
     fn layout(held: &[u8], head: &[u8]) -> (Matches, MatchedBasis, Vec<u8>) {
         let rungs = Rungs { sections: Rung::new(12).unwrap(), chunks: Rung::new(9).unwrap() };
@@ -394,9 +391,9 @@ mod tests {
 
     #[test]
     fn both_sides_lay_out_the_same_basis() {
-        let old = noise(1, 60_000);
-        let repeated = [&old[..], &noise(2, 9_000), &old[10_000..40_000]].concat();
-        let new = [&old[..20_000], &noise(3, 500), &old[20_000..], &old[..30_000]].concat();
+        let old = random_bytes(1, 60_000);
+        let repeated = [&old[..], &random_bytes(2, 9_000), &old[10_000..40_000]].concat();
+        let new = [&old[..20_000], &random_bytes(3, 500), &old[20_000..], &old[..30_000]].concat();
         let (matches, basis, bytes) = layout(&repeated, &new);
         assert_eq!(matches.check(), basis.check());
         assert_eq!(bytes.len() as u64, basis.len());
@@ -410,7 +407,7 @@ mod tests {
 
     #[test]
     fn nothing_in_common_is_an_empty_basis() {
-        let (matches, basis, _) = layout(&noise(1, 5_000), &noise(7, 5_000));
+        let (matches, basis, _) = layout(&random_bytes(1, 5_000), &random_bytes(7, 5_000));
         assert!(basis.is_empty());
         assert_eq!(matches.matched_bytes(), 0);
         assert_eq!(basis.check(), crate::Version::EMPTY.check());

@@ -56,20 +56,15 @@ mod for_a_head {
     #[cfg(test)]
     mod tests {
         use super::*;
-
-        fn noise(len: usize) -> Vec<u8> {
-            (0..len as u32)
-                .map(|i| (i.wrapping_mul(2654435761) >> 13 ^ i.wrapping_mul(0x9e3779b9) >> 24) as u8)
-                .collect()
-        }
+        use crate::random::random_bytes;
 
         #[test]
         fn rungs_follow_the_length() {
             let rungs = |bytes: &[u8]| [Rungs::of(bytes).sections.log2(), Rungs::of(bytes).chunks.log2()];
             assert_eq!(rungs(&[]), [8, 8]);
             assert_eq!(rungs(&[1]), [8, 8]);
-            assert_eq!(rungs(&noise(3 << 20)), [14, 8]);
-            assert_eq!(rungs(&noise(200 << 20)), [17, 9]);
+            assert_eq!(rungs(&random_bytes(1, 3 << 20)), [14, 8]);
+            assert_eq!(rungs(&random_bytes(1, 200 << 20)), [17, 9]);
         }
 
         #[test]

@@ -3,13 +3,13 @@
 mod support;
 
 use driblet_core::*;
-use support::{apply, apply_whole, basis_of, collect, encode, linked, minified, noise, text, with};
+use support::{apply, apply_whole, basis_of, collect, encode, linked, minified, random_bytes, text, with};
 
 const GROUP: usize = 256 << 10;
 
 fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     let old = text(1, 30_000);
-    let edited = [&old[..9_000], b"an edit, here", &old[9_100..20_000], &noise(2, 700), &old[20_000..]].concat();
+    let edited = [&old[..9_000], b"an edit, here", &old[9_100..20_000], &random_bytes(2, 700), &old[20_000..]].concat();
     let swapped = [&old[15_000..], &old[..15_000]].concat();
     vec![
         ("nothing to nothing", vec![], vec![]),
@@ -18,18 +18,18 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         ("the same", old.clone(), old.clone()),
         ("an edit", old.clone(), edited.clone()),
         ("halves swapped", old.clone(), swapped),
-        ("noise to other noise", noise(1, 5_000), noise(9, 5_000)),
+        ("noise to other noise", random_bytes(1, 5_000), random_bytes(9, 5_000)),
         ("first sync of text", vec![], text(3, 20_000)),
-        ("first sync of noise", vec![], noise(3, 3_000)),
+        ("first sync of noise", vec![], random_bytes(3, 3_000)),
         ("one group less one", vec![], text(4, GROUP - 1)),
         ("one group", vec![], text(4, GROUP)),
         ("one group and one", vec![], text(4, GROUP + 1)),
         ("grown from a part", edited[..5_000].to_vec(), edited.repeat(3)),
         ("shrunk to a part", edited.repeat(3), edited[3_000..].to_vec()),
         ("other names", minified(5, 9_000, 1), minified(5, 9_000, 2)),
-        ("other numbers", linked(5, 9_000, 0, 0), [&linked(5, 9_000, 9_000, 3)[..], &noise(6, 900)].concat()),
+        ("other numbers", linked(5, 9_000, 0, 0), [&linked(5, 9_000, 9_000, 3)[..], &random_bytes(6, 900)].concat()),
         ("zeros to more zeros", vec![0; 40_000], vec![0; 100_001]),
-        ("zeros to noise", vec![0; 20_000], noise(7, 20_000)),
+        ("zeros to noise", vec![0; 20_000], random_bytes(7, 20_000)),
         ("a repeated line to another", b"a line that is the same\n".repeat(900), b"a line, not the same\n".repeat(900)),
         ("short equal lines, one gone", b"ab\n".repeat(9_000), [b"ab\n".repeat(4_000), b"a\n".repeat(3_000)].concat()),
     ]
@@ -45,7 +45,8 @@ fn deltas() -> impl Iterator<Item = (String, Vec<u8>, Vec<u8>, Vec<u8>)> {
 
 #[test]
 fn nothing_makes_a_delta_longer_than_its_target() {
-    let inputs = [vec![0; 90_000], noise(1, 90_000), noise(2, 90_000), b"ab\n".repeat(30_000), text(3, 90_000)];
+    let inputs =
+        [vec![0; 90_000], random_bytes(1, 90_000), random_bytes(2, 90_000), b"ab\n".repeat(30_000), text(3, 90_000)];
     for (old, new) in inputs.iter().flat_map(|old| inputs.iter().map(move |new| (old, new))) {
         let delta = encode(old, new, with(Codec::Fast));
         assert!(delta.len() < new.len() + 100, "{} bytes for {}", delta.len(), new.len());
@@ -56,10 +57,10 @@ fn nothing_makes_a_delta_longer_than_its_target() {
 #[test]
 fn a_long_file_is_followed_part_by_part() {
     let module = |from, by, edit: &[u8]| {
-        let parts = (0..34).flat_map(|at| [linked(at, 960 << 10, from, by), noise(at, 64 << 10)]);
+        let parts = (0..34).flat_map(|at| [linked(at, 960 << 10, from, by), random_bytes(at, 64 << 10)]);
         [edit, &parts.collect::<Vec<_>>().concat()].concat()
     };
-    let (old, new) = (module(0, 0, b""), module(90_000, 3, &noise(77, 5_000)));
+    let (old, new) = (module(0, 0, b""), module(90_000, 3, &random_bytes(77, 5_000)));
     let once = encode(&old, &new, EncodeOptions::default());
     let delta = encode(&old, &new, with(Codec::Fast));
     assert!(8 * delta.len() < once.len(), "{} bytes, where copies take {}", delta.len(), once.len());
@@ -72,9 +73,9 @@ fn every_pair_fed_every_way() {
         assert_eq!(apply_whole(&old, &delta).as_ref(), Ok(&new), "{name}, whole");
         let bytes = apply(&old, basis_of(&old), Limits::default(), delta.chunks(1));
         assert_eq!(bytes.as_ref(), Ok(&new), "{name}, byte by byte");
-        for seed in 0..8 {
+        for number in 0..8 {
             let mut rest = &delta[..];
-            let mut sizes = noise(seed, 4096).into_iter().cycle();
+            let mut sizes = random_bytes(number, 4096).into_iter().cycle();
             let pieces = std::iter::from_fn(|| {
                 let len = (sizes.next()? as usize * 5 + 1).min(rest.len());
                 let (piece, after) = rest.split_at(len);
@@ -88,7 +89,7 @@ fn every_pair_fed_every_way() {
 
 #[test]
 fn a_delta_is_little_more_than_the_change() {
-    let old = noise(1, 2_000_000);
+    let old = random_bytes(1, 2_000_000);
     let new = [&old[..700_000], b"changed", &old[700_007..]].concat();
     let delta = encode(&old, &new, EncodeOptions::default());
     assert!(delta.len() < 100, "{} bytes for seven", delta.len());
@@ -135,7 +136,7 @@ fn auto_takes_what_is_verified_sooner() {
 
 #[test]
 fn what_the_dense_codec_cannot_make_smaller_takes_another() {
-    let (archive, other) = (noise(1, 1_300_000), noise(2, 1_300_000));
+    let (archive, other) = (random_bytes(1, 1_300_000), random_bytes(2, 1_300_000));
     let page = minified(5, 200_000, 1);
     let with_archive = [&minified(5, 200_000, 2)[..], &other[..300_000]].concat();
     for (name, old, new) in
@@ -149,7 +150,7 @@ fn what_the_dense_codec_cannot_make_smaller_takes_another() {
         }
     }
     // Two symbols pack to an eighth, which is no sign of a basis that can be followed.
-    let signs = |seed| noise(seed, 17 << 20).iter().map(|byte| b'0' + byte % 2).collect::<Vec<u8>>();
+    let signs = |number| random_bytes(number, 17 << 20).iter().map(|byte| b'0' + byte % 2).collect::<Vec<u8>>();
     let (old, new) = (signs(3), signs(4));
     let delta = encode(&old, &new, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() });
     assert_ne!(delta[header_len(&old, &new)] & 0x3f, 2, "too many new bytes");
@@ -160,7 +161,7 @@ fn what_the_dense_codec_cannot_make_smaller_takes_another() {
 
 #[test]
 fn noise_that_comes_twice_is_sent_once() {
-    let once = noise(1, 3 << 20);
+    let once = random_bytes(1, 3 << 20);
     let twice = once.repeat(2);
     for thorough in [false, true] {
         let delta = encode(&[], &twice, EncodeOptions { thorough, ..EncodeOptions::default() });
@@ -217,7 +218,7 @@ fn groups_come_out_one_by_one_and_only_verified() {
 #[test]
 fn a_file_of_several_large_groups_and_regions() {
     let old = text(6, 20 << 20);
-    let new = [&old[..3 << 20], &noise(7, 17 << 20), &old[5 << 20..]].concat();
+    let new = [&old[..3 << 20], &random_bytes(7, 17 << 20), &old[5 << 20..]].concat();
     let delta = encode(&old, &new, EncodeOptions::default());
     assert!(apply_whole(&old, &delta).as_ref() == Ok(&new));
     assert!(delta.len() < (17 << 20) + 3000);
@@ -225,7 +226,7 @@ fn a_file_of_several_large_groups_and_regions() {
 
 #[test]
 fn a_small_budget_still_finds_the_bulk() {
-    let old = noise(8, 8 << 20);
+    let old = random_bytes(8, 8 << 20);
     let new = [&old[..5_000_000], b"here", &old[5_000_000..]].concat();
     let delta = encode(&old, &new, EncodeOptions { budget: 64 << 10, ..EncodeOptions::default() });
     assert!(delta.len() < 5_000, "{} bytes", delta.len());
@@ -234,7 +235,7 @@ fn a_small_budget_still_finds_the_bulk() {
 
 #[test]
 fn what_matched_is_a_basis() {
-    let old = noise(10, 300_000);
+    let old = random_bytes(10, 300_000);
     let new = [&old[..100_000], b"between", &old[120_000..], &old[..50_000]].concat();
     let head = Cuts::of(&new, Rungs::of(&new));
     let held = Cuts::of(&old, head.rungs()).describe(&head.list());

@@ -4,7 +4,7 @@ mod support;
 
 use driblet_core::*;
 use proptest::prelude::*;
-use support::{apply_whole, encode, linked, minified, noise, text, with};
+use support::{apply_whole, encode, linked, minified, random_bytes, text, with};
 
 /// An edit of a file: at a place, some bytes go and others come.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ struct Edit {
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let inserted = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..300),
-        (any::<u64>(), 0..3000usize).prop_map(|(seed, len)| text(seed, len)),
+        (any::<u64>(), 0..3000usize).prop_map(|(number, len)| text(number, len)),
     ];
     let edit =
         (any::<usize>(), 0..2000usize, inserted).prop_map(|(at, removed, inserted)| Edit { at, removed, inserted });
@@ -26,10 +26,10 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
 
 fn file() -> impl Strategy<Value = Vec<u8>> {
     let len = prop_oneof![0..200usize, 0..60_000usize];
-    (any::<u64>(), len, 0..3).prop_map(|(seed, len, kind)| match kind {
-        0 => noise(seed, len),
-        1 => text(seed, len),
-        _ => noise(seed, 13).repeat(len / 13),
+    (any::<u64>(), len, 0..3).prop_map(|(number, len, kind)| match kind {
+        0 => random_bytes(number, len),
+        1 => text(number, len),
+        _ => random_bytes(number, 13).repeat(len / 13),
     })
 }
 
@@ -46,12 +46,12 @@ fn edited(old: &[u8], edits: &[Edit]) -> Vec<u8> {
 /// A file and its successor, in which words or numbers have other names.
 fn renamed() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     (any::<u64>(), 0..60_000usize, any::<[u16; 2]>(), any::<bool>(), edits()).prop_map(
-        |(seed, len, ways, words, edits)| {
+        |(number, len, ways, words, edits)| {
             let [a, b] = ways.map(u64::from);
             let (old, new) = if words {
-                (minified(seed, len, a), minified(seed, len, b))
+                (minified(number, len, a), minified(number, len, b))
             } else {
-                (linked(seed, len, 0, 0), linked(seed, len, a, b >> 8))
+                (linked(number, len, 0, 0), linked(number, len, a, b >> 8))
             };
             (old, edited(&new, &edits))
         },

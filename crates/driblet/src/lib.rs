@@ -13,11 +13,12 @@
 //! ```
 //!
 //! From a URL to bytes, a request passes `http` (what is asked, by whom), `publisher` (the head, as the disk has it now), `history`
-//! (the versions kept) and `artifacts` (deltas, made once; from the last heads, ahead of any request). [`client`] is the other side, and [`output`] is how it replaces files. [`seed`] speaks the wire of browser-sync-stream.
+//! (the versions kept) and `artifacts` (deltas, made once; from the last heads, ahead of any request). [`client`] is the other side, and [`output`] is how it replaces files. [`browser_sync_stream`] speaks the wire of browser-sync-stream.
 
 #![deny(unsafe_code)]
 
 mod artifacts;
+pub mod browser_sync_stream;
 mod churn;
 pub mod client;
 mod fingerprint;
@@ -26,7 +27,6 @@ mod http;
 mod map;
 pub mod output;
 mod publisher;
-pub mod seed;
 mod serve;
 mod server;
 mod source;

@@ -11,11 +11,11 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use crate::artifacts::{self, Artifacts};
+use crate::browser_sync_stream::{BadOptions, Lists, RabinOptions};
 use crate::fingerprint::Fingerprint;
 use crate::history::{DirectoryHistory, Head, History, HistoryError, Kept, Limits, Seen};
 use crate::http::{self, Guard, TrustedProxies};
 use crate::publisher::{Plain, PublishError, Publisher, Standing};
-use crate::seed::{BadOptions, Lists, RabinOptions};
 use crate::source::Source;
 
 /// Publishes a file or a folder: the files themselves, and deltas between their versions.
@@ -33,8 +33,8 @@ pub(crate) struct Shared {
     pub(crate) max_tags: u64,
     /// Turns to send a signature, each of which holds as much memory as its tags.
     pub(crate) signers: Semaphore,
-    /// What the sessions of the seed's protocol share, where it is spoken.
-    pub(crate) seed: Option<Arc<Lists>>,
+    /// What the sessions of the protocol of browser-sync-stream share, where it is spoken.
+    pub(crate) browser_sync_stream: Option<Arc<Lists>>,
     history: Arc<dyn History>,
 }
 
@@ -148,7 +148,7 @@ impl Server {
             max_tags: 1 << 20,
             codec: Codec::Auto { bits_per_second: 20_000_000 },
             ahead: 3,
-            seed: Some(RabinOptions::default()),
+            browser_sync_stream: Some(RabinOptions::default()),
         }
     }
 
@@ -191,7 +191,7 @@ pub struct Builder {
     max_tags: u64,
     codec: Codec,
     ahead: usize,
-    seed: Option<RabinOptions>,
+    browser_sync_stream: Option<RabinOptions>,
 }
 
 impl Builder {
@@ -274,14 +274,14 @@ impl Builder {
 
     /// How files are cut for clients of browser-sync-stream, whose WebSockets are answered on each file's own path, or `None` not to answer
     /// them. Default: npm `rabin`'s own options.
-    pub fn seed(self, chunks: Option<RabinOptions>) -> Builder {
-        Builder { seed: chunks, ..self }
+    pub fn browser_sync_stream(self, chunks: Option<RabinOptions>) -> Builder {
+        Builder { browser_sync_stream: chunks, ..self }
     }
 
     /// Opens the root and its history, and begins to index in the background. Needs a Tokio runtime.
     pub async fn build(self) -> Result<Server, BuildError> {
         let proxies = TrustedProxies::parse(&self.proxies).map_err(|given| BuildError::Proxy { given })?;
-        let seed = self.seed.map(Lists::new).transpose()?.map(Arc::new);
+        let browser_sync_stream = self.browser_sync_stream.map(Lists::new).transpose()?.map(Arc::new);
         let builder = self.clone();
         let (source, history) = spawn_blocking(move || builder.open()).await.unwrap_or_else(|error| {
             Err(BuildError::Root { path: self.root.clone(), source: io::Error::other(error) })
@@ -303,7 +303,7 @@ impl Builder {
             deadline: self.deadline,
             max_tags: self.max_tags,
             signers: Semaphore::new(SIGNERS),
-            seed,
+            browser_sync_stream,
             history,
         };
         Ok(Server { shared: Arc::new(shared) })
@@ -343,9 +343,9 @@ pub enum BuildError {
     /// There is no folder for a history by default.
     #[error("there is neither XDG_CACHE_HOME nor a home folder; name a folder for the history with --history")]
     NoCache,
-    /// Files cannot be cut as the seed's protocol should have them.
+    /// Files cannot be cut as the protocol of browser-sync-stream should have them.
     #[error(transparent)]
-    Seed(#[from] BadOptions),
+    BrowserSyncStream(#[from] BadOptions),
     /// The history cannot be used.
     #[error(transparent)]
     History(#[from] HistoryError),

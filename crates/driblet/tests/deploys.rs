@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use driblet::{ServeOptions, Server, Version};
-use support::{Answer, apply, get, noise, text};
+use support::{Answer, apply, get, random_bytes, text};
 use tempfile::TempDir;
 
 /// A server of a path that is no folder of its own: a link, a file, a mount point.
@@ -199,7 +199,7 @@ async fn one_file_that_is_swapped() {
 #[tokio::test]
 async fn a_slow_upload_is_published_once_it_is_done() {
     const STEPS: usize = 20;
-    let (old, new) = (noise(1, 100_000), noise(2, 100_000));
+    let (old, new) = (random_bytes(1, 100_000), random_bytes(2, 100_000));
     let site = Deployed::new("dist", |folder| write(&folder.join("dist/data.bin"), &old)).await;
     let (path, bytes) = (site.at("dist/data.bin"), new.clone());
     // The upload's own pace, and the longest time it stood still: a machine that stops it for seconds makes it look done.
@@ -229,7 +229,7 @@ async fn a_slow_upload_is_published_once_it_is_done() {
 
 #[tokio::test]
 async fn a_time_in_the_future_costs_one_reading() {
-    let bytes = noise(1, 1 << 20);
+    let bytes = random_bytes(1, 1 << 20);
     let site = Deployed::new("dist", |folder| {
         write(&folder.join("dist/a.bin"), &bytes);
         let file = File::options().write(true).open(folder.join("dist/a.bin")).unwrap();
@@ -285,7 +285,7 @@ impl Drop for Mounted {
 #[tokio::test]
 async fn a_history_without_room_takes_no_file_away() {
     let folder = tempfile::tempdir().unwrap();
-    let (large, small) = (noise(1, 5 << 20), noise(2, 100_000));
+    let (large, small) = (random_bytes(1, 5 << 20), random_bytes(2, 100_000));
     write(&folder.path().join("dist/large.bin"), &large);
     write(&folder.path().join("dist/small.bin"), &small);
     let Some(disk) = Mounted::tmpfs(&folder.path().join("disk"), "3m") else { return };
@@ -302,7 +302,7 @@ async fn a_history_without_room_takes_no_file_away() {
     }
     site.serves("/small.bin", &small, &[]).await;
     // A file that is known, and grows beyond what there is room for: what was published stays, the file is what it is.
-    let grown = noise(3, 4 << 20);
+    let grown = random_bytes(3, 4 << 20);
     write(&site.at("dist/next"), &grown);
     fs::rename(site.at("dist/next"), site.at("dist/small.bin")).unwrap();
     assert!(site.get("/small.bin").await.body == grown);

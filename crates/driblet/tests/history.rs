@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use driblet::{BuildError, Builder, HistoryError, HistoryLimits, Server, Version};
-use support::{Site, Slow, apply, get, matched, noise, post, sign, text};
+use support::{Site, Slow, apply, get, matched, post, random_bytes, sign, text};
 
 const PLACE: &str = "DRIBLET_TEST_HISTORY_IN";
 const ROUNDS: u64 = 15;
@@ -24,7 +24,7 @@ type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
 async fn an_evicted_version_is_told_how_to_sign_and_signs() {
     let limits = HistoryLimits { versions: 2, ..HistoryLimits::default() };
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
-    let releases: Vec<Vec<u8>> = (0..3).map(|number| [noise(1, 80_000), text(number, 3_000)].concat()).collect();
+    let releases: Vec<Vec<u8>> = (0..3).map(|number| [random_bytes(1, 80_000), text(number, 3_000)].concat()).collect();
     for release in &releases {
         site.publish("app.js", release).await;
     }
@@ -44,7 +44,7 @@ async fn an_evicted_version_is_told_how_to_sign_and_signs() {
 async fn a_delta_that_is_being_read_outlives_the_eviction_of_both_its_versions() {
     let limits = HistoryLimits { versions: 1, bytes: 1 << 20 };
     let site = Site::with(&[], |builder| builder.history_limits(limits).artifact_bytes(1 << 20)).await;
-    let bytes = noise(1, 24 << 20);
+    let bytes = random_bytes(1, 24 << 20);
     site.publish("a.bin", &bytes).await;
     let reader = Slow::start(get("/a.bin.driblet/none"), site.addr()).await;
     site.publish("a.bin", b"the next version").await;
@@ -56,13 +56,13 @@ async fn a_delta_that_is_being_read_outlives_the_eviction_of_both_its_versions()
 async fn a_counter_never_goes_back() {
     let limits = HistoryLimits { bytes: 10_000, ..HistoryLimits::default() };
     let mut site = Site::with(&[], |builder| builder.history_limits(limits)).await;
-    site.publish("a.bin", &noise(1, 4_000)).await;
-    site.publish("a.bin", &noise(2, 4_000)).await;
+    site.publish("a.bin", &random_bytes(1, 4_000)).await;
+    site.publish("a.bin", &random_bytes(2, 4_000)).await;
     fs::remove_file(site.root().join("a.bin")).unwrap();
     assert_eq!(site.get("/a.bin").await.status, 404);
-    site.publish("b.bin", &noise(3, 9_000)).await;
+    site.publish("b.bin", &random_bytes(3, 9_000)).await;
     assert_eq!(kept(&site).len(), 1, "no version of a.bin is left");
-    site.publish("a.bin", &noise(1, 4_000)).await;
+    site.publish("a.bin", &random_bytes(1, 4_000)).await;
     let counter = async |site: &Site| site.get("/a.bin.driblet/head").await.json()["counter"].as_u64().unwrap();
     assert_eq!(counter(&site).await, 3);
     site.stop().await;
@@ -71,7 +71,7 @@ async fn a_counter_never_goes_back() {
     }
     site.start(|builder| builder).await;
     assert!(3 <= counter(&site).await);
-    assert_eq!(site.get("/a.bin").await.body, noise(1, 4_000));
+    assert_eq!(site.get("/a.bin").await.body, random_bytes(1, 4_000));
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_damaged_index_is_a_clear_error_or_a_new_start() {
     reopened(&site, |builder| builder).await.unwrap().indexed().await;
     let index = site.history().join("index.redb");
     let good = fs::read(&index).unwrap();
-    let mut cases = vec![b"not an index".to_vec(), noise(1, good.len()), Vec::new(), [&good[..], &[7]].concat()];
+    let mut cases = vec![b"not an index".to_vec(), random_bytes(1, good.len()), Vec::new(), [&good[..], &[7]].concat()];
     cases.extend([1, 320, 4096, good.len() / 2, good.len() - 1].map(|len| good[..len].to_vec()));
     cases.extend((0..good.len()).step_by(good.len() / 40).map(|at| {
         let mut flipped = good.clone();

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use driblet::Version;
-use support::{Answer, Ask, Site, get, noise, post, sign};
+use support::{Answer, Ask, Site, get, post, random_bytes, sign};
 
 const SECRET: &[u8] = b"nobody outside may read this";
 
@@ -75,7 +75,7 @@ async fn no_resource_of_a_path_that_leaves_the_root() {
 #[tokio::test]
 async fn what_becomes_a_link_out_of_the_root_is_gone_with_all_its_versions() {
     let site = Site::new(&[]).await;
-    let (old, new) = (noise(1, 5_000), noise(2, 5_000));
+    let (old, new) = (random_bytes(1, 5_000), random_bytes(2, 5_000));
     let a = site.publish("app.js", &old).await;
     let b = site.publish("app.js", &new).await;
     fs::write(site.outside().join("secret.txt"), SECRET).unwrap();

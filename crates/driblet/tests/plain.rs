@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use driblet::{ServeOptions, Version};
-use support::{Site, apply, get, noise, post, sign, text};
+use support::{Site, apply, get, post, random_bytes, sign, text};
 
 const GROUP: usize = 256 << 10;
 /// What one connection reads from a file at once.
@@ -30,7 +30,7 @@ async fn every_pair_of_sizes_around_a_group() {
     let releases: Vec<Vec<u8>> = [0, 1, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP]
         .iter()
         .enumerate()
-        .map(|(number, len)| [&text(7, *len)[..len / 2], &noise(number as u64, len - len / 2)].concat())
+        .map(|(number, len)| [&text(7, *len)[..len / 2], &random_bytes(number as u64, len - len / 2)].concat())
         .collect();
     for release in &releases {
         let version = site.publish("a.bin", release).await;
@@ -49,7 +49,7 @@ async fn every_pair_of_sizes_around_a_group() {
 
 #[tokio::test]
 async fn ranges_across_pieces() {
-    let bytes = noise(1, 3 * PIECE + 5);
+    let bytes = random_bytes(1, 3 * PIECE + 5);
     let site = Site::new(&[("a.bin", &bytes)]).await;
     site.get("/a.bin.driblet/none").await;
     // From now on it is the one that was made in the background.

@@ -14,7 +14,7 @@ use axum::response::Response;
 use driblet::{ServeOptions, Version};
 use driblet_core::{Basis, Chunk, Cuts, DecodeError, Decoder, Limits, MatchedBasis, Rungs, Runs, Signature};
 use futures_util::StreamExt;
-use support::{Answer, Site, Slow, apply, get, matched, noise, post, sign, text};
+use support::{Answer, Site, Slow, apply, get, matched, post, random_bytes, sign, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -25,12 +25,12 @@ const MOST: u64 = 1 << 20;
 
 #[tokio::test]
 async fn a_tag_that_matches_by_chance_is_noticed_by_the_receiver() {
-    let head = noise(1, 100_000);
+    let head = random_bytes(1, 100_000);
     let site = Site::new(&[("app.js", &head)]).await;
     let rungs = Rungs::of(&head);
     // The tags are those of the head, as if by chance; what is held is something else, of equal lengths.
     let claimed = Cuts::of(&head, rungs).chunks().to_vec();
-    let other = Cuts::of(&noise(2, 200_000), rungs);
+    let other = Cuts::of(&random_bytes(2, 200_000), rungs);
     let forged = claimed.iter().zip(other.chunks());
     let held: Vec<Chunk> = forged.map(|(claimed, other)| Chunk { len: claimed.len, id: other.id }).collect();
     for lies in [1, claimed.len()] {
@@ -53,7 +53,7 @@ async fn a_tag_that_matches_by_chance_is_noticed_by_the_receiver() {
 
 #[tokio::test]
 async fn all_tags_are_one() {
-    let head = noise(1, 2_000_000);
+    let head = random_bytes(1, 2_000_000);
     let first = Cuts::of(&head, Rungs::of(&head)).chunks()[0];
     let site = Site::new(&[("app.js", &head), ("one.js", &head[..first.len as usize])]).await;
     let many = vec![first; 300_000];
@@ -122,8 +122,8 @@ async fn strangers_share_one_diff() {
     let head = text(1, 400_000);
     let site = Site::new(&[("app.js", &head)]).await;
     let asks: Vec<_> = (0..40)
-        .map(|seed| {
-            let held = [&noise(seed, 200_000 + seed as usize), &head[..8_000]].concat();
+        .map(|number| {
+            let held = [&random_bytes(number, 200_000 + number as usize), &head[..8_000]].concat();
             let (signature, chunks) = sign(&held, &head);
             let answer = tokio::spawn(post(PATH, signature.encode()).send(site.addr()));
             (held, chunks, answer)
@@ -142,7 +142,7 @@ async fn strangers_share_one_diff() {
 
 #[tokio::test]
 async fn a_client_that_never_reads_its_answer_is_dropped() {
-    let head = noise(1, 64 << 20);
+    let head = random_bytes(1, 64 << 20);
     let site = Site::new(&[("app.js", &head)]).await;
     let held = &head[..24 << 20];
     let (signature, _) = sign(held, &head);

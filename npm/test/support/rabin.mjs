@@ -1,4 +1,4 @@
-// Cut points as npm `rabin` has them, computed by the definition in spec/seed.md and checked against spec/seed-cuts.json. It stands in for the
+// Cut points as npm `rabin` has them, computed by the definition in spec/browser-sync-stream.md and checked against spec/rabin-cuts.json. It stands in for the
 // package, whose binding builds on no current Node, and shares nothing with driblet's own.
 import { createHash } from 'node:crypto';
 

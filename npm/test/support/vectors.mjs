@@ -1,7 +1,7 @@
 // The bytes that a vector of spec/vectors.json describes.
 export function inputOf(recipe) {
   if ('hex' in recipe) return Buffer.from(recipe.hex, 'hex');
-  if ('seed' in recipe) return noise(BigInt(recipe.seed), recipe.len);
+  if ('random' in recipe) return randomBytes(BigInt(recipe.random), recipe.len);
   if ('repeat' in recipe) return Buffer.alloc(recipe.len, Buffer.from(recipe.repeat, 'hex'));
   if ('concat' in recipe) return Buffer.concat(recipe.concat.map(inputOf));
   const [whole, start, end] = recipe.slice;
@@ -9,9 +9,9 @@ export function inputOf(recipe) {
 }
 
 /** xorshift64*, one byte a step. */
-function noise(seed, length) {
+function randomBytes(start, length) {
   const bytes = Buffer.alloc(length);
-  let state = seed | 1n;
+  let state = start | 1n;
   for (let at = 0; at < length; at += 1) {
     state ^= state >> 12n;
     state ^= BigInt.asUintN(64, state << 25n);

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use driblet::browser_sync_stream::{self, RabinOptions, Received};
 use driblet::client::{Progress, PullError, PullOptions, Pulled, State, pull_to};
-use driblet::seed::{self, RabinOptions, Received};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::json;
 use url::Url;
@@ -20,10 +20,14 @@ use crate::print;
 /// What a user set on DEST stays: permissions, owner, attributes, and links that lead to it. Devices, pipes and the like hold nothing, and are
 /// written into once all is verified.
 ///
+/// A URL that begins with ws: or wss: is one of a browser-sync-stream server. Then only chunks that DEST has not are transferred, and they are
+/// not compressed. That protocol has no way to say that a file is complete: where something between hides how the WebSocket ended, a file that
+/// was cut off between two chunks looks whole.
+///
 /// A server that says that it is busy (503 or 429 with Retry-After) is asked again as it says, for at most 10 minutes.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull --seed ws://127.0.0.1:8080/app.js app.js"
+    after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull ws://127.0.0.1:8080/app.js app.js"
 )]
 pub(crate) struct Args {
     /// The asset, as it is downloaded without driblet; user:password@ in it is sent as basic authorisation, and never shown
@@ -39,15 +43,11 @@ pub(crate) struct Args {
     /// Refuse a file longer than this many bytes
     #[arg(long, value_name = "BYTES", default_value_t = PullOptions::default().max_len)]
     max_len: u64,
-    /// Speak the wire of browser-sync-stream; URL is then its server's, and begins with ws: or wss:
+    /// How the server of a ws: or wss: URL cuts files, as npm rabin does [default: 12,8192,32768]
     ///
-    /// Only chunks that DEST has not are transferred, and they are not compressed. That wire has no way to say that a file is complete:
-    /// where something between hides how the WebSocket ended, a file that was cut off between two chunks looks whole.
-    #[arg(long)]
-    seed: bool,
-    /// How the server cuts files, with --seed: BITS,MIN,MAX as in npm rabin; 0 is a default
-    #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768", value_parser = chunks, requires = "seed")]
-    seed_chunks: RabinOptions,
+    /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 stands for the default of each.
+    #[arg(long, value_name = "BITS,MIN,MAX", value_parser = chunks)]
+    rabin: Option<RabinOptions>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -61,6 +61,10 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
     // clap would show what it cannot parse, and with it a password.
     let url = Url::parse(&args.url).map_err(|error| Failure::usage(format!("the URL cannot be read: {error}")))?;
+    let is_websocket = matches!(url.scheme(), "ws" | "wss");
+    if args.rabin.is_some() && !is_websocket {
+        return Err(Failure::usage("--rabin is for ws: and wss: URLs".to_owned()));
+    }
     let dest = output(&args.dest)?;
     let is_stdout = dest.is_stdout();
     let timeout = Duration::from_secs_f64(args.timeout);
@@ -69,10 +73,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let shown = bar.clone();
     let report = move |progress| show(&shown, progress);
     let told = runtime.block_on(async {
-        if args.seed {
+        if is_websocket {
             let start = Instant::now();
-            let received = seed::pull_to(&url, dest, args.seed_chunks, &options, report).await?;
-            return Ok(seed_told(&received, start.elapsed()));
+            let received =
+                browser_sync_stream::pull_to(&url, dest, args.rabin.unwrap_or_default(), &options, report).await?;
+            return Ok(browser_sync_stream_told(&received, start.elapsed()));
         }
         pull_to(&url, dest, &options, report).await.map(|pulled| (stats(&pulled), summary(&pulled)))
     });
@@ -99,8 +104,8 @@ fn show(bar: &ProgressBar, progress: Progress) {
     });
 }
 
-/// What a pull by the seed's wire cost, as JSON and as a sentence.
-fn seed_told(received: &Received<()>, elapsed: Duration) -> (serde_json::Value, String) {
+/// What a pull by the wire of browser-sync-stream cost, as JSON and as a sentence.
+fn browser_sync_stream_told(received: &Received<()>, elapsed: Duration) -> (serde_json::Value, String) {
     let elapsed_ms = elapsed.as_secs_f64() * 1e3;
     let stats = json!({
         "len": received.len,

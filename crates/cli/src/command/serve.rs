@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use driblet::seed::RabinOptions;
+use driblet::browser_sync_stream::RabinOptions;
 use driblet::{HistoryLimits, ServeOptions, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
@@ -74,10 +74,10 @@ pub(crate) struct Args {
     ///
     /// BITS is log2 of the average length beyond MIN; MIN and MAX are in bytes, as in npm rabin.
     #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768", value_parser = chunks)]
-    seed_chunks: RabinOptions,
+    rabin: RabinOptions,
     /// Answer no clients of browser-sync-stream
-    #[arg(long, conflicts_with = "seed_chunks")]
-    no_seed: bool,
+    #[arg(long, conflicts_with = "rabin")]
+    no_browser_sync_stream: bool,
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -107,7 +107,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         .hidden(args.hidden)
         .codec(args.codec.over(args.link))
         .ahead(args.ahead)
-        .seed((!args.no_seed).then_some(args.seed_chunks));
+        .browser_sync_stream((!args.no_browser_sync_stream).then_some(args.rabin));
     if let Some(history) = &args.history {
         builder = builder.history(history);
     }

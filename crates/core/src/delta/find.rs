@@ -190,11 +190,7 @@ fn common_suffix(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::random::random;
-
-    fn noise(seed: u32, len: usize) -> Vec<u8> {
-        (0..len as u32).map(|i| ((i ^ seed << 9).wrapping_mul(2654435761) >> 11 ^ i >> 5) as u8).collect()
-    }
+    use crate::random::{random_bytes, random_text};
 
     fn copies(basis: &[u8], target: &[u8]) -> Vec<Copy> {
         let copies: Vec<Copy> = Finder::new(basis, target, 1 << 20, 2).collect();
@@ -211,7 +207,7 @@ mod tests {
 
     #[test]
     fn one_edit_leaves_two_maximal_copies() {
-        let old = noise(1, 40_000);
+        let old = random_bytes(1, 40_000);
         let new = [&old[..12_345], b"an edit", &old[12_360..]].concat();
         let found = copies(&old, &new);
         assert_eq!(found.len(), 2);
@@ -221,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_moved_block_is_found() {
-        let old = noise(2, 30_000);
+        let old = random_bytes(2, 30_000);
         let new = [&old[20_000..], &old[..20_000]].concat();
         assert_eq!(copies(&old, &new).len(), 2);
     }
@@ -232,7 +228,7 @@ mod tests {
         assert_eq!(copies(&zeros, &zeros).len(), 1);
         let lines = b"the same line\n".repeat(200_000);
         assert!(copies(&lines, &lines[3..]).len() <= 2);
-        copies(&noise(3, 1_000_000), &zeros);
+        copies(&random_bytes(3, 1_000_000), &zeros);
     }
 
     /// Look-ups and bytes compared until all copies are found.
@@ -251,15 +247,15 @@ mod tests {
         let (bases, targets) = ([1, 2], [3, 4]);
         let pair = |alphabet: &[u8]| {
             bases
-                .map(|seed| random(seed, LEN, alphabet))
+                .map(|number| random_text(number, LEN, alphabet))
                 .into_iter()
-                .zip(targets.map(|seed| random(seed, LEN, alphabet)))
+                .zip(targets.map(|number| random_text(number, LEN, alphabet)))
         };
         let alike = [&all[..], signs, b"ACGT", b"01"].into_iter().flat_map(pair);
         let others = [
-            (lines.clone(), random(3, LEN, &all)),
-            (random(3, LEN, &all), lines.clone()),
-            (vec![0; LEN], random(3, LEN, signs)),
+            (lines.clone(), random_text(3, LEN, &all)),
+            (random_text(3, LEN, &all), lines.clone()),
+            (vec![0; LEN], random_text(3, LEN, signs)),
         ];
         for (basis, target) in alike.chain(others) {
             for stride in [2, 8] {
@@ -274,7 +270,7 @@ mod tests {
         const LEN: usize = 2_000_000;
         for period in [1, 2, 3, 7, 16, 24, 64, 300, 1000] {
             let all: Vec<u8> = (0..=255).collect();
-            let basis = random(period as u64, period, &all).repeat(LEN / period);
+            let basis = random_text(period as u64, period, &all).repeat(LEN / period);
             for every in [40, 999, 50_000] {
                 let mut target = basis.clone();
                 target.iter_mut().step_by(every).for_each(|byte| *byte ^= 0x55);
@@ -289,9 +285,10 @@ mod tests {
     #[test]
     fn what_comes_after_long_noise_is_found() {
         let all: Vec<u8> = (0..=255).collect();
-        let old = random(1, 300_000, &all);
+        let old = random_text(1, 300_000, &all);
         let pieces: Vec<Vec<u8>> = old.chunks(200).map(|piece| [piece, b"!"].concat()).collect();
-        let new = [&random(2, 1_000_000, &all)[..], &old, &random(3, 1_000_000, &all), &pieces.concat()].concat();
+        let new =
+            [&random_text(2, 1_000_000, &all)[..], &old, &random_text(3, 1_000_000, &all), &pieces.concat()].concat();
         let found = copies(&old, &new);
         assert_eq!((found[0].head.clone(), found[0].basis), (1_000_000..1_300_000, 0));
         let copied: u64 = found.iter().map(|copy| copy.head.end - copy.head.start).sum();

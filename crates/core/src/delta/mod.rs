@@ -19,8 +19,6 @@ mod header;
 mod ops;
 #[cfg(feature = "encode")]
 mod pack;
-#[cfg(test)]
-mod random;
 mod reference;
 mod region;
 mod renames;

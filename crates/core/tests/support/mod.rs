@@ -1,39 +1,32 @@
 //! A whole sync in memory: encode, cut the delta up, decode, verify.
 #![allow(dead_code, unreachable_pub)]
 
+mod random;
+
 use driblet_core::*;
 
-/// Bytes that look like nothing, from spec/vectors.json's recipe: xorshift64*.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut x = seed | 1;
-    let mut next = || {
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        (x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 56) as u8
-    };
-    (0..len).map(|_| next()).collect()
-}
+#[allow(unused_imports)]
+pub use random::{random_bytes, random_bytes_from};
 
 /// Bytes that look like source code.
-pub fn text(seed: u64, len: usize) -> Vec<u8> {
+pub fn text(number: u64, len: usize) -> Vec<u8> {
     let words = ["function ", "return ", "const ", "(a, b) => ", "{\n  ", "}\n", "value", ".length", " + 1", ";\n"];
-    noise(seed, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
+    random_bytes(number, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
 }
 
-/// Minified code, in which names come from a list that the second seed shuffles.
-pub fn minified(seed: u64, len: usize, names: u64) -> Vec<u8> {
-    let order = noise(names, 40);
+/// Minified code, in which names come from a list that `names` shuffles.
+pub fn minified(number: u64, len: usize, names: u64) -> Vec<u8> {
+    let order = random_bytes(names, 40);
     let name = |byte: u8| format!("{}{}", (b'a' + order[usize::from(byte) % 40] % 26) as char, byte % 40);
     let pieces = [";function(", ";return ", ";var ", ",", "=", ".length;", "{", "}", "+1,", ";if("];
     let line = |byte: &u8| format!("{}{}", pieces[usize::from(*byte) % 10], name(*byte >> 2));
-    noise(seed, len).iter().flat_map(|byte| line(byte).into_bytes()).take(len).collect()
+    random_bytes(number, len).iter().flat_map(|byte| line(byte).into_bytes()).take(len).collect()
 }
 
 /// Opcodes and numbers in LEB128, of which those from `from` on are larger by `by`.
-pub fn linked(seed: u64, len: usize, from: u64, by: u64) -> Vec<u8> {
+pub fn linked(number: u64, len: usize, from: u64, by: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    for pair in noise(seed, len).chunks(2) {
+    for pair in random_bytes(number, len).chunks(2) {
         let number = u64::from(pair[0]) << 9 | u64::from(pair[0] ^ 0x5a);
         let mut number = if from <= number { number + by } else { number };
         out.extend_from_slice(&[0x10, pair[pair.len() - 1] & 3]);

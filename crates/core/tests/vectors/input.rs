@@ -3,16 +3,16 @@
 use driblet_core::Limits;
 use serde_json::Value;
 
-use super::support::noise;
+use super::support::random_bytes_from;
 
-/// The bytes of `{"hex"}`, `{"seed", "len"}`, `{"repeat", "len"}`, `{"concat"}` or `{"slice"}`.
+/// The bytes of `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat"}` or `{"slice"}`.
 pub(crate) fn bytes_of(input: &Value) -> Vec<u8> {
     let number = |value: &Value| value.as_u64().expect("a number") as usize;
     if let Some(text) = input["hex"].as_str() {
         return unhex(text);
     }
-    if let Some(seed) = input["seed"].as_u64() {
-        return noise(seed, number(&input["len"]));
+    if let Some(start) = input["random"].as_u64() {
+        return random_bytes_from(start | 1, number(&input["len"]));
     }
     if let Some(text) = input["repeat"].as_str() {
         return unhex(text).into_iter().cycle().take(number(&input["len"])).collect();

@@ -99,14 +99,14 @@ fn raw_frame(descriptor: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn deltas() -> Vec<Value> {
-    let old = json!({ "concat": [{ "seed": 1, "len": 3001 }, lines(4001), { "seed": 2, "len": 2999 }] });
+    let old = json!({ "concat": [{ "random": 1, "len": 3001 }, lines(4001), { "random": 2, "len": 2999 }] });
     let new = edited(&old, 3500, 4200, 10001);
     let zeros = json!({ "repeat": "00", "len": 64 });
     let mut all = vec![
         good("nothing from nothing", &nothing(), &nothing()),
         good("one byte from nothing", &nothing(), &json!({ "hex": "2a" })),
         good("nothing from something", &zeros, &nothing()),
-        good("noise from nothing: stored", &nothing(), &json!({ "seed": 3, "len": 777 })),
+        good("noise from nothing: stored", &nothing(), &json!({ "random": 3, "len": 777 })),
         good("text from nothing: zstd", &nothing(), &lines(5000)),
         good("an edit", &old, &new),
         good("back again", &new, &old),
@@ -151,7 +151,11 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
         good_dense("dense: moved parts", old, &moved),
         good_dense("dense: numbers that grow", &numbers(0), &numbers(5)),
         good_dense("dense: one byte", &json!({ "hex": "2a" }), &json!({ "hex": "2b" })),
-        good_dense("dense: nothing in common", &json!({ "seed": 8, "len": 500 }), &json!({ "seed": 9, "len": 400 })),
+        good_dense(
+            "dense: nothing in common",
+            &json!({ "random": 8, "len": 500 }),
+            &json!({ "random": 9, "len": 400 }),
+        ),
     ];
     let zeros = json!({ "repeat": "00", "len": 64 });
     let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
@@ -326,7 +330,7 @@ fn refused_regions(zeros: &Value) -> Vec<Value> {
 }
 
 fn held() -> Value {
-    json!({ "concat": [{ "seed": 5, "len": 20001 }, lines(999), { "seed": 6, "len": 5000 }] })
+    json!({ "concat": [{ "random": 5, "len": 20001 }, lines(999), { "random": 6, "len": 5000 }] })
 }
 
 /// What is held, described for a head and signed: `whole` says which of its sections stand for their chunks.
@@ -358,7 +362,7 @@ fn signatures() -> Vec<Value> {
         case("of what is held too", held(), held()),
         case("of an edit", held(), edited(&held(), 10_000, 13_000, 26_000)),
         case("for an empty head", held(), nothing()),
-        case("for another file", held(), json!({ "seed": 77, "len": 30_000 })),
+        case("for another file", held(), json!({ "random": 77, "len": 30_000 })),
         case("with repeats", zeros(100_000), zeros(50_000)),
     ]
 }
@@ -415,7 +419,7 @@ fn matched() -> Vec<Value> {
     vec![
         case("an edit", &new, true),
         case("repeats", &repeated, true),
-        case("nothing in common", &json!({ "seed": 77, "len": 5000 }), true),
+        case("nothing in common", &json!({ "random": 77, "len": 5000 }), true),
         case("too little in common: from nothing", &new, false),
         lied,
     ]
@@ -448,14 +452,14 @@ fn cuts() -> Vec<Value> {
     };
     let mut all = vec![case("nothing", nothing(), 9), case("one byte", json!({ "hex": "00" }), 9)];
     for (rung, len) in [(9, 9_001), (11, 40_003), (13, 150_001), (15, 500_001), (17, 1_000_001)] {
-        all.push(case("noise of odd length", json!({ "seed": rung, "len": len }), rung));
+        all.push(case("noise of odd length", json!({ "random": rung, "len": len }), rung));
     }
     for (rung, len) in [(8, 5_001), (10, 20_003), (12, 80_001), (14, 250_001), (16, 600_001)] {
-        all.push(case("noise of odd length", json!({ "seed": rung, "len": len }), rung));
+        all.push(case("noise of odd length", json!({ "random": rung, "len": len }), rung));
     }
     for len in [127, 128, 129, 511, 512, 513, 2047, 2048, 2049, 4097] {
         all.push(case("zeros: the maximum", json!({ "repeat": "00", "len": len }), 9));
-        all.push(case("noise", json!({ "seed": 40 + len, "len": len }), 9));
+        all.push(case("noise", json!({ "random": 40 + len, "len": len }), 9));
     }
     all.push(case("text", lines(20_001), 11));
     all
@@ -475,7 +479,7 @@ fn versions() -> Vec<Value> {
         case("one group less one", lines(group - 1), 0),
         case("one group", lines(group), 0),
         case("one group and one", lines(group + 1), 0),
-        case("three groups and some", json!({ "seed": 9, "len": 3 * group + 1025 }), 0),
-        case("larger groups", json!({ "seed": 9, "len": 3 * group + 1025 }), 1),
+        case("three groups and some", json!({ "random": 9, "len": 3 * group + 1025 }), 0),
+        case("larger groups", json!({ "random": 9, "len": 3 * group + 1025 }), 1),
     ]
 }

@@ -1,5 +1,6 @@
 //! From a request to its answer.
 
+mod browser_sync_stream;
 mod client_files;
 mod conditions;
 mod content;
@@ -11,7 +12,6 @@ mod plain;
 mod problem;
 mod proxy;
 mod resources;
-mod seed;
 
 use std::sync::Arc;
 
@@ -52,8 +52,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     let answered = match name {
         None => Err(Problem::no_such_file("with that name")),
-        Some(mut name) => match (name.resource.take(), &shared.seed) {
-            (None, Some(lists)) if seed::is_meant(&parts) => seed::answer(&shared, lists, &mut parts, name).await,
+        Some(mut name) => match (name.resource.take(), &shared.browser_sync_stream) {
+            (None, Some(lists)) if browser_sync_stream::is_meant(&parts) => {
+                browser_sync_stream::answer(&shared, lists, &mut parts, name).await
+            }
             (None, _) => plain::answer(&shared, &parts, name).await,
             (Some(resource), _) => {
                 let stopping = parts.extensions.get::<Stopping>();

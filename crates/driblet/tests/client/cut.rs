@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use driblet::client::{BasisKind, PullError};
 
 use super::proxy::{Fault, proxy};
-use super::setting::{Setting, noise, pull_from, url, versions};
+use super::setting::{Setting, pull_from, random_bytes, url, versions};
 
 /// The length of the delta that stays: that of a whole pull, when nothing better is being made.
 async fn delta_len(setting: &Setting, old: &[u8]) -> u64 {
@@ -78,14 +78,14 @@ async fn cut_at_every_thousandth_byte() {
 
 #[tokio::test]
 async fn a_first_sync_resumes_too() {
-    let (setting, len) = prepared(&[], &noise(4, 50_000)).await;
+    let (setting, len) = prepared(&[], &random_bytes(4, 50_000)).await;
     for cut in [40, 20_000, 49_999] {
         cut_after(&setting, cut).await;
         assert!(!setting.dest().exists());
         redirect_partial(&setting);
         let pulled = setting.pull().await.unwrap();
         assert_eq!((pulled.received, pulled.basis), (len - cut as u64, BasisKind::None));
-        assert_eq!(setting.held(), noise(4, 50_000));
+        assert_eq!(setting.held(), random_bytes(4, 50_000));
         fs::remove_file(setting.dest()).unwrap();
     }
 }
@@ -119,7 +119,7 @@ async fn a_partial_delta_that_is_of_no_use_does_no_harm() {
     let mut other_etag = good.clone();
     let etag = good.windows(4).position(|window| window == b"etag").unwrap() + 10;
     other_etag[etag] ^= 1;
-    let too_long = [&good[..], &noise(1, 100_000)].concat();
+    let too_long = [&good[..], &random_bytes(1, 100_000)].concat();
     for (what, bytes) in [
         ("flipped", &flipped[..]),
         ("another target", &other_target),

@@ -2,8 +2,8 @@
 
 mod cut;
 mod hostile;
-#[path = "../support/noise.rs"]
-mod noise;
 mod proxy;
+#[path = "../../../core/tests/support/random.rs"]
+mod random;
 mod setting;
 mod sync;

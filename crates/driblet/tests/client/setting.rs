@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
-pub(crate) use crate::noise::noise;
+pub(crate) use crate::random::random_bytes;
 
 pub(crate) struct Setting {
     pub(crate) folder: TempDir,
@@ -89,8 +89,10 @@ pub(crate) fn impatient() -> PullOptions {
 
 /// Two versions whose delta is some 30 kB long, in several places.
 pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
-    let old = noise(1, 400_000);
-    let new = [&old[..90_000], &noise(2, 12_000), &old[100_000..250_000], &noise(3, 17_000), &old[250_000..]].concat();
+    let old = random_bytes(1, 400_000);
+    let new =
+        [&old[..90_000], &random_bytes(2, 12_000), &old[100_000..250_000], &random_bytes(3, 17_000), &old[250_000..]]
+            .concat();
     (old, new)
 }
 

@@ -7,7 +7,7 @@ use driblet::Version;
 use driblet::client::{BasisKind, PullError, PullOptions, pull};
 use url::Url;
 
-use super::setting::{Setting, noise, pull_from, versions};
+use super::setting::{Setting, pull_from, random_bytes, versions};
 
 const GROUP: usize = 256 << 10;
 
@@ -61,18 +61,18 @@ async fn a_server_that_forgot_is_told() {
 #[tokio::test]
 async fn what_has_little_in_common_comes_whole() {
     let setting = Setting::new().await;
-    setting.hold(&noise(8, 300_000));
-    setting.publish(&noise(9, 200_000));
+    setting.hold(&random_bytes(8, 300_000));
+    setting.publish(&random_bytes(9, 200_000));
     let pulled = setting.pull().await.unwrap();
     assert_eq!((pulled.basis, pulled.requests, pulled.reused), (BasisKind::None, 2, 0));
-    assert_eq!(setting.held(), noise(9, 200_000));
+    assert_eq!(setting.held(), random_bytes(9, 200_000));
 }
 
 #[tokio::test]
 async fn every_size_around_a_group() {
     let setting = Setting::new().await;
     for len in [0, 1, GROUP - 1, GROUP, GROUP + 1, 3, 0] {
-        let bytes = noise(len as u64, len);
+        let bytes = random_bytes(len as u64, len);
         setting.publish(&bytes);
         let pulled = setting.pull().await.unwrap();
         assert_eq!((pulled.len, pulled.requests), (len as u64, 1), "{len} bytes");
@@ -135,7 +135,7 @@ async fn the_servers_refusal_is_passed_on() {
 async fn a_file_longer_than_accepted_is_refused() {
     let setting = Setting::new().await;
     setting.hold(b"what was there");
-    setting.publish(&noise(1, 2000));
+    setting.publish(&random_bytes(1, 2000));
     let options = PullOptions { max_len: 1999, ..PullOptions::default() };
     let refused = pull(&setting.url(), &setting.dest(), &options, |_| {}).await.unwrap_err();
     assert!(refused.to_string().contains("2000 announced, at most 1999"), "{refused}");

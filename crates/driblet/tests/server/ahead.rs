@@ -7,7 +7,7 @@ use std::process::Command;
 use driblet::{Builder, Codec, HistoryLimits, Stats, Version};
 use tokio::task::yield_now;
 
-use crate::support::{Answer, Site, apply, get, noise, text};
+use crate::support::{Answer, Site, apply, get, random_bytes, text};
 
 const DENSE: &str = "application/vnd.driblet.delta;codec=dense";
 /// So slow a link that the smallest delta is the soonest.
@@ -49,10 +49,10 @@ impl Gate {
         let pipe = site.outside().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let gate = Gate { pipe };
-        let version = site.publish("gate.bin", &noise(1, 20_000)).await;
+        let version = site.publish("gate.bin", &random_bytes(1, 20_000)).await;
         fs::remove_file(site.kept(version)).unwrap();
         fs::hard_link(&gate.pipe, site.kept(version)).unwrap();
-        site.publish("gate.bin", &noise(2, 20_000)).await;
+        site.publish("gate.bin", &random_bytes(2, 20_000)).await;
         // Taken from the queue, the fast delta between the two is what is being made now.
         while stats(site).waiting != behind {
             yield_now().await;
@@ -222,11 +222,11 @@ async fn a_basis_that_is_evicted_before_its_turn_is_passed_over() {
     let limits = HistoryLimits { bytes: 300_000, ..HistoryLimits::default() };
     let site = Site::with(&[], |builder| builder.ahead(1).history_limits(limits)).await;
     let gate = Gate::close(&site, 1).await;
-    let old = site.publish("app.js", &noise(3, 100_000)).await;
-    let head = noise(4, 100_000);
+    let old = site.publish("app.js", &random_bytes(3, 100_000)).await;
+    let head = random_bytes(4, 100_000);
     site.publish("app.js", &head).await;
     assert_eq!(stats(&site).waiting, 3);
-    site.publish("other.bin", &noise(5, 150_000)).await;
+    site.publish("other.bin", &random_bytes(5, 150_000)).await;
     assert!(!site.kept(old).exists(), "room was needed");
     drop(gate);
     site.server().prepared().await;
@@ -242,7 +242,7 @@ async fn a_basis_that_is_evicted_while_it_is_read_stays_readable() {
     let old = site.publish("app.js", &release(0, 8 << 20)).await;
     site.publish("app.js", &release(1, 8 << 20)).await;
     begun(&site, 1).await;
-    site.publish("other.bin", &noise(5, 8 << 20)).await;
+    site.publish("other.bin", &random_bytes(5, 8 << 20)).await;
     assert!(!site.kept(old).exists(), "room was needed");
     site.server().prepared().await;
     assert_eq!(stats(&site).ahead, 1, "made to its end");

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use driblet::Version;
 
-use crate::support::{Answer, Site, get, noise};
+use crate::support::{Answer, Site, get, random_bytes};
 
 /// Changes a file again and again, on a thread of its own, until it is told to stop.
 struct Writer {
@@ -46,7 +46,7 @@ fn is_whole(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn a_file_that_never_rests_is_unstable() {
-    let mut site = Site::stopped(&[("log.bin", &noise(1, 64 << 20))]);
+    let mut site = Site::stopped(&[("log.bin", &random_bytes(1, 64 << 20))]);
     let path = site.root().join("log.bin");
     let writer = Writer::start(path, |path, round| {
         let file = fs::File::options().write(true).open(path).unwrap();
@@ -66,7 +66,7 @@ async fn a_file_that_grows_shrinks_and_vanishes() {
     let path = site.root().join("a.bin");
     let writer = Writer::start(path.clone(), |path, round| {
         match round % 4 {
-            0 => fs::write(path, noise(round, 300_000)).unwrap(),
+            0 => fs::write(path, random_bytes(round, 300_000)).unwrap(),
             1 => fs::OpenOptions::new().write(true).open(path).unwrap().set_len(100_000).unwrap(),
             2 => fs::OpenOptions::new().write(true).open(path).unwrap().set_len(900_000).unwrap(),
             _ => fs::remove_file(path).unwrap(),
@@ -87,9 +87,9 @@ async fn a_file_that_grows_shrinks_and_vanishes() {
 
 #[tokio::test]
 async fn a_file_that_is_replaced_is_one_of_its_versions() {
-    let site = Site::new(&[("a.bin", &noise(0, 200_000))]).await;
+    let site = Site::new(&[("a.bin", &random_bytes(0, 200_000))]).await;
     let beside = site.outside().join("next");
-    let versions: Vec<Vec<u8>> = (0..4).map(|seed| noise(seed, 200_000)).collect();
+    let versions: Vec<Vec<u8>> = (0..4).map(|number| random_bytes(number, 200_000)).collect();
     let published = versions.clone();
     let writer = Writer::start(site.root().join("a.bin"), move |path, round| {
         fs::write(&beside, &published[round as usize % 4]).unwrap();
@@ -106,7 +106,7 @@ async fn a_file_that_is_replaced_is_one_of_its_versions() {
 
 #[tokio::test]
 async fn a_reading_that_takes_longer_than_the_deadline() {
-    let mut site = Site::stopped(&[("a.bin", &noise(1, 64 << 20))]);
+    let mut site = Site::stopped(&[("a.bin", &random_bytes(1, 64 << 20))]);
     site.start(|builder| builder.deadline(Duration::ZERO)).await;
     let answer = site.get("/a.bin.driblet/none").await;
     assert!(answer.refuses(503, "busy"));

@@ -9,7 +9,7 @@ use driblet_core::{Cuts, Rungs};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Answer, Site, apply, get, noise, text};
+use crate::support::{Answer, Site, apply, get, random_bytes, text};
 
 const DELTA: &str = "application/vnd.driblet.delta";
 
@@ -91,7 +91,7 @@ async fn lengths_around_a_group() {
     let group = 256 << 10;
     let site = Site::new(&[]).await;
     for len in [0, 1, group - 1, group, group + 1, 3 * group + 17] {
-        let (old, new) = (noise(5, len / 2), noise(6, len));
+        let (old, new) = (random_bytes(5, len / 2), random_bytes(6, len));
         let name = format!("f{len}");
         let has = site.publish(&name, &old).await;
         let head = site.publish(&name, &new).await;

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use driblet::{BuildError, HistoryError, HistoryLimits, Server, Version};
 
-use crate::support::{Site, apply, get, noise, text};
+use crate::support::{Site, apply, get, random_bytes, text};
 
 #[tokio::test]
 async fn versions_and_counters_survive_a_restart() {
@@ -50,23 +50,23 @@ async fn the_oldest_versions_go_beyond_the_limit_of_each_path() {
 async fn the_oldest_versions_of_all_go_beyond_the_limit_of_bytes_but_no_head() {
     let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
-    let a = site.publish("a.bin", &noise(1, 100_000)).await;
-    let b = site.publish("b.bin", &noise(2, 100_000)).await;
-    let b2 = site.publish("b.bin", &noise(3, 100_000)).await;
+    let a = site.publish("a.bin", &random_bytes(1, 100_000)).await;
+    let b = site.publish("b.bin", &random_bytes(2, 100_000)).await;
+    let b2 = site.publish("b.bin", &random_bytes(3, 100_000)).await;
     assert_eq!(site.get(&format!("/b.bin.driblet/{b}")).await.status, 404, "the oldest that is no head");
-    let a2 = site.publish("a.bin", &noise(4, 200_000)).await;
+    let a2 = site.publish("a.bin", &random_bytes(4, 200_000)).await;
     assert_eq!(site.get(&format!("/a.bin.driblet/{a}")).await.status, 404);
     let mut heads = [a2.to_string(), b2.to_string()];
     heads.sort();
     assert_eq!(kept(&site), heads, "heads stay beyond the limit");
-    assert_eq!(site.get("/a.bin").await.body, noise(4, 200_000));
+    assert_eq!(site.get("/a.bin").await.body, random_bytes(4, 200_000));
 }
 
 #[tokio::test]
 async fn what_is_being_read_outlives_its_eviction() {
     let limits = HistoryLimits { versions: 1, ..HistoryLimits::default() };
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
-    let bytes = noise(1, 32 << 20);
+    let bytes = random_bytes(1, 32 << 20);
     let version = site.publish("a.bin", &bytes).await;
     let reader = crate::support::Slow::start(get("/a.bin"), site.addr()).await;
     site.publish("a.bin", b"the next version").await;
@@ -178,7 +178,7 @@ async fn heads_of_files_that_are_gone_make_room() {
     // A bundler's output: each build brings a new name, and removes the last.
     for build in 0..6 {
         let name = format!("app-{build}.js");
-        site.publish(&name, &noise(build, 100_000)).await;
+        site.publish(&name, &random_bytes(build, 100_000)).await;
         fs::remove_file(site.root().join(&name)).unwrap();
         assert_eq!(site.get(&format!("/{name}")).await.status, 404);
     }
@@ -189,12 +189,12 @@ async fn heads_of_files_that_are_gone_make_room() {
 async fn files_that_went_while_nobody_looked_make_room() {
     let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
     let mut site = Site::with(&[], |builder| builder.history_limits(limits)).await;
-    let gone = site.publish("old.js", &noise(1, 200_000)).await;
+    let gone = site.publish("old.js", &random_bytes(1, 200_000)).await;
     site.stop().await;
     fs::remove_file(site.root().join("old.js")).unwrap();
     site.start(|builder| builder.history_limits(limits)).await;
     site.server().indexed().await;
-    let new = site.publish("new.js", &noise(2, 200_000)).await;
+    let new = site.publish("new.js", &random_bytes(2, 200_000)).await;
     assert!(!site.kept(gone).exists());
     assert_eq!(kept(&site), [new.to_string()]);
 }

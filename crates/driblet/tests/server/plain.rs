@@ -1,6 +1,6 @@
 //! The files themselves, for everyone who does not speak driblet: conditions, ranges, types, codings, folders.
 
-use crate::support::{Site, get, noise, text};
+use crate::support::{Site, get, random_bytes, text};
 use axum::Router;
 use driblet::{ServeOptions, Server, Version};
 
@@ -10,7 +10,7 @@ fn etag(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_file_with_its_version_as_etag() {
-    let bytes = noise(1, 300_000);
+    let bytes = random_bytes(1, 300_000);
     let site = Site::new(&[("a b/logo.png", &bytes)]).await;
     let answer = site.get("/a%20b/logo.png").await;
     assert_eq!((answer.status, &answer.body), (200, &bytes));
@@ -152,9 +152,13 @@ async fn one_file_is_served_by_its_name_and_at_the_root() {
 #[tokio::test]
 async fn a_file_is_encoded_where_that_is_accepted_and_worth_it() {
     let script = text(3, 60_000);
-    let site =
-        Site::new(&[("app.js", &script), ("noise.js", &noise(4, 60_000)), ("small.js", b"let a;"), ("a.png", &script)])
-            .await;
+    let site = Site::new(&[
+        ("app.js", &script),
+        ("noise.js", &random_bytes(4, 60_000)),
+        ("small.js", b"let a;"),
+        ("a.png", &script),
+    ])
+    .await;
     for (accept, coding) in [
         ("gzip, deflate, br, zstd", Some("br")),
         ("zstd", Some("zstd")),

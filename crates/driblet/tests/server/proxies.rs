@@ -5,7 +5,7 @@ use driblet::client::{PullOptions, pull};
 use url::Url;
 
 use crate::support::proxies::Proxy;
-use crate::support::{Ask, Site, get, noise, post, sign, text};
+use crate::support::{Ask, Site, get, post, random_bytes, sign, text};
 
 /// nginx's first lines in every tutorial; `more` goes into the location.
 fn nginx(site: &Site, more: &str) -> Proxy {
@@ -115,7 +115,7 @@ async fn a_pull_through_nginx_that_packs_everything() {
         )),
     ] {
         let url = Url::parse(&format!("http://{}/app.js", proxy.addr)).unwrap();
-        for bytes in [&old, &new, &noise(1, 100_000), &old] {
+        for bytes in [&old, &new, &random_bytes(1, 100_000), &old] {
             site.publish("app.js", bytes).await;
             let pulled = pull(&url, &dest, &PullOptions::default(), |_| {}).await.unwrap();
             assert_eq!(pulled.version, Version::of(bytes));

@@ -2,13 +2,13 @@
 
 use driblet::Version;
 
-use crate::support::{Answer, Ask, Site, Slow, apply, get, noise, text};
+use crate::support::{Answer, Ask, Site, Slow, apply, get, random_bytes, text};
 
 const NONE: &str = "/app.js.driblet/none";
 
 /// Bytes that become shorter by half, and no more: nothing repeats.
-fn digits(seed: u64, len: usize) -> Vec<u8> {
-    noise(seed, len).iter().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]).collect()
+fn digits(number: u64, len: usize) -> Vec<u8> {
+    random_bytes(number, len).iter().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]).collect()
 }
 
 fn encoded(coding: &str) -> Ask {
@@ -143,7 +143,7 @@ async fn who_comes_next_gets_the_better_one_and_who_has_begun_goes_on() {
 
 #[tokio::test]
 async fn what_is_as_long_encoded_is_sent_as_it_is() {
-    let bytes = noise(5, 3 << 20);
+    let bytes = random_bytes(5, 3 << 20);
     let site = Site::new(&[("app.js", &bytes)]).await;
     for coding in ["br", "zstd"] {
         let plain = site.ask(encoded(coding)).await;
@@ -172,7 +172,7 @@ async fn lengths_around_where_it_begins_to_flow() {
     let site = Site::new(&[]).await;
     for len in [0, 1, (128 << 10) - 1, 128 << 10, (128 << 10) + 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 1 << 20]
     {
-        for bytes in [noise(7, len), text(7, len), vec![0; len]] {
+        for bytes in [random_bytes(7, len), text(7, len), vec![0; len]] {
             site.publish("app.js", &bytes).await;
             assert!(apply(None, &site.get(NONE).await.body).unwrap() == bytes, "{len}");
             assert!(decoded(&site.ask(encoded("br")).await) == bytes, "{len}");

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::support::{Site, Slow, get, noise};
+use crate::support::{Site, Slow, get, random_bytes};
 
 const LONG: Duration = Duration::from_secs(3600);
 /// No limit but the one that a test is about.
@@ -154,7 +154,7 @@ async fn silent_and_half_asked_connections_give_way_too() {
 
 #[tokio::test]
 async fn running_answers_do_not_give_way() {
-    let bytes = noise(1, 64 << 20);
+    let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
     let serving = Serving::start(&site, ServeOptions { max_connections: 2, ..PATIENT }).await;
     let one = Slow::start(get("/big.bin"), serving.addr).await;
@@ -169,7 +169,7 @@ async fn running_answers_do_not_give_way() {
 
 #[tokio::test]
 async fn a_stop_lets_answers_finish_and_closes_the_rest() {
-    let bytes = noise(1, 64 << 20);
+    let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
     let serving = Serving::start(&site, PATIENT).await;
     let addr = serving.addr;
@@ -185,7 +185,7 @@ async fn a_stop_lets_answers_finish_and_closes_the_rest() {
 
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_it_may() {
-    let bytes = noise(1, 64 << 20);
+    let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("big.bin", &bytes)]).await;
     let serving = Serving::start(&site, ServeOptions { grace: Duration::from_millis(50), ..PATIENT }).await;
     let reader = Slow::start(get("/big.bin"), serving.addr).await;
@@ -232,7 +232,7 @@ async fn a_poll_does_not_hold_up_a_stop() {
 
 #[tokio::test]
 async fn a_dropped_server_closes_everything() {
-    let bytes = noise(1, 64 << 20);
+    let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
     let serving = Serving::start(&site, PATIENT).await;
     let reader = Slow::start(get("/big.bin"), serving.addr).await;

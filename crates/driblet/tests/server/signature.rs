@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use driblet::Version;
 use driblet_core::{Chunk, Cuts, Rung, Rungs, Signature};
 
-use crate::support::{Site, apply, get, matched, noise, post, sign, text};
+use crate::support::{Site, apply, get, matched, post, random_bytes, sign, text};
 
 const PATH: &str = "/app.js.driblet/signature";
 
@@ -28,8 +28,8 @@ async fn from_nothing(site: &Site) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_matches_does_not_travel() {
-    let head = noise(1, 600_000);
-    let held = [b"a line of our own", &head[..200_000], &noise(2, 3_000), &head[250_000..]].concat();
+    let head = random_bytes(1, 600_000);
+    let held = [b"a line of our own", &head[..200_000], &random_bytes(2, 3_000), &head[250_000..]].concat();
     let site = Site::new(&[("app.js", &head)]).await;
     let (signature, chunks) = signed(&site, &held).await;
     let answer = site.ask(post(PATH, signature.encode())).await;
@@ -43,7 +43,7 @@ async fn what_matches_does_not_travel() {
 #[tokio::test]
 async fn where_little_matches_the_shared_delta_from_nothing_is_sent() {
     let head = text(1, 300_000);
-    let held = [&noise(2, 300_000), &head[..6_000]].concat();
+    let held = [&random_bytes(2, 300_000), &head[..6_000]].concat();
     let site = Site::new(&[("app.js", &head)]).await;
     let cold = from_nothing(&site).await;
     let encodes = site.server().stats().encodes;
@@ -57,7 +57,7 @@ async fn where_little_matches_the_shared_delta_from_nothing_is_sent() {
 
 #[tokio::test]
 async fn one_tag_that_matches_and_a_hundred_thousand_that_do_not() {
-    let head = noise(1, 300_000);
+    let head = random_bytes(1, 300_000);
     let site = Site::new(&[("app.js", &head)]).await;
     // A nonce, then one true tag of 64 bits among noise.
     let (nonce, count) = ([3; 16], 100_001u32);
@@ -69,9 +69,9 @@ async fn one_tag_that_matches_and_a_hundred_thousand_that_do_not() {
         key[..16].copy_from_slice(&nonce);
         blake3::keyed_hash(&key, Cuts::of(&head, Rungs::of(&head)).chunks()[0].id.as_bytes())
     };
-    forged.extend(noise(9, 8 * 50_000));
+    forged.extend(random_bytes(9, 8 * 50_000));
     forged.extend_from_slice(&keyed.as_bytes()[..8]);
-    forged.extend(noise(10, 8 * 50_000));
+    forged.extend(random_bytes(10, 8 * 50_000));
     // Less than 3 % of the head: one run of no matches, and the delta from nothing.
     let cold = from_nothing(&site).await;
     let answer = site.ask(post(PATH, forged)).await;
@@ -106,10 +106,11 @@ async fn ten_million_tags() {
 
 #[tokio::test]
 async fn garbage() {
-    let site = Site::new(&[("app.js", &noise(1, 50_000))]).await;
-    let (signature, _) = signed(&site, &noise(2, 50_000)).await;
+    let site = Site::new(&[("app.js", &random_bytes(1, 50_000))]).await;
+    let (signature, _) = signed(&site, &random_bytes(2, 50_000)).await;
     let good = signature.encode();
-    let mut cases = vec![Vec::new(), noise(3, 5_000), good[..good.len() - 1].to_vec(), [&good[..], &[0]].concat()];
+    let mut cases =
+        vec![Vec::new(), random_bytes(3, 5_000), good[..good.len() - 1].to_vec(), [&good[..], &[0]].concat()];
     cases.extend((0..17).map(|len| good[..len].to_vec()));
     for (at, value) in [(16, 0), (16, 7), (16, 65), (16, 255)] {
         let mut case = good.clone();
@@ -125,7 +126,7 @@ async fn garbage() {
 
 #[tokio::test]
 async fn any_byte_of_a_signature_flipped_makes_an_error_or_the_right_file() {
-    let head = noise(1, 60_000);
+    let head = random_bytes(1, 60_000);
     let held = [&head[..40_000], b"and something else"].concat();
     let site = Site::new(&[("app.js", &head)]).await;
     let (signature, chunks) = signed(&site, &held).await;
@@ -149,9 +150,9 @@ async fn any_byte_of_a_signature_flipped_makes_an_error_or_the_right_file() {
 #[tokio::test]
 async fn an_empty_head_and_an_empty_hand() {
     let site = Site::new(&[("app.js", b"")]).await;
-    let (signature, chunks) = sign(&noise(1, 9_000), b"");
+    let (signature, chunks) = sign(&random_bytes(1, 9_000), b"");
     let answer = site.ask(post(PATH, signature.encode())).await;
-    assert_eq!(matched(&noise(1, 9_000), &chunks, &answer.body).0, b"");
+    assert_eq!(matched(&random_bytes(1, 9_000), &chunks, &answer.body).0, b"");
     site.publish("app.js", &text(1, 9_000)).await;
     let (nothing, chunks) = sign(b"", &text(1, 9_000));
     let answer = site.ask(post(PATH, nothing.encode())).await;
@@ -161,7 +162,7 @@ async fn an_empty_head_and_an_empty_hand() {
 
 #[tokio::test]
 async fn what_was_cut_otherwise_than_asked_for_matches_little() {
-    let head = noise(1, 1 << 20);
+    let head = random_bytes(1, 1 << 20);
     let site = Site::new(&[("app.js", &head)]).await;
     for [sections, chunks] in [[17, 12], [8, 8], [9, 17]] {
         let rung = |log2| Rung::new(log2).unwrap();
@@ -180,7 +181,7 @@ async fn the_answer_is_never_longer_than_the_delta_from_nothing() {
     let head = lines("a line of the head with number");
     let site = Site::new(&[("app.js", &head)]).await;
     let cold = from_nothing(&site).await;
-    for held in [lines("another line, of another file"), [&head[..90_000], &noise(2, 200_000)].concat()] {
+    for held in [lines("another line, of another file"), [&head[..90_000], &random_bytes(2, 200_000)].concat()] {
         let (signature, chunks) = signed(&site, &held).await;
         let answer = site.ask(post(PATH, signature.encode())).await;
         assert!(answer.body.len() <= cold.len() + 8, "{} and {}", answer.body.len(), cold.len());

@@ -6,7 +6,7 @@ use driblet::{ServeOptions, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Site, Slow, get, noise};
+use crate::support::{Site, Slow, get, random_bytes};
 
 async fn impatient(site: &Site) -> std::net::SocketAddr {
     let patience = Duration::from_millis(300);
@@ -19,7 +19,7 @@ async fn impatient(site: &Site) -> std::net::SocketAddr {
 
 #[tokio::test]
 async fn a_client_that_stops_reading() {
-    let bytes = noise(1, 64 << 20);
+    let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("a.bin", &bytes)]).await;
     let addr = impatient(&site).await;
     let reader = Slow::start(get("/a.bin"), addr).await;

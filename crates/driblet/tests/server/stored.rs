@@ -6,13 +6,13 @@ use std::process::Command;
 
 use driblet::{Builder, HistoryLimits, Version};
 
-use crate::support::{Answer, Site, apply, get, noise, text};
+use crate::support::{Answer, Site, apply, get, random_bytes, text};
 
 const NONE: &str = "/app.js.driblet/none";
 
 /// Bytes that become shorter by half, and no more: nothing repeats.
-fn digits(seed: u64, len: usize) -> Vec<u8> {
-    noise(seed, len).iter().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]).collect()
+fn digits(number: u64, len: usize) -> Vec<u8> {
+    random_bytes(number, len).iter().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]).collect()
 }
 
 async fn encoded(site: &Site, coding: &str) -> Answer {
@@ -198,8 +198,9 @@ impl Drop for Disk {
     }
 }
 
-/// Waits until the file is known to rest, so that requests do not read it anew.
+/// Waits until the file is indexed and known to rest, so that nothing reads it anew.
 async fn rested(site: &Site) {
+    site.server().indexed().await;
     let changed = fs::metadata(site.root().join("app.js")).unwrap().modified().unwrap();
     while changed.elapsed().unwrap() < std::time::Duration::from_millis(50) {
         tokio::task::yield_now().await;

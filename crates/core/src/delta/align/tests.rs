@@ -1,7 +1,7 @@
 //! How much is searched where nothing aligns, by count.
 
 use super::*;
-use crate::delta::random::random;
+use crate::random::random_text;
 
 #[test]
 fn what_does_not_align_is_given_up() {
@@ -10,11 +10,11 @@ fn what_does_not_align_is_given_up() {
     let signs = b"abcdefgh(){};,. \n_$=+-*/<>!?&|^%";
     let lines = b"a line that is the same\n".repeat(LEN / 24);
     for (window, target) in [
-        (random(1, LEN, &all), random(2, LEN, &all)),
-        (random(1, LEN, signs), random(2, LEN, signs)),
-        (random(1, LEN, b"ACGT "), random(2, LEN, b"ACGT ")),
-        (lines.clone(), random(2, LEN, signs)),
-        (lines, random(2, LEN, &all)),
+        (random_text(1, LEN, &all), random_text(2, LEN, &all)),
+        (random_text(1, LEN, signs), random_text(2, LEN, signs)),
+        (random_text(1, LEN, b"ACGT "), random_text(2, LEN, b"ACGT ")),
+        (lines.clone(), random_text(2, LEN, signs)),
+        (lines, random_text(2, LEN, &all)),
     ] {
         let searches = align(&window, &target).searches;
         assert!(searches * 256 < LEN, "{searches} for {:?} after {:?}", &target[..20], &window[..20]);
@@ -24,7 +24,7 @@ fn what_does_not_align_is_given_up() {
 #[test]
 fn what_comes_after_long_noise_is_aligned_from_its_start_on() {
     let all: Vec<u8> = (0..=255).collect();
-    let old = random(1, 100_000, &all);
-    let new = [&random(2, 1_000_000, &all)[..], &old].concat();
+    let old = random_text(1, 100_000, &all);
+    let new = [&random_text(2, 1_000_000, &all)[..], &old].concat();
     assert!(align(&old, &new).starts.contains(&(1_000_000, 0)));
 }

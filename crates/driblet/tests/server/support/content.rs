@@ -1,21 +1,11 @@
 use driblet_core::*;
 
-/// Bytes that look like nothing: xorshift64*.
-pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut x = 2 * seed + 1;
-    let mut next = || {
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        (x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 56) as u8
-    };
-    (0..len).map(|_| next()).collect()
-}
+use super::random_bytes;
 
 /// Bytes that look like source code.
-pub(crate) fn text(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn text(number: u64, len: usize) -> Vec<u8> {
     let words = ["function ", "return ", "const ", "(a, b) => ", "{\n  ", "}\n", "value", ".length", " + 1", ";\n"];
-    noise(seed, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
+    random_bytes(number, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
 }
 
 /// Applies a delta to what is held, as any receiver would.

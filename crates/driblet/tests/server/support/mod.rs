@@ -2,6 +2,8 @@
 
 mod content;
 pub(crate) mod proxies;
+#[path = "../../../../core/tests/support/random.rs"]
+mod random;
 mod wire;
 
 use std::net::SocketAddr;
@@ -12,7 +14,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub(crate) use content::{apply, matched, noise, sign, text};
+pub(crate) use content::{apply, matched, sign, text};
+pub(crate) use random::random_bytes;
 pub(crate) use wire::{Answer, Ask, Slow, get, post};
 
 /// A published folder, its history beside it, and a server on both.

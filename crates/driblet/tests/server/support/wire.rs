@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -14,7 +15,6 @@ pub(crate) struct Ask {
 }
 
 /// What came back, until the server closed the connection.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
@@ -62,6 +62,15 @@ impl Ask {
         }
         let _ = sent.await;
         Answer::parse(&received)
+    }
+}
+
+/// Without all of a long body.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Answer { status, headers, body } = self;
+        let start = String::from_utf8_lossy(&body[..body.len().min(500)]);
+        write!(f, "{status} {headers:?}, {} bytes: {start:?}", body.len())
     }
 }
 

@@ -1,0 +1,24 @@
+//! Random bytes for tests, the same in each run.
+#![allow(dead_code, unreachable_pub)]
+
+/// Random bytes, other ones for each number.
+pub fn random_bytes(number: u64, len: usize) -> Vec<u8> {
+    random_bytes_from(number.wrapping_mul(2) | 1, len)
+}
+
+/// Random bytes of an alphabet.
+pub fn random_text(number: u64, len: usize, alphabet: &[u8]) -> Vec<u8> {
+    random_bytes(number, len).into_iter().map(|byte| alphabet[usize::from(byte) % alphabet.len()]).collect()
+}
+
+/// The generator xorshift64* (Vigna 2016) from a state that is not 0; of each number the upper byte. spec/vectors.json names bytes by it.
+pub fn random_bytes_from(state: u64, len: usize) -> Vec<u8> {
+    let mut state = state;
+    let mut next = || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}

@@ -1,0 +1,144 @@
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use driblet_core::browser_sync_stream::{Chunk, ChunkIndex, Cutter};
+use tokio::sync::watch;
+
+use super::send::SendError;
+
+/// Bytes read and cut at once.
+const PIECE: u64 = 1 << 20;
+/// Chunks given out at once.
+const BATCH: usize = 256;
+/// The longest list, of 80 bytes a chunk: 80 MiB.
+const MAX_CHUNKS: usize = 1 << 20;
+
+/// The chunks of a file, told while they are still being cut. All who send the file share one.
+pub(crate) struct ChunkList {
+    chunks: RwLock<Vec<Chunk>>,
+    index: OnceLock<Arc<ChunkIndex>>,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far the cutting is.
+enum Progress {
+    Growing { count: usize },
+    Whole,
+    Failed(CutError),
+}
+
+impl ChunkList {
+    /// The list of a file of which nothing is cut yet.
+    pub(crate) fn new() -> Arc<ChunkList> {
+        let progress = watch::Sender::new(Progress::Growing { count: 0 });
+        Arc::new(ChunkList { chunks: RwLock::default(), index: OnceLock::new(), progress })
+    }
+
+    /// Reads and cuts the file. Blocks until the list is whole or has failed.
+    pub(crate) fn cut(&self, file: &File, len: u64, cutter: Cutter) {
+        match self.extend(file, len, cutter) {
+            Ok(()) => drop(self.progress.send_replace(Progress::Whole)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The list will not become whole.
+    pub(crate) fn fail(&self, error: CutError) {
+        self.progress.send_replace(Progress::Failed(error));
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(*self.progress.borrow(), Progress::Whole)
+    }
+
+    /// Bytes of memory that a whole list takes, with the index that some receivers need.
+    pub(crate) fn memory(&self) -> usize {
+        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+        chunks.capacity() * size_of::<Chunk>() + chunks.len() * size_of::<[u8; 32]>()
+    }
+
+    /// Some of the chunks from number `at` on: none when there are no more. Waits for those that are not cut yet.
+    pub(super) async fn after(&self, at: usize) -> Result<Vec<Chunk>, CutError> {
+        self.wait(|count| at < count).await?;
+        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+        let end = chunks.len().min(at + BATCH);
+        Ok(chunks[at.min(end)..end].to_vec())
+    }
+
+    /// Whether chunks from number `at` on, or the end, can be told without waiting.
+    pub(super) fn is_ready(&self, at: usize) -> bool {
+        !matches!(*self.progress.borrow(), Progress::Growing { count } if count <= at)
+    }
+
+    /// The index of all chunks, once they are cut.
+    pub(super) async fn index(&self) -> Result<Arc<ChunkIndex>, CutError> {
+        self.wait(|_| false).await?;
+        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.index.get_or_init(|| Arc::new(ChunkIndex::of(&chunks))).clone())
+    }
+
+    async fn wait(&self, is_enough: impl Fn(usize) -> bool) -> Result<(), CutError> {
+        let mut progress = self.progress.subscribe();
+        let is_over = |progress: &Progress| !matches!(progress, Progress::Growing { count } if !is_enough(*count));
+        match progress.wait_for(is_over).await.as_deref() {
+            Ok(Progress::Failed(error)) => Err(error.clone()),
+            Ok(_) => Ok(()),
+            // The sender lives as long as this list.
+            Err(_) => Err(CutError::Interrupted),
+        }
+    }
+
+    fn extend(&self, file: &File, len: u64, mut cutter: Cutter) -> Result<(), CutError> {
+        let mut piece = vec![0; PIECE.min(len) as usize];
+        for offset in (0..len).step_by(PIECE as usize) {
+            let piece = &mut piece[..PIECE.min(len - offset) as usize];
+            file.read_exact_at(piece, offset)?;
+            cutter.handle_input(piece);
+            self.push(&mut cutter)?;
+        }
+        cutter.handle_end();
+        self.push(&mut cutter)?;
+        self.chunks.write().unwrap_or_else(PoisonError::into_inner).shrink_to_fit();
+        Ok(())
+    }
+
+    fn push(&self, cutter: &mut Cutter) -> Result<(), CutError> {
+        let mut chunks = self.chunks.write().unwrap_or_else(PoisonError::into_inner);
+        chunks.extend(std::iter::from_fn(|| cutter.poll_chunk()));
+        let count = chunks.len();
+        drop(chunks);
+        if MAX_CHUNKS < count {
+            return Err(CutError::TooManyChunks);
+        }
+        self.progress.send_replace(Progress::Growing { count });
+        Ok(())
+    }
+}
+
+/// Why a file cannot be cut, told to all who wait for its chunks.
+#[derive(Clone, Debug)]
+pub(crate) enum CutError {
+    Io(Arc<io::Error>),
+    TooManyChunks,
+    Busy,
+    Interrupted,
+}
+
+impl From<io::Error> for CutError {
+    fn from(error: io::Error) -> CutError {
+        CutError::Io(Arc::new(error))
+    }
+}
+
+impl From<CutError> for SendError {
+    fn from(error: CutError) -> SendError {
+        match error {
+            CutError::Io(error) => SendError::File { source: io::Error::new(error.kind(), error) },
+            CutError::TooManyChunks => SendError::TooManyChunks { limit: MAX_CHUNKS },
+            CutError::Busy => SendError::Busy,
+            CutError::Interrupted => SendError::File { source: io::Error::other("the cutting was interrupted") },
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use driblet_core::browser_sync_stream::{ChunkHash, Cutter, RabinOptions};
+
+use super::{Store, changed};
+use crate::client::PullError;
+use crate::client::dest::{Dest, blocking, output};
+use crate::output::{Output, Staged};
+
+/// Bytes of the file cut at once.
+const PIECE: u64 = 1 << 20;
+
+/// A file on the disk: what it holds are the chunks of its present bytes.
+///
+/// The new file is staged beside it, and takes its place in one step once it is complete and durable. Until then, and after any error, the
+/// file stays as it was.
+pub struct FileStore {
+    dest: Dest,
+    held: HashMap<ChunkHash, (u64, u32)>,
+    staged: Option<Staged>,
+}
+
+impl FileStore {
+    /// The file at a path, which may be missing. It is cut as the sender cuts: other options find nothing in common.
+    ///
+    /// # Errors
+    /// [`PullError::Store`] where it cannot be read, or not be cut like that.
+    pub async fn open(path: &Path, options: RabinOptions) -> Result<FileStore, PullError> {
+        FileStore::at(output(path)?, options).await
+    }
+
+    pub(crate) async fn at(output: Output, options: RabinOptions) -> Result<FileStore, PullError> {
+        let cutter = Cutter::new(options)
+            .map_err(|error| PullError::store("cannot cut", io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+        let dest = Dest::open(output).await?;
+        blocking(move || {
+            let held = cut(&dest, cutter)?;
+            Ok(FileStore { dest, held, staged: None })
+        })
+        .await
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let staged = match &mut self.staged {
+            Some(staged) => staged,
+            None => self.staged.insert(self.dest.stage().map_err(io::Error::from)?),
+        };
+        staged.write_all(bytes)
+    }
+}
+
+impl Store for FileStore {
+    type Output = ();
+
+    fn held(&mut self) -> io::Result<Vec<ChunkHash>> {
+        Ok(self.held.keys().copied().collect())
+    }
+
+    fn reuse(&mut self, hash: &ChunkHash) -> io::Result<u64> {
+        let (offset, len) = *self.held.get(hash).ok_or_else(|| changed(hash))?;
+        let mut bytes = vec![0; len as usize];
+        self.dest.read_at(&mut bytes, offset).map_err(io::Error::from)?;
+        if ChunkHash::of(&bytes) != *hash {
+            return Err(changed(hash));
+        }
+        self.write(&bytes)?;
+        Ok(u64::from(len))
+    }
+
+    fn add(&mut self, _: &ChunkHash, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        // A file of 0 bytes has no chunk, and so nothing staged.
+        self.write(&[])?;
+        match self.staged {
+            Some(staged) => Ok(self.dest.commit(staged).map_err(io::Error::from)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where the chunks of what is held lie.
+fn cut(dest: &Dest, mut cutter: Cutter) -> Result<HashMap<ChunkHash, (u64, u32)>, PullError> {
+    let len = dest.held().map_or(0, |(_, len)| len);
+    let (mut held, mut piece) = (HashMap::new(), vec![0; PIECE.min(len) as usize]);
+    for offset in (0..len).step_by(PIECE as usize) {
+        let piece = &mut piece[..PIECE.min(len - offset) as usize];
+        dest.read_at(piece, offset)?;
+        cutter.handle_input(piece);
+        held.extend(std::iter::from_fn(|| cutter.poll_chunk()).map(|chunk| (chunk.hash, (chunk.offset, chunk.len))));
+    }
+    cutter.handle_end();
+    held.extend(cutter.poll_chunk().map(|chunk| (chunk.hash, (chunk.offset, chunk.len))));
+    Ok(held)
+}

@@ -1,0 +1,9 @@
+//! The wire of browser-sync-stream, spoken by our sender, receiver, server and client: with each other, and with peers that do not keep to it.
+
+mod client;
+mod list;
+#[path = "../../../core/tests/support/random.rs"]
+mod random;
+mod server;
+mod streams;
+mod support;

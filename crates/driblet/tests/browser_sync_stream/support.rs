@@ -1,0 +1,220 @@
+//! A real server on loopback, and peers that put any bytes on the wire.
+#![allow(dead_code)]
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use driblet::browser_sync_stream::{ChunkHash, RabinOptions};
+use driblet::{Builder, ServeOptions, Server};
+use driblet_core::browser_sync_stream::{Chunk, Cutter};
+use futures_util::{SinkExt, StreamExt};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use url::Url;
+
+pub(crate) use crate::random::random_bytes;
+
+pub(crate) const CHUNKS: RabinOptions = RabinOptions { bits: 9, min: 1024, max: 4096 };
+
+/// A folder that is served, and room beside it.
+pub(crate) struct Site {
+    pub(crate) folder: TempDir,
+    pub(crate) addr: SocketAddr,
+    serving: JoinHandle<usize>,
+}
+
+impl Site {
+    pub(crate) async fn new(files: &[(&str, &[u8])]) -> Site {
+        Site::with(files, |builder| builder, ServeOptions::default()).await
+    }
+
+    pub(crate) async fn with(
+        files: &[(&str, &[u8])],
+        options: impl FnOnce(Builder) -> Builder,
+        how: ServeOptions,
+    ) -> Site {
+        Site::serve(files, options, how, std::future::pending()).await
+    }
+
+    /// A site that stops when it is told to.
+    pub(crate) async fn until(files: &[(&str, &[u8])], how: ServeOptions) -> (Site, oneshot::Sender<()>) {
+        let (stop, stopped) = oneshot::channel();
+        (Site::serve(files, |builder| builder, how, async { drop(stopped.await) }).await, stop)
+    }
+
+    /// Waits until the server has stopped, and gives how many connections it cut.
+    pub(crate) async fn served(mut self) -> usize {
+        (&mut self.serving).await.unwrap()
+    }
+
+    async fn serve(
+        files: &[(&str, &[u8])],
+        options: impl FnOnce(Builder) -> Builder,
+        how: ServeOptions,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Site {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("root")).unwrap();
+        for (name, bytes) in files {
+            let path = folder.path().join("root").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        let builder = Server::builder(folder.path().join("root")).history(folder.path().join("history"));
+        let server = options(builder.ahead(0).browser_sync_stream(Some(CHUNKS))).build().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let serving = async move { driblet::serve_until(listener, server.router(), how, stop).await.unwrap() };
+        Site { folder, addr, serving: tokio::spawn(serving) }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> Url {
+        Url::parse(&format!("ws://{}/{path}", self.addr)).unwrap()
+    }
+
+    /// Publishes other bytes at a path, in one step.
+    pub(crate) fn publish(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.folder.path().join("next"), bytes).unwrap();
+        fs::rename(self.folder.path().join("next"), self.folder.path().join("root").join(name)).unwrap();
+    }
+
+    pub(crate) fn dest(&self) -> PathBuf {
+        self.folder.path().join("dest")
+    }
+
+    /// Whether this process has a version in the history open.
+    pub(crate) fn is_any_version_open(&self) -> bool {
+        let versions = self.folder.path().join("history/versions");
+        let links = fs::read_dir("/proc/self/fd").unwrap();
+        links.filter_map(|link| fs::read_link(link.ok()?.path()).ok()).any(|target| target.starts_with(&versions))
+    }
+
+    pub(crate) async fn raw(&self, path: &str) -> Raw {
+        self.ask(path, &[]).await.unwrap()
+    }
+
+    /// Asks for a WebSocket with these headers; the refusal's status where there is none.
+    pub(crate) async fn ask(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Raw, StatusCode> {
+        let mut request = self.url(path).as_str().into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, response)) => {
+                let protocol = response.headers().get("sec-websocket-protocol");
+                Ok(Raw { protocol: protocol.map(|name| name.to_str().unwrap().to_owned()), socket })
+            }
+            Err(Error::Http(response)) => Err(response.status()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// A WebSocket that knows nothing of what crosses it.
+pub(crate) struct Raw {
+    pub(crate) protocol: Option<String>,
+    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Raw {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.socket.send(Message::binary(bytes.to_vec())).await.unwrap();
+    }
+
+    /// Sends a whole list in messages of so many bytes, and takes the answer.
+    pub(crate) async fn exchange(mut self, list: &[u8], piece: usize) -> Vec<u8> {
+        for piece in list.chunks(piece) {
+            self.send(piece).await;
+        }
+        let (bytes, close) = self.rest().await;
+        let close = close.unwrap();
+        assert_eq!((u16::from(close.code), close.reason.as_str()), (1000, ""));
+        bytes
+    }
+
+    /// All that comes, and how it ends.
+    pub(crate) async fn rest(mut self) -> (Vec<u8>, Option<CloseFrame>) {
+        let (mut bytes, mut close) = (Vec::new(), None);
+        while let Some(Ok(message)) = self.socket.next().await {
+            match message {
+                Message::Binary(piece) => bytes.extend_from_slice(&piece),
+                Message::Close(frame) => close = frame,
+                _ => {}
+            }
+        }
+        (bytes, close)
+    }
+
+    /// The code and the reason that the server closes with, after a message that no receiver takes for a file.
+    pub(crate) async fn refusal(self) -> (u16, String) {
+        let (bytes, close) = self.rest().await;
+        assert!(bytes.ends_with(&message(&[&[0; 32]])));
+        close.map(|close| (close.code.into(), close.reason.to_string())).unwrap()
+    }
+}
+
+/// A file's chunks, each with its bytes.
+pub(crate) fn cut(file: &[u8]) -> Vec<(Chunk, &[u8])> {
+    let mut cutter = Cutter::new(CHUNKS).unwrap();
+    cutter.handle_input(file);
+    cutter.handle_end();
+    std::iter::from_fn(|| cutter.poll_chunk()).map(|chunk| (chunk, &file[chunk.range()])).collect()
+}
+
+pub(crate) fn hashes(file: &[u8]) -> HashSet<ChunkHash> {
+    cut(file).into_iter().map(|(chunk, _)| chunk.hash).collect()
+}
+
+/// A message behind its length, which is below 2^14.
+pub(crate) fn message(parts: &[&[u8]]) -> Vec<u8> {
+    let bytes = parts.concat();
+    let len = bytes.len();
+    let prefix = if len < 128 { vec![len as u8] } else { vec![len as u8 | 128, u8::try_from(len >> 7).unwrap()] };
+    [prefix, bytes].concat()
+}
+
+/// What a receiver that holds these chunks says.
+pub(crate) fn list(held: &HashSet<ChunkHash>) -> Vec<u8> {
+    let hashes = held.iter().flat_map(|hash| message(&[hash.as_bytes()]));
+    hashes.chain([1, 0]).collect()
+}
+
+/// What the rules make of a file for a receiver that holds these chunks.
+pub(crate) fn answer(held: &HashSet<ChunkHash>, file: &[u8]) -> Vec<u8> {
+    let told = |(chunk, bytes): (Chunk, &[u8])| {
+        let bytes = if held.contains(&chunk.hash) { &[] } else { bytes };
+        message(&[chunk.hash.as_bytes(), bytes])
+    };
+    cut(file).into_iter().flat_map(told).collect()
+}
+
+/// Two versions of a file that differ in three places, with a chunk that comes twice.
+pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
+    let old = random_bytes(1, 300_000);
+    let twice = vec![7; 20_000];
+    let new = [
+        &old[..90_000],
+        &random_bytes(2, 5_000),
+        &old[100_000..250_000],
+        &twice,
+        &old[250_000..],
+        &random_bytes(3, 999),
+    ]
+    .concat();
+    (old, new)
+}

@@ -1,9 +1,0 @@
-//! The wire of browser-sync-stream, spoken by our sender, receiver, server and client: with each other, and with peers that do not keep to it.
-
-mod client;
-mod list;
-#[path = "../support/noise.rs"]
-mod noise;
-mod server;
-mod streams;
-mod support;
