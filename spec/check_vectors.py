@@ -89,7 +89,7 @@ def check_runs(vector):
 
 
 def check_cuts(vector):
-    chunks = chunks_of(input_of(vector["input"]), vector["rung"])
+    chunks = chunks_of(input_of(vector["input"]), vector["size"])
     expect([len(chunk.data) for chunk in chunks], vector["lengths"], "lengths")
     expect([chunk.id.hex()[:8] for chunk in chunks], vector["ids"], "ids")
 

@@ -62,7 +62,7 @@ REASONS = {
     "limit-followed": "the bytes of basis that one copy follows are over their limit",
     "bad-group-hash": "a group's bytes do not have its chaining value, or the target's bytes not its version",
     # a signature
-    "bad-rung": "a rung that is not of the ladder",
+    "bad-chunk-size": "a chunk size that the protocol does not have",
     "bad-bits": "bits that are not 8 to 64",
     "bad-padding": "bits that pad the last byte of the tags are not 0",
     "limit-tags": "more tags than allowed",
@@ -501,7 +501,7 @@ class Rung(NamedTuple):
     mask_l: int
 
 
-LADDER = {
+CHUNK_SIZES = {
     8: Rung(64, 256, 1_024, 0x0000019000353000, 0x0000000018035100),
     9: Rung(128, 512, 2_048, 0x0000590003530000, 0x0000001800035300),
     10: Rung(256, 1_024, 4_096, 0x0000D90003530000, 0x0000019000353000),
@@ -516,16 +516,16 @@ LADDER = {
 GEAR = [int.from_bytes(hashlib.md5(bytes([i]) * 64).digest()[:8], "big") for i in range(256)]
 
 
-def cut(data, rung):
+def cut(data, size):
     """The length of the chunk that `data` begins with."""
-    if len(data) <= rung.minimum:
+    if len(data) <= size.minimum:
         return len(data)
-    end = min(len(data), rung.maximum)
-    centre = min(end, rung.average)
+    end = min(len(data), size.maximum)
+    centre = min(end, size.average)
     value = 0
     for first, stop, mask in (
-        (rung.minimum, centre - centre % 2, rung.mask_s),
-        (max(rung.minimum, centre - centre % 2), end - end % 2, rung.mask_l),
+        (size.minimum, centre - centre % 2, size.mask_s),
+        (max(size.minimum, centre - centre % 2), end - end % 2, size.mask_l),
     ):
         for at in range(first, stop):
             value = (value << 1) + GEAR[data[at]] & 0xFFFFFFFFFFFFFFFF
@@ -539,12 +539,12 @@ class Chunk(NamedTuple):
     id: bytes
 
 
-def chunks_of(data, rung):
-    """All chunks of `data` at the rung named by log2 of its average."""
-    demand(rung in LADDER, "bad-rung")
+def chunks_of(data, size):
+    """All chunks of `data` at the size named by log2 of its average."""
+    demand(size in CHUNK_SIZES, "bad-chunk-size")
     chunks, at, view = [], 0, memoryview(data)
     while at < len(data):
-        length = cut(view[at : at + LADDER[rung].maximum], LADDER[rung])
+        length = cut(view[at : at + CHUNK_SIZES[size].maximum], CHUNK_SIZES[size])
         piece = data[at : at + length]
         chunks.append(Chunk(piece, blake3(piece)))
         at += length

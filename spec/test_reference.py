@@ -12,7 +12,7 @@ from blake3 import blake3 as native
 
 import reference as ref
 from blake3_tree import pure_blake3, subtree, to_bytes
-from check_vectors import check, noise
+from check_vectors import check, random_bytes
 from reference import MIB, Limits, encode_varint as varint
 
 TEXT = b"".join(b"line %d says %d\n" % (i, i * i % 977) for i in range(40_000))  # 788,890 bytes
@@ -172,7 +172,7 @@ class Deltas(Case):
         self.makes(target, delta(target, *regions, basis=basis), basis)
 
     def test_reference(self):
-        basis = noise(7, 30_000)
+        basis = random_bytes(7, 30_000)
         gap = basis[10_000:10_900] + b"!" + basis[10_950:12_000]
         target = basis[:10_000] + gap + basis[12_000:29_000] + basis[29_100:29_600]
         ops = ops_of([(len(gap), 17_000, 12_000 - 10_000 - len(gap))])
@@ -313,7 +313,7 @@ class Refusals(Case):
         self.refused("bad-zstd", delta(target, first_of(1, None) + varint(0) + varint(0) + ended))
 
     def test_reference_over_its_limit(self):
-        basis = noise(1, 40_000)
+        basis = random_bytes(1, 40_000)
         target = b"new" + basis
         region = zstd(b"new", ops_of([(3, 40_000, -3)]), reach=4_096, prefix=b"\0" + basis[:4_099])
         data = delta(target, region, basis=basis)
@@ -327,9 +327,9 @@ class Chunks(Case):
         self.assertEqual(len(set(ref.GEAR)), 256)
 
     def test_chunks_cover_the_input_within_bounds(self):
-        for rung, sizes in ref.LADDER.items():
+        for size, sizes in ref.CHUNK_SIZES.items():
             data = TEXT[: 40 * sizes.average + 1]
-            chunks = ref.chunks_of(data, rung)
+            chunks = ref.chunks_of(data, size)
             self.assertEqual(b"".join(chunk.data for chunk in chunks), data)
             lengths = [len(chunk.data) for chunk in chunks]
             self.assertLessEqual(max(lengths), sizes.maximum)
@@ -342,7 +342,7 @@ class Chunks(Case):
         self.assertEqual([len(c.data) for c in ref.chunks_of(b"A" * 5_000, 9)], [2_048, 2_048, 904])
 
     def test_an_insertion_moves_few_cuts(self):
-        data = noise(5, 60_000)
+        data = random_bytes(5, 60_000)
         before = {chunk.id for chunk in ref.chunks_of(data, 9)}
         after = ref.chunks_of(data[:30_000] + b"inserted" + data[30_000:], 9)
         self.assertLessEqual(sum(chunk.id not in before for chunk in after), 5)
@@ -365,8 +365,8 @@ class Signatures(Case):
     nonce = bytes(range(16))
 
     def test_encoded_and_decoded(self):
-        for length, rung in [(0, 9), (1, 8), (50_000, 8), (50_000, 11), (500_000, 17)]:
-            signature = ref.sign(ref.chunks_of(TEXT[:length], rung), self.nonce)
+        for length, size in [(0, 9), (1, 8), (50_000, 8), (50_000, 11), (500_000, 17)]:
+            signature = ref.sign(ref.chunks_of(TEXT[:length], size), self.nonce)
             self.assertEqual(ref.decode_signature(ref.encode_signature(signature)), signature)
 
     def test_bits(self):
@@ -421,7 +421,7 @@ class Matched(Case):
             self.assertEqual(caught.exception.reason, reason, data)
 
     def test_a_matched_answer(self):
-        piece = noise(3, 8_000)
+        piece = random_bytes(3, 8_000)
         held = piece + TEXT[:5_000] + piece
         head = b"new start" + piece + b"new end"
         head_ids = {chunk.id for chunk in ref.chunks_of(head, 9)}

@@ -1,12 +1,12 @@
 //! Any bytes as a signature and as the answer to one.
 #![no_main]
 
-use driblet_core::{Cuts, MatchedBasis, Rungs, Runs, Signature};
+use driblet_core::{Cuts, MatchedBasis, ChunkSizes, Runs, Signature};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&[u8], &[u8], &[u8])| {
     let (held, signature, answer) = input;
-    let cuts = Cuts::of(held, Rungs::of(held));
+    let cuts = Cuts::of(held, ChunkSizes::of(held));
     if let Ok(signature) = Signature::decode(signature, 1 << 16) {
         let again = Signature::decode(&signature.encode(), 1 << 16);
         assert_eq!(again.as_ref(), Ok(&signature));

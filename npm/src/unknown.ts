@@ -49,7 +49,7 @@ function signerFor({ rungs, sections }: Problem): { signer: Signer; list: Uint8A
     const [coarse, fine] = rungs as number[];
     return { signer: new Signer(Number(coarse), Number(fine)), list };
   } catch (error) {
-    throw asSyncError('protocol', 'the server named no rungs to sign with', error);
+    throw asSyncError('protocol', 'the server named no chunk sizes to sign with', error);
   }
 }
 

@@ -112,11 +112,11 @@ for (const vector of vectors.versions) {
   });
 }
 
-test('what is no version, rung or nonce is refused by name', () => {
+test('what is no version, chunk size or nonce is refused by name', () => {
   const refused = (act, code) => assert.throws(act, (error) => error instanceof Error && error.code === code);
   refused(() => Decoder.version('ABC', 0, LIMIT), 'bad-version');
-  refused(() => new Signer(11, 7), 'bad-rung');
-  refused(() => new Signer(18, 9), 'bad-rung');
+  refused(() => new Signer(11, 7), 'bad-chunk-size');
+  refused(() => new Signer(18, 9), 'bad-chunk-size');
   refused(() => new Signer(11, 9).sign(new Uint8Array(3), new Uint8Array()), 'bad-nonce');
   refused(() => new Signer(11, 9).matched(new Uint8Array(3)), 'not-signed');
 });

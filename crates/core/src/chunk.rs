@@ -4,31 +4,41 @@ use std::fmt;
 
 use fastcdc::v2020;
 
-use crate::rungs::Rungs;
+use crate::chunk_sizes::ChunkSizes;
 
-/// A step of the ladder of chunk sizes that both sides know; named by log2 of its average size.
+/// A chunk size that both sides know: named by log2 of its average, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Rung(u8);
+pub struct ChunkSize(u8);
 
-impl Rung {
-    /// All rungs, smallest first: averages of 256 B to 128 KiB, each twice the one before.
-    pub const LADDER: [Rung; 10] =
-        [Rung(8), Rung(9), Rung(10), Rung(11), Rung(12), Rung(13), Rung(14), Rung(15), Rung(16), Rung(17)];
+impl ChunkSize {
+    /// All sizes, smallest first: averages of 256 B to 128 KiB, each twice the one before.
+    pub const ALL: [ChunkSize; 10] = [
+        ChunkSize(8),
+        ChunkSize(9),
+        ChunkSize(10),
+        ChunkSize(11),
+        ChunkSize(12),
+        ChunkSize(13),
+        ChunkSize(14),
+        ChunkSize(15),
+        ChunkSize(16),
+        ChunkSize(17),
+    ];
 
-    /// The rung whose average is 2^`log2` bytes, if the ladder has it.
-    pub fn new(log2: u8) -> Result<Rung, UnknownRung> {
-        let rung = Rung(log2);
-        if Rung::LADDER.contains(&rung) { Ok(rung) } else { Err(UnknownRung { log2 }) }
+    /// The size whose average is 2^`log2` bytes, if there is one.
+    pub fn new(log2: u8) -> Result<ChunkSize, UnknownChunkSize> {
+        let size = ChunkSize(log2);
+        if ChunkSize::ALL.contains(&size) { Ok(size) } else { Err(UnknownChunkSize { log2 }) }
     }
 
-    /// The largest rung of at most so many bytes on average, or the smallest of all.
+    /// The largest size of at most so many bytes on average, or the smallest of all.
     #[cfg(feature = "encode")]
-    pub(crate) fn nearest(average: u64) -> Rung {
+    pub(crate) fn nearest(average: u64) -> ChunkSize {
         let log2 = average.max(1).ilog2() as u8;
-        Rung(log2.clamp(Rung::LADDER[0].0, Rung::LADDER[Rung::LADDER.len() - 1].0))
+        ChunkSize(log2.clamp(ChunkSize::ALL[0].0, ChunkSize::ALL[ChunkSize::ALL.len() - 1].0))
     }
 
-    /// log2 of the average size: the rung's name on the wire.
+    /// log2 of the average size: its name on the wire.
     pub fn log2(self) -> u8 {
         self.0
     }
@@ -81,10 +91,10 @@ impl Chunk {
 }
 
 /// Cuts a whole file: FastCDC (Xia et al. 2020), normalisation level 1. Cut points are format.
-pub fn cut(bytes: &[u8], rung: Rung) -> impl Iterator<Item = Chunk> + '_ {
+pub fn cut(bytes: &[u8], size: ChunkSize) -> impl Iterator<Item = Chunk> + '_ {
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        let (chunk, after) = rest.split_at(next_cut(rest, rung));
+        let (chunk, after) = rest.split_at(next_cut(rest, size));
         rest = after;
         (!chunk.is_empty()).then(|| Chunk::of(chunk))
     })
@@ -93,7 +103,7 @@ pub fn cut(bytes: &[u8], rung: Rung) -> impl Iterator<Item = Chunk> + '_ {
 /// A file's sections and their chunks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cuts {
-    rungs: Rungs,
+    sizes: ChunkSizes,
     sections: Vec<Chunk>,
     chunks: Vec<Chunk>,
     /// The number of chunks up to each section's end.
@@ -102,20 +112,20 @@ pub struct Cuts {
 
 impl Cuts {
     /// Cuts a whole file.
-    pub fn of(bytes: &[u8], rungs: Rungs) -> Cuts {
-        let mut cuts = Cuts::none(rungs);
+    pub fn of(bytes: &[u8], sizes: ChunkSizes) -> Cuts {
+        let mut cuts = Cuts::none(sizes);
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (section, after) = rest.split_at(next_cut(rest, rungs.sections));
+            let (section, after) = rest.split_at(next_cut(rest, sizes.sections));
             cuts.push(section);
             rest = after;
         }
         cuts
     }
 
-    /// The rungs it was cut at.
-    pub fn rungs(&self) -> Rungs {
-        self.rungs
+    /// The sizes it was cut at.
+    pub fn sizes(&self) -> ChunkSizes {
+        self.sizes
     }
 
     /// The sections, each as one chunk.
@@ -139,12 +149,12 @@ impl Cuts {
         size_of_val(&*self.sections) + size_of_val(&*self.chunks) + size_of_val(&*self.ends)
     }
 
-    fn none(rungs: Rungs) -> Cuts {
-        Cuts { rungs, sections: Vec::new(), chunks: Vec::new(), ends: Vec::new() }
+    fn none(sizes: ChunkSizes) -> Cuts {
+        Cuts { sizes, sections: Vec::new(), chunks: Vec::new(), ends: Vec::new() }
     }
 
     fn push(&mut self, section: &[u8]) {
-        self.chunks.extend(cut(section, self.rungs.chunks));
+        self.chunks.extend(cut(section, self.sizes.chunks));
         self.sections.push(Chunk::of(section));
         self.ends.push(self.chunks.len() as u32);
     }
@@ -158,14 +168,14 @@ pub struct Chunker {
 
 impl Chunker {
     /// A chunker at the start of a file.
-    pub fn new(rungs: Rungs) -> Chunker {
-        Chunker { held: Vec::new(), cuts: Cuts::none(rungs) }
+    pub fn new(sizes: ChunkSizes) -> Chunker {
+        Chunker { held: Vec::new(), cuts: Cuts::none(sizes) }
     }
 
     /// Takes the next bytes of the file.
     pub fn handle_input(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
-        self.take(self.cuts.rungs.sections.maximum());
+        self.take(self.cuts.sizes.sections.maximum());
     }
 
     /// The file has ended: all its cuts.
@@ -179,7 +189,7 @@ impl Chunker {
         let mut at = 0;
         while certain <= self.held.len() - at {
             let rest = &self.held[at..];
-            let len = next_cut(rest, self.cuts.rungs.sections);
+            let len = next_cut(rest, self.cuts.sizes.sections);
             self.cuts.push(&rest[..len]);
             at += len;
         }
@@ -187,16 +197,16 @@ impl Chunker {
     }
 }
 
-fn next_cut(bytes: &[u8], rung: Rung) -> usize {
-    let (strict, loose) = v2020::select_masks(rung.average(), v2020::Normalization::Level1);
-    let (min, average, max) = (rung.minimum(), rung.average(), rung.maximum());
+fn next_cut(bytes: &[u8], size: ChunkSize) -> usize {
+    let (strict, loose) = v2020::select_masks(size.average(), v2020::Normalization::Level1);
+    let (min, average, max) = (size.minimum(), size.average(), size.maximum());
     v2020::cut(bytes, min, average, max, strict, loose, strict << 1, loose << 1).1
 }
 
-/// A chunk size that is not on the ladder.
+/// A chunk size that the protocol does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no rung has an average of 2^{log2} bytes; they are 2^8 to 2^17")]
-pub struct UnknownRung {
+#[error("no chunk size has an average of 2^{log2} bytes; they are 2^8 to 2^17")]
+pub struct UnknownChunkSize {
     /// The size named.
     pub log2: u8,
 }
@@ -207,16 +217,16 @@ mod tests {
     use crate::random::random_bytes;
 
     /// The spec's pseudo-code, line by line.
-    fn naive_cut(bytes: &[u8], rung: Rung) -> usize {
-        let (strict, loose) = v2020::select_masks(rung.average(), v2020::Normalization::Level1);
+    fn naive_cut(bytes: &[u8], size: ChunkSize) -> usize {
+        let (strict, loose) = v2020::select_masks(size.average(), v2020::Normalization::Level1);
         let (gear, _) = v2020::get_gear_with_seed(0);
-        if bytes.len() <= rung.minimum() {
+        if bytes.len() <= size.minimum() {
             return bytes.len();
         }
-        let end = bytes.len().min(rung.maximum());
-        let centre = end.min(rung.average()) & !1;
+        let end = bytes.len().min(size.maximum());
+        let centre = end.min(size.average()) & !1;
         let mut hash = 0u64;
-        for at in rung.minimum()..end & !1 {
+        for at in size.minimum()..end & !1 {
             hash = (hash << 1).wrapping_add(gear[bytes[at] as usize]);
             if hash & (if at < centre { strict } else { loose }) == 0 {
                 return at;
@@ -227,17 +237,17 @@ mod tests {
 
     #[test]
     fn cuts_are_those_of_the_spec() {
-        for rung in Rung::LADDER {
-            let bytes = random_bytes(1, rung.maximum() * 3 + 1);
+        for size in ChunkSize::ALL {
+            let bytes = random_bytes(1, size.maximum() * 3 + 1);
             let mut rest = &bytes[..];
-            for chunk in cut(&bytes, rung) {
-                assert_eq!(chunk.len as usize, naive_cut(rest, rung));
+            for chunk in cut(&bytes, size) {
+                assert_eq!(chunk.len as usize, naive_cut(rest, size));
                 rest = &rest[chunk.len as usize..];
             }
             assert!(rest.is_empty());
-            for len in [0, 1, rung.minimum(), rung.minimum() + 1, rung.average() + 1, rung.maximum() + 1] {
+            for len in [0, 1, size.minimum(), size.minimum() + 1, size.average() + 1, size.maximum() + 1] {
                 let bytes = vec![7; len];
-                assert_eq!(next_cut(&bytes, rung), naive_cut(&bytes, rung), "{len} equal bytes");
+                assert_eq!(next_cut(&bytes, size), naive_cut(&bytes, size), "{len} equal bytes");
             }
         }
     }
@@ -245,12 +255,15 @@ mod tests {
     #[test]
     fn pieces_are_cut_like_the_whole() {
         let bytes = random_bytes(1, 100_001);
-        for rungs in [Rungs { sections: Rung(10), chunks: Rung(8) }, Rungs { sections: Rung(13), chunks: Rung(9) }] {
-            let whole = Cuts::of(&bytes, rungs);
+        for sizes in [
+            ChunkSizes { sections: ChunkSize(10), chunks: ChunkSize(8) },
+            ChunkSizes { sections: ChunkSize(13), chunks: ChunkSize(9) },
+        ] {
+            let whole = Cuts::of(&bytes, sizes);
             assert_eq!(whole.chunks().iter().map(|chunk| chunk.len as usize).sum::<usize>(), bytes.len());
             assert_eq!(whole.within(whole.sections().len() - 1).end, whole.chunks().len());
             for step in [1, 777, 70_000] {
-                let mut chunker = Chunker::new(rungs);
+                let mut chunker = Chunker::new(sizes);
                 bytes.chunks(step).for_each(|piece| chunker.handle_input(piece));
                 assert_eq!(chunker.finish(), &whole);
             }
@@ -259,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_ladder_ends_at_both_ends() {
-        assert_eq!(Rung::new(7), Err(UnknownRung { log2: 7 }));
-        assert_eq!(Rung::new(18), Err(UnknownRung { log2: 18 }));
+        assert_eq!(ChunkSize::new(7), Err(UnknownChunkSize { log2: 7 }));
+        assert_eq!(ChunkSize::new(18), Err(UnknownChunkSize { log2: 18 }));
     }
 }

@@ -36,6 +36,7 @@ mod align;
 #[cfg(feature = "browser-sync-stream")]
 pub mod browser_sync_stream;
 mod chunk;
+mod chunk_sizes;
 mod delta;
 mod group;
 mod input;
@@ -45,18 +46,17 @@ mod outboard;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
 mod random;
-mod rungs;
 mod signature;
 mod version;
 mod wire;
 
-pub use chunk::{Chunk, ChunkId, Chunker, Cuts, Rung, UnknownRung, cut};
+pub use chunk::{Chunk, ChunkId, ChunkSize, Chunker, Cuts, UnknownChunkSize, cut};
+pub use chunk_sizes::ChunkSizes;
 pub use delta::{Basis, DecodeError, Decoder, Event, Header, Limit, Limits};
 #[cfg(feature = "encode")]
 pub use delta::{Codec, EncodeError, EncodeOptions, Encoder, encode_same};
 pub use group::{GroupSize, chaining_values};
 pub use matching::{MatchedBasis, Matches, Runs, RunsError};
 pub use outboard::{GroupVerifier, Outboard};
-pub use rungs::Rungs;
 pub use signature::{MAX_TAGS, Signature, SignatureError};
-pub use version::{BadVersion, Check, Version, VersionHasher};
+pub use version::{BadVersion, BasisId, Version, VersionHasher};

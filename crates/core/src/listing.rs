@@ -74,15 +74,15 @@ fn tag(section: &Chunk) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chunk_sizes::ChunkSizes;
     use crate::random::random_bytes;
-    use crate::rungs::Rungs;
 
     #[test]
     fn only_sections_that_differ_are_described_by_chunks() {
         let old = random_bytes(1, 400_000);
         let new = [&old[..150_000], b"an edit", &old[150_000..]].concat();
-        let rungs = Rungs::of(&new);
-        let (held, head) = (Cuts::of(&old, rungs), Cuts::of(&new, rungs));
+        let sizes = ChunkSizes::of(&new);
+        let (held, head) = (Cuts::of(&old, sizes), Cuts::of(&new, sizes));
         let described = held.describe(&head.list());
         assert_eq!(described.iter().map(|chunk| chunk.len as usize).sum::<usize>(), old.len());
         assert!(held.sections().len() <= described.len() && described.len() < held.sections().len() + 40);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::align::{Found, Head, align};
 use crate::chunk::{Chunk, ChunkId, Cuts};
 use crate::signature::Signature;
-use crate::version::Check;
+use crate::version::BasisId;
 use crate::wire::{Reader, Stop, put_varint};
 
 /// The most bytes that runs may take.
@@ -15,7 +15,7 @@ const MAX_RUNS_LEN: u64 = 8 << 20;
 /// What the server found: which tags are those of chunks of its head, and the basis that follows from it.
 pub struct Matches {
     runs: Runs,
-    check: Check,
+    basis_id: BasisId,
     copies: Vec<Copy>,
     /// The basis, laid out: each piece of it, in basis order.
     layout: Vec<Copy>,
@@ -78,7 +78,7 @@ impl Signature {
                 append(&mut copies, Copy { head: start..start + u64::from(chunk.len), basis });
             }
         }
-        Matches { runs: runs.finish(), check: basis.check(), copies, layout, matched }
+        Matches { runs: runs.finish(), basis_id: basis.basis_id(), copies, layout, matched }
     }
 }
 
@@ -116,8 +116,8 @@ impl Layout {
         self.len += u64::from(chunk.len);
     }
 
-    fn check(&self) -> Check {
-        Check::of_hash(self.ids.finalize().as_bytes())
+    fn basis_id(&self) -> BasisId {
+        BasisId::of_hash(self.ids.finalize().as_bytes())
     }
 }
 
@@ -150,8 +150,8 @@ impl Matches {
     }
 
     #[cfg_attr(not(feature = "encode"), allow(dead_code))]
-    pub(crate) fn check(&self) -> Check {
-        self.check
+    pub(crate) fn basis_id(&self) -> BasisId {
+        self.basis_id
     }
 }
 
@@ -251,7 +251,7 @@ pub struct MatchedBasis {
     /// Where each piece begins in the basis, and what it is of what the receiver holds. Neighbours are merged.
     pieces: Vec<(u64, Range<u64>)>,
     len: u64,
-    check: Check,
+    basis_id: BasisId,
 }
 
 impl MatchedBasis {
@@ -269,7 +269,7 @@ impl MatchedBasis {
             }
             basis.push(chunk);
         }
-        MatchedBasis { pieces, len: basis.len, check: basis.check() }
+        MatchedBasis { pieces, len: basis.len, basis_id: basis.basis_id() }
     }
 
     /// The basis' length in bytes.
@@ -283,8 +283,8 @@ impl MatchedBasis {
     }
 
     /// What the header of a delta against it must say.
-    pub fn check(&self) -> Check {
-        self.check
+    pub fn basis_id(&self) -> BasisId {
+        self.basis_id
     }
 
     /// Where a range of the basis lies in what the receiver holds, in basis order; clipped to the basis.
@@ -368,14 +368,14 @@ impl RunsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::Rung;
+    use crate::chunk::ChunkSize;
+    use crate::chunk_sizes::ChunkSizes;
     use crate::random::random_bytes;
-    use crate::rungs::Rungs;
 
     fn layout(held: &[u8], head: &[u8]) -> (Matches, MatchedBasis, Vec<u8>) {
-        let rungs = Rungs { sections: Rung::new(12).unwrap(), chunks: Rung::new(9).unwrap() };
-        let head = Cuts::of(head, rungs);
-        let chunks = Cuts::of(held, rungs).describe(&head.list());
+        let sizes = ChunkSizes { sections: ChunkSize::new(12).unwrap(), chunks: ChunkSize::new(9).unwrap() };
+        let head = Cuts::of(head, sizes);
+        let chunks = Cuts::of(held, sizes).describe(&head.list());
         let signature = Signature::sign([9; 16], &chunks);
         let matches = signature.match_chunks(&head);
         let bytes = matches.encode_runs();
@@ -395,7 +395,7 @@ mod tests {
         let repeated = [&old[..], &random_bytes(2, 9_000), &old[10_000..40_000]].concat();
         let new = [&old[..20_000], &random_bytes(3, 500), &old[20_000..], &old[..30_000]].concat();
         let (matches, basis, bytes) = layout(&repeated, &new);
-        assert_eq!(matches.check(), basis.check());
+        assert_eq!(matches.basis_id(), basis.basis_id());
         assert_eq!(bytes.len() as u64, basis.len());
         assert!(60_000 < matches.matched_bytes());
         for copy in matches.copies() {
@@ -410,7 +410,7 @@ mod tests {
         let (matches, basis, _) = layout(&random_bytes(1, 5_000), &random_bytes(7, 5_000));
         assert!(basis.is_empty());
         assert_eq!(matches.matched_bytes(), 0);
-        assert_eq!(basis.check(), crate::Version::EMPTY.check());
+        assert_eq!(basis.basis_id(), crate::Version::EMPTY.basis_id());
         assert_eq!(matches.encode_no_runs(), matches.encode_runs());
     }
 

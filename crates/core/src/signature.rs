@@ -209,11 +209,11 @@ impl From<Stop> for SignatureError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::{Rung, cut};
+    use crate::chunk::{ChunkSize, cut};
 
     fn signed() -> Signature {
         let held: Vec<u8> = (0..50_000u32).flat_map(|i| i.wrapping_mul(2654435761).to_be_bytes()).collect();
-        Signature::sign([3; 16], &cut(&held, Rung::new(9).unwrap()).collect::<Vec<_>>())
+        Signature::sign([3; 16], &cut(&held, ChunkSize::new(9).unwrap()).collect::<Vec<_>>())
     }
 
     #[test]

@@ -32,8 +32,8 @@ impl Version {
     }
 
     /// What a delta's header says of a basis that is this version.
-    pub fn check(&self) -> Check {
-        Check::of_hash(&self.0)
+    pub fn basis_id(&self) -> BasisId {
+        BasisId::of_hash(&self.0)
     }
 }
 
@@ -89,18 +89,18 @@ impl VersionHasher {
 
 /// The 8 bytes by which a delta's header identifies its basis.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Check([u8; 8]);
+pub struct BasisId([u8; 8]);
 
-impl Check {
+impl BasisId {
     /// The first 8 bytes of a hash.
-    pub(crate) fn of_hash(hash: &[u8; 32]) -> Check {
+    pub(crate) fn of_hash(hash: &[u8; 32]) -> BasisId {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&hash[..8]);
-        Check(bytes)
+        BasisId(bytes)
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Check {
-        Check(bytes)
+    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> BasisId {
+        BasisId(bytes)
     }
 
     /// The 8 bytes as they stand in the header.
@@ -109,15 +109,15 @@ impl Check {
     }
 }
 
-impl fmt::Display for Check {
+impl fmt::Display for BasisId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for Check {
+impl fmt::Debug for BasisId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Check({self})")
+        write!(f, "BasisId({self})")
     }
 }
 

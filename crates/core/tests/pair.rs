@@ -237,8 +237,8 @@ fn a_small_budget_still_finds_the_bulk() {
 fn what_matched_is_a_basis() {
     let old = random_bytes(10, 300_000);
     let new = [&old[..100_000], b"between", &old[120_000..], &old[..50_000]].concat();
-    let head = Cuts::of(&new, Rungs::of(&new));
-    let held = Cuts::of(&old, head.rungs()).describe(&head.list());
+    let head = Cuts::of(&new, ChunkSizes::of(&new));
+    let held = Cuts::of(&old, head.sizes()).describe(&head.list());
     let signature = Signature::sign([5; 16], &held);
     let asked = Signature::decode(&signature.encode(), MAX_TAGS).unwrap();
     let matches = asked.match_chunks(&head);

@@ -103,8 +103,8 @@ proptest! {
     #[test]
     fn both_sides_agree_on_what_matched(old in file(), edits in edits(), nonce in any::<[u8; 16]>()) {
         let new = edited(&old, &edits);
-        let head = Cuts::of(&new, Rungs::of(&new));
-        let held = Cuts::of(&old, head.rungs()).describe(&head.list());
+        let head = Cuts::of(&new, ChunkSizes::of(&new));
+        let held = Cuts::of(&old, head.sizes()).describe(&head.list());
         // That a tag matches by accident depends on the nonce.
         let mut other = nonce;
         other[0] ^= 1;

@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::middleware::map_response;
 use axum::response::Response;
 use driblet::{ServeOptions, Version};
-use driblet_core::{Basis, Chunk, Cuts, DecodeError, Decoder, Limits, MatchedBasis, Rungs, Runs, Signature};
+use driblet_core::{Basis, Chunk, ChunkSizes, Cuts, DecodeError, Decoder, Limits, MatchedBasis, Runs, Signature};
 use futures_util::StreamExt;
 use support::{Answer, Site, Slow, apply, get, matched, post, random_bytes, sign, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,10 +27,10 @@ const MOST: u64 = 1 << 20;
 async fn a_tag_that_matches_by_chance_is_noticed_by_the_receiver() {
     let head = random_bytes(1, 100_000);
     let site = Site::new(&[("app.js", &head)]).await;
-    let rungs = Rungs::of(&head);
+    let sizes = ChunkSizes::of(&head);
     // The tags are those of the head, as if by chance; what is held is something else, of equal lengths.
-    let claimed = Cuts::of(&head, rungs).chunks().to_vec();
-    let other = Cuts::of(&random_bytes(2, 200_000), rungs);
+    let claimed = Cuts::of(&head, sizes).chunks().to_vec();
+    let other = Cuts::of(&random_bytes(2, 200_000), sizes);
     let forged = claimed.iter().zip(other.chunks());
     let held: Vec<Chunk> = forged.map(|(claimed, other)| Chunk { len: claimed.len, id: other.id }).collect();
     for lies in [1, claimed.len()] {
@@ -54,7 +54,7 @@ async fn a_tag_that_matches_by_chance_is_noticed_by_the_receiver() {
 #[tokio::test]
 async fn all_tags_are_one() {
     let head = random_bytes(1, 2_000_000);
-    let first = Cuts::of(&head, Rungs::of(&head)).chunks()[0];
+    let first = Cuts::of(&head, ChunkSizes::of(&head)).chunks()[0];
     let site = Site::new(&[("app.js", &head), ("one.js", &head[..first.len as usize])]).await;
     let many = vec![first; 300_000];
     let signature = Signature::sign([7; 16], &many);
@@ -66,7 +66,7 @@ async fn all_tags_are_one() {
     let answer = site.ask(post(PATH, signature.encode())).await;
     assert!(matched(&held, &many, &answer.body).0 == head);
     let small = &head[..first.len as usize];
-    let chunks = Cuts::of(small, Rungs::of(small)).chunks().to_vec();
+    let chunks = Cuts::of(small, ChunkSizes::of(small)).chunks().to_vec();
     let (chunks, held) = (chunks.repeat(500), small.repeat(500));
     let signature = Signature::sign([7; 16], &chunks);
     let answer = site.ask(post("/one.js.driblet/signature", signature.encode())).await;

@@ -1,4 +1,4 @@
-use driblet_core::{BadVersion, DecodeError, RunsError, UnknownRung};
+use driblet_core::{BadVersion, DecodeError, RunsError, UnknownChunkSize};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -37,9 +37,9 @@ impl Refused for BadVersion {
     }
 }
 
-impl Refused for UnknownRung {
+impl Refused for UnknownChunkSize {
     fn refused(self) -> JsValue {
-        exception("bad-rung", &self.to_string())
+        exception("bad-chunk-size", &self.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-use driblet_core::{Chunk, Chunker, MatchedBasis, Rung, Rungs, Runs, Signature};
+use driblet_core::{Chunk, ChunkSize, ChunkSizes, Chunker, MatchedBasis, Runs, Signature};
 use wasm_bindgen::prelude::*;
 
 use crate::error::{Refused, exception};
@@ -13,12 +13,12 @@ pub struct Signer {
 
 #[wasm_bindgen]
 impl Signer {
-    /// Cuts at the rungs that the server named.
+    /// Cuts at the sizes that the server named.
     #[wasm_bindgen(constructor)]
     pub fn new(sections: u8, chunks: u8) -> Result<Signer, JsValue> {
-        let rung = |log2| Rung::new(log2).map_err(Refused::refused);
-        let rungs = Rungs { sections: rung(sections)?, chunks: rung(chunks)? };
-        Ok(Signer { chunker: Chunker::new(rungs), signed: None })
+        let size = |log2| ChunkSize::new(log2).map_err(Refused::refused);
+        let sizes = ChunkSizes { sections: size(sections)?, chunks: size(chunks)? };
+        Ok(Signer { chunker: Chunker::new(sizes), signed: None })
     }
 
     /// Takes the first `len` bytes of the room, the next of what is held.

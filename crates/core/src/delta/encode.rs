@@ -15,7 +15,7 @@ use super::reference::{self, PREFIX_START};
 use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET};
 use crate::group::{self, GroupSize};
 use crate::matching::{Copy, Matches};
-use crate::version::{Check, Version};
+use crate::version::{BasisId, Version};
 use crate::wire::put_varint;
 
 /// New bytes in one region: what the compressor sees at once.
@@ -115,13 +115,13 @@ impl<'a> Encoder<'a> {
         // Built when the first copy is wanted: where the basis is followed, after the plan for that has been let go, or never.
         let copies = iter::once_with(move || Finder::new(basis, target, options.budget, stride)).flatten();
         let group = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
-        let header = header(target, to, group, from.check());
+        let header = header(target, to, group, from.basis_id());
         Encoder::with(BasisBytes::Whole(basis), target, Box::new(copies), options, header)
     }
 
     /// The delta from what a signature matched; `target` is the head whose chunks it was matched with.
     pub fn matched(matches: &'a Matches, target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
-        let header = header(target, None, GroupSize::LARGEST, matches.check());
+        let header = header(target, None, GroupSize::LARGEST, matches.basis_id());
         let copies = Box::new(matches.copies().iter().cloned());
         let basis = BasisBytes::Matched { layout: matches.layout(), target };
         Encoder::with(basis, target, copies, options, header)
@@ -350,14 +350,14 @@ pub fn encode_same(version: Version, len: u64) -> Vec<u8> {
     out
 }
 
-fn header(target: &[u8], known: Option<Version>, group: GroupSize, check: Check) -> Header {
+fn header(target: &[u8], known: Option<Version>, group: GroupSize, basis_id: BasisId) -> Header {
     let values = group::chaining_values(target, group);
     let version = match known {
         _ if !values.is_empty() => group::merge(&values),
         Some(version) => version,
         None => Version::of(target),
     };
-    Header { target: version, len: target.len() as u64, group, basis: Some(check), values }
+    Header { target: version, len: target.len() as u64, group, basis: Some(basis_id), values }
 }
 
 /// The bytes of the basis, which for a matched one lie all over the target.

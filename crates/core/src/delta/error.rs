@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use crate::version::{Check, Version};
+use crate::version::{BasisId, Version};
 use crate::wire::Stop;
 
 /// Why a delta was refused. Nothing that was not verified has been given out.
@@ -59,9 +59,9 @@ pub enum DecodeError {
     #[error("the delta was made against basis {named}…, here is {held}…; ask for the version that is held")]
     WrongBasis {
         /// What the delta names.
-        named: Check,
+        named: BasisId,
         /// What is at hand.
-        held: Check,
+        held: BasisId,
     },
     /// The delta says "same" of a version that was not named.
     #[error("the delta says that {target} is what is held already, which it is not")]

@@ -3,7 +3,7 @@ use super::{MAX_GROUPS, MAX_TARGET};
 use crate::group::{self, ChainingValue, GroupSize};
 use crate::matching::MatchedBasis;
 use crate::outboard::Outboard;
-use crate::version::{Check, Version};
+use crate::version::{BasisId, Version};
 use crate::wire::Reader;
 #[cfg(feature = "encode")]
 use crate::wire::put_varint;
@@ -16,24 +16,27 @@ const SAME: u8 = 1 << 3;
 #[derive(Clone, Debug)]
 pub struct Basis {
     pub(crate) len: u64,
-    pub(crate) check: Check,
+    pub(crate) basis_id: BasisId,
     /// Named only where the receiver named it too; just then may the answer be "same".
     pub(crate) version: Option<Version>,
 }
 
 impl Basis {
     /// No bytes at all: the basis of a first sync.
-    pub const EMPTY: Basis =
-        Basis { len: 0, check: Check::from_bytes([0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6]), version: None };
+    pub const EMPTY: Basis = Basis {
+        len: 0,
+        basis_id: BasisId::from_bytes([0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6]),
+        version: None,
+    };
 
     /// A version that the receiver holds and named in its request; `len` is its length in bytes.
     pub fn of(version: &Version, len: u64) -> Basis {
-        Basis { len, check: version.check(), version: Some(*version) }
+        Basis { len, basis_id: version.basis_id(), version: Some(*version) }
     }
 
     /// The chunks that matched.
     pub fn matched(basis: &MatchedBasis) -> Basis {
-        Basis { len: basis.len(), check: basis.check(), version: None }
+        Basis { len: basis.len(), basis_id: basis.basis_id(), version: None }
     }
 }
 
@@ -57,7 +60,7 @@ pub struct Header {
     pub(crate) len: u64,
     pub(crate) group: GroupSize,
     /// `None` says "same".
-    pub(crate) basis: Option<Check>,
+    pub(crate) basis: Option<BasisId>,
     pub(crate) values: Vec<ChainingValue>,
 }
 
@@ -108,9 +111,9 @@ impl Header {
             }
             return Ok(Header { target, len, group, basis: None, values: Vec::new() });
         }
-        let named = Check::from_bytes(reader.array()?);
-        if named != basis.check {
-            return Err(DecodeError::WrongBasis { named, held: basis.check }.into());
+        let named = BasisId::from_bytes(reader.array()?);
+        if named != basis.basis_id {
+            return Err(DecodeError::WrongBasis { named, held: basis.basis_id }.into());
         }
         let count = Limit::Groups.check(group.values_for(len), MAX_GROUPS)?;
         let bytes = reader.take(32 * count as usize)?;
@@ -143,6 +146,6 @@ mod tests {
 
     #[test]
     fn the_empty_basis_has_the_empty_versions_check() {
-        assert_eq!(Basis::EMPTY.check, Version::EMPTY.check());
+        assert_eq!(Basis::EMPTY.basis_id, Version::EMPTY.basis_id());
     }
 }

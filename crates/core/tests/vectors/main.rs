@@ -61,19 +61,19 @@ fn deltas() {
     }
 }
 
-fn rungs_of(vector: &Value) -> Rungs {
-    let rung = |at: usize| Rung::new(vector["rungs"][at].as_u64().unwrap() as u8).unwrap();
-    Rungs { sections: rung(0), chunks: rung(1) }
+fn chunk_sizes_of(vector: &Value) -> ChunkSizes {
+    let size = |at: usize| ChunkSize::new(vector["rungs"][at].as_u64().unwrap() as u8).unwrap();
+    ChunkSizes { sections: size(0), chunks: size(1) }
 }
 
 fn described(vector: &Value) -> Vec<Chunk> {
-    Cuts::of(&bytes_of(&vector["held"]), rungs_of(vector)).describe(&unhex(text(vector, "list")))
+    Cuts::of(&bytes_of(&vector["held"]), chunk_sizes_of(vector)).describe(&unhex(text(vector, "list")))
 }
 
 #[test]
 fn signatures() {
     for vector in vectors("signatures") {
-        let head = Cuts::of(&bytes_of(&vector["head"]), rungs_of(&vector));
+        let head = Cuts::of(&bytes_of(&vector["head"]), chunk_sizes_of(&vector));
         assert_eq!(hex(&head.list()), text(&vector, "list"), "{}", text(&vector, "name"));
         let nonce = unhex(text(&vector, "nonce")).try_into().unwrap();
         let signature = Signature::sign(nonce, &described(&vector));
@@ -130,8 +130,8 @@ fn runs() {
 #[test]
 fn cuts() {
     for vector in vectors("cuts") {
-        let rung = Rung::new(vector["rung"].as_u64().unwrap() as u8).unwrap();
-        let chunks: Vec<Chunk> = cut(&bytes_of(&vector["input"]), rung).collect();
+        let size = ChunkSize::new(vector["size"].as_u64().unwrap() as u8).unwrap();
+        let chunks: Vec<Chunk> = cut(&bytes_of(&vector["input"]), size).collect();
         let lengths: Vec<u64> = chunks.iter().map(|chunk| chunk.len.into()).collect();
         let ids: Vec<String> = chunks.iter().map(|chunk| hex(&chunk.id.as_bytes()[..4])).collect();
         assert_eq!(Value::from(lengths), vector["lengths"], "{}", text(&vector, "name"));

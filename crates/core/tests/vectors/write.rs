@@ -68,11 +68,11 @@ fn bad(name: &str, basis: &Value, delta: &[u8], reason: &str) -> Value {
 
 /// A header by hand: for a target of `len` zeros against a basis.
 fn header(basis: &Value, len: usize) -> Vec<u8> {
-    let check = *Version::of(&bytes_of(basis)).check().as_bytes();
+    let basis_id = *Version::of(&bytes_of(basis)).basis_id().as_bytes();
     let mut out = vec![0xdb, 0x16];
     out.extend_from_slice(Version::of(&vec![0; len]).as_bytes());
     varint(&mut out, len as u64);
-    out.extend_from_slice(&check);
+    out.extend_from_slice(&basis_id);
     out
 }
 
@@ -168,7 +168,7 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
     let mut wide = vec![0xdb, 0x16];
     wide.extend_from_slice(Version::of(&long_target).as_bytes());
     varint(&mut wide, over);
-    wide.extend_from_slice(Version::of(&[0; 64]).check().as_bytes());
+    wide.extend_from_slice(Version::of(&[0; 64]).basis_id().as_bytes());
     chaining_values(&long_target, GroupSize::LARGEST).iter().for_each(|value| wide.extend_from_slice(value));
     let whole = super::input::unhex(all[1]["delta"].as_str().unwrap());
     // Behind the header's 44 bytes, the codec and the shape stands the packed length: one byte, or two.
@@ -265,7 +265,7 @@ fn refused_headers(old: &Value, new: &Value, same: &[u8]) -> Vec<Value> {
         let mut out = vec![0xdb, flags];
         out.extend_from_slice(&[7; 32]);
         varint(&mut out, len);
-        with(out, Version::EMPTY.check().as_bytes())
+        with(out, Version::EMPTY.basis_id().as_bytes())
     };
     let mut tree = groups.clone();
     tree[50] ^= 1;
@@ -335,9 +335,9 @@ fn held() -> Value {
 
 /// What is held, described for a head and signed: `whole` says which of its sections stand for their chunks.
 fn sign(held: &Value, head: &Value) -> (Value, Signature) {
-    let rungs = Rungs { sections: Rung::new(11).unwrap(), chunks: Rung::new(8).unwrap() };
-    let list = Cuts::of(&bytes_of(head), rungs).list();
-    let cuts = Cuts::of(&bytes_of(held), rungs);
+    let sizes = ChunkSizes { sections: ChunkSize::new(11).unwrap(), chunks: ChunkSize::new(8).unwrap() };
+    let list = Cuts::of(&bytes_of(head), sizes).list();
+    let cuts = Cuts::of(&bytes_of(held), sizes);
     let described = cuts.describe(&list);
     let signature = Signature::sign([0xa5; 16], &described);
     let is_whole = |index: &usize| described.contains(&cuts.sections()[*index]);
@@ -394,8 +394,8 @@ fn matched() -> Vec<Value> {
     let case = |name: &str, target: &Value, use_matches: bool| {
         let target_bytes = bytes_of(target);
         let (mut vector, signature) = sign(&held, target);
-        let rungs = Rungs { sections: Rung::new(11).unwrap(), chunks: Rung::new(8).unwrap() };
-        let matches = signature.match_chunks(&Cuts::of(&target_bytes, rungs));
+        let sizes = ChunkSizes { sections: ChunkSize::new(11).unwrap(), chunks: ChunkSize::new(8).unwrap() };
+        let matches = signature.match_chunks(&Cuts::of(&target_bytes, sizes));
         let answer = if use_matches {
             with(matches.encode_runs(), &collect(Encoder::matched(&matches, &target_bytes, EncodeOptions::default())))
         } else {
@@ -444,18 +444,18 @@ fn runs() -> Vec<Value> {
 }
 
 fn cuts() -> Vec<Value> {
-    let case = |name: &str, input: Value, rung: u8| {
-        let chunks: Vec<Chunk> = cut(&bytes_of(&input), Rung::new(rung).unwrap()).collect();
+    let case = |name: &str, input: Value, size: u8| {
+        let chunks: Vec<Chunk> = cut(&bytes_of(&input), ChunkSize::new(size).unwrap()).collect();
         let lengths: Vec<u32> = chunks.iter().map(|chunk| chunk.len).collect();
         let ids: Vec<String> = chunks.iter().map(|chunk| hex(&chunk.id.as_bytes()[..4])).collect();
-        json!({ "name": name, "input": input, "rung": rung, "lengths": lengths, "ids": ids })
+        json!({ "name": name, "input": input, "size": size, "lengths": lengths, "ids": ids })
     };
     let mut all = vec![case("nothing", nothing(), 9), case("one byte", json!({ "hex": "00" }), 9)];
-    for (rung, len) in [(9, 9_001), (11, 40_003), (13, 150_001), (15, 500_001), (17, 1_000_001)] {
-        all.push(case("noise of odd length", json!({ "random": rung, "len": len }), rung));
+    for (size, len) in [(9, 9_001), (11, 40_003), (13, 150_001), (15, 500_001), (17, 1_000_001)] {
+        all.push(case("noise of odd length", json!({ "random": size, "len": len }), size));
     }
-    for (rung, len) in [(8, 5_001), (10, 20_003), (12, 80_001), (14, 250_001), (16, 600_001)] {
-        all.push(case("noise of odd length", json!({ "random": rung, "len": len }), rung));
+    for (size, len) in [(8, 5_001), (10, 20_003), (12, 80_001), (14, 250_001), (16, 600_001)] {
+        all.push(case("noise of odd length", json!({ "random": size, "len": len }), size));
     }
     for len in [127, 128, 129, 511, 512, 513, 2047, 2048, 2049, 4097] {
         all.push(case("zeros: the maximum", json!({ "repeat": "00", "len": len }), 9));

@@ -17,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driblet_core::{Codec, Cuts, EncodeError, Matches, Rungs, Version};
+use driblet_core::{ChunkSizes, Codec, Cuts, EncodeError, Matches, Version};
 use moka::policy::EvictionPolicy;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -294,7 +294,7 @@ impl Artifacts {
     /// The head's sections and chunks, cut once.
     pub(crate) async fn cuts(&self, kept: Arc<Kept>) -> Result<Arc<Cuts>, ArtifactError> {
         let version = kept.version;
-        let make = self.in_turn(kept.len, move || Ok(Arc::new(Cuts::of(kept.bytes(), Rungs::of(kept.bytes())))));
+        let make = self.in_turn(kept.len, move || Ok(Arc::new(Cuts::of(kept.bytes(), ChunkSizes::of(kept.bytes())))));
         self.cuts.try_get_with(version, make).await.map_err(ArtifactError::shared)
     }
 

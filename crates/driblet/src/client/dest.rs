@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use driblet_core::{Chunker, Cuts, Rungs, Version, VersionHasher};
+use driblet_core::{ChunkSizes, Chunker, Cuts, Version, VersionHasher};
 use tokio::task::spawn_blocking;
 use url::Url;
 
@@ -55,11 +55,11 @@ impl Dest {
     }
 
     /// Cuts what is held.
-    pub(super) async fn cut(&self, rungs: Rungs) -> Result<Cuts, PullError> {
+    pub(super) async fn cut(&self, sizes: ChunkSizes) -> Result<Cuts, PullError> {
         let dest = self.clone();
         blocking(move || {
             let len = dest.held().map_or(0, |(_, len)| len);
-            let mut chunker = Chunker::new(rungs);
+            let mut chunker = Chunker::new(sizes);
             let mut bytes = vec![0; PIECE];
             for offset in (0..len).step_by(PIECE) {
                 let piece = &mut bytes[..(len - offset).min(PIECE as u64) as usize];

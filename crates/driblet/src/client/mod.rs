@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driblet_core::{Basis, Limits, MatchedBasis, Rung, Rungs, Signature, Version};
+use driblet_core::{Basis, ChunkSize, ChunkSizes, Limits, MatchedBasis, Signature, Version};
 use url::Url;
 
 use apply::Apply;
@@ -214,10 +214,10 @@ impl Session {
 
     /// The server does not know what is held: sign it, and go on from what matches.
     async fn matched(&mut self, unknown: Unknown) -> Result<Pulled, PullError> {
-        let rung = |log2| Rung::new(log2).map_err(|error| PullError::protocol("the server's rungs", error));
-        let [sections, chunks] = unknown.rungs;
-        let rungs = Rungs { sections: rung(sections)?, chunks: rung(chunks)? };
-        let chunks = self.dest.cut(rungs).await?.describe(&unknown.list()?);
+        let size = |log2| ChunkSize::new(log2).map_err(|error| PullError::protocol("the server's sizes", error));
+        let [sections, chunks] = unknown.chunk_sizes;
+        let sizes = ChunkSizes { sections: size(sections)?, chunks: size(chunks)? };
+        let chunks = self.dest.cut(sizes).await?.describe(&unknown.list()?);
         let nonce: [u8; 16] = rand_nonce()?;
         let signature = Signature::sign(nonce, &chunks);
         let Some((runs, body)) = self.asset.matched(&signature).await? else { return self.whole().await };

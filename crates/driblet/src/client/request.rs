@@ -58,7 +58,8 @@ pub(super) enum Answer {
 /// How to describe bytes whose version the server does not know.
 #[derive(Deserialize)]
 pub(super) struct Unknown {
-    pub(super) rungs: [u8; 2],
+    #[serde(rename = "rungs")]
+    pub(super) chunk_sizes: [u8; 2],
     sections: String,
 }
 

@@ -254,13 +254,13 @@ impl Call<'_> {
     /// Says how to describe bytes of a version that is not kept here.
     async fn unknown(&self, head: Head, kept: Arc<Kept>) -> Result<Problem, Problem> {
         let cuts = self.shared.artifacts.cuts(kept).await?;
-        let rungs = cuts.rungs();
+        let sizes = cuts.sizes();
         let detail = "That version is not in this file's history; send a signature, or sync from none.";
         Ok(Problem::new(StatusCode::NOT_FOUND, "unknown-version", detail).with(json!({
             "head": head.version.to_string(),
             "length": head.len,
             "counter": head.counter,
-            "rungs": [rungs.sections.log2(), rungs.chunks.log2()],
+            "rungs": [sizes.sections.log2(), sizes.chunks.log2()],
             "sections": STANDARD.encode(cuts.list()),
         })))
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use driblet::{Codec, Version};
-use driblet_core::{Cuts, Rungs};
+use driblet_core::{ChunkSizes, Cuts};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
@@ -115,8 +115,8 @@ async fn an_unknown_version_is_told_how_to_sign() {
         let problem = answer.json();
         assert_eq!(problem["head"], Version::of(&new).to_string());
         assert_eq!((&problem["length"], &problem["counter"]), (&new.len().into(), &2.into()));
-        let cuts = Cuts::of(&new, Rungs::of(&new));
-        assert_eq!(problem["rungs"], json!([cuts.rungs().sections.log2(), cuts.rungs().chunks.log2()]));
+        let cuts = Cuts::of(&new, ChunkSizes::of(&new));
+        assert_eq!(problem["rungs"], json!([cuts.sizes().sections.log2(), cuts.sizes().chunks.log2()]));
         assert_eq!(problem["sections"], STANDARD.encode(cuts.list()));
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use driblet::Version;
-use driblet_core::{Chunk, Cuts, Rung, Rungs, Signature};
+use driblet_core::{Chunk, ChunkSize, ChunkSizes, Cuts, Signature};
 
 use crate::support::{Site, apply, get, matched, post, random_bytes, sign, text};
 
@@ -13,8 +13,8 @@ const PATH: &str = "/app.js.driblet/signature";
 async fn signed(site: &Site, held: &[u8]) -> (Signature, Vec<Chunk>) {
     let problem = site.get(&format!("/app.js.driblet/{}", Version::of(held))).await.json();
     assert_eq!(problem["code"], "unknown-version");
-    let rung = |at: usize| Rung::new(problem["rungs"][at].as_u64().unwrap() as u8).unwrap();
-    let cuts = Cuts::of(held, Rungs { sections: rung(0), chunks: rung(1) });
+    let size = |at: usize| ChunkSize::new(problem["rungs"][at].as_u64().unwrap() as u8).unwrap();
+    let cuts = Cuts::of(held, ChunkSizes { sections: size(0), chunks: size(1) });
     let chunks = cuts.describe(&STANDARD.decode(problem["sections"].as_str().unwrap()).unwrap());
     (Signature::sign([7; 16], &chunks), chunks)
 }
@@ -67,7 +67,7 @@ async fn one_tag_that_matches_and_a_hundred_thousand_that_do_not() {
     let keyed = {
         let mut key = [0; 32];
         key[..16].copy_from_slice(&nonce);
-        blake3::keyed_hash(&key, Cuts::of(&head, Rungs::of(&head)).chunks()[0].id.as_bytes())
+        blake3::keyed_hash(&key, Cuts::of(&head, ChunkSizes::of(&head)).chunks()[0].id.as_bytes())
     };
     forged.extend(random_bytes(9, 8 * 50_000));
     forged.extend_from_slice(&keyed.as_bytes()[..8]);
@@ -165,8 +165,8 @@ async fn what_was_cut_otherwise_than_asked_for_matches_little() {
     let head = random_bytes(1, 1 << 20);
     let site = Site::new(&[("app.js", &head)]).await;
     for [sections, chunks] in [[17, 12], [8, 8], [9, 17]] {
-        let rung = |log2| Rung::new(log2).unwrap();
-        let cuts = Cuts::of(&head, Rungs { sections: rung(sections), chunks: rung(chunks) });
+        let size = |log2| ChunkSize::new(log2).unwrap();
+        let cuts = Cuts::of(&head, ChunkSizes { sections: size(sections), chunks: size(chunks) });
         let signature = Signature::sign([7; 16], cuts.chunks());
         let answer = site.ask(post(PATH, signature.encode())).await;
         assert!(matched(&head, cuts.chunks(), &answer.body).0 == head);

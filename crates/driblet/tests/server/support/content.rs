@@ -16,8 +16,8 @@ pub(crate) fn apply(held: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, Decode
 
 /// Signs what is held for a head.
 pub(crate) fn sign(held: &[u8], head: &[u8]) -> (Signature, Vec<Chunk>) {
-    let head = Cuts::of(head, Rungs::of(head));
-    let chunks = Cuts::of(held, head.rungs()).describe(&head.list());
+    let head = Cuts::of(head, ChunkSizes::of(head));
+    let chunks = Cuts::of(held, head.sizes()).describe(&head.list());
     (Signature::sign([7; 16], &chunks), chunks)
 }
 

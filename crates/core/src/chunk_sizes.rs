@@ -1,19 +1,19 @@
 //! How finely a file is cut.
 
-use crate::chunk::Rung;
+use crate::chunk::ChunkSize;
 
 /// How a file is cut: into sections, and each section into chunks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Rungs {
+pub struct ChunkSizes {
     /// Where sections end.
-    pub sections: Rung,
+    pub sections: ChunkSize,
     /// Where chunks end within a section.
-    pub chunks: Rung,
+    pub chunks: ChunkSize,
 }
 
 #[cfg(feature = "encode")]
 mod for_a_head {
-    use super::{Rung, Rungs};
+    use super::{ChunkSize, ChunkSizes};
 
     /// How many sections a head has at least, about; twice as many at most.
     const SECTIONS: u64 = 128;
@@ -26,16 +26,19 @@ mod for_a_head {
     const SAMPLES: usize = 4;
     const SAMPLE: usize = 64 << 10;
 
-    impl Rungs {
-        /// The rungs for a head.
+    impl ChunkSizes {
+        /// The sizes for a head.
         ///
         /// Its sections are listed to whoever asks, so there are some hundreds. Only what lies in sections that differ is described by
         /// chunks, so these are as fine as pays. Looks at samples, so this takes some milliseconds for any length.
-        pub fn of(head: &[u8]) -> Rungs {
+        pub fn of(head: &[u8]) -> ChunkSizes {
             let len = head.len() as u64;
             let (sampled, compressed) = sample(head);
             let worth = (COMPRESSED_CHUNK * sampled).checked_div(compressed).unwrap_or(0);
-            Rungs { sections: Rung::nearest(len / SECTIONS), chunks: Rung::nearest(worth.max(len / MAX_CHUNKS)) }
+            ChunkSizes {
+                sections: ChunkSize::nearest(len / SECTIONS),
+                chunks: ChunkSize::nearest(worth.max(len / MAX_CHUNKS)),
+            }
         }
     }
 
@@ -59,21 +62,21 @@ mod for_a_head {
         use crate::random::random_bytes;
 
         #[test]
-        fn rungs_follow_the_length() {
-            let rungs = |bytes: &[u8]| [Rungs::of(bytes).sections.log2(), Rungs::of(bytes).chunks.log2()];
-            assert_eq!(rungs(&[]), [8, 8]);
-            assert_eq!(rungs(&[1]), [8, 8]);
-            assert_eq!(rungs(&random_bytes(1, 3 << 20)), [14, 8]);
-            assert_eq!(rungs(&random_bytes(1, 200 << 20)), [17, 9]);
+        fn chunk_sizes_follow_the_length() {
+            let sizes = |bytes: &[u8]| [ChunkSizes::of(bytes).sections.log2(), ChunkSizes::of(bytes).chunks.log2()];
+            assert_eq!(sizes(&[]), [8, 8]);
+            assert_eq!(sizes(&[1]), [8, 8]);
+            assert_eq!(sizes(&random_bytes(1, 3 << 20)), [14, 8]);
+            assert_eq!(sizes(&random_bytes(1, 200 << 20)), [17, 9]);
         }
 
         #[test]
         fn what_compresses_well_has_larger_chunks() {
             let lines: Vec<u8> =
                 (0..90_000u32).flat_map(|i| format!("line {} of many\n", i / 3).into_bytes()).collect();
-            let chunks = Rungs::of(&lines).chunks.log2();
+            let chunks = ChunkSizes::of(&lines).chunks.log2();
             assert!((10..=12).contains(&chunks), "{chunks}");
-            assert_eq!(Rungs::of(&[0; 3 << 20]).chunks.log2(), 17);
+            assert_eq!(ChunkSizes::of(&[0; 3 << 20]).chunks.log2(), 17);
         }
     }
 }
