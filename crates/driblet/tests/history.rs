@@ -198,7 +198,8 @@ async fn killed_at_random_moments_beyond_its_limits() {
     let (mut last, mut counters) = (None, 0);
     for round in 0..ROUNDS {
         let mut child = publishing(&site);
-        let (send, lines) = std::sync::mpsc::channel();
+        // Waiting must not keep the runtime from ending the last tasks of the server before, which hold the history.
+        let (send, mut lines) = tokio::sync::mpsc::unbounded_channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         let reader = std::thread::spawn(move || {
             let published = output.lines().map_while(Result::ok).filter_map(|line| published(&line));
@@ -206,16 +207,18 @@ async fn killed_at_random_moments_beyond_its_limits() {
         });
         // Some rounds end before the history is open; the others at any moment after the first answer.
         if round % 4 != 3 {
-            last = Some(lines.recv().unwrap());
+            last = Some(lines.recv().await.unwrap());
             let error = Server::builder(site.root()).history(site.history()).build().await.err().expect("a refusal");
             assert!(matches!(error, BuildError::History(HistoryError::InUse { .. })), "{error}");
         }
         let moment = getrandom::u32().unwrap() % 120_000;
-        std::thread::sleep(Duration::from_micros(moment.into()));
+        tokio::time::sleep(Duration::from_micros(moment.into())).await;
         child.kill().unwrap();
         child.wait().unwrap();
         reader.join().unwrap();
-        last = lines.try_iter().last().or(last);
+        while let Ok(line) = lines.try_recv() {
+            last = Some(line);
+        }
         counters = whole_after_a_kill(&mut site, last, counters).await;
     }
     assert!(last.is_some() && ROUNDS / 2 < counters);
