@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [proxies] [python] [npm]
+# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [proxies] [python] [npm] [deny]
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/toolchain.sh"
 
 main() {
-  if [ $# = 0 ]; then set -- wasm browser proxies python npm; fi
+  if [ $# = 0 ]; then set -- wasm browser proxies python npm deny; fi
   local part
   for part in "$@"; do
     case $part in
-      wasm | bindgen | browser | proxies | python | npm) "setup_$part" ;;
-      *) echo "setup.sh: no part is called '$part'; there are: wasm browser proxies python npm" >&2; exit 2 ;;
+      wasm | bindgen | browser | proxies | python | npm | deny) "setup_$part" ;;
+      *) echo "setup.sh: no part is called '$part'; there are: wasm browser proxies python npm deny" >&2; exit 2 ;;
     esac
   done
 }
@@ -58,9 +58,9 @@ setup_proxies() {
 }
 
 setup_python() {
-  local python=$root/.venv/bin/python wanted=$root/spec/requirements.txt
+  local python=$root/.venv/bin/python wanted=$root/scripts/requirements.txt
   if [ -e "$root/.venv/installed" ] && [ ! "$wanted" -nt "$root/.venv/installed" ]; then return; fi
-  say "making .venv for spec/reference.py"
+  say "making .venv for the oracle and the linters"
   if ! python3 -m venv "$root/.venv" >/dev/null 2>&1; then
     install "Python" python3 python3-venv
     python3 -m venv "$root/.venv"
@@ -74,6 +74,14 @@ setup_npm() {
   if [ -e "$stamp" ] && [ ! "$root/npm/package-lock.json" -nt "$stamp" ]; then return; fi
   say "installing the npm package's tools"
   (cd "$root/npm" && quietly npm ci --no-audit --no-fund)
+}
+
+# Checks dependencies. Without optimisation it builds in a minute, and runs in a second.
+setup_deny() {
+  local version=0.20.2 folder=$target_dir/tools
+  if [ "$("$folder/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $version" ]; then return; fi
+  say "building cargo-deny"
+  quietly cargo install cargo-deny --quiet --debug --locked --version "$version" --root "$folder" --target-dir "$folder"
 }
 
 install() {

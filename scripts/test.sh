@@ -2,9 +2,8 @@
 # Everything that must hold, in the order in which it fails fastest. Installs what it needs first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/steps.sh
 target=${CARGO_TARGET_DIR:-target}
-
-step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 step "set-up"
 rustup component add rustfmt clippy >/dev/null 2>&1 || true
@@ -12,27 +11,30 @@ scripts/setup.sh wasm browser proxies python npm
 
 step "the browser client"
 scripts/wasm.sh
-(cd npm && npm run --silent build && npm run --silent check)
+(cd npm && npm run --silent build)
 
-step "format, lints, docs"
-cargo fmt --all --check
-cargo clippy --locked --workspace --all-targets -- -D warnings
+# check.sh times its own steps.
+end_step
+scripts/check.sh
+
+step "documentation, API, dependencies"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-scripts/core-dependencies.sh
+scripts/public-api.sh
+scripts/dependencies.sh
 
-step "Rust: unit, property, vectors, servers and clients"
+step "each Cargo feature alone"
+scripts/features.sh
+
+step "Rust: property tests, vectors, servers and clients"
 # Files whose cut points are in spec/rabin-cuts.json.
 bench/corpus/make.sh bench/data three-module-minor sqljs-wasm-minor typescript-patch
 cargo test --locked --workspace
+# The fuzz targets build; `make test-long` runs them.
+cargo check --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir "$target/fuzz"
 
-step "Fuzzing: a minute"
-scripts/fuzz.sh 20
-
-step "Python: the oracle and its vectors"
-.venv/bin/python spec/test_reference.py
-
-step "JavaScript: wasm in Node, pages in Chromium, the package as installed"
+step "JavaScript: wasm in Node, pages in browsers, the package as installed"
 # The binary that the Rust tests ran: nothing is compiled twice.
 cargo build --locked -p driblet-cli
 bin=$(cd "$target/debug" && pwd)/driblet
 (cd npm && DRIBLET_BIN=$bin npm test --silent)
+report_steps
