@@ -38,6 +38,7 @@ pub mod browser_sync_stream;
 mod chunk;
 mod chunk_sizes;
 mod delta;
+pub mod directory;
 mod group;
 mod input;
 mod listing;

@@ -119,6 +119,17 @@ impl<'a> Encoder<'a> {
         Encoder::with(BasisBytes::Whole(basis), target, Box::new(copies), options, header)
     }
 
+    /// As [`new`](Encoder::new), where the copies are known; they are in order and apart from each other.
+    pub(crate) fn with_copies(
+        basis: &'a [u8],
+        target: &'a [u8],
+        copies: Vec<Copy>,
+        options: EncodeOptions,
+    ) -> Encoder<'a> {
+        let header = header(target, None, GroupSize::LARGEST, Version::of(basis).basis_id());
+        Encoder::with(BasisBytes::Whole(basis), target, Box::new(copies.into_iter()), options, header)
+    }
+
     /// The delta from what a signature matched; `target` is the head whose chunks it was matched with.
     pub fn matched(matches: &'a Matches, target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
         let header = header(target, None, GroupSize::LARGEST, matches.basis_id());

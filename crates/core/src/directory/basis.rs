@@ -1,0 +1,178 @@
+//! Which files of the old manifest a part's delta is made against. Never format: any choice makes a valid delta.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::manifest::{Entry, Manifest};
+use crate::chunk::{ChunkSize, cut};
+
+/// Bytes of basis for one part at most.
+const MAX_BASIS: u64 = 64 << 20;
+/// Hashes that a sketch keeps.
+const SKETCH: usize = 64;
+/// Letters that the hash in a file's name has at least; vite writes 8, webpack 20, Parcel 8.
+const MIN_HASH: usize = 6;
+
+/// A sample of a file's chunks, by which two files are found to share content (bottom-k sketches, Broder 1997).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sketch(Vec<u64>);
+
+impl Sketch {
+    /// Samples a file.
+    pub fn of(bytes: &[u8]) -> Sketch {
+        let id = |bytes: &[u8; 32]| {
+            u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
+        };
+        let mut ids: Vec<u64> = cut(bytes, ChunkSize::ALL[2]).map(|chunk| id(chunk.id.as_bytes())).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.truncate(SKETCH);
+        Sketch(ids)
+    }
+
+    /// How much both files share, of 1.
+    pub fn similarity(&self, other: &Sketch) -> f64 {
+        let (a, b): (BTreeSet<u64>, BTreeSet<u64>) =
+            (self.0.iter().copied().collect(), other.0.iter().copied().collect());
+        let smallest = a.union(&b).copied().take(SKETCH).collect::<Vec<_>>();
+        let shared = smallest.iter().filter(|id| a.contains(id) && b.contains(id)).count();
+        shared as f64 / smallest.len().max(1) as f64
+    }
+}
+
+/// The indices of the old files that are the basis of a part of new files, sorted.
+///
+/// For each new file that is the old file at the same path; or else one that is gone, whose name differs by a content hash only (`index-B3f2a9.js`,
+/// `index-Q9bd1c.js`: every bundler names files so); or else the one that is gone, has the same extension, and shares most content by the sketches. The delta may copy from
+/// all of them, since bundlers move modules between files. All together have at most 64 MiB.
+pub fn choose_basis(
+    old: &Manifest,
+    new: &Manifest,
+    part: &[usize],
+    old_sketch: impl Fn(usize) -> Option<Sketch>,
+    new_sketch: impl Fn(usize) -> Option<Sketch>,
+) -> Vec<usize> {
+    let gone: Vec<usize> = (0..old.len()).filter(|index| new.find(old.entry(*index).path).is_none()).collect();
+    let mut by_stem: HashMap<String, usize> = HashMap::new();
+    gone.iter().for_each(|index| {
+        by_stem.entry(without_hash(old.entry(*index).path)).or_insert(*index);
+    });
+    let mut chosen = BTreeSet::new();
+    let mut room = MAX_BASIS;
+    let mut choose = |index: usize| {
+        let len = old.entry(index).len;
+        if len <= room && chosen.insert(index) {
+            room -= len;
+        }
+    };
+    for index in part {
+        let entry = new.entry(*index);
+        let named = old.find(entry.path).or_else(|| by_stem.get(&without_hash(entry.path)).copied());
+        if let Some(basis) = named.or_else(|| most_similar(old, &gone, entry, *index, &old_sketch, &new_sketch)) {
+            choose(basis);
+        }
+    }
+    chosen.into_iter().collect()
+}
+
+fn most_similar(
+    old: &Manifest,
+    gone: &[usize],
+    entry: Entry<'_>,
+    index: usize,
+    old_sketch: impl Fn(usize) -> Option<Sketch>,
+    new_sketch: impl Fn(usize) -> Option<Sketch>,
+) -> Option<usize> {
+    let sketch = new_sketch(index)?;
+    let alike = gone.iter().filter(|at| extension(old.entry(**at).path) == extension(entry.path));
+    let weighed = alike.filter_map(|at| Some((old_sketch(*at)?.similarity(&sketch), *at)));
+    weighed.filter(|(similarity, _)| 0.0 < *similarity).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, at)| at)
+}
+
+fn extension(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?;
+    name.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+/// A path in which each part of the file's name that looks like a content hash is replaced by `*`.
+fn without_hash(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut out = format!("{folder}/");
+    let mut rest = name;
+    while !rest.is_empty() {
+        let end = rest.find(['.', '-', '_', '~']).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        let is_first = rest.len() == name.len();
+        out.push_str(if looks_like_hash(word, is_first) { "*" } else { word });
+        let separator = after.chars().next().map_or(0, char::len_utf8);
+        out.push_str(&after[..separator]);
+        rest = &after[separator..];
+    }
+    out
+}
+
+/// Whether a word has digits, or, unless it is a name's first, mixes capital and small letters.
+fn looks_like_hash(word: &str, is_first: bool) -> bool {
+    let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+    let mixes = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    MIN_HASH <= word.len()
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && (has(u8::is_ascii_digit) || (mixes && !is_first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::FileEntry;
+    use crate::random::random_bytes;
+    use crate::version::Version;
+
+    fn manifest(files: &[(&str, &[u8])]) -> Manifest {
+        let entry = |(path, bytes): &(&str, &[u8])| FileEntry {
+            path: (*path).into(),
+            executable: false,
+            len: bytes.len() as u64,
+            version: Version::of(bytes),
+        };
+        Manifest::new(files.iter().map(entry).collect()).unwrap()
+    }
+
+    #[test]
+    fn names_differ_by_their_hash_only() {
+        for (a, b) in [
+            ("assets/index-B3f2a9xx.js", "assets/index-Q9bd1cyy.js"),
+            ("main.3fa9c1.chunk.css", "main.77bc02.chunk.css"),
+            ("static/app~0a1b2c3d.wasm", "static/app~ffee9911.wasm"),
+        ] {
+            assert_eq!(without_hash(a), without_hash(b));
+        }
+        assert_ne!(without_hash("assets/index-B3f2a9xx.js"), without_hash("other/index-Q9bd1cyy.js"));
+        assert_ne!(without_hash("vendor.js"), without_hash("polyfills.js"));
+        assert_ne!(without_hash("page-about.js"), without_hash("page-contact.js"));
+        assert_ne!(without_hash("HomePage-BxkPqTzz.js"), without_hash("AboutPage-CyyLmNoo.js"));
+    }
+
+    #[test]
+    fn same_path_then_same_name_then_same_content() {
+        let (app, page, lib) = (random_bytes(1, 9_000), random_bytes(2, 9_000), random_bytes(3, 90_000));
+        let mut changed = lib.clone();
+        changed[50_000] ^= 1;
+        let old = manifest(&[("app.js", &app), ("page-a1b2c3d4.js", &page), ("old/lib.js", &lib), ("gone.js", b"x")]);
+        let new = manifest(&[("app.js", b"new"), ("page-ffee9911.js", b"newer"), ("moved/library.js", &changed)]);
+        let bytes_of = |path: &str| match path {
+            "old/lib.js" => lib.clone(),
+            "moved/library.js" => changed.clone(),
+            "gone.js" => b"x".to_vec(),
+            _ => Vec::new(),
+        };
+        let part: Vec<usize> = (0..new.len()).collect();
+        let chosen = choose_basis(
+            &old,
+            &new,
+            &part,
+            |index| Some(Sketch::of(&bytes_of(old.entry(index).path))),
+            |index| Some(Sketch::of(&bytes_of(new.entry(index).path))),
+        );
+        let names: Vec<&str> = chosen.iter().map(|index| old.entry(*index).path).collect();
+        assert_eq!(names, ["app.js", "old/lib.js", "page-a1b2c3d4.js"]);
+    }
+}

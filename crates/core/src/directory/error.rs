@@ -1,0 +1,125 @@
+/// Why a manifest cannot name a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadPath {
+    /// The path has no bytes.
+    #[error("a path must not be empty")]
+    Empty,
+    /// The path begins or ends with `/`, or has two in a row.
+    #[error("a path is relative and has no empty part")]
+    EmptyPart,
+    /// A part of the path is `.` or `..`.
+    #[error("a path has no part that is . or ..")]
+    DotPart,
+    /// The path has a NUL byte.
+    #[error("a path has no NUL byte")]
+    Nul,
+    /// The path has a backslash, which separates parts on some systems.
+    #[error("a path has no backslash")]
+    Backslash,
+    /// The path is longer than the format allows.
+    #[error("a path of {len} bytes; at most {max} are allowed")]
+    TooLong {
+        /// The path's length in bytes.
+        len: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why bytes are no manifest, or why entries cannot form one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// The first byte names a format that this version does not know.
+    #[error("the manifest has format {format}; this version reads format {known}", known = super::manifest::FORMAT)]
+    UnknownFormat {
+        /// The format named.
+        format: u8,
+    },
+    /// The manifest ends too early.
+    #[error("the manifest is cut off after {len} bytes")]
+    CutOff {
+        /// How many bytes there are.
+        len: usize,
+    },
+    /// More bytes follow the last version.
+    #[error("{extra} bytes follow the manifest")]
+    TooLong {
+        /// How many bytes follow.
+        extra: usize,
+    },
+    /// A number is not in its shortest form, or has more than 64 bits.
+    #[error("the manifest has a malformed number at byte {at}")]
+    BadNumber {
+        /// Where, in bytes.
+        at: usize,
+    },
+    /// There are more entries than the limit.
+    #[error("a manifest of {count} files; at most {limit} are accepted")]
+    TooManyFiles {
+        /// How many files the manifest announces.
+        count: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// All paths together are longer than the limit.
+    #[error("the manifest's paths take more than {limit} bytes")]
+    PathsTooLong {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A path is not allowed.
+    #[error("the manifest names {path:?}: {reason}")]
+    BadPath {
+        /// The path, as far as it is UTF-8.
+        path: String,
+        /// What is wrong with it.
+        reason: BadPath,
+    },
+    /// A path is not UTF-8.
+    #[error("the path of file {index} is not UTF-8")]
+    NotUtf8 {
+        /// The entry's index.
+        index: usize,
+    },
+    /// A path does not share as many bytes with the path before as it could.
+    #[error("the path {path:?} is not written in its shortest form")]
+    NotShortest {
+        /// The path.
+        path: String,
+    },
+    /// Two entries are equal, or not in order.
+    #[error("the path {path:?} does not stand in order")]
+    NotSorted {
+        /// The second of both paths.
+        path: String,
+    },
+    /// An entry is a file, and another lies below it.
+    #[error("{parent:?} is a file, so {path:?} cannot lie below it")]
+    BelowFile {
+        /// The file.
+        parent: String,
+        /// The path below it.
+        path: String,
+    },
+    /// An entry has a flag that this version does not know.
+    #[error("{path:?} has unknown flags {flags:#04x}")]
+    UnknownFlags {
+        /// The path.
+        path: String,
+        /// All its flags.
+        flags: u8,
+    },
+    /// All files together are longer than 2^63 bytes.
+    #[error("the files of the manifest take more than 2^63 bytes")]
+    FilesTooLong,
+    /// A file of no bytes has another version than the empty file, or the other way round.
+    #[error("{path:?} is said to have {len} bytes, which does not fit its version")]
+    BadLength {
+        /// The path.
+        path: String,
+        /// The length said.
+        len: u64,
+    },
+}

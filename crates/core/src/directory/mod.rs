@@ -1,0 +1,22 @@
+//! A directory as one snapshot: its manifest, the delta between two manifests, and the parts that carry new files.
+//!
+//! The bytes are those of `spec/directory.md`. A *manifest* lists the files of a directory; its BLAKE3 hash is the directory's version. What a new manifest
+//! has and an old one has not travels in *parts*: a part is a delta whose target is several new files, one after the other.
+
+#[cfg(feature = "encode")]
+mod basis;
+mod error;
+mod manifest;
+#[cfg(feature = "encode")]
+mod manifest_delta;
+mod parts;
+mod path;
+
+#[cfg(feature = "encode")]
+pub use basis::{Sketch, choose_basis};
+pub use error::{BadPath, ManifestError};
+pub use manifest::{Entry, FileEntry, Manifest, ManifestLimits};
+#[cfg(feature = "encode")]
+pub use manifest_delta::encode_manifest_delta;
+pub use parts::{Part, cut_parts, new_files, part_version};
+pub use path::{check_path, path_order};
