@@ -16,7 +16,7 @@ from typing import NamedTuple
 import zstandard
 
 import dense
-import renames
+import substitution
 from blake3_tree import IV, PARENT, ROOT, compress, left_half, pure_blake3, subtree, to_bytes
 
 try:
@@ -436,17 +436,17 @@ def decode_dense_region(reader, span, basis, limits):
 
 
 def decode_renames_region(reader, span, basis, p, limits, target):
-    """Appends the region to `target`; returns the basis position after the last copy. Its model is in renames.py."""
+    """Appends the region to `target`; returns the basis position after the last copy. Its model is in substitution.py."""
     shape = reader.varint()
     demand(shape <= 1, "bad-renames")
     reach = reader.varint()
     demand(reach <= limits.reach, "limit-reach")
     decisions_len = reader.varint()
     demand(decisions_len <= limits.dense, "limit-packed")
-    model = renames.Renames(bool(shape), reader.take(decisions_len))
+    model = substitution.Renames(bool(shape), reader.take(decisions_len))
     ops, tail = decode_followed_ops(model, span, len(basis), p, limits)
     followed = [basis[op.start : op.start + op.copy_len] for op, is_followed in ops if is_followed]
-    fresh = sum(op.gap for op, _ in ops) + tail + sum(renames.differences_of(data, model.words) for data in followed)
+    fresh = sum(op.gap for op, _ in ops) + tail + sum(substitution.differences_of(data, model.words) for data in followed)
     plain = [op for op, _ in ops]
     prefix = reference(plain, span, reach, p, basis, limits, tail) if reach else b""
     has_frame = fresh or (followed and not model.words)
@@ -456,10 +456,10 @@ def decode_renames_region(reader, span, basis, p, limits, target):
         region += gaps.take(op.gap)
         data = basis[op.start : op.start + op.copy_len]
         if is_followed:
-            differences = iter(gaps.take(renames.differences_of(data, model.words)))
+            differences = iter(gaps.take(substitution.differences_of(data, model.words)))
             try:
                 data = model.follow(data, differences)
-            except renames.NoLetters:
+            except substitution.NoLetters:
                 raise Refused("bad-renames") from None
             demand(not model.is_overdrawn(), "bad-renames")
         region += data
