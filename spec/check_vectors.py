@@ -8,27 +8,11 @@ which duty a receiver comes to first.
 import json
 from functools import lru_cache
 
-from reference import (
-    Limits,
-    Reader,
-    Refused,
-    basis_of,
-    chunks_of,
-    decode_delta,
-    decode_matched,
-    decode_runs,
-    decode_signature,
-    describe,
-    encode_signature,
-    group_count,
-    group_len,
-    group_value,
-    list_of,
-    merge,
-    refuse_manifest,
-    sign,
-    version,
-)
+from chunks import chunks_of, describe, list_of
+from delta import basis_of, decode_delta
+from groups import group_count, group_len, group_value, merge, version
+from signature import decode_matched, decode_runs, decode_signature, encode_signature, sign
+from wire import Limits, Reader, Refused, refuse_manifest
 
 
 def check(vectors):

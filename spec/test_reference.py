@@ -7,13 +7,13 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import reference as ref
 import zstandard
 from blake3 import blake3 as native
-
-import reference as ref
 from blake3_tree import pure_blake3, subtree, to_bytes
 from check_vectors import check, random_bytes
-from reference import MIB, Limits, encode_varint as varint
+from reference import MIB, Limits
+from reference import encode_varint as varint
 
 TEXT = b"".join(b"line %d says %d\n" % (i, i * i % 977) for i in range(40_000))  # 788,890 bytes
 
@@ -84,7 +84,7 @@ class Case(unittest.TestCase):
 
 class Hashing(Case):
     def test_pure_blake3_is_blake3(self):
-        lengths = [*range(0, 130), 1023, 1024, 1025, 2047, 2048, 2049, 3071, 3073, 4096, 5121, 31_744, 65_537, 102_400]
+        lengths = [*range(130), 1023, 1024, 1025, 2047, 2048, 2049, 3071, 3073, 4096, 5121, 31_744, 65_537, 102_400]
         key = bytes(range(32))
         for length in lengths:
             data = TEXT[:length]
