@@ -1,8 +1,12 @@
-"""Decisions, as codecs 2 and 3 read them: protocol.md, section 4."""
+"""Decisions, counters and sizes, which codecs 2 and 3 share: substitution.md, "Decisions"."""
 
 from collections import defaultdict
 
-M32 = 0xFFFFFFFF
+M32 = 0xFFFFFFFF  # arithmetic modulo 2^32 is `& M32`
+COUNTER_LIMIT = 250
+MIN_PROBABILITY, MAX_PROBABILITY = 32, 65504
+MAX_MISSING = 4
+ADAPTIVE_DIGITS = 3
 RATES = [131072 // (2 * n + 3) for n in range(256)]
 
 
@@ -17,68 +21,76 @@ def hash2(a, b):
     return x ^ x >> 13
 
 
-class Overdrawn(Exception):
-    pass
-
-
-class Decisions:
-    """The arithmetic decoder."""
-
-    def __init__(self, packed):
-        self.packed, self.at = packed, 0
-        self.low, self.high, self.value = 0, M32, 0
-        for _ in range(4):
-            self.shift()
-
-    def shift(self):
-        byte = self.packed[self.at] if self.at < len(self.packed) else 0
-        self.value = (self.value << 8 | byte) & M32
-        self.at += 1
-
-    def next(self, probability):
-        middle = self.low + ((self.high - self.low) * probability >> 16)
-        bit = self.value <= middle
-        if bit:
-            self.high = middle
-        else:
-            self.low = middle + 1
-        while (self.low ^ self.high) >> 24 == 0:
-            self.shift()
-            self.low = self.low << 8 & M32
-            self.high = (self.high << 8 | 0xFF) & M32
-        return int(bit)
-
-
 class Counter:
-    def __init__(self, probability=1 << 15):
-        self.p, self.n = probability << 6, 0  # 22 bits of probability
+    """A probability of 22 bits that learns, and the number of bits it learned from."""
+
+    def __init__(self, probability=32768):
+        self.p, self.n = probability << 6, 0
 
     def probability(self):
         return self.p >> 6
 
     def learn(self, bit, limit):
-        self.p += ((((1 << 22) - 1 if bit else 0) - self.p) * RATES[self.n]) >> 16
-        self.n = min(self.n + 1, limit) if self.n < limit else self.n
+        goal = (1 << 22) - 1 if bit else 0
+        self.p += (goal - self.p) * RATES[self.n] >> 16
+        self.n = min(self.n + 1, limit)
 
-    def decide(self, decisions, limit=250):
-        bit = decisions.next(clamp(self.probability(), 32, 65504))
-        self.learn(bit, limit)
+
+class Decisions:
+    """The arithmetic decoder."""
+
+    def __init__(self, data):
+        self.data, self.taken = data, 0
+        self.low, self.high, self.value = 0, M32, 0
+        for _ in range(4):
+            self.take_byte()
+
+    def take_byte(self):
+        byte = self.data[self.taken] if self.taken < len(self.data) else 0
+        self.taken += 1
+        self.value = (self.value << 8 | byte) & M32
+
+    def read_bit(self, probability):
+        middle = self.low + ((self.high - self.low) * probability >> 16)
+        bit = int(self.value <= middle)
+        if bit:
+            self.high = middle
+        else:
+            self.low = middle + 1
+        while self.low >> 24 == self.high >> 24:
+            self.low = self.low << 8 & M32
+            self.high = (self.high << 8 | 0xFF) & M32
+            self.take_byte()
         return bit
+
+    def counter_bit(self, counter, limit=COUNTER_LIMIT):
+        bit = self.read_bit(clamp(counter.probability(), MIN_PROBABILITY, MAX_PROBABILITY))
+        counter.learn(bit, limit)
+        return bit
+
+    def is_overdrawn(self):
+        return len(self.data) + MAX_MISSING < self.taken
+
+    def is_spent(self):
+        return len(self.data) <= self.taken
 
 
 class Sizes:
-    def __init__(self, decisions):
-        self.decisions, self.lens, self.digits = decisions, defaultdict(Counter), defaultdict(Counter)
+    """Numbers below 2^32 - 1, each in a context."""
 
-    def read(self, context):
+    def __init__(self, decisions):
+        self.decisions = decisions
+        self.length_counters, self.digit_counters = defaultdict(Counter), defaultdict(Counter)
+
+    def read_size(self, context):
         node = 1
         for _ in range(5):
-            node = node << 1 | self.lens[context, node].decide(self.decisions)
-        length, value = node & 31, 1
-        for at in range(length):
-            if at < 3:
-                bit = self.digits[context, length, value & 7].decide(self.decisions)
+            node = node << 1 | self.decisions.counter_bit(self.length_counters[context, node])
+        length, number = node & 31, 1
+        for digit in range(length):
+            if digit < ADAPTIVE_DIGITS:
+                bit = self.decisions.counter_bit(self.digit_counters[context, length, number & 7])
             else:
-                bit = self.decisions.next(32768)
-            value = value << 1 | bit
-        return value - 1
+                bit = self.decisions.read_bit(32768)
+            number = number << 1 | bit
+        return number - 1

@@ -6,8 +6,8 @@ import dense
 import substitution
 from blake3_tree import pure_blake3
 from groups import group_count, group_len, group_value, merge, version
-from wire import Limits, Reader, Refused, demand
-from zstd_region import Op, decode_frame, decode_zstd_region, reference
+from wire import DEFAULT_LIMITS, Reader, demand
+from zstd_region import decode_zstd_region
 
 
 class Basis(NamedTuple):
@@ -53,7 +53,7 @@ def decode_header(reader, basis, limits, pin=None):
     return Header(same, exponent, target, length, values)
 
 
-def decode_delta(delta, basis, limits=Limits(), pin=None):
+def decode_delta(delta, basis, limits=DEFAULT_LIMITS, pin=None):
     """The target that `delta` makes of `basis`, every byte of it verified."""
     reader = Reader(delta)
     header = decode_header(reader, basis, limits, pin)
@@ -74,9 +74,9 @@ def decode_delta(delta, basis, limits=Limits(), pin=None):
         elif codec == 1:
             p = decode_zstd_region(reader, span, basis.data, p, limits, target)
         elif codec == 2:
-            target.extend(decode_dense_region(reader, span, basis.data, limits))
+            target.extend(dense.decode_dense_region(reader, span, basis.data, limits))
         else:
-            p = decode_renames_region(reader, span, basis.data, p, limits, target)
+            p = substitution.decode_substitution_region(reader, span, basis.data, p, limits, target)
     target.finish()
     reader.end()
     return bytes(target.data)
@@ -108,81 +108,3 @@ class Target:
         group = bytes(self.data[self.verified : self.verified + size])
         demand(group_value(group, index, self.header.exponent) == self.header.values[index], "bad-group-hash")
         self.verified += size
-
-
-
-def decode_dense_region(reader, span, basis, limits):
-    """The region; its model is in dense.py."""
-    demand(span <= limits.dense, "limit-span")
-    shape = reader.varint()
-    start, length = 0, len(basis)
-    if shape & 2:
-        start, length = reader.varint(), reader.varint()
-        demand(start + length <= len(basis), "copy-outside-basis")
-    demand(length <= limits.dense, "limit-dense-window")
-    demand(shape >> 2 <= 13, "bad-dense")
-    packed_len = reader.varint()
-    demand(packed_len <= limits.dense, "limit-packed")
-    packed = reader.take(packed_len)
-    try:
-        region, is_spent = dense.decode_dense(basis[start : start + length], span, shape & 1, shape >> 2, packed)
-    except (dense.OutsideWindow, dense.Overdrawn):
-        raise Refused("bad-dense") from None
-    demand(is_spent, "bad-dense")
-    return region
-
-
-
-def decode_renames_region(reader, span, basis, p, limits, target):
-    """Appends the region to `target`; returns the basis position after the last copy. Its model is in substitution.py."""
-    shape = reader.varint()
-    demand(shape <= 1, "bad-renames")
-    reach = reader.varint()
-    demand(reach <= limits.reach, "limit-reach")
-    decisions_len = reader.varint()
-    demand(decisions_len <= limits.dense, "limit-packed")
-    model = substitution.Renames(bool(shape), reader.take(decisions_len))
-    ops, tail = decode_followed_ops(model, span, len(basis), p, limits)
-    followed = [basis[op.start : op.start + op.copy_len] for op, is_followed in ops if is_followed]
-    fresh = sum(op.gap for op, _ in ops) + tail + sum(substitution.differences_of(data, model.words) for data in followed)
-    plain = [op for op, _ in ops]
-    prefix = reference(plain, span, reach, p, basis, limits, tail) if reach else b""
-    has_frame = fresh or (followed and not model.words)
-    gaps = Reader(decode_frame(reader, fresh, limits, prefix) if has_frame else b"")
-    region = bytearray()
-    for op, is_followed in ops:
-        region += gaps.take(op.gap)
-        data = basis[op.start : op.start + op.copy_len]
-        if is_followed:
-            differences = iter(gaps.take(substitution.differences_of(data, model.words)))
-            try:
-                data = model.follow(data, differences)
-            except substitution.NoLetters:
-                raise Refused("bad-renames") from None
-            demand(not model.is_overdrawn(), "bad-renames")
-        region += data
-        demand(len(region) <= span, "bad-ops")
-        p = op.start + op.copy_len
-    region += gaps.take(gaps.left())
-    demand(len(region) == span, "bad-ops")
-    demand(model.is_spent(), "bad-renames")
-    target.extend(region)
-    return p
-
-
-def decode_followed_ops(model, span, basis_len, p, limits):
-    count = model.ops.count()
-    demand(count <= limits.followed_ops, "limit-followed-ops")
-    ops, left = [], span
-    for _ in range(count):
-        gap, distance, followed, length = model.ops.read()
-        left -= gap if followed else gap + length
-        demand(0 <= left, "bad-ops")
-        start = p + gap + distance
-        demand(0 <= start and start + length <= basis_len, "copy-outside-basis")
-        demand(not followed or length <= limits.followed, "limit-followed")
-        ops.append((Op(gap, start, length), followed))
-        p = start + length
-    tail = model.ops.tail()
-    demand(tail <= left and not model.is_overdrawn(), "bad-ops")
-    return ops, tail

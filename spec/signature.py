@@ -5,7 +5,7 @@ from typing import NamedTuple
 from blake3_tree import pure_blake3
 from delta import Basis, decode_delta
 from groups import blake3
-from wire import Limits, Reader, demand, encode_varint
+from wire import DEFAULT_LIMITS, Reader, demand, encode_varint
 
 
 class Signature(NamedTuple):
@@ -36,7 +36,7 @@ def encode_signature(signature):
     return head + packed.to_bytes(length, "little")
 
 
-def decode_signature(data, limits=Limits()):
+def decode_signature(data, limits=DEFAULT_LIMITS):
     reader = Reader(data)
     nonce, bits = reader.take(16), reader.u8()
     demand(8 <= bits <= 64, "bad-bits")
@@ -54,7 +54,7 @@ def decode_signature(data, limits=Limits()):
 
 
 
-def decode_runs(reader, count, limits=Limits()):
+def decode_runs(reader, count, limits=DEFAULT_LIMITS):
     """Takes `runs_len ‖ runs`: for each tag, whether it is that of a chunk of the head."""
     runs_len = reader.varint()
     demand(runs_len <= limits.runs, "limit-runs")
@@ -72,12 +72,12 @@ def decode_runs(reader, count, limits=Limits()):
 
 def matched_basis(described, matched):
     """The matched chunks, in their order."""
-    chunks = [chunk for chunk, is_matched in zip(described, matched) if is_matched]
+    chunks = [chunk for chunk, is_matched in zip(described, matched, strict=True) if is_matched]
     ids = b"".join(chunk.id for chunk in chunks)
     return Basis(b"".join(chunk.data for chunk in chunks), blake3(ids)[:8], None)
 
 
-def decode_matched(answer, described, limits=Limits(), pin=None):
+def decode_matched(answer, described, limits=DEFAULT_LIMITS, pin=None):
     """The target that a matched answer makes of what was described and signed."""
     reader = Reader(answer)
     matched = decode_runs(reader, len(described), limits)

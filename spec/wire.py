@@ -78,11 +78,15 @@ class Limits(NamedTuple):
     reference: int = 8 * MIB
     window: int = 8 * MIB
     dense: int = 32 * MIB
-    followed_ops: int = 64 * KIB
-    followed: int = 64 * KIB
+    decisions: int = 32 * MIB
+    substitution_ops: int = 64 * KIB
+    substituted_copy: int = 64 * KIB
     tags: int = 1 << 22
     runs: int = 8 * MIB
 
+
+
+DEFAULT_LIMITS = Limits()
 
 
 class Reader:

@@ -18,7 +18,8 @@ def decode_zstd_region(reader, span, basis, p, limits, target):
     demand(reach <= limits.reach, "limit-reach")
     ops = decode_ops(reader, span, len(basis), p, limits)
     fresh = span - sum(op.copy_len for op in ops)
-    prefix = reference(ops, span, reach, p, basis, limits) if reach else b""
+    tail = span - sum(op.gap + op.copy_len for op in ops)
+    prefix = reference(ops, reach, p, tail, basis, limits) if reach else b""
     gaps = Reader(decode_frame(reader, fresh, limits, prefix) if fresh else b"")
     for op in ops:
         target.extend(gaps.take(op.gap))
@@ -50,7 +51,7 @@ def decode_ops(reader, span, basis_len, p, limits):
     fields.end("bad-ops")
     demand(min(copy_lens) != 0 and sum(gaps) + sum(copy_lens) <= span, "bad-ops")
     ops = []
-    for gap, copy_len, shift in zip(gaps, copy_lens, shifts):
+    for gap, copy_len, shift in zip(gaps, copy_lens, shifts, strict=True):
         start = p + gap + shift
         demand(0 <= start and start + copy_len <= basis_len, "copy-outside-basis")
         ops.append(Op(gap, start, copy_len))
@@ -58,11 +59,10 @@ def decode_ops(reader, span, basis_len, p, limits):
     return ops
 
 
-def reference(ops, span, reach, p, basis, limits, tail=None):
-    """The prefix under which a region's gaps were compressed."""
-    rest = span - sum(op.gap + op.copy_len for op in ops) if tail is None else tail
+def reference(ops, reach, p, tail, basis, limits):
+    """The prefix under which a region's gaps were compressed. `tail` is the length of the gap after the last copy."""
     ranges = []
-    for gap, q, copy_len in [*ops, Op(rest, None, 0)]:
+    for gap, q, copy_len in [*ops, Op(tail, None, 0)]:
         if 0 < gap:
             w = reach + min(gap, 64 * KIB)
             ranges += [(max(at - w, 0), min(at + w, len(basis))) for at in (p, q) if at is not None]
