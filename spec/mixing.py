@@ -1,4 +1,4 @@
-"""Mixtures of predictions: dense.md, "Probabilities" and "Mixtures", with the same names."""
+"""Mixtures of predictions: dense.md, "Mixtures", with the same names."""
 
 from decisions import RATES, Counter, clamp
 
