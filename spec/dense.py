@@ -301,11 +301,10 @@ class Model:
             to = pointer + self.last_distance
         else:
             base = self.read_base()
-            recall_place = self.recall.place if self.recall.agreed else pointer
             distance = self.sizes.read_size(base)
             if distance != 0 and self.decisions.counter_bit(self.sign_counters[base]):
                 distance = -distance
-            to = [pointer, self.anchor, recall_place][base] + distance
+            to = [pointer, self.anchor, self.recall.place][base] + distance
             self.last_distance = to - pointer
         demand(MARGIN <= to <= self.window_end, "bad-dense")
         self.follower.pointer, self.follower.word = to, None
