@@ -12,8 +12,8 @@ from zstd_region import decode_zstd_region
 
 class Basis(NamedTuple):
     data: bytes
-    check: bytes
-    version: bytes | None  # the version that was named, if any
+    basis_id: bytes
+    version: bytes | None  # the version that the receiver named, if any
 
 
 def basis_of(data):
@@ -29,7 +29,7 @@ class Header(NamedTuple):
     exponent: int
     target: bytes
     length: int
-    values: list  # chaining values
+    chaining_values: list
 
 
 def decode_header(reader, basis, limits, pin=None):
@@ -45,16 +45,16 @@ def decode_header(reader, basis, limits, pin=None):
     if same:
         demand(basis.version == target and len(basis.data) == length, "unexpected-same")
         return Header(same, exponent, target, length, [])
-    demand(reader.take(8) == basis.check, "wrong-basis")
+    demand(reader.take(8) == basis.basis_id, "wrong-basis")
     groups = group_count(length, exponent)
     demand(groups <= limits.groups, "limit-groups")
-    values = [reader.take(32) for _ in range(groups)]
-    demand(not values or merge(values) == target, "bad-tree")
-    return Header(same, exponent, target, length, values)
+    chaining_values = [reader.take(32) for _ in range(groups)]
+    demand(not chaining_values or merge(chaining_values) == target, "bad-tree")
+    return Header(same, exponent, target, length, chaining_values)
 
 
 def decode_delta(delta, basis, limits=DEFAULT_LIMITS, pin=None):
-    """The target that `delta` makes of `basis`, every byte of it verified."""
+    """Makes the target of `delta` from `basis` and verifies every byte of it."""
     reader = Reader(delta)
     header = decode_header(reader, basis, limits, pin)
     if header.same:
@@ -83,7 +83,7 @@ def decode_delta(delta, basis, limits=DEFAULT_LIMITS, pin=None):
 
 
 class Target:
-    """Collects the target's bytes and verifies each group as soon as it is whole."""
+    """Collects the target's bytes. Verifies each group as soon as it is complete."""
 
     def __init__(self, header):
         self.header, self.data, self.verified = header, bytearray(), 0
@@ -94,11 +94,11 @@ class Target:
     def extend(self, piece):
         self.data += piece
         size = group_len(self.header.exponent)
-        while self.header.values and size <= len(self.data) - self.verified:
+        while self.header.chaining_values and size <= len(self.data) - self.verified:
             self.verify(size)
 
     def finish(self):
-        if not self.header.values:
+        if not self.header.chaining_values:
             demand(version(bytes(self.data)) == self.header.target, "bad-group-hash")
         elif self.verified < len(self.data):
             self.verify(len(self.data) - self.verified)
@@ -106,5 +106,5 @@ class Target:
     def verify(self, size):
         index = self.verified // group_len(self.header.exponent)
         group = bytes(self.data[self.verified : self.verified + size])
-        demand(group_value(group, index, self.header.exponent) == self.header.values[index], "bad-group-hash")
+        demand(group_value(group, index, self.header.exponent) == self.header.chaining_values[index], "bad-group-hash")
         self.verified += size

@@ -272,8 +272,7 @@ class Model:
             self.literals.learn(bit)
             self.literal_correction.learn(bit)
             possible = [
-                is_possible and byte >> i & 1 == bit
-                for byte, is_possible in zip(candidates, possible, strict=True)
+                is_possible and byte >> i & 1 == bit for byte, is_possible in zip(candidates, possible, strict=True)
             ]
             node, inner = node << 1 | bit, inner << 1 | bit
         return node & 255

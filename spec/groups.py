@@ -12,7 +12,6 @@ def blake3(data):
     return native_blake3(data).digest() if native_blake3 else pure_blake3(data)
 
 
-
 def version(data):
     return blake3(data)
 
@@ -26,12 +25,12 @@ def group_count(length, exponent):
 
 
 def group_value(data, index, exponent):
-    """The chaining value of the group with this index."""
+    """The chaining value of the group with the number `index`."""
     return to_bytes(subtree(data, index * group_len(exponent) // 1024))
 
 
 def merge(values, root=ROOT):
-    """The groups' chaining values, merged up BLAKE3's tree: the version."""
+    """Merges the groups' chaining values up BLAKE3's tree. The result is the version."""
     if len(values) == 1:
         return values[0]
     half = left_half(len(values))

@@ -1,7 +1,8 @@
-"""A second implementation of the driblet protocol, written from protocol.md alone.
+"""A second implementation of the driblet protocol, written from protocol.md, dense.md and substitution.md alone.
 
-It decodes and it checks. Its first aim is to be read beside the document, its second to disagree with the first
-implementation wherever that one departs from the text.
+It decodes and checks; it does not encode deltas. Read it beside the pages: it uses their names. Where the Rust
+implementation departs from the pages, the two disagree. Each part of the protocol has a module of its own; this one is
+the command line and gathers the names.
 
     python3 spec/reference.py patch OLD DELTA NEW
     python3 spec/reference.py check spec/vectors.json
@@ -11,7 +12,7 @@ import json
 import sys
 
 from check_vectors import check
-from chunks import CHUNK_SIZES, GEAR, Chunk, chunks_of, cut, describe, list_of
+from chunks import CHUNK_SIZES, GEAR, Chunk, chunks_of, cut, describe, section_list
 from delta import EMPTY, Basis, basis_of, decode_delta
 from groups import group_count, group_len, group_value, merge, version
 from signature import (
@@ -53,9 +54,9 @@ __all__ = [
     "group_count",
     "group_len",
     "group_value",
-    "list_of",
     "matched_basis",
     "merge",
+    "section_list",
     "sign",
     "version",
 ]

@@ -24,7 +24,7 @@ def bits_for(count):
 
 
 def sign(described, nonce):
-    """Signs what `describe` gave."""
+    """Signs the pieces that `describe` returned."""
     bits = bits_for(len(described))
     return Signature(nonce, bits, [tag_of(chunk.id, nonce, bits) for chunk in described])
 
@@ -53,9 +53,8 @@ def decode_signature(data, limits=DEFAULT_LIMITS):
     return Signature(nonce, bits, tags)
 
 
-
 def decode_runs(reader, count, limits=DEFAULT_LIMITS):
-    """Takes `runs_len ‖ runs`: for each tag, whether it is that of a chunk of the head."""
+    """Reads runs_len and the runs. Returns for each tag whether it matched."""
     runs_len = reader.varint()
     demand(runs_len <= limits.runs, "limit-runs")
     runs = Reader(reader.take(runs_len), short="bad-runs")
@@ -71,14 +70,14 @@ def decode_runs(reader, count, limits=DEFAULT_LIMITS):
 
 
 def matched_basis(described, matched):
-    """The matched chunks, in their order."""
+    """The basis that the matched pieces make, in their order."""
     chunks = [chunk for chunk, is_matched in zip(described, matched, strict=True) if is_matched]
     ids = b"".join(chunk.id for chunk in chunks)
     return Basis(b"".join(chunk.data for chunk in chunks), blake3(ids)[:8], None)
 
 
 def decode_matched(answer, described, limits=DEFAULT_LIMITS, pin=None):
-    """The target that a matched answer makes of what was described and signed."""
+    """Makes the target from a matched answer and the pieces that were signed."""
     reader = Reader(answer)
     matched = decode_runs(reader, len(described), limits)
     return decode_delta(answer[reader.at :], matched_basis(described, matched), limits, pin)

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from decisions import M32, Counter, Decisions, Sizes, hash2
 from wire import Reader, Refused, demand
-from zstd_region import Op, decode_frame, reference
+from zstd_region import Op, decode_frame, prefix_of
 
 WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$")
 MAX_WORD_TOKEN = 7
@@ -37,7 +37,7 @@ def decode_substitution_region(reader, span, basis, p, limits, target):
     copies = [basis[op.start : op.start + op.copy_len] for op, _ in ops]
     substituted_copies = [copy for copy, (_, substituted) in zip(copies, ops, strict=True) if substituted]
     frame_len = new_len + sum(difference_count(copy, words) for copy in substituted_copies)
-    prefix = reference([op for op, _ in ops], reach, p, tail, basis, limits) if reach else b""
+    prefix = prefix_of([op for op, _ in ops], reach, p, tail, basis, limits) if reach else b""
     has_frame = new_len != 0 or (not words and substituted_copies != [])
     frame = Reader(decode_frame(reader, frame_len, limits, prefix) if has_frame else b"")
 

@@ -17,10 +17,10 @@ def decode_zstd_region(reader, span, basis, p, limits, target):
     reach = reader.varint()
     demand(reach <= limits.reach, "limit-reach")
     ops = decode_ops(reader, span, len(basis), p, limits)
-    fresh = span - sum(op.copy_len for op in ops)
+    new_len = span - sum(op.copy_len for op in ops)
     tail = span - sum(op.gap + op.copy_len for op in ops)
-    prefix = reference(ops, reach, p, tail, basis, limits) if reach else b""
-    gaps = Reader(decode_frame(reader, fresh, limits, prefix) if fresh else b"")
+    prefix = prefix_of(ops, reach, p, tail, basis, limits) if reach else b""
+    gaps = Reader(decode_frame(reader, new_len, limits, prefix) if new_len else b"")
     for op in ops:
         target.extend(gaps.take(op.gap))
         target.extend(basis[op.start : op.start + op.copy_len])
@@ -59,8 +59,8 @@ def decode_ops(reader, span, basis_len, p, limits):
     return ops
 
 
-def reference(ops, reach, p, tail, basis, limits):
-    """The prefix under which a region's gaps were compressed. `tail` is the length of the gap after the last copy."""
+def prefix_of(ops, reach, p, tail, basis, limits):
+    """The prefix of the frame of gaps. `tail` is the length of the last gap."""
     ranges = []
     for gap, q, copy_len in [*ops, Op(tail, None, 0)]:
         if 0 < gap:
@@ -74,12 +74,12 @@ def reference(ops, reach, p, tail, basis, limits):
             union[-1][1] = max(union[-1][1], end)
         else:
             union.append([start, end])
-    demand(sum(end - start for start, end in union) <= limits.reference, "limit-reference")
+    demand(sum(end - start for start, end in union) <= limits.prefix, "limit-reference")
     return b"\0" + b"".join(basis[start:end] for start, end in union) if union else b""
 
 
 def decode_frame(reader, length, limits, prefix=b""):
-    """Takes one zstd frame, which must hold exactly `length` bytes."""
+    """Reads one zstd frame, which must hold exactly `length` bytes."""
     frame = take_frame(reader, length, limits)
     dictionary = None
     if prefix:
@@ -97,7 +97,7 @@ def decode_frame(reader, length, limits, prefix=b""):
 
 
 def take_frame(reader, length, limits):
-    """Walks over a frame as RFC 8878 lays it out: its bytes, up to its end and no further."""
+    """Finds the end of a frame by its block headers (RFC 8878). Returns the frame's bytes and reads no further."""
     start = reader.at
     demand(reader.take(4) == b"\x28\xb5\x2f\xfd", "bad-zstd")
     descriptor = reader.u8()
