@@ -205,7 +205,7 @@ class Model:
             byte = self.read_literal(s)
         self.jumped = False
         self.buffer.append(byte)
-        self.after_byte(s, byte)
+        self.finish_byte(s, byte)
 
     def read_flag(self, s):
         word, calm = self.follower.word, min(self.hits.bit_length(), 7)
@@ -277,7 +277,7 @@ class Model:
             node, inner = node << 1 | bit, inner << 1 | bit
         return node & 255
 
-    def after_byte(self, s, byte):
+    def finish_byte(self, s, byte):
         hit = byte == s.expected
         self.misses = (self.misses << 1 | (not hit)) & M32
         self.hits = self.hits + 1 if hit else 0
