@@ -8,11 +8,27 @@ several duties: a receiver may check any of them first.
 import json
 from functools import lru_cache
 
-from chunks import chunks_of, describe, section_list
-from delta import basis_of, decode_delta
-from groups import group_count, group_len, group_value, merge, version
-from signature import decode_matched, decode_runs, decode_signature, encode_signature, sign
-from wire import Limits, Reader, Refused, refuse_manifest
+from reference import (
+    Limits,
+    Reader,
+    Refused,
+    basis_of,
+    chunks_of,
+    decode_delta,
+    decode_matched,
+    decode_runs,
+    decode_signature,
+    describe,
+    encode_signature,
+    group_count,
+    group_len,
+    group_value,
+    merge,
+    refuse_manifest,
+    section_list,
+    sign,
+    version,
+)
 
 
 def check(vectors):

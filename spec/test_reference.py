@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -10,10 +11,10 @@ from pathlib import Path
 import reference as ref
 import zstandard
 from blake3 import blake3 as native
-from blake3_tree import pure_blake3, subtree, to_bytes
 from check_vectors import check, random_bytes
 from reference import MIB, Limits
 from reference import encode_varint as varint
+from reference.blake3_tree import pure_blake3, subtree, to_bytes
 
 TEXT = b"".join(b"line %d says %d\n" % (i, i * i % 977) for i in range(40_000))  # 788,890 bytes
 
@@ -462,7 +463,8 @@ class CommandLine(Case):
             old, patch, new = (os.path.join(folder, name) for name in ["old", "delta", "new"])
             Path(old).write_bytes(TEXT)
             Path(patch).write_bytes(delta(b"other", stored(b"other"), basis=TEXT))
-            self.assertEqual(ref.main(["patch", old, patch, new]), 0)
+            command = [sys.executable, str(Path(__file__).with_name("reference.py")), "patch", old, patch, new]
+            self.assertEqual(subprocess.run(command, check=False).returncode, 0)
             self.assertEqual(Path(new).read_bytes(), b"other")
 
 

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 
-from decisions import M32, Counter, Decisions, Sizes, hash2
-from wire import Reader, Refused, demand
-from zstd_region import Op, decode_frame, prefix_of
+from .decisions import M32, Counter, Decisions, Sizes, hash2
+from .wire import Reader, Refused, demand
+from .zstd_region import Op, decode_frame, prefix_of
 
 WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$")
 MAX_WORD_TOKEN = 7

@@ -1,7 +1,7 @@
 """Codec 2, dense: dense.md, with the same names. Slow and plain on purpose."""
 
-from decisions import M32, Counter, Decisions, Sizes, clamp, hash2
-from follower import (
+from .decisions import M32, Counter, Decisions, Sizes, clamp, hash2
+from .follower import (
     KINDS,
     MARGIN,
     NO_GUESS,
@@ -12,8 +12,8 @@ from follower import (
     agreed_class,
     hash3,
 )
-from mixing import Correction, Mixture, squash
-from wire import demand
+from .mixing import Correction, Mixture, squash
+from .wire import demand
 
 WORDS, PART, MAX_MEMORY = 1, 2, 13
 WHOLE_WORD = 18  # added to the kind of a word that is expected whole

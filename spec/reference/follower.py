@@ -1,6 +1,6 @@
 """The pointer into the window, the word tables and the recall: dense.md, with the same names."""
 
-from decisions import M32, Counter, hash2
+from .decisions import M32, Counter, hash2
 
 MARGIN = 16
 WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$")

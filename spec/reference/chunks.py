@@ -3,8 +3,8 @@
 import hashlib
 from typing import NamedTuple
 
-from groups import blake3
-from wire import demand
+from .groups import blake3
+from .wire import demand
 
 
 class ChunkSize(NamedTuple):
@@ -36,15 +36,13 @@ def cut(data, size):
         return len(data)
     end = min(len(data), size.maximum)
     centre = min(end, size.average)
+    even_end, even_centre = end - end % 2, centre - centre % 2
     value = 0
-    for first, stop, mask in (
-        (size.minimum, centre - centre % 2, size.mask_s),
-        (max(size.minimum, centre - centre % 2), end - end % 2, size.mask_l),
-    ):
-        for at in range(first, stop):
-            value = (value << 1) + GEAR[data[at]] & 0xFFFFFFFFFFFFFFFF
-            if value & mask == 0:
-                return at
+    for at in range(size.minimum, even_end):
+        value = (value << 1) + GEAR[data[at]] & 0xFFFFFFFFFFFFFFFF
+        mask = size.mask_s if at < even_centre else size.mask_l
+        if value & mask == 0:
+            return at
     return end
 
 

@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
-import dense
-import substitution
-from blake3_tree import pure_blake3
-from groups import group_count, group_len, group_value, merge, version
-from wire import DEFAULT_LIMITS, Reader, demand
-from zstd_region import decode_zstd_region
+from . import dense, substitution
+from .blake3_tree import pure_blake3
+from .groups import group_count, group_len, group_value, merge, version
+from .wire import DEFAULT_LIMITS, Reader, demand
+from .zstd_region import decode_zstd_region
 
 
 class Basis(NamedTuple):

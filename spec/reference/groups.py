@@ -1,6 +1,6 @@
 """Versions and groups: protocol.md, section 3."""
 
-from blake3_tree import IV, PARENT, ROOT, compress, left_half, pure_blake3, subtree, to_bytes
+from .blake3_tree import IV, PARENT, ROOT, compress, left_half, pure_blake3, subtree, to_bytes
 
 try:
     from blake3 import blake3 as native_blake3  # the same function, faster

@@ -1,6 +1,6 @@
 """Mixtures of predictions: dense.md, "Mixtures", with the same names."""
 
-from decisions import RATES, Counter, clamp
+from .decisions import RATES, Counter, clamp
 
 KNOTS = [
     22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768,

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import zstandard
-from wire import KIB, MIB, Reader, Refused, demand
+
+from .wire import KIB, MIB, Reader, Refused, demand
 
 
 class Op(NamedTuple):

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from blake3_tree import pure_blake3
-from delta import Basis, decode_delta
-from groups import blake3
-from wire import DEFAULT_LIMITS, Reader, demand, encode_varint
+from .blake3_tree import pure_blake3
+from .delta import Basis, decode_delta
+from .groups import blake3
+from .wire import DEFAULT_LIMITS, Reader, demand, encode_varint
 
 
 class Signature(NamedTuple):
