@@ -1,9 +1,10 @@
 """Codec 2, dense: dense.md, with the same names. Slow and plain on purpose."""
 
-from .decisions import M32, Counter, Decisions, Sizes, clamp, hash2
+from .decisions import M32, MAX_PROBABILITY, MIN_PROBABILITY, Counter, Decisions, Sizes, clamp, hash2
 from .follower import (
     KINDS,
     MARGIN,
+    MAX_WORD,
     NO_GUESS,
     RECALLED,
     WORD_BYTES,
@@ -19,7 +20,8 @@ WORDS, PART, MAX_MEMORY = 1, 2, 13
 WHOLE_WORD = 18  # added to the kind of a word that is expected whole
 MIN_BLOCK, MAX_LEVEL = 16, 12
 BLOCK_DELAY, DELAY_IN_WORDS, DELAY_IN_BYTES = 16, 32, 256
-SURE_AGREED, ANCHOR_HITS = 24, 4
+SURE_AGREED, UNSURE_HITS, ANCHOR_HITS = 24, 4, 4
+MAX_WORD_HITS = 8
 RESYNC_STEPS, RESYNC_AGREED, RESYNC_MIN = 64, 16, 4
 PAGE = 4096
 FIRST_JUMP_PROBABILITY = 4096
@@ -70,7 +72,7 @@ class Situation:
         follower, recall, b = model.follower, model.recall, model.buffer
         self.expected, self.kind = follower.expect()
         self.recalled = recall.byte()
-        if NO_GUESS <= self.kind and SURE_AGREED <= recall.agreed and model.hits < 4:
+        if NO_GUESS <= self.kind and SURE_AGREED <= recall.agreed and model.hits < UNSURE_HITS:
             self.expected, self.kind = self.recalled, RECALLED
         self.agreement = 0 if self.recalled is None else 1 if self.recalled == self.expected else 2
         self.in_word, self.refused = int(follower.word is not None), follower.word.refused if follower.word else 0
@@ -171,7 +173,7 @@ class Model:
             return False
         guess, kind = word.guesses[0]
         length = len(guess) + 1
-        if 48 <= len(guess) or self.end - len(b) < length:
+        if MAX_WORD <= len(guess) or self.end - len(b) < length:
             return False
         s = Situation(self)
         s.kind, s.after_byte = kind + WHOLE_WORD, b[word.end]
@@ -180,7 +182,7 @@ class Model:
             return False
         b += guess + b[word.end : word.end + 1]
         self.hits, self.since_jump = self.hits + length, self.since_jump + length
-        self.misses = self.misses << min(length, 8) & M32
+        self.misses = self.misses << min(length, MAX_WORD_HITS) & M32
         self.target_word, self.jumped = 0, False
         follower.advance()
         self.recall.advance(length)
@@ -268,7 +270,7 @@ class Model:
             output = self.literals.predict(inner, [*extra, 256], chosen)
             context = hash3(s.expected | s.kind << 8, node, s.last_byte) >> 18
             p = squash(output) + self.literal_correction.refine(output, context) >> 1
-            bit = self.decisions.read_bit(clamp(p, 32, 65504))
+            bit = self.decisions.read_bit(clamp(p, MIN_PROBABILITY, MAX_PROBABILITY))
             self.literals.learn(bit)
             self.literal_correction.learn(bit)
             possible = [

@@ -151,8 +151,8 @@ class Follower:
 
 
 class Recall:
-    def __init__(self, buffer, table_bits):
-        self.buffer, self.table_bits = buffer, table_bits
+    def __init__(self, buffer, recall_bits):
+        self.buffer, self.recall_bits = buffer, recall_bits
         self.short_table, self.long_table, self.place, self.agreed = {}, {}, 0, 0
 
     def places(self, at):
@@ -161,7 +161,7 @@ class Recall:
 
         short = hash2(number(6, 4), number(2, 2))
         long = hash3(number(12, 4), number(8, 4), number(4, 4))
-        return short >> 32 - self.table_bits, long >> 32 - self.table_bits
+        return short >> 32 - self.recall_bits, long >> 32 - self.recall_bits
 
     def remember(self, at):
         short, long = self.places(at)
