@@ -175,7 +175,7 @@ class Model:
         length = len(guess) + 1
         if MAX_WORD <= len(guess) or self.end - len(b) < length:
             return False
-        s = Situation(self)
+        s = self.look()
         s.kind, s.after_byte = kind + WHOLE_WORD, b[word.end]
         if not self.read_flag(s):
             word.refused = 1
@@ -191,8 +191,11 @@ class Model:
 
     # Bytes
 
+    def look(self):
+        return Situation(self)
+
     def read_byte_or_jump(self):
-        s = Situation(self)
+        s = self.look()
         if self.read_flag(s):
             byte = s.expected
         else:
@@ -301,27 +304,24 @@ class Model:
         if self.decisions.counter_bit(self.again_counters[due]):
             to = pointer + self.last_distance
         else:
-            base = self.read_base()
-            distance = self.sizes.read_size(base)
-            if distance != 0 and self.decisions.counter_bit(self.sign_counters[base]):
+            agreed = agreed_class(self.recall.agreed)
+            if agreed and self.decisions.counter_bit(self.recall_counters[4 * min(agreed, 3) + self.last_base]):
+                self.last_base = RECALL_BASE
+            elif self.decisions.counter_bit(self.anchor_counters[self.last_base]):
+                self.last_base = ANCHOR_BASE
+            else:
+                self.last_base = POINTER_BASE
+            base = [pointer, self.anchor, self.recall.place][self.last_base]
+            distance = self.sizes.read_size(self.last_base)
+            if distance != 0 and self.decisions.counter_bit(self.sign_counters[self.last_base]):
                 distance = -distance
-            to = [pointer, self.anchor, self.recall.place][base] + distance
+            to = base + distance
             self.last_distance = to - pointer
         demand(MARGIN <= to <= self.window_end, "bad-dense")
         self.follower.pointer, self.follower.word = to, None
         self.last_gap, self.since_jump = self.since_jump, 0
         self.misses, self.hits = (self.misses << 1 | 1) & M32, 0
         self.block_delay, self.jumped = BLOCK_DELAY, True
-
-    def read_base(self):
-        agreed = agreed_class(self.recall.agreed)
-        if agreed and self.decisions.counter_bit(self.recall_counters[4 * min(agreed, 3) + self.last_base]):
-            self.last_base = RECALL_BASE
-        elif self.decisions.counter_bit(self.anchor_counters[self.last_base]):
-            self.last_base = ANCHOR_BASE
-        else:
-            self.last_base = POINTER_BASE
-        return self.last_base
 
     # The pointer and the recall after misses
 

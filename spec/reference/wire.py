@@ -131,6 +131,3 @@ def encode_varint(value):
         value >>= 7
     out.append(value)
     return bytes(out)
-
-
-# BLAKE3 is in blake3_tree.py.
