@@ -19,5 +19,4 @@ scripts/import-circles.py crates/core crates/driblet crates/cli
 
 step "unit tests"
 cargo test --locked --workspace --lib --bins --quiet
-.venv/bin/python spec/test_reference.py
 report_steps

@@ -32,6 +32,9 @@ cargo test --locked --workspace
 # The fuzz targets build; `make test-long` runs them.
 cargo check --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir "$target/fuzz"
 
+step "Python: the oracle and its vectors"
+.venv/bin/python spec/test_reference.py
+
 step "JavaScript: wasm in Node, pages in browsers, the package as installed"
 # The binary that the Rust tests ran: nothing is compiled twice.
 cargo build --locked -p driblet-cli

@@ -1,8 +1,8 @@
-"""What `reference.py check` does: reads vectors.json and compares each vector with the reference.
+"""Compares each vector of vectors.json with the oracle, for `reference.py check`.
 
-An input is `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat": [input…]}` or `{"slice": [input, start, end]}`.
-`refused` is null, one of the reference's reasons, or a list of those that a corruption may lead to, depending on
-which duty a receiver comes to first.
+An input is `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat": [input…]}` or
+`{"slice": [input, start, end]}`. `refused` is null, a reason, or a list of reasons. A list is for inputs that break
+several duties: a receiver may check any of them first.
 """
 
 import json
@@ -23,16 +23,16 @@ from reference import (
     group_count,
     group_len,
     group_value,
-    list_of,
     merge,
     refuse_manifest,
+    section_list,
     sign,
     version,
 )
 
 
 def check(vectors):
-    """Checks all vectors: how many there are, and what is wrong with which."""
+    """Checks all vectors. Returns their number and a list of faults."""
     faults, count = [f"{kind}: unknown vectors" for kind in vectors.keys() - CHECKS.keys()], 0
     for kind, run in CHECKS.items():
         for vector in vectors.get(kind, []):
@@ -50,13 +50,16 @@ def check_delta(vector):
     if "named" in vector:
         basis = basis._replace(version=hexes(vector["named"]))
     target = vector.get("target")
-    act = lambda: decode_delta(hexes(vector["delta"]), basis, limits_of(vector), hexes(vector.get("pin")))
+
+    def act():
+        return decode_delta(hexes(vector["delta"]), basis, limits_of(vector), hexes(vector.get("pin")))
+
     expect_outcome(vector, act, None if target is None else input_of(target))
 
 
 def check_signature(vector):
     data = hexes(vector["signature"])
-    expect(list_of(input_of(vector["head"]), vector["rungs"][0]), hexes(vector["list"]), "lists of sections")
+    expect(section_list(input_of(vector["head"]), vector["rungs"][0]), hexes(vector["list"]), "lists of sections")
     signature = sign(described_of(vector), hexes(vector["nonce"]))
     expect(encode_signature(signature), data, "signatures")
     expect(decode_signature(data), signature, "decoded signatures")
@@ -70,7 +73,10 @@ def check_matched(vector):
     described, signature = described_of(vector), decode_signature(hexes(vector["signature"]))
     expect(signature, sign(described, signature.nonce), "signatures")
     target = vector.get("target")
-    act = lambda: decode_matched(hexes(vector["answer"]), described, limits_of(vector))
+
+    def act():
+        return decode_matched(hexes(vector["answer"]), described, limits_of(vector))
+
     expect_outcome(vector, act, None if target is None else input_of(target))
 
 
@@ -121,7 +127,7 @@ def expect(actual, expected, what):
 
 
 def expect_outcome(vector, act, expected):
-    """`act` gives `expected`, or is refused for the reason that the vector names, or for one of those it names."""
+    """Expects that `act` returns `expected`, or that it refuses for a reason that the vector names."""
     reasons = vector.get("refused")
     reasons = [reasons] if isinstance(reasons, str) else reasons or []
     try:
@@ -162,7 +168,7 @@ def made(text):
 
 
 def random_bytes(start, length):
-    """xorshift64*, one byte a step."""
+    """The bytes of xorshift64*: the upper byte of each number."""
     state, out = start | 1, bytearray()
     for _ in range(length):
         state ^= state >> 12

@@ -1,40 +1,42 @@
-"""Tests of the reference: what it hashes, cuts, decodes and refuses. `python3 spec/test_reference.py`"""
+"""Tests of the oracle. Run them with `python3 spec/test_reference.py`."""
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
+import reference as ref
 import zstandard
 from blake3 import blake3 as native
-
-import reference as ref
-from blake3_tree import pure_blake3, subtree, to_bytes
 from check_vectors import check, random_bytes
-from reference import MIB, Limits, encode_varint as varint
+from reference import MIB, Limits
+from reference import encode_varint as varint
+from reference.blake3_tree import pure_blake3, subtree, to_bytes
 
 TEXT = b"".join(b"line %d says %d\n" % (i, i * i % 977) for i in range(40_000))  # 788,890 bytes
 
 
-# --- An encoder that makes what a test asks for, right or wrong -------------------------------------------------------
+# --- An encoder that makes any input that a test asks for, valid or not -----------------------------------------------
 
 
 def zigzag(n):
     return varint(n << 1 if 0 <= n else (-n << 1) - 1)
 
 
-def header(target, check, exponent=0, same=False, length=None, fmt=1):
+def header(target, basis_id, exponent=0, same=False, length=None, fmt=1):
     length = len(target) if length is None else length
     head = bytes([0xDB, fmt << 4 | same << 3 | exponent]) + ref.version(target) + varint(length)
-    return head if same else head + check + b"".join(values_of(target, exponent))
+    return head if same else head + basis_id + b"".join(values_of(target, exponent))
 
 
 def values_of(data, exponent):
     size = ref.group_len(exponent)
     return [
-        ref.group_value(data[i * size : (i + 1) * size], i, exponent) for i in range(ref.group_count(len(data), exponent))
+        ref.group_value(data[i * size : (i + 1) * size], i, exponent)
+        for i in range(ref.group_count(len(data), exponent))
     ]
 
 
@@ -56,7 +58,12 @@ def frame(data, prefix=b"", **options):
 def ops_of(ops):
     """Ops of (gap, copy_len, shift)."""
     return b"".join(
-        [varint(len(ops)), *(varint(op[0]) for op in ops), *(varint(op[1]) for op in ops), *(zigzag(op[2]) for op in ops)]
+        [
+            varint(len(ops)),
+            *(varint(op[0]) for op in ops),
+            *(varint(op[1]) for op in ops),
+            *(zigzag(op[2]) for op in ops),
+        ]
     )
 
 
@@ -84,7 +91,7 @@ class Case(unittest.TestCase):
 
 class Hashing(Case):
     def test_pure_blake3_is_blake3(self):
-        lengths = [*range(0, 130), 1023, 1024, 1025, 2047, 2048, 2049, 3071, 3073, 4096, 5121, 31_744, 65_537, 102_400]
+        lengths = [*range(130), 1023, 1024, 1025, 2047, 2048, 2049, 3071, 3073, 4096, 5121, 31_744, 65_537, 102_400]
         key = bytes(range(32))
         for length in lengths:
             data = TEXT[:length]
@@ -238,7 +245,7 @@ class Refusals(Case):
         self.refused("limit-groups", header(b"", ref.version(b"")[:8], length=(1 << 34) + 1))
 
     def test_tree(self):
-        head = header(TEXT, ref.EMPTY.check)
+        head = header(TEXT, ref.EMPTY.basis_id)
         self.refused("bad-tree", head[:-1] + bytes([head[-1] ^ 1]) + zstd(TEXT))
         wrong = bytearray(TEXT)
         wrong[300_000] ^= 1
@@ -317,8 +324,8 @@ class Refusals(Case):
         target = b"new" + basis
         region = zstd(b"new", ops_of([(3, 40_000, -3)]), reach=4_096, prefix=b"\0" + basis[:4_099])
         data = delta(target, region, basis=basis)
-        self.makes(target, data, basis, limits=Limits(reference=4_099))
-        self.refused("limit-reference", data, basis, limits=Limits(reference=4_098))
+        self.makes(target, data, basis, limits=Limits(prefix=4_099))
+        self.refused("limit-reference", data, basis, limits=Limits(prefix=4_098))
 
 
 class Chunks(Case):
@@ -358,7 +365,7 @@ class Descriptions(Case):
         self.assertIn(sections[1], mixed)
         self.assertNotIn(sections[0], mixed)
         self.assertEqual(b"".join(chunk.data for chunk in mixed), TEXT[:50_000])
-        self.assertEqual(len(ref.list_of(TEXT[:50_000], 12)), 2 * len(sections))
+        self.assertEqual(len(ref.section_list(TEXT[:50_000], 12)), 2 * len(sections))
 
 
 class Signatures(Case):
@@ -438,14 +445,14 @@ class Matched(Case):
             runs[-1] += 1
         packed = b"".join(varint(run) for run in runs)
         prefix = b"\0" + basis.data
-        answer = varint(len(packed)) + packed + header(head, basis.check) + zstd(head, reach=MIB, prefix=prefix)
+        answer = varint(len(packed)) + packed + header(head, basis.basis_id) + zstd(head, reach=MIB, prefix=prefix)
         self.assertEqual(ref.decode_matched(answer, chunks), head)
         with self.assertRaises(ref.Refused) as caught:
             ref.decode_matched(answer, chunks[:-9])
         self.assertIn(caught.exception.reason, ["bad-runs", "wrong-basis"])
 
     def test_no_chunks_check_like_the_empty_basis(self):
-        self.assertEqual(ref.matched_basis([], []).check, ref.EMPTY.check)
+        self.assertEqual(ref.matched_basis([], []).basis_id, ref.EMPTY.basis_id)
         answer = b"\1\0" + delta(b"fresh", stored(b"fresh"))
         self.assertEqual(ref.decode_matched(answer, []), b"fresh")
 
@@ -456,7 +463,8 @@ class CommandLine(Case):
             old, patch, new = (os.path.join(folder, name) for name in ["old", "delta", "new"])
             Path(old).write_bytes(TEXT)
             Path(patch).write_bytes(delta(b"other", stored(b"other"), basis=TEXT))
-            self.assertEqual(ref.main(["patch", old, patch, new]), 0)
+            command = [sys.executable, str(Path(__file__).with_name("reference.py")), "patch", old, patch, new]
+            self.assertEqual(subprocess.run(command, check=False).returncode, 0)
             self.assertEqual(Path(new).read_bytes(), b"other")
 
 

@@ -15,7 +15,10 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 } .dim { fill: #59636e; f
 
 def draw(path, kinds, measured, best):
     """Dots for dense and fast as parts of the best peer's bytes; what is beyond 1.5 stands at the edge."""
-    place = lambda ratio: LEFT + (RIGHT - LEFT) * min(ratio, 1.5) / 1.5
+
+    def place(ratio):
+        return LEFT + (RIGHT - LEFT) * min(ratio, 1.5) / 1.5
+
     out, at = [], TOP
     for kind, names in kinds.items():
         at += 14
@@ -27,8 +30,12 @@ def draw(path, kinds, measured, best):
             out.append(f'<text x="8" y="{at}">{escape(name.removeprefix("held-"))}</text>')
             for codec in ["fast", "dense"]:
                 ratio = measured[name][codec]["bytes"] / size
-                out.append(f'<circle class="{codec}" cx="{place(ratio):.1f}" cy="{at - 4}" r="{RADIUS[codec]}"><title>{codec}: {ratio:.2f}</title></circle>')
-            out.append(f'<text class="dim" x="{RIGHT + 14}" y="{at}">{measured[name]["dense"]["bytes"]:,} of {size:,}, {escape(peer)}</text>')
+                out.append(
+                    f'<circle class="{codec}" cx="{place(ratio):.1f}" cy="{at - 4}" r="{RADIUS[codec]}"><title>{codec}: {ratio:.2f}</title></circle>'
+                )
+            out.append(
+                f'<text class="dim" x="{RIGHT + 14}" y="{at}">{measured[name]["dense"]["bytes"]:,} of {size:,}, {escape(peer)}</text>'
+            )
         at += 12
     one = place(1)
     head = [
@@ -38,7 +45,10 @@ def draw(path, kinds, measured, best):
         '<circle class="fast" cx="86" cy="14" r="7"/><text x="99" y="18">fast</text>',
         '<text class="dim" x="140" y="18">bytes of the delta; the smallest of dcz, dcb, bsdiff, xdelta3, HDiffPatch is 1. Left is better.</text>',
         f'<line class="one" x1="{one}" x2="{one}" y1="{TOP - 4}" y2="{at}"/>',
-        *(f'<text class="dim" text-anchor="middle" x="{place(tick)}" y="{TOP - 12}">{tick}</text>' for tick in [0, 0.25, 0.5, 0.75, 1]),
+        *(
+            f'<text class="dim" text-anchor="middle" x="{place(tick)}" y="{TOP - 12}">{tick}</text>'
+            for tick in [0, 0.25, 0.5, 0.75, 1]
+        ),
         f'<text class="dim" text-anchor="end" x="{RIGHT}" y="{TOP - 12}">≥ 1.5</text>',
         f'<text class="dim" x="{RIGHT + 14}" y="{TOP - 12}">bytes: dense, of the best peer\'s</text>',
     ]

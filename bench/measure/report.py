@@ -30,7 +30,16 @@ def row(what, runs, unit, limit=None, command="", note=""):
     runs = runs if isinstance(runs, list) else [runs]
     figure = statistics.median(runs)
     met = None if limit is None else figure <= limit[1] if limit[0] == "<=" else limit[1] <= figure
-    return {"what": what, "figure": figure, "unit": unit, "limit": limit, "met": met, "runs": runs, "command": command, "note": note}
+    return {
+        "what": what,
+        "figure": figure,
+        "unit": unit,
+        "limit": limit,
+        "met": met,
+        "runs": runs,
+        "command": command,
+        "note": note,
+    }
 
 
 def table(title, head, lines):
@@ -75,13 +84,25 @@ def markdown(kept):
         for row in kept[section]["rows"]:
             low, high, unit = min(row["runs"]), max(row["runs"]), row["unit"]
             spread = "" if low == high else f"{pretty(low, unit)} – {pretty(high, unit)}"
-            limit = f"{'at most' if row['limit'][0] == '<=' else 'at least'} {pretty(row['limit'][1], unit)}" if row["limit"] else ""
+            limit = (
+                f"{'at most' if row['limit'][0] == '<=' else 'at least'} {pretty(row['limit'][1], unit)}"
+                if row["limit"]
+                else ""
+            )
             verdict = {None: "", True: "met", False: "**missed**"}[row["met"]]
             what = row["what"] + (f" ({row['note']})" if row["note"] else "")
             command = f"`{row['command']}`" if row["command"] else ""
-            out.append(f"| {what} | {pretty(row['figure'], unit)} | {spread} | {len(row['runs'])} | {limit} | {verdict} | {command} |")
+            out.append(
+                f"| {what} | {pretty(row['figure'], unit)} | {spread} | {len(row['runs'])} | {limit} | {verdict} | {command} |"
+            )
         for shown in kept[section].get("tables", []):
-            out += ["", f"### {shown['title']}", "", f"| {' | '.join(shown['head'])} |", "|---" + "|---:" * (len(shown["head"]) - 1) + "|"]
+            out += [
+                "",
+                f"### {shown['title']}",
+                "",
+                f"| {' | '.join(shown['head'])} |",
+                "|---" + "|---:" * (len(shown["head"]) - 1) + "|",
+            ]
             out += [f"| {' | '.join(line)} |" for line in shown["lines"]]
     return "\n".join(out) + "\n"
 
@@ -104,5 +125,9 @@ def pretty(value, unit):
 
 
 def machine():
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    names = [
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     return f"{len(names)} cores of {names[0] if names else platform.machine()}, {platform.system()} {platform.release().split('-')[0]}; load {os.getloadavg()[0]:.1f} at the end."

@@ -56,7 +56,9 @@ class Driblet:
 def driblet(binary, folder, history, *options, log="driblet=warn"):
     begin = time.perf_counter()
     command = [binary, "serve", folder, "--listen", "127.0.0.1:0", "--history", history, *options]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "RUST_LOG": log})
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "RUST_LOG": log}
+    )
     try:
         said = []
         for line in child.stderr:
@@ -113,7 +115,9 @@ class Nginx:
 def nginx(folder, work):
     port, work = free_port(), Path(work)
     log, config = work / "log", work / "nginx.conf"
-    temporary = " ".join(f"{kind}_temp_path {work / kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+    temporary = " ".join(
+        f"{kind}_temp_path {work / kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    )
     user = "user root;" if os.geteuid() == 0 else ""
     config.write_text(
         f"daemon off; pid {work / 'pid'}; error_log {work / 'errors'}; {user} events {{}}\n"

@@ -18,8 +18,12 @@ def measure(setting):
     warm, navigation = said["warm"], said["navigation"]
 
     yield row("open page, second sync of typescript.js", [turn["synced"]["ms"] for turn in warm], "ms", command=WARM)
-    yield row("open page, sync of an unchanged typescript.js", [turn["unchanged"]["ms"] for turn in warm], "ms", command=WARM)
-    yield row("open page, loopback fetch of the whole file", [turn["fetched"]["ms"] for turn in warm], "ms", command=FETCH)
+    yield row(
+        "open page, sync of an unchanged typescript.js", [turn["unchanged"]["ms"] for turn in warm], "ms", command=WARM
+    )
+    yield row(
+        "open page, loopback fetch of the whole file", [turn["fetched"]["ms"] for turn in warm], "ms", command=FETCH
+    )
     ratios = [turn["synced"]["ms"] / turn["fetched"]["ms"] for turn in warm]
     yield row("open page, second sync / loopback fetch", ratios, "ratio", ("<=", 5))
 
@@ -29,7 +33,9 @@ def measure(setting):
     yield row("… until sync() is done, before bytes()", [visit["synced"] for visit in synced], "ms")
     yield row("navigation until synced: bytes to the browser", [visit["received"] for visit in synced], "bytes")
     yield row("navigation until synced: connections", [visit["connections"] for visit in synced], "count")
-    yield row("navigation until fetched, brotli -11", [visit["after"] for visit in fetched], "ms", command=FETCH, note=LINK)
+    yield row(
+        "navigation until fetched, brotli -11", [visit["after"] for visit in fetched], "ms", command=FETCH, note=LINK
+    )
     yield row("navigation until fetched: bytes to the browser", [visit["received"] for visit in fetched], "bytes")
-    ratios = [one["after"] / other["after"] for one, other in zip(synced, fetched)]
+    ratios = [one["after"] / other["after"] for one, other in zip(synced, fetched, strict=True)]
     yield row("navigation, synced / fetched under brotli", ratios, "ratio", ("<=", 0.35))

@@ -20,7 +20,14 @@ KINDS = {
     "data": ["bcd-json-patch", "sqlite-rows"],
     "tiny edits": ["reactdom-dev-patch", "typescript-patch", "webpack-prod-bump", "browserify-string"],
     "longer than 32 MiB": ["duckdb-wasm-minor"],
-    "held out": ["held-echarts-min", "held-d3-min", "held-vue-min", "held-bootstrap-css", "held-resvg-wasm", "held-mime-json"],
+    "held out": [
+        "held-echarts-min",
+        "held-d3-min",
+        "held-vue-min",
+        "held-bootstrap-css",
+        "held-resvg-wasm",
+        "held-mime-json",
+    ],
 }
 MINIFIED = KINDS["minified"]
 # Those that limits are held against.
@@ -32,7 +39,11 @@ def ways(driblet):
     """Each way: how it encodes, how it decodes, and the bytes that its container adds to the file."""
     hdiff = [PEERS / "python" / "bin" / "python", HERE / "measure" / "hdiff.py"]
     ours = {
-        codec: (lambda o, n, d, codec=codec: [driblet, "diff", o, n, "--codec", codec, "-o", d], lambda o, d, n: [driblet, "patch", o, d, "-o", n], 0)
+        codec: (
+            lambda o, n, d, codec=codec: [driblet, "diff", o, n, "--codec", codec, "-o", d],
+            lambda o, d, n: [driblet, "patch", o, d, "-o", n],
+            0,
+        )
         for codec in CODECS
     }
     return ours | {
@@ -47,7 +58,11 @@ def ways(driblet):
             36,
         ),
         "bsdiff": (lambda o, n, d: ["bsdiff", o, n, d], lambda o, d, n: ["bspatch", o, n, d], 0),
-        "xdelta3 -9": (lambda o, n, d: ["xdelta3", "-9", "-e", "-f", "-s", o, n, d], lambda o, d, n: ["xdelta3", "-d", "-f", "-s", o, d, n], 0),
+        "xdelta3 -9": (
+            lambda o, n, d: ["xdelta3", "-9", "-e", "-f", "-s", o, n, d],
+            lambda o, d, n: ["xdelta3", "-d", "-f", "-s", o, d, n],
+            0,
+        ),
         "HDiffPatch": (lambda o, n, d: [*hdiff, "diff", o, n, d], lambda o, d, n: [*hdiff, "patch", o, d, n], -1),
     }
 
@@ -81,11 +96,19 @@ def pair(setting, name):
             print(f"  {name}: {way} failed: {error}")
             measured[way] = None
             continue
-        measured[way] = {"bytes": delta.stat().st_size + extra, "encode": made.cpu, "decode": decoded.wall, "memory": made.memory, "len": new.stat().st_size}
+        measured[way] = {
+            "bytes": delta.stat().st_size + extra,
+            "encode": made.cpu,
+            "decode": decoded.wall,
+            "memory": made.memory,
+            "len": new.stat().st_size,
+        }
         back.unlink()
     for codec in CODECS:
         measured[codec]["native"] = natively(setting, old, work / codec)
-    measured["fast"]["chromium"], measured["dense"]["chromium"], measured["auto"]["chromium"], verify = in_chromium(setting, old, work)
+    measured["fast"]["chromium"], measured["dense"]["chromium"], measured["auto"]["chromium"], verify = in_chromium(
+        setting, old, work
+    )
     for peer in ["dcz -19", "dcb -11"]:
         if measured[peer]:
             measured[peer]["verified"] = measured[peer]["decode"] + verify
@@ -113,21 +136,80 @@ def mean(ratios):
 def limits(measured, best):
     large = [name for name in JUDGED if 1000 < best[name][0]]
     ratio = {codec: {name: measured[name][codec]["bytes"] / best[name][0] for name in measured} for codec in CODECS}
-    yield row("dense / best peer, the largest of the pairs above 1,000 bytes", max(ratio["dense"][name] for name in large), "ratio", ("<=", 1), DIFF)
-    yield row("dense / best peer, geometric mean of these", mean([ratio["dense"][name] for name in large]), "ratio", ("<=", 0.5), DIFF)
-    yield row("dense / best peer, geometric mean of the pairs held out", mean([ratio["dense"][name] for name in KINDS["held out"]]), "ratio", command=DIFF)
+    yield row(
+        "dense / best peer, the largest of the pairs above 1,000 bytes",
+        max(ratio["dense"][name] for name in large),
+        "ratio",
+        ("<=", 1),
+        DIFF,
+    )
+    yield row(
+        "dense / best peer, geometric mean of these",
+        mean([ratio["dense"][name] for name in large]),
+        "ratio",
+        ("<=", 0.5),
+        DIFF,
+    )
+    yield row(
+        "dense / best peer, geometric mean of the pairs held out",
+        mean([ratio["dense"][name] for name in KINDS["held out"]]),
+        "ratio",
+        command=DIFF,
+    )
     above = max(measured[name]["dense"]["bytes"] - best[name][0] for name in JUDGED if best[name][0] <= 1000)
     yield row("dense - best peer, the largest of the pairs below 1,000 bytes", above, "bytes", ("<=", 32), DIFF)
     yield row("reactdom-dev-patch, dense", measured["reactdom-dev-patch"]["dense"]["bytes"], "bytes", ("<=", 64), DIFF)
     yield row("typescript-patch, dense", measured["typescript-patch"]["dense"]["bytes"], "bytes", ("<=", 420), DIFF)
-    yield row("fast / best peer, the largest of the pairs above 1,000 bytes", max(ratio["fast"][name] for name in large), "ratio", ("<=", 1.1), DIFF)
-    yield row("fast / best peer, geometric mean of these", mean([ratio["fast"][name] for name in large]), "ratio", ("<=", 0.75), DIFF)
-    yield row("fast / best peer, the largest of the minified", max(ratio["fast"][name] for name in MINIFIED), "ratio", ("<=", 0.65), DIFF)
-    speed = lambda name, codec, what: measured[name][codec]["len"] / measured[name][codec][what] / 1e6
-    yield row("typescript-minor, fast: decoded and verified in Chromium", speed("typescript-minor", "fast", "chromium"), "MB/s", (">=", 250))
-    yield row("typescript-minor, fast: decoded and verified natively, in memory", speed("typescript-minor", "fast", "native"), "MB/s", (">=", 800), DECODE)
-    yield row("typescript-minor, fast: driblet patch, whole process, durable", speed("typescript-minor", "fast", "decode"), "MB/s", command="driblet patch OLD DELTA -o NEW")
-    yield row("plotly-min-patch, dense: decoded and verified in Chromium", measured["plotly-min-patch"]["dense"]["chromium"] * 1000, "ms", ("<=", 300))
+    yield row(
+        "fast / best peer, the largest of the pairs above 1,000 bytes",
+        max(ratio["fast"][name] for name in large),
+        "ratio",
+        ("<=", 1.1),
+        DIFF,
+    )
+    yield row(
+        "fast / best peer, geometric mean of these",
+        mean([ratio["fast"][name] for name in large]),
+        "ratio",
+        ("<=", 0.75),
+        DIFF,
+    )
+    yield row(
+        "fast / best peer, the largest of the minified",
+        max(ratio["fast"][name] for name in MINIFIED),
+        "ratio",
+        ("<=", 0.65),
+        DIFF,
+    )
+
+    def speed(name, codec, what):
+        return measured[name][codec]["len"] / measured[name][codec][what] / 1e6
+
+    yield row(
+        "typescript-minor, fast: decoded and verified in Chromium",
+        speed("typescript-minor", "fast", "chromium"),
+        "MB/s",
+        (">=", 250),
+    )
+    yield row(
+        "typescript-minor, fast: decoded and verified natively, in memory",
+        speed("typescript-minor", "fast", "native"),
+        "MB/s",
+        (">=", 800),
+        DECODE,
+    )
+    yield row(
+        "typescript-minor, fast: driblet patch, whole process, durable",
+        speed("typescript-minor", "fast", "decode"),
+        "MB/s",
+        command="driblet patch OLD DELTA -o NEW",
+    )
+    yield row(
+        "plotly-min-patch, dense: decoded and verified in Chromium",
+        measured["plotly-min-patch"]["dense"]["chromium"] * 1000,
+        "ms",
+        ("<=", 300),
+    )
     slowest = min(speed(name, "fast", "encode") for name in JUDGED)
     yield row("fast, encoded, the slowest pair", slowest, "MB/s", (">=", 5), DIFF, "CPU time")
 
@@ -146,8 +228,14 @@ def autos(setting, measured):
     """Time to verified bytes over the link, of auto beside the best of dcz, dcb and fast."""
     ratios = {}
     for name, ways in measured.items():
-        over = lambda way, decode: way["bytes"] * 8 / LINK + way[decode]
-        others = [over(ways["fast"], "chromium"), *(over(ways[peer], "verified") for peer in ["dcz -19", "dcb -11"] if ways[peer])]
+
+        def over(way, decode):
+            return way["bytes"] * 8 / LINK + way[decode]
+
+        others = [
+            over(ways["fast"], "chromium"),
+            *(over(ways[peer], "verified") for peer in ["dcz -19", "dcb -11"] if ways[peer]),
+        ]
         ratios[name] = over(ways["auto"], "chromium") / min(others)
     judged = [ratio for name, ratio in ratios.items() if name in JUDGED]
     title = "auto at 20 Mbit/s, time to verified bytes / the best of dcz, dcb and fast"
@@ -165,24 +253,50 @@ def scattered(setting):
 
 def tables(measured, best, names):
     def each(what, show):
-        for kind, pairs in KINDS.items():
+        for pairs in KINDS.values():
             for name in pairs:
-                yield [name, *(show(measured[name][way][what]) if measured[name][way] else "failed" for way in names)], name
+                yield (
+                    [name, *(show(measured[name][way][what]) if measured[name][way] else "failed" for way in names)],
+                    name,
+                )
 
     lines = [
-        [*line, best[name][1], *(f"{measured[name][codec]['bytes'] / best[name][0]:.2f}" for codec in ["dense", "fast"])]
+        [
+            *line,
+            best[name][1],
+            *(f"{measured[name][codec]['bytes'] / best[name][0]:.2f}" for codec in ["dense", "fast"]),
+        ]
         for line, name in each("bytes", lambda value: f"{value:,}")
     ]
     means = [
-        [kind, "", *(f"{mean([measured[name][codec]['bytes'] / best[name][0] for name in pairs]):.2f}" for codec in ["dense", "fast"])]
+        [
+            kind,
+            "",
+            *(
+                f"{mean([measured[name][codec]['bytes'] / best[name][0] for name in pairs]):.2f}"
+                for codec in ["dense", "fast"]
+            ),
+        ]
         for kind, pairs in KINDS.items()
     ]
     yield table("Bytes of the delta", ["pair", *names, "best peer", "dense / best", "fast / best"], lines)
     yield table("Geometric mean of the ratio to the best peer", ["kind", "", "dense", "fast"], means)
-    yield table("Bytes against decoding, over the pairs above 1,000 bytes that were not held out", *front(measured, best))
-    yield table("Encoding, seconds of CPU", ["pair", *names], [line for line, _ in each("encode", lambda value: f"{value:.2f}")])
-    yield table("Decoding, seconds of the whole process", ["pair", *names], [line for line, _ in each("decode", lambda value: f"{value:.3f}")])
-    yield table("Encoding, peak memory in MB", ["pair", *names], [line for line, _ in each("memory", lambda value: f"{value / 1e6:,.0f}")])
+    yield table(
+        "Bytes against decoding, over the pairs above 1,000 bytes that were not held out", *front(measured, best)
+    )
+    yield table(
+        "Encoding, seconds of CPU", ["pair", *names], [line for line, _ in each("encode", lambda value: f"{value:.2f}")]
+    )
+    yield table(
+        "Decoding, seconds of the whole process",
+        ["pair", *names],
+        [line for line, _ in each("decode", lambda value: f"{value:.3f}")],
+    )
+    yield table(
+        "Encoding, peak memory in MB",
+        ["pair", *names],
+        [line for line, _ in each("memory", lambda value: f"{value / 1e6:,.0f}")],
+    )
     native = [[name, *(f"{measured[name][codec]['native'] * 1000:.1f}" for codec in CODECS)] for name in measured]
     yield table("Decoding and verifying natively, in memory, ms", ["pair", *CODECS], native)
     chromium = [[name, *(f"{measured[name][codec]['chromium'] * 1000:.1f}" for codec in CODECS)] for name in measured]

@@ -78,12 +78,24 @@ def unrelated(length):
     before, other = text("old", length), random_bytes(1, length)
     yield "text to noise", before, random_bytes(2, length)
     yield "noise to text", other, before
-    yield "an archive to another", archive(1, text("old", 2 * length))[:length], archive(2, text("new", 2 * length))[:length]
-    yield "base64 of noise to other", base64.b64encode(other)[:length], base64.b64encode(random_bytes(2, length))[:length]
+    yield (
+        "an archive to another",
+        archive(1, text("old", 2 * length))[:length],
+        archive(2, text("new", 2 * length))[:length],
+    )
+    yield (
+        "base64 of noise to other",
+        base64.b64encode(other)[:length],
+        base64.b64encode(random_bytes(2, length))[:length],
+    )
     for alphabet in [b"01", b"ACGT"]:
         name = alphabet.decode()
         yield f"random {name} to other", random_bytes(1, length, alphabet), random_bytes(2, length, alphabet)
-    yield "sorted numbers to others", b"".join(b"%d\n" % at for at in range(0, length, 3))[:length], b"".join(b"%d\n" % at for at in range(1, length, 7))[:length]
+    yield (
+        "sorted numbers to others",
+        b"".join(b"%d\n" % at for at in range(0, length, 3))[:length],
+        b"".join(b"%d\n" % at for at in range(1, length, 7))[:length],
+    )
     yield "text in blocks of 64 bytes, shuffled", before, shuffled(before, 64)
     yield "text, every 20th byte another", before, scattered(before, 20)
     yield "noise, every 40th byte another", other, scattered(other, 40)
@@ -109,7 +121,14 @@ def beside_text(setting):
         for how in WAYS:
             taken = seconds(how, before, after)
             note = f"{taken:.2f} s of CPU; {taken / again[how]:.1f} of a small change to as much text"
-            yield row(f"{name}, {how}, 30 MB / a first sync of as much text", taken / first[how], "ratio", ("<=", AS_TEXT), ENCODE, note)
+            yield row(
+                f"{name}, {how}, 30 MB / a first sync of as much text",
+                taken / first[how],
+                "ratio",
+                ("<=", AS_TEXT),
+                ENCODE,
+                note,
+            )
 
 
 def measure(setting):
@@ -125,11 +144,17 @@ def by_size(setting):
         for name, before, after in pairs(length):
             old.write_bytes(before)
             new.write_bytes(after)
-            runs = [run([setting.driblet, "diff", old, new, "--codec", "fast", "-o", delta]) for _ in range(min(setting.runs, 3))]
+            runs = [
+                run([setting.driblet, "diff", old, new, "--codec", "fast", "-o", delta])
+                for _ in range(min(setting.runs, 3))
+            ]
             run([setting.driblet, "patch", old, delta, "-o", back])
             if back.read_bytes() != after:
                 raise RuntimeError(f"{name} of {length} bytes does not come back")
-            taken[name, length] = statistics.median(done.cpu for done in runs), max(done.memory for done in runs) - len(before) - len(after)
+            taken[name, length] = (
+                statistics.median(done.cpu for done in runs),
+                max(done.memory for done in runs) - len(before) - len(after),
+            )
     for name in {name: None for name, _ in taken}:
         (short, _), (long, memory) = taken[name, SMALL], taken[name, SMALL * TIMES]
         yield row(f"{name}, 30 MB: encoded", long, "s", command=DIFF, note="CPU time")

@@ -32,7 +32,7 @@ def measure(setting):
         theirs.append(run([hasher, "--num-threads", "1", folder / "file"]).wall)
     yield row("128 MiB, first index with its copy into the history", ours, "s", command=SERVE)
     yield row("128 MiB, b3sum --num-threads 1", theirs, "s", command=B3SUM)
-    speeds = [hash_time / index_time for hash_time, index_time in zip(theirs, ours)]
+    speeds = [hash_time / index_time for hash_time, index_time in zip(theirs, ours, strict=True)]
     yield row("first index, speed as a part of b3sum's", speeds, "ratio", (">=", 0.15))
     yield from small_files(setting)
 
@@ -55,5 +55,5 @@ def small_files(setting):
     command = "driblet serve DIR, from its start until all files are indexed"
     yield row(f"{SMALL:,} files of 500 bytes, first index with its copy into the history", ours, "s", command=command)
     yield row(f"{SMALL:,} files of 500 bytes, copied, one sync at the end", theirs, "s", command=COPY)
-    parts = [index_time / copy_time for index_time, copy_time in zip(ours, theirs)]
+    parts = [index_time / copy_time for index_time, copy_time in zip(ours, theirs, strict=True)]
     yield row("their first index as a part of copying them", parts, "ratio", ("<=", 1.5))

@@ -90,11 +90,16 @@ def peers(setting, pair):
             shutil.copyfile(pair / "old", work / "file")
             said = run(["rsync", "-I", "--stats", *options, server.url + "file", work / "file"]).stdout
             moved = sum(int(number.replace(b",", b"")) for number in TRANSFERRED.findall(said))
-            yield row(f"typescript-patch, {name}: both ways", moved, "bytes", command=" ".join(["rsync -I --stats", *options]))
+            yield row(
+                f"typescript-patch, {name}: both ways", moved, "bytes", command=" ".join(["rsync -I --stats", *options])
+            )
     for name, command in [
         ("brotli -11 of the whole file", ["brotli", "-q", "11", "-w", "24", "-c", pair / "new"]),
         ("zstd -19 of the whole file", ["zstd", "-19", "-q", "-c", pair / "new"]),
-        ("zstd -19 --patch-from, no verification", ["zstd", "-19", "-q", "--long=27", f"--patch-from={pair / 'old'}", "-c", pair / "new"]),
+        (
+            "zstd -19 --patch-from, no verification",
+            ["zstd", "-19", "-q", "--long=27", f"--patch-from={pair / 'old'}", "-c", pair / "new"],
+        ),
     ]:
         shown = " ".join(str(part).removeprefix(str(pair) + "/").replace(str(pair) + "/", "") for part in command)
         yield row(f"typescript-patch, {name}", len(run(command).stdout), "bytes", command=shown)

@@ -17,7 +17,10 @@ CLIENTS = 50
 
 
 def measure(setting):
-    for size, name, runs in [("128 MiB", "scattered-128m", setting.runs), ("1 GiB", "scattered-1g", min(setting.runs, 3))]:
+    for size, name, runs in [
+        ("128 MiB", "scattered-128m", setting.runs),
+        ("1 GiB", "scattered-1g", min(setting.runs, 3)),
+    ]:
         pair = corpus(name)
         yield from first_client(setting, pair, size)
         yield from beside_rsync(setting, pair, size, runs)
@@ -55,7 +58,12 @@ def first_client(setting, pair, size):
         before = server.cpu()
         pull = run([setting.driblet, "pull", f"{server.url}/file", destination])
         yield row(f"{size}, first client, delta not made: wall", pull.wall, "s", command=PULL)
-        yield row(f"{size}, first client, delta not made: CPU, client and server", pull.cpu + server.cpu() - before, "s", command=PULL)
+        yield row(
+            f"{size}, first client, delta not made: CPU, client and server",
+            pull.cpu + server.cpu() - before,
+            "s",
+            command=PULL,
+        )
 
 
 def beside_rsync(setting, pair, size, runs):
@@ -79,13 +87,15 @@ def beside_rsync(setting, pair, size, runs):
                 before = peer.cpu()
                 done = run(command)
                 taken[name].append((done.wall, done.cpu + peer.cpu() - before))
-        if subprocess.run(["cmp", "-s", destination, pair / "new"]).returncode != 0:
+        if subprocess.run(["cmp", "-s", destination, pair / "new"], check=False).returncode != 0:
             raise RuntimeError(f"{destination} is not the new file")
     for name, shown in [("driblet", PULL), ("rsync", RSYNC)]:
         yield row(f"{size}, delta ready, {name}: wall", [wall for wall, _ in taken[name]], "s", command=shown)
-        yield row(f"{size}, delta ready, {name}: CPU, client and server", [cpu for _, cpu in taken[name]], "s", command=shown)
-    ratios = [ours[0] / theirs[0] for ours, theirs in zip(taken["driblet"], taken["rsync"])]
-    cpu_ratios = [ours[1] / theirs[1] for ours, theirs in zip(taken["driblet"], taken["rsync"])]
+        yield row(
+            f"{size}, delta ready, {name}: CPU, client and server", [cpu for _, cpu in taken[name]], "s", command=shown
+        )
+    ratios = [ours[0] / theirs[0] for ours, theirs in zip(taken["driblet"], taken["rsync"], strict=True)]
+    cpu_ratios = [ours[1] / theirs[1] for ours, theirs in zip(taken["driblet"], taken["rsync"], strict=True)]
     yield row(f"{size}, delta ready, driblet / rsync --fsync: wall", ratios, "ratio", ("<=", 1.0))
     yield row(f"{size}, delta ready, driblet / rsync --fsync: CPU", cpu_ratios, "ratio")
 
@@ -115,8 +125,17 @@ def memory(setting, pair, size):
                 shutil.copyfile(pair / "old", work / str(number))
             os.sync()
             with PeakMemory(server.pid) as busy:
-                pulls = [subprocess.Popen([setting.driblet, "pull", f"{server.url}/file", work / str(n)]) for n in range(CLIENTS)]
+                pulls = [
+                    subprocess.Popen([setting.driblet, "pull", f"{server.url}/file", work / str(n)])
+                    for n in range(CLIENTS)
+                ]
                 if any(pull.wait() != 0 for pull in pulls):
                     raise RuntimeError("a pull failed")
-            yield row(f"{size}, server, {CLIENTS} pulls at once: RssAnon above idle", (busy.anonymous - idle) / MIB, "MiB", ("<=", 100), PULL)
+            yield row(
+                f"{size}, server, {CLIENTS} pulls at once: RssAnon above idle",
+                (busy.anonymous - idle) / MIB,
+                "MiB",
+                ("<=", 100),
+                PULL,
+            )
     setting.fresh("clients")

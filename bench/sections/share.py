@@ -33,8 +33,12 @@ def measure(setting):
         yield row(f"{name}, {CLIENTS} clients, delta made: server CPU", again, "s", command=GET)
         yield row(f"{name}, {CLIENTS} clients, delta made: wall", waits, "s", command=GET)
         # What remains when the sending is taken away is the making: 1 if it was done once for all of them.
-        diffs = [(all_cpu - sending) / max(single, 0.01) for single, all_cpu, sending in zip(one, many, again)]
-        yield row(f"{name}, {CLIENTS} clients at once: work beside sending, in single clients'", diffs, "ratio", ("<=", 1.5))
+        diffs = [
+            (all_cpu - sending) / max(single, 0.01) for single, all_cpu, sending in zip(one, many, again, strict=True)
+        ]
+        yield row(
+            f"{name}, {CLIENTS} clients at once: work beside sending, in single clients'", diffs, "ratio", ("<=", 1.5)
+        )
 
 
 def spent(server, url, count):

@@ -31,7 +31,11 @@ def in_the_page(what, turns):
     yield row(f"{what}: second sync / loopback fetch", ratios, "ratio")
     blocked = [turn["warm"]["blocked"] for turn in turns]
     yield row(f"{what}: the longest task of the page's thread", blocked, "ms")
-    yield row(f"{what}: stream() of what is stored, verified as it is read", [round(turn["streams"][0]) for turn in turns], "MB/s")
+    yield row(
+        f"{what}: stream() of what is stored, verified as it is read",
+        [round(turn["streams"][0]) for turn in turns],
+        "MB/s",
+    )
 
 
 def one_store(what, turns, length):
@@ -42,8 +46,15 @@ def one_store(what, turns, length):
     ratios = [turn["warm"]["synced"] / turn["fetched"] for turn in turns]
     yield row(f"{what}: second sync / loopback fetch", ratios, "ratio", ("<=", 5))
     memory = [turn["memory"] for turn in turns]
-    yield row(f"{what}: memory of the page's process while it syncs, above before", memory, "MiB", ("<=", length / MIB + 64))
+    yield row(
+        f"{what}: memory of the page's process while it syncs, above before", memory, "MiB", ("<=", length / MIB + 64)
+    )
     blocked = [max(turn["cold"]["blocked"], turn["warm"]["blocked"]) for turn in turns]
     yield row(f"{what}: the longest task of the page's thread", blocked, "ms", ("<=", 16))
-    yield row(f"{what}: stream() of what is stored, verified as it is read", [round(turn["streams"][0]) for turn in turns], "MB/s", (">=", 400))
+    yield row(
+        f"{what}: stream() of what is stored, verified as it is read",
+        [round(turn["streams"][0]) for turn in turns],
+        "MB/s",
+        (">=", 400),
+    )
     yield row(f"{what}: stream() again", [round(turn["streams"][1]) for turn in turns], "MB/s")

@@ -7,19 +7,36 @@ from measure.process import run
 from measure.report import row, table
 from measure.server import driblet, nginx, publish, rsync_daemon
 from measure.setting import HERE, corpus
+
 from sections.deltas import KINDS, mean
 from sections.pull import PULL, TRANSFERRED, both_ways, pull
 
 LONGER = KINDS["longer than 32 MiB"]
 BITA = HERE / "data" / ".work" / "tools" / "bin" / "bita"
-RSYNC = {"rsync -z": ["-z", "--zc=zlib"], "rsync, zstd": ["-z", "--zc=zstd"], "rsync, zstd 19": ["-z", "--zc=zstd", "--zl=19"]}
+RSYNC = {
+    "rsync -z": ["-z", "--zc=zlib"],
+    "rsync, zstd": ["-z", "--zc=zstd"],
+    "rsync, zstd 19": ["-z", "--zc=zstd", "--zl=19"],
+}
 
 
 # Made once for all receivers, and served by nginx: what is published of a file, and how a receiver asks for it.
 PUBLISHED = {
     "zsync -z": (["zsyncmake", "-z", "-o", "published", "file"], ["zsync", "-q", "-i", "OLD", "-o", "NEW", "URL"]),
     "bita, 4 KiB": (
-        [BITA, "compress", "-i", "file", "--min-chunk-size", "1KiB", "--avg-chunk-size", "4KiB", "--max-chunk-size", "64KiB", "published"],
+        [
+            BITA,
+            "compress",
+            "-i",
+            "file",
+            "--min-chunk-size",
+            "1KiB",
+            "--avg-chunk-size",
+            "4KiB",
+            "--max-chunk-size",
+            "64KiB",
+            "published",
+        ],
         [BITA, "clone", "--seed", "OLD", "URL", "NEW"],
     ),
 }
@@ -37,15 +54,33 @@ def measure(setting):
             best = min(peers.values())
             if kind != "held out":
                 ratios[name], worst[name] = ours / best, ours / min(best, whole)
-            lines.append([name, f"{ours:,}", *(f"{moved:,}" if moved else "failed" for moved in (peers | others).values()), f"{whole:,}", f"{ours / best:.2f}"])
-    yield row("unknown version, both ways / rsync's best, geometric mean", mean(ratios.values()), "ratio", ("<=", 0.85), PULL)
+            lines.append(
+                [
+                    name,
+                    f"{ours:,}",
+                    *(f"{moved:,}" if moved else "failed" for moved in (peers | others).values()),
+                    f"{whole:,}",
+                    f"{ours / best:.2f}",
+                ]
+            )
+    yield row(
+        "unknown version, both ways / rsync's best, geometric mean", mean(ratios.values()), "ratio", ("<=", 0.85), PULL
+    )
     smaller = "unknown version, both ways / the smaller of rsync's best and zstd -19 of the whole"
-    yield row(f"{smaller}, the largest", max(ratio for name, ratio in worst.items() if name not in LONGER), "ratio", ("<=", 1.01), PULL)
+    yield row(
+        f"{smaller}, the largest",
+        max(ratio for name, ratio in worst.items() if name not in LONGER),
+        "ratio",
+        ("<=", 1.01),
+        PULL,
+    )
     # More than 16 MiB are new, for which a server takes no such time for one client.
     yield row(f"{smaller}, the longest file", max(worst[name] for name in LONGER), "ratio", command=PULL)
     for name in ["typescript-patch", "reactdom-dev-patch"]:
         yield row(f"{name}, unknown version, both ways / rsync's best", ratios[name], "ratio", ("<=", 0.6), PULL)
-    yield table("Bytes both ways", ["pair", "driblet", *RSYNC, *PUBLISHED, "zstd -19, whole", "driblet / rsync's best"], lines)
+    yield table(
+        "Bytes both ways", ["pair", "driblet", *RSYNC, *PUBLISHED, "zstd -19, whole", "driblet / rsync's best"], lines
+    )
 
 
 def forgotten(setting, pair):
@@ -87,6 +122,8 @@ def published(setting, pair):
                 raise RuntimeError(f"it does not give {pair.name} back")
             moved[name] = server.moved()
         except RuntimeError as error:
-            print(f"  {pair.name}: {name} failed: {next((line for line in str(error).splitlines() if 'panicked' in line), error)}")
+            print(
+                f"  {pair.name}: {name} failed: {next((line for line in str(error).splitlines() if 'panicked' in line), error)}"
+            )
             moved[name] = None
     return moved

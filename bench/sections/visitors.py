@@ -46,16 +46,37 @@ def crowd(setting, folder, names):
                 times[kind].append(visit(server.url, [path.format(name) for name in names], headers))
         with nginx(folder, setting.fresh("nginx")) as server:
             times["nginx, uncompressed"].append(visit(server.url, [f"/{name}" for name in names], {}))
-        packing.append(run(["zstd", "-3", "-T1", "-q", "-f", "-k", "--output-dir-flat", setting.fresh("packed"), *(folder / name for name in names)]).wall)
+        packing.append(
+            run(
+                [
+                    "zstd",
+                    "-3",
+                    "-T1",
+                    "-q",
+                    "-f",
+                    "-k",
+                    "--output-dir-flat",
+                    setting.fresh("packed"),
+                    *(folder / name for name in names),
+                ]
+            ).wall
+        )
     title = f"{VISITORS} first visitors of {VISITORS} files of 1 MB at once"
     for kind, visits in times.items():
-        yield row(f"{title}, {kind}: median first byte", [1000 * statistics.median(first) for first, _, _ in visits], "ms")
+        yield row(
+            f"{title}, {kind}: median first byte", [1000 * statistics.median(first) for first, _, _ in visits], "ms"
+        )
         yield row(f"{title}, {kind}: last first byte", [1000 * max(first) for first, _, _ in visits], "ms")
         yield row(f"{title}, {kind}: last byte of all", [1000 * max(last) for _, last, _ in visits], "ms")
         yield row(f"{title}, {kind}: bytes", [sum(lengths) for _, _, lengths in visits], "bytes")
-    yield row(f"zstd -3 of the {VISITORS} files, one after the other", [1000 * wall for wall in packing], "ms", command="zstd -3 -T1")
+    yield row(
+        f"zstd -3 of the {VISITORS} files, one after the other",
+        [1000 * wall for wall in packing],
+        "ms",
+        command="zstd -3 -T1",
+    )
     for kind in KINDS:
-        ratios = [max(last) / wall for (_, last, _), wall in zip(times[kind], packing)]
+        ratios = [max(last) / wall for (_, last, _), wall in zip(times[kind], packing, strict=True)]
         yield row(f"{title}, {kind}: last byte / zstd -3 of all", ratios, "ratio", ("<=", 4))
 
 
@@ -71,7 +92,9 @@ def alone(setting, folder):
             times["nginx, uncompressed"].append(visit(server.url, ["/long.js"], {}))
     for kind, visits in times.items():
         limit = ("<=", 100) if kind in KINDS else None
-        yield row(f"first visitor of 29.5 MB, {kind}: first byte", [1000 * first[0] for first, _, _ in visits], "ms", limit)
+        yield row(
+            f"first visitor of 29.5 MB, {kind}: first byte", [1000 * first[0] for first, _, _ in visits], "ms", limit
+        )
         yield row(f"first visitor of 29.5 MB, {kind}: last byte", [1000 * last[0] for _, last, _ in visits], "ms")
         yield row(f"first visitor of 29.5 MB, {kind}: bytes", [lengths[0] for _, _, lengths in visits], "bytes")
 

@@ -1,7 +1,7 @@
 """BLAKE3 in plain Python, after sections 2.1 to 2.4 of its paper, with the chaining values that groups need.
 
-Input is cut into chunks of 1 KiB, these into blocks of 64 bytes; the chunks' chaining values are the leaves of a binary
-tree whose left subtrees are full. About 1 MB a second.
+The input is cut into chunks of 1 KiB, and chunks into blocks of 64 bytes. The chunks' chaining values are the leaves of
+a binary tree whose left subtrees are full.
 """
 
 IV = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)

@@ -1,0 +1,247 @@
+"""Codec 3, substitution: substitution.md, with the same names. Slow and plain on purpose."""
+
+from collections import defaultdict
+
+from .decisions import M32, Counter, Decisions, Sizes, hash2
+from .wire import Reader, Refused, demand
+from .zstd_region import Op, decode_frame, prefix_of
+
+WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$")
+MAX_WORD_TOKEN = 7
+MAX_NUMBER_TOKEN = 5
+TABLE_BITS = 16
+CHECK_BITS = 6
+MAX_CONFIDENCE = 3
+MOVEMENT_BITS = 14
+NEAR_BITS = 6
+LETTER_LIMIT = 30
+UNSEEN_WORD = 1200
+COUNT_SIZE, GAP_SIZE, DISTANCE_SIZE, COPY_SIZE, SUBSTITUTED_SIZE, TAIL_SIZE = 0, 1, 9, 21, 22, 23
+BY_TOKEN, BY_CONTEXT = 0, 1
+FROM_CONTEXT, FROM_TOKEN, NEAR_MOVEMENT, LAST_MOVEMENT, UNCHANGED = range(5)
+
+
+def decode_substitution_region(reader, span, basis, p, limits, target):
+    """Appends the region to `target`; returns the basis position after the last copy."""
+    shape = reader.varint()
+    demand(shape <= 1, "bad-renames")
+    words = shape == 1
+    reach = reader.varint()
+    demand(reach <= limits.reach, "limit-reach")
+    decisions_len = reader.varint()
+    demand(decisions_len <= limits.decisions, "limit-packed")
+    decisions = Decisions(reader.take(decisions_len))
+    ops, tail = read_ops(decisions, span, len(basis), p, limits)
+
+    new_len = sum(op.gap for op, _ in ops) + tail
+    copies = [basis[op.start : op.start + op.copy_len] for op, _ in ops]
+    substituted_copies = [copy for copy, (_, substituted) in zip(copies, ops, strict=True) if substituted]
+    frame_len = new_len + sum(difference_count(copy, words) for copy in substituted_copies)
+    prefix = prefix_of([op for op, _ in ops], reach, p, tail, basis, limits) if reach else b""
+    has_frame = new_len != 0 or (not words and substituted_copies != [])
+    frame = Reader(decode_frame(reader, frame_len, limits, prefix) if has_frame else b"")
+
+    model, region = Model(words, decisions), bytearray()
+    for copy, (op, substituted) in zip(copies, ops, strict=True):
+        region += frame.take(op.gap)
+        if substituted:
+            copy = model.substitute(copy, frame.take(difference_count(copy, words)))
+            demand(not decisions.is_overdrawn(), "bad-renames")
+        region += copy
+        demand(len(region) <= span, "bad-ops")
+        p = op.start + op.copy_len
+    region += frame.take(tail)
+    demand(len(region) == span, "bad-ops")
+    demand(decisions.is_spent(), "bad-renames")
+    target.extend(region)
+    return p
+
+
+def log2(n):
+    return n.bit_length() - 1
+
+
+def read_ops(decisions, span, basis_len, p, limits):
+    """The ops, each with whether its copy is substituted; and the tail."""
+    sizes, sign_counters, kind_counters = Sizes(decisions), defaultdict(Counter), defaultdict(Counter)
+    count = sizes.read_size(COUNT_SIZE)
+    demand(count <= limits.substitution_ops, "limit-followed-ops")
+    ops, left, last_gap, last_substituted = [], span, 0, 0
+    for _ in range(count):
+        gap = sizes.read_size(GAP_SIZE + 4 * last_substituted + min(log2(last_gap + 1), 3))
+        distance = sizes.read_size(DISTANCE_SIZE + 6 * last_substituted + min(log2(gap + 1), 5))
+        if distance != 0 and decisions.counter_bit(sign_counters[last_substituted]):
+            distance = -distance
+        goes_on = int(gap == 0 and distance == 0)
+        substituted = decisions.counter_bit(kind_counters[2 * last_substituted + goes_on])
+        length = sizes.read_size(SUBSTITUTED_SIZE if substituted else COPY_SIZE) + 1
+        left -= gap if substituted else gap + length
+        demand(0 <= left, "bad-ops")
+        start = p + gap + distance
+        demand(0 <= start and start + length <= basis_len, "copy-outside-basis")
+        demand(not substituted or length <= limits.substituted_copy, "limit-followed")
+        ops.append((Op(gap, start, length), substituted))
+        p, last_gap, last_substituted = start + length, gap, substituted
+    tail = sizes.read_size(TAIL_SIZE)
+    demand(tail <= left and not decisions.is_overdrawn(), "bad-ops")
+    return ops, tail
+
+
+def split(copy, words):
+    """The pieces of a copy, and whether each is a token."""
+    at = 0
+    while at < len(copy):
+        length, is_token = 1, False
+        if words and copy[at] in WORD_BYTES:
+            while at + length < len(copy) and copy[at + length] in WORD_BYTES:
+                length += 1
+            is_token = length <= MAX_WORD_TOKEN
+        elif not words:
+            high = 0
+            while high < MAX_NUMBER_TOKEN and at + high < len(copy) and 0x80 <= copy[at + high]:
+                high += 1
+            if 1 <= high < MAX_NUMBER_TOKEN and at + high < len(copy):
+                length, is_token = high + 1, True
+        yield copy[at : at + length], is_token
+        at += length
+
+
+def difference_count(copy, words):
+    return 0 if words else sum(len(piece) for piece, is_token in split(copy, words) if not is_token)
+
+
+def text_of(token):
+    return int.from_bytes(token, "little")
+
+
+def value_of(text, length):
+    return sum((text >> 8 * i & 127) << 7 * i for i in range(length))
+
+
+def number_of(value, length):
+    """The text of a value's shortest LEB128, if that has this length."""
+    if not 1 << 7 * (length - 1) <= value < 1 << 7 * length:
+        return None
+    return sum((value >> 7 * i & 127 | (0x80 if i + 1 < length else 0)) << 8 * i for i in range(length))
+
+
+class Model:
+    """What tokens became, and the counters of the decisions about them."""
+
+    def __init__(self, words, decisions):
+        self.words, self.decisions = words, decisions
+        self.tables = [{}, {}]  # place -> (text, check, confidence)
+        self.movements, self.last_movement = {}, 0
+        self.first_counters, self.other_counters = defaultdict(Counter), defaultdict(Counter)
+        self.letter_counters, self.recent = defaultdict(Counter), 0
+
+    def substitute(self, copy, differences):
+        """The target's bytes for one substituted copy."""
+        made, at, previous, differences = bytearray(), 0, 0, iter(differences)
+        for piece, is_token in split(copy, self.words):
+            if is_token:
+                own, length = text_of(piece), len(piece)
+                left = copy[at - 1] if 0 < at else 0
+                token_key = hash2(own & M32, own >> 32)
+                keys = [token_key, hash2(token_key, hash2(left, previous))]
+                new = self.read_token(own, length, keys)
+                new_length = (new.bit_length() + 7) // 8 if self.words else length
+                made += new.to_bytes(new_length, "little")
+                previous = token_key
+            elif self.words:
+                made += piece
+            else:
+                made += bytes((byte + next(differences)) & 255 for byte in piece)
+            at += len(piece)
+        return bytes(made)
+
+    def look_up(self, table, key):
+        """The text and its confidence from 1 to 4, or nothing and 0."""
+        text, check, confidence = self.tables[table].get(key >> 32 - TABLE_BITS, (0, 0, 0))
+        is_empty = text == check == confidence == 0
+        if is_empty or check != key & (1 << CHECK_BITS) - 1:
+            return None, 0
+        return text, confidence + 1
+
+    def store(self, table, key, new):
+        text, confidence = self.look_up(table, key)
+        confidence = min(confidence, MAX_CONFIDENCE) if text == new else 0
+        self.tables[table][key >> 32 - TABLE_BITS] = new, key & (1 << CHECK_BITS) - 1, confidence
+
+    def read_token(self, own, length, keys):
+        """What a token became."""
+        by_context, context_confidence = self.look_up(BY_CONTEXT, keys[BY_CONTEXT])
+        by_token, token_confidence = self.look_up(BY_TOKEN, keys[BY_TOKEN])
+        movement, value, movement_place = None, value_of(own, length), None
+        if not self.words:
+            movement_place = hash2(value >> NEAR_BITS, length) >> 32 - MOVEMENT_BITS
+            movement = self.movements.get(movement_place)
+        offers = self.offers(own, length, by_context, by_token, movement)
+
+        agree = int(by_context == by_token)
+        is_own = int(offers[0][0] == own)
+        movement_class = 0 if movement is None else 1 if movement == 0 else 2
+        trust = 5 * context_confidence + token_confidence
+        if self.words and trust == 0:
+            context = UNSEEN_WORD + 4 * length + self.recent
+        else:
+            context = (((trust * 2 + agree) * 2 + is_own) * 3 + movement_class) * 4 + self.recent
+        holds = self.decisions.counter_bit(self.first_counters[context])
+        self.recent = (2 * self.recent + 1 - holds) & 3
+        new = offers[0][0] if holds else self.read_other(own, length, offers, trust)
+
+        self.store(BY_TOKEN, keys[BY_TOKEN], new)
+        self.store(BY_CONTEXT, keys[BY_CONTEXT], new)
+        if not self.words:
+            moved = value_of(new, length) - value
+            self.movements[movement_place] = moved
+            if moved != 0:
+                self.last_movement = moved
+        return new
+
+    def offers(self, own, length, by_context, by_token, movement):
+        """The texts that the token may have become, each with its source."""
+        candidates = [(by_context, FROM_CONTEXT), (by_token, FROM_TOKEN)]
+        if not self.words:
+            low_bytes = (1 << 8 * length) - 1
+            candidates = [(text if text is None else text & low_bytes, source) for text, source in candidates]
+            value = value_of(own, length)
+            near = None if movement is None else number_of(value + movement, length)
+            candidates += [(near, NEAR_MOVEMENT), (number_of(value + self.last_movement, length), LAST_MOVEMENT)]
+        offers = []
+        for text, source in [*candidates, (own, UNCHANGED)]:
+            if text is not None and text not in [offered for offered, _ in offers]:
+                offers.append((text, source))
+        return offers
+
+    def read_other(self, own, length, offers, trust):
+        for j, (text, source) in enumerate(offers[1:]):
+            if self.decisions.counter_bit(self.other_counters[(5 * j + source) * 25 + trust]):
+                return text
+        return self.spell_word(own) if self.words else self.spell_number(own, length)
+
+    def spell_word(self, own):
+        new = 0
+        for i in range(MAX_WORD_TOKEN):
+            own_letter = own >> 8 * i & 127
+            same_so_far = int(new == own & (1 << 8 * i) - 1)
+            letter = self.read_tree((own_letter, same_so_far, min(i, 3)), 7)
+            if letter == 0:
+                break
+            new |= letter << 8 * i
+        if new == 0:
+            raise Refused("bad-renames")
+        return new
+
+    def spell_number(self, own, length):
+        new = 0
+        for i in range(length):
+            difference = self.read_tree((length, i), 8)
+            new |= ((own >> 8 * i) + difference & 255) << 8 * i
+        return new
+
+    def read_tree(self, context, bits):
+        node = 1
+        for _ in range(bits):
+            node = node << 1 | self.decisions.counter_bit(self.letter_counters[context, node], LETTER_LIMIT)
+        return node - (1 << bits)
