@@ -79,7 +79,7 @@ proptest! {
 
 /// A manifest written by hand: format, count, then (shared, rest) of each path, flags, lengths, versions.
 fn by_hand(paths: &[(u8, &str)], flags: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![1, paths.len() as u8];
+    let mut bytes = vec![0xda, 1, paths.len() as u8];
     for (shared, rest) in paths {
         bytes.extend([*shared, rest.len() as u8]);
         bytes.extend(rest.as_bytes());
@@ -111,8 +111,9 @@ fn hostile_manifests_are_refused_by_name() {
     }
     let error = parse(&by_hand(&[(0, "a")], &[2])).unwrap_err();
     assert_eq!(error, ManifestError::UnknownFlags { path: "a".into(), flags: 2 });
-    assert_eq!(parse(&[2]).unwrap_err(), ManifestError::UnknownFormat { format: 2 });
-    assert!(matches!(parse(&[1, 1, 0, 1, 0xff, 0]).unwrap_err(), ManifestError::CutOff { .. }));
+    assert_eq!(parse(b"<!doctype html>").unwrap_err(), ManifestError::NoManifest);
+    assert_eq!(parse(&[0xda, 2]).unwrap_err(), ManifestError::UnknownFormat { format: 2 });
+    assert!(matches!(parse(&[0xda, 1, 1, 0, 1, 0xff, 0]).unwrap_err(), ManifestError::CutOff { .. }));
     let mut extra = by_hand(&[(0, "a")], &[0]);
     extra.push(0);
     assert_eq!(parse(&extra).unwrap_err(), ManifestError::TooLong { extra: 1 });
@@ -123,10 +124,10 @@ fn hostile_manifests_are_refused_by_name() {
 
 #[test]
 fn what_is_announced_takes_no_memory() {
-    let announced = [&[1][..], &[0x80, 0x80, 0x80, 0x80, 0x80, 0x20], &[0; 100]].concat();
+    let announced = [&[0xda, 1][..], &[0x80, 0x80, 0x80, 0x80, 0x80, 0x20], &[0; 100]].concat();
     assert_eq!(parse(&announced).unwrap_err(), ManifestError::TooManyFiles { count: 1 << 40, limit: 1 << 20 });
-    let announced = [&[1][..], &[0x80, 0x80, 0x40], &[0; 100]].concat();
-    assert_eq!(parse(&announced).unwrap_err(), ManifestError::CutOff { len: 104 });
+    let announced = [&[0xda, 1][..], &[0x80, 0x80, 0x40], &[0; 100]].concat();
+    assert_eq!(parse(&announced).unwrap_err(), ManifestError::CutOff { len: 105 });
     // Paths of 4,000 bytes, each of which shares nearly all with the one before.
     let long = "x".repeat(3_990);
     let files = (0..30_000u64).map(|number| file(&format!("{long}{number:08}"), number)).collect();

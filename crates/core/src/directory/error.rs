@@ -31,7 +31,10 @@ pub enum BadPath {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// The first byte names a format that this version does not know.
+    /// The first byte is not that of a manifest.
+    #[error("these bytes are no manifest")]
+    NoManifest,
+    /// The second byte names a format that this version does not know.
     #[error("the manifest has format {format}; this version reads format {known}", known = super::manifest::FORMAT)]
     UnknownFormat {
         /// The format named.

@@ -8,6 +8,8 @@ use super::path::{MAX_PATH, check_path, is_below, path_order, shared_len};
 use crate::version::Version;
 use crate::wire::{Reader, Stop, put_varint};
 
+/// The first byte of every manifest.
+const MAGIC: u8 = 0xda;
 pub(super) const FORMAT: u8 = 1;
 /// Bit 0 of the flags.
 const EXECUTABLE: u8 = 1;
@@ -132,6 +134,9 @@ impl Manifest {
                 reader.$what($($argument)?).map_err(|stop| stopped(at, stop))?
             }};
         }
+        if read!(u8()) != MAGIC {
+            return Err(ManifestError::NoManifest);
+        }
         let format = read!(u8());
         if format != FORMAT {
             return Err(ManifestError::UnknownFormat { format });
@@ -191,7 +196,7 @@ impl Manifest {
     }
 
     pub(super) fn encode_with_layout(&self) -> (Vec<u8>, Layout) {
-        let mut out = vec![FORMAT];
+        let mut out = vec![MAGIC, FORMAT];
         put_varint(&mut out, self.len() as u64);
         let mut paths = Vec::with_capacity(self.len() + 1);
         let mut before = "";
