@@ -32,31 +32,25 @@
 
 #![forbid(unsafe_code)]
 
-mod align;
 #[cfg(feature = "browser-sync-stream")]
 pub mod browser_sync_stream;
-mod chunk;
-mod chunk_sizes;
 mod delta;
-mod group;
 mod input;
-mod listing;
-mod matching;
-mod outboard;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
 mod random;
 mod signature;
+mod verify;
 mod version;
 mod wire;
 
-pub use chunk::{Chunk, ChunkId, ChunkSize, Chunker, Cuts, UnknownChunkSize, cut};
-pub use chunk_sizes::ChunkSizes;
 pub use delta::{Basis, DecodeError, Decoder, Event, Header, Limit, Limits};
 #[cfg(feature = "encode")]
 pub use delta::{Codec, EncodeError, EncodeOptions, Encoder, encode_same};
-pub use group::{GroupSize, chaining_values};
-pub use matching::{MatchedBasis, Matches, Runs, RunsError};
-pub use outboard::{GroupVerifier, Outboard};
-pub use signature::{MAX_TAGS, Signature, SignatureError};
+pub use signature::chunk::{Chunk, ChunkId, ChunkSize, Chunker, Cuts, UnknownChunkSize, cut};
+pub use signature::chunk_sizes::ChunkSizes;
+pub use signature::matching::{MatchedBasis, Matches, Runs, RunsError};
+pub use signature::tags::{MAX_TAGS, Signature, SignatureError};
+pub use verify::group::{GroupSize, chaining_values};
+pub use verify::outboard::{GroupVerifier, Outboard};
 pub use version::{BadVersion, BasisId, Version, VersionHasher};

@@ -1,6 +1,6 @@
 //! Probabilities that learn, and numbers coded by them; in integers alone, so that every machine comes to the same bit.
 
-use super::binary::Coder;
+use crate::delta::arithmetic::Coder;
 
 /// 131,072 / (2n + 3): how far the n-th observation moves a probability, in 65,536ths.
 pub(crate) const RATES: [i32; 256] = {

@@ -1,8 +1,8 @@
-use super::error::{DecodeError, Halt, Limit};
-use super::{MAX_GROUPS, MAX_TARGET};
-use crate::group::{self, ChainingValue, GroupSize};
-use crate::matching::MatchedBasis;
-use crate::outboard::Outboard;
+use crate::delta::error::{DecodeError, Halt, Limit};
+use crate::delta::format::{MAX_GROUPS, MAX_TARGET};
+use crate::signature::matching::MatchedBasis;
+use crate::verify::group::{self, ChainingValue, GroupSize};
+use crate::verify::outboard::Outboard;
 use crate::version::{BasisId, Version};
 use crate::wire::Reader;
 #[cfg(feature = "encode")]

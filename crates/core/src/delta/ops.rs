@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::adaptive::{Counter, Sizes};
-use super::binary::{Coder, Reader as Decisions};
-use super::error::{DecodeError, Limit};
-use super::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
+use crate::delta::adaptive::{Counter, Sizes};
+use crate::delta::arithmetic::{Coder, Reader as Decisions};
+use crate::delta::error::{DecodeError, Limit};
+use crate::delta::format::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
 use crate::wire::{Reader, unzigzag};
 #[cfg(feature = "encode")]
 use crate::wire::{put_varint, zigzag};
@@ -219,8 +219,8 @@ pub(crate) fn gap_bytes(ops: &[Op]) -> u64 {
 
 #[cfg(all(test, feature = "encode"))]
 mod tests {
-    use super::super::binary::Writer;
     use super::*;
+    use crate::delta::arithmetic::Writer;
 
     fn sample() -> Vec<Op> {
         vec![

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::error::{DecodeError, Limit};
-use super::ops::Op;
-use super::{MAX_REACH, MAX_REFERENCE};
+use crate::delta::error::{DecodeError, Limit};
+use crate::delta::format::{MAX_REACH, MAX_REFERENCE};
+use crate::delta::ops::Op;
 
 /// What a gap's length adds to the reach, at most.
 const MAX_GAP_REACH: u64 = 1 << 16;

@@ -2,9 +2,9 @@
 
 use super::follow::{Follower, Renames};
 use super::model::{self, MARGIN, Model};
-use super::{Guided, Script, WORDS};
-use crate::delta::align::Alignment;
-use crate::delta::binary::{Coder, Writer};
+use super::region::{Guided, Script, WORDS};
+use crate::delta::arithmetic::{Coder, Writer};
+use crate::delta::sequence_alignment::Alignment;
 use crate::wire::put_varint;
 
 /// The exponents of memory that are tried: the largest first, the others where the delta is small.

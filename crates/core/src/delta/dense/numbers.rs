@@ -2,7 +2,7 @@
 
 use super::recall::agreed_class;
 use crate::delta::adaptive::{Counter, Sizes};
-use crate::delta::binary::Coder;
+use crate::delta::arithmetic::Coder;
 
 pub(crate) struct Numbers {
     jumps: Vec<Counter>,

@@ -5,8 +5,8 @@
 //! et al. 1997), and an index of windows of tokens looks for the place to go on from. In the index short words are all alike, so that
 //! it sees through the renames of minifiers. Gains are estimated bits saved.
 
-use super::adaptive::hash;
-use super::renames::is_word_byte;
+use crate::delta::adaptive::hash;
+use crate::delta::substitution::is_word_byte;
 
 /// What it costs to set the pointer elsewhere.
 const JUMP: i32 = 16;

@@ -5,12 +5,13 @@
 
 use std::ops::Range;
 
-use super::super::align::{Alignment, align};
-use super::super::ops::{self, Op};
-use super::super::pack::{LONG_FRAME, pack};
-use super::super::renames::{self, Plan, Script};
-use super::super::{CODEC_DENSE, CODEC_RENAMES, LAST_REGION, MAX_DENSE, dense};
 use super::{BasisBytes, Codec, Copies, EncodeError, Encoder, GLANCE, MAX_GAP_BYTES, MAX_OPS};
+use crate::delta::dense;
+use crate::delta::encode::compress::{LONG_FRAME, pack};
+use crate::delta::format::{CODEC_DENSE, CODEC_RENAMES, LAST_REGION, MAX_DENSE};
+use crate::delta::ops::{self, Op};
+use crate::delta::sequence_alignment::{Alignment, align};
+use crate::delta::substitution::{self, Plan, Script};
 use crate::wire::put_varint;
 
 /// Working memory of the encoders that follow the basis, besides their plan.
@@ -63,7 +64,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn fits(&self, basis: &[u8], target: &[u8]) -> bool {
-        renames::memory(basis, target) + TABLES <= self.options.budget
+        substitution::memory(basis, target) + TABLES <= self.options.budget
     }
 
     fn link(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{MAX_NUMBER, MAX_WORD, Tokens};
+use super::coder::{MAX_NUMBER, MAX_WORD, Tokens};
 
 /// The upper bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -126,7 +126,7 @@ fn word_flags(eight: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::is_word_byte;
+    use super::super::coder::is_word_byte;
     use super::*;
 
     /// What a look at each byte says.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::align::{Found, Head, align};
-use crate::chunk::{Chunk, ChunkId, Cuts};
-use crate::signature::Signature;
+use crate::signature::chunk::{Chunk, ChunkId, Cuts};
+use crate::signature::tag_alignment::{Found, Head, align};
+use crate::signature::tags::Signature;
 use crate::version::BasisId;
 use crate::wire::{Reader, Stop, put_varint};
 
@@ -368,9 +368,9 @@ impl RunsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::ChunkSize;
-    use crate::chunk_sizes::ChunkSizes;
     use crate::random::random_bytes;
+    use crate::signature::chunk::ChunkSize;
+    use crate::signature::chunk_sizes::ChunkSizes;
 
     fn layout(held: &[u8], head: &[u8]) -> (Matches, MatchedBasis, Vec<u8>) {
         let sizes = ChunkSizes { sections: ChunkSize::new(12).unwrap(), chunks: ChunkSize::new(9).unwrap() };

@@ -3,8 +3,8 @@
 use zstd_safe::zstd_sys::ZSTD_EndDirective;
 use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer};
 
-use super::WINDOW_LOG;
-use super::encode::EncodeError;
+use crate::delta::encode::encoder::EncodeError;
+use crate::delta::format::WINDOW_LOG;
 
 /// The level that makes the fewest bytes.
 const BEST: i32 = 19;

@@ -1,6 +1,6 @@
 //! How finely a file is cut.
 
-use crate::chunk::ChunkSize;
+use crate::signature::chunk::ChunkSize;
 
 /// How a file is cut: into sections, and each section into chunks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -5,13 +5,13 @@
 
 use std::ops::Range;
 
-use super::dense;
-use super::error::{DecodeError, Halt};
-use super::header::{Basis, Header, Limits};
-use super::region::{Announced, Loading, Region};
-use super::verify::Verifier;
-use super::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION};
+use crate::delta::decode::region::{Announced, Loading, Region};
+use crate::delta::dense;
+use crate::delta::error::{DecodeError, Halt};
+use crate::delta::format::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION};
+use crate::delta::header::{Basis, Header, Limits};
 use crate::input::Input;
+use crate::verify::verifier::Verifier;
 
 /// Turns a delta and its basis into a verified target.
 ///

@@ -5,16 +5,16 @@ mod following;
 use std::iter::{self, Peekable};
 use std::ops::Range;
 
-use super::find::Finder;
-use super::header::Header;
-use super::ops::{self, Op};
-use super::pack::{
+use crate::delta::encode::compress::{
     Stream, level, level_after, level_at_once, level_from_nothing, level_from_nothing_at_leisure, level_within, pack,
 };
-use super::reference::{self, PREFIX_START};
-use super::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET};
-use crate::group::{self, GroupSize};
-use crate::matching::{Copy, Matches};
+use crate::delta::encode::match_finder::Finder;
+use crate::delta::format::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET};
+use crate::delta::header::Header;
+use crate::delta::ops::{self, Op};
+use crate::delta::reference::{self, PREFIX_START};
+use crate::signature::matching::{Copy, Matches};
+use crate::verify::group::{self, GroupSize};
 use crate::version::{BasisId, Version};
 use crate::wire::put_varint;
 

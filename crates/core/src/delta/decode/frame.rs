@@ -1,7 +1,7 @@
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
-use super::WINDOW_LOG;
-use super::error::DecodeError;
+use crate::delta::error::DecodeError;
+use crate::delta::format::WINDOW_LOG;
 
 /// One zstd frame on its way in.
 pub(crate) struct Frame {

@@ -1,6 +1,6 @@
 //! The list of a head's sections, by which a receiver sees what it need not describe chunk by chunk.
 
-use crate::chunk::{Chunk, Cuts};
+use crate::signature::chunk::{Chunk, Cuts};
 
 /// The most sections that are listed: what is beyond them is described by its chunks.
 const MAX_LISTED: usize = 1 << 14;
@@ -74,8 +74,8 @@ fn tag(section: &Chunk) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk_sizes::ChunkSizes;
     use crate::random::random_bytes;
+    use crate::signature::chunk_sizes::ChunkSizes;
 
     #[test]
     fn only_sections_that_differ_are_described_by_chunks() {

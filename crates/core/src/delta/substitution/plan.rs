@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::super::align::{self, Alignment};
-use super::super::binary::Writer;
-use super::super::ops::{Op, OpCoder};
-use super::{MAX_WORD, Renames, Tokens, is_word_byte};
-use crate::delta::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
+use super::coder::{MAX_WORD, Renames, Tokens, is_word_byte};
+use crate::delta::arithmetic::Writer;
+use crate::delta::format::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
+use crate::delta::ops::{Op, OpCoder};
+use crate::delta::sequence_alignment::{self, Alignment};
 
 /// Bytes that are the same on both sides, from which on they are copied rather than followed.
 const LEAST_EXACT: usize = 4096;
@@ -86,7 +86,7 @@ impl Script {
 
 /// Bytes of memory that a plan takes while it is made.
 pub(crate) fn memory(basis: &[u8], target: &[u8]) -> usize {
-    align::memory(basis, target) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
+    sequence_alignment::memory(basis, target) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
 }
 
 impl<'a> Plan<'a> {
@@ -207,7 +207,7 @@ impl<'a> Plan<'a> {
         }
         frame.extend_from_slice(&self.target[at..]);
         gap_bytes += self.target.len() - at;
-        let count = renames.count;
+        let count = renames.count();
         Some(Script { tokens: self.tokens, ops, decisions: writer.finish(), frame, gap_bytes, count })
     }
 }

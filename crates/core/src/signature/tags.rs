@@ -1,6 +1,6 @@
 //! What a receiver says of the bytes it holds when the server does not know their version.
 
-use crate::chunk::{Chunk, ChunkId};
+use crate::signature::chunk::{Chunk, ChunkId};
 use crate::wire::{Reader, Stop, put_varint};
 
 /// The most tags any signature may hold; a server usually allows fewer.
@@ -209,7 +209,7 @@ impl From<Stop> for SignatureError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::{ChunkSize, cut};
+    use crate::signature::chunk::{ChunkSize, cut};
 
     fn signed() -> Signature {
         let held: Vec<u8> = (0..50_000u32).flat_map(|i| i.wrapping_mul(2654435761).to_be_bytes()).collect();

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use super::binary::Reader as Decisions;
-use super::error::{DecodeError, Halt, Limit};
-use super::frame::{Frame, Step};
-use super::ops::{self, Op, OpCoder};
-use super::reference::{self, PREFIX_START};
-use super::renames::{Followed, Renames, Tokens};
-use super::verify::Verifier;
-use super::{MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
+use crate::delta::arithmetic::Reader as Decisions;
+use crate::delta::decode::frame::{Frame, Step};
+use crate::delta::error::{DecodeError, Halt, Limit};
+use crate::delta::format::{MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
+use crate::delta::ops::{self, Op, OpCoder};
+use crate::delta::reference::{self, PREFIX_START};
+use crate::delta::substitution::{Followed, Renames, Tokens};
 use crate::input::Input;
+use crate::verify::verifier::Verifier;
 use crate::wire::Reader;
 
 /// The most basis bytes asked for at once.

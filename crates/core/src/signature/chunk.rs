@@ -4,7 +4,7 @@ use std::fmt;
 
 use fastcdc::v2020;
 
-use crate::chunk_sizes::ChunkSizes;
+use crate::signature::chunk_sizes::ChunkSizes;
 
 /// A chunk size that both sides know: named by log2 of its average, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

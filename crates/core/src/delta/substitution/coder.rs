@@ -4,23 +4,17 @@
 //! walk the basis bytes token by token: short words in text, LEB128 numbers elsewhere. For each the model offers what the token became
 //! before, and decisions say which offer holds; where none does the token is spelled. Whatever is changed here changes the format.
 
-#[cfg(feature = "encode")]
-mod plan;
-mod scan;
-
 use std::ops::Range;
 
-use super::adaptive::{Counter, hash};
-use super::binary::Coder;
-use super::error::DecodeError;
-#[cfg(feature = "encode")]
-pub(crate) use plan::{Plan, Script, memory};
-use scan::Scan;
+use super::scan::{self, Scan};
+use crate::delta::adaptive::{Counter, hash};
+use crate::delta::arithmetic::Coder;
+use crate::delta::error::DecodeError;
 
 /// Longer words are copied as they are; what a word became must be as short.
-const MAX_WORD: usize = 7;
+pub(super) const MAX_WORD: usize = 7;
 /// A number is that many bytes at most.
-const MAX_NUMBER: usize = 5;
+pub(super) const MAX_NUMBER: usize = 5;
 /// Entries of a table of renames, as a power of two.
 const TABLE_BITS: u32 = 16;
 /// Places that remember how far numbers near each other moved, as a power of two.
@@ -174,6 +168,12 @@ impl Renames {
             recent: 0,
             count: 0,
         }
+    }
+
+    /// Tokens so far.
+    #[cfg(feature = "encode")]
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 
     /// What bytes of the basis became. An encoder says what, of which plain bytes count for nothing.
@@ -369,8 +369,8 @@ fn near_place(token: Token) -> usize {
 
 #[cfg(all(test, feature = "encode"))]
 mod tests {
-    use super::super::binary::{Reader, Writer};
     use super::*;
+    use crate::delta::arithmetic::{Reader, Writer};
 
     /// Both ways: what the encoder says is what the decoder makes.
     fn goes_both_ways(tokens: Tokens, pairs: &[(&[u8], &[u8])]) -> usize {

@@ -3,7 +3,7 @@
 use blake3::Hasher;
 use blake3::hazmat::HasherExt;
 
-use crate::group::{self, ChainingValue, GroupSize};
+use crate::verify::group::{self, ChainingValue, GroupSize};
 use crate::version::Version;
 
 /// The most chaining values of one: 2 KiB, which fits in any record.

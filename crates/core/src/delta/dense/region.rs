@@ -1,0 +1,159 @@
+//! The dense codec: an arithmetic coder whose model follows the basis and learns what was renamed, for the smallest deltas.
+//!
+//! `model` is the format: both sides run it step by step, and each step's decisions go through `binary`. It rests on `follow`
+//! (which byte the basis says comes next), `recall` (what followed the same bytes before), `numbers` (jumps) and `mix` (from many contexts to one
+//! probability). Whatever is changed in these changes the format. Where the encoder wants the pointer
+//! comes from `align` beside this module, which is free to change.
+
+use std::ops::Range;
+
+use super::model::{self, Model};
+use crate::delta::arithmetic::{self, Coder};
+use crate::delta::error::{DecodeError, Halt, Limit};
+use crate::delta::format::MAX_DENSE;
+use crate::input::Input;
+use crate::verify::verifier::Verifier;
+use crate::wire::Reader;
+
+/// The most basis bytes asked for at once.
+const BASIS_PIECE: u64 = 1 << 20;
+/// Target bytes made in one step of the decoder's.
+const PIECE: usize = 1 << 16;
+
+/// Whether the target is followed word by word.
+pub(super) const WORDS: u64 = 1;
+/// Whether the window is a part of the basis, and named.
+const PART: u64 = 2;
+/// The largest exponent of memory.
+const MAX_MEMORY: u64 = 13;
+
+/// Where the model's decisions go, or where they come from.
+pub(super) trait Guided: Coder {
+    /// What an encoder follows; a decoder knows nothing.
+    fn script(&self) -> Option<&Script<'_>>;
+}
+
+/// What an encoder knows of the target, and where it wants the pointer.
+pub(super) struct Script<'a> {
+    pub(super) target: &'a [u8],
+    /// The window position that corresponds to each of the target's; `u32::MAX` inside of words.
+    pub(super) guide: &'a [u32],
+}
+
+impl Guided for arithmetic::Reader {
+    fn script(&self) -> Option<&Script<'_>> {
+        None
+    }
+}
+
+/// The numbers before a dense region's decisions.
+pub(crate) struct Announced {
+    span: usize,
+    window: Range<u64>,
+    words: bool,
+    memory: u32,
+    packed_len: usize,
+}
+
+impl Announced {
+    pub(crate) fn parse(reader: &mut Reader<'_>, span: u64, basis_len: u64) -> Result<Announced, Halt> {
+        let span = Limit::Span.check(span, MAX_DENSE)? as usize;
+        let shape = reader.varint()?;
+        let window = if shape & PART == 0 {
+            0..basis_len
+        } else {
+            let (start, len) = (reader.varint()?, reader.varint()?);
+            let end = start.checked_add(len).filter(|end| *end <= basis_len);
+            start..end.ok_or(DecodeError::CopyOutsideBasis { start: start.into(), len, basis: basis_len })?
+        };
+        Limit::DenseWindow.check(window.end - window.start, MAX_DENSE)?;
+        let memory = shape >> 2;
+        if MAX_MEMORY < memory {
+            return Err(DecodeError::BadDense { what: "its shape has bits that mean nothing" }.into());
+        }
+        let packed_len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
+        Ok(Announced { span, window, words: shape & WORDS != 0, memory: memory as u32, packed_len })
+    }
+
+    /// Takes the packed bytes when they have come whole.
+    pub(crate) fn load(&self, input: &mut Input) -> Result<Loading, Halt> {
+        let packed = input.reader().take(self.packed_len)?.to_vec();
+        input.consume(self.packed_len);
+        let len = (self.window.end - self.window.start) as usize;
+        let window = model::buffer(len, self.span);
+        let left = self.window.clone();
+        Ok(Loading { span: self.span, words: self.words, memory: self.memory, packed, window, left })
+    }
+}
+
+/// A dense region while its window is read.
+pub(crate) struct Loading {
+    span: usize,
+    words: bool,
+    memory: u32,
+    packed: Vec<u8>,
+    window: Vec<u8>,
+    left: Range<u64>,
+}
+
+impl Loading {
+    /// The basis bytes that the window wants next.
+    pub(crate) fn wanted(&self) -> Option<Range<u64>> {
+        (!self.left.is_empty()).then(|| self.left.start..self.left.end.min(self.left.start + BASIS_PIECE))
+    }
+
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
+        self.window.extend_from_slice(bytes);
+        self.left.start += bytes.len() as u64;
+    }
+
+    /// The region with its window complete.
+    pub(crate) fn finish(&mut self) -> Region {
+        let window = std::mem::take(&mut self.window);
+        Region {
+            model: Box::new(Model::new(window, self.span, self.words, self.memory)),
+            reader: arithmetic::Reader::new(std::mem::take(&mut self.packed)),
+            given: 0,
+        }
+    }
+}
+
+/// A dense region while it is decoded.
+pub(crate) struct Region {
+    model: Box<Model>,
+    reader: arithmetic::Reader,
+    /// Bytes of the target handed on.
+    given: usize,
+}
+
+impl Region {
+    /// Makes the next bytes and hands on what there is room for.
+    pub(crate) fn decode(&mut self, output: &mut Verifier) -> Result<(), DecodeError> {
+        let until = self.given + PIECE;
+        while !self.model.is_complete() && self.model.target().len() < until {
+            let outside = DecodeError::BadDense { what: "the pointer jumps outside the window" };
+            self.model.step(&mut self.reader).map_err(|_| outside)?;
+            if self.reader.is_overdrawn() {
+                return Err(DecodeError::BadDense { what: "its decisions end before its bytes are complete" });
+            }
+        }
+        let ready = &self.model.target()[self.given..];
+        let ready = &ready[..ready.len().min(output.space())];
+        output.append(ready);
+        self.given += ready.len();
+        Ok(())
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.model.is_complete() && self.given == self.model.target().len()
+    }
+
+    /// How many bytes followed the window, once all decisions have been read and none are left.
+    pub(crate) fn finish(&self) -> Result<u64, DecodeError> {
+        if self.reader.is_spent() {
+            Ok(self.model.followed())
+        } else {
+            Err(DecodeError::BadDense { what: "decisions are left over" })
+        }
+    }
+}
