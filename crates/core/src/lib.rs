@@ -39,6 +39,7 @@ mod input;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
 mod random;
+mod shared_run;
 mod signature;
 mod verify;
 mod version;
@@ -47,10 +48,14 @@ mod wire;
 pub use delta::{Basis, DecodeError, Decoder, Event, Header, Limit, Limits};
 #[cfg(feature = "encode")]
 pub use delta::{Codec, EncodeError, EncodeOptions, Encoder, encode_same};
-pub use signature::chunk::{Chunk, ChunkId, ChunkSize, Chunker, Cuts, UnknownChunkSize, cut};
+pub use signature::chunk::{Chunk, ChunkId, ChunkSize, UnknownChunkSize, cut};
 pub use signature::chunk_sizes::ChunkSizes;
-pub use signature::matching::{MatchedBasis, Matches, Runs, RunsError};
+pub use signature::cuts::{Chunker, Cuts};
+pub use signature::matched_basis::MatchedBasis;
+pub use signature::matching::Matches;
+pub use signature::runs::{Runs, RunsError};
 pub use signature::tags::{MAX_TAGS, Signature, SignatureError};
 pub use verify::group::{GroupSize, chaining_values};
-pub use verify::outboard::{GroupVerifier, Outboard};
+pub use verify::group_verifier::GroupVerifier;
+pub use verify::outboard::Outboard;
 pub use version::{BadVersion, BasisId, Version, VersionHasher};

@@ -1,6 +1,6 @@
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{MAX_GROUPS, MAX_TARGET};
-use crate::signature::matching::MatchedBasis;
+use crate::signature::matched_basis::MatchedBasis;
 use crate::verify::group::{self, ChainingValue, GroupSize};
 use crate::verify::outboard::Outboard;
 use crate::version::{BasisId, Version};

@@ -12,11 +12,13 @@ mod encode;
 pub(crate) mod error;
 mod format;
 pub(crate) mod header;
+mod op_coder;
 mod ops;
 mod reference;
 #[cfg(feature = "encode")]
 mod sequence_alignment;
 mod substitution;
+mod words;
 
 pub use decode::{Decoder, Event};
 #[cfg(feature = "encode")]

@@ -1,6 +1,7 @@
 //! The list of a head's sections, by which a receiver sees what it need not describe chunk by chunk.
 
-use crate::signature::chunk::{Chunk, Cuts};
+use crate::signature::chunk::Chunk;
+use crate::signature::cuts::Cuts;
 
 /// The most sections that are listed: what is beyond them is described by its chunks.
 const MAX_LISTED: usize = 1 << 14;

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::signature::chunk::{Chunk, ChunkId, Cuts};
+use crate::shared_run::Copy;
+use crate::signature::chunk::{Chunk, ChunkId};
+use crate::signature::cuts::Cuts;
+use crate::signature::matched_basis::{Layout, starts};
+use crate::signature::runs::{Runs, RunsWriter};
 use crate::signature::tag_alignment::{Found, Head, align};
 use crate::signature::tags::Signature;
 use crate::version::BasisId;
-use crate::wire::{Reader, Stop, put_varint};
-
-/// The most bytes that runs may take.
-const MAX_RUNS_LEN: u64 = 8 << 20;
 
 /// What the server found: which tags are those of chunks of its head, and the basis that follows from it.
 pub struct Matches {
@@ -20,20 +20,6 @@ pub struct Matches {
     /// The basis, laid out: each piece of it, in basis order.
     layout: Vec<Copy>,
     matched: u64,
-}
-
-/// A run of the head that stands in the basis too.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Copy {
-    pub(crate) head: Range<u64>,
-    pub(crate) basis: u64,
-}
-
-impl Copy {
-    /// Where it ends in the basis.
-    pub(crate) fn basis_end(&self) -> u64 {
-        self.basis + (self.head.end - self.head.start)
-    }
 }
 
 impl Signature {
@@ -103,24 +89,6 @@ impl Placed {
     }
 }
 
-/// A basis as it grows: its length, and the hash over its chunk ids.
-#[derive(Default)]
-struct Layout {
-    len: u64,
-    ids: blake3::Hasher,
-}
-
-impl Layout {
-    fn push(&mut self, chunk: &Chunk) {
-        self.ids.update(chunk.id.as_bytes());
-        self.len += u64::from(chunk.len);
-    }
-
-    fn basis_id(&self) -> BasisId {
-        BasisId::of_hash(self.ids.finalize().as_bytes())
-    }
-}
-
 impl Matches {
     /// How many bytes of the head need not travel.
     pub fn matched_bytes(&self) -> u64 {
@@ -155,159 +123,6 @@ impl Matches {
     }
 }
 
-/// Which tags of a signature matched, as run lengths: unmatched, matched, unmatched, …
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Runs(Vec<u64>);
-
-impl Runs {
-    /// Reads the start of a matched answer to a signature of `count` tags.
-    ///
-    /// Gives the runs and how many bytes they took, or `None` where more bytes are needed.
-    pub fn decode(bytes: &[u8], count: u64) -> Result<Option<(Runs, usize)>, RunsError> {
-        let mut reader = Reader::new(bytes);
-        let len = match reader.varint() {
-            Ok(len) => len,
-            Err(Stop::Incomplete) => return Ok(None),
-            Err(Stop::BadVarint) => return Err(RunsError::BadVarint),
-        };
-        if MAX_RUNS_LEN < len {
-            return Err(RunsError::TooLong { len, limit: MAX_RUNS_LEN });
-        }
-        let Ok(body) = reader.take(len as usize) else { return Ok(None) };
-        let consumed = reader.position();
-        let mut reader = Reader::new(body);
-        let (mut runs, mut sum) = (Vec::new(), 0u64);
-        while !reader.is_empty() {
-            let run = match reader.varint() {
-                Ok(run) => run,
-                Err(Stop::Incomplete) => return Err(RunsError::Cut { len }),
-                Err(Stop::BadVarint) => return Err(RunsError::BadVarint),
-            };
-            if run == 0 && !runs.is_empty() {
-                return Err(RunsError::EmptyRun { index: runs.len() });
-            }
-            sum = sum.saturating_add(run);
-            runs.push(run);
-        }
-        if sum != count {
-            return Err(RunsError::Sum { sum, count });
-        }
-        Ok(Some((Runs(runs), consumed)))
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        self.0.iter().for_each(|&run| put_varint(&mut body, run));
-        let mut out = Vec::with_capacity(body.len() + 4);
-        put_varint(&mut out, body.len() as u64);
-        out.extend_from_slice(&body);
-        out
-    }
-
-    fn count(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// The indices of the tags that matched, ascending.
-    pub fn matched(&self) -> impl Iterator<Item = usize> + '_ {
-        let mut start = 0;
-        let ranges = self.0.iter().map(move |&run| {
-            let range = start as usize..(start + run) as usize;
-            start += run;
-            range
-        });
-        ranges.skip(1).step_by(2).flatten()
-    }
-}
-
-#[derive(Default)]
-struct RunsWriter {
-    done: Vec<u64>,
-    run: u64,
-    matched: bool,
-}
-
-impl RunsWriter {
-    fn push(&mut self, matched: bool) {
-        if matched != self.matched {
-            self.done.push(self.run);
-            self.run = 0;
-            self.matched = matched;
-        }
-        self.run += 1;
-    }
-
-    fn finish(mut self) -> Runs {
-        if self.run != 0 {
-            self.done.push(self.run);
-        }
-        Runs(self.done)
-    }
-}
-
-/// The basis as the receiver lays it out: its matched chunks, in their order.
-#[derive(Debug)]
-pub struct MatchedBasis {
-    /// Where each piece begins in the basis, and what it is of what the receiver holds. Neighbours are merged.
-    pieces: Vec<(u64, Range<u64>)>,
-    len: u64,
-    basis_id: BasisId,
-}
-
-impl MatchedBasis {
-    /// Lays out the basis. `chunks` are those that were signed; `runs` were decoded with their count.
-    pub fn new(runs: &Runs, chunks: &[Chunk]) -> MatchedBasis {
-        let starts = starts(chunks);
-        let mut pieces: Vec<(u64, Range<u64>)> = Vec::new();
-        let mut basis = Layout::default();
-        for index in runs.matched() {
-            let Some(chunk) = chunks.get(index) else { break };
-            let held = starts[index]..starts[index] + u64::from(chunk.len);
-            match pieces.last_mut() {
-                Some((_, last)) if last.end == held.start => last.end = held.end,
-                _ => pieces.push((basis.len, held)),
-            }
-            basis.push(chunk);
-        }
-        MatchedBasis { pieces, len: basis.len, basis_id: basis.basis_id() }
-    }
-
-    /// The basis' length in bytes.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Whether nothing matched.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// What the header of a delta against it must say.
-    pub fn basis_id(&self) -> BasisId {
-        self.basis_id
-    }
-
-    /// Where a range of the basis lies in what the receiver holds, in basis order; clipped to the basis.
-    pub fn locate(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
-        let first = self.pieces.partition_point(|(at, held)| at + (held.end - held.start) <= range.start);
-        self.pieces[first..].iter().map_while(move |(at, held)| {
-            let from = range.start.max(*at);
-            let to = range.end.min(at + (held.end - held.start));
-            (from < to).then(|| held.start + (from - at)..held.start + (to - at))
-        })
-    }
-}
-
-/// Where each chunk begins.
-fn starts(chunks: &[Chunk]) -> Vec<u64> {
-    let mut at = 0;
-    let start = |chunk: &Chunk| {
-        at += u64::from(chunk.len);
-        at - u64::from(chunk.len)
-    };
-    chunks.iter().map(start).collect()
-}
-
 /// Adds a copy, as part of the last one where it goes on from it.
 fn append(copies: &mut Vec<Copy>, copy: Copy) {
     match copies.last_mut() {
@@ -318,59 +133,13 @@ fn append(copies: &mut Vec<Copy>, copy: Copy) {
     }
 }
 
-/// Why the start of a matched answer is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RunsError {
-    /// A number is no canonical varint.
-    #[error("a run of the matched answer is not a varint in its shortest form")]
-    BadVarint,
-    /// The runs are longer than any may be.
-    #[error("runs of {len} bytes announced, at most {limit} are taken")]
-    TooLong {
-        /// Bytes announced.
-        len: u64,
-        /// Bytes taken at most.
-        limit: u64,
-    },
-    /// The length announced ends inside a run.
-    #[error("the {len} bytes announced for the runs end inside one")]
-    Cut {
-        /// Bytes announced.
-        len: u64,
-    },
-    /// A run after the first is empty.
-    #[error("run {index} of the matched answer is empty")]
-    EmptyRun {
-        /// Its place, from 0.
-        index: usize,
-    },
-    /// The runs do not speak of each tag once.
-    #[error("the matched answer speaks of {sum} tags, the signature had {count}")]
-    Sum {
-        /// Tags spoken of.
-        sum: u64,
-        /// Tags sent.
-        count: u64,
-    },
-}
-
-impl RunsError {
-    /// The reason's name in `spec/vectors.json`.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            RunsError::BadVarint => "bad-varint",
-            RunsError::TooLong { .. } => "limit-runs",
-            RunsError::Cut { .. } | RunsError::EmptyRun { .. } | RunsError::Sum { .. } => "bad-runs",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::random::random_bytes;
     use crate::signature::chunk::ChunkSize;
     use crate::signature::chunk_sizes::ChunkSizes;
+    use crate::signature::matched_basis::MatchedBasis;
 
     fn layout(held: &[u8], head: &[u8]) -> (Matches, MatchedBasis, Vec<u8>) {
         let sizes = ChunkSizes { sections: ChunkSize::new(12).unwrap(), chunks: ChunkSize::new(9).unwrap() };
@@ -412,15 +181,5 @@ mod tests {
         assert_eq!(matches.matched_bytes(), 0);
         assert_eq!(basis.basis_id(), crate::Version::EMPTY.basis_id());
         assert_eq!(matches.encode_no_runs(), matches.encode_runs());
-    }
-
-    #[test]
-    fn runs_that_do_not_add_up_are_refused() {
-        assert_eq!(Runs::decode(&[2, 1, 2], 3), Ok(Some((Runs(vec![1, 2]), 3))));
-        assert_eq!(Runs::decode(&[2, 1], 3), Ok(None));
-        assert_eq!(Runs::decode(&[2, 1, 2], 4), Err(RunsError::Sum { sum: 3, count: 4 }));
-        assert_eq!(Runs::decode(&[3, 1, 0, 2], 3), Err(RunsError::EmptyRun { index: 1 }));
-        let long = RunsError::TooLong { len: 1 << 35, limit: MAX_RUNS_LEN };
-        assert_eq!(Runs::decode(&[0x80, 0x80, 0x80, 0x80, 0x80, 1], 3), Err(long));
     }
 }

@@ -2,7 +2,10 @@
 
 pub(crate) mod chunk;
 pub(crate) mod chunk_sizes;
+pub(crate) mod cuts;
 mod listing;
+pub(crate) mod matched_basis;
 pub(crate) mod matching;
+pub(crate) mod runs;
 mod tag_alignment;
 pub(crate) mod tags;

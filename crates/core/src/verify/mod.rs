@@ -1,5 +1,6 @@
 //! Verification.
 
 pub(crate) mod group;
+pub(crate) mod group_verifier;
 pub(crate) mod outboard;
 pub(crate) mod verifier;

@@ -1,9 +1,7 @@
 //! Outboards: how what is kept of a version is verified piece by piece, as it is read.
 
-use blake3::Hasher;
-use blake3::hazmat::HasherExt;
-
 use crate::verify::group::{self, ChainingValue, GroupSize};
+use crate::verify::group_verifier::GroupVerifier;
 use crate::version::Version;
 
 /// The most chaining values of one: 2 KiB, which fits in any record.
@@ -76,51 +74,6 @@ fn parse(version: Version, len: u64, bytes: &[u8]) -> Option<Outboard> {
     let fits = (2..=MAX_VALUES).contains(&values.len()) && values.len() as u64 == count;
     let is_versions = fits && group::merge(values) == version;
     is_versions.then(|| Outboard { version, len, exponent, values: values.to_vec() })
-}
-
-/// Hashes a group as it is made or read.
-pub struct GroupVerifier {
-    hasher: Hasher,
-    expected: Expected,
-    /// How many bytes are to come; `None` after there were more.
-    left: Option<u64>,
-}
-
-enum Expected {
-    Value(ChainingValue),
-    Version(Version),
-}
-
-impl GroupVerifier {
-    /// For the `len` bytes at `start` that have a chaining value; without one they are all of a version.
-    pub(crate) fn new(version: Version, value: Option<&ChainingValue>, start: u64, len: u64) -> GroupVerifier {
-        let mut hasher = Hasher::new();
-        let expected = match value {
-            Some(value) => {
-                hasher.set_input_offset(start);
-                Expected::Value(*value)
-            }
-            None => Expected::Version(version),
-        };
-        GroupVerifier { hasher, expected, left: Some(len) }
-    }
-
-    /// Takes the next bytes of the group. Pieces of 16 KiB and more hash at full speed.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.left = self.left.and_then(|left| left.checked_sub(bytes.len() as u64));
-        if self.left.is_some() {
-            self.hasher.update(bytes);
-        }
-    }
-
-    /// Whether what came is the group, and all of it.
-    pub fn is_right(&self) -> bool {
-        self.left == Some(0)
-            && match &self.expected {
-                Expected::Value(value) => self.hasher.finalize_non_root() == *value,
-                Expected::Version(version) => self.hasher.finalize().as_bytes() == version.as_bytes(),
-            }
-    }
 }
 
 #[cfg(test)]

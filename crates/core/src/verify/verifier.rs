@@ -1,7 +1,7 @@
 use crate::delta::decode::frame::Step;
 use crate::delta::error::DecodeError;
 use crate::delta::header::Header;
-use crate::verify::outboard::GroupVerifier;
+use crate::verify::group_verifier::GroupVerifier;
 
 /// How many bytes are hashed at once: while they are in the processor's cache, and so that no step of the decoder takes long.
 const AHEAD: usize = 1 << 17;

@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use crate::delta::arithmetic::Reader as Decisions;
-use crate::delta::decode::frame::{Frame, Step};
+use crate::delta::decode::frame::Frame;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
-use crate::delta::ops::{self, Op, OpCoder};
+use crate::delta::op_coder::OpCoder;
+use crate::delta::ops::{self, Op};
 use crate::delta::reference::{self, PREFIX_START};
-use crate::delta::substitution::{Followed, Renames, Tokens};
+use crate::delta::substitution::decode::Following;
+use crate::delta::substitution::token::Tokens;
 use crate::input::Input;
 use crate::verify::verifier::Verifier;
 use crate::wire::Reader;
@@ -247,86 +249,5 @@ impl Region {
 
     fn drop_finished(&mut self) {
         self.ops.pop_if(|op| op.gap == 0 && op.copy.is_empty());
-    }
-}
-
-/// What turns followed copies into the target's bytes, and what one became that is not handed on yet.
-struct Following {
-    tokens: Tokens,
-    renames: Renames,
-    decisions: Decisions,
-    /// Bytes of the region that followed copies have still to make.
-    left: u64,
-    made: Followed,
-    /// Its differences, of which so many have come.
-    differences: Vec<u8>,
-    come: usize,
-    given: usize,
-}
-
-impl Following {
-    fn new(tokens: Tokens, decisions: Decisions, left: u64) -> Following {
-        let renames = Renames::new(tokens);
-        let (made, differences) = (Followed::default(), Vec::new());
-        Following { tokens, renames, decisions, left, made, differences, come: 0, given: 0 }
-    }
-
-    fn follow(&mut self, from: &[u8]) -> Result<(), DecodeError> {
-        let made = self.renames.follow(&mut self.decisions, from, None)?;
-        self.check_decisions()?;
-        let left = self.left.checked_sub(made.bytes.len() as u64);
-        self.left = left.ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
-        self.differences = vec![0; made.plain.iter().map(ExactSizeIterator::len).sum()];
-        (self.made, self.come, self.given) = (made, 0, 0);
-        Ok(())
-    }
-
-    /// Differences that have not come.
-    fn missing(&self) -> usize {
-        self.differences.len() - self.come
-    }
-
-    /// Reads differences and, once they are complete, adds them.
-    fn differ(&mut self, read: impl FnOnce(&mut [u8]) -> Result<Step, DecodeError>) -> Result<Step, DecodeError> {
-        let step = read(&mut self.differences[self.come..])?;
-        self.come += step.produced;
-        if self.missing() == 0 {
-            let mut differences = self.differences.as_slice();
-            for plain in self.made.plain.drain(..) {
-                let (these, rest) = differences.split_at(plain.len());
-                for (byte, difference) in self.made.bytes[plain].iter_mut().zip(these) {
-                    *byte = byte.wrapping_add(*difference);
-                    self.made.kept -= u64::from(*difference != 0);
-                }
-                differences = rest;
-            }
-        }
-        Ok(step)
-    }
-
-    /// Whether all has been handed on.
-    fn give(&mut self, output: &mut Verifier) -> bool {
-        let rest = &self.made.bytes[self.given..];
-        let now = rest.len().min(output.space());
-        output.append(&rest[..now]);
-        self.given += now;
-        now == rest.len()
-    }
-
-    fn check_decisions(&self) -> Result<(), DecodeError> {
-        let overdrawn = self.decisions.is_overdrawn();
-        let ended = DecodeError::BadRenames { what: "decisions end before the copies are complete" };
-        if overdrawn { Err(ended) } else { Ok(()) }
-    }
-
-    fn end(&self) -> Result<(), DecodeError> {
-        if self.left != 0 {
-            return Err(DecodeError::BadOps { what: "they do not fill their region" });
-        }
-        if self.decisions.is_spent() {
-            Ok(())
-        } else {
-            Err(DecodeError::BadRenames { what: "decisions are left over" })
-        }
     }
 }

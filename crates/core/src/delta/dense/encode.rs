@@ -1,8 +1,9 @@
 //! The encoder's side: aligns, then runs the model against what is so.
 
 use super::follow::{Follower, Renames};
+use super::guide::{Guided, Script};
 use super::model::{self, MARGIN, Model};
-use super::region::{Guided, Script, WORDS};
+use super::region::WORDS;
 use crate::delta::arithmetic::{Coder, Writer};
 use crate::delta::sequence_alignment::Alignment;
 use crate::wire::put_varint;

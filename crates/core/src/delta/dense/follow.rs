@@ -1,7 +1,7 @@
 //! Following the basis: which byte it says comes next, where words that were renamed before are renamed again.
 
 use crate::delta::adaptive::{Counter, hash};
-use crate::delta::substitution::is_word_byte;
+use crate::delta::words::is_word_byte;
 
 /// Words longer than this are followed in pieces.
 const MAX_WORD: usize = 48;

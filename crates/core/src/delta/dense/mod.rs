@@ -1,6 +1,7 @@
 #[cfg(feature = "encode")]
 mod encode;
 mod follow;
+mod guide;
 mod mix;
 mod model;
 mod numbers;

@@ -5,13 +5,13 @@ mod pointer;
 use std::ops::Range;
 
 use super::follow::{Follower, Renames, kind};
+use super::guide::Guided;
 use super::mix::{CURVES, Correction, Curves, Mixture};
 use super::numbers::Numbers;
 use super::pages::Pages;
 use super::recall::{Recall, agreed_class};
-use super::region::Guided;
 use crate::delta::adaptive::hash;
-use crate::delta::substitution::is_word_byte;
+use crate::delta::words::is_word_byte;
 
 /// Zeros before everything, so that each byte has some before it.
 pub(crate) const MARGIN: usize = 16;

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::model::{self, Model};
-use crate::delta::arithmetic::{self, Coder};
+use crate::delta::arithmetic;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::MAX_DENSE;
 use crate::input::Input;
@@ -26,25 +26,6 @@ pub(super) const WORDS: u64 = 1;
 const PART: u64 = 2;
 /// The largest exponent of memory.
 const MAX_MEMORY: u64 = 13;
-
-/// Where the model's decisions go, or where they come from.
-pub(super) trait Guided: Coder {
-    /// What an encoder follows; a decoder knows nothing.
-    fn script(&self) -> Option<&Script<'_>>;
-}
-
-/// What an encoder knows of the target, and where it wants the pointer.
-pub(super) struct Script<'a> {
-    pub(super) target: &'a [u8],
-    /// The window position that corresponds to each of the target's; `u32::MAX` inside of words.
-    pub(super) guide: &'a [u32],
-}
-
-impl Guided for arithmetic::Reader {
-    fn script(&self) -> Option<&Script<'_>> {
-        None
-    }
-}
 
 /// The numbers before a dense region's decisions.
 pub(crate) struct Announced {

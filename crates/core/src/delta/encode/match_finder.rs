@@ -8,7 +8,7 @@
 //! A look-up misses the processor's caches, so where many in a row find nothing the steps grow, as LZ4's do. They go from one run of
 //! positions to the next, each as long as a stride: one of its positions is beside a sampled window, however far the bytes moved.
 
-use crate::signature::matching::Copy;
+use crate::shared_run::Copy;
 
 /// Bytes hashed together.
 const WINDOW: usize = 16;

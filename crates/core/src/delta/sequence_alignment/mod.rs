@@ -6,7 +6,7 @@
 //! it sees through the renames of minifiers. Gains are estimated bits saved.
 
 use crate::delta::adaptive::hash;
-use crate::delta::substitution::is_word_byte;
+use crate::delta::words::is_word_byte;
 
 /// What it costs to set the pointer elsewhere.
 const JUMP: i32 = 16;

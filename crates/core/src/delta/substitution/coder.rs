@@ -4,17 +4,14 @@
 //! walk the basis bytes token by token: short words in text, LEB128 numbers elsewhere. For each the model offers what the token became
 //! before, and decisions say which offer holds; where none does the token is spelled. Whatever is changed here changes the format.
 
-use std::ops::Range;
-
+use super::made::Followed;
 use super::scan::{self, Scan};
+use super::token::{MAX_NUMBER, MAX_WORD, Tokens};
 use crate::delta::adaptive::{Counter, hash};
 use crate::delta::arithmetic::Coder;
 use crate::delta::error::DecodeError;
+use crate::delta::words::is_word_byte;
 
-/// Longer words are copied as they are; what a word became must be as short.
-pub(super) const MAX_WORD: usize = 7;
-/// A number is that many bytes at most.
-pub(super) const MAX_NUMBER: usize = 5;
 /// Entries of a table of renames, as a power of two.
 const TABLE_BITS: u32 = 16;
 /// Places that remember how far numbers near each other moved, as a power of two.
@@ -23,31 +20,6 @@ const NEAR_BITS: u32 = 14;
 const NEAR: u32 = 6;
 /// Observations of letters after which they are learned no slower.
 const LETTERS_STEADY: u32 = 30;
-
-const WORD_BYTES: [bool; 256] = {
-    let mut bytes = [false; 256];
-    let mut at = 0;
-    while at < 256 {
-        let byte = at as u8;
-        bytes[at] = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
-        at += 1;
-    }
-    bytes
-};
-
-#[inline]
-pub(crate) fn is_word_byte(byte: u8) -> bool {
-    WORD_BYTES[usize::from(byte)]
-}
-
-/// What is renamed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Tokens {
-    /// Runs of at most seven of `A–Z a–z 0–9 _ $`.
-    Words,
-    /// LEB128 of two to five bytes.
-    Numbers,
-}
 
 /// What the bytes of a number say: seven bits each.
 #[inline]
@@ -122,32 +94,6 @@ impl Sight {
     #[inline]
     fn trust(&self) -> [usize; 2] {
         self.seen.map(|seen| seen.map_or(0, |(_, confidence)| confidence + 1))
-    }
-}
-
-/// What followed bytes became.
-#[derive(Default)]
-pub(crate) struct Followed {
-    pub(crate) bytes: Vec<u8>,
-    /// Which of them wait for their differences: all that are not of tokens, where tokens are numbers.
-    pub(crate) plain: Vec<Range<usize>>,
-    /// Bytes that are as they were.
-    pub(crate) kept: u64,
-}
-
-impl Followed {
-    /// Bytes of no token.
-    #[inline]
-    fn plain(&mut self, bytes: &[u8], tokens: Tokens) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        self.kept += bytes.len() as u64;
-        if tokens == Tokens::Numbers && !bytes.is_empty() {
-            match self.plain.last_mut() {
-                Some(last) if last.end == start => last.end += bytes.len(),
-                _ => self.plain.push(start..start + bytes.len()),
-            }
-        }
     }
 }
 

@@ -1,8 +1,7 @@
 mod coder;
+pub(crate) mod decode;
+mod made;
 #[cfg(feature = "encode")]
-mod plan;
+pub(crate) mod plan;
 mod scan;
-
-pub(crate) use coder::{Followed, Renames, Tokens, is_word_byte};
-#[cfg(feature = "encode")]
-pub(crate) use plan::{Plan, Script, memory};
+pub(crate) mod token;

@@ -2,11 +2,14 @@
 
 use std::ops::Range;
 
-use super::coder::{MAX_WORD, Renames, Tokens, is_word_byte};
+use super::coder::Renames;
+use super::token::{MAX_WORD, Tokens};
 use crate::delta::arithmetic::Writer;
 use crate::delta::format::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
-use crate::delta::ops::{Op, OpCoder};
+use crate::delta::op_coder::OpCoder;
+use crate::delta::ops::Op;
 use crate::delta::sequence_alignment::{self, Alignment};
+use crate::delta::words::is_word_byte;
 
 /// Bytes that are the same on both sides, from which on they are copied rather than followed.
 const LEAST_EXACT: usize = 4096;

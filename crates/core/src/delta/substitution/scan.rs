@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::coder::{MAX_NUMBER, MAX_WORD, Tokens};
+use super::token::{MAX_NUMBER, MAX_WORD, Tokens};
 
 /// The upper bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -126,8 +126,8 @@ fn word_flags(eight: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::coder::is_word_byte;
     use super::*;
+    use crate::delta::words::is_word_byte;
 
     /// What a look at each byte says.
     fn slowly(tokens: Tokens, bytes: &[u8]) -> Vec<Range<usize>> {

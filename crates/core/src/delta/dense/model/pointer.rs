@@ -1,6 +1,6 @@
 //! Where the model's pointer goes by other ways than on: jumps, and finding its place again after misses.
 
-use super::super::region::Guided;
+use super::super::guide::Guided;
 use super::{CALM, MARGIN, Model, OutsideWindow};
 
 /// Bytes that a text's pointer may be near its place before it is made to jump there.

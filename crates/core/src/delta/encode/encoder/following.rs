@@ -11,7 +11,7 @@ use crate::delta::encode::compress::{LONG_FRAME, pack};
 use crate::delta::format::{CODEC_DENSE, CODEC_RENAMES, LAST_REGION, MAX_DENSE};
 use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::{Alignment, align};
-use crate::delta::substitution::{self, Plan, Script};
+use crate::delta::substitution::plan::{self, Plan, Script};
 use crate::wire::put_varint;
 
 /// Working memory of the encoders that follow the basis, besides their plan.
@@ -64,7 +64,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn fits(&self, basis: &[u8], target: &[u8]) -> bool {
-        substitution::memory(basis, target) + TABLES <= self.options.budget
+        plan::memory(basis, target) + TABLES <= self.options.budget
     }
 
     fn link(&self) -> Option<u64> {

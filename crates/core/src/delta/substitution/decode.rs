@@ -1,0 +1,93 @@
+//! Decoding.
+
+use super::coder::Renames;
+use super::made::Followed;
+use super::token::Tokens;
+use crate::delta::arithmetic::Reader as Decisions;
+use crate::delta::decode::frame::Step;
+use crate::delta::error::DecodeError;
+use crate::verify::verifier::Verifier;
+
+/// What turns followed copies into the target's bytes, and what one became that is not handed on yet.
+pub(crate) struct Following {
+    pub(crate) tokens: Tokens,
+    renames: Renames,
+    decisions: Decisions,
+    /// Bytes of the region that followed copies have still to make.
+    left: u64,
+    pub(crate) made: Followed,
+    /// Its differences, of which so many have come.
+    differences: Vec<u8>,
+    come: usize,
+    given: usize,
+}
+
+impl Following {
+    pub(crate) fn new(tokens: Tokens, decisions: Decisions, left: u64) -> Following {
+        let renames = Renames::new(tokens);
+        let (made, differences) = (Followed::default(), Vec::new());
+        Following { tokens, renames, decisions, left, made, differences, come: 0, given: 0 }
+    }
+
+    pub(crate) fn follow(&mut self, from: &[u8]) -> Result<(), DecodeError> {
+        let made = self.renames.follow(&mut self.decisions, from, None)?;
+        self.check_decisions()?;
+        let left = self.left.checked_sub(made.bytes.len() as u64);
+        self.left = left.ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
+        self.differences = vec![0; made.plain.iter().map(ExactSizeIterator::len).sum()];
+        (self.made, self.come, self.given) = (made, 0, 0);
+        Ok(())
+    }
+
+    /// Differences that have not come.
+    pub(crate) fn missing(&self) -> usize {
+        self.differences.len() - self.come
+    }
+
+    /// Reads differences and, once they are complete, adds them.
+    pub(crate) fn differ(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Result<Step, DecodeError>,
+    ) -> Result<Step, DecodeError> {
+        let step = read(&mut self.differences[self.come..])?;
+        self.come += step.produced;
+        if self.missing() == 0 {
+            let mut differences = self.differences.as_slice();
+            for plain in self.made.plain.drain(..) {
+                let (these, rest) = differences.split_at(plain.len());
+                for (byte, difference) in self.made.bytes[plain].iter_mut().zip(these) {
+                    *byte = byte.wrapping_add(*difference);
+                    self.made.kept -= u64::from(*difference != 0);
+                }
+                differences = rest;
+            }
+        }
+        Ok(step)
+    }
+
+    /// Whether all has been handed on.
+    pub(crate) fn give(&mut self, output: &mut Verifier) -> bool {
+        let rest = &self.made.bytes[self.given..];
+        let now = rest.len().min(output.space());
+        output.append(&rest[..now]);
+        self.given += now;
+        now == rest.len()
+    }
+
+    pub(crate) fn check_decisions(&self) -> Result<(), DecodeError> {
+        let overdrawn = self.decisions.is_overdrawn();
+        let ended = DecodeError::BadRenames { what: "decisions end before the copies are complete" };
+        if overdrawn { Err(ended) } else { Ok(()) }
+    }
+
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
+        if self.left != 0 {
+            return Err(DecodeError::BadOps { what: "they do not fill their region" });
+        }
+        if self.decisions.is_spent() {
+            Ok(())
+        } else {
+            Err(DecodeError::BadRenames { what: "decisions are left over" })
+        }
+    }
+}
