@@ -1,4 +1,4 @@
-use crate::wire::Reader;
+use crate::wire::ByteReader;
 
 /// Bytes that came and are not read yet.
 #[derive(Default)]
@@ -21,8 +21,8 @@ impl Input {
         &self.bytes[self.at..]
     }
 
-    pub(crate) fn reader(&self) -> Reader<'_> {
-        Reader::new(self.unread())
+    pub(crate) fn reader(&self) -> ByteReader<'_> {
+        ByteReader::new(self.unread())
     }
 
     pub(crate) fn consume(&mut self, len: usize) {

@@ -23,7 +23,7 @@ pub(crate) fn unzigzag(value: u64) -> i64 {
 
 /// Reads from bytes of which more may still be on their way.
 #[derive(Clone)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct ByteReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
@@ -37,9 +37,9 @@ pub(crate) enum Stop {
     BadVarint,
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes, at: 0 }
+impl<'a> ByteReader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> ByteReader<'a> {
+        ByteReader { bytes, at: 0 }
     }
 
     /// Bytes read so far.
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<u64, Stop> {
-        Reader::new(bytes).varint()
+        ByteReader::new(bytes).varint()
     }
 
     #[test]

@@ -4,16 +4,16 @@ use rustic_cdc::{Rabin64, RollingHash64};
 use sha2::{Digest, Sha256};
 
 use super::chunk::{Chunk, ChunkHash};
-use super::options::{BadOptions, RabinOptions, Rule};
+use super::options::{BadOptions, CutRule, RabinOptions};
 
 /// log2 of the bytes that a fingerprint covers.
-const WINDOW_LOG2: u32 = 6;
+const FINGERPRINT_LOG2: u32 = 6;
 /// Bytes that a fingerprint covers.
-const WINDOW: u64 = 1 << WINDOW_LOG2;
+const FINGERPRINT_LEN: u64 = 1 << FINGERPRINT_LOG2;
 
 /// Cuts a file that comes piece by piece, where npm `rabin` cuts it. Holds no bytes of it.
 pub struct Cutter {
-    rule: Rule,
+    rule: CutRule,
     rabin: Rabin64,
     /// Of the chunk that is not cut yet.
     hasher: Sha256,
@@ -25,8 +25,8 @@ pub struct Cutter {
 impl Cutter {
     /// A cutter at the start of a file.
     pub fn new(options: RabinOptions) -> Result<Cutter, BadOptions> {
-        let rule = Rule::new(options)?;
-        let mut rabin = Rabin64::new(WINDOW_LOG2);
+        let rule = CutRule::new(options)?;
+        let mut rabin = Rabin64::new(FINGERPRINT_LOG2);
         restart(&mut rabin);
         Ok(Cutter { rule, rabin, hasher: Sha256::new(), offset: 0, len: 0, cut: VecDeque::new() })
     }
@@ -59,9 +59,9 @@ impl Cutter {
 
     /// How many bytes come before the next cut, and whether there is one among these.
     fn scan(&mut self, bytes: &[u8]) -> (usize, bool) {
-        let Rule { mask, min, max } = self.rule;
+        let CutRule { mask, min, max } = self.rule;
         // A fingerprint knows no more than its window, so what lies before the first one that can end a chunk is not looked at.
-        let unseen = min.min(max).saturating_sub(WINDOW).saturating_sub(self.len).min(bytes.len() as u64);
+        let unseen = min.min(max).saturating_sub(FINGERPRINT_LEN).saturating_sub(self.len).min(bytes.len() as u64);
         let mut len = self.len + unseen;
         for (at, byte) in bytes.iter().enumerate().skip(unseen as usize) {
             self.rabin.slide(*byte);

@@ -16,15 +16,15 @@ pub struct RabinOptions {
 
 /// Options that can be cut by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Rule {
+pub(super) struct CutRule {
     /// A fingerprint that has none of these bits ends a chunk.
     pub(super) mask: u64,
     pub(super) min: u64,
     pub(super) max: u64,
 }
 
-impl Rule {
-    pub(super) fn new(options: RabinOptions) -> Result<Rule, BadOptions> {
+impl CutRule {
+    pub(super) fn new(options: RabinOptions) -> Result<CutRule, BadOptions> {
         let or = |option: u32, default: u32| if option == 0 { default } else { option };
         let (bits, min, max) = (or(options.bits, 12), or(options.min, 8 << 10), or(options.max, 32 << 10));
         // npm rabin computes its mask as a C int, which has room for so many.
@@ -34,14 +34,14 @@ impl Rule {
         if MAX_CHUNK < max {
             return Err(BadOptions::MaxTooLong { max });
         }
-        Ok(Rule { mask: (1 << bits) - 1, min: min.into(), max: max.into() })
+        Ok(CutRule { mask: (1 << bits) - 1, min: min.into(), max: max.into() })
     }
 }
 
 impl RabinOptions {
     /// Says whether a file can be cut like this.
     pub fn check(self) -> Result<(), BadOptions> {
-        Rule::new(self).map(drop)
+        CutRule::new(self).map(drop)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::wire::put_varint;
 /// [`put_head`](Sender::put_head) once the list is complete, in the file's order, each once for every time that the file has it.
 pub struct Sender {
     frames: Frames,
-    held: Held,
+    held: HeldChunks,
     room: usize,
     is_listed: bool,
     announced: u64,
@@ -32,7 +32,7 @@ pub enum SenderEvent {
 }
 
 /// What the receiver holds, as far as it matters.
-enum Held {
+enum HeldChunks {
     /// Any chunks.
     Any(HashSet<ChunkHash>),
     /// Chunks of the file: one mark for each that the index has.
@@ -45,7 +45,7 @@ impl Sender {
     pub fn new(room: usize) -> Sender {
         Sender {
             frames: Frames::new(ChunkHash::LEN as u64),
-            held: Held::Any(HashSet::new()),
+            held: HeldChunks::Any(HashSet::new()),
             room,
             is_listed: false,
             announced: 0,
@@ -76,7 +76,7 @@ impl Sender {
     /// All chunks of the file are known: hashes of others need not be held. From now on there is room for any list.
     pub fn keep_only(&mut self, index: Arc<ChunkIndex>) {
         let marks = index.hashes().map(|hash| self.held.has(hash)).collect();
-        self.held = Held::OfFile(index, marks);
+        self.held = HeldChunks::OfFile(index, marks);
     }
 
     /// Appends the message about a chunk, up to where its bytes begin, and says whether they follow: they do where the receiver did not
@@ -95,7 +95,7 @@ impl Sender {
 
     fn advance(&mut self) -> Result<SenderEvent, WireError> {
         while !self.is_listed {
-            if matches!(&self.held, Held::Any(hashes) if self.room <= hashes.len()) {
+            if matches!(&self.held, HeldChunks::Any(hashes) if self.room <= hashes.len()) {
                 return Ok(SenderEvent::Full);
             }
             let Some(message) = self.frames.poll()? else {
@@ -118,20 +118,20 @@ impl Sender {
     }
 }
 
-impl Held {
+impl HeldChunks {
     fn has(&self, hash: &ChunkHash) -> bool {
         match self {
-            Held::Any(hashes) => hashes.contains(hash),
-            Held::OfFile(index, marks) => index.find(hash).is_some_and(|at| marks[at]),
+            HeldChunks::Any(hashes) => hashes.contains(hash),
+            HeldChunks::OfFile(index, marks) => index.find(hash).is_some_and(|at| marks[at]),
         }
     }
 
     fn add(&mut self, hash: ChunkHash) {
         match self {
-            Held::Any(hashes) => {
+            HeldChunks::Any(hashes) => {
                 hashes.insert(hash);
             }
-            Held::OfFile(index, marks) => {
+            HeldChunks::OfFile(index, marks) => {
                 if let Some(at) = index.find(&hash) {
                     marks[at] = true;
                 }

@@ -1,6 +1,6 @@
 //! Probabilities that learn, and numbers coded by them; in integers alone, so that every machine comes to the same bit.
 
-use crate::delta::arithmetic::Coder;
+use crate::delta::arithmetic::DecisionCoder;
 
 /// 131,072 / (2n + 3): how far the n-th observation moves a probability, in 65,536ths.
 pub(crate) const RATES: [i32; 256] = {
@@ -44,13 +44,13 @@ impl Counter {
 
     /// Codes one decision and learns from it.
     #[inline]
-    pub(crate) fn code(&mut self, coder: &mut impl Coder, bit: bool) -> bool {
+    pub(crate) fn code(&mut self, coder: &mut impl DecisionCoder, bit: bool) -> bool {
         self.code_until(coder, bit, STEADY)
     }
 
     /// The same, with the count of observations after which it learns no slower.
     #[inline]
-    pub(crate) fn code_until(&mut self, coder: &mut impl Coder, bit: bool, limit: u32) -> bool {
+    pub(crate) fn code_until(&mut self, coder: &mut impl DecisionCoder, bit: bool, limit: u32) -> bool {
         let bit = coder.code(self.probability().clamp(32, 65_504) as u16, bit);
         self.learn(bit, limit);
         bit
@@ -58,17 +58,17 @@ impl Counter {
 }
 
 /// Numbers below 2^32 - 1 in some contexts: the length of the number plus one, its next three digits by what was seen, the rest as they are.
-pub(crate) struct Sizes {
+pub(crate) struct NumberCoder {
     lens: Vec<Counter>,
     digits: Vec<Counter>,
 }
 
-impl Sizes {
-    pub(crate) fn new(contexts: usize) -> Sizes {
-        Sizes { lens: vec![Counter::EVEN; contexts << 5], digits: vec![Counter::EVEN; contexts << 8] }
+impl NumberCoder {
+    pub(crate) fn new(contexts: usize) -> NumberCoder {
+        NumberCoder { lens: vec![Counter::EVEN; contexts << 5], digits: vec![Counter::EVEN; contexts << 8] }
     }
 
-    pub(crate) fn code(&mut self, coder: &mut impl Coder, context: usize, number: u32) -> u32 {
+    pub(crate) fn code(&mut self, coder: &mut impl DecisionCoder, context: usize, number: u32) -> u32 {
         let size = number.wrapping_add(1);
         let mut node = 1;
         for at in (0..5).rev() {

@@ -1,7 +1,7 @@
 //! An arithmetic coder of binary decisions (Witten, Neal and Cleary 1987, in the carryless form of Mahoney's lpaq).
 
 /// Where decisions go, or where they come from.
-pub(crate) trait Coder {
+pub(crate) trait DecisionCoder {
     /// One decision that is true with this probability, in 65,536ths. An encoder writes `bit`; a decoder ignores it and reads.
     fn code(&mut self, probability: u16, bit: bool) -> bool;
 }
@@ -12,16 +12,16 @@ fn split(low: u32, high: u32, probability: u16) -> u32 {
 
 /// Writes decisions.
 #[cfg(feature = "encode")]
-pub(crate) struct Writer {
+pub(crate) struct DecisionWriter {
     low: u32,
     high: u32,
     out: Vec<u8>,
 }
 
 #[cfg(feature = "encode")]
-impl Writer {
-    pub(crate) fn new() -> Writer {
-        Writer { low: 0, high: u32::MAX, out: Vec::new() }
+impl DecisionWriter {
+    pub(crate) fn new() -> DecisionWriter {
+        DecisionWriter { low: 0, high: u32::MAX, out: Vec::new() }
     }
 
     /// The shortest bytes that a reader, which goes on with zeros, takes for all that was written.
@@ -44,7 +44,7 @@ impl Writer {
 }
 
 #[cfg(feature = "encode")]
-impl Coder for Writer {
+impl DecisionCoder for DecisionWriter {
     #[inline]
     fn code(&mut self, probability: u16, bit: bool) -> bool {
         let middle = split(self.low, self.high, probability);
@@ -63,7 +63,7 @@ impl Coder for Writer {
 }
 
 /// Reads decisions. After the end it reads zeros, of which a writer leaves out four bytes at most.
-pub(crate) struct Reader {
+pub(crate) struct DecisionReader {
     packed: Vec<u8>,
     at: usize,
     low: u32,
@@ -71,9 +71,9 @@ pub(crate) struct Reader {
     value: u32,
 }
 
-impl Reader {
-    pub(crate) fn new(packed: Vec<u8>) -> Reader {
-        let mut reader = Reader { packed, at: 0, low: 0, high: u32::MAX, value: 0 };
+impl DecisionReader {
+    pub(crate) fn new(packed: Vec<u8>) -> DecisionReader {
+        let mut reader = DecisionReader { packed, at: 0, low: 0, high: u32::MAX, value: 0 };
         (0..4).for_each(|_| reader.shift());
         reader
     }
@@ -94,7 +94,7 @@ impl Reader {
     }
 }
 
-impl Coder for Reader {
+impl DecisionCoder for DecisionReader {
     #[inline]
     fn code(&mut self, probability: u16, _: bool) -> bool {
         let middle = split(self.low, self.high, probability);

@@ -127,7 +127,7 @@ pub enum DecodeError {
     },
     /// What a followed copy became does not make sense.
     #[error("a followed copy does not decode: {what}")]
-    BadRenames {
+    BadSubstitution {
         /// What does not.
         what: &'static str,
     },
@@ -163,7 +163,7 @@ impl DecodeError {
             DecodeError::CopyOutsideBasis { .. } => "copy-outside-basis",
             DecodeError::BadZstd { .. } => "bad-zstd",
             DecodeError::BadDense { .. } => "bad-dense",
-            DecodeError::BadRenames { .. } => "bad-renames",
+            DecodeError::BadSubstitution { .. } => "bad-renames",
             DecodeError::BasisShort { .. } => "basis-short",
         }
     }
@@ -198,10 +198,10 @@ pub enum Limit {
     Packed,
     /// The ops of a region with followed copies.
     #[error("the ops of a region with followed copies")]
-    FollowedOps,
+    SubstitutionOps,
     /// The bytes of basis that one copy follows.
     #[error("the bytes of basis that one copy follows")]
-    Followed,
+    SubstitutedCopy,
 }
 
 impl Limit {
@@ -215,8 +215,8 @@ impl Limit {
             Limit::Span => "limit-span",
             Limit::DenseWindow => "limit-dense-window",
             Limit::Packed => "limit-packed",
-            Limit::FollowedOps => "limit-followed-ops",
-            Limit::Followed => "limit-followed",
+            Limit::SubstitutionOps => "limit-followed-ops",
+            Limit::SubstitutedCopy => "limit-followed",
         }
     }
 

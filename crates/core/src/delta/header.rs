@@ -4,7 +4,7 @@ use crate::signature::matched_basis::MatchedBasis;
 use crate::verify::group::{self, ChainingValue, GroupSize};
 use crate::verify::outboard::Outboard;
 use crate::version::{BasisId, Version};
-use crate::wire::Reader;
+use crate::wire::ByteReader;
 #[cfg(feature = "encode")]
 use crate::wire::put_varint;
 
@@ -92,7 +92,7 @@ impl Header {
     }
 
     /// Reads a header and compares it with the limits and the basis; what comes back fits both.
-    pub(crate) fn parse(reader: &mut Reader<'_>, basis: &Basis, limits: &Limits) -> Result<Header, Halt> {
+    pub(crate) fn parse(reader: &mut ByteReader<'_>, basis: &Basis, limits: &Limits) -> Result<Header, Halt> {
         let first = reader.u8()?;
         if first != MAGIC {
             return Err(DecodeError::BadMagic { first }.into());

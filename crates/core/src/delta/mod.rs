@@ -6,7 +6,7 @@
 mod adaptive;
 mod arithmetic;
 pub(crate) mod decode;
-mod dense;
+pub(crate) mod dense;
 #[cfg(feature = "encode")]
 mod encode;
 pub(crate) mod error;

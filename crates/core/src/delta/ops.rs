@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::delta::error::DecodeError;
-use crate::wire::{Reader, unzigzag};
+use crate::wire::{ByteReader, unzigzag};
 #[cfg(feature = "encode")]
 use crate::wire::{put_varint, zigzag};
 
@@ -13,7 +13,7 @@ pub(crate) struct Op {
     pub(crate) gap: u64,
     pub(crate) copy: Range<u64>,
     /// Whether tokens of the copy became others.
-    pub(crate) followed: bool,
+    pub(crate) substituted: bool,
 }
 
 impl Op {
@@ -29,10 +29,10 @@ impl Op {
 pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> Result<Vec<Op>, DecodeError> {
     let mut left = span;
     if bytes.is_empty() {
-        return Ok(vec![Op { gap: left, copy: position..position, followed: false }]);
+        return Ok(vec![Op { gap: left, copy: position..position, substituted: false }]);
     }
     let malformed = |what| DecodeError::BadOps { what };
-    let mut reader = Reader::new(bytes);
+    let mut reader = ByteReader::new(bytes);
     let mut number = || reader.varint().map_err(|_| malformed("a number is cut short or not a varint"));
     let count = number()?;
     // Each op takes at least three bytes, so the count bounds the memory by the bytes at hand.
@@ -41,7 +41,7 @@ pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> 
     }
     let mut ops = Vec::with_capacity(count as usize + 1);
     for _ in 0..count {
-        ops.push(Op { gap: number()?, copy: 0..0, followed: false });
+        ops.push(Op { gap: number()?, copy: 0..0, substituted: false });
     }
     for op in &mut ops {
         op.copy.end = number()?;
@@ -65,7 +65,7 @@ pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> 
         return Err(malformed("bytes follow the last"));
     }
     if left != 0 {
-        ops.push(Op { gap: left, copy: at..at, followed: false });
+        ops.push(Op { gap: left, copy: at..at, substituted: false });
     }
     Ok(ops)
 }
@@ -102,11 +102,11 @@ pub(crate) fn without_short(ops: &[Op], least: u64, position: u64) -> Vec<Op> {
             gap += op.copy_len();
         } else {
             at = op.copy.end;
-            kept.push(Op { gap: std::mem::take(&mut gap), copy: op.copy.clone(), followed: false });
+            kept.push(Op { gap: std::mem::take(&mut gap), copy: op.copy.clone(), substituted: false });
         }
     }
     if gap != 0 {
-        kept.push(Op { gap, copy: at..at, followed: false });
+        kept.push(Op { gap, copy: at..at, substituted: false });
     }
     kept
 }
@@ -122,9 +122,9 @@ mod tests {
 
     fn sample() -> Vec<Op> {
         vec![
-            Op { gap: 0, copy: 5..9, followed: false },
-            Op { gap: 300, copy: 0..70, followed: false },
-            Op { gap: 2, copy: 80..81, followed: false },
+            Op { gap: 0, copy: 5..9, substituted: false },
+            Op { gap: 300, copy: 0..70, substituted: false },
+            Op { gap: 2, copy: 80..81, substituted: false },
         ]
     }
 
@@ -133,16 +133,17 @@ mod tests {
         let bytes = encode(&sample(), 3);
         assert_eq!(decode(&bytes, 377, 3, 81), Ok(sample()));
         let mut with_rest = sample();
-        with_rest.push(Op { gap: 23, copy: 81..81, followed: false });
+        with_rest.push(Op { gap: 23, copy: 81..81, substituted: false });
         assert_eq!(encode(&with_rest, 3), bytes);
         assert_eq!(decode(&bytes, 400, 3, 81), Ok(with_rest));
     }
 
     #[test]
     fn short_copies_become_new_bytes() {
-        let kept = vec![Op { gap: 304, copy: 0..70, followed: false }, Op { gap: 3, copy: 70..70, followed: false }];
+        let kept =
+            vec![Op { gap: 304, copy: 0..70, substituted: false }, Op { gap: 3, copy: 70..70, substituted: false }];
         assert_eq!(without_short(&sample(), 5, 3), kept);
-        assert_eq!(without_short(&sample(), 71, 3), vec![Op { gap: 377, copy: 3..3, followed: false }]);
+        assert_eq!(without_short(&sample(), 71, 3), vec![Op { gap: 377, copy: 3..3, substituted: false }]);
     }
 
     #[test]

@@ -59,9 +59,9 @@ mod tests {
     #[test]
     fn ranges_lie_around_both_ends_of_each_gap() {
         let ops = [
-            Op { gap: 10, copy: 500..600, followed: false },
-            Op { gap: 0, copy: 900..950, followed: false },
-            Op { gap: 4, copy: 950..950, followed: false },
+            Op { gap: 10, copy: 500..600, substituted: false },
+            Op { gap: 0, copy: 900..950, substituted: false },
+            Op { gap: 4, copy: 950..950, substituted: false },
         ];
         assert_eq!(ranges(&ops, 100, 952, 20), Ok(vec![70..130, 470..530, 926..952]));
         assert_eq!(ranges(&ops, 100, 952, 0), Ok(vec![]));
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn too_much_is_refused() {
-        let ops: Vec<Op> = (0..9).map(|i| Op { gap: 1, copy: i << 21..(i << 21) + 1, followed: false }).collect();
+        let ops: Vec<Op> = (0..9).map(|i| Op { gap: 1, copy: i << 21..(i << 21) + 1, substituted: false }).collect();
         let over = ranges(&ops, 0, 1 << 40, MAX_REACH).unwrap_err();
         assert_eq!(over.reason(), "limit-reference");
         assert_eq!(ranges(&ops, 0, 1 << 40, MAX_REACH + 1).unwrap_err().reason(), "limit-reach");

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::shared_run::Copy;
+use crate::shared_run::SharedRun;
 use crate::signature::chunk::{Chunk, ChunkId};
 use crate::signature::cuts::Cuts;
 use crate::signature::matched_basis::{Layout, starts};
 use crate::signature::runs::{Runs, RunsWriter};
-use crate::signature::tag_alignment::{Found, Head, align};
+use crate::signature::tag_alignment::{HeadPlace, HeadTags, align_tags};
 use crate::signature::tags::Signature;
 use crate::version::BasisId;
 
@@ -16,9 +16,9 @@ use crate::version::BasisId;
 pub struct Matches {
     runs: Runs,
     basis_id: BasisId,
-    copies: Vec<Copy>,
+    copies: Vec<SharedRun>,
     /// The basis, laid out: each piece of it, in basis order.
-    layout: Vec<Copy>,
+    layout: Vec<SharedRun>,
     matched: u64,
 }
 
@@ -29,28 +29,28 @@ impl Signature {
     pub fn match_chunks(&self, cuts: &Cuts) -> Matches {
         let (tagger, chunks) = (self.tagger(), cuts.chunks());
         let sections = cuts.sections().iter().enumerate();
-        let head = Head {
+        let head = HeadTags {
             chunks: chunks.iter().map(|chunk| tagger.tag(&chunk.id)).collect(),
             sections: sections.map(|(index, section)| (tagger.tag(&section.id), cuts.within(index))).collect(),
         };
-        let found = align(self.tags(), &head, self.bits());
+        let found = align_tags(self.tags(), &head, self.bits());
         let starts = starts(chunks);
 
         let mut basis = Layout::default();
         let mut placed = Placed { at: vec![None; chunks.len()], sections: vec![false; head.sections.len()] };
-        let mut layout: Vec<Copy> = Vec::new();
+        let mut layout: Vec<SharedRun> = Vec::new();
         let mut runs = RunsWriter::default();
         for found in found {
             runs.push(found.is_some());
             let Some(found) = found else { continue };
             let whole = match found {
-                Found::Chunk(index) => &chunks[index],
-                Found::Section(index) => &cuts.sections()[index],
+                HeadPlace::Chunk(index) => &chunks[index],
+                HeadPlace::Section(index) => &cuts.sections()[index],
             };
             let within = head.chunks_of(found);
             let start = starts[within.start];
             placed.place(found, within, basis.len, chunks);
-            append(&mut layout, Copy { head: start..start + u64::from(whole.len), basis: basis.len });
+            append(&mut layout, SharedRun { target: start..start + u64::from(whole.len), basis: basis.len });
             basis.push(whole);
         }
 
@@ -61,7 +61,7 @@ impl Signature {
         for ((chunk, at), &start) in chunks.iter().zip(&placed.at).zip(&starts) {
             if let Some(basis) = at.or_else(|| by_id.get(&chunk.id).copied()) {
                 matched += u64::from(chunk.len);
-                append(&mut copies, Copy { head: start..start + u64::from(chunk.len), basis });
+                append(&mut copies, SharedRun { target: start..start + u64::from(chunk.len), basis });
             }
         }
         Matches { runs: runs.finish(), basis_id: basis.basis_id(), copies, layout, matched }
@@ -76,8 +76,8 @@ struct Placed {
 
 impl Placed {
     /// Notes that what was found stands at `basis`; a section that is noted already costs nothing.
-    fn place(&mut self, found: Found, within: Range<usize>, mut basis: u64, chunks: &[Chunk]) {
-        if let Found::Section(index) = found
+    fn place(&mut self, found: HeadPlace, within: Range<usize>, mut basis: u64, chunks: &[Chunk]) {
+        if let HeadPlace::Section(index) = found
             && std::mem::replace(&mut self.sections[index], true)
         {
             return;
@@ -108,12 +108,12 @@ impl Matches {
     }
 
     #[cfg_attr(not(feature = "encode"), allow(dead_code))]
-    pub(crate) fn copies(&self) -> &[Copy] {
+    pub(crate) fn copies(&self) -> &[SharedRun] {
         &self.copies
     }
 
     #[cfg_attr(not(feature = "encode"), allow(dead_code))]
-    pub(crate) fn layout(&self) -> &[Copy] {
+    pub(crate) fn layout(&self) -> &[SharedRun] {
         &self.layout
     }
 
@@ -124,10 +124,10 @@ impl Matches {
 }
 
 /// Adds a copy, as part of the last one where it goes on from it.
-fn append(copies: &mut Vec<Copy>, copy: Copy) {
+fn append(copies: &mut Vec<SharedRun>, copy: SharedRun) {
     match copies.last_mut() {
-        Some(last) if last.head.end == copy.head.start && last.basis_end() == copy.basis => {
-            last.head.end = copy.head.end;
+        Some(last) if last.target.end == copy.target.start && last.basis_end() == copy.basis => {
+            last.target.end = copy.target.end;
         }
         _ => copies.push(copy),
     }
@@ -168,9 +168,9 @@ mod tests {
         assert_eq!(bytes.len() as u64, basis.len());
         assert!(60_000 < matches.matched_bytes());
         for copy in matches.copies() {
-            let len = copy.head.end - copy.head.start;
+            let len = copy.target.end - copy.target.start;
             let from_basis = &bytes[copy.basis as usize..(copy.basis + len) as usize];
-            assert_eq!(from_basis, &new[copy.head.start as usize..copy.head.end as usize]);
+            assert_eq!(from_basis, &new[copy.target.start as usize..copy.target.end as usize]);
         }
     }
 

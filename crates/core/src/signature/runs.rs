@@ -1,6 +1,6 @@
 //! Runs.
 
-use crate::wire::{Reader, Stop, put_varint};
+use crate::wire::{ByteReader, Stop, put_varint};
 
 /// The most bytes that runs may take.
 const MAX_RUNS_LEN: u64 = 8 << 20;
@@ -14,7 +14,7 @@ impl Runs {
     ///
     /// Gives the runs and how many bytes they took, or `None` where more bytes are needed.
     pub fn decode(bytes: &[u8], count: u64) -> Result<Option<(Runs, usize)>, RunsError> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         let len = match reader.varint() {
             Ok(len) => len,
             Err(Stop::Incomplete) => return Ok(None),
@@ -25,7 +25,7 @@ impl Runs {
         }
         let Ok(body) = reader.take(len as usize) else { return Ok(None) };
         let consumed = reader.position();
-        let mut reader = Reader::new(body);
+        let mut reader = ByteReader::new(body);
         let (mut runs, mut sum) = (Vec::new(), 0u64);
         while !reader.is_empty() {
             let run = match reader.varint() {

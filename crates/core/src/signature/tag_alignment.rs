@@ -17,7 +17,7 @@ const MAX_EFFORT: usize = 2;
 
 /// The tags of the head: of its chunks, and of its sections, which stand for all their chunks.
 #[derive(Default)]
-pub(crate) struct Head {
+pub(crate) struct HeadTags {
     /// One tag per chunk.
     pub(crate) chunks: Vec<u64>,
     /// One tag per section, with the chunks it stands for.
@@ -26,49 +26,49 @@ pub(crate) struct Head {
 
 /// What a tag was found to be: one chunk of the head, or a section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Found {
+pub(crate) enum HeadPlace {
     /// The chunk with this index.
     Chunk(usize),
     /// The section with this index.
     Section(usize),
 }
 
-impl Head {
+impl HeadTags {
     /// The chunks that were found.
-    pub(crate) fn chunks_of(&self, found: Found) -> Range<usize> {
+    pub(crate) fn chunks_of(&self, found: HeadPlace) -> Range<usize> {
         match found {
-            Found::Chunk(index) => index..index + 1,
-            Found::Section(index) => self.sections[index].1.clone(),
+            HeadPlace::Chunk(index) => index..index + 1,
+            HeadPlace::Section(index) => self.sections[index].1.clone(),
         }
     }
 
     /// What with this tag begins at a chunk.
-    fn after(&self, at: usize, tag: u64) -> Option<Found> {
+    fn after(&self, at: usize, tag: u64) -> Option<HeadPlace> {
         if self.chunks.get(at) == Some(&tag) {
-            return Some(Found::Chunk(at));
+            return Some(HeadPlace::Chunk(at));
         }
         let section = self.sections.binary_search_by_key(&at, |(_, within)| within.start).ok()?;
-        (self.sections[section].0 == tag).then_some(Found::Section(section))
+        (self.sections[section].0 == tag).then_some(HeadPlace::Section(section))
     }
 
     /// What with this tag ends before a chunk.
-    fn before(&self, at: usize, tag: u64) -> Option<Found> {
+    fn before(&self, at: usize, tag: u64) -> Option<HeadPlace> {
         let last = at.checked_sub(1)?;
         if self.chunks[last] == tag {
-            return Some(Found::Chunk(last));
+            return Some(HeadPlace::Chunk(last));
         }
         let section = self.sections.binary_search_by_key(&at, |(_, within)| within.end).ok()?;
-        (self.sections[section].0 == tag).then_some(Found::Section(section))
+        (self.sections[section].0 == tag).then_some(HeadPlace::Section(section))
     }
 }
 
 /// Which of the head's chunks and sections the tags are those of, each of `bits` bits.
 ///
 /// Takes time n log n in both lists.
-pub(crate) fn align(tags: &[u64], head: &Head, bits: u8) -> Vec<Option<Found>> {
-    let whole = Open { tags: 0..tags.len(), chunks: 0..head.chunks.len() };
+pub(crate) fn align_tags(tags: &[u64], head: &HeadTags, bits: u8) -> Vec<Option<HeadPlace>> {
+    let whole = OpenRun { tags: 0..tags.len(), chunks: 0..head.chunks.len() };
     let most = whole.needed(1, bits, SAFETY_ANYWHERE);
-    let mut alignment = Alignment { tags, head, bits, found: vec![None; tags.len()], open: vec![whole] };
+    let mut alignment = TagAlignment { tags, head, bits, found: vec![None; tags.len()], open: vec![whole] };
     alignment.search_everywhere(most);
     for row in (1..=most).rev() {
         alignment.search_between(row);
@@ -76,22 +76,22 @@ pub(crate) fn align(tags: &[u64], head: &Head, bits: u8) -> Vec<Option<Found>> {
     alignment.found
 }
 
-struct Alignment<'a> {
+struct TagAlignment<'a> {
     tags: &'a [u64],
-    head: &'a Head,
+    head: &'a HeadTags,
     bits: u8,
-    found: Vec<Option<Found>>,
-    open: Vec<Open>,
+    found: Vec<Option<HeadPlace>>,
+    open: Vec<OpenRun>,
 }
 
 /// A run of tags that are not found yet.
-struct Open {
+struct OpenRun {
     tags: Range<usize>,
     /// The chunks between what was found before and after; where these are in disorder it is empty or ends before its start.
     chunks: Range<usize>,
 }
 
-impl Open {
+impl OpenRun {
     /// How many tags in a row make an accident improbable among all pairs of places, with so many more searches like this.
     fn needed(&self, searches: usize, bits: u8, safety: u32) -> usize {
         let log2 = |n: usize| usize::BITS - n.leading_zeros();
@@ -100,7 +100,7 @@ impl Open {
     }
 }
 
-impl Alignment<'_> {
+impl TagAlignment<'_> {
     /// Looks for rows of tags in the whole head.
     fn search_everywhere(&mut self, row: usize) {
         let rows = Rows::of(self.head, 0..self.head.chunks.len(), row);
@@ -132,7 +132,7 @@ impl Alignment<'_> {
     }
 
     /// Finds rows in an open run, from its start on; what is left is open again.
-    fn search(&mut self, mut open: Open, rows: &Rows, place: impl Fn(&Rows, u64, &Open) -> Option<usize>) {
+    fn search(&mut self, mut open: OpenRun, rows: &Rows, place: impl Fn(&Rows, u64, &OpenRun) -> Option<usize>) {
         let mut at = open.tags.start;
         while at + rows.row <= open.tags.end {
             let key = key(&self.tags[at..at + rows.row]);
@@ -140,11 +140,11 @@ impl Alignment<'_> {
                 at += 1;
                 continue;
             };
-            let before = self.grow(Open { tags: open.tags.start..at, chunks: open.chunks.start..start });
+            let before = self.grow(OpenRun { tags: open.tags.start..at, chunks: open.chunks.start..start });
             if !before.tags.is_empty() {
                 self.open.push(before);
             }
-            open = self.grow(Open { tags: at..open.tags.end, chunks: start..open.chunks.end });
+            open = self.grow(OpenRun { tags: at..open.tags.end, chunks: start..open.chunks.end });
             at = open.tags.start;
         }
         if !open.tags.is_empty() {
@@ -163,18 +163,18 @@ impl Alignment<'_> {
     }
 
     /// Takes from both ends what goes on from there.
-    fn grow(&mut self, mut open: Open) -> Open {
+    fn grow(&mut self, mut open: OpenRun) -> OpenRun {
         while let Some(at) = open.tags.clone().next()
             && let Some(found) = self.head.after(open.chunks.start, self.tags[at])
         {
             self.found[at] = Some(found);
-            open = Open { tags: at + 1..open.tags.end, chunks: self.head.chunks_of(found).end..open.chunks.end };
+            open = OpenRun { tags: at + 1..open.tags.end, chunks: self.head.chunks_of(found).end..open.chunks.end };
         }
         while let Some(at) = open.tags.clone().next_back()
             && let Some(found) = self.head.before(open.chunks.end, self.tags[at])
         {
             self.found[at] = Some(found);
-            open = Open { tags: open.tags.start..at, chunks: open.chunks.start..self.head.chunks_of(found).start };
+            open = OpenRun { tags: open.tags.start..at, chunks: open.chunks.start..self.head.chunks_of(found).start };
         }
         open
     }
@@ -188,7 +188,7 @@ struct Rows {
 
 impl Rows {
     /// The rows that begin in a range of chunks: of chunks, and of sections.
-    fn of(head: &Head, range: Range<usize>, row: usize) -> Rows {
+    fn of(head: &HeadTags, range: Range<usize>, row: usize) -> Rows {
         let end = (range.end + row - 1).min(head.chunks.len());
         let of_chunks = head.chunks[range.start..end].windows(row).zip(range.start..).map(|(tags, at)| (key(tags), at));
         let first = head.sections.partition_point(|(_, within)| within.start < range.start);
@@ -227,16 +227,16 @@ mod tests {
     }
 
     /// A head of chunks 0 to `len`, in sections of ten.
-    fn head(len: u64) -> Head {
+    fn head(len: u64) -> HeadTags {
         let within = |section: u64| (10 * section) as usize..(10 * section + 10) as usize;
         let sections = (0..len / 10).map(|section| (tags([1000 + section].into_iter())[0], within(section))).collect();
-        Head { chunks: tags(0..len), sections }
+        HeadTags { chunks: tags(0..len), sections }
     }
 
     fn found(of: impl Iterator<Item = u64>) -> Vec<Option<usize>> {
         let (tags, head) = (tags(of), head(500));
-        let starts = |found: Option<Found>| found.map(|found| head.chunks_of(found).start);
-        align(&tags, &head, BITS).into_iter().map(starts).collect()
+        let starts = |found: Option<HeadPlace>| found.map(|found| head.chunks_of(found).start);
+        align_tags(&tags, &head, BITS).into_iter().map(starts).collect()
     }
 
     #[test]
@@ -273,6 +273,6 @@ mod tests {
     #[test]
     fn others_are_not_found() {
         assert_eq!(found(7000..7400), vec![None; 400]);
-        assert!(align(&[1, 2, 3], &Head::default(), BITS).iter().all(Option::is_none));
+        assert!(align_tags(&[1, 2, 3], &HeadTags::default(), BITS).iter().all(Option::is_none));
     }
 }

@@ -1,7 +1,7 @@
 //! What a receiver says of the bytes it holds when the server does not know their version.
 
 use crate::signature::chunk::{Chunk, ChunkId};
-use crate::wire::{Reader, Stop, put_varint};
+use crate::wire::{ByteReader, Stop, put_varint};
 
 /// The most tags any signature may hold; a server usually allows fewer.
 pub const MAX_TAGS: u64 = 1 << 22;
@@ -44,7 +44,7 @@ impl Signature {
 
     /// Reads a signature that must fill `bytes` exactly; `max_tags` is compared before memory is taken.
     pub fn decode(bytes: &[u8], max_tags: u64) -> Result<Signature, SignatureError> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         let nonce = reader.array()?;
         let bits = reader.u8()?;
         if !BITS.contains(&bits) {

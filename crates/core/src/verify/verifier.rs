@@ -1,4 +1,4 @@
-use crate::delta::decode::frame::Step;
+use crate::delta::decode::frame::FrameProgress;
 use crate::delta::error::DecodeError;
 use crate::delta::header::Header;
 use crate::verify::group_verifier::GroupVerifier;
@@ -45,8 +45,8 @@ impl Verifier {
     pub(crate) fn fill(
         &mut self,
         most: usize,
-        make: impl FnOnce(&mut [u8]) -> Result<Step, DecodeError>,
-    ) -> Result<Step, DecodeError> {
+        make: impl FnOnce(&mut [u8]) -> Result<FrameProgress, DecodeError>,
+    ) -> Result<FrameProgress, DecodeError> {
         let filled = self.bytes.len();
         self.bytes.resize(filled + self.space().min(most), 0);
         let step = make(&mut self.bytes[filled..]);

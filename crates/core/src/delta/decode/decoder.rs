@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use crate::delta::decode::region::{Announced, Loading, Region};
-use crate::delta::dense;
+use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, ReferenceLoader};
+use crate::delta::dense::region::{DenseRegion, DenseRegionHeader, WindowLoader};
 use crate::delta::error::{DecodeError, Halt};
-use crate::delta::format::{CODEC_DENSE, CODEC_RENAMES, CODEC_STORED, CODEC_ZSTD, LAST_REGION};
+use crate::delta::format::{CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
 use crate::delta::header::{Basis, Header, Limits};
 use crate::input::Input;
 use crate::verify::verifier::Verifier;
@@ -95,10 +95,10 @@ impl Decoder {
             output.release();
         }
         match self.advance() {
-            Ok(Wants::Input) => Ok(Event::NeedInput),
-            Ok(Wants::Basis(range)) => Ok(Event::NeedBasis(range)),
-            Ok(Wants::ToGiveOut) => Ok(Event::Output(self.output.as_ref().map_or(&[], Verifier::verified))),
-            Ok(Wants::Nothing) => Ok(if self.is_same() { Event::Same } else { Event::Done }),
+            Ok(Need::Input) => Ok(Event::NeedInput),
+            Ok(Need::Basis(range)) => Ok(Event::NeedBasis(range)),
+            Ok(Need::Release) => Ok(Event::Output(self.output.as_ref().map_or(&[], Verifier::verified))),
+            Ok(Need::Nothing) => Ok(if self.is_same() { Event::Same } else { Event::Done }),
             Err(error) => {
                 self.failed = Some(error.clone());
                 Err(error)
@@ -120,13 +120,13 @@ impl Decoder {
         self.header().is_some_and(Header::is_same)
     }
 
-    fn advance(&mut self) -> Result<Wants, DecodeError> {
+    fn advance(&mut self) -> Result<Need, DecodeError> {
         loop {
             if let Some(output) = &mut self.output
                 && output.is_full()
             {
                 output.verify()?;
-                return Ok(Wants::ToGiveOut);
+                return Ok(Need::Release);
             }
             let step = self.step();
             match step {
@@ -136,13 +136,13 @@ impl Decoder {
                 Err(Halt::Incomplete) if self.input.ended() => {
                     return Err(DecodeError::Truncated { at: self.input.received() });
                 }
-                Err(Halt::Incomplete) => return Ok(Wants::Input),
+                Err(Halt::Incomplete) => return Ok(Need::Input),
             }
         }
     }
 
     /// One state's work: `None` when there is more to do at once.
-    fn step(&mut self) -> Result<Option<Wants>, Halt> {
+    fn step(&mut self) -> Result<Option<Need>, Halt> {
         let Some(output) = &mut self.output else {
             let mut reader = self.input.reader();
             let header = Header::parse(&mut reader, &self.basis, &self.limits)?;
@@ -169,7 +169,7 @@ impl Decoder {
                 self.state = State::Reference(announced.load(&mut self.input, self.position, self.basis.len)?);
             }
             State::Reference(loading) => match loading.wanted() {
-                Some(range) => return Ok(Some(Wants::Basis(range))),
+                Some(range) => return Ok(Some(Need::Basis(range))),
                 None => self.state = State::Ops(loading.finish()?),
             },
             State::Ops(region) => {
@@ -178,7 +178,7 @@ impl Decoder {
                 } else if region.give(output) {
                     self.reused += region.take_reused();
                 } else if let Some(range) = region.wanted(output.space()) {
-                    return Ok(Some(Wants::Basis(range)));
+                    return Ok(Some(Need::Basis(range)));
                 } else if region.is_complete() {
                     region.end(&mut self.input)?;
                     self.position = region.position();
@@ -189,7 +189,7 @@ impl Decoder {
                 self.state = State::Window(announced.load(&mut self.input)?);
             }
             State::Window(loading) => match loading.wanted() {
-                Some(range) => return Ok(Some(Wants::Basis(range))),
+                Some(range) => return Ok(Some(Need::Basis(range))),
                 None => self.state = State::Dense(loading.finish()),
             },
             State::Dense(region) => {
@@ -202,7 +202,7 @@ impl Decoder {
             State::End if !self.input.unread().is_empty() => {
                 return Err(DecodeError::TrailingBytes { at: self.input.position() }.into());
             }
-            State::End => return Ok(Some(if self.input.ended() { Wants::Nothing } else { Wants::Input })),
+            State::End => return Ok(Some(if self.input.ended() { Need::Nothing } else { Need::Input })),
         }
         Ok(None)
     }
@@ -217,10 +217,10 @@ impl Decoder {
     }
 }
 
-enum Wants {
+enum Need {
     Input,
     Basis(Range<u64>),
-    ToGiveOut,
+    Release,
     Nothing,
 }
 
@@ -231,17 +231,17 @@ enum State {
         left: u64,
     },
     /// A region whose ops are on their way.
-    Announced(Announced),
+    Announced(CopyRegionHeader),
     /// Its reference is being read from the basis.
-    Reference(Loading),
+    Reference(ReferenceLoader),
     /// Its ops are being carried out.
-    Ops(Region),
+    Ops(CopyRegion),
     /// A dense region that is on its way.
-    AnnouncedDense(dense::Announced),
+    AnnouncedDense(DenseRegionHeader),
     /// Its window is being read from the basis.
-    Window(dense::Loading),
+    Window(WindowLoader),
     /// Its decisions are being read.
-    Dense(dense::Region),
+    Dense(DenseRegion),
     End,
 }
 
@@ -254,9 +254,9 @@ fn next_region(input: &mut Input, left: u64, basis_len: u64) -> Result<State, Ha
     }
     let state = match tag & !LAST_REGION {
         CODEC_STORED => State::Stored { left: span },
-        CODEC_ZSTD => State::Announced(Announced::parse(&mut reader, span)?),
-        CODEC_RENAMES => State::Announced(Announced::parse_renames(&mut reader, span)?),
-        CODEC_DENSE => State::AnnouncedDense(dense::Announced::parse(&mut reader, span, basis_len)?),
+        CODEC_ZSTD => State::Announced(CopyRegionHeader::parse(&mut reader, span)?),
+        CODEC_SUBSTITUTION => State::Announced(CopyRegionHeader::parse_substitution(&mut reader, span)?),
+        CODEC_DENSE => State::AnnouncedDense(DenseRegionHeader::parse(&mut reader, span, basis_len)?),
         codec => return Err(DecodeError::BadCodec { codec }.into()),
     };
     let read = reader.position();

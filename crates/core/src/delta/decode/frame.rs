@@ -4,26 +4,26 @@ use crate::delta::error::DecodeError;
 use crate::delta::format::WINDOW_LOG;
 
 /// One zstd frame on its way in.
-pub(crate) struct Frame {
+pub(crate) struct FrameDecoder {
     context: DCtx<'static>,
     ended: bool,
 }
 
 /// What one step consumed and produced, in bytes.
-pub(crate) struct Step {
+pub(crate) struct FrameProgress {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
 }
 
-impl Frame {
+impl FrameDecoder {
     /// A frame with a raw-content prefix, which must not begin like a formatted dictionary; empty means none.
-    pub(crate) fn new(prefix: &[u8]) -> Result<Frame, DecodeError> {
+    pub(crate) fn new(prefix: &[u8]) -> Result<FrameDecoder, DecodeError> {
         let mut context = DCtx::try_create().ok_or(DecodeError::BadZstd { what: "no memory for its context" })?;
         context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).map_err(refused)?;
         if !prefix.is_empty() {
             context.load_dictionary(prefix).map_err(refused)?;
         }
-        Ok(Frame { context, ended: false })
+        Ok(FrameDecoder { context, ended: false })
     }
 
     /// Whether the frame's end has been read.
@@ -32,20 +32,20 @@ impl Frame {
     }
 
     /// Decodes what fits. After the frame's end it takes nothing more.
-    pub(crate) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, DecodeError> {
+    pub(crate) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<FrameProgress, DecodeError> {
         if self.ended {
-            return Ok(Step { consumed: 0, produced: 0 });
+            return Ok(FrameProgress { consumed: 0, produced: 0 });
         }
         let mut input = InBuffer::around(input);
         let mut output = OutBuffer::around(output);
         let hint = self.context.decompress_stream(&mut output, &mut input).map_err(refused)?;
         self.ended = hint == 0;
-        Ok(Step { consumed: input.pos(), produced: output.pos() })
+        Ok(FrameProgress { consumed: input.pos(), produced: output.pos() })
     }
 
     /// Decodes a frame that is at hand whole and must give exactly `len` bytes.
     pub(crate) fn decode_whole(packed: &[u8], len: usize) -> Result<Vec<u8>, DecodeError> {
-        let mut frame = Frame::new(&[])?;
+        let mut frame = FrameDecoder::new(&[])?;
         let mut bytes = vec![0; len];
         let (mut read, mut written) = (0, 0);
         loop {

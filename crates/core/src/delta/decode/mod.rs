@@ -1,5 +1,5 @@
+mod copy_region;
 mod decoder;
 pub(crate) mod frame;
-mod region;
 
 pub use decoder::{Decoder, Event};

@@ -1,11 +1,11 @@
 //! The encoder's side: aligns, then runs the model against what is so.
 
-use super::follow::{Follower, Renames};
-use super::guide::{Guided, Script};
+use super::follower::{Follower, RenamedWords};
+use super::guide::{Guide, GuidedCoder};
 use super::model::{self, MARGIN, Model};
 use super::region::WORDS;
-use crate::delta::arithmetic::{Coder, Writer};
-use crate::delta::sequence_alignment::Alignment;
+use crate::delta::arithmetic::{DecisionCoder, DecisionWriter};
+use crate::delta::sequence_alignment::SequenceAlignment;
 use crate::wire::put_varint;
 
 /// The exponents of memory that are tried: the largest first, the others where the delta is small.
@@ -18,45 +18,45 @@ const FEW_LITERALS: usize = 64 << 10;
 const MANY_LITERALS: usize = 1 << 20;
 const MOST_LITERALS: usize = 4;
 /// What laying out the largest tables takes a browser, some 20 MB in all.
-const SETUP_NANOSECONDS: u64 = 4_000_000;
+const DENSE_SETUP_NANOSECONDS: u64 = 4_000_000;
 /// What indexing a byte of the window takes one.
 const INDEX_NANOSECONDS: u64 = 10;
 /// What one decision takes a browser, mostly waiting for memory: as measured in Chromium on a server of two cores.
 const DECISION_NANOSECONDS: u64 = 550;
 
 /// A dense region's bytes after its span, and what decoding them costs.
-pub(crate) struct Dense {
+pub(crate) struct EncodedDense {
     pub(crate) bytes: Vec<u8>,
     /// What decoding takes a browser, about.
     pub(crate) nanoseconds: u64,
 }
 
 /// A writer that knows what it writes.
-struct Scripted<'a> {
-    writer: Writer,
-    script: Script<'a>,
+struct GuidedWriter<'a> {
+    writer: DecisionWriter,
+    guide: Guide<'a>,
 }
 
-impl Coder for Scripted<'_> {
+impl DecisionCoder for GuidedWriter<'_> {
     #[inline]
     fn code(&mut self, probability: u16, bit: bool) -> bool {
         self.writer.code(probability, bit)
     }
 }
 
-impl Guided for Scripted<'_> {
-    fn script(&self) -> Option<&Script<'_>> {
-        Some(&self.script)
+impl GuidedCoder for GuidedWriter<'_> {
+    fn guide(&self) -> Option<&Guide<'_>> {
+        Some(&self.guide)
     }
 }
 
 /// Encodes a target against a window that is the whole basis; `None` where too much is new, or so that no model says it in fewer bytes.
-pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &Alignment) -> Option<Dense> {
+pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &SequenceAlignment) -> Option<EncodedDense> {
     let words = alignment.words;
-    let guide = guide(window, target, words, &alignment.starts);
-    let mut best: Option<Dense> = None;
+    let places = places(window, target, words, &alignment.starts);
+    let mut best: Option<EncodedDense> = None;
     for memory in MEMORY {
-        let dense = encode_with(window, target, words, &guide, memory)?;
+        let dense = encode_with(window, target, words, &places, memory)?;
         if best.as_ref().is_none_or(|best| dense.bytes.len() <= best.bytes.len()) {
             best = Some(dense);
         }
@@ -67,10 +67,10 @@ pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &Alignment) -> Opt
     best
 }
 
-fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory: u32) -> Option<Dense> {
+fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory: u32) -> Option<EncodedDense> {
     let mut buffer = model::buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
-    let mut writer = Scripted { writer: Writer::new(), script: Script { target, guide } };
+    let mut writer = GuidedWriter { writer: DecisionWriter::new(), guide: Guide { target, places } };
     let mut model = Model::new(buffer, target.len(), words, memory);
     // The script leads nowhere outside the window.
     while !model.is_complete() && model.step(&mut writer).is_ok() {
@@ -85,8 +85,8 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory:
     put_varint(&mut bytes, packed.len() as u64);
     bytes.extend_from_slice(&packed);
     let indexing = if memory == 0 { 0 } else { window.len() as u64 * INDEX_NANOSECONDS };
-    let setup = (SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing;
-    Some(Dense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
+    let setup = (DENSE_SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing;
+    Some(EncodedDense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
 }
 
 /// Whether so many new bytes, which took so many with all that was followed, are too many, or as dense before as after.
@@ -96,11 +96,11 @@ fn is_hopeless(literals: usize, packed: usize, target: usize) -> bool {
 }
 
 /// The window position that corresponds to each of the target's, by an alignment: target positions, ascending, and the window's.
-fn guide(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
+fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
     let mut buffer = model::buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let window_end = buffer.len();
-    let (mut follower, renames) = (Follower::new(MARGIN), Renames::new());
+    let (mut follower, renames) = (Follower::new(MARGIN), RenamedWords::new());
     let mut starts = alignment.iter().peekable();
     target
         .iter()

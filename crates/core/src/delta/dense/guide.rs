@@ -1,22 +1,22 @@
 //! Guide.
 
-use crate::delta::arithmetic::{self, Coder};
+use crate::delta::arithmetic::{DecisionCoder, DecisionReader};
 
 /// Where the model's decisions go, or where they come from.
-pub(super) trait Guided: Coder {
+pub(super) trait GuidedCoder: DecisionCoder {
     /// What an encoder follows; a decoder knows nothing.
-    fn script(&self) -> Option<&Script<'_>>;
+    fn guide(&self) -> Option<&Guide<'_>>;
 }
 
 /// What an encoder knows of the target, and where it wants the pointer.
-pub(super) struct Script<'a> {
+pub(super) struct Guide<'a> {
     pub(super) target: &'a [u8],
     /// The window position that corresponds to each of the target's; `u32::MAX` inside of words.
-    pub(super) guide: &'a [u32],
+    pub(super) places: &'a [u32],
 }
 
-impl Guided for arithmetic::Reader {
-    fn script(&self) -> Option<&Script<'_>> {
+impl GuidedCoder for DecisionReader {
+    fn guide(&self) -> Option<&Guide<'_>> {
         None
     }
 }

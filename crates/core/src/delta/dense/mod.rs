@@ -1,14 +1,10 @@
 #[cfg(feature = "encode")]
-mod encode;
-mod follow;
+pub(crate) mod encode;
+mod follower;
 mod guide;
 mod mix;
 mod model;
 mod numbers;
 mod pages;
 mod recall;
-mod region;
-
-#[cfg(feature = "encode")]
-pub(crate) use encode::encode;
-pub(crate) use region::{Announced, Loading, Region};
+pub(crate) mod region;

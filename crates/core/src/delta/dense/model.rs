@@ -4,8 +4,8 @@ mod pointer;
 
 use std::ops::Range;
 
-use super::follow::{Follower, Renames, kind};
-use super::guide::Guided;
+use super::follower::{Follower, RenamedWords, kind};
+use super::guide::GuidedCoder;
 use super::mix::{CURVES, Correction, Curves, Mixture};
 use super::numbers::Numbers;
 use super::pages::Pages;
@@ -57,7 +57,7 @@ pub(crate) struct Model {
     words: bool,
     curves: &'static Curves,
     follower: Follower,
-    renames: Renames,
+    renames: RenamedWords,
     recall: Recall,
     flag: Mixture,
     flag_corrections: [Correction; 2],
@@ -106,7 +106,7 @@ impl Model {
             words,
             curves,
             follower: Follower::new(MARGIN),
-            renames: Renames::new(),
+            renames: RenamedWords::new(),
             recall,
             flag: Mixture::new(FLAGS, (8 + memory).min(16), 1, [kind::ALL * 3, 256, 64], &FLAG_WEIGHTS),
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
@@ -156,7 +156,7 @@ impl Model {
     }
 
     /// Codes the next byte, block or jump.
-    pub(crate) fn step(&mut self, coder: &mut impl Guided) -> Result<(), OutsideWindow> {
+    pub(crate) fn step(&mut self, coder: &mut impl GuidedCoder) -> Result<(), OutsideWindow> {
         let jump = self.scripted_jump(coder);
         if self.patience == 0
             && self.follower.word.is_none()
@@ -170,7 +170,7 @@ impl Model {
     }
 
     /// Says of a whole block whether it is as expected; if so it is done.
-    fn block(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> bool {
+    fn block(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let start = self.buffer.len();
         let left = self.end - start;
         let len = ((CALM as usize) << self.level).min(left);
@@ -185,8 +185,7 @@ impl Model {
         }
         self.buffer.extend_from_within(self.follower.at..follower.at);
         let (from, to) = (start - self.window_end, self.buffer.len() - self.window_end);
-        let holds =
-            coder.script().is_some_and(|script| jump.is_none() && script.target[from..to] == self.buffer[start..]);
+        let holds = coder.guide().is_some_and(|guide| jump.is_none() && guide.target[from..to] == self.buffer[start..]);
         let said = self.block_flag(coder, start, holds);
         if said {
             self.level = (self.level + 1).min(MAX_BLOCK_LEVEL);
@@ -206,7 +205,7 @@ impl Model {
     }
 
     /// Codes whether the block that stands from `start` holds.
-    fn block_flag(&mut self, coder: &mut impl Guided, start: usize, holds: bool) -> bool {
+    fn block_flag(&mut self, coder: &mut impl GuidedCoder, start: usize, holds: bool) -> bool {
         let b = &self.buffer;
         let recent = (self.misses >> 16).count_ones().min(3) | self.level << 2;
         let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1);
@@ -227,7 +226,7 @@ impl Model {
         said
     }
 
-    fn byte(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> Result<(), OutsideWindow> {
+    fn byte(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> Result<(), OutsideWindow> {
         if self.words {
             self.follower.enter(&self.buffer, self.window_end, &self.renames);
         }
@@ -235,7 +234,7 @@ impl Model {
         if self.word(coder, jump) {
             return Ok(());
         }
-        let wanted = coder.script().map(|script| script.target[i - self.window_end]);
+        let wanted = coder.guide().map(|guide| guide.target[i - self.window_end]);
         let seen = self.look();
         let hit = wanted == Some(seen.expected) && jump.is_none();
         let hit = self.flag(coder, &seen, hit);
@@ -263,17 +262,17 @@ impl Model {
     }
 
     /// Says of a whole word and the byte after it whether they are as expected; if so they are done.
-    fn word(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> bool {
+    fn word(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let Some((start, len, end)) = self.follower.whole(&self.buffer, self.window_end) else { return false };
         let i = self.buffer.len();
         if self.end - i <= len {
             return false;
         }
         let at = i - self.window_end;
-        let holds = coder.script().is_some_and(|script| {
+        let holds = coder.guide().is_some_and(|guide| {
             jump.is_none()
-                && script.target[at..at + len] == self.buffer[start..start + len]
-                && script.target[at + len] == self.buffer[end]
+                && guide.target[at..at + len] == self.buffer[start..start + len]
+                && guide.target[at + len] == self.buffer[end]
         });
         let mut seen = self.look();
         seen.kind += kind::WHOLE;
@@ -300,7 +299,7 @@ impl Model {
     }
 
     #[inline]
-    fn look(&self) -> Seen {
+    fn look(&self) -> ByteContext {
         let b = &self.buffer;
         let i = b.len();
         let at = self.follower.at;
@@ -315,7 +314,7 @@ impl Model {
             Some(byte) if byte == expected => 1,
             Some(_) => 2,
         };
-        Seen {
+        ByteContext {
             expected,
             kind,
             recalled,
@@ -330,7 +329,7 @@ impl Model {
     }
 
     #[inline]
-    fn flag(&mut self, coder: &mut impl Guided, seen: &Seen, hit: bool) -> bool {
+    fn flag(&mut self, coder: &mut impl GuidedCoder, seen: &ByteContext, hit: bool) -> bool {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
         let last = seen.last;
         let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1).min(7);
@@ -360,7 +359,7 @@ impl Model {
         hit
     }
 
-    fn literal(&mut self, coder: &mut impl Guided, seen: &Seen, wanted: u8) -> u8 {
+    fn literal(&mut self, coder: &mut impl GuidedCoder, seen: &ByteContext, wanted: u8) -> u8 {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
         let (last, window) = (seen.last, u32::from(seen.window));
         let word = self.follower.word.as_ref();
@@ -423,7 +422,7 @@ impl Model {
         node as u8
     }
 
-    fn advance(&mut self, seen: &Seen, byte: u8) {
+    fn advance(&mut self, seen: &ByteContext, byte: u8) {
         let hit = byte == seen.expected;
         self.misses = self.misses << 1 | u32::from(!hit);
         self.hits = if hit { self.hits.saturating_add(1) } else { 0 };
@@ -482,7 +481,7 @@ fn order(len: u32, last: u32) -> u32 {
 }
 
 /// What stands around the next byte.
-struct Seen {
+struct ByteContext {
     expected: u8,
     kind: u8,
     recalled: Option<u8>,

@@ -1,8 +1,8 @@
 //! The numbers of a jump: whether there is one, from which base, how far.
 
 use super::recall::agreed_class;
-use crate::delta::adaptive::{Counter, Sizes};
-use crate::delta::arithmetic::Coder;
+use crate::delta::adaptive::{Counter, NumberCoder};
+use crate::delta::arithmetic::DecisionCoder;
 
 pub(crate) struct Numbers {
     jumps: Vec<Counter>,
@@ -10,7 +10,7 @@ pub(crate) struct Numbers {
     pub(crate) again: [Counter; 2],
     bases: [Counter; 32],
     last_base: usize,
-    sizes: Sizes,
+    sizes: NumberCoder,
     signs: [Counter; 3],
 }
 
@@ -21,17 +21,17 @@ impl Numbers {
             again: [Counter::EVEN; 2],
             bases: [Counter::EVEN; 32],
             last_base: 0,
-            sizes: Sizes::new(3),
+            sizes: NumberCoder::new(3),
             signs: [Counter::EVEN; 3],
         }
     }
 
-    pub(crate) fn jump(&mut self, coder: &mut impl Coder, context: u32, jump: bool) -> bool {
+    pub(crate) fn jump(&mut self, coder: &mut impl DecisionCoder, context: u32, jump: bool) -> bool {
         self.jumps[context as usize].code(coder, jump)
     }
 
     /// 0 the pointer, 1 the anchor, 2 the recall's place.
-    pub(crate) fn base(&mut self, coder: &mut impl Coder, agreed: usize, base: usize) -> usize {
+    pub(crate) fn base(&mut self, coder: &mut impl DecisionCoder, agreed: usize, base: usize) -> usize {
         let context = (agreed_class(agreed).min(3) as usize) << 2 | self.last_base;
         self.last_base = if agreed != 0 && self.bases[context].code(coder, base == 2) {
             2
@@ -42,7 +42,7 @@ impl Numbers {
     }
 
     /// A signed number.
-    pub(crate) fn distance(&mut self, coder: &mut impl Coder, base: usize, distance: i64) -> i64 {
+    pub(crate) fn distance(&mut self, coder: &mut impl DecisionCoder, base: usize, distance: i64) -> i64 {
         let size = i64::from(self.sizes.code(coder, base, distance.unsigned_abs() as u32));
         if size != 0 && self.signs[base].code(coder, distance < 0) { -size } else { size }
     }

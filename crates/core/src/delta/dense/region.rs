@@ -8,12 +8,12 @@
 use std::ops::Range;
 
 use super::model::{self, Model};
-use crate::delta::arithmetic;
+use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::MAX_DENSE;
 use crate::input::Input;
 use crate::verify::verifier::Verifier;
-use crate::wire::Reader;
+use crate::wire::ByteReader;
 
 /// The most basis bytes asked for at once.
 const BASIS_PIECE: u64 = 1 << 20;
@@ -28,7 +28,7 @@ const PART: u64 = 2;
 const MAX_MEMORY: u64 = 13;
 
 /// The numbers before a dense region's decisions.
-pub(crate) struct Announced {
+pub(crate) struct DenseRegionHeader {
     span: usize,
     window: Range<u64>,
     words: bool,
@@ -36,8 +36,8 @@ pub(crate) struct Announced {
     packed_len: usize,
 }
 
-impl Announced {
-    pub(crate) fn parse(reader: &mut Reader<'_>, span: u64, basis_len: u64) -> Result<Announced, Halt> {
+impl DenseRegionHeader {
+    pub(crate) fn parse(reader: &mut ByteReader<'_>, span: u64, basis_len: u64) -> Result<DenseRegionHeader, Halt> {
         let span = Limit::Span.check(span, MAX_DENSE)? as usize;
         let shape = reader.varint()?;
         let window = if shape & PART == 0 {
@@ -53,22 +53,22 @@ impl Announced {
             return Err(DecodeError::BadDense { what: "its shape has bits that mean nothing" }.into());
         }
         let packed_len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
-        Ok(Announced { span, window, words: shape & WORDS != 0, memory: memory as u32, packed_len })
+        Ok(DenseRegionHeader { span, window, words: shape & WORDS != 0, memory: memory as u32, packed_len })
     }
 
     /// Takes the packed bytes when they have come whole.
-    pub(crate) fn load(&self, input: &mut Input) -> Result<Loading, Halt> {
+    pub(crate) fn load(&self, input: &mut Input) -> Result<WindowLoader, Halt> {
         let packed = input.reader().take(self.packed_len)?.to_vec();
         input.consume(self.packed_len);
         let len = (self.window.end - self.window.start) as usize;
         let window = model::buffer(len, self.span);
         let left = self.window.clone();
-        Ok(Loading { span: self.span, words: self.words, memory: self.memory, packed, window, left })
+        Ok(WindowLoader { span: self.span, words: self.words, memory: self.memory, packed, window, left })
     }
 }
 
 /// A dense region while its window is read.
-pub(crate) struct Loading {
+pub(crate) struct WindowLoader {
     span: usize,
     words: bool,
     memory: u32,
@@ -77,7 +77,7 @@ pub(crate) struct Loading {
     left: Range<u64>,
 }
 
-impl Loading {
+impl WindowLoader {
     /// The basis bytes that the window wants next.
     pub(crate) fn wanted(&self) -> Option<Range<u64>> {
         (!self.left.is_empty()).then(|| self.left.start..self.left.end.min(self.left.start + BASIS_PIECE))
@@ -89,25 +89,25 @@ impl Loading {
     }
 
     /// The region with its window complete.
-    pub(crate) fn finish(&mut self) -> Region {
+    pub(crate) fn finish(&mut self) -> DenseRegion {
         let window = std::mem::take(&mut self.window);
-        Region {
+        DenseRegion {
             model: Box::new(Model::new(window, self.span, self.words, self.memory)),
-            reader: arithmetic::Reader::new(std::mem::take(&mut self.packed)),
+            reader: DecisionReader::new(std::mem::take(&mut self.packed)),
             given: 0,
         }
     }
 }
 
 /// A dense region while it is decoded.
-pub(crate) struct Region {
+pub(crate) struct DenseRegion {
     model: Box<Model>,
-    reader: arithmetic::Reader,
+    reader: DecisionReader,
     /// Bytes of the target handed on.
     given: usize,
 }
 
-impl Region {
+impl DenseRegion {
     /// Makes the next bytes and hands on what there is room for.
     pub(crate) fn decode(&mut self, output: &mut Verifier) -> Result<(), DecodeError> {
         let until = self.given + PIECE;

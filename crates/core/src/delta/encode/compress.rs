@@ -55,18 +55,18 @@ fn pack_at(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, EncodeErr
 }
 
 /// A frame that is compressed and given out piece by piece, as [`pack`] would make it.
-pub(super) struct Stream {
+pub(super) struct FrameStream {
     context: CCtx<'static>,
     at: usize,
     ended: bool,
 }
 
-impl Stream {
+impl FrameStream {
     /// A frame of so many bytes, without a prefix.
-    pub(super) fn new(len: usize, level: i32) -> Result<Stream, EncodeError> {
+    pub(super) fn new(len: usize, level: i32) -> Result<FrameStream, EncodeError> {
         let mut context = context(len, level)?;
         context.set_pledged_src_size(Some(len as u64)).map_err(refused)?;
-        Ok(Stream { context, at: 0, ended: false })
+        Ok(FrameStream { context, at: 0, ended: false })
     }
 
     /// The next part of the frame of `bytes`, the same in each call; `None` after its end.

@@ -6,14 +6,15 @@ use std::iter::{self, Peekable};
 use std::ops::Range;
 
 use crate::delta::encode::compress::{
-    Stream, level, level_after, level_at_once, level_from_nothing, level_from_nothing_at_leisure, level_within, pack,
+    FrameStream, level, level_after, level_at_once, level_from_nothing, level_from_nothing_at_leisure, level_within,
+    pack,
 };
-use crate::delta::encode::match_finder::Finder;
+use crate::delta::encode::match_finder::MatchFinder;
 use crate::delta::format::{CODEC_STORED, CODEC_ZSTD, LAST_REGION, MAX_TARGET};
 use crate::delta::header::Header;
 use crate::delta::ops::{self, Op};
 use crate::delta::reference::{self, PREFIX_START};
-use crate::shared_run::Copy;
+use crate::shared_run::SharedRun;
 use crate::signature::matching::Matches;
 use crate::verify::group::{self, GroupSize};
 use crate::version::{BasisId, Version};
@@ -26,9 +27,9 @@ const MAX_WHOLE: usize = 128 << 10;
 /// How finely the basis is indexed at least: building the index is what takes time, and what a coarser one misses zstd finds.
 const STRIDE_AT_ONCE: usize = 8;
 /// The zstd level by which they are compared.
-const QUICK: i32 = 10;
+const COMPARE_LEVEL: i32 = 10;
 /// The zstd level that shows whether copies alone can be worth more time.
-const GLANCE: i32 = 3;
+const ESTIMATE_LEVEL: i32 = 3;
 /// Bytes compressed so far from which on a glance must do.
 const MANY_BYTES: usize = 4 << 20;
 /// Targets that are longer may take longer, in proportion.
@@ -78,13 +79,13 @@ impl Default for EncodeOptions {
 pub struct Encoder<'a> {
     basis: BasisBytes<'a>,
     target: &'a [u8],
-    copies: Peekable<Box<dyn Iterator<Item = Copy> + Send + 'a>>,
+    copies: Peekable<Box<dyn Iterator<Item = SharedRun> + Send + 'a>>,
     options: EncodeOptions,
     /// Bytes that were compressed so far, with what stood before them.
     compressed: u64,
     header: Option<Header>,
     /// The target's only region, while it is compressed from nothing.
-    stream: Option<Stream>,
+    stream: Option<FrameStream>,
     at: u64,
     position: u64,
 }
@@ -114,7 +115,7 @@ impl<'a> Encoder<'a> {
     ) -> Encoder<'a> {
         let stride = if options.thorough { 2 } else { STRIDE_AT_ONCE };
         // Built when the first copy is wanted: where the basis is followed, after the plan for that has been let go, or never.
-        let copies = iter::once_with(move || Finder::new(basis, target, options.budget, stride)).flatten();
+        let copies = iter::once_with(move || MatchFinder::new(basis, target, options.budget, stride)).flatten();
         let group = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
         let header = header(target, to, group, from.basis_id());
         Encoder::with(BasisBytes::Whole(basis), target, Box::new(copies), options, header)
@@ -160,7 +161,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn begin_stream(&mut self) -> Result<Vec<u8>, EncodeError> {
-        self.stream = Some(Stream::new(self.target.len(), level_from_nothing(self.target.len()))?);
+        self.stream = Some(FrameStream::new(self.target.len(), level_from_nothing(self.target.len()))?);
         self.at = self.target.len() as u64;
         let mut out = self.begin(CODEC_ZSTD, 0);
         // Neither a reference nor ops.
@@ -184,7 +185,7 @@ impl<'a> Encoder<'a> {
     fn with(
         basis: BasisBytes<'a>,
         target: &'a [u8],
-        copies: Box<dyn Iterator<Item = Copy> + Send + 'a>,
+        copies: Box<dyn Iterator<Item = SharedRun> + Send + 'a>,
         options: EncodeOptions,
         header: Header,
     ) -> Encoder<'a> {
@@ -207,7 +208,7 @@ impl<'a> Encoder<'a> {
         let (mut ops, mut room) = (Vec::new(), MAX_GAP_BYTES);
         let end = (self.target.len() as u64).min(self.at.saturating_add(span));
         while 0 < room && ops.len() < most && self.at < end {
-            let gap_end = self.copies.peek().map_or(end, |copy| copy.head.start.min(end));
+            let gap_end = self.copies.peek().map_or(end, |copy| copy.target.start.min(end));
             let gap = (gap_end - self.at).min(room);
             self.at += gap;
             room -= gap;
@@ -215,7 +216,7 @@ impl<'a> Encoder<'a> {
             self.at += copy.end - copy.start;
             self.position = copy.end;
             let pauses = copy.is_empty();
-            ops.push(Op { gap, copy, followed: false });
+            ops.push(Op { gap, copy, substituted: false });
             if pauses {
                 break;
             }
@@ -225,12 +226,12 @@ impl<'a> Encoder<'a> {
 
     /// What the copy that goes on here takes from the basis, up to the target's `end`; what is beyond is left for the next region.
     fn next_copy(&mut self, end: u64) -> Option<Range<u64>> {
-        let copy = self.copies.peek_mut().filter(|copy| copy.head.start == self.at && self.at < end)?;
-        let len = copy.head.end.min(end) - self.at;
+        let copy = self.copies.peek_mut().filter(|copy| copy.target.start == self.at && self.at < end)?;
+        let len = copy.target.end.min(end) - self.at;
         let basis = copy.basis..copy.basis + len;
-        copy.head.start += len;
+        copy.target.start += len;
         copy.basis += len;
-        self.copies.next_if(|copy| copy.head.is_empty());
+        self.copies.next_if(|copy| copy.target.is_empty());
         Some(basis)
     }
 
@@ -302,7 +303,7 @@ impl<'a> Encoder<'a> {
 
     /// The level by which the ways to say a region are compared.
     fn quick(&self) -> i32 {
-        if self.compressed_of_share() < MANY_BYTES { QUICK } else { GLANCE }
+        if self.compressed_of_share() < MANY_BYTES { COMPARE_LEVEL } else { ESTIMATE_LEVEL }
     }
 
     fn gaps(&self, ops: &[Op], start: u64) -> Vec<u8> {
@@ -364,14 +365,14 @@ fn header(target: &[u8], known: Option<Version>, group: GroupSize, basis_id: Bas
 /// The bytes of the basis, which for a matched one lie all over the target.
 enum BasisBytes<'a> {
     Whole(&'a [u8]),
-    Matched { layout: &'a [Copy], target: &'a [u8] },
+    Matched { layout: &'a [SharedRun], target: &'a [u8] },
 }
 
 impl BasisBytes<'_> {
     fn len(&self) -> u64 {
         match self {
             BasisBytes::Whole(bytes) => bytes.len() as u64,
-            BasisBytes::Matched { layout, .. } => layout.last().map_or(0, Copy::basis_end),
+            BasisBytes::Matched { layout, .. } => layout.last().map_or(0, SharedRun::basis_end),
         }
     }
 
@@ -381,8 +382,8 @@ impl BasisBytes<'_> {
             BasisBytes::Matched { layout, target } => {
                 let first = layout.partition_point(|piece| piece.basis_end() <= range.start);
                 for piece in layout[first..].iter().take_while(|piece| piece.basis < range.end) {
-                    let from = piece.head.start + range.start.saturating_sub(piece.basis);
-                    let to = piece.head.end - piece.basis_end().saturating_sub(range.end);
+                    let from = piece.target.start + range.start.saturating_sub(piece.basis);
+                    let to = piece.target.end - piece.basis_end().saturating_sub(range.end);
                     out.extend_from_slice(&target[from as usize..to as usize]);
                 }
             }

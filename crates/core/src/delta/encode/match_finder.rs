@@ -8,10 +8,10 @@
 //! A look-up misses the processor's caches, so where many in a row find nothing the steps grow, as LZ4's do. They go from one run of
 //! positions to the next, each as long as a stride: one of its positions is beside a sampled window, however far the bytes moved.
 
-use crate::shared_run::Copy;
+use crate::shared_run::SharedRun;
 
 /// Bytes hashed together.
-const WINDOW: usize = 16;
+const WINDOW_LEN: usize = 16;
 /// A copy from where the last one ended and the target went on: nothing but lengths to code.
 const MIN_ALIGNED: usize = 16;
 /// A copy from elsewhere costs more to say.
@@ -21,48 +21,48 @@ const MAX_ENTRIES: usize = 4 << 20;
 /// Bits of a slot that say which window it is; the others are bits of its hash, so that few look-ups read the basis in vain.
 const NUMBER_BITS: u32 = 23;
 /// Look-ups in vain before the steps grow.
-const PATIENCE: usize = 4 << 10;
+const FREE_MISSES: usize = 4 << 10;
 /// Look-ups in vain after which a step is longer by one run.
-const SLOWLY: usize = 256;
+const MISSES_PER_STEP: usize = 256;
 /// Runs of positions that one step leaves out at most.
 const MAX_STEP: usize = 128;
 /// Look-ups in vain that one copied byte makes up for.
-const WORTH: usize = 16;
+const MISSES_PER_COPIED_BYTE: usize = 16;
 
 /// Walks through the target and gives the copies it finds, in order and apart from each other.
-pub(crate) struct Finder<'a> {
+pub(crate) struct MatchFinder<'a> {
     basis: &'a [u8],
     target: &'a [u8],
-    table: Table,
+    table: WindowTable,
     /// End of the last copy in the target and in the basis.
     at: usize,
     position: usize,
     /// Look-ups in vain of late.
-    in_vain: usize,
+    misses: usize,
     /// Look-ups and bytes compared: what time is spent on.
     #[cfg(test)]
     work: std::cell::Cell<usize>,
 }
 
-impl<'a> Finder<'a> {
+impl<'a> MatchFinder<'a> {
     /// Indexes the basis in at most `budget` bytes of memory, every `least_stride`-th position at the most.
-    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], budget: usize, least_stride: usize) -> Finder<'a> {
-        Finder {
+    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], budget: usize, least_stride: usize) -> MatchFinder<'a> {
+        MatchFinder {
             basis,
             target,
-            table: Table::build(basis, budget, least_stride),
+            table: WindowTable::build(basis, budget, least_stride),
             at: 0,
             position: 0,
-            in_vain: 0,
+            misses: 0,
             #[cfg(test)]
             work: std::cell::Cell::default(),
         }
     }
 
     /// The candidate at target position `at`: where it begins in the basis.
-    fn candidate(&self, at: usize) -> Option<Found> {
+    fn candidate(&self, at: usize) -> Option<Candidate> {
         self.count(1);
-        let window = self.target.get(at..at + WINDOW)?;
+        let window = self.target.get(at..at + WINDOW_LEN)?;
         let aligned = self.position + (at - self.at);
         let aligned = self.grow(at, aligned, window).filter(|found| MIN_ALIGNED <= found.len);
         if aligned.as_ref().is_some_and(|found| 8 * MIN_MOVED <= found.len) {
@@ -74,28 +74,28 @@ impl<'a> Finder<'a> {
     }
 
     /// Extends a window that stands at `basis` too, forwards to its end and backwards into the gap.
-    fn grow(&self, at: usize, basis: usize, window: &[u8]) -> Option<Found> {
-        if self.basis.get(basis..basis + WINDOW)? != window {
+    fn grow(&self, at: usize, basis: usize, window: &[u8]) -> Option<Candidate> {
+        if self.basis.get(basis..basis + WINDOW_LEN)? != window {
             return None;
         }
-        let after = common_prefix(&self.basis[basis + WINDOW..], &self.target[at + WINDOW..]);
+        let after = common_prefix(&self.basis[basis + WINDOW_LEN..], &self.target[at + WINDOW_LEN..]);
         let before = common_suffix(&self.basis[..basis], &self.target[self.at..at]);
         self.count(before + after);
-        Some(Found { target: at - before, basis: basis - before, len: before + WINDOW + after })
+        Some(Candidate { target: at - before, basis: basis - before, len: before + WINDOW_LEN + after })
     }
 
     /// The next match, by runs of positions between which the steps are longer the more was in vain.
-    fn find(&mut self) -> Option<Found> {
-        let (run, end) = (self.table.stride, self.target.len() - WINDOW + 1);
+    fn find(&mut self) -> Option<Candidate> {
+        let (run, end) = (self.table.stride, self.target.len() - WINDOW_LEN + 1);
         let mut at = self.at;
         while at < end {
             let until = end.min(at + run);
             if let Some(found) = (at..until).find_map(|at| self.candidate(at)) {
-                self.in_vain = self.in_vain.saturating_sub(WORTH * found.len);
+                self.misses = self.misses.saturating_sub(MISSES_PER_COPIED_BYTE * found.len);
                 return Some(found);
             }
-            self.in_vain = (self.in_vain + until - at).min(PATIENCE + MAX_STEP * SLOWLY);
-            at = until + run * (self.in_vain.saturating_sub(PATIENCE) / SLOWLY);
+            self.misses = (self.misses + until - at).min(FREE_MISSES + MAX_STEP * MISSES_PER_STEP);
+            at = until + run * (self.misses.saturating_sub(FREE_MISSES) / MISSES_PER_STEP);
         }
         None
     }
@@ -109,46 +109,46 @@ impl<'a> Finder<'a> {
     fn count(&self, _: usize) {}
 }
 
-impl Iterator for Finder<'_> {
-    type Item = Copy;
+impl Iterator for MatchFinder<'_> {
+    type Item = SharedRun;
 
-    fn next(&mut self) -> Option<Copy> {
-        if self.basis.len() < WINDOW || self.target.len() < WINDOW {
+    fn next(&mut self) -> Option<SharedRun> {
+        if self.basis.len() < WINDOW_LEN || self.target.len() < WINDOW_LEN {
             return None;
         }
         let found = self.find()?;
         self.at = found.target + found.len;
         self.position = found.basis + found.len;
-        Some(Copy { head: found.target as u64..self.at as u64, basis: found.basis as u64 })
+        Some(SharedRun { target: found.target as u64..self.at as u64, basis: found.basis as u64 })
     }
 }
 
-struct Found {
+struct Candidate {
     target: usize,
     basis: usize,
     len: usize,
 }
 
 /// Sampled windows of the basis by their hash; 0 is an empty slot.
-struct Table {
+struct WindowTable {
     slots: Vec<u32>,
     shift: u32,
     stride: usize,
 }
 
-impl Table {
-    fn build(basis: &[u8], budget: usize, least_stride: usize) -> Table {
+impl WindowTable {
+    fn build(basis: &[u8], budget: usize, least_stride: usize) -> WindowTable {
         // Two slots an entry, four bytes each; half the budget is left to the compressor.
         let entries = (budget / 2 / 8).clamp(1, MAX_ENTRIES);
         let stride = basis.len().div_ceil(entries).next_power_of_two().max(least_stride);
         let slots = (2 * basis.len() / stride).next_power_of_two().max(2);
-        let mut table = Table { slots: vec![0; slots], shift: 64 - slots.trailing_zeros(), stride };
-        let windows = basis.windows(WINDOW).step_by(stride);
+        let mut table = WindowTable { slots: vec![0; slots], shift: 64 - slots.trailing_zeros(), stride };
+        let windows = basis.windows(WINDOW_LEN).step_by(stride);
         for (number, window) in (1..).zip(windows) {
             let hash = hash(window);
             let slot = &mut table.slots[(hash >> table.shift) as usize];
             if *slot == 0 {
-                *slot = check(hash) | number;
+                *slot = hash_bits(hash) | number;
             }
         }
         table
@@ -157,13 +157,13 @@ impl Table {
     fn look_up(&self, window: &[u8]) -> Option<usize> {
         let hash = hash(window);
         let slot = self.slots[(hash >> self.shift) as usize];
-        let number = Some(slot ^ check(hash)).filter(|number| number >> NUMBER_BITS == 0)?.checked_sub(1)?;
+        let number = Some(slot ^ hash_bits(hash)).filter(|number| number >> NUMBER_BITS == 0)?.checked_sub(1)?;
         Some(number as usize * self.stride)
     }
 }
 
 /// The bits of a hash that a slot holds besides its number: below those that choose the slot.
-fn check(hash: u64) -> u32 {
+fn hash_bits(hash: u64) -> u32 {
     ((hash >> 32) as u32) << NUMBER_BITS
 }
 
@@ -192,15 +192,15 @@ mod tests {
     use super::*;
     use crate::random::{random_bytes, random_text};
 
-    fn copies(basis: &[u8], target: &[u8]) -> Vec<Copy> {
-        let copies: Vec<Copy> = Finder::new(basis, target, 1 << 20, 2).collect();
+    fn copies(basis: &[u8], target: &[u8]) -> Vec<SharedRun> {
+        let copies: Vec<SharedRun> = MatchFinder::new(basis, target, 1 << 20, 2).collect();
         let mut at = 0;
         for copy in &copies {
-            assert!(at <= copy.head.start && copy.head.start < copy.head.end);
-            let len = copy.head.end - copy.head.start;
+            assert!(at <= copy.target.start && copy.target.start < copy.target.end);
+            let len = copy.target.end - copy.target.start;
             let from = &basis[copy.basis as usize..(copy.basis + len) as usize];
-            assert_eq!(from, &target[copy.head.start as usize..copy.head.end as usize]);
-            at = copy.head.end;
+            assert_eq!(from, &target[copy.target.start as usize..copy.target.end as usize]);
+            at = copy.target.end;
         }
         copies
     }
@@ -211,8 +211,8 @@ mod tests {
         let new = [&old[..12_345], b"an edit", &old[12_360..]].concat();
         let found = copies(&old, &new);
         assert_eq!(found.len(), 2);
-        assert!(found[0].head.end - 12_345 < 4, "the copy before the edit is maximal");
-        assert!(12_352 - found[1].head.start < 4, "the copy after it too");
+        assert!(found[0].target.end - 12_345 < 4, "the copy before the edit is maximal");
+        assert!(12_352 - found[1].target.start < 4, "the copy after it too");
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
 
     /// Look-ups and bytes compared until all copies are found.
     fn work(basis: &[u8], target: &[u8], stride: usize) -> usize {
-        let mut finder = Finder::new(basis, target, 256 << 20, stride);
+        let mut finder = MatchFinder::new(basis, target, 256 << 20, stride);
         while finder.next().is_some() {}
         finder.work.get()
     }
@@ -290,8 +290,8 @@ mod tests {
         let new =
             [&random_text(2, 1_000_000, &all)[..], &old, &random_text(3, 1_000_000, &all), &pieces.concat()].concat();
         let found = copies(&old, &new);
-        assert_eq!((found[0].head.clone(), found[0].basis), (1_000_000..1_300_000, 0));
-        let copied: u64 = found.iter().map(|copy| copy.head.end - copy.head.start).sum();
+        assert_eq!((found[0].target.clone(), found[0].basis), (1_000_000..1_300_000, 0));
+        let copied: u64 = found.iter().map(|copy| copy.target.end - copy.target.start).sum();
         assert!(590_000 < copied, "{copied} of 600,000 bytes are found");
     }
 

@@ -22,18 +22,18 @@ const STRAIGHT_DROP: i32 = 24;
 const AHEAD: usize = 64;
 /// Tokens after a find within which a better one is looked for.
 const BETTER: usize = 12;
-const MAX_WORD: usize = 48;
+const MAX_TOKEN_LEN: usize = 48;
 /// Parts by which text is told from other bytes, and how long each is.
 const SAMPLES: usize = 64;
 const SAMPLE: usize = 1 << 10;
 /// Searches that brought little, beyond which places are left out, one more for each so many more, and at most so many.
-const PATIENCE: usize = 256;
-const SLOWLY: usize = 8;
+const FREE_MISSES: usize = 256;
+const MISSES_PER_STEP: usize = 8;
 const MAX_STEP: usize = 32;
 /// A search that brought this much, and a bit for each token that it looked at, was worth it; and tokens that went on as they were make up
 /// for one that did not.
-const WORTH: i32 = 3 * JUMP;
-const RELIEF: usize = 8;
+const LEAST_GAIN: i32 = 3 * JUMP;
+const TOKENS_PER_MISS: usize = 8;
 /// Buckets of an index at most, as a power of two.
 const MAX_BITS: u32 = 24;
 /// By which the hash of a window of tokens rolls.
@@ -41,7 +41,7 @@ const FACTOR: u64 = 0xbf58_476d_1ce4_e5b9;
 const NONE: i32 = i32::MIN / 2;
 
 /// What of the target corresponds to what of the window.
-pub(crate) struct Alignment {
+pub(crate) struct SequenceAlignment {
     /// Whether they were seen as text, word by word.
     pub(crate) words: bool,
     /// Pairs of positions, in the target and in the window, from which they go on together; ascending in the first.
@@ -51,18 +51,18 @@ pub(crate) struct Alignment {
     searches: usize,
 }
 
-pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
+pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment {
     let words = is_text(target);
-    let (old, new) = (Tokens::new(window, words), Tokens::new(target, words));
-    let mut indexes = vec![Index::new(&old, 8, |code| code)];
+    let (old, new) = (TokenSequence::new(window, words), TokenSequence::new(target, words));
+    let mut indexes = vec![WindowIndex::new(&old, 8, |code| code)];
     if words {
-        indexes.push(Index::new(&old, 12, shape));
+        indexes.push(WindowIndex::new(&old, 12, shape));
     }
     let aligner = Aligner { old, new, indexes };
     let mut starts = vec![(0, 0)];
     let (mut i, mut j) = (0, 0);
     // Searches in vain of late; tokens since the last one; and up to where the target is aligned.
-    let (mut in_vain, mut since, mut done) = (0usize, 0, 0);
+    let (mut misses, mut since, mut done) = (0usize, 0, 0);
     #[cfg(test)]
     let mut searches = 0;
     while i < aligner.new.codes.len() {
@@ -76,7 +76,7 @@ pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
         }
         if 0 < since {
             done = i;
-            in_vain = in_vain.saturating_sub(since / RELIEF);
+            misses = misses.saturating_sub(since / TOKENS_PER_MISS);
             since = 0;
         }
         #[cfg(test)]
@@ -86,11 +86,11 @@ pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
         let stay = if words { aligner.gapped(i, j) } else { Extension::straight(straight) };
         let sought = if stay.settled { None } else { aligner.seek(i, j, done, stay.gain + JUMP / 2, words) };
         let gain = sought.as_ref().map_or(stay.gain, |sought| sought.gain);
-        let worth = WORTH.max(stay.looked_at as i32);
-        in_vain =
-            if worth <= gain { in_vain.saturating_sub(SLOWLY) } else { in_vain + 1 }.min(PATIENCE + SLOWLY * MAX_STEP);
-        let step = if worth <= gain { 0 } else { AHEAD * (in_vain.saturating_sub(PATIENCE) / SLOWLY) };
-        if let Some(Sought { target, window, .. }) = sought {
+        let worth = LEAST_GAIN.max(stay.looked_at as i32);
+        misses = if worth <= gain { misses.saturating_sub(MISSES_PER_STEP) } else { misses + 1 }
+            .min(FREE_MISSES + MISSES_PER_STEP * MAX_STEP);
+        let step = if worth <= gain { 0 } else { AHEAD * (misses.saturating_sub(FREE_MISSES) / MISSES_PER_STEP) };
+        if let Some(Restart { target, window, .. }) = sought {
             starts.push((target, window));
             (i, j) = (target + 1, window + 1);
             done = i;
@@ -104,7 +104,7 @@ pub(crate) fn align(window: &[u8], target: &[u8]) -> Alignment {
         }
     }
     let starts = starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect();
-    Alignment {
+    SequenceAlignment {
         words,
         starts,
         #[cfg(test)]
@@ -134,21 +134,21 @@ pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
 }
 
 /// Tokens by code: the upper 6 bits are a word's length, 0 for a byte between words; the lower are the byte, or the word's hash.
-struct Tokens {
+struct TokenSequence {
     codes: Vec<u32>,
     /// Where each begins, if there are words.
     starts: Option<Vec<u32>>,
 }
 
-impl Tokens {
-    fn new(bytes: &[u8], words: bool) -> Tokens {
+impl TokenSequence {
+    fn new(bytes: &[u8], words: bool) -> TokenSequence {
         if !words {
-            return Tokens { codes: bytes.iter().map(|byte| u32::from(*byte)).collect(), starts: None };
+            return TokenSequence { codes: bytes.iter().map(|byte| u32::from(*byte)).collect(), starts: None };
         }
         let (mut codes, mut starts) = (Vec::new(), Vec::new());
         let mut at = 0;
         while at < bytes.len() {
-            let longest = &bytes[at..bytes.len().min(at + MAX_WORD)];
+            let longest = &bytes[at..bytes.len().min(at + MAX_TOKEN_LEN)];
             let len = longest.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(longest.len());
             let code = match len {
                 0 => u32::from(bytes[at]),
@@ -158,7 +158,7 @@ impl Tokens {
             starts.push(at as u32);
             at += len.max(1);
         }
-        Tokens { codes, starts: Some(starts) }
+        TokenSequence { codes, starts: Some(starts) }
     }
 
     fn start(&self, token: usize) -> u32 {
@@ -177,13 +177,13 @@ fn shape(code: u32) -> u32 {
 
 /// Windows of so many tokens, hashed into buckets.
 #[derive(Clone, Copy)]
-struct Windows {
+struct TokenWindows {
     width: usize,
     bits: u32,
     view: fn(u32) -> u32,
 }
 
-impl Windows {
+impl TokenWindows {
     /// The bucket of each window in turn, by a hash that rolls (Karp and Rabin 1987).
     fn buckets(self, codes: &[u32]) -> impl Iterator<Item = usize> {
         let leaving = FACTOR.wrapping_pow(self.width as u32);
@@ -215,17 +215,17 @@ impl Windows {
 }
 
 /// Where windows of tokens begin, in ascending order behind each hash.
-struct Index {
-    windows: Windows,
+struct WindowIndex {
+    windows: TokenWindows,
     ends: Vec<u32>,
     places: Vec<u32>,
 }
 
-impl Index {
-    fn new(tokens: &Tokens, width: usize, view: fn(u32) -> u32) -> Index {
+impl WindowIndex {
+    fn new(tokens: &TokenSequence, width: usize, view: fn(u32) -> u32) -> WindowIndex {
         let count = (tokens.codes.len() + 1).saturating_sub(width);
         let bits = (count.max(2).ilog2() + 1).min(MAX_BITS);
-        let windows = Windows { width, bits, view };
+        let windows = TokenWindows { width, bits, view };
         // Sorted by the upper bits of their buckets, then each part by the lower ones: what is written to stays in the cache.
         let lower = bits / 2;
         let mut parts = vec![0; (1 << (bits - lower)) + 1];
@@ -253,7 +253,7 @@ impl Index {
                 *place += 1;
             }
         }
-        Index { windows, ends, places }
+        WindowIndex { windows, ends, places }
     }
 
     /// At most four places of the window that begins with these codes, the nearest to the one wished for.
@@ -293,16 +293,16 @@ impl Extension {
 }
 
 /// A place to go on from.
-struct Sought {
+struct Restart {
     gain: i32,
     target: usize,
     window: usize,
 }
 
 struct Aligner {
-    old: Tokens,
-    new: Tokens,
-    indexes: Vec<Index>,
+    old: TokenSequence,
+    new: TokenSequence,
+    indexes: Vec<WindowIndex>,
 }
 
 impl Aligner {
@@ -332,7 +332,7 @@ impl Aligner {
     }
 
     /// The best place to go on from, if it brings more than `least`; `done` is where what is aligned already ends.
-    fn seek(&self, i: usize, j: usize, done: usize, least: i32, words: bool) -> Option<Sought> {
+    fn seek(&self, i: usize, j: usize, done: usize, least: i32, words: bool) -> Option<Restart> {
         let (mut best, mut found) = (least, None);
         let mut until = AHEAD.min(self.new.codes.len() - i);
         let mut ahead = 0;
@@ -353,7 +353,7 @@ impl Aligner {
         found.map(|(to, place)| {
             let same = |back: &usize| self.new.codes[to - back] == self.old.codes[place - back];
             let back = (1..=place.min(to - done)).take_while(same).count();
-            Sought { gain: best, target: to - back, window: place - back }
+            Restart { gain: best, target: to - back, window: place - back }
         })
     }
 
@@ -365,11 +365,11 @@ impl Aligner {
         let mut run = [0u32; WIDTH];
         paired[BAND] = 0;
         open[BAND..].fill(-JUMP);
-        let mut steps = vec![Step::start(BAND)];
+        let mut steps = vec![TraceRow::start(BAND)];
         let (mut best, mut end, mut settled) = (0, (0, BAND), false);
         for row in 0..EXTENSION.min(self.new.codes.len() - i) {
             let (mut next_paired, mut next_open, mut next_run) = ([NONE; WIDTH], [NONE; WIDTH], [0u32; WIDTH]);
-            let mut step = Step::default();
+            let mut step = TraceRow::default();
             let mut alive = false;
             for column in 0..WIDTH {
                 let from = paired[column].max(open[column]);
@@ -383,12 +383,12 @@ impl Aligner {
                     next_run[column] = if 0 < gain { run[column] + 1 } else { 0 };
                 }
                 let ways = [
-                    (next_paired[column] - JUMP, Way::Opened),
-                    (open.get(column + 1).copied().unwrap_or(NONE), Way::Inserted),
-                    (column.checked_sub(1).map_or(NONE, |before| next_open[before]), Way::Deleted),
+                    (next_paired[column] - JUMP, GapMove::Opened),
+                    (open.get(column + 1).copied().unwrap_or(NONE), GapMove::Inserted),
+                    (column.checked_sub(1).map_or(NONE, |before| next_open[before]), GapMove::Deleted),
                 ];
                 let (value, way) =
-                    ways.into_iter().fold((NONE, Way::Opened), |most, way| if most.0 < way.0 { way } else { most });
+                    ways.into_iter().fold((NONE, GapMove::Opened), |most, way| if most.0 < way.0 { way } else { most });
                 if NONE < value && best - DROP <= value {
                     next_open[column] = value;
                     step.ways[column] = way;
@@ -412,7 +412,7 @@ impl Aligner {
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
-enum Way {
+enum GapMove {
     #[default]
     Opened,
     Inserted,
@@ -421,22 +421,22 @@ enum Way {
 
 /// How each cell of a row was reached.
 #[derive(Clone)]
-struct Step {
+struct TraceRow {
     from_gap: [bool; 2 * BAND + 1],
-    ways: [Way; 2 * BAND + 1],
+    ways: [GapMove; 2 * BAND + 1],
 }
 
-impl Default for Step {
-    fn default() -> Step {
-        Step { from_gap: [false; 2 * BAND + 1], ways: [Way::Opened; 2 * BAND + 1] }
+impl Default for TraceRow {
+    fn default() -> TraceRow {
+        TraceRow { from_gap: [false; 2 * BAND + 1], ways: [GapMove::Opened; 2 * BAND + 1] }
     }
 }
 
-impl Step {
+impl TraceRow {
     /// The row before the first token: deletions from the middle on.
-    fn start(middle: usize) -> Step {
-        let mut step = Step::default();
-        step.ways[middle + 1..].fill(Way::Deleted);
+    fn start(middle: usize) -> TraceRow {
+        let mut step = TraceRow::default();
+        step.ways[middle + 1..].fill(GapMove::Deleted);
         step
     }
 
@@ -446,15 +446,15 @@ impl Step {
 }
 
 /// The cells, by row and column, at which a pair follows a gap on the way to `end`.
-fn trace(steps: &[Step], end: (usize, usize)) -> Vec<(usize, usize)> {
+fn trace(steps: &[TraceRow], end: (usize, usize)) -> Vec<(usize, usize)> {
     let (mut row, mut column) = end;
     let (mut in_gap, mut starts) = (false, Vec::new());
     while 0 < row || in_gap {
         if in_gap {
             match steps[row].ways[column] {
-                Way::Opened => in_gap = false,
-                Way::Inserted => (row, column) = (row - 1, column + 1),
-                Way::Deleted => column -= 1,
+                GapMove::Opened => in_gap = false,
+                GapMove::Inserted => (row, column) = (row - 1, column + 1),
+                GapMove::Deleted => column -= 1,
             }
         } else {
             in_gap = steps[row].from_gap[column];

@@ -16,7 +16,7 @@ fn what_does_not_align_is_given_up() {
         (lines.clone(), random_text(2, LEN, signs)),
         (lines, random_text(2, LEN, &all)),
     ] {
-        let searches = align(&window, &target).searches;
+        let searches = align_sequences(&window, &target).searches;
         assert!(searches * 256 < LEN, "{searches} for {:?} after {:?}", &target[..20], &window[..20]);
     }
 }
@@ -26,5 +26,5 @@ fn what_comes_after_long_noise_is_aligned_from_its_start_on() {
     let all: Vec<u8> = (0..=255).collect();
     let old = random_text(1, 100_000, &all);
     let new = [&random_text(2, 1_000_000, &all)[..], &old].concat();
-    assert!(align(&old, &new).starts.contains(&(1_000_000, 0)));
+    assert!(align_sequences(&old, &new).starts.contains(&(1_000_000, 0)));
 }

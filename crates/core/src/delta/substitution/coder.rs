@@ -4,11 +4,11 @@
 //! walk the basis bytes token by token: short words in text, LEB128 numbers elsewhere. For each the model offers what the token became
 //! before, and decisions say which offer holds; where none does the token is spelled. Whatever is changed here changes the format.
 
-use super::made::Followed;
-use super::scan::{self, Scan};
-use super::token::{MAX_NUMBER, MAX_WORD, Tokens};
+use super::scan::{self, TokenScan};
+use super::substituted_bytes::SubstitutedBytes;
+use super::token::{MAX_NUMBER_LEN, MAX_WORD_LEN, TokenKind};
 use crate::delta::adaptive::{Counter, hash};
-use crate::delta::arithmetic::Coder;
+use crate::delta::arithmetic::DecisionCoder;
 use crate::delta::error::DecodeError;
 use crate::delta::words::is_word_byte;
 
@@ -24,22 +24,22 @@ const LETTERS_STEADY: u32 = 30;
 /// What the bytes of a number say: seven bits each.
 #[inline]
 fn value(text: u64) -> i64 {
-    (0..MAX_NUMBER).fold(0, |value, at| value | (text >> (8 * at) & 127) << (7 * at)) as i64
+    (0..MAX_NUMBER_LEN).fold(0, |value, at| value | (text >> (8 * at) & 127) << (7 * at)) as i64
 }
 
 /// The number's shortest bytes, if they are so many.
 #[inline]
 fn number(value: i64, len: usize) -> Option<u64> {
     let fits = 1 << (7 * (len - 1)) <= value && value < 1 << (7 * len);
-    let digits = (0..MAX_NUMBER).fold(0, |text, at| text | (value as u64 >> (7 * at) & 127) << (8 * at));
+    let digits = (0..MAX_NUMBER_LEN).fold(0, |text, at| text | (value as u64 >> (7 * at) & 127) << (8 * at));
     fits.then_some(digits | 0x80_8080_8080 & ((1 << (8 * (len - 1))) - 1))
 }
 
 /// What tokens became, and how decisions about them came out.
-pub(crate) struct Renames {
-    tokens: Tokens,
+pub(crate) struct TokenCoder {
+    tokens: TokenKind,
     /// By the token alone, and with what stands before it.
-    tables: [Vec<Entry>; 2],
+    tables: [Vec<LearnedToken>; 2],
     /// By how much numbers moved of late; [`NOT_SEEN`] where none was seen.
     near: Vec<i64>,
     /// By how much the last number that moved did.
@@ -57,9 +57,9 @@ const NOT_SEEN: i64 = i64::MIN;
 
 /// What a token became: its text below, a check of six bits and a confidence of two above; 0 is nothing.
 #[derive(Clone, Copy, Default)]
-struct Entry(u64);
+struct LearnedToken(u64);
 
-impl Entry {
+impl LearnedToken {
     #[inline]
     fn seen(self, key: u32) -> Option<(u64, usize)> {
         let found = self.0 != 0 && self.0 >> 58 == u64::from(key & 63);
@@ -84,12 +84,12 @@ struct Token {
 }
 
 /// What is known of a token before it is coded: what it became, by each table, with the confidence in that, and how far numbers near it moved.
-struct Sight {
+struct TokenOffers {
     seen: [Option<(u64, usize)>; 2],
     near: Option<i64>,
 }
 
-impl Sight {
+impl TokenOffers {
     /// From 0, where a table has not seen the token.
     #[inline]
     fn trust(&self) -> [usize; 2] {
@@ -97,15 +97,15 @@ impl Sight {
     }
 }
 
-impl Renames {
-    pub(crate) fn new(tokens: Tokens) -> Renames {
+impl TokenCoder {
+    pub(crate) fn new(tokens: TokenKind) -> TokenCoder {
         let (near, letters) = match tokens {
-            Tokens::Words => (0, 1 << 17),
-            Tokens::Numbers => (1 << NEAR_BITS, 1 << 13),
+            TokenKind::Words => (0, 1 << 17),
+            TokenKind::Numbers => (1 << NEAR_BITS, 1 << 13),
         };
-        Renames {
+        TokenCoder {
             tokens,
-            tables: [(); 2].map(|()| vec![Entry::default(); 1 << TABLE_BITS]),
+            tables: [(); 2].map(|()| vec![LearnedToken::default(); 1 << TABLE_BITS]),
             near: vec![NOT_SEEN; near],
             moved: 0,
             firsts: vec![Counter::EVEN; 1232],
@@ -123,42 +123,43 @@ impl Renames {
     }
 
     /// What bytes of the basis became. An encoder says what, of which plain bytes count for nothing.
-    pub(crate) fn follow(
+    pub(crate) fn substitute(
         &mut self,
-        coder: &mut impl Coder,
+        coder: &mut impl DecisionCoder,
         from: &[u8],
         wanted: Option<&[u8]>,
-    ) -> Result<Followed, DecodeError> {
-        let mut followed = Followed { bytes: Vec::with_capacity(from.len() + from.len() / 8), ..Followed::default() };
+    ) -> Result<SubstitutedBytes, DecodeError> {
+        let mut made =
+            SubstitutedBytes { bytes: Vec::with_capacity(from.len() + from.len() / 8), ..SubstitutedBytes::default() };
         let (mut at, mut before) = (0, 0);
-        for token in Scan::new(self.tokens, from) {
-            followed.plain(&from[at..token.start], self.tokens);
+        for token in TokenScan::new(self.tokens, from) {
+            made.plain(&from[at..token.start], self.tokens);
             let (own, len) = (scan::text(from, token.clone()), token.len());
             let alone = hash(own as u32, (own >> 32) as u32);
             let left = token.start.checked_sub(1).map_or(0, |left| from[left]);
             let keys = [alone, hash(alone, hash(left.into(), before))];
-            let wanted = wanted.map(|wanted| self.wanted(wanted, followed.bytes.len(), len));
+            let wanted = wanted.map(|wanted| self.wanted(wanted, made.bytes.len(), len));
             let new = self.token(coder, Token { text: own, len }, keys, wanted)?;
-            let new_len = if self.tokens == Tokens::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
+            let new_len = if self.tokens == TokenKind::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
             // Eight bytes are copied in one go, however many are wanted.
-            let end = followed.bytes.len() + new_len;
-            followed.bytes.extend_from_slice(&new.to_le_bytes());
-            followed.bytes.truncate(end);
-            followed.kept += if new == own { len as u64 } else { 0 };
+            let end = made.bytes.len() + new_len;
+            made.bytes.extend_from_slice(&new.to_le_bytes());
+            made.bytes.truncate(end);
+            made.kept += if new == own { len as u64 } else { 0 };
             before = alone;
             self.count += 1;
             at = token.end;
         }
-        followed.plain(&from[at..], self.tokens);
-        Ok(followed)
+        made.plain(&from[at..], self.tokens);
+        Ok(made)
     }
 
     /// The token that an encoder has at a place.
     fn wanted(&self, target: &[u8], at: usize, len: usize) -> u64 {
         let rest = &target[at.min(target.len())..];
         let len = match self.tokens {
-            Tokens::Words => rest.iter().take(MAX_WORD).take_while(|byte| is_word_byte(**byte)).count(),
-            Tokens::Numbers => len.min(rest.len()),
+            TokenKind::Words => rest.iter().take(MAX_WORD_LEN).take_while(|byte| is_word_byte(**byte)).count(),
+            TokenKind::Numbers => len.min(rest.len()),
         };
         scan::text(rest, 0..len)
     }
@@ -167,7 +168,7 @@ impl Renames {
     #[inline]
     fn token(
         &mut self,
-        coder: &mut impl Coder,
+        coder: &mut impl DecisionCoder,
         token: Token,
         keys: [u32; 2],
         wanted: Option<u64>,
@@ -177,19 +178,19 @@ impl Renames {
         // Both are read before either is looked at: they lie far apart in memory.
         let entries = [self.tables[0][place(keys[0])], self.tables[1][place(keys[1])]];
         let seen = [entries[0].seen(keys[0]), entries[1].seen(keys[1])];
-        let sight = Sight { seen, near: self.near(token) };
+        let offers = TokenOffers { seen, near: self.near(token) };
         let first = match seen {
             [_, Some((text, _))] | [Some((text, _)), None] => text & self.mask(token),
-            [None, None] => self.moved(token, sight.near).or(self.moved(token, self.last())).unwrap_or(own),
+            [None, None] => self.moved(token, offers.near).or(self.moved(token, self.last())).unwrap_or(own),
         };
 
-        let trust = sight.trust();
+        let trust = offers.trust();
         let recent = self.recent & 3;
-        let context = if trust == [0, 0] && self.tokens == Tokens::Words {
+        let context = if trust == [0, 0] && self.tokens == TokenKind::Words {
             1200 + len * 4 + recent
         } else {
             let agree = seen[0].map(|seen| seen.0) == seen[1].map(|seen| seen.0);
-            let near = match sight.near {
+            let near = match offers.near {
                 None => 0,
                 Some(0) => 1,
                 Some(_) => 2,
@@ -199,12 +200,12 @@ impl Renames {
         };
         let holds = self.firsts[context].code(coder, wanted == Some(first));
         self.recent = recent << 1 | usize::from(!holds);
-        let new = if holds { first } else { self.other(coder, token, &sight, wanted)? };
+        let new = if holds { first } else { self.other(coder, token, &offers, wanted)? };
 
         for (table, key) in self.tables.iter_mut().zip(keys) {
             table[place(key)].learn(key, new);
         }
-        if self.tokens == Tokens::Numbers {
+        if self.tokens == TokenKind::Numbers {
             let moved = value(new) - value(own);
             self.near[near_place(token)] = moved;
             if moved != 0 {
@@ -218,15 +219,15 @@ impl Renames {
     #[inline]
     fn near(&self, token: Token) -> Option<i64> {
         match self.tokens {
-            Tokens::Words => None,
-            Tokens::Numbers => Some(self.near[near_place(token)]).filter(|moved| *moved != NOT_SEEN),
+            TokenKind::Words => None,
+            TokenKind::Numbers => Some(self.near[near_place(token)]).filter(|moved| *moved != NOT_SEEN),
         }
     }
 
     /// How far the last number that moved did.
     #[inline]
     fn last(&self) -> Option<i64> {
-        Some(self.moved).filter(|_| self.tokens == Tokens::Numbers)
+        Some(self.moved).filter(|_| self.tokens == TokenKind::Numbers)
     }
 
     /// What a number is that moved so far, if it is as long as before.
@@ -238,21 +239,21 @@ impl Renames {
     /// The bytes of a text that count: of numbers, as many as the token has.
     #[inline]
     fn mask(&self, token: Token) -> u64 {
-        if self.tokens == Tokens::Words { u64::MAX } else { (1 << (8 * token.len)) - 1 }
+        if self.tokens == TokenKind::Words { u64::MAX } else { (1 << (8 * token.len)) - 1 }
     }
 
     /// Codes a token that is not the first offer: which other one it is, if any; each is offered once.
     #[cold]
     fn other(
         &mut self,
-        coder: &mut impl Coder,
+        coder: &mut impl DecisionCoder,
         token: Token,
-        sight: &Sight,
+        offers: &TokenOffers,
         wanted: Option<u64>,
     ) -> Result<u64, DecodeError> {
-        let seen = sight.seen.map(|seen| seen.map(|(text, _)| text & self.mask(token)));
-        let moved = [sight.near, self.last()].map(|by| self.moved(token, by));
-        let trust = sight.trust();
+        let seen = offers.seen.map(|seen| seen.map(|(text, _)| text & self.mask(token)));
+        let moved = [offers.near, self.last()].map(|by| self.moved(token, by));
+        let trust = offers.trust();
         let (mut offered, mut count) = ([0; 5], 0);
         for (source, text) in [seen[1], seen[0], moved[0], moved[1], Some(token.text)].into_iter().enumerate() {
             let Some(text) = text.filter(|text| !offered[..count].contains(text)) else { continue };
@@ -267,15 +268,15 @@ impl Renames {
         }
         let wanted = wanted.unwrap_or(0);
         match self.tokens {
-            Tokens::Words => self.spell(coder, token.text, wanted),
-            Tokens::Numbers => Ok(self.differ(coder, token, wanted)),
+            TokenKind::Words => self.spell(coder, token.text, wanted),
+            TokenKind::Numbers => Ok(self.differ(coder, token, wanted)),
         }
     }
 
     /// A word letter by letter up to a 0, each seen beside the letter that stands there in the basis' word.
-    fn spell(&mut self, coder: &mut impl Coder, own: u64, wanted: u64) -> Result<u64, DecodeError> {
+    fn spell(&mut self, coder: &mut impl DecisionCoder, own: u64, wanted: u64) -> Result<u64, DecodeError> {
         let mut new = 0;
-        for at in 0..MAX_WORD {
+        for at in 0..MAX_WORD_LEN {
             let mask = (1 << (8 * at)) - 1;
             let same = usize::from(new == own & mask);
             let context = (((own >> (8 * at) & 127) as usize * 2 + same) * 4 + at.min(3)) << 7;
@@ -285,11 +286,11 @@ impl Renames {
             }
             new |= (letter as u64) << (8 * at);
         }
-        if new == 0 { Err(DecodeError::BadRenames { what: "a word of no letters" }) } else { Ok(new) }
+        if new == 0 { Err(DecodeError::BadSubstitution { what: "a word of no letters" }) } else { Ok(new) }
     }
 
     /// A number's bytes, by their differences from the basis'.
-    fn differ(&mut self, coder: &mut impl Coder, Token { text: own, len }: Token, wanted: u64) -> u64 {
+    fn differ(&mut self, coder: &mut impl DecisionCoder, Token { text: own, len }: Token, wanted: u64) -> u64 {
         (0..len).fold(0, |new, at| {
             let byte = |text: u64| (text >> (8 * at)) as u8;
             let difference = byte(wanted).wrapping_sub(byte(own));
@@ -299,7 +300,7 @@ impl Renames {
     }
 
     /// Some bits, the highest first, each in the context of those before it.
-    fn tree(&mut self, coder: &mut impl Coder, context: usize, bits: u32, wanted: usize) -> usize {
+    fn tree(&mut self, coder: &mut impl DecisionCoder, context: usize, bits: u32, wanted: usize) -> usize {
         let mut node = 1;
         for at in (0..bits).rev() {
             let bit = self.letters[context | node].code_until(coder, wanted >> at & 1 == 1, LETTERS_STEADY);
@@ -316,19 +317,19 @@ fn near_place(token: Token) -> usize {
 #[cfg(all(test, feature = "encode"))]
 mod tests {
     use super::*;
-    use crate::delta::arithmetic::{Reader, Writer};
+    use crate::delta::arithmetic::{DecisionReader, DecisionWriter};
 
     /// Both ways: what the encoder says is what the decoder makes.
-    fn goes_both_ways(tokens: Tokens, pairs: &[(&[u8], &[u8])]) -> usize {
-        let (mut writer, mut renames) = (Writer::new(), Renames::new(tokens));
-        let said: Vec<Followed> =
-            pairs.iter().map(|(from, to)| renames.follow(&mut writer, from, Some(to)).unwrap()).collect();
+    fn goes_both_ways(tokens: TokenKind, pairs: &[(&[u8], &[u8])]) -> usize {
+        let (mut writer, mut tokens_coder) = (DecisionWriter::new(), TokenCoder::new(tokens));
+        let said: Vec<SubstitutedBytes> =
+            pairs.iter().map(|(from, to)| tokens_coder.substitute(&mut writer, from, Some(to)).unwrap()).collect();
         let packed = writer.finish();
-        let (mut reader, mut renames) = (Reader::new(packed.clone()), Renames::new(tokens));
+        let (mut reader, mut tokens_coder) = (DecisionReader::new(packed.clone()), TokenCoder::new(tokens));
         for ((from, to), said) in pairs.iter().zip(said) {
-            let made = renames.follow(&mut reader, from, None).unwrap();
+            let made = tokens_coder.substitute(&mut reader, from, None).unwrap();
             assert_eq!((&made.bytes, &made.plain, made.kept), (&said.bytes, &said.plain, said.kept));
-            let plain = |at: &usize| tokens == Tokens::Numbers && made.plain.iter().any(|range| range.contains(at));
+            let plain = |at: &usize| tokens == TokenKind::Numbers && made.plain.iter().any(|range| range.contains(at));
             assert!((0..to.len()).all(|at| plain(&at) || made.bytes[at] == to[at]));
         }
         assert!(reader.is_spent() && !reader.is_overdrawn());
@@ -343,22 +344,23 @@ mod tests {
             (b"...", b"..."),
             (b"abcdefg", b"h"),
         ];
-        goes_both_ways(Tokens::Words, &pairs);
+        goes_both_ways(TokenKind::Words, &pairs);
     }
 
     #[test]
     fn a_renaming_is_said_once() {
         let pairs: Vec<(&[u8], &[u8])> = vec![(b"f(x);g(y);", b"q(zz);g(y);"); 500];
-        assert!(goes_both_ways(Tokens::Words, &pairs) < 40);
+        assert!(goes_both_ways(TokenKind::Words, &pairs) < 40);
         let pairs: Vec<(&[u8], &[u8])> =
             vec![(&[16, 0xe5, 0x0e, 1, 0xff, 0xff, 3], &[16, 0xe6, 0x0e, 2, 0xff, 0xff, 3]); 500];
-        assert!(goes_both_ways(Tokens::Numbers, &pairs) < 40);
+        assert!(goes_both_ways(TokenKind::Numbers, &pairs) < 40);
     }
 
     #[test]
     fn numbers_that_are_none_are_plain() {
         let from = [0x80, 0x80, 0x80, 0x80, 0x80, 1, 0x90];
-        let made = Renames::new(Tokens::Numbers).follow(&mut Writer::new(), &from, Some(&from)).unwrap();
+        let made =
+            TokenCoder::new(TokenKind::Numbers).substitute(&mut DecisionWriter::new(), &from, Some(&from)).unwrap();
         assert_eq!(made.plain, [0..1, 6..7], "five bytes of it are a number; the last has no end");
         assert_eq!((value(0x80_80), number(128, 2), number(127, 2), number(1 << 14, 2)), (0, Some(0x180), None, None));
     }
@@ -366,11 +368,11 @@ mod tests {
     #[test]
     fn a_word_has_a_letter() {
         // The first offer fails by a bit of probability a half; then the letters of 0, each bit a 0.
-        let mut writer = Writer::new();
+        let mut writer = DecisionWriter::new();
         (0..8).for_each(|_| {
             writer.code(32_768, false);
         });
-        let made = Renames::new(Tokens::Words).follow(&mut Reader::new(writer.finish()), b"a", None);
-        assert_eq!(made.err(), Some(DecodeError::BadRenames { what: "a word of no letters" }));
+        let made = TokenCoder::new(TokenKind::Words).substitute(&mut DecisionReader::new(writer.finish()), b"a", None);
+        assert_eq!(made.err(), Some(DecodeError::BadSubstitution { what: "a word of no letters" }));
     }
 }

@@ -1,36 +1,36 @@
 //! Decoding.
 
-use super::coder::Renames;
-use super::made::Followed;
-use super::token::Tokens;
-use crate::delta::arithmetic::Reader as Decisions;
-use crate::delta::decode::frame::Step;
+use super::coder::TokenCoder;
+use super::substituted_bytes::SubstitutedBytes;
+use super::token::TokenKind;
+use crate::delta::arithmetic::DecisionReader;
+use crate::delta::decode::frame::FrameProgress;
 use crate::delta::error::DecodeError;
 use crate::verify::verifier::Verifier;
 
 /// What turns followed copies into the target's bytes, and what one became that is not handed on yet.
-pub(crate) struct Following {
-    pub(crate) tokens: Tokens,
-    renames: Renames,
-    decisions: Decisions,
+pub(crate) struct SubstitutionDecoder {
+    pub(crate) tokens: TokenKind,
+    coder: TokenCoder,
+    decisions: DecisionReader,
     /// Bytes of the region that followed copies have still to make.
     left: u64,
-    pub(crate) made: Followed,
+    pub(crate) made: SubstitutedBytes,
     /// Its differences, of which so many have come.
     differences: Vec<u8>,
     come: usize,
     given: usize,
 }
 
-impl Following {
-    pub(crate) fn new(tokens: Tokens, decisions: Decisions, left: u64) -> Following {
-        let renames = Renames::new(tokens);
-        let (made, differences) = (Followed::default(), Vec::new());
-        Following { tokens, renames, decisions, left, made, differences, come: 0, given: 0 }
+impl SubstitutionDecoder {
+    pub(crate) fn new(tokens: TokenKind, decisions: DecisionReader, left: u64) -> SubstitutionDecoder {
+        let coder = TokenCoder::new(tokens);
+        let (made, differences) = (SubstitutedBytes::default(), Vec::new());
+        SubstitutionDecoder { tokens, coder, decisions, left, made, differences, come: 0, given: 0 }
     }
 
-    pub(crate) fn follow(&mut self, from: &[u8]) -> Result<(), DecodeError> {
-        let made = self.renames.follow(&mut self.decisions, from, None)?;
+    pub(crate) fn substitute(&mut self, from: &[u8]) -> Result<(), DecodeError> {
+        let made = self.coder.substitute(&mut self.decisions, from, None)?;
         self.check_decisions()?;
         let left = self.left.checked_sub(made.bytes.len() as u64);
         self.left = left.ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
@@ -45,10 +45,10 @@ impl Following {
     }
 
     /// Reads differences and, once they are complete, adds them.
-    pub(crate) fn differ(
+    pub(crate) fn add_differences(
         &mut self,
-        read: impl FnOnce(&mut [u8]) -> Result<Step, DecodeError>,
-    ) -> Result<Step, DecodeError> {
+        read: impl FnOnce(&mut [u8]) -> Result<FrameProgress, DecodeError>,
+    ) -> Result<FrameProgress, DecodeError> {
         let step = read(&mut self.differences[self.come..])?;
         self.come += step.produced;
         if self.missing() == 0 {
@@ -76,7 +76,7 @@ impl Following {
 
     pub(crate) fn check_decisions(&self) -> Result<(), DecodeError> {
         let overdrawn = self.decisions.is_overdrawn();
-        let ended = DecodeError::BadRenames { what: "decisions end before the copies are complete" };
+        let ended = DecodeError::BadSubstitution { what: "decisions end before the copies are complete" };
         if overdrawn { Err(ended) } else { Ok(()) }
     }
 
@@ -87,7 +87,7 @@ impl Following {
         if self.decisions.is_spent() {
             Ok(())
         } else {
-            Err(DecodeError::BadRenames { what: "decisions are left over" })
+            Err(DecodeError::BadSubstitution { what: "decisions are left over" })
         }
     }
 }

@@ -1,7 +1,7 @@
 mod coder;
 pub(crate) mod decode;
-mod made;
-#[cfg(feature = "encode")]
-pub(crate) mod plan;
 mod scan;
+#[cfg(feature = "encode")]
+pub(crate) mod script;
+mod substituted_bytes;
 pub(crate) mod token;

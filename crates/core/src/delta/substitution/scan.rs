@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::token::{MAX_NUMBER, MAX_WORD, Tokens};
+use super::token::{MAX_NUMBER_LEN, MAX_WORD_LEN, TokenKind};
 
 /// The upper bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -10,8 +10,8 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// Finds tokens, one after the other.
-pub(super) struct Scan<'a> {
-    tokens: Tokens,
+pub(super) struct TokenScan<'a> {
+    tokens: TokenKind,
     bytes: &'a [u8],
     at: usize,
     /// Which 64 bytes the mask is of, and a bit for each that a token may begin with.
@@ -19,10 +19,10 @@ pub(super) struct Scan<'a> {
     mask: u64,
 }
 
-impl<'a> Scan<'a> {
-    pub(super) fn new(tokens: Tokens, bytes: &'a [u8]) -> Scan<'a> {
+impl<'a> TokenScan<'a> {
+    pub(super) fn new(tokens: TokenKind, bytes: &'a [u8]) -> TokenScan<'a> {
         let mask = mask(tokens, bytes, 0);
-        Scan { tokens, bytes, at: 0, block: 0, mask }
+        TokenScan { tokens, bytes, at: 0, block: 0, mask }
     }
 
     /// From `at` on, the first place where the bit is or is not set, if that is before the end.
@@ -43,7 +43,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-impl Iterator for Scan<'_> {
+impl Iterator for TokenScan<'_> {
     type Item = Range<usize>;
 
     #[inline]
@@ -51,12 +51,12 @@ impl Iterator for Scan<'_> {
         loop {
             let start = self.find(self.at, true)?;
             let (end, is_token) = match self.tokens {
-                Tokens::Words => {
+                TokenKind::Words => {
                     let end = self.find(start, false).unwrap_or(self.bytes.len());
-                    (end, end - start <= MAX_WORD)
+                    (end, end - start <= MAX_WORD_LEN)
                 }
-                Tokens::Numbers => match leading(eight(&self.bytes[start..]) & HIGH) {
-                    high if high < MAX_NUMBER.min(self.bytes.len() - start) => (start + high + 1, true),
+                TokenKind::Numbers => match leading(eight(&self.bytes[start..]) & HIGH) {
+                    high if high < MAX_NUMBER_LEN.min(self.bytes.len() - start) => (start + high + 1, true),
                     _ => (start + 1, false),
                 },
             };
@@ -70,12 +70,12 @@ impl Iterator for Scan<'_> {
 
 /// A bit for each of 64 bytes that a token may begin with; zeros after the end.
 #[inline(never)]
-fn mask(tokens: Tokens, bytes: &[u8], block: usize) -> u64 {
+fn mask(tokens: TokenKind, bytes: &[u8], block: usize) -> u64 {
     let bytes = bytes.get(block * 64..).unwrap_or_default();
     let bytes = &bytes[..bytes.len().min(64)];
     bytes.chunks(8).rev().fold(0, |mask, bytes| {
         let eight = eight(bytes);
-        let flags = if tokens == Tokens::Words { word_flags(eight) } else { eight & HIGH };
+        let flags = if tokens == TokenKind::Words { word_flags(eight) } else { eight & HIGH };
         mask << 8 | gather(flags)
     })
 }
@@ -130,14 +130,14 @@ mod tests {
     use crate::delta::words::is_word_byte;
 
     /// What a look at each byte says.
-    fn slowly(tokens: Tokens, bytes: &[u8]) -> Vec<Range<usize>> {
+    fn slowly(tokens: TokenKind, bytes: &[u8]) -> Vec<Range<usize>> {
         let (mut found, mut at) = (Vec::new(), 0);
         while at < bytes.len() {
             let run = |is_so: fn(u8) -> bool| bytes[at..].iter().take_while(|byte| is_so(**byte)).count();
             let (len, is_token) = match tokens {
-                Tokens::Words if is_word_byte(bytes[at]) => (run(is_word_byte), run(is_word_byte) <= MAX_WORD),
-                Tokens::Numbers if 0x80 <= bytes[at] => match run(|byte| 0x80 <= byte) {
-                    high if high < MAX_NUMBER && at + high < bytes.len() => (high + 1, true),
+                TokenKind::Words if is_word_byte(bytes[at]) => (run(is_word_byte), run(is_word_byte) <= MAX_WORD_LEN),
+                TokenKind::Numbers if 0x80 <= bytes[at] => match run(|byte| 0x80 <= byte) {
+                    high if high < MAX_NUMBER_LEN && at + high < bytes.len() => (high + 1, true),
                     _ => (1, false),
                 },
                 _ => (1, false),
@@ -151,8 +151,8 @@ mod tests {
     }
 
     fn agree(bytes: &[u8]) {
-        for tokens in [Tokens::Words, Tokens::Numbers] {
-            let found: Vec<Range<usize>> = Scan::new(tokens, bytes).collect();
+        for tokens in [TokenKind::Words, TokenKind::Numbers] {
+            let found: Vec<Range<usize>> = TokenScan::new(tokens, bytes).collect();
             assert_eq!(found, slowly(tokens, bytes), "{tokens:?} in {bytes:?}");
             for token in found {
                 assert_eq!(text(bytes, token.clone()).to_le_bytes()[..token.len()], bytes[token]);

@@ -1,6 +1,6 @@
 //! Where the model's pointer goes by other ways than on: jumps, and finding its place again after misses.
 
-use super::super::guide::Guided;
+use super::super::guide::GuidedCoder;
 use super::{CALM, MARGIN, Model, OutsideWindow};
 
 /// Bytes that a text's pointer may be near its place before it is made to jump there.
@@ -12,10 +12,10 @@ const RESYNC_AGREED: usize = 16;
 
 impl Model {
     /// Where the encoder wants the pointer to be now, if it is not there and will not find the way by itself.
-    pub(super) fn scripted_jump(&mut self, coder: &impl Guided) -> Option<usize> {
-        let script = coder.script().filter(|_| !self.jumped)?;
+    pub(super) fn scripted_jump(&mut self, coder: &impl GuidedCoder) -> Option<usize> {
+        let guide = coder.guide().filter(|_| !self.jumped)?;
         let at = self.buffer.len() - self.window_end;
-        let wanted = MARGIN + script.guide[at].checked_add(1)? as usize - 1;
+        let wanted = MARGIN + guide.places[at].checked_add(1)? as usize - 1;
         if wanted == self.follower.at {
             self.astray = 0;
             return None;
@@ -28,7 +28,7 @@ impl Model {
         let agreed = |place: usize| {
             self.buffer[place..self.window_end]
                 .iter()
-                .zip(&script.target[at..])
+                .zip(&guide.target[at..])
                 .take(64)
                 .take_while(|(a, b)| a == b)
                 .count()
@@ -38,7 +38,7 @@ impl Model {
     }
 
     /// Codes where the pointer goes.
-    pub(super) fn jump(&mut self, coder: &mut impl Guided, wanted: usize) -> Result<(), OutsideWindow> {
+    pub(super) fn jump(&mut self, coder: &mut impl GuidedCoder, wanted: usize) -> Result<(), OutsideWindow> {
         let due = self.since_jump == self.gap;
         let again = self.follower.at as i64 + self.last_distance;
         let to = if self.numbers.again[usize::from(due)].code(coder, wanted as i64 == again) {

@@ -5,13 +5,13 @@
 
 use std::ops::Range;
 
-use super::{BasisBytes, Codec, Copies, EncodeError, Encoder, GLANCE, MAX_GAP_BYTES, MAX_OPS};
-use crate::delta::dense;
+use super::{BasisBytes, Codec, Copies, ESTIMATE_LEVEL, EncodeError, Encoder, MAX_GAP_BYTES, MAX_OPS};
+use crate::delta::dense::encode::encode as encode_dense;
 use crate::delta::encode::compress::{LONG_FRAME, pack};
-use crate::delta::format::{CODEC_DENSE, CODEC_RENAMES, LAST_REGION, MAX_DENSE};
+use crate::delta::format::{CODEC_DENSE, CODEC_SUBSTITUTION, LAST_REGION, MAX_DENSE};
 use crate::delta::ops::{self, Op};
-use crate::delta::sequence_alignment::{Alignment, align};
-use crate::delta::substitution::plan::{self, Plan, Script};
+use crate::delta::sequence_alignment::{SequenceAlignment, align_sequences};
+use crate::delta::substitution::script::{self, Stretches, SubstitutionScript};
 use crate::wire::put_varint;
 
 /// Working memory of the encoders that follow the basis, besides their plan.
@@ -27,15 +27,15 @@ const FEW_FAR_BYTES: usize = 1 << 20;
 /// A fast delta of more bytes than this has so many new ones that the dense codec takes half a minute for them, on both sides.
 const TOO_MANY_BYTES: usize = 2 << 20;
 /// The zstd level by which scripts that follow the basis are compared among each other.
-const RANKING: i32 = 6;
+const RANK_LEVEL: i32 = 6;
 
 /// Bytes of a longer target that are seen at once, and how much further the part of the basis reaches to both sides.
-const WINDOW: u64 = 16 << 20;
-const MARGIN: u64 = 2 << 20;
+const PART_LEN: u64 = 16 << 20;
+const PART_MARGIN: u64 = 2 << 20;
 /// Where new bytes are less than this part of such a region, copies say it all, and following is not worth its time.
 const LEAST_NEW: u64 = 64;
 /// The longest basis whose places the decisions can tell apart.
-const MAX_FOLLOWED_BASIS: u64 = 1 << 31;
+const MAX_SUBSTITUTION_BASIS: u64 = 1 << 31;
 
 /// What a region makes of the target, and the basis position before it.
 #[derive(Clone, Copy)]
@@ -51,7 +51,7 @@ impl<'a> Encoder<'a> {
     pub(super) fn followable(&self) -> Option<&'a [u8]> {
         let BasisBytes::Whole(basis) = self.basis else { return None };
         let wanted = self.options.thorough || self.options.codec != Codec::Fast;
-        let can_be = !basis.is_empty() && (basis.len() as u64) < MAX_FOLLOWED_BASIS;
+        let can_be = !basis.is_empty() && (basis.len() as u64) < MAX_SUBSTITUTION_BASIS;
         (wanted && can_be).then_some(basis)
     }
 
@@ -64,7 +64,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn fits(&self, basis: &[u8], target: &[u8]) -> bool {
-        plan::memory(basis, target) + TABLES <= self.options.budget
+        script::memory(basis, target) + TABLES <= self.options.budget
     }
 
     fn link(&self) -> Option<u64> {
@@ -77,7 +77,7 @@ impl<'a> Encoder<'a> {
     /// The next region of a longer file.
     fn next_window(&mut self, basis: &'a [u8]) -> Result<Vec<u8>, EncodeError> {
         let span = Span { start: self.at, position: self.position };
-        let mut found = self.next_ops(usize::MAX, WINDOW);
+        let mut found = self.next_ops(usize::MAX, PART_LEN);
         let window = window(&found, span.start, self.at, basis.len() as u64);
         for least in LEAST_COPIES {
             if MAX_OPS < found.len() {
@@ -93,12 +93,12 @@ impl<'a> Encoder<'a> {
         if !self.fits(part, target) {
             return self.fast(found, span.start, span.position);
         }
-        let seen = Seen { basis: part, from: window.start, target };
-        let Some(followed) = self.followed(&seen, &align(part, target), span)? else {
+        let seen = AlignedPart { basis: part, from: window.start, target };
+        let Some(followed) = self.followed(&seen, &align_sequences(part, target), span)? else {
             return self.fast(found, span.start, span.position);
         };
         let link = self.link();
-        let glance = self.estimate(&found, span.start, span.position, GLANCE)?;
+        let glance = self.estimate(&found, span.start, span.position, ESTIMATE_LEVEL)?;
         if followed.is_clearly_better(glance, link) {
             return Ok(self.renames(followed, span)?.bytes);
         }
@@ -109,16 +109,16 @@ impl<'a> Encoder<'a> {
     /// All regions at once, each codec tried.
     fn whole(&mut self, basis: &'a [u8]) -> Result<Vec<u8>, EncodeError> {
         let link = self.link();
-        let alignment = align(basis, self.target);
+        let alignment = align_sequences(basis, self.target);
         if self.options.codec == Codec::Dense && !self.options.thorough {
             let Some(dense) = self.dense(basis, &alignment) else { return self.next_fast() };
             self.at = self.target.len() as u64;
             return Ok(dense.bytes);
         }
-        let seen = Seen { basis, from: 0, target: self.target };
+        let seen = AlignedPart { basis, from: 0, target: self.target };
         let followed = self.followed(&seen, &alignment, BEGINNING)?;
         let found = self.next_ops(MAX_OPS, u64::MAX);
-        let glance = self.estimate(&found, 0, 0, GLANCE)? as u64 * self.target.len() as u64 / self.at.max(1);
+        let glance = self.estimate(&found, 0, 0, ESTIMATE_LEVEL)? as u64 * self.target.len() as u64 / self.at.max(1);
         let mut best = match followed {
             Some(followed) if followed.is_clearly_better(glance as usize, link) => self.all_renames(followed)?,
             None => {
@@ -168,8 +168,8 @@ impl<'a> Encoder<'a> {
     }
 
     /// The whole target in the dense codec, if that can be worth its time.
-    fn dense(&self, basis: &[u8], alignment: &Alignment) -> Option<Whole> {
-        let dense = dense::encode(basis, self.target, alignment)?;
+    fn dense(&self, basis: &[u8], alignment: &SequenceAlignment) -> Option<Whole> {
+        let dense = encode_dense(basis, self.target, alignment)?;
         let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
         Some(Whole { bytes, nanoseconds: dense.nanoseconds })
     }
@@ -177,14 +177,14 @@ impl<'a> Encoder<'a> {
     /// How to follow the basis in one region; `None` where that is more than the format takes.
     fn followed(
         &self,
-        seen: &Seen<'_>,
-        alignment: &Alignment,
+        seen: &AlignedPart<'_>,
+        alignment: &SequenceAlignment,
         Span { position, .. }: Span,
     ) -> Result<Option<Followed>, EncodeError> {
-        let Some(plan) = Plan::new(seen.basis, seen.target, alignment) else { return Ok(None) };
+        let Some(plan) = Stretches::new(seen.basis, seen.target, alignment) else { return Ok(None) };
         let mut best: Option<Followed> = None;
         for script in LEAST_FOLLOWED.into_iter().filter_map(|least| plan.script(least, seen.from, position)) {
-            let level = if LONG_FRAME < script.frame.len() { GLANCE } else { RANKING };
+            let level = if LONG_FRAME < script.frame.len() { ESTIMATE_LEVEL } else { RANK_LEVEL };
             let estimate = self.script_len(&script, position, level)?;
             if best.as_ref().is_some_and(|best| best.estimate <= estimate) {
                 break;
@@ -195,7 +195,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// About how many bytes a script takes.
-    fn script_len(&self, script: &Script, position: u64, level: i32) -> Result<usize, EncodeError> {
+    fn script_len(&self, script: &SubstitutionScript, position: u64, level: i32) -> Result<usize, EncodeError> {
         let (_, prefix) = self.reference(&script.ops, position, script.gap_bytes as u64);
         Ok(script.decisions.len() + pack(&script.frame, &prefix, level)?.len())
     }
@@ -203,7 +203,7 @@ impl<'a> Encoder<'a> {
     /// The region up to where the encoder is.
     fn renames(&mut self, Followed { script, .. }: Followed, span: Span) -> Result<Whole, EncodeError> {
         let (reach, prefix) = self.reference(&script.ops, span.position, script.gap_bytes as u64);
-        let mut bytes = self.begin(CODEC_RENAMES, span.start);
+        let mut bytes = self.begin(CODEC_SUBSTITUTION, span.start);
         bytes.push(script.shape());
         put_varint(&mut bytes, reach);
         put_varint(&mut bytes, script.decisions.len() as u64);
@@ -254,7 +254,7 @@ impl<'a> Encoder<'a> {
 }
 
 /// What is aligned: a part of the basis, from where on, and a part of the target.
-struct Seen<'a> {
+struct AlignedPart<'a> {
     basis: &'a [u8],
     from: u64,
     target: &'a [u8],
@@ -277,13 +277,13 @@ fn window(ops: &[Op], start: u64, end: u64, basis_len: u64) -> Range<u64> {
         is_middle
     });
     let diagonal = middle.map_or(0, |(diagonal, _)| *diagonal);
-    let from = start.saturating_add_signed(diagonal).saturating_sub(MARGIN).min(basis_len);
-    from..end.saturating_add_signed(diagonal).saturating_add(MARGIN).clamp(from, basis_len)
+    let from = start.saturating_add_signed(diagonal).saturating_sub(PART_MARGIN).min(basis_len);
+    from..end.saturating_add_signed(diagonal).saturating_add(PART_MARGIN).clamp(from, basis_len)
 }
 
 /// A script that follows the basis, and about how many bytes it takes.
 struct Followed {
-    script: Script,
+    script: SubstitutionScript,
     estimate: usize,
 }
 
@@ -325,7 +325,7 @@ mod tests {
     use super::*;
 
     fn op(gap: u64, copy: Range<u64>) -> Op {
-        Op { gap, copy, followed: false }
+        Op { gap, copy, substituted: false }
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
         let start = 100 << 20;
         let ops = [op(10, 5_000..5_100), op(0, start + 60_010..start + 960_000), op(9, 0..300), op(7, 0..0)];
         let found = window(&ops, start, start + 900_416, 1 << 30);
-        assert_eq!(found, start + 59_900 - MARGIN..start + 960_316 + MARGIN);
+        assert_eq!(found, start + 59_900 - PART_MARGIN..start + 960_316 + PART_MARGIN);
     }
 
     #[test]

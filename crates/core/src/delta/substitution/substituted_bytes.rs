@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::token::Tokens;
+use super::token::TokenKind;
 
 /// What followed bytes became.
 #[derive(Default)]
-pub(crate) struct Followed {
+pub(crate) struct SubstitutedBytes {
     pub(crate) bytes: Vec<u8>,
     /// Which of them wait for their differences: all that are not of tokens, where tokens are numbers.
     pub(crate) plain: Vec<Range<usize>>,
@@ -14,14 +14,14 @@ pub(crate) struct Followed {
     pub(crate) kept: u64,
 }
 
-impl Followed {
+impl SubstitutedBytes {
     /// Bytes of no token.
     #[inline]
-    pub(super) fn plain(&mut self, bytes: &[u8], tokens: Tokens) {
+    pub(super) fn plain(&mut self, bytes: &[u8], tokens: TokenKind) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         self.kept += bytes.len() as u64;
-        if tokens == Tokens::Numbers && !bytes.is_empty() {
+        if tokens == TokenKind::Numbers && !bytes.is_empty() {
             match self.plain.last_mut() {
                 Some(last) if last.end == start => last.end += bytes.len(),
                 _ => self.plain.push(start..start + bytes.len()),

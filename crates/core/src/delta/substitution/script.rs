@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::coder::Renames;
-use super::token::{MAX_WORD, Tokens};
-use crate::delta::arithmetic::Writer;
-use crate::delta::format::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
+use super::coder::TokenCoder;
+use super::token::{MAX_WORD_LEN, TokenKind};
+use crate::delta::arithmetic::DecisionWriter;
+use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS};
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::Op;
-use crate::delta::sequence_alignment::{self, Alignment};
+use crate::delta::sequence_alignment::{self, SequenceAlignment};
 use crate::delta::words::is_word_byte;
 
 /// Bytes that are the same on both sides, from which on they are copied rather than followed.
@@ -19,16 +19,16 @@ const BYTES_A_CHANGE: usize = 6;
 const MOST_CHANGES: usize = 1 << 16;
 
 /// What laying out the tables takes a browser.
-const SETUP_NANOSECONDS: u64 = 1_000_000;
+const SUBSTITUTION_SETUP_NANOSECONDS: u64 = 1_000_000;
 /// What a word and a number take one, as measured in Chromium on a server of two cores.
 const WORD_NANOSECONDS: u64 = 45;
 const NUMBER_NANOSECONDS: u64 = 85;
 
 /// What corresponds, found once.
-pub(crate) struct Plan<'a> {
+pub(crate) struct Stretches<'a> {
     basis: &'a [u8],
     target: &'a [u8],
-    tokens: Tokens,
+    tokens: TokenKind,
     stretches: Vec<Stretch>,
 }
 
@@ -53,12 +53,12 @@ struct Change {
 struct Piece {
     target: Range<usize>,
     basis: Range<usize>,
-    followed: bool,
+    substituted: bool,
 }
 
 /// A region's decisions, and what its frame holds.
-pub(crate) struct Script {
-    tokens: Tokens,
+pub(crate) struct SubstitutionScript {
+    tokens: TokenKind,
     /// The last one copies nothing.
     pub(crate) ops: Vec<Op>,
     pub(crate) decisions: Vec<u8>,
@@ -70,20 +70,20 @@ pub(crate) struct Script {
     count: u64,
 }
 
-impl Script {
+impl SubstitutionScript {
     /// The region's shape.
     pub(crate) fn shape(&self) -> u8 {
-        u8::from(self.tokens == Tokens::Words)
+        u8::from(self.tokens == TokenKind::Words)
     }
 
     pub(crate) fn has_frame(&self) -> bool {
-        self.gap_bytes != 0 || self.tokens == Tokens::Numbers && self.ops.iter().any(|op| op.followed)
+        self.gap_bytes != 0 || self.tokens == TokenKind::Numbers && self.ops.iter().any(|op| op.substituted)
     }
 
     /// What decoding the followed copies takes a browser, about.
     pub(crate) fn nanoseconds(&self) -> u64 {
-        let each = if self.tokens == Tokens::Words { WORD_NANOSECONDS } else { NUMBER_NANOSECONDS };
-        SETUP_NANOSECONDS + self.count * each
+        let each = if self.tokens == TokenKind::Words { WORD_NANOSECONDS } else { NUMBER_NANOSECONDS };
+        SUBSTITUTION_SETUP_NANOSECONDS + self.count * each
     }
 }
 
@@ -92,19 +92,19 @@ pub(crate) fn memory(basis: &[u8], target: &[u8]) -> usize {
     sequence_alignment::memory(basis, target) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
 }
 
-impl<'a> Plan<'a> {
+impl<'a> Stretches<'a> {
     /// `None` if more differs than is worth following.
-    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], alignment: &Alignment) -> Option<Plan<'a>> {
-        let tokens = if alignment.words { Tokens::Words } else { Tokens::Numbers };
+    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], alignment: &SequenceAlignment) -> Option<Stretches<'a>> {
+        let tokens = if alignment.words { TokenKind::Words } else { TokenKind::Numbers };
         let starts = &alignment.starts;
-        let mut plan = Plan { basis, target, tokens, stretches: Vec::new() };
+        let mut plan = Stretches { basis, target, tokens, stretches: Vec::new() };
         let mut changes = 0;
         for (place, (at, from)) in starts.iter().enumerate() {
             let known = plan.stretches.len();
             let end = starts.get(place + 1).map_or(target.len(), |next| next.0 as usize);
             match tokens {
-                Tokens::Words => plan.walk_words(*at as usize, *from as usize, end),
-                Tokens::Numbers => plan.walk_bytes(*at as usize, *from as usize, end),
+                TokenKind::Words => plan.walk_words(*at as usize, *from as usize, end),
+                TokenKind::Numbers => plan.walk_bytes(*at as usize, *from as usize, end),
             }
             changes += plan.stretches[known..].iter().map(|stretch| stretch.changes.len()).sum::<usize>();
             if target.len() / BYTES_A_CHANGE + MOST_CHANGES < changes {
@@ -127,7 +127,7 @@ impl<'a> Plan<'a> {
                 let stretch = open.get_or_insert_with(|| Stretch::at(at, from));
                 stretch.score += if is_word { 2 * new as i32 } else { 1 };
                 (stretch.target.end, stretch.basis.end) = (at + new, from + old);
-            } else if !(is_word && new <= MAX_WORD && old <= MAX_WORD) {
+            } else if !(is_word && new <= MAX_WORD_LEN && old <= MAX_WORD_LEN) {
                 self.stretches.extend(open.take());
             } else if let Some(stretch) = &mut open {
                 stretch.score -= 2;
@@ -168,10 +168,10 @@ impl<'a> Plan<'a> {
 
     /// What a region says whose stretches bring `least`, of a basis that was seen `from` a place on; `None` if it would be too much. `position` is
     /// the basis position before it.
-    pub(crate) fn script(&self, least: i32, from: u64, position: u64) -> Option<Script> {
+    pub(crate) fn script(&self, least: i32, from: u64, position: u64) -> Option<SubstitutionScript> {
         let mut pieces = Vec::new();
         self.stretches.iter().filter(|stretch| least <= stretch.score).for_each(|stretch| stretch.pieces(&mut pieces));
-        if MAX_FOLLOWED_OPS <= pieces.len() {
+        if MAX_SUBSTITUTION_OPS <= pieces.len() {
             return None;
         }
         let (mut ops, mut at, mut end) = (Vec::with_capacity(pieces.len() + 1), 0, position);
@@ -179,39 +179,39 @@ impl<'a> Plan<'a> {
             let gap = (piece.target.start - at) as u64;
             let copy = from + piece.basis.start as u64..from + piece.basis.end as u64;
             (at, end) = (piece.target.end, copy.end);
-            ops.push(Op { gap, copy, followed: piece.followed });
+            ops.push(Op { gap, copy, substituted: piece.substituted });
         }
-        ops.push(Op { gap: (self.target.len() - at) as u64, copy: end..end, followed: false });
+        ops.push(Op { gap: (self.target.len() - at) as u64, copy: end..end, substituted: false });
 
-        let mut writer = Writer::new();
+        let mut writer = DecisionWriter::new();
         OpCoder::new().write(&mut writer, &ops, position);
-        let mut renames = Renames::new(self.tokens);
+        let mut coder = TokenCoder::new(self.tokens);
         let (mut frame, mut gap_bytes, mut at) = (Vec::new(), 0, 0);
         for piece in &pieces {
             frame.extend_from_slice(&self.target[at..piece.target.start]);
             gap_bytes += piece.target.start - at;
             at = piece.target.end;
-            if !piece.followed {
+            if !piece.substituted {
                 continue;
             }
             let target = &self.target[piece.target.clone()];
-            let mut followed = renames.follow(&mut writer, &self.basis[piece.basis.clone()], Some(target)).ok()?;
-            if followed.bytes.len() != target.len() {
+            let mut made = coder.substitute(&mut writer, &self.basis[piece.basis.clone()], Some(target)).ok()?;
+            if made.bytes.len() != target.len() {
                 return None;
             }
-            for plain in followed.plain {
-                let (made, wanted) = (&mut followed.bytes[plain.clone()], &target[plain]);
-                frame.extend(wanted.iter().zip(&*made).map(|(new, old)| new.wrapping_sub(*old)));
-                made.copy_from_slice(wanted);
+            for plain in made.plain {
+                let (new_bytes, wanted) = (&mut made.bytes[plain.clone()], &target[plain]);
+                frame.extend(wanted.iter().zip(&*new_bytes).map(|(new, old)| new.wrapping_sub(*old)));
+                new_bytes.copy_from_slice(wanted);
             }
-            if followed.bytes != target {
+            if made.bytes != target {
                 return None;
             }
         }
         frame.extend_from_slice(&self.target[at..]);
         gap_bytes += self.target.len() - at;
-        let count = renames.count();
-        Some(Script { tokens: self.tokens, ops, decisions: writer.finish(), frame, gap_bytes, count })
+        let count = coder.count();
+        Some(SubstitutionScript { tokens: self.tokens, ops, decisions: writer.finish(), frame, gap_bytes, count })
     }
 }
 
@@ -232,7 +232,7 @@ impl Stretch {
                 push(out, open_at..at, open_from..from, true);
                 push(out, at..target, from..basis, false);
                 (open_at, open_from) = (target, basis);
-            } else if MAX_FOLLOWED <= basis_end - open_from {
+            } else if MAX_SUBSTITUTED <= basis_end - open_from {
                 // What came before this change fits, since less than a long copy lies between two changes.
                 push(out, open_at..at, open_from..from, true);
                 (open_at, open_from) = (at, from);
@@ -243,8 +243,8 @@ impl Stretch {
     }
 }
 
-fn push(out: &mut Vec<Piece>, target: Range<usize>, basis: Range<usize>, followed: bool) {
+fn push(out: &mut Vec<Piece>, target: Range<usize>, basis: Range<usize>, substituted: bool) {
     if !basis.is_empty() {
-        out.push(Piece { target, basis, followed });
+        out.push(Piece { target, basis, substituted });
     }
 }

@@ -4,7 +4,7 @@ use crate::delta::adaptive::{Counter, hash};
 use crate::delta::words::is_word_byte;
 
 /// Words longer than this are followed in pieces.
-const MAX_WORD: usize = 48;
+const MAX_FOLLOWED_WORD: usize = 48;
 /// Entries of a table of renames, as a power of two.
 const RENAME_BITS: u32 = 16;
 
@@ -32,14 +32,14 @@ pub(crate) mod kind {
 #[derive(Clone)]
 pub(crate) struct Follower {
     pub(crate) at: usize,
-    pub(crate) word: Option<Word>,
+    pub(crate) word: Option<FollowedWord>,
     /// The last two of the window's words, or bytes between words.
     before: [u32; 2],
 }
 
 /// A word of the window that the target is following.
 #[derive(Clone)]
-pub(crate) struct Word {
+pub(crate) struct FollowedWord {
     /// Where its counterpart starts in the target.
     start: usize,
     /// Where it ends in the window.
@@ -71,7 +71,7 @@ impl Guess {
 }
 
 /// A word of the window: where it ends, its hash, its keys in the tables.
-struct Text {
+struct WindowWord {
     end: usize,
     hash: u32,
     keys: [u32; 3],
@@ -83,23 +83,27 @@ fn hash_on(sum: u32, byte: u8) -> u32 {
     sum.wrapping_add(u32::from(byte)).wrapping_mul(0x2c1b_3c6d)
 }
 
-impl Text {
+impl WindowWord {
     #[inline]
-    fn read(buffer: &[u8], at: usize, window_end: usize, before: [u32; 2], last: u8) -> Text {
-        let longest = &buffer[at..window_end.min(at + MAX_WORD)];
+    fn read(buffer: &[u8], at: usize, window_end: usize, before: [u32; 2], last: u8) -> WindowWord {
+        let longest = &buffer[at..window_end.min(at + MAX_FOLLOWED_WORD)];
         let (mut len, mut sum) = (0, 17u32);
         while len < longest.len() && is_word_byte(longest[len]) {
             sum = hash_on(sum, longest[len]);
             len += 1;
         }
         let with_left = hash(sum, hash(before[0], u32::from(last)));
-        Text { end: at + len, hash: sum, keys: [hash(sum, 1), hash(with_left, 2), hash(with_left, hash(before[1], 3))] }
+        WindowWord {
+            end: at + len,
+            hash: sum,
+            keys: [hash(sum, 1), hash(with_left, 2), hash(with_left, hash(before[1], 3))],
+        }
     }
 }
 
-impl Word {
+impl FollowedWord {
     /// Adds a guess behind those that can be trusted as much. (By hand: the library's sort is ten kilobytes of wasm.)
-    fn add(&mut self, guess: Guess, renames: &Renames) {
+    fn add(&mut self, guess: Guess, renames: &RenamedWords) {
         let worth = renames.worth(guess.kind);
         let mut place = self.count;
         while 0 < place && renames.worth(self.guesses[place - 1].kind) < worth {
@@ -123,7 +127,7 @@ impl Follower {
     }
 
     /// Steps into a word of the window if the target is at the start of one.
-    pub(crate) fn enter(&mut self, buffer: &[u8], window_end: usize, renames: &Renames) {
+    pub(crate) fn enter(&mut self, buffer: &[u8], window_end: usize, renames: &RenamedWords) {
         if self.word.is_none()
             && self.at < window_end
             && is_word_byte(buffer[self.at])
@@ -133,9 +137,10 @@ impl Follower {
         }
     }
 
-    fn look_up(&self, buffer: &[u8], window_end: usize, renames: &Renames) -> Word {
-        let Text { end, hash, keys } = Text::read(buffer, self.at, window_end, self.before, buffer[buffer.len() - 1]);
-        let mut word = Word {
+    fn look_up(&self, buffer: &[u8], window_end: usize, renames: &RenamedWords) -> FollowedWord {
+        let WindowWord { end, hash, keys } =
+            WindowWord::read(buffer, self.at, window_end, self.before, buffer[buffer.len() - 1]);
+        let mut word = FollowedWord {
             start: buffer.len(),
             end,
             hash,
@@ -169,7 +174,7 @@ impl Follower {
         &self,
         buffer: &[u8],
         window_end: usize,
-        renames: &Renames,
+        renames: &RenamedWords,
         len: usize,
         most: usize,
     ) -> Follower {
@@ -179,7 +184,7 @@ impl Follower {
         while next.at < until {
             let byte = buffer[next.at];
             if is_word_byte(byte) && !is_word_byte(last) {
-                let text = Text::read(buffer, next.at, window_end, next.before, last);
+                let text = WindowWord::read(buffer, next.at, window_end, next.before, last);
                 let ends = text.end < window_end && !is_word_byte(buffer[text.end]);
                 let at = text.end + usize::from(ends);
                 if self.at + most < at || renames.doubt(&text) {
@@ -246,7 +251,7 @@ impl Follower {
             .as_ref()
             .filter(|word| word.start == buffer.len() && word.end < window_end && !is_word_byte(buffer[word.end]))?;
         let guess = word.guesses[0];
-        (usize::from(guess.len) < MAX_WORD).then_some((guess.start as usize, usize::from(guess.len), word.end))
+        (usize::from(guess.len) < MAX_FOLLOWED_WORD).then_some((guess.start as usize, usize::from(guess.len), word.end))
     }
 
     /// Bytes of the word in hand that stand already.
@@ -255,7 +260,7 @@ impl Follower {
     }
 
     /// Moves on over the target's last byte, and remembers what a word became unless `renames` is `None`.
-    pub(crate) fn advance(&mut self, buffer: &[u8], window_end: usize, renames: Option<&mut Renames>) {
+    pub(crate) fn advance(&mut self, buffer: &[u8], window_end: usize, renames: Option<&mut RenamedWords>) {
         let byte = buffer[buffer.len() - 1];
         let Some(word) = &self.word else {
             self.at = window_end.min(self.at + 1);
@@ -265,7 +270,7 @@ impl Follower {
             return;
         };
         if is_word_byte(byte) {
-            if buffer.len() - word.start == MAX_WORD {
+            if buffer.len() - word.start == MAX_FOLLOWED_WORD {
                 self.at = word.end;
                 self.word = None;
             }
@@ -284,13 +289,13 @@ impl Follower {
 }
 
 /// What words became, by the word alone and with its neighbours before it; and how far each kind of guess can be trusted.
-pub(crate) struct Renames {
-    tables: [Vec<Entry>; 3],
+pub(crate) struct RenamedWords {
+    tables: [Vec<RenameEntry>; 3],
     trust: [Counter; kind::COUNT],
 }
 
 #[derive(Clone, Copy, Default)]
-struct Entry {
+struct RenameEntry {
     start: u32,
     hash: u32,
     check: u16,
@@ -298,10 +303,10 @@ struct Entry {
     confidence: u8,
 }
 
-impl Renames {
-    pub(crate) fn new() -> Renames {
-        Renames {
-            tables: [(); 3].map(|()| vec![Entry::default(); 1 << RENAME_BITS]),
+impl RenamedWords {
+    pub(crate) fn new() -> RenamedWords {
+        RenamedWords {
+            tables: [(); 3].map(|()| vec![RenameEntry::default(); 1 << RENAME_BITS]),
             trust: [Counter::EVEN; kind::COUNT],
         }
     }
@@ -326,7 +331,7 @@ impl Renames {
 
     /// Whether a word became something else before.
     #[inline]
-    fn doubt(&self, text: &Text) -> bool {
+    fn doubt(&self, text: &WindowWord) -> bool {
         self.guesses(&text.keys).iter().flatten().any(|guess| guess.hash != text.hash)
     }
 
@@ -334,7 +339,7 @@ impl Renames {
         self.trust[usize::from(kind)].probability()
     }
 
-    fn learn(&mut self, buffer: &[u8], word: &Word, start: usize, len: usize) {
+    fn learn(&mut self, buffer: &[u8], word: &FollowedWord, start: usize, len: usize) {
         let text = &buffer[start..start + len];
         let hash = text.iter().fold(17u32, |sum, byte| hash_on(sum, *byte));
         for guess in &word.guesses[..word.count] {
@@ -344,7 +349,7 @@ impl Renames {
             let entry = &mut table[(key >> (32 - RENAME_BITS)) as usize];
             let same = entry.check == key as u16 && entry.len != 0 && entry.hash == hash;
             let confidence = if same { (entry.confidence + 1).min(3) } else { 0 };
-            *entry = Entry { start: start as u32, hash, check: key as u16, len: len as u8, confidence };
+            *entry = RenameEntry { start: start as u32, hash, check: key as u16, len: len as u8, confidence };
         }
     }
 }

@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-use crate::delta::arithmetic::Reader as Decisions;
-use crate::delta::decode::frame::Frame;
+use crate::delta::arithmetic::DecisionReader;
+use crate::delta::decode::frame::FrameDecoder;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::{self, Op};
 use crate::delta::reference::{self, PREFIX_START};
-use crate::delta::substitution::decode::Following;
-use crate::delta::substitution::token::Tokens;
+use crate::delta::substitution::decode::SubstitutionDecoder;
+use crate::delta::substitution::token::TokenKind;
 use crate::input::Input;
 use crate::verify::verifier::Verifier;
-use crate::wire::Reader;
+use crate::wire::ByteReader;
 
 /// The most basis bytes asked for at once.
 const BASIS_PIECE: u64 = 1 << 20;
@@ -24,84 +24,84 @@ const FRAME_PIECE: usize = 1 << 17;
 const WORDS: u64 = 1;
 
 /// The numbers before the ops.
-pub(crate) struct Announced {
+pub(crate) struct CopyRegionHeader {
     span: u64,
     reach: u64,
-    form: Form,
+    form: OpsForm,
 }
 
 /// How ops stand.
-enum Form {
+enum OpsForm {
     /// As varints, packed if `packed_len` is not 0.
     Varints { ops_len: usize, packed_len: usize },
     /// As decisions, before those of the followed copies.
-    Decisions { tokens: Tokens, len: usize },
+    Decisions { tokens: TokenKind, len: usize },
 }
 
-impl Announced {
-    pub(crate) fn parse(reader: &mut Reader<'_>, span: u64) -> Result<Announced, Halt> {
+impl CopyRegionHeader {
+    pub(crate) fn parse(reader: &mut ByteReader<'_>, span: u64) -> Result<CopyRegionHeader, Halt> {
         let reach = Limit::Reach.check(reader.varint()?, MAX_REACH)?;
         let ops_len = Limit::Ops.check(reader.varint()?, MAX_OPS_LEN)?;
         let packed_len = if ops_len == 0 { 0 } else { reader.varint()? };
         if packed_len != 0 && ops_len <= packed_len {
             return Err(DecodeError::BadOps { what: "packed they are not shorter" }.into());
         }
-        let form = Form::Varints { ops_len: ops_len as usize, packed_len: packed_len as usize };
-        Ok(Announced { span, reach, form })
+        let form = OpsForm::Varints { ops_len: ops_len as usize, packed_len: packed_len as usize };
+        Ok(CopyRegionHeader { span, reach, form })
     }
 
-    pub(crate) fn parse_renames(reader: &mut Reader<'_>, span: u64) -> Result<Announced, Halt> {
+    pub(crate) fn parse_substitution(reader: &mut ByteReader<'_>, span: u64) -> Result<CopyRegionHeader, Halt> {
         let tokens = match reader.varint()? {
-            0 => Tokens::Numbers,
-            WORDS => Tokens::Words,
-            _ => return Err(DecodeError::BadRenames { what: "its shape has bits that mean nothing" }.into()),
+            0 => TokenKind::Numbers,
+            WORDS => TokenKind::Words,
+            _ => return Err(DecodeError::BadSubstitution { what: "its shape has bits that mean nothing" }.into()),
         };
         let reach = Limit::Reach.check(reader.varint()?, MAX_REACH)?;
         let len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
-        Ok(Announced { span, reach, form: Form::Decisions { tokens, len } })
+        Ok(CopyRegionHeader { span, reach, form: OpsForm::Decisions { tokens, len } })
     }
 
     /// Reads the ops when they have come whole.
-    pub(crate) fn load(&self, input: &mut Input, position: u64, basis_len: u64) -> Result<Loading, Halt> {
+    pub(crate) fn load(&self, input: &mut Input, position: u64, basis_len: u64) -> Result<ReferenceLoader, Halt> {
         let len = match self.form {
-            Form::Varints { ops_len, packed_len: 0 } => ops_len,
-            Form::Varints { packed_len: len, .. } | Form::Decisions { len, .. } => len,
+            OpsForm::Varints { ops_len, packed_len: 0 } => ops_len,
+            OpsForm::Varints { packed_len: len, .. } | OpsForm::Decisions { len, .. } => len,
         };
         let bytes = input.reader().take(len)?;
-        let (ops, following) = match self.form {
-            Form::Varints { packed_len: 0, .. } => (ops::decode(bytes, self.span, position, basis_len)?, None),
-            Form::Varints { ops_len, .. } => {
-                (ops::decode(&Frame::decode_whole(bytes, ops_len)?, self.span, position, basis_len)?, None)
+        let (ops, substitution) = match self.form {
+            OpsForm::Varints { packed_len: 0, .. } => (ops::decode(bytes, self.span, position, basis_len)?, None),
+            OpsForm::Varints { ops_len, .. } => {
+                (ops::decode(&FrameDecoder::decode_whole(bytes, ops_len)?, self.span, position, basis_len)?, None)
             }
-            Form::Decisions { tokens, .. } => {
-                let mut decisions = Decisions::new(bytes.to_vec());
+            OpsForm::Decisions { tokens, .. } => {
+                let mut decisions = DecisionReader::new(bytes.to_vec());
                 let ops = OpCoder::new().read(&mut decisions, self.span, position, basis_len)?;
-                let copied: u64 = ops.iter().filter(|op| !op.followed).map(|op| op.copy.end - op.copy.start).sum();
+                let copied: u64 = ops.iter().filter(|op| !op.substituted).map(|op| op.copy.end - op.copy.start).sum();
                 let left = self.span - ops::gap_bytes(&ops) - copied;
-                (ops, Some(Following::new(tokens, decisions, left)))
+                (ops, Some(SubstitutionDecoder::new(tokens, decisions, left)))
             }
         };
         input.consume(len);
-        Ok(Loading::new(self.reach, ops, following, position, basis_len)?)
+        Ok(ReferenceLoader::new(self.reach, ops, substitution, position, basis_len)?)
     }
 }
 
 /// A region while its reference is read.
-pub(crate) struct Loading {
+pub(crate) struct ReferenceLoader {
     ops: Vec<Op>,
-    following: Option<Following>,
+    substitution: Option<SubstitutionDecoder>,
     ranges: Vec<Range<u64>>,
     prefix: Vec<u8>,
 }
 
-impl Loading {
+impl ReferenceLoader {
     fn new(
         reach: u64,
         ops: Vec<Op>,
-        following: Option<Following>,
+        substitution: Option<SubstitutionDecoder>,
         position: u64,
         basis_len: u64,
-    ) -> Result<Loading, DecodeError> {
+    ) -> Result<ReferenceLoader, DecodeError> {
         let mut ranges = reference::ranges(&ops, position, basis_len, reach)?;
         let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         let mut prefix = Vec::new();
@@ -110,7 +110,7 @@ impl Loading {
             prefix.push(PREFIX_START);
         }
         ranges.reverse();
-        Ok(Loading { ops, following, ranges, prefix })
+        Ok(ReferenceLoader { ops, substitution, ranges, prefix })
     }
 
     /// The basis bytes that the reference wants next.
@@ -129,28 +129,30 @@ impl Loading {
     }
 
     /// The region with its reference complete.
-    pub(crate) fn finish(&mut self) -> Result<Region, DecodeError> {
+    pub(crate) fn finish(&mut self) -> Result<CopyRegion, DecodeError> {
         let mut ops = std::mem::take(&mut self.ops);
-        let following = self.following.take();
-        let differs = following.as_ref().is_some_and(|following| following.tokens == Tokens::Numbers)
-            && ops.iter().any(|op| op.followed);
-        let frame = if ops::gap_bytes(&ops) == 0 && !differs { None } else { Some(Frame::new(&self.prefix)?) };
+        let substitution = self.substitution.take();
+        let has_differences =
+            substitution.as_ref().is_some_and(|substitution| substitution.tokens == TokenKind::Numbers)
+                && ops.iter().any(|op| op.substituted);
+        let frame =
+            if ops::gap_bytes(&ops) == 0 && !has_differences { None } else { Some(FrameDecoder::new(&self.prefix)?) };
         let position = ops.last().map_or(0, |op| op.copy.end);
         ops.reverse();
-        Ok(Region { ops, following, frame, position, reused: 0 })
+        Ok(CopyRegion { ops, substitution, frame, position, reused: 0 })
     }
 }
 
 /// A region while its ops are carried out; the next op is the last of the list.
-pub(crate) struct Region {
+pub(crate) struct CopyRegion {
     ops: Vec<Op>,
-    following: Option<Following>,
-    frame: Option<Frame>,
+    substitution: Option<SubstitutionDecoder>,
+    frame: Option<FrameDecoder>,
     position: u64,
     reused: u64,
 }
 
-impl Region {
+impl CopyRegion {
     /// Basis position after the region.
     pub(crate) fn position(&self) -> u64 {
         self.position
@@ -164,14 +166,14 @@ impl Region {
     /// Whether the op at hand wants bytes of the frame: new ones, or differences.
     pub(crate) fn wants_frame(&self) -> bool {
         self.ops.last().is_some_and(|op| op.gap != 0)
-            || self.following.as_ref().is_some_and(|following| following.missing() != 0)
+            || self.substitution.as_ref().is_some_and(|substitution| substitution.missing() != 0)
     }
 
     /// The basis bytes that the copy at hand wants next, when its gap is done.
     pub(crate) fn wanted(&self, space: usize) -> Option<Range<u64>> {
         let op = self.ops.last().filter(|op| op.gap == 0 && !op.copy.is_empty())?;
-        if op.followed {
-            let is_made = self.following.as_ref().is_none_or(|following| !following.made.bytes.is_empty());
+        if op.substituted {
+            let is_made = self.substitution.as_ref().is_none_or(|substitution| !substitution.made.bytes.is_empty());
             return (!is_made).then(|| op.copy.clone());
         }
         let len = BASIS_PIECE.min(space as u64).min(op.copy.end - op.copy.start);
@@ -181,8 +183,8 @@ impl Region {
     /// Takes the bytes that were [`wanted`](Region::wanted).
     pub(crate) fn take_basis(&mut self, bytes: &[u8], output: &mut Verifier) -> Result<(), DecodeError> {
         let Some(op) = self.ops.last_mut() else { return Ok(()) };
-        if op.followed {
-            return self.following.as_mut().map_or(Ok(()), |following| following.follow(bytes));
+        if op.substituted {
+            return self.substitution.as_mut().map_or(Ok(()), |substitution| substitution.substitute(bytes));
         }
         output.append(bytes);
         op.copy.start += bytes.len() as u64;
@@ -193,12 +195,12 @@ impl Region {
 
     /// Hands on what a followed copy became, as far as there is room; whether there was any.
     pub(crate) fn give(&mut self, output: &mut Verifier) -> bool {
-        let (Some(op), Some(following)) = (self.ops.last_mut(), &mut self.following) else { return false };
-        if following.made.bytes.is_empty() {
+        let (Some(op), Some(substitution)) = (self.ops.last_mut(), &mut self.substitution) else { return false };
+        if substitution.made.bytes.is_empty() {
             return false;
         }
-        if following.give(output) {
-            self.reused += std::mem::take(&mut following.made).kept;
+        if substitution.give(output) {
+            self.reused += std::mem::take(&mut substitution.made).kept;
             op.copy.start = op.copy.end;
             self.drop_finished();
         }
@@ -217,8 +219,8 @@ impl Region {
             op.gap -= step.produced as u64;
             step
         } else {
-            let Some(following) = &mut self.following else { return Ok(()) };
-            following.differ(|room| frame.step(input.unread(), room))?
+            let Some(substitution) = &mut self.substitution else { return Ok(()) };
+            substitution.add_differences(|room| frame.step(input.unread(), room))?
         };
         input.consume(step.consumed);
         if frame.ended() && self.wants_frame() {
@@ -230,8 +232,8 @@ impl Region {
 
     /// Reads what remains when no op wants bytes any more: nothing but the frame's end.
     pub(crate) fn end(&mut self, input: &mut Input) -> Result<(), Halt> {
-        if let Some(following) = &self.following {
-            following.end()?;
+        if let Some(substitution) = &self.substitution {
+            substitution.end()?;
         }
         let Some(frame) = &mut self.frame else { return Ok(()) };
         while !frame.ended() {
