@@ -1,8 +1,9 @@
 //! The encoder's side: aligns, then runs the model against what is so.
 
+use super::buffer::{MARGIN, buffer};
 use super::follower::{Follower, RenamedWords};
 use super::guide::{Guide, GuidedCoder};
-use super::model::{self, MARGIN, Model};
+use super::model::Model;
 use super::region::WORDS;
 use crate::delta::arithmetic::{DecisionCoder, DecisionWriter};
 use crate::delta::sequence_alignment::SequenceAlignment;
@@ -68,7 +69,7 @@ pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &SequenceAlignment
 }
 
 fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory: u32) -> Option<EncodedDense> {
-    let mut buffer = model::buffer(window.len(), target.len());
+    let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let mut writer = GuidedWriter { writer: DecisionWriter::new(), guide: Guide { target, places } };
     let mut model = Model::new(buffer, target.len(), words, memory);
@@ -97,7 +98,7 @@ fn is_hopeless(literals: usize, packed: usize, target: usize) -> bool {
 
 /// The window position that corresponds to each of the target's, by an alignment: target positions, ascending, and the window's.
 fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
-    let mut buffer = model::buffer(window.len(), target.len());
+    let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let window_end = buffer.len();
     let (mut follower, renames) = (Follower::new(MARGIN), RenamedWords::new());

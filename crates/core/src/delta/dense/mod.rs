@@ -1,10 +1,11 @@
+mod buffer;
 #[cfg(feature = "encode")]
 pub(crate) mod encode;
 mod follower;
 mod guide;
+mod jumps;
 mod mix;
 mod model;
-mod numbers;
 mod pages;
 mod recall;
 pub(crate) mod region;

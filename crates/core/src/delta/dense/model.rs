@@ -1,20 +1,17 @@
 //! The model that both sides run: step by step it predicts, codes what is so, and learns.
 
-mod pointer;
-
 use std::ops::Range;
 
+use super::buffer::MARGIN;
 use super::follower::{Follower, RenamedWords, kind};
 use super::guide::GuidedCoder;
+use super::jumps::{JumpBases, Jumps, OutsideWindow, nearby_place};
 use super::mix::{CURVES, Correction, Curves, Mixture};
-use super::numbers::Numbers;
 use super::pages::Pages;
 use super::recall::{Recall, agreed_class};
 use crate::delta::adaptive::hash;
 use crate::delta::words::is_word_byte;
 
-/// Zeros before everything, so that each byte has some before it.
-pub(crate) const MARGIN: usize = 16;
 const FLAGS: usize = 7;
 const LITERALS: usize = 11;
 const BLOCKS: usize = 5;
@@ -39,16 +36,6 @@ const SURE: usize = 24;
 /// Of the window's positions every how manieth the recall knows from the start.
 const INDEXED: usize = 2;
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OutsideWindow;
-
-/// A buffer with room for a window and a target, and the margin in it.
-pub(crate) fn buffer(window: usize, span: usize) -> Vec<u8> {
-    let mut buffer = Vec::with_capacity(MARGIN + window + span);
-    buffer.resize(MARGIN, 0);
-    buffer
-}
-
 pub(crate) struct Model {
     /// A margin, the window, then the target as far as it stands.
     buffer: Vec<u8>,
@@ -63,14 +50,10 @@ pub(crate) struct Model {
     flag_corrections: [Correction; 2],
     literal: Mixture,
     literal_correction: Correction,
-    numbers: Numbers,
+    jumps: Jumps,
     blocks: Mixture,
     /// One bit for each block tried: whether it held.
     outcomes: u32,
-    /// Bytes since the last jump, and from the one before to that.
-    since_jump: u32,
-    gap: u32,
-    last_distance: i64,
     level: u32,
     /// Bytes to code one by one before a block is tried again.
     patience: u32,
@@ -80,10 +63,7 @@ pub(crate) struct Model {
     new_word: u32,
     difference: u8,
     differences: u32,
-    anchor: usize,
     pages: Pages,
-    astray: u32,
-    jumped: bool,
     followed: u64,
     decisions: u64,
 }
@@ -112,12 +92,9 @@ impl Model {
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
             literal: Mixture::new(LITERALS, (10 + memory).min(18), 4, [256, kind::COUNT * 64, 256], &LITERAL_WEIGHTS),
             literal_correction: Correction::new(curves, 1 << 14),
-            numbers: Numbers::new(),
+            jumps: Jumps::new(),
             blocks: Mixture::new(BLOCKS, 12, 1, [16, 64, 256], &BLOCK_WEIGHTS),
             outcomes: 0,
-            since_jump: 0,
-            gap: 0,
-            last_distance: 0,
             level: 0,
             patience: CALM,
             misses: 0,
@@ -125,10 +102,7 @@ impl Model {
             new_word: 0,
             difference: 0,
             differences: 0,
-            anchor: MARGIN,
             pages: Pages::new(window_end - MARGIN, (1 << memory) >> 1),
-            astray: 0,
-            jumped: false,
             followed: 0,
             decisions: 0,
             buffer,
@@ -157,7 +131,7 @@ impl Model {
 
     /// Codes the next byte, block or jump.
     pub(crate) fn step(&mut self, coder: &mut impl GuidedCoder) -> Result<(), OutsideWindow> {
-        let jump = self.scripted_jump(coder);
+        let jump = self.jumps.wanted(coder, self.follower.at, &self.buffer, self.window_end, self.words);
         if self.patience == 0
             && self.follower.word.is_none()
             && self.follower.at < self.window_end
@@ -191,7 +165,7 @@ impl Model {
             self.level = (self.level + 1).min(MAX_BLOCK_LEVEL);
             self.misses = 0;
             self.hits = self.hits.saturating_add((to - from) as u32);
-            self.since_jump = self.since_jump.saturating_add((to - from) as u32);
+            self.jumps.advance((to - from) as u32);
             self.followed += (to - from) as u64;
             self.new_word = 0;
             self.follower = follower;
@@ -239,14 +213,12 @@ impl Model {
         let hit = wanted == Some(seen.expected) && jump.is_none();
         let hit = self.flag(coder, &seen, hit);
         if !hit {
-            let due = u32::from(self.since_jump == self.gap);
-            let context = u32::from(seen.is_word) | seen.agreement << 1 | due << 3;
-            // One jump at a place is enough; more would let a delta go on for ever.
-            if !self.jumped && self.numbers.jump(coder, context, jump.is_some()) {
+            let context = u32::from(seen.is_word) | seen.agreement << 1;
+            if self.jumps.flag(coder, context, jump.is_some()) {
                 return self.jump(coder, jump.unwrap_or(0));
             }
             if 4 <= self.hits || self.misses == 0 {
-                self.anchor = self.follower.at;
+                self.jumps.set_anchor(self.follower.at);
             }
             if let Some(page) = self.pages.miss(self.follower.at - MARGIN) {
                 self.prime(page);
@@ -255,9 +227,21 @@ impl Model {
         let byte = if hit { seen.expected } else { self.literal(coder, &seen, wanted.unwrap_or(0)) };
         self.followed += u64::from(hit);
         self.decisions += if hit { 1 } else { 9 };
-        self.jumped = false;
+        self.jumps.allow();
         self.buffer.push(byte);
         self.advance(&seen, byte);
+        Ok(())
+    }
+
+    /// Codes where the pointer goes.
+    fn jump(&mut self, coder: &mut impl GuidedCoder, wanted: usize) -> Result<(), OutsideWindow> {
+        let from =
+            JumpBases { pointer: self.follower.at, recalled: self.recall.position(), agreed: self.recall.agreed };
+        let to = self.jumps.jump(coder, &from, self.window_end, wanted)?;
+        self.follower.jump(to);
+        self.misses = self.misses << 1 | 1;
+        self.hits = 0;
+        self.patience = CALM;
         Ok(())
     }
 
@@ -288,10 +272,10 @@ impl Model {
         self.buffer.push(self.buffer[end]);
         self.followed += u64::from(taken);
         self.hits = self.hits.saturating_add(taken);
-        self.since_jump = self.since_jump.saturating_add(taken);
+        self.jumps.advance(taken);
         self.misses <<= WORD_HITS.min(taken);
         self.new_word = 0;
-        self.jumped = false;
+        self.jumps.allow();
         self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
         self.recall.skip(&self.buffer, taken as usize);
         self.settle();
@@ -338,13 +322,14 @@ impl Model {
         let word = self.follower.word.as_ref();
         let refused = u32::from(word.is_some_and(|word| word.refused));
         let word = word.map_or(e | 1 << 20, |word| hash(word.keys[0], seen.in_word | k << 8 | refused << 16));
+        let (since_jump, jump_gap) = self.jumps.distances();
         let contexts = [
             hash(hash(2, k | calm << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4 | refused << 8),
             hash(4, word),
             hash(hash(6, e | u32::from(seen.after) << 8 | u32::from(seen.before) << 16 | last << 24), k),
             hash(1, e | (last & 255) << 8 | k << 16),
             hash(hash(8, e | last << 8), seen.in_word | u32::from(seen.is_word) << 8 | refused << 9),
-            hash(hash(13, self.since_jump.min(255) | self.gap.min(255) << 8), k),
+            hash(hash(13, since_jump | jump_gap << 8), k),
             hash(hash(10, self.differences), e | (self.misses & 3) << 8),
         ];
         self.flag.find(&contexts);
@@ -433,7 +418,7 @@ impl Model {
                 self.differences = self.differences << 8 | u32::from(self.difference);
             }
         }
-        self.since_jump = self.since_jump.saturating_add(1);
+        self.jumps.advance(1);
         self.new_word = grown(self.new_word, byte);
         self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
         self.recall.advance(&self.buffer);
@@ -446,7 +431,7 @@ impl Model {
             self.recall.refresh(&self.buffer);
         }
         if self.words && self.follower.word.is_none() && self.misses & 15 != 0 {
-            self.resync();
+            self.follower.at = nearby_place(&self.buffer, self.window_end, self.follower.at);
         }
     }
 

@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use super::model::{self, Model};
+use super::buffer::buffer;
+use super::model::Model;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::MAX_DENSE;
@@ -61,7 +62,7 @@ impl DenseRegionHeader {
         let packed = input.reader().take(self.packed_len)?.to_vec();
         input.consume(self.packed_len);
         let len = (self.window.end - self.window.start) as usize;
-        let window = model::buffer(len, self.span);
+        let window = buffer(len, self.span);
         let left = self.window.clone();
         Ok(WindowLoader { span: self.span, words: self.words, memory: self.memory, packed, window, left })
     }
