@@ -1,7 +1,7 @@
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{MAX_GROUPS, MAX_TARGET};
 use crate::signature::matched_basis::MatchedBasis;
-use crate::verify::group::{self, ChainingValue, GroupSize};
+use crate::verify::group::{self, ChainingValue, GroupSize, Groups};
 use crate::verify::outboard::Outboard;
 use crate::version::{BasisId, Version};
 use crate::wire::ByteReader;
@@ -56,24 +56,21 @@ impl Default for Limits {
 /// The start of a delta: what it makes, and of what.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {
-    pub(crate) target: Version,
-    pub(crate) len: u64,
-    pub(crate) group: GroupSize,
+    pub(crate) groups: Groups,
     /// `None` says "same".
     pub(crate) basis: Option<BasisId>,
-    pub(crate) values: Vec<ChainingValue>,
 }
 
 impl Header {
     /// The version that the delta makes.
     pub fn target(&self) -> Version {
-        self.target
+        self.groups.version
     }
 
     /// The target's length in bytes.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> u64 {
-        self.len
+        self.groups.len
     }
 
     /// Whether the delta says that the version named is the head, and ends here.
@@ -83,12 +80,12 @@ impl Header {
 
     /// The unit in which the target is verified and given out.
     pub fn group(&self) -> GroupSize {
-        self.group
+        self.groups.size
     }
 
     /// What verifies the target group by group when it is read later.
     pub fn outboard(&self) -> Outboard {
-        Outboard::new(self.target, self.len, self.group, &self.values)
+        Outboard::new(&self.groups)
     }
 
     /// Reads a header and compares it with the limits and the basis; what comes back fits both.
@@ -102,20 +99,20 @@ impl Header {
             return Err(DecodeError::BadFormat { format: flags >> 4 }.into());
         }
         let exponent = flags & 7;
-        let group = GroupSize::new(exponent).ok_or(DecodeError::BadGroup { exponent })?;
+        let size = GroupSize::new(exponent).ok_or(DecodeError::BadGroup { exponent })?;
         let target = Version::from_bytes(reader.array()?);
         let len = Limit::Target.check(reader.varint()?, limits.target.min(MAX_TARGET))?;
         if flags & SAME != 0 {
             if basis.version != Some(target) || basis.len != len {
                 return Err(DecodeError::UnexpectedSame { target }.into());
             }
-            return Ok(Header { target, len, group, basis: None, values: Vec::new() });
+            return Ok(Header { groups: Groups { version: target, len, size, values: Vec::new() }, basis: None });
         }
         let named = BasisId::from_bytes(reader.array()?);
         if named != basis.basis_id {
             return Err(DecodeError::WrongBasis { named, held: basis.basis_id }.into());
         }
-        let count = Limit::Groups.check(group.values_for(len), MAX_GROUPS)?;
+        let count = Limit::Groups.check(size.values_for(len), MAX_GROUPS)?;
         let bytes = reader.take(32 * count as usize)?;
         let values: Vec<ChainingValue> = bytes.as_chunks::<32>().0.to_vec();
         if 1 < values.len() {
@@ -124,19 +121,19 @@ impl Header {
                 return Err(DecodeError::BadTree { target, merged }.into());
             }
         }
-        Ok(Header { target, len, group, basis: Some(named), values })
+        Ok(Header { groups: Groups { version: target, len, size, values }, basis: Some(named) })
     }
 
     #[cfg(feature = "encode")]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let same = if self.is_same() { SAME } else { 0 };
-        out.extend([MAGIC, FORMAT << 4 | same | self.group.exponent()]);
-        out.extend_from_slice(self.target.as_bytes());
-        put_varint(out, self.len);
-        if let Some(check) = &self.basis {
-            out.extend_from_slice(check.as_bytes());
+        out.extend([MAGIC, FORMAT << 4 | same | self.groups.size.exponent()]);
+        out.extend_from_slice(self.groups.version.as_bytes());
+        put_varint(out, self.groups.len);
+        if let Some(basis_id) = &self.basis {
+            out.extend_from_slice(basis_id.as_bytes());
         }
-        self.values.iter().for_each(|value| out.extend_from_slice(value));
+        self.groups.values.iter().for_each(|value| out.extend_from_slice(value));
     }
 }
 

@@ -9,9 +9,9 @@ pub(crate) mod decode;
 pub(crate) mod dense;
 #[cfg(feature = "encode")]
 mod encode;
-pub(crate) mod error;
+mod error;
 mod format;
-pub(crate) mod header;
+mod header;
 mod op_coder;
 mod ops;
 mod reference;

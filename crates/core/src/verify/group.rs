@@ -48,6 +48,17 @@ impl GroupSize {
     }
 }
 
+/// The groups of a version, and what verifies them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Groups {
+    pub(crate) version: Version,
+    /// The version's length in bytes.
+    pub(crate) len: u64,
+    pub(crate) size: GroupSize,
+    /// One chaining value for each group; none if one group holds the whole version.
+    pub(crate) values: Vec<ChainingValue>,
+}
+
 /// The chaining values of a file's groups; empty where one group holds it all.
 pub fn chaining_values(bytes: &[u8], size: GroupSize) -> Vec<[u8; 32]> {
     if size.values_for(bytes.len() as u64) == 0 {

@@ -1,6 +1,6 @@
 //! Outboards: how what is kept of a version is verified piece by piece, as it is read.
 
-use crate::verify::group::{self, ChainingValue, GroupSize};
+use crate::verify::group::{self, ChainingValue, Groups};
 use crate::verify::group_verifier::GroupVerifier;
 use crate::version::Version;
 
@@ -28,13 +28,13 @@ impl Outboard {
     }
 
     /// From the chaining values of all groups, which merge to the version. Where they are too many, two groups become one.
-    pub(crate) fn new(version: Version, len: u64, size: GroupSize, values: &[ChainingValue]) -> Outboard {
-        let (mut exponent, mut values) = (size.exponent(), values.to_vec());
+    pub(crate) fn new(groups: &Groups) -> Outboard {
+        let (mut exponent, mut values) = (groups.size.exponent(), groups.values.clone());
         while MAX_VALUES < values.len() {
             values = values.chunks(2).map(group::subtree).collect();
             exponent += 1;
         }
-        Outboard { version, len, exponent, values }
+        Outboard { version: groups.version, len: groups.len, exponent, values }
     }
 
     /// What [`encode`](Outboard::encode) gave for a version of `len` bytes. Anything else, or of another version, is worth nothing, and the
@@ -79,6 +79,7 @@ fn parse(version: Version, len: u64, bytes: &[u8]) -> Option<Outboard> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::group::GroupSize;
 
     const SIZE: GroupSize = GroupSize::SMALLEST;
 
@@ -87,7 +88,10 @@ mod tests {
     }
 
     fn outboard(bytes: &[u8]) -> Outboard {
-        Outboard::new(Version::of(bytes), bytes.len() as u64, SIZE, &group::chaining_values(bytes, SIZE))
+        {
+            let (version, values) = (Version::of(bytes), group::chaining_values(bytes, SIZE));
+            Outboard::new(&Groups { version, len: bytes.len() as u64, size: SIZE, values })
+        }
     }
 
     fn is_right(outboard: &Outboard, offset: u64, bytes: &[u8]) -> bool {

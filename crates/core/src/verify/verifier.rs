@@ -1,6 +1,6 @@
-use crate::delta::decode::frame::FrameProgress;
-use crate::delta::error::DecodeError;
-use crate::delta::header::Header;
+//! Verification of a target as it is made, group by group.
+
+use crate::verify::group::Groups;
 use crate::verify::group_verifier::GroupVerifier;
 
 /// How many bytes are hashed at once: while they are in the processor's cache, and so that no step of the decoder takes long.
@@ -8,7 +8,7 @@ const AHEAD: usize = 1 << 17;
 
 /// Collects a target group by group and lets none out before its hash is right.
 pub(crate) struct Verifier {
-    header: Header,
+    groups: Groups,
     /// Where the group at hand begins in the target.
     start: u64,
     /// What has come of it.
@@ -22,18 +22,14 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
-    pub(crate) fn new(header: Header) -> Verifier {
-        let (len, group) = group_at(&header, 0);
-        Verifier { header, start: 0, bytes: Vec::with_capacity(len), len, group, hashed: 0, verified: false }
-    }
-
-    pub(crate) fn header(&self) -> &Header {
-        &self.header
+    pub(crate) fn new(groups: Groups) -> Verifier {
+        let (len, group) = group_at(&groups, 0);
+        Verifier { groups, start: 0, bytes: Vec::with_capacity(len), len, group, hashed: 0, verified: false }
     }
 
     /// Bytes of the target that are still to come.
     pub(crate) fn left(&self) -> u64 {
-        self.header.len - self.start - self.bytes.len() as u64
+        self.groups.len - self.start - self.bytes.len() as u64
     }
 
     /// How many bytes the group at hand still takes.
@@ -42,17 +38,17 @@ impl Verifier {
     }
 
     /// Has the next bytes made, at most `most` of them.
-    pub(crate) fn fill(
+    pub(crate) fn fill<E>(
         &mut self,
         most: usize,
-        make: impl FnOnce(&mut [u8]) -> Result<FrameProgress, DecodeError>,
-    ) -> Result<FrameProgress, DecodeError> {
+        make: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
         let filled = self.bytes.len();
         self.bytes.resize(filled + self.space().min(most), 0);
-        let step = make(&mut self.bytes[filled..]);
-        self.bytes.truncate(filled + step.as_ref().map_or(0, |step| step.produced));
+        let made = make(&mut self.bytes[filled..]);
+        self.bytes.truncate(filled + made.as_ref().map_or(0, |made| *made));
         self.hash_ahead();
-        step
+        made
     }
 
     /// Takes the next bytes, at most [`space`](Verifier::space).
@@ -73,10 +69,10 @@ impl Verifier {
     }
 
     /// Hashes what is left of the complete group, and compares.
-    pub(crate) fn verify(&mut self) -> Result<(), DecodeError> {
+    pub(crate) fn verify(&mut self) -> Result<(), WrongGroup> {
         self.group.update(&self.bytes[self.hashed..]);
         if !self.group.is_right() {
-            return Err(DecodeError::BadGroupHash { index: self.start / self.header.group.len() });
+            return Err(WrongGroup { index: self.start / self.groups.size.len() });
         }
         self.verified = true;
         Ok(())
@@ -91,7 +87,7 @@ impl Verifier {
     pub(crate) fn release(&mut self) {
         if self.verified {
             self.start += self.bytes.len() as u64;
-            (self.len, self.group) = group_at(&self.header, self.start);
+            (self.len, self.group) = group_at(&self.groups, self.start);
             self.bytes.clear();
             self.hashed = 0;
             self.verified = false;
@@ -100,9 +96,14 @@ impl Verifier {
 }
 
 /// The group that begins there: how long it is, and what verifies it. After the last comes an empty one.
-fn group_at(header: &Header, start: u64) -> (usize, GroupVerifier) {
-    let size = header.group.len();
-    let len = size.min(header.len - start);
-    let value = header.values.get((start / size) as usize).filter(|_| 0 < len);
-    (len as usize, GroupVerifier::new(header.target, value, start, len))
+fn group_at(groups: &Groups, start: u64) -> (usize, GroupVerifier) {
+    let size = groups.size.len();
+    let len = size.min(groups.len - start);
+    let value = groups.values.get((start / size) as usize).filter(|_| 0 < len);
+    (len as usize, GroupVerifier::new(groups.version, value, start, len))
+}
+
+/// The group with this index, from 0, does not have its chaining value.
+pub(crate) struct WrongGroup {
+    pub(crate) index: u64,
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::delta::arithmetic::DecisionReader;
-use crate::delta::decode::frame::FrameDecoder;
+use crate::delta::decode::frame::{FrameDecoder, FrameProgress};
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
 use crate::delta::op_coder::OpCoder;
@@ -213,21 +213,26 @@ impl CopyRegion {
 
     pub(crate) fn read_frame(&mut self, input: &mut Input, output: &mut Verifier) -> Result<(), Halt> {
         let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
-        let step = if op.gap != 0 {
+        let progress = if op.gap != 0 {
             let most = op.gap.min(FRAME_PIECE as u64) as usize;
-            let step = output.fill(most, |room| frame.step(input.unread(), room))?;
-            op.gap -= step.produced as u64;
-            step
+            let mut consumed = 0;
+            let produced = output.fill(most, |room| {
+                let progress = frame.step(input.unread(), room)?;
+                consumed = progress.consumed;
+                Ok::<usize, DecodeError>(progress.produced)
+            })?;
+            op.gap -= produced as u64;
+            FrameProgress { consumed, produced }
         } else {
             let Some(substitution) = &mut self.substitution else { return Ok(()) };
             substitution.add_differences(|room| frame.step(input.unread(), room))?
         };
-        input.consume(step.consumed);
+        input.consume(progress.consumed);
         if frame.ended() && self.wants_frame() {
             return Err(DecodeError::BadZstd { what: "the gaps' frame ends before the gaps are full" }.into());
         }
         self.drop_finished();
-        if step.consumed == 0 && step.produced == 0 { Err(Halt::Incomplete) } else { Ok(()) }
+        if progress.consumed == 0 && progress.produced == 0 { Err(Halt::Incomplete) } else { Ok(()) }
     }
 
     /// Reads what remains when no op wants bytes any more: nothing but the frame's end.

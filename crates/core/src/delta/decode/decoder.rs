@@ -21,6 +21,7 @@ pub struct Decoder {
     limits: Limits,
     input: Input,
     state: State,
+    header: Option<Header>,
     output: Option<Verifier>,
     /// Basis position after the last copy.
     position: u64,
@@ -51,6 +52,7 @@ impl Decoder {
             limits,
             input: Input::default(),
             state: State::Header,
+            header: None,
             output: None,
             position: 0,
             reused: 0,
@@ -108,7 +110,7 @@ impl Decoder {
 
     /// The delta's header, once it has come and fits the limits and the basis.
     pub fn header(&self) -> Option<&Header> {
-        self.output.as_ref().map(Verifier::header)
+        self.header.as_ref()
     }
 
     /// Bytes of the target that were copied from the basis so far.
@@ -125,7 +127,7 @@ impl Decoder {
             if let Some(output) = &mut self.output
                 && output.is_full()
             {
-                output.verify()?;
+                output.verify().map_err(|wrong| DecodeError::BadGroupHash { index: wrong.index })?;
                 return Ok(Need::Release);
             }
             let step = self.step();
@@ -147,8 +149,9 @@ impl Decoder {
             let mut reader = self.input.reader();
             let header = Header::parse(&mut reader, &self.basis, &self.limits)?;
             self.input.consume(reader.position());
-            self.state = if header.is_same() || header.len == 0 { State::End } else { State::Region };
-            self.output = Some(Verifier::new(header));
+            self.state = if header.is_same() || header.len() == 0 { State::End } else { State::Region };
+            self.output = Some(Verifier::new(header.groups.clone()));
+            self.header = Some(header);
             return Ok(None);
         };
         match &mut self.state {

@@ -16,7 +16,7 @@ use crate::delta::ops::{self, Op};
 use crate::delta::reference::{self, PREFIX_START};
 use crate::shared_run::SharedRun;
 use crate::signature::matching::Matches;
-use crate::verify::group::{self, GroupSize};
+use crate::verify::group::{self, GroupSize, Groups};
 use crate::version::{BasisId, Version};
 use crate::wire::put_varint;
 
@@ -132,8 +132,8 @@ impl<'a> Encoder<'a> {
     /// The next bytes of the delta: the header, then one region after the other; `None` after the last.
     pub fn poll_output(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
         if let Some(header) = self.header.take() {
-            if MAX_TARGET < header.len {
-                return Err(EncodeError::TooLong { len: header.len, max: MAX_TARGET });
+            if MAX_TARGET < header.len() {
+                return Err(EncodeError::TooLong { len: header.len(), max: MAX_TARGET });
             }
             let mut out = Vec::new();
             header.write(&mut out);
@@ -347,19 +347,20 @@ struct Copies {
 /// The answer to a receiver that holds the head already.
 pub fn encode_same(version: Version, len: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    let header = Header { target: version, len, group: GroupSize::LARGEST, basis: None, values: Vec::new() };
+    let groups = Groups { version, len, size: GroupSize::LARGEST, values: Vec::new() };
+    let header = Header { groups, basis: None };
     header.write(&mut out);
     out
 }
 
-fn header(target: &[u8], known: Option<Version>, group: GroupSize, basis_id: BasisId) -> Header {
-    let values = group::chaining_values(target, group);
+fn header(target: &[u8], known: Option<Version>, size: GroupSize, basis_id: BasisId) -> Header {
+    let values = group::chaining_values(target, size);
     let version = match known {
         _ if !values.is_empty() => group::merge(&values),
         Some(version) => version,
         None => Version::of(target),
     };
-    Header { target: version, len: target.len() as u64, group, basis: Some(basis_id), values }
+    Header { groups: Groups { version, len: target.len() as u64, size, values }, basis: Some(basis_id) }
 }
 
 /// The bytes of the basis, which for a matched one lie all over the target.
