@@ -35,6 +35,7 @@
 #[cfg(feature = "browser-sync-stream")]
 pub mod browser_sync_stream;
 mod delta;
+mod in_memory;
 mod input;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
@@ -48,6 +49,9 @@ mod wire;
 pub use delta::{Basis, DecodeError, Decoder, Event, Header, Limit, Limits};
 #[cfg(feature = "encode")]
 pub use delta::{Codec, EncodeError, EncodeOptions, Encoder, encode_same};
+#[cfg(feature = "encode")]
+pub use in_memory::diff;
+pub use in_memory::{patch, patch_within};
 pub use signature::chunk::{Chunk, ChunkId, ChunkSize, UnknownChunkSize, cut};
 pub use signature::chunk_sizes::ChunkSizes;
 pub use signature::cuts::{Chunker, Cuts};

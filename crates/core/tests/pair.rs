@@ -143,7 +143,7 @@ fn what_the_dense_codec_cannot_make_smaller_takes_another() {
         [("noise", &archive, &other), ("text to noise", &page, &other), ("an archive in it", &page, &with_archive)]
     {
         for thorough in [false, true] {
-            let delta = encode(old, new, EncodeOptions { codec: Codec::Dense, thorough, ..EncodeOptions::default() });
+            let delta = encode(old, new, EncodeOptions::new().codec(Codec::Dense).thorough(thorough));
             assert_ne!(delta[header_len(old, new)] & 0x3f, 2, "{name}");
             assert!(delta.len() < new.len() + 100, "{name}: {} bytes", delta.len());
             assert_eq!(apply_whole(old, &delta).as_ref(), Ok(new), "{name}");
@@ -152,10 +152,10 @@ fn what_the_dense_codec_cannot_make_smaller_takes_another() {
     // Two symbols pack to an eighth, which is no sign of a basis that can be followed.
     let signs = |number| random_bytes(number, 17 << 20).iter().map(|byte| b'0' + byte % 2).collect::<Vec<u8>>();
     let (old, new) = (signs(3), signs(4));
-    let delta = encode(&old, &new, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() });
+    let delta = encode(&old, &new, EncodeOptions::new().codec(Codec::Dense));
     assert_ne!(delta[header_len(&old, &new)] & 0x3f, 2, "too many new bytes");
     let renamed = minified(5, 200_000, 2);
-    let delta = encode(&page, &renamed, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() });
+    let delta = encode(&page, &renamed, EncodeOptions::new().codec(Codec::Dense));
     assert_eq!(delta[header_len(&page, &renamed)] & 0x3f, 2, "what it can make smaller stays with it");
 }
 
@@ -164,7 +164,7 @@ fn noise_that_comes_twice_is_sent_once() {
     let once = random_bytes(1, 3 << 20);
     let twice = once.repeat(2);
     for thorough in [false, true] {
-        let delta = encode(&[], &twice, EncodeOptions { thorough, ..EncodeOptions::default() });
+        let delta = encode(&[], &twice, EncodeOptions::new().thorough(thorough));
         assert!(delta.len() < once.len() + once.len() / 50, "{} bytes", delta.len());
     }
 }
@@ -228,7 +228,7 @@ fn a_file_of_several_large_groups_and_regions() {
 fn a_small_budget_still_finds_the_bulk() {
     let old = random_bytes(8, 8 << 20);
     let new = [&old[..5_000_000], b"here", &old[5_000_000..]].concat();
-    let delta = encode(&old, &new, EncodeOptions { budget: 64 << 10, ..EncodeOptions::default() });
+    let delta = encode(&old, &new, EncodeOptions::new().budget(64 << 10));
     assert!(delta.len() < 5_000, "{} bytes", delta.len());
     assert!(apply_whole(&old, &delta).as_ref() == Ok(&new));
 }
@@ -265,7 +265,7 @@ fn same_is_believed_only_of_the_version_named() {
 #[test]
 fn a_long_target_is_refused_before_memory_is_taken() {
     let delta = encode(&[], &[1; 1000], EncodeOptions::default());
-    let refused = apply(&[], Basis::EMPTY, Limits { target: 999 }, [&delta[..]].into_iter()).unwrap_err();
+    let refused = apply(&[], Basis::EMPTY, Limits::new().target(999), [&delta[..]].into_iter()).unwrap_err();
     assert_eq!(refused, DecodeError::OverLimit { limit: Limit::Target, value: 1000, max: 999 });
     assert_eq!(refused.to_string(), "the target's length in bytes: 1000 announced, at most 999 allowed");
 }

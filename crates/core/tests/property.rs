@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn edited_files_come_back(old in file(), edits in edits(), budget in 0..20u32) {
         let new = edited(&old, &edits);
-        let delta = encode(&old, &new, EncodeOptions { budget: 1 << budget, ..EncodeOptions::default() });
+        let delta = encode(&old, &new, EncodeOptions::new().budget(1 << budget));
         prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
     }
 

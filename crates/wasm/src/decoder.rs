@@ -119,5 +119,5 @@ impl Decoder {
 }
 
 fn decoder(basis: Basis, limit: f64) -> Decoder {
-    Decoder { machine: driblet_core::Decoder::new(basis, Limits { target: limit as u64 }), start: 0.0, end: 0.0 }
+    Decoder { machine: driblet_core::Decoder::new(basis, Limits::new().target(limit as u64)), start: 0.0, end: 0.0 }
 }

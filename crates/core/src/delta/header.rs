@@ -40,16 +40,36 @@ impl Basis {
     }
 }
 
-/// What a receiver is willing to take, compared before memory is.
-#[derive(Clone, Copy, Debug)]
+/// What a receiver accepts. A decoder checks the limits before it takes memory.
+///
+/// ```
+/// use driblet_core::Limits;
+///
+/// assert_eq!(Limits::new().target(64 << 20).target, 64 << 20);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Limits {
-    /// The target's length in bytes. Default: 1 TiB.
+    /// The greatest length of a target in bytes. Default: 1 TiB.
     pub target: u64,
+}
+
+impl Limits {
+    /// The default limits.
+    pub fn new() -> Limits {
+        Limits { target: 1 << 40 }
+    }
+
+    /// Sets [`target`](Limits::target), in bytes.
+    #[must_use]
+    pub fn target(self, target: u64) -> Limits {
+        Limits { target }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { target: 1 << 40 }
+        Limits::new()
     }
 }
 

@@ -149,12 +149,12 @@ mod tests {
         let long =
             |len| [Op { gap: 0, copy: 0..len, substituted: true }, Op { gap: 1, copy: len..len, substituted: false }];
         assert_eq!(read(&long(1 << 16)), Ok(2));
-        assert_eq!(read(&long((1 << 16) + 1)).unwrap_err().reason(), "limit-substituted");
+        assert_eq!(read(&long((1 << 16) + 1)).unwrap_err().reason(), "limit-followed");
         let many = |count| vec![Op { gap: 0, copy: 0..1, substituted: true }; count];
         assert_eq!(read(&[many(1 << 16), substituted()[3..].to_vec()].concat()), Ok((1 << 16) + 1));
         assert_eq!(
             read(&[many((1 << 16) + 1), substituted()[3..].to_vec()].concat()).unwrap_err().reason(),
-            "limit-substituted-ops"
+            "limit-followed-ops"
         );
     }
 }

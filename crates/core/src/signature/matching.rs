@@ -16,7 +16,7 @@ use crate::version::BasisId;
 pub struct Matches {
     runs: Runs,
     basis_id: BasisId,
-    copies: Vec<SharedRun>,
+    shared: Vec<SharedRun>,
     /// The basis, laid out: each piece of it, in basis order.
     layout: Vec<SharedRun>,
     matched: u64,
@@ -57,14 +57,14 @@ impl Signature {
         // What the head has more than once is in the basis once at least.
         let placed_chunks = chunks.iter().zip(&placed.at).filter_map(|(chunk, at)| Some((chunk.id, (*at)?)));
         let by_id: HashMap<ChunkId, u64> = placed_chunks.collect();
-        let (mut copies, mut matched) = (Vec::new(), 0);
+        let (mut shared, mut matched) = (Vec::new(), 0);
         for ((chunk, at), &start) in chunks.iter().zip(&placed.at).zip(&starts) {
             if let Some(basis) = at.or_else(|| by_id.get(&chunk.id).copied()) {
                 matched += u64::from(chunk.len);
-                append(&mut copies, SharedRun { target: start..start + u64::from(chunk.len), basis });
+                append(&mut shared, SharedRun { target: start..start + u64::from(chunk.len), basis });
             }
         }
-        Matches { runs: runs.finish(), basis_id: basis.basis_id(), copies, layout, matched }
+        Matches { runs: runs.finish(), basis_id: basis.basis_id(), shared, layout, matched }
     }
 }
 
@@ -108,8 +108,8 @@ impl Matches {
     }
 
     #[cfg_attr(not(feature = "encode"), allow(dead_code))]
-    pub(crate) fn copies(&self) -> &[SharedRun] {
-        &self.copies
+    pub(crate) fn shared_runs(&self) -> &[SharedRun] {
+        &self.shared
     }
 
     #[cfg_attr(not(feature = "encode"), allow(dead_code))]
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(matches.basis_id(), basis.basis_id());
         assert_eq!(bytes.len() as u64, basis.len());
         assert!(60_000 < matches.matched_bytes());
-        for copy in matches.copies() {
+        for copy in matches.shared_runs() {
             let len = copy.target.end - copy.target.start;
             let from_basis = &bytes[copy.basis as usize..(copy.basis + len) as usize];
             assert_eq!(from_basis, &new[copy.target.start as usize..copy.target.end as usize]);

@@ -46,7 +46,7 @@ pub fn encode(basis: &[u8], target: &[u8], options: EncodeOptions) -> Vec<u8> {
 
 /// Options with this codec, tried alone where it is the dense one.
 pub fn with(codec: Codec) -> EncodeOptions {
-    EncodeOptions { codec, thorough: codec != Codec::Dense, ..EncodeOptions::default() }
+    EncodeOptions::new().codec(codec).thorough(codec != Codec::Dense)
 }
 
 pub fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {

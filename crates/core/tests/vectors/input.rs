@@ -26,7 +26,7 @@ pub(crate) fn bytes_of(input: &Value) -> Vec<u8> {
 
 pub(crate) fn limits_of(limits: &Value) -> Limits {
     let default = Limits::default();
-    Limits { target: limits["target"].as_u64().unwrap_or(default.target) }
+    default.target(limits["target"].as_u64().unwrap_or(default.target))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -47,11 +47,11 @@ fn good(name: &str, basis: &Value, target: &Value) -> Value {
 }
 
 fn good_dense(name: &str, basis: &Value, target: &Value) -> Value {
-    good_with(name, basis, target, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() }, 0x82)
+    good_with(name, basis, target, EncodeOptions::new().codec(Codec::Dense), 0x82)
 }
 
 fn good_renames(name: &str, basis: &Value, target: &Value) -> Value {
-    good_with(name, basis, target, EncodeOptions { thorough: true, ..EncodeOptions::default() }, 0x83)
+    good_with(name, basis, target, EncodeOptions::new().thorough(true), 0x83)
 }
 
 /// A delta whose one region is in this codec.

@@ -1,50 +1,45 @@
-//! Compressing one frame of a region, and how patiently.
+//! Compresses the frames of a region with zstd.
 
 use zstd_safe::zstd_sys::ZSTD_EndDirective;
 use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer};
 
-use crate::delta::encode::encoder::EncodeError;
+use super::error::EncodeError;
+use super::levels::BEST;
 use crate::delta::format::WINDOW_LOG;
 
-/// The level that makes the fewest bytes.
-const BEST: i32 = 19;
-/// What is mostly zeros, as differences are, takes that level long: above this length it is content with a match of so many bytes.
-/// (Measured on sql.js: 126 ms where it took 208, for 5 % more bytes; on frames of text nothing changes.)
+/// The best level takes long for frames of mostly zeros, as differences are. For a frame longer than this, the compressor
+/// accepts any match of [`SUFFICIENT_MATCH`] bytes.
 pub(super) const LONG_FRAME: usize = 256 << 10;
-const SUFFICIENT: u32 = 96;
-
-/// Levels above this are for what can be compressed; whether it can, the lowest shows, which sees what comes again from far as well.
+const SUFFICIENT_MATCH: u32 = 96;
+/// The fastest level. With long-distance matching it shows whether bytes can be compressed at all.
+const FASTEST: i32 = 1;
+/// Frames of at least this many bytes are compressed by the fastest level first.
+const LEAST_TRIED: usize = 64 << 10;
+/// Levels up to this are as cheap as the trial.
 const CHEAP: i32 = 4;
-const LOWEST: i32 = 1;
-/// Bytes from which on that is looked at first.
-const LONG: usize = 64 << 10;
-/// Where it leaves out less than this part of the bytes, no level finds much.
+/// If the fastest level saves less than one of this many bytes, no level saves much.
 const LEAST_SAVED: usize = 256;
-/// Bytes that a [`Stream`] takes at once, and gives at most.
+/// The most bytes that a [`FrameStream`] takes or gives in one step.
 const STREAM_PIECE: usize = 128 << 10;
-/// The budget from which on every level fits.
-const AMPLE: usize = 128 << 20;
-/// Levels and the nanoseconds they take for each byte on a normal core, the best first. (Measured on typescript.js.)
-const LEVEL_COSTS: [(i32, u64); 7] = [(19, 570), (18, 500), (15, 285), (12, 45), (9, 17), (6, 9), (5, 5)];
 
-/// One frame without content size, checksum or dictionary id: the delta says all that is needed.
-pub(super) fn pack(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, EncodeError> {
-    if CHEAP < level && LONG <= bytes.len() {
-        let glance = pack_at(bytes, prefix, LOWEST)?;
-        if bytes.len() - bytes.len() / LEAST_SAVED <= glance.len() {
-            return Ok(glance);
+/// Compresses bytes into one frame, without content size, checksum and dictionary id.
+pub(super) fn compress(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, EncodeError> {
+    if CHEAP < level && LEAST_TRIED <= bytes.len() {
+        let trial = compress_at(bytes, prefix, FASTEST)?;
+        if bytes.len() - bytes.len() / LEAST_SAVED <= trial.len() {
+            return Ok(trial);
         }
     }
-    pack_at(bytes, prefix, level)
+    compress_at(bytes, prefix, level)
 }
 
-fn pack_at(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, EncodeError> {
+fn compress_at(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, EncodeError> {
     let mut context = context(bytes.len() + prefix.len(), level)?;
-    if level == LOWEST {
+    if level == FASTEST {
         context.set_parameter(CParameter::EnableLongDistanceMatching(true)).map_err(refused)?;
     }
     if level == BEST && LONG_FRAME < bytes.len() {
-        context.set_parameter(CParameter::TargetLength(SUFFICIENT)).map_err(refused)?;
+        context.set_parameter(CParameter::TargetLength(SUFFICIENT_MATCH)).map_err(refused)?;
     }
     if !prefix.is_empty() {
         context.ref_prefix(prefix).map_err(refused)?;
@@ -54,7 +49,7 @@ fn pack_at(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, EncodeErr
     Ok(out)
 }
 
-/// A frame that is compressed and given out piece by piece, as [`pack`] would make it.
+/// Makes a frame piece by piece: the same bytes in all as [`compress`] makes.
 pub(super) struct FrameStream {
     context: CCtx<'static>,
     at: usize,
@@ -62,14 +57,14 @@ pub(super) struct FrameStream {
 }
 
 impl FrameStream {
-    /// A frame of so many bytes, without a prefix.
+    /// A frame of `len` bytes, without a prefix.
     pub(super) fn new(len: usize, level: i32) -> Result<FrameStream, EncodeError> {
         let mut context = context(len, level)?;
         context.set_pledged_src_size(Some(len as u64)).map_err(refused)?;
         Ok(FrameStream { context, at: 0, ended: false })
     }
 
-    /// The next part of the frame of `bytes`, the same in each call; `None` after its end.
+    /// The next piece of the frame; `None` after its end. Every call must get the same `bytes`.
     pub(super) fn next(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, EncodeError> {
         let mut out = Vec::with_capacity(STREAM_PIECE);
         while out.is_empty() && !self.ended {
@@ -86,7 +81,7 @@ impl FrameStream {
     }
 }
 
-/// A compressor for frames of so many bytes, their prefix included.
+/// A compressor for frames of `len` bytes, including their prefix.
 fn context(len: usize, level: i32) -> Result<CCtx<'static>, EncodeError> {
     let mut context = CCtx::try_create().ok_or(EncodeError::Zstd { what: "no memory for its context" })?;
     let window_log = len.next_power_of_two().trailing_zeros().clamp(10, WINDOW_LOG);
@@ -103,60 +98,4 @@ fn context(len: usize, level: i32) -> Result<CCtx<'static>, EncodeError> {
 
 fn refused(code: usize) -> EncodeError {
     EncodeError::Zstd { what: zstd_safe::get_error_name(code) }
-}
-
-/// The zstd level for a target of so many bytes that somebody waits for from nothing: some 5 ns a byte on a normal core, more for what
-/// is short. (Measured on typescript.js: level 5 takes 5 ns a byte, a tenth fewer bytes than level 3 and half the time of level 6.)
-pub(super) fn level_from_nothing(len: usize) -> i32 {
-    match len {
-        0..=0xffff => 9,
-        0x1_0000..=0x7_ffff => 6,
-        _ => 5,
-    }
-}
-
-/// The zstd level for a target of so many bytes from nothing where nobody waits: some seconds on one core for the longest that is
-/// [`BEST`], half a minute for 512 MiB.
-pub(super) fn level_from_nothing_at_leisure(len: usize, budget: usize) -> i32 {
-    let by_time = if len <= 16 << 20 { BEST } else { 12 };
-    if budget < AMPLE { by_time.min(6) } else { by_time }
-}
-
-/// The best zstd level that compresses `len` bytes behind a prefix in the time that a receiver may wait for a region of `span` bytes:
-/// 10 ns a byte, and 20 ms for what is short.
-pub(super) fn level_within(span: u64, len: usize, prefix: usize, budget: usize) -> i32 {
-    let allowed = 10 * span + 20_000_000;
-    // What is looked back at is indexed, which takes a part of the time that compressing it would.
-    let bytes = (len + prefix / 4) as u64;
-    let fits = |(_, cost): &&(i32, u64)| bytes * cost <= allowed;
-    let level = LEVEL_COSTS.iter().find(fits).map_or(4, |(level, _)| *level);
-    if budget < AMPLE { level.min(6) } else { level }
-}
-
-/// The zstd level for so many new bytes of a delta that somebody waits for, while a better one is made.
-pub(super) fn level_at_once(len: usize) -> i32 {
-    match len {
-        0..=0xffff => 9,
-        0x1_0000..=0x7_ffff => 6,
-        _ => 4,
-    }
-}
-
-/// The most that it may be after so many bytes of the same delta: many regions get little more time than one.
-pub(super) fn level_after(len: usize) -> i32 {
-    match len {
-        0..=0x3f_ffff => BEST,
-        0x40_0000..=0x13f_ffff => 12,
-        _ => 6,
-    }
-}
-
-/// The zstd level that takes about a second for this many bytes on one core, and fits the budget.
-pub(super) fn level(len: usize, budget: usize) -> i32 {
-    let by_time = match len {
-        0..=0x3f_ffff => BEST,
-        0x40_0000..=0xff_ffff => 12,
-        _ => 6,
-    };
-    if budget < AMPLE { by_time.min(6) } else { by_time }
 }
