@@ -1,8 +1,8 @@
-//! A run of bytes that two files share.
+//! Runs of bytes that the basis and the target share.
 
 use std::ops::Range;
 
-/// A run of the head that stands in the basis too.
+/// A range of the target whose bytes are also in the basis, and where they begin in the basis.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct SharedRun {
     pub(crate) target: Range<u64>,
@@ -10,7 +10,7 @@ pub(crate) struct SharedRun {
 }
 
 impl SharedRun {
-    /// Where it ends in the basis.
+    /// The basis position after the run.
     pub(crate) fn basis_end(&self) -> u64 {
         self.basis + (self.target.end - self.target.start)
     }

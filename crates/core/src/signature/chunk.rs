@@ -1,15 +1,23 @@
-//! Content-defined chunks, cut alike on both sides.
+//! Content-defined chunks. Both sides cut a file at the same places.
 
 use std::fmt;
 
 use fastcdc::v2020;
 
-/// A chunk size that both sides know: named by log2 of its average, in bytes.
+/// A chunk size that both sides know, named by log2 of the average length in bytes.
+///
+/// ```
+/// use driblet_core::ChunkSize;
+///
+/// assert_eq!(ChunkSize::new(9)?.average(), 512);
+/// assert!(ChunkSize::new(40).is_err());
+/// # Ok::<(), driblet_core::UnknownChunkSize>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ChunkSize(u8);
 
 impl ChunkSize {
-    /// All sizes, smallest first: averages of 256 B to 128 KiB, each twice the one before.
+    /// All sizes, smallest first: averages from 256 bytes to 128 KiB, each twice as long as the one before.
     pub const ALL: [ChunkSize; 10] = [
         ChunkSize(8),
         ChunkSize(9),
@@ -23,25 +31,25 @@ impl ChunkSize {
         ChunkSize(17),
     ];
 
-    /// The size whose average is 2^`log2` bytes, if there is one.
+    /// The size whose average is 2^`log2` bytes, if the protocol has one.
     pub fn new(log2: u8) -> Result<ChunkSize, UnknownChunkSize> {
         let size = ChunkSize(log2);
         if ChunkSize::ALL.contains(&size) { Ok(size) } else { Err(UnknownChunkSize { log2 }) }
     }
 
-    /// The largest size of at most so many bytes on average, or the smallest of all.
+    /// The largest size with at most this average in bytes, or else the smallest size.
     #[cfg(feature = "encode")]
     pub(crate) fn nearest(average: u64) -> ChunkSize {
         let log2 = average.max(1).ilog2() as u8;
         ChunkSize(log2.clamp(ChunkSize::ALL[0].0, ChunkSize::ALL[ChunkSize::ALL.len() - 1].0))
     }
 
-    /// log2 of the average size: its name on the wire.
+    /// log2 of the average length in bytes. This number names the size on the wire.
     pub fn log2(self) -> u8 {
         self.0
     }
 
-    /// The average size in bytes.
+    /// The average length in bytes.
     pub fn average(self) -> usize {
         1 << self.0
     }
@@ -55,7 +63,7 @@ impl ChunkSize {
     }
 }
 
-/// A chunk's identity: the BLAKE3 hash of its bytes.
+/// A chunk's id: the BLAKE3 hash of its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkId([u8; 32]);
 
@@ -73,12 +81,12 @@ impl fmt::Debug for ChunkId {
     }
 }
 
-/// A content-defined piece of a file; where it lies follows from those before it.
+/// A content-defined piece of a file. Its position is the sum of the lengths of the chunks before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Chunk {
-    /// Length in bytes.
+    /// The length in bytes.
     pub len: u32,
-    /// Identity.
+    /// The id.
     pub id: ChunkId,
 }
 
@@ -88,7 +96,18 @@ impl Chunk {
     }
 }
 
-/// Cuts a whole file: FastCDC (Xia et al. 2020), normalisation level 1. Cut points are format.
+/// Cuts a whole file into chunks by FastCDC (Xia et al. 2020) with normalization level 1.
+///
+/// Cut points are part of the protocol.
+///
+/// ```
+/// use driblet_core::{ChunkSize, cut};
+///
+/// let file = b"some driblets of a file ".repeat(99);
+/// let chunks: Vec<_> = cut(&file, ChunkSize::new(8)?).collect();
+/// assert_eq!(chunks.iter().map(|chunk| chunk.len as usize).sum::<usize>(), file.len());
+/// # Ok::<(), driblet_core::UnknownChunkSize>(())
+/// ```
 pub fn cut(bytes: &[u8], size: ChunkSize) -> impl Iterator<Item = Chunk> + '_ {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -104,11 +123,11 @@ pub(crate) fn next_cut(bytes: &[u8], size: ChunkSize) -> usize {
     v2020::cut(bytes, min, average, max, strict, loose, strict << 1, loose << 1).1
 }
 
-/// A chunk size that the protocol does not have.
+/// The protocol has no such chunk size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no chunk size has an average of 2^{log2} bytes; they are 2^8 to 2^17")]
 pub struct UnknownChunkSize {
-    /// The size named.
+    /// log2 of the average length that was asked for.
     pub log2: u8,
 }
 
@@ -117,7 +136,7 @@ mod tests {
     use super::*;
     use crate::random::random_bytes;
 
-    /// The spec's pseudo-code, line by line.
+    /// Follows the pseudo-code of the spec line by line.
     fn naive_cut(bytes: &[u8], size: ChunkSize) -> usize {
         let (strict, loose) = v2020::select_masks(size.average(), v2020::Normalization::Level1);
         let (gear, _) = v2020::get_gear_with_seed(0);
@@ -154,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_ends_at_both_ends() {
+    fn sizes_outside_the_protocol_are_refused() {
         assert_eq!(ChunkSize::new(7), Err(UnknownChunkSize { log2: 7 }));
         assert_eq!(ChunkSize::new(18), Err(UnknownChunkSize { log2: 18 }));
     }

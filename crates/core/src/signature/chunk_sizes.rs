@@ -1,13 +1,21 @@
-//! How finely a file is cut.
+//! The chunk sizes of a file.
 
 use crate::signature::chunk::ChunkSize;
 
-/// How a file is cut: into sections, and each section into chunks.
+/// The sizes at which a file is cut: first into sections, then each section into chunks.
+///
+/// ```
+/// use driblet_core::{ChunkSize, ChunkSizes};
+///
+/// let sizes = ChunkSizes { sections: ChunkSize::new(12)?, chunks: ChunkSize::new(9)? };
+/// assert!(sizes.chunks < sizes.sections);
+/// # Ok::<(), driblet_core::UnknownChunkSize>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ChunkSizes {
-    /// Where sections end.
+    /// The size of sections.
     pub sections: ChunkSize,
-    /// Where chunks end within a section.
+    /// The size of the chunks in a section.
     pub chunks: ChunkSize,
 }
 
@@ -15,22 +23,28 @@ pub struct ChunkSizes {
 mod for_a_head {
     use super::{ChunkSize, ChunkSizes};
 
-    /// How many sections a head has at least, about; twice as many at most.
+    /// A head has about this many sections at least, and twice as many at most.
     const SECTIONS: u64 = 128;
-    /// How many chunks a head has at most, about: its list takes 36 bytes for each.
+    /// A head has about this many chunks at most. The server keeps 36 bytes for each.
     const MAX_CHUNKS: u64 = 1 << 18;
-    /// How many bytes a chunk should take compressed: many times its tag of 2 or 3, but what changes costs the chunks it falls in.
-    /// (Measured on bundles, wasm, JSON and databases of 0.6 to 20 MB: what compresses to more than an eighth wants the finest chunks.)
+    /// How many compressed bytes a chunk should have: many times its tag of 2 or 3 bytes, but few enough that a change
+    /// costs little.
     const COMPRESSED_CHUNK: u64 = 96;
-    /// What of a head is compressed to see how it takes it.
+    /// How many samples of a head are compressed, and how long each is, to see how well the head compresses.
     const SAMPLES: usize = 4;
     const SAMPLE: usize = 64 << 10;
 
     impl ChunkSizes {
-        /// The sizes for a head.
+        /// Chooses the sizes for a head. Looks at samples only, so it takes some milliseconds for any length.
         ///
-        /// Its sections are listed to whoever asks, so there are some hundreds. Only what lies in sections that differ is described by
-        /// chunks, so these are as fine as pays. Looks at samples, so this takes some milliseconds for any length.
+        /// The server lists a head's sections to each receiver that asks, so there are only some hundreds. Chunks
+        /// describe only the sections that differ, so they are as small as pays.
+        ///
+        /// ```
+        /// use driblet_core::ChunkSizes;
+        ///
+        /// assert_eq!(ChunkSizes::of(b"a small file").chunks.average(), 256);
+        /// ```
         pub fn of(head: &[u8]) -> ChunkSizes {
             let len = head.len() as u64;
             let (sampled, compressed) = sample(head);
@@ -42,7 +56,7 @@ mod for_a_head {
         }
     }
 
-    /// How many bytes were looked at, and how many they are compressed.
+    /// The length of all samples, and their compressed length.
     fn sample(head: &[u8]) -> (u64, u64) {
         let pieces = (0..SAMPLES).map(|number| {
             let start = number * (head.len() / SAMPLES);
@@ -50,7 +64,7 @@ mod for_a_head {
         });
         let mut out = Vec::with_capacity(zstd_safe::compress_bound(SAMPLE));
         pieces.fold((0, 0), |(sampled, compressed), piece| {
-            // What cannot be compressed at all counts as it is.
+            // A sample that cannot be compressed counts with its own length.
             let len = zstd_safe::compress(&mut out, piece, 1).unwrap_or(piece.len());
             (sampled + piece.len() as u64, compressed + len as u64)
         })

@@ -1,17 +1,26 @@
-//! A file cut into sections and chunks.
+//! Files that are cut into sections and chunks.
 
 use std::ops::Range;
 
 use crate::signature::chunk::{Chunk, cut, next_cut};
 use crate::signature::chunk_sizes::ChunkSizes;
 
-/// A file's sections and their chunks.
+/// The sections of a file, and their chunks.
+///
+/// ```
+/// use driblet_core::{ChunkSize, ChunkSizes, Cuts};
+///
+/// let file = b"some driblets of a file ".repeat(99);
+/// let cuts = Cuts::of(&file, ChunkSizes { sections: ChunkSize::new(10)?, chunks: ChunkSize::new(8)? });
+/// assert!(cuts.sections().len() <= cuts.chunks().len());
+/// # Ok::<(), driblet_core::UnknownChunkSize>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cuts {
     sizes: ChunkSizes,
     sections: Vec<Chunk>,
     chunks: Vec<Chunk>,
-    /// The number of chunks up to each section's end.
+    /// For each section, the number of chunks up to its end.
     ends: Vec<u32>,
 }
 
@@ -28,7 +37,7 @@ impl Cuts {
         cuts
     }
 
-    /// The sizes it was cut at.
+    /// The sizes at which the file was cut.
     pub fn sizes(&self) -> ChunkSizes {
         self.sizes
     }
@@ -38,18 +47,18 @@ impl Cuts {
         &self.sections
     }
 
-    /// The chunks of all sections.
+    /// The chunks of all sections, in file order.
     pub fn chunks(&self) -> &[Chunk] {
         &self.chunks
     }
 
-    /// The chunks of one section, by their index.
+    /// The indices of the chunks of one section.
     pub(crate) fn within(&self, section: usize) -> Range<usize> {
         let start = if section == 0 { 0 } else { self.ends[section - 1] };
         start as usize..self.ends[section] as usize
     }
 
-    /// Bytes of memory that this takes.
+    /// Bytes of memory that the cuts take.
     pub fn memory(&self) -> usize {
         size_of_val(&*self.sections) + size_of_val(&*self.chunks) + size_of_val(&*self.ends)
     }
@@ -65,7 +74,18 @@ impl Cuts {
     }
 }
 
-/// Cuts a file that comes piece by piece; holds less than one maximal section besides the last piece.
+/// Cuts a file piece by piece. It holds less than one maximal section, besides the last piece.
+///
+/// ```
+/// use driblet_core::{ChunkSize, ChunkSizes, Chunker, Cuts};
+///
+/// let file = b"some driblets of a file ".repeat(99);
+/// let sizes = ChunkSizes { sections: ChunkSize::new(10)?, chunks: ChunkSize::new(8)? };
+/// let mut chunker = Chunker::new(sizes);
+/// file.chunks(100).for_each(|piece| chunker.handle_input(piece));
+/// assert_eq!(chunker.finish(), &Cuts::of(&file, sizes));
+/// # Ok::<(), driblet_core::UnknownChunkSize>(())
+/// ```
 pub struct Chunker {
     held: Vec<u8>,
     cuts: Cuts,
@@ -83,13 +103,14 @@ impl Chunker {
         self.take(self.cuts.sizes.sections.maximum());
     }
 
-    /// The file has ended: all its cuts.
+    /// Ends the file and returns all its cuts.
     pub fn finish(&mut self) -> &Cuts {
         self.take(1);
         &self.cuts
     }
 
-    /// Takes sections as long as at least so many bytes, which make their ends certain, are held.
+    /// Cuts off sections while at least `certain` bytes are held. So many bytes make the end of the next section
+    /// certain.
     fn take(&mut self, certain: usize) {
         let mut at = 0;
         while certain <= self.held.len() - at {

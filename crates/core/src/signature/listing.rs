@@ -1,23 +1,24 @@
-//! The list of a head's sections, by which a receiver sees what it need not describe chunk by chunk.
+//! The list of a head's sections. It shows a receiver which of its own sections it need not describe chunk by chunk.
 
 use crate::signature::chunk::Chunk;
 use crate::signature::cuts::Cuts;
 
-/// The most sections that are listed: what is beyond them is described by its chunks.
+/// The most sections in a list. A receiver describes further sections by their chunks.
 const MAX_LISTED: usize = 1 << 14;
-/// Up to so many, two tags of 16 bits in a row are hardly ever equal by accident; beyond, three.
+/// Up to this many sections, two equal tags of 16 bits in a row hardly ever are an accident; beyond, it takes three.
 const FEW: usize = 1 << 10;
 
 impl Cuts {
-    /// The list of the sections: the first two bytes of each one's id.
+    /// The list of the sections: the first two bytes of each section's id.
     pub fn list(&self) -> Vec<u8> {
         let listed = &self.sections()[..self.sections().len().min(MAX_LISTED)];
         listed.iter().flat_map(|section| tag(section).to_le_bytes()).collect()
     }
 
-    /// What is held, to be signed for a head with this list: a section that is listed whole, the others by their chunks.
+    /// The chunks that describe this file to a server whose head has this list. A section that is in the list stands
+    /// for its chunks; other sections are described chunk by chunk.
     ///
-    /// A list can be wrong and cost bytes, no more. What is beyond its first 32 KiB is not looked at.
+    /// A wrong list makes the next delta longer and does no other harm. Only the first 32 KiB of a list are used.
     pub fn describe(&self, list: &[u8]) -> Vec<Chunk> {
         let listed: Vec<u16> = list.as_chunks().0.iter().take(MAX_LISTED).map(|tag| u16::from_le_bytes(*tag)).collect();
         let held: Vec<u16> = self.sections().iter().map(tag).collect();
@@ -30,15 +31,17 @@ impl Cuts {
     }
 }
 
-/// Which of the tags held stand in the list: in the place that those before or after them say, or several in a row anywhere.
+/// Which of the held tags are in the list: at the place that the tags before or after them predict, or several in a row
+/// at any place.
 ///
-/// Simpler than what the server does with a signature (`align`): there are few sections, and each byte of code is loaded by pages.
+/// This is simpler than `align_tags` on the server, because there are few sections and browsers load every byte of
+/// code.
 fn are_listed(held: &[u16], listed: &[u16]) -> Vec<bool> {
     let row = if listed.len() <= FEW { 2 } else { 3 };
     let mut first_with = vec![usize::MAX; 1 << u16::BITS];
     (0..listed.len()).rev().for_each(|index| first_with[usize::from(listed[index])] = index);
     let mut found = vec![false; held.len()];
-    // The ends of both are places too.
+    // Also try the ends of both lists.
     let (mut end, mut last) = (held.len(), listed.len());
     while 0 < end && 0 < last && held[end - 1] == listed[last - 1] {
         (end, last) = (end - 1, last - 1);

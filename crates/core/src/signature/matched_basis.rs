@@ -6,17 +6,19 @@ use crate::signature::chunk::Chunk;
 use crate::signature::runs::Runs;
 use crate::version::BasisId;
 
-/// The basis as the receiver lays it out: its matched chunks, in their order.
+/// The basis of a matched delta, as the receiver lays it out: its matched chunks, in their order.
+///
+/// See [`Matches`](crate::Matches) for an example.
 #[derive(Debug)]
 pub struct MatchedBasis {
-    /// Where each piece begins in the basis, and what it is of what the receiver holds. Neighbours are merged.
+    /// Where each piece begins in the basis, and its range in the held file. Adjacent pieces are merged.
     pieces: Vec<(u64, Range<u64>)>,
     len: u64,
     basis_id: BasisId,
 }
 
 impl MatchedBasis {
-    /// Lays out the basis. `chunks` are those that were signed; `runs` were decoded with their count.
+    /// Lays out the basis. `chunks` are the signed chunks; `runs` were decoded with their count.
     pub fn new(runs: &Runs, chunks: &[Chunk]) -> MatchedBasis {
         let starts = starts(chunks);
         let mut pieces: Vec<(u64, Range<u64>)> = Vec::new();
@@ -33,22 +35,23 @@ impl MatchedBasis {
         MatchedBasis { pieces, len: basis.len, basis_id: basis.basis_id() }
     }
 
-    /// The basis' length in bytes.
+    /// The length of the basis in bytes.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing matched.
+    /// Whether no chunk matched.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What the header of a delta against it must say.
+    /// The basis id that the delta's header must have.
     pub fn basis_id(&self) -> BasisId {
         self.basis_id
     }
 
-    /// Where a range of the basis lies in what the receiver holds, in basis order; clipped to the basis.
+    /// The ranges of the held file that make up a range of the basis, in basis order. The range is clipped to the
+    /// basis.
     pub fn locate(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
         let first = self.pieces.partition_point(|(at, held)| at + (held.end - held.start) <= range.start);
         self.pieces[first..].iter().map_while(move |(at, held)| {
@@ -59,7 +62,7 @@ impl MatchedBasis {
     }
 }
 
-/// A basis as it grows: its length, and the hash over its chunk ids.
+/// A basis that grows chunk by chunk: its length, and the hash of its chunk ids.
 #[derive(Default)]
 pub(super) struct Layout {
     pub(super) len: u64,
@@ -77,7 +80,7 @@ impl Layout {
     }
 }
 
-/// Where each chunk begins.
+/// The position of each chunk.
 pub(super) fn starts(chunks: &[Chunk]) -> Vec<u64> {
     let mut at = 0;
     let start = |chunk: &Chunk| {

@@ -1,4 +1,4 @@
-//! Finding the basis among the chunks of a receiver whose version is unknown.
+//! Matching: finds the basis among the chunks of a receiver whose version the server does not know.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,20 +12,39 @@ use crate::signature::tag_alignment::{HeadPlace, HeadTags, align_tags};
 use crate::signature::tags::Signature;
 use crate::version::BasisId;
 
-/// What the server found: which tags are those of chunks of its head, and the basis that follows from it.
+/// The tags that the server found among the chunks of its head, and the basis that these chunks make.
+///
+/// ```
+/// use driblet_core::{ChunkSize, ChunkSizes, Cuts, MatchedBasis, Runs, Signature};
+///
+/// let (held, head) = (b"one driblet".repeat(999), [&b"one driblet".repeat(999)[..], b"more"].concat());
+/// let sizes = ChunkSizes { sections: ChunkSize::new(10)?, chunks: ChunkSize::new(8)? };
+/// let head_cuts = Cuts::of(&head, sizes);
+///
+/// // The receiver signs what it holds.
+/// let chunks = Cuts::of(&held, sizes).describe(&head_cuts.list());
+/// let signature = Signature::sign([7; 16], &chunks);
+///
+/// // The server matches the tags. Both sides lay out the same basis.
+/// let matches = signature.match_chunks(&head_cuts);
+/// let (runs, _) = Runs::decode(&matches.encode_runs(), signature.count())?.ok_or("more bytes are needed")?;
+/// let basis = MatchedBasis::new(&runs, &chunks);
+/// assert!(!basis.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Matches {
     runs: Runs,
     basis_id: BasisId,
     shared: Vec<SharedRun>,
-    /// The basis, laid out: each piece of it, in basis order.
+    /// The pieces of the basis, in basis order.
     layout: Vec<SharedRun>,
     matched: u64,
 }
 
 impl Signature {
-    /// Finds the receiver's tags among those of the head's chunks and sections.
+    /// Finds the tags of the receiver among the tags of the head's chunks and sections.
     ///
-    /// Costs a keyed hash for each of the head's chunks, and time n log n.
+    /// This takes one keyed hash for each chunk of the head, and time n log n.
     pub fn match_chunks(&self, cuts: &Cuts) -> Matches {
         let (tagger, chunks) = (self.tagger(), cuts.chunks());
         let sections = cuts.sections().iter().enumerate();
@@ -54,7 +73,7 @@ impl Signature {
             basis.push(whole);
         }
 
-        // What the head has more than once is in the basis once at least.
+        // A chunk that the head has several times is in the basis at least once.
         let placed_chunks = chunks.iter().zip(&placed.at).filter_map(|(chunk, at)| Some((chunk.id, (*at)?)));
         let by_id: HashMap<ChunkId, u64> = placed_chunks.collect();
         let (mut shared, mut matched) = (Vec::new(), 0);
@@ -68,14 +87,14 @@ impl Signature {
     }
 }
 
-/// Where in the basis the head's chunks are.
+/// The basis position of each chunk of the head that was found.
 struct Placed {
     at: Vec<Option<u64>>,
     sections: Vec<bool>,
 }
 
 impl Placed {
-    /// Notes that what was found stands at `basis`; a section that is noted already costs nothing.
+    /// Notes that a place of the head begins at `basis`. A section that was noted already is skipped.
     fn place(&mut self, found: HeadPlace, within: Range<usize>, mut basis: u64, chunks: &[Chunk]) {
         if let HeadPlace::Section(index) = found
             && std::mem::replace(&mut self.sections[index], true)
@@ -90,17 +109,17 @@ impl Placed {
 }
 
 impl Matches {
-    /// How many bytes of the head need not travel.
+    /// How many bytes of the head the receiver holds already.
     pub fn matched_bytes(&self) -> u64 {
         self.matched
     }
 
-    /// The start of the answer: the runs, with their length before them.
+    /// The start of the matched answer: the runs, after their length.
     pub fn encode_runs(&self) -> Vec<u8> {
         self.runs.encode()
     }
 
-    /// The start of an answer that makes nothing of the matches and goes on with the delta from the empty basis.
+    /// The start of an answer that uses no matches. The delta after it is made from the empty basis.
     pub fn encode_no_runs(&self) -> Vec<u8> {
         let mut runs = RunsWriter::default();
         (0..self.runs.count()).for_each(|_| runs.push(false));
@@ -123,7 +142,7 @@ impl Matches {
     }
 }
 
-/// Adds a copy, as part of the last one where it goes on from it.
+/// Appends a run, or lengthens the last run if this one continues it.
 fn append(copies: &mut Vec<SharedRun>, copy: SharedRun) {
     match copies.last_mut() {
         Some(last) if last.target.end == copy.target.start && last.basis_end() == copy.basis => {

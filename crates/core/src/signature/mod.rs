@@ -1,4 +1,4 @@
-//! Signatures.
+//! Signatures: how a receiver describes what it holds to a server that does not know its version.
 
 pub(crate) mod chunk;
 pub(crate) mod chunk_sizes;

@@ -1,18 +1,27 @@
-//! Runs.
+//! Runs: which tags of a signature matched.
 
 use crate::wire::{ByteReader, Stop, put_varint};
 
-/// The most bytes that runs may take.
+/// The most bytes that encoded runs may take.
 const MAX_RUNS_LEN: u64 = 8 << 20;
 
-/// Which tags of a signature matched, as run lengths: unmatched, matched, unmatched, …
+/// Which tags of a signature matched, as run lengths: unmatched, matched, unmatched, and so on.
+///
+/// ```
+/// use driblet_core::Runs;
+///
+/// // Two bytes of runs: one tag that did not match, then two that did.
+/// let (runs, consumed) = Runs::decode(&[2, 1, 2], 3)?.ok_or("more bytes are needed")?;
+/// assert_eq!((runs.matched().collect::<Vec<_>>(), consumed), (vec![1, 2], 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Runs(Vec<u64>);
 
 impl Runs {
-    /// Reads the start of a matched answer to a signature of `count` tags.
+    /// Reads the runs at the start of a matched answer to a signature of `count` tags.
     ///
-    /// Gives the runs and how many bytes they took, or `None` where more bytes are needed.
+    /// Returns the runs and how many bytes they took, or `None` if more bytes are needed.
     pub fn decode(bytes: &[u8], count: u64) -> Result<Option<(Runs, usize)>, RunsError> {
         let mut reader = ByteReader::new(bytes);
         let len = match reader.varint() {
@@ -58,7 +67,7 @@ impl Runs {
         self.0.iter().sum()
     }
 
-    /// The indices of the tags that matched, ascending.
+    /// The indices of the tags that matched, in ascending order.
     pub fn matched(&self) -> impl Iterator<Item = usize> + '_ {
         let mut start = 0;
         let ranges = self.0.iter().map(move |&run| {
@@ -95,44 +104,45 @@ impl RunsWriter {
     }
 }
 
-/// Why the start of a matched answer is refused.
+/// Why the start of a matched answer was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunsError {
-    /// A number is no canonical varint.
+    /// A number is not a varint in its shortest form.
     #[error("a run of the matched answer is not a varint in its shortest form")]
     BadVarint,
-    /// The runs are longer than any may be.
-    #[error("runs of {len} bytes announced, at most {limit} are taken")]
+    /// The runs are longer than the protocol allows.
+    #[error("the matched answer announces {len} bytes of runs; at most {limit} are accepted")]
     TooLong {
-        /// Bytes announced.
+        /// The announced length in bytes.
         len: u64,
-        /// Bytes taken at most.
+        /// The greatest allowed length in bytes.
         limit: u64,
     },
-    /// The length announced ends inside a run.
-    #[error("the {len} bytes announced for the runs end inside one")]
+    /// The announced length ends inside a run.
+    #[error("the {len} bytes that the matched answer announces for its runs end inside a run")]
     Cut {
-        /// Bytes announced.
+        /// The announced length in bytes.
         len: u64,
     },
     /// A run after the first is empty.
     #[error("run {index} of the matched answer is empty")]
     EmptyRun {
-        /// Its place, from 0.
+        /// The index of the run, from 0.
         index: usize,
     },
-    /// The runs do not speak of each tag once.
-    #[error("the matched answer speaks of {sum} tags, the signature had {count}")]
+    /// The runs do not cover each tag once.
+    #[error("the runs of the matched answer cover {sum} tags; the signature has {count}")]
     Sum {
-        /// Tags spoken of.
+        /// The sum of the runs.
         sum: u64,
-        /// Tags sent.
+        /// The tags that were sent.
         count: u64,
     },
 }
 
 impl RunsError {
-    /// The reason's name in `spec/vectors.json`.
+    /// The name of the reason in `spec/vectors.json`.
     pub fn reason(&self) -> &'static str {
         match self {
             RunsError::BadVarint => "bad-varint",

@@ -1,30 +1,32 @@
-//! Finding what of one list of tags stands in another, where a tag alone is too short to say.
+//! Tag alignment: finds the tags of one list in another, although a single tag is too short to identify a chunk.
 //!
-//! Two versions of a file have most of their chunks in the same order, so that what comes next is known, and a tag of some 16 bits is
-//! enough to see whether it did. (zsync asks for several weak sums in a row for the same reason.) So: several tags in a row anchor a run, as many
-//! as make an accident improbable among all pairs of places; a run grows tag by tag to both sides; and between two runs there
-//! are few pairs left, so fewer tags in a row are enough there.
+//! Two versions of a file have most of their chunks in the same order. So the next chunk is known, and a tag of some 16
+//! bits is enough to confirm it. (zsync asks for several weak sums in a row for the same reason.) The search has three
+//! rules. Several tags in a row start a run; their number makes an accident improbable among all pairs of places. A run
+//! then grows tag by tag in both directions. Between two runs there are few pairs left, so fewer tags in a row are
+//! enough there.
 
 use std::ops::Range;
 
-/// log2 of how improbable an accident is in all searches of one kind, if each takes as many pairs as it may; most take far fewer.
-/// (Measured: one sync in 300 of a rebuilt bundle. At 8, none in 300; a tenth less is found then.)
+/// log2 of how improbable an accident is in all searches of one kind, if each search compares as many pairs as it may.
+/// Most searches compare far fewer: one sync in 300 of a rebuilt bundle had an accident.
 const SAFETY: u32 = 5;
-/// The same for the search through the whole head, where to ask for more loses next to nothing.
+/// The same for the search through the whole head, where a higher number loses hardly any match.
 const SAFETY_ANYWHERE: u32 = 10;
-/// How many of the head's chunks the searches between runs look at, for each tag and chunk: what bounds them if the runs are in disorder.
+/// How many chunks of the head the searches between runs look at, for each tag and chunk. This bounds the time if the
+/// runs are out of order.
 const MAX_EFFORT: usize = 2;
 
-/// The tags of the head: of its chunks, and of its sections, which stand for all their chunks.
+/// The tags of the head's chunks, and of its sections, which stand for all their chunks.
 #[derive(Default)]
 pub(crate) struct HeadTags {
-    /// One tag per chunk.
+    /// One tag for each chunk.
     pub(crate) chunks: Vec<u64>,
-    /// One tag per section, with the chunks it stands for.
+    /// One tag for each section, and the chunks of the section.
     pub(crate) sections: Vec<(u64, Range<usize>)>,
 }
 
-/// What a tag was found to be: one chunk of the head, or a section.
+/// A place in the head: one chunk or one section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HeadPlace {
     /// The chunk with this index.
@@ -34,7 +36,7 @@ pub(crate) enum HeadPlace {
 }
 
 impl HeadTags {
-    /// The chunks that were found.
+    /// The chunks at a place.
     pub(crate) fn chunks_of(&self, found: HeadPlace) -> Range<usize> {
         match found {
             HeadPlace::Chunk(index) => index..index + 1,
@@ -42,7 +44,7 @@ impl HeadTags {
         }
     }
 
-    /// What with this tag begins at a chunk.
+    /// The chunk or section with this tag that begins at a chunk.
     fn after(&self, at: usize, tag: u64) -> Option<HeadPlace> {
         if self.chunks.get(at) == Some(&tag) {
             return Some(HeadPlace::Chunk(at));
@@ -51,7 +53,7 @@ impl HeadTags {
         (self.sections[section].0 == tag).then_some(HeadPlace::Section(section))
     }
 
-    /// What with this tag ends before a chunk.
+    /// The chunk or section with this tag that ends before a chunk.
     fn before(&self, at: usize, tag: u64) -> Option<HeadPlace> {
         let last = at.checked_sub(1)?;
         if self.chunks[last] == tag {
@@ -62,7 +64,7 @@ impl HeadTags {
     }
 }
 
-/// Which of the head's chunks and sections the tags are those of, each of `bits` bits.
+/// The place in the head of each tag that was found. Tags have `bits` bits.
 ///
 /// Takes time n log n in both lists.
 pub(crate) fn align_tags(tags: &[u64], head: &HeadTags, bits: u8) -> Vec<Option<HeadPlace>> {
@@ -87,12 +89,13 @@ struct TagAlignment<'a> {
 /// A run of tags that are not found yet.
 struct OpenRun {
     tags: Range<usize>,
-    /// The chunks between what was found before and after; where these are in disorder it is empty or ends before its start.
+    /// The chunks between the places that were found before and after the run. If these are out of order, the range is
+    /// empty or ends before its start.
     chunks: Range<usize>,
 }
 
 impl OpenRun {
-    /// How many tags in a row make an accident improbable among all pairs of places, with so many more searches like this.
+    /// How many tags in a row make an accident improbable among all pairs of places, in this many searches.
     fn needed(&self, searches: usize, bits: u8, safety: u32) -> usize {
         let log2 = |n: usize| usize::BITS - n.leading_zeros();
         let needed = log2(self.tags.len()) + log2(self.chunks.len()) + log2(searches) + safety;
@@ -101,7 +104,7 @@ impl OpenRun {
 }
 
 impl TagAlignment<'_> {
-    /// Looks for rows of tags in the whole head.
+    /// Searches the whole head for rows of tags.
     fn search_everywhere(&mut self, row: usize) {
         let rows = Rows::of(self.head, 0..self.head.chunks.len(), row);
         for open in std::mem::take(&mut self.open) {
@@ -112,7 +115,7 @@ impl TagAlignment<'_> {
         }
     }
 
-    /// Looks for rows of tags between what was found before and after them.
+    /// Searches for rows of tags between the places that were found before and after them.
     fn search_between(&mut self, row: usize) {
         let mut effort = MAX_EFFORT * (self.tags.len() + self.head.chunks.len());
         let opens = std::mem::take(&mut self.open);
@@ -131,7 +134,7 @@ impl TagAlignment<'_> {
         }
     }
 
-    /// Finds rows in an open run, from its start on; what is left is open again.
+    /// Finds rows in an open run, from its start on. The tags that remain are open again.
     fn search(&mut self, mut open: OpenRun, rows: &Rows, place: impl Fn(&Rows, u64, &OpenRun) -> Option<usize>) {
         let mut at = open.tags.start;
         while at + rows.row <= open.tags.end {
@@ -152,7 +155,7 @@ impl TagAlignment<'_> {
         }
     }
 
-    /// Whether a row of tags is what follows from a chunk on.
+    /// Whether the head continues with this row of tags at a chunk.
     fn is_at(&self, at: usize, chunk: usize, row: usize) -> bool {
         let mut next = chunk;
         self.tags[at..at + row].iter().all(|tag| {
@@ -162,7 +165,7 @@ impl TagAlignment<'_> {
         })
     }
 
-    /// Takes from both ends what goes on from there.
+    /// Extends the found places on both sides into the open run.
     fn grow(&mut self, mut open: OpenRun) -> OpenRun {
         while let Some(at) = open.tags.clone().next()
             && let Some(found) = self.head.after(open.chunks.start, self.tags[at])
@@ -180,14 +183,14 @@ impl TagAlignment<'_> {
     }
 }
 
-/// Where in the head rows of so many tags begin, by what they are.
+/// Where rows of tags begin in the head, by a hash of the row.
 struct Rows {
     row: usize,
     starts: Vec<(u64, usize)>,
 }
 
 impl Rows {
-    /// The rows that begin in a range of chunks: of chunks, and of sections.
+    /// The rows of chunks and of sections that begin in a range of chunks.
     fn of(head: &HeadTags, range: Range<usize>, row: usize) -> Rows {
         let end = (range.end + row - 1).min(head.chunks.len());
         let of_chunks = head.chunks[range.start..end].windows(row).zip(range.start..).map(|(tags, at)| (key(tags), at));
@@ -199,7 +202,7 @@ impl Rows {
         Rows { row, starts }
     }
 
-    /// The first place from a chunk on that has such a row.
+    /// The first place with this row, from a chunk on.
     fn first(&self, key: u64, from: usize) -> Option<usize> {
         let next = self.starts.partition_point(|start| *start < (key, from));
         self.starts.get(next).filter(|start| start.0 == key).map(|start| start.1)
@@ -220,7 +223,7 @@ mod tests {
 
     const BITS: u8 = 16;
 
-    /// Tags that look random, by what they are of.
+    /// Tags that look random; equal numbers have equal tags.
     fn tags(of: impl Iterator<Item = u64>) -> Vec<u64> {
         let tag = |n: u64| (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 23 & 0xffff;
         of.map(tag).collect()
@@ -240,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_equal_is_found_from_both_ends() {
+    fn equal_tags_are_found_from_both_ends() {
         assert_eq!(found(0..500), (0..500).map(Some).collect::<Vec<_>>());
         let with_others = (0..200).chain(7000..7003).chain(200..500);
         let expected = (0..200).map(Some).chain([None; 3]).chain((200..500).map(Some));
@@ -249,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn one_chunk_between_two_changes_is_found_in_its_place_only() {
+    fn one_chunk_between_two_changes_is_found_only_in_its_place() {
         let one = |chunk: u64| (0..100).chain([7000, chunk, 7001]).chain(105..500);
         assert_eq!(found(one(102))[101], Some(102));
         assert_eq!(found(one(300))[101], None, "elsewhere a tag is too short to say");
     }
 
     #[test]
-    fn rows_that_moved_or_come_again_are_found() {
+    fn moved_and_repeated_rows_are_found() {
         let moved = (250..500).chain(0..250).chain(40..60);
         let expected = (250..500).chain(0..250).chain(40..60).map(Some);
         assert_eq!(found(moved), expected.collect::<Vec<_>>());
@@ -271,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_not_found() {
+    fn unknown_tags_are_not_found() {
         assert_eq!(found(7000..7400), vec![None; 400]);
         assert!(align_tags(&[1, 2, 3], &HeadTags::default(), BITS).iter().all(Option::is_none));
     }

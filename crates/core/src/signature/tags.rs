@@ -1,22 +1,34 @@
-//! What a receiver says of the bytes it holds when the server does not know their version.
+//! Signatures: one tag for each chunk that a receiver holds.
 
 use crate::signature::chunk::{Chunk, ChunkId};
 use crate::wire::{ByteReader, Stop, put_varint};
 
-/// The most tags any signature may hold; a server usually allows fewer.
+/// The most tags that a signature may have. A server usually allows fewer.
 pub const MAX_TAGS: u64 = 1 << 22;
 
 const NONCE_LEN: usize = 16;
 const BITS: std::ops::RangeInclusive<u8> = 8..=64;
-/// What a tag has at least: chunks are few then, and runs of them short.
+/// The fewest bits of a tag. A short signature has few chunks, and so short runs.
 const LEAST_BITS: u8 = 20;
-/// How improbable it is, as log2, that where a run of chunks ends for each tag one more matches by accident.
+/// After each run, log2 of how improbable it is that the next tag matches by accident.
 const RUN_END_BITS: u8 = 8;
 
-/// One tag per chunk of what the receiver holds, keyed with a nonce.
+/// Describes the chunks that a receiver holds: one tag for each chunk, keyed with a nonce.
 ///
-/// A tag is the low `bits` bits of the chunk id's keyed BLAKE3. They are too few to tell a chunk from all others; the server looks at several
-/// in a row, and at what comes before and after.
+/// A tag is the low `bits` bits of the chunk id's keyed BLAKE3 hash. One tag is too short to identify a chunk; the
+/// server looks at several tags in a row, and at the matches before and after.
+///
+/// ```
+/// use driblet_core::{ChunkSize, ChunkSizes, Cuts, MAX_TAGS, Signature};
+///
+/// let held = b"one driblet".repeat(99);
+/// let sizes = ChunkSizes { sections: ChunkSize::new(10)?, chunks: ChunkSize::new(8)? };
+/// let chunks = Cuts::of(&held, sizes).describe(&[]);
+/// let nonce = [7; 16]; // Use random bytes here.
+/// let signature = Signature::sign(nonce, &chunks);
+/// assert_eq!(Signature::decode(&signature.encode(), MAX_TAGS)?, signature);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Signature {
     nonce: [u8; NONCE_LEN],
@@ -25,10 +37,10 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Signs what is held: [`Cuts::describe`](crate::Cuts::describe) says with which chunks.
+    /// Signs chunks. [`Cuts::describe`](crate::Cuts::describe) tells which chunks to sign.
     ///
-    /// The nonce must be random and used once: it keeps anyone from preparing two chunks whose tags meet. Chunks beyond
-    /// [`MAX_TAGS`] are not signed; they count as not held.
+    /// The nonce must be random and used only once, so that nobody can prepare two chunks with equal tags. At most
+    /// [`MAX_TAGS`] chunks are signed; further chunks count as not held.
     pub fn sign(nonce: [u8; NONCE_LEN], chunks: &[Chunk]) -> Signature {
         let chunks = &chunks[..Signature::count_of(chunks) as usize];
         let bits = tag_bits(chunks.len() as u64);
@@ -42,7 +54,7 @@ impl Signature {
         MAX_TAGS.min(chunks.len() as u64)
     }
 
-    /// Reads a signature that must fill `bytes` exactly; `max_tags` is compared before memory is taken.
+    /// Reads a signature that fills `bytes` exactly. The count is compared with `max_tags` before any memory is taken.
     pub fn decode(bytes: &[u8], max_tags: u64) -> Result<Signature, SignatureError> {
         let mut reader = ByteReader::new(bytes);
         let nonce = reader.array()?;
@@ -85,28 +97,28 @@ impl Signature {
         out
     }
 
-    /// How many chunks it speaks of, repeats included.
+    /// The number of tags. Repeated chunks count each time.
     pub fn count(&self) -> u64 {
         self.tags.len() as u64
     }
 
-    /// The tags, in the order of what the receiver holds.
+    /// The tags, in the order of the held file.
     pub(crate) fn tags(&self) -> &[u64] {
         &self.tags
     }
 
-    /// Bits of a tag.
+    /// The bits of a tag.
     pub(crate) fn bits(&self) -> u8 {
         self.bits
     }
 
-    /// Makes tags comparable with this signature's.
+    /// A tagger that makes tags which can be compared with this signature's.
     pub(crate) fn tagger(&self) -> Tagger {
         Tagger::new(self.nonce, self.bits)
     }
 }
 
-/// Turns chunk ids into tags, under one nonce.
+/// Makes tags from chunk ids, with one nonce.
 pub(crate) struct Tagger {
     key: [u8; 32],
     mask: u64,
@@ -127,7 +139,7 @@ impl Tagger {
     }
 }
 
-/// `ceil(log2(count)) + 8`: a run may end at each of the tags.
+/// `ceil(log2(count)) + 8`, since a run may end after each tag.
 fn tag_bits(count: u64) -> u8 {
     let log2 = (u64::BITS - count.saturating_sub(1).leading_zeros()) as u8;
     (log2 + RUN_END_BITS).clamp(LEAST_BITS, *BITS.end())
@@ -149,33 +161,34 @@ fn unpack(packed: &[u8], count: usize, bits: u8) -> Result<Vec<u64>, SignatureEr
     if window != 0 { Err(SignatureError::Padding) } else { Ok(tags) }
 }
 
-/// Why bytes are no signature.
+/// Why bytes are not a signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignatureError {
-    /// It ends before its tags do.
+    /// The bytes end before the tags do.
     #[error("the signature is cut short")]
     Truncated,
     /// Bytes follow the last tag.
     #[error("{len} bytes follow the signature's last tag")]
     TrailingBytes {
-        /// How many.
+        /// The number of bytes.
         len: usize,
     },
-    /// Its count is no canonical varint.
+    /// The count is not a varint in its shortest form.
     #[error("the signature's count is not a varint in its shortest form")]
     BadVarint,
-    /// Its tags are of a width that the format does not allow.
-    #[error("tags of {bits} bits; they have 8 to 64")]
+    /// The tags have a width that the protocol does not allow.
+    #[error("the signature has tags of {bits} bits; a tag has 8 to 64 bits")]
     Bits {
-        /// The width named.
+        /// The width in bits.
         bits: u8,
     },
-    /// It announces more tags than are taken.
-    #[error("{count} tags announced, at most {limit} are taken; sync from nothing instead")]
+    /// The signature has more tags than the server accepts.
+    #[error("the signature announces {count} tags; at most {limit} are accepted; request the file without a signature")]
     TooManyTags {
-        /// Tags announced.
+        /// The announced count.
         count: u64,
-        /// Tags taken at most.
+        /// The greatest count that is accepted.
         limit: u64,
     },
     /// The bits after the last tag are not 0.
@@ -184,7 +197,7 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
-    /// The reason's name in `spec/vectors.json`.
+    /// The name of the reason in `spec/vectors.json`.
     pub fn reason(&self) -> &'static str {
         match self {
             SignatureError::Truncated => "truncated",

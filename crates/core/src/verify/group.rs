@@ -1,6 +1,6 @@
-//! Groups: how a long file is verified piece by piece on its way in.
+//! Groups: a long file is verified group by group as it arrives.
 //!
-//! A group is a whole subtree of BLAKE3's tree, so the file's own version vouches for every group's chaining value.
+//! A group is a whole subtree of BLAKE3's tree, so the version of the file determines the chaining value of each group.
 
 use blake3::Hasher;
 use blake3::hazmat::{self, HasherExt, Mode};
@@ -10,7 +10,14 @@ use crate::version::Version;
 /// The chaining value of a subtree: BLAKE3's 32-byte non-root output.
 pub(crate) type ChainingValue = [u8; 32];
 
-/// A group's size: a power of two from 256 KiB to 16 MiB.
+/// The size of a group: a power of two from 256 KiB to 16 MiB.
+///
+/// ```
+/// use driblet_core::GroupSize;
+///
+/// assert_eq!(GroupSize::SMALLEST.len(), 256 << 10);
+/// assert_eq!(GroupSize::new(7), None);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GroupSize(u8);
 
@@ -18,20 +25,20 @@ impl GroupSize {
     /// 256 KiB.
     pub const SMALLEST: GroupSize = GroupSize(0);
 
-    /// 16 MiB, what a small delta against a known version uses: 32 bytes for every 16 MiB of a longer file.
+    /// 16 MiB. Small deltas use this size, so that their header carries only 32 bytes for each 16 MiB of a longer file.
     pub const LARGEST: GroupSize = GroupSize(6);
 
-    /// The group of 2^(18 + exponent) bytes, for exponents 0 to 6.
+    /// The size of 2^(18 + exponent) bytes, for exponents 0 to 6.
     pub fn new(exponent: u8) -> Option<GroupSize> {
         (exponent <= 6).then_some(GroupSize(exponent))
     }
 
-    /// The smallest group that keeps a file of `len` bytes within 64 groups: for deltas that are large anyway.
+    /// The smallest size with which a file of `len` bytes has at most 64 groups. Large deltas use this size.
     pub fn fine(len: u64) -> GroupSize {
         (0..6).map(GroupSize).find(|size| len <= 64 * size.len()).unwrap_or(GroupSize::LARGEST)
     }
 
-    /// The exponent, as it stands in a delta's header.
+    /// The exponent, as in a delta's header.
     pub fn exponent(self) -> u8 {
         self.0
     }
@@ -42,13 +49,13 @@ impl GroupSize {
         1 << (18 + self.0)
     }
 
-    /// How many chaining values a header carries for a file of `len` bytes: none where one group holds it all.
+    /// How many chaining values a header carries for a file of `len` bytes. One group needs none.
     pub fn values_for(self, len: u64) -> u64 {
         if len <= self.len() { 0 } else { len.div_ceil(self.len()) }
     }
 }
 
-/// The groups of a version, and what verifies them.
+/// The groups of a version, and the chaining values that verify them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Groups {
     pub(crate) version: Version,
@@ -59,7 +66,14 @@ pub(crate) struct Groups {
     pub(crate) values: Vec<ChainingValue>,
 }
 
-/// The chaining values of a file's groups; empty where one group holds it all.
+/// The chaining values of a file's groups; none if one group holds the whole file.
+///
+/// ```
+/// use driblet_core::{GroupSize, chaining_values};
+///
+/// assert_eq!(chaining_values(&vec![0; 600 << 10], GroupSize::SMALLEST).len(), 3);
+/// assert!(chaining_values(b"short", GroupSize::SMALLEST).is_empty());
+/// ```
 pub fn chaining_values(bytes: &[u8], size: GroupSize) -> Vec<[u8; 32]> {
     if size.values_for(bytes.len() as u64) == 0 {
         return Vec::new();
@@ -68,19 +82,19 @@ pub fn chaining_values(bytes: &[u8], size: GroupSize) -> Vec<[u8; 32]> {
     groups.map(|(group, offset)| chaining_value(group, offset)).collect()
 }
 
-/// The chaining value of one group that begins `offset` bytes into a longer file.
+/// The chaining value of the group that begins `offset` bytes into a longer file.
 pub(crate) fn chaining_value(group: &[u8], offset: u64) -> ChainingValue {
     Hasher::new().set_input_offset(offset).update(group).finalize_non_root()
 }
 
-/// The version of the file whose groups have these chaining values; there must be two or more.
+/// The version of the file whose groups have these chaining values. There must be at least two.
 pub(crate) fn merge(values: &[ChainingValue]) -> Version {
     let (left, right) = split(values);
     let root = hazmat::merge_subtrees_root(&subtree(left), &subtree(right), Mode::Hash);
     Version::from_bytes(*root.as_bytes())
 }
 
-/// The chaining value of the groups that have these.
+/// The chaining value of the subtree of these groups.
 pub(crate) fn subtree(values: &[ChainingValue]) -> ChainingValue {
     if let [value] = values {
         return *value;
@@ -89,7 +103,7 @@ pub(crate) fn subtree(values: &[ChainingValue]) -> ChainingValue {
     hazmat::merge_subtrees_non_root(&subtree(left), &subtree(right), Mode::Hash)
 }
 
-/// BLAKE3's rule: the left subtree is the largest power of two that leaves something to the right.
+/// BLAKE3's rule: the left subtree is the largest power of two that leaves something for the right subtree.
 fn split(values: &[ChainingValue]) -> (&[ChainingValue], &[ChainingValue]) {
     values.split_at(values.len().next_power_of_two() / 2)
 }

@@ -6,11 +6,11 @@ use blake3::hazmat::HasherExt;
 use crate::verify::group::ChainingValue;
 use crate::version::Version;
 
-/// Hashes a group as it is made or read.
+/// Verifies one group, piece by piece. [`Outboard::verify`](crate::Outboard::verify) makes one.
 pub struct GroupVerifier {
     hasher: Hasher,
     expected: Expected,
-    /// How many bytes are to come; `None` after there were more.
+    /// How many bytes are missing; `None` if there were too many.
     left: Option<u64>,
 }
 
@@ -20,7 +20,7 @@ enum Expected {
 }
 
 impl GroupVerifier {
-    /// For the `len` bytes at `start` that have a chaining value; without one they are all of a version.
+    /// Verifies the `len` bytes at `start` against a chaining value, or a whole file against its version.
     pub(crate) fn new(version: Version, value: Option<&ChainingValue>, start: u64, len: u64) -> GroupVerifier {
         let mut hasher = Hasher::new();
         let expected = match value {
@@ -33,7 +33,7 @@ impl GroupVerifier {
         GroupVerifier { hasher, expected, left: Some(len) }
     }
 
-    /// Takes the next bytes of the group. Pieces of 16 KiB and more hash at full speed.
+    /// Hashes the next bytes of the group. Pieces of 16 KiB and more hash at full speed.
     pub fn update(&mut self, bytes: &[u8]) {
         self.left = self.left.and_then(|left| left.checked_sub(bytes.len() as u64));
         if self.left.is_some() {
@@ -41,7 +41,7 @@ impl GroupVerifier {
         }
     }
 
-    /// Whether what came is the group, and all of it.
+    /// Whether the bytes so far are the group, from its first byte to its last.
     pub fn is_right(&self) -> bool {
         self.left == Some(0)
             && match &self.expected {

@@ -1,4 +1,4 @@
-//! Verification.
+//! Verification: a file is split into groups, and each group is verified before it is used.
 
 pub(crate) mod group;
 pub(crate) mod group_verifier;

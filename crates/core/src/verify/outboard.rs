@@ -1,33 +1,45 @@
-//! Outboards: how what is kept of a version is verified piece by piece, as it is read.
+//! Outboards: verify a stored version group by group, as it is read.
 
 use crate::verify::group::{self, ChainingValue, Groups};
 use crate::verify::group_verifier::GroupVerifier;
 use crate::version::Version;
 
-/// The most chaining values of one: 2 KiB, which fits in any record.
+/// The most chaining values of an outboard: 2 KiB, which fit in any database record.
 const MAX_VALUES: usize = 64;
 
-/// The largest exponent of a group: a file of any length that is has fewer groups than [`MAX_VALUES`].
+/// The largest exponent of a group. Even the longest file has fewer groups than [`MAX_VALUES`] then.
 const MAX_EXPONENT: u8 = 45;
 
-/// The top of a version's BLAKE3 tree, kept apart from its bytes: the chaining values of 2 to 64 groups, each of which can then be
-/// verified by itself. Where none is known the whole version is one group. (The term is that of Bao, which keeps the tree whole.)
+/// The top of a version's BLAKE3 tree, stored apart from its bytes: the chaining values of 2 to 64 groups, each of
+/// which can then be verified by itself. An outboard without values verifies the whole version as one group.
+///
+/// The term comes from Bao, whose outboards hold the whole tree.
+///
+/// ```
+/// use driblet_core::{Outboard, Version};
+///
+/// let file = b"a stored file";
+/// let outboard = Outboard::unknown(Version::of(file), file.len() as u64);
+/// let mut group = outboard.verify(0);
+/// group.update(file);
+/// assert!(group.is_right());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outboard {
     version: Version,
     len: u64,
-    /// A group is 2^(18 + exponent) bytes long. Of no meaning where there are no values.
+    /// A group has 2^(18 + exponent) bytes. Without values the exponent has no meaning.
     exponent: u8,
     values: Vec<ChainingValue>,
 }
 
 impl Outboard {
-    /// That of a version of which only the length, in bytes, is known.
+    /// The outboard of a version without known chaining values. `len` is the version's length in bytes.
     pub fn unknown(version: Version, len: u64) -> Outboard {
         Outboard { version, len, exponent: 0, values: Vec::new() }
     }
 
-    /// From the chaining values of all groups, which merge to the version. Where they are too many, two groups become one.
+    /// The outboard of these groups. If they are more than [`MAX_VALUES`], two groups become one.
     pub(crate) fn new(groups: &Groups) -> Outboard {
         let (mut exponent, mut values) = (groups.size.exponent(), groups.values.clone());
         while MAX_VALUES < values.len() {
@@ -37,13 +49,13 @@ impl Outboard {
         Outboard { version: groups.version, len: groups.len, exponent, values }
     }
 
-    /// What [`encode`](Outboard::encode) gave for a version of `len` bytes. Anything else, or of another version, is worth nothing, and the
-    /// version one group: the bytes need no trust.
+    /// Reads what [`encode`](Outboard::encode) wrote for a version of `len` bytes. The bytes need not be trusted: if
+    /// they are damaged or belong to another version, the version is verified as one group.
     pub fn decode(version: Version, len: u64, bytes: &[u8]) -> Outboard {
         parse(version, len, bytes).unwrap_or_else(|| Outboard::unknown(version, len))
     }
 
-    /// The exponent in one byte, then the chaining values, of 32 bytes each; nothing where there are none.
+    /// One byte for the exponent, then 32 bytes for each chaining value. Without values, no bytes.
     pub fn encode(&self) -> Vec<u8> {
         if self.values.is_empty() {
             return Vec::new();
@@ -53,12 +65,12 @@ impl Outboard {
         out
     }
 
-    /// How long the groups are, in bytes, 1 at least; the last is what is left.
+    /// The length of the groups in bytes, at least 1. The last group can be shorter.
     pub fn group_len(&self) -> u64 {
         if self.values.is_empty() { self.len.max(1) } else { 1 << (18 + self.exponent) }
     }
 
-    /// Starts to verify the group that has the byte at `offset`.
+    /// Begins to verify the group that contains the byte at `offset`.
     pub fn verify(&self, offset: u64) -> GroupVerifier {
         let group = self.group_len();
         let start = offset / group * group;
@@ -100,7 +112,7 @@ mod tests {
         verifier.is_right()
     }
 
-    /// Which groups of `bytes` an outboard takes for right.
+    /// Which groups of `bytes` verify with this outboard.
     fn right(outboard: &Outboard, bytes: &[u8]) -> Vec<bool> {
         let len = outboard.group_len() as usize;
         bytes.chunks(len).zip((0..).step_by(len)).map(|(group, at)| is_right(outboard, at, group)).collect()
@@ -122,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_are_too_many_two_groups_become_one() {
+    fn two_groups_become_one_if_there_are_too_many() {
         let mut bytes = bytes(131 * SIZE.len() + 5);
         let outboard = outboard(&bytes);
         assert_eq!(outboard.group_len(), 4 * SIZE.len());
@@ -145,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_too_little_and_what_is_beyond_the_end_is_wrong() {
+    fn extra_missing_and_out_of_range_bytes_are_wrong() {
         let bytes = bytes(2 * SIZE.len());
         let outboard = outboard(&bytes);
         let (first, second) = bytes.split_at(SIZE.len() as usize);
@@ -159,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_outboard_of_the_version_is_worth_nothing() {
+    fn a_damaged_or_foreign_outboard_is_ignored() {
         let bytes = bytes(3 * SIZE.len());
         let version = Version::of(&bytes);
         let encoded = outboard(&bytes).encode();

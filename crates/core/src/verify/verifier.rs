@@ -1,22 +1,22 @@
-//! Verification of a target as it is made, group by group.
+//! Verification of a target as a decoder makes it, group by group.
 
 use crate::verify::group::Groups;
 use crate::verify::group_verifier::GroupVerifier;
 
-/// How many bytes are hashed at once: while they are in the processor's cache, and so that no step of the decoder takes long.
+/// How many bytes are hashed at once, while they are in the processor's cache. It also bounds the time of one step.
 const AHEAD: usize = 1 << 17;
 
-/// Collects a target group by group and lets none out before its hash is right.
+/// Collects a target group by group. It gives a group out only after the group was verified.
 pub(crate) struct Verifier {
     groups: Groups,
-    /// Where the group at hand begins in the target.
+    /// Where the current group begins in the target.
     start: u64,
-    /// What has come of it.
+    /// The bytes of the current group so far.
     bytes: Vec<u8>,
-    /// How long it is.
+    /// The length of the current group.
     len: usize,
     group: GroupVerifier,
-    /// How many of its bytes are hashed.
+    /// How many bytes of the current group are hashed.
     hashed: usize,
     verified: bool,
 }
@@ -27,17 +27,17 @@ impl Verifier {
         Verifier { groups, start: 0, bytes: Vec::with_capacity(len), len, group, hashed: 0, verified: false }
     }
 
-    /// Bytes of the target that are still to come.
+    /// How many bytes of the target are missing.
     pub(crate) fn left(&self) -> u64 {
         self.groups.len - self.start - self.bytes.len() as u64
     }
 
-    /// How many bytes the group at hand still takes.
+    /// How many bytes of the current group are missing.
     pub(crate) fn space(&self) -> usize {
         self.len - self.bytes.len()
     }
 
-    /// Has the next bytes made, at most `most` of them.
+    /// Lets `make` produce the next bytes, at most `most`. `make` returns how many it produced.
     pub(crate) fn fill<E>(
         &mut self,
         most: usize,
@@ -51,13 +51,13 @@ impl Verifier {
         made
     }
 
-    /// Takes the next bytes, at most [`space`](Verifier::space).
+    /// Appends the next bytes, at most [`space`](Verifier::space).
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         self.hash_ahead();
     }
 
-    /// Whether the group at hand is complete and has not been given out.
+    /// Whether the current group is complete but not released.
     pub(crate) fn is_full(&self) -> bool {
         !self.bytes.is_empty() && self.space() == 0
     }
@@ -68,7 +68,7 @@ impl Verifier {
         self.hashed = until;
     }
 
-    /// Hashes what is left of the complete group, and compares.
+    /// Hashes the rest of the complete group and compares its chaining value.
     pub(crate) fn verify(&mut self) -> Result<(), WrongGroup> {
         self.group.update(&self.bytes[self.hashed..]);
         if !self.group.is_right() {
@@ -78,12 +78,12 @@ impl Verifier {
         Ok(())
     }
 
-    /// The verified group; empty where none is at hand.
+    /// The verified group, or no bytes.
     pub(crate) fn verified(&self) -> &[u8] {
         if self.verified { &self.bytes } else { &[] }
     }
 
-    /// Goes on to the next group if the one at hand was verified, and so given out.
+    /// Continues with the next group if the current one was verified.
     pub(crate) fn release(&mut self) {
         if self.verified {
             self.start += self.bytes.len() as u64;
@@ -95,7 +95,7 @@ impl Verifier {
     }
 }
 
-/// The group that begins there: how long it is, and what verifies it. After the last comes an empty one.
+/// The length of the group that begins at `start`, and its verifier. After the last group comes an empty one.
 fn group_at(groups: &Groups, start: u64) -> (usize, GroupVerifier) {
     let size = groups.size.len();
     let len = size.min(groups.len - start);
