@@ -1,4 +1,4 @@
-//! Any bytes after a good header, in any pieces: an error or the right file.
+//! Decodes any bytes after a good header, split anywhere. The decoder must fail or make the right file.
 #![no_main]
 
 use driblet_core::{Basis, Decoder, EncodeOptions, Encoder, Event, Limits, Version};

@@ -1,4 +1,4 @@
-//! `apply(basis, encode(basis, target)) == target`, where the target is the basis after a list of edits.
+//! Checks that `patch(basis, diff(basis, target)) == target`. The target is the basis after a list of edits.
 #![no_main]
 
 use arbitrary::Arbitrary;

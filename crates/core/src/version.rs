@@ -84,7 +84,7 @@ impl FromStr for Version {
 /// hasher.update(b"let");
 /// assert_eq!(hasher.finalize(), Version::of(b"driblet"));
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Debug)]
 pub struct VersionHasher(blake3::Hasher);
 
 impl VersionHasher {

@@ -1,8 +1,9 @@
 //! An arithmetic coder of binary decisions (Witten, Neal and Cleary 1987, in the carryless form of Mahoney's lpaq).
 
-/// Where decisions go, or where they come from.
+/// Writes or reads decisions. A model runs the same code on both sides.
 pub(crate) trait DecisionCoder {
-    /// One decision that is true with this probability, in 65,536ths. An encoder writes `bit`; a decoder ignores it and reads.
+    /// Codes one decision that is true with this probability, in 65,536ths. A writer writes `bit`. A reader ignores
+    /// `bit` and returns the decision that it reads.
     fn code(&mut self, probability: u16, bit: bool) -> bool;
 }
 
@@ -24,9 +25,9 @@ impl DecisionWriter {
         DecisionWriter { low: 0, high: u32::MAX, out: Vec::new() }
     }
 
-    /// The shortest bytes that a reader, which goes on with zeros, takes for all that was written.
+    /// The shortest bytes from which a reader, which reads zeros after the end, reads all decisions.
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        // The fewest leading bytes of a number between low and high, the rest zeros.
+        // The fewest leading bytes of a number between low and high, with zeros after them.
         let ending = (0..4).find_map(|bytes| {
             let unit = 1u64 << (32 - 8 * bytes);
             let value = u64::from(self.low).next_multiple_of(unit);
@@ -62,7 +63,7 @@ impl DecisionCoder for DecisionWriter {
     }
 }
 
-/// Reads decisions. After the end it reads zeros, of which a writer leaves out four bytes at most.
+/// Reads decisions. It reads zeros after the end, since a writer omits up to four bytes.
 pub(crate) struct DecisionReader {
     packed: Vec<u8>,
     at: usize,
@@ -78,7 +79,7 @@ impl DecisionReader {
         reader
     }
 
-    /// Whether more has been read than any writer leaves out.
+    /// Whether the reader has read more than a writer omits.
     pub(crate) fn is_overdrawn(&self) -> bool {
         self.packed.len() + 4 < self.at
     }

@@ -12,29 +12,36 @@ const MAGIC: u8 = 0xdb;
 const FORMAT: u8 = 1;
 const SAME: u8 = 1 << 3;
 
-/// The bytes that a delta is applied to, as the receiver knows them.
+/// The basis that a receiver applies a delta to.
+///
+/// ```
+/// use driblet_core::{Basis, Version};
+///
+/// let held = b"one driblet";
+/// let basis = Basis::of(&Version::of(held), held.len() as u64);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Basis {
     pub(crate) len: u64,
     pub(crate) basis_id: BasisId,
-    /// Named only where the receiver named it too; just then may the answer be "same".
+    /// The version, if the receiver named it in its request. Only then can the delta say "same".
     pub(crate) version: Option<Version>,
 }
 
 impl Basis {
-    /// No bytes at all: the basis of a first sync.
+    /// The empty basis of a first sync.
     pub const EMPTY: Basis = Basis {
         len: 0,
         basis_id: BasisId::from_bytes([0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6]),
         version: None,
     };
 
-    /// A version that the receiver holds and named in its request; `len` is its length in bytes.
+    /// A version that the receiver holds and named in its request. `len` is the version's length in bytes.
     pub fn of(version: &Version, len: u64) -> Basis {
         Basis { len, basis_id: version.basis_id(), version: Some(*version) }
     }
 
-    /// The chunks that matched.
+    /// The basis that matched chunks make.
     pub fn matched(basis: &MatchedBasis) -> Basis {
         Basis { len: basis.len(), basis_id: basis.basis_id(), version: None }
     }
@@ -73,42 +80,42 @@ impl Default for Limits {
     }
 }
 
-/// The start of a delta: what it makes, and of what.
+/// The header of a delta: its target and its basis. [`Decoder::header`](crate::Decoder::header) returns it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {
     pub(crate) groups: Groups,
-    /// `None` says "same".
+    /// `None` if the delta says "same".
     pub(crate) basis: Option<BasisId>,
 }
 
 impl Header {
-    /// The version that the delta makes.
+    /// The version of the target.
     pub fn target(&self) -> Version {
         self.groups.version
     }
 
-    /// The target's length in bytes.
+    /// The length of the target in bytes.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> u64 {
         self.groups.len
     }
 
-    /// Whether the delta says that the version named is the head, and ends here.
+    /// Whether the delta says that the receiver holds the head already. Nothing follows such a header.
     pub fn is_same(&self) -> bool {
         self.basis.is_none()
     }
 
-    /// The unit in which the target is verified and given out.
+    /// The size of the groups in which the target is verified and given out.
     pub fn group(&self) -> GroupSize {
         self.groups.size
     }
 
-    /// What verifies the target group by group when it is read later.
+    /// The outboard that verifies the target group by group when it is read later.
     pub fn outboard(&self) -> Outboard {
         Outboard::new(&self.groups)
     }
 
-    /// Reads a header and compares it with the limits and the basis; what comes back fits both.
+    /// Reads a header and checks it against the limits and the basis.
     pub(crate) fn parse(reader: &mut ByteReader<'_>, basis: &Basis, limits: &Limits) -> Result<Header, Halt> {
         let first = reader.u8()?;
         if first != MAGIC {
@@ -162,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_empty_basis_has_the_empty_versions_check() {
+    fn the_empty_basis_has_the_basis_id_of_the_empty_version() {
         assert_eq!(Basis::EMPTY.basis_id, Version::EMPTY.basis_id());
     }
 }

@@ -1,7 +1,9 @@
-//! The delta: what turns a basis into a version. One format, one encoder, one decoder.
+//! Deltas: a delta turns a basis into a version.
 //!
-//! `header` and `ops` are the format itself, `reference` the rule by which both sides find the bytes that the compressor may look
-//! back at; `dense` and `renames` are the models of those codecs, on `binary` and `adaptive`. `decode` is the receiver's push machine; `find`, `align` and `encode` are the server's side.
+//! `format`, `header` and `ops` define the format. `reference` is the rule by which both sides find the basis bytes
+//! that the compressor may refer to. `dense` and `substitution` are the models of these two codecs; both use
+//! `arithmetic` and `adaptive`. `decode` is the receiver's side, `encode` and `sequence_alignment` are the server's
+//! side.
 
 mod adaptive;
 mod arithmetic;

@@ -1,4 +1,4 @@
-//! Ops as decisions.
+//! Ops as decisions of an arithmetic coder, in substitution regions.
 
 use crate::delta::adaptive::{Counter, NumberCoder};
 use crate::delta::arithmetic::{DecisionCoder, DecisionReader};
@@ -6,7 +6,7 @@ use crate::delta::error::{DecodeError, Limit};
 use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS};
 use crate::delta::ops::Op;
 
-/// Codes ops as decisions: each number in the context of those before it.
+/// Codes ops. The numbers before a number are its context.
 pub(crate) struct OpCoder {
     numbers: NumberCoder,
     signs: [Counter; 2],
@@ -32,7 +32,7 @@ impl OpCoder {
         }
     }
 
-    /// Writes ops from a basis position on, of which the last copies nothing; every number is below 2^31.
+    /// Writes ops that begin at a basis position. The last op copies nothing. Every number is below 2^31.
     #[cfg(feature = "encode")]
     pub(crate) fn write(mut self, coder: &mut impl DecisionCoder, ops: &[Op], position: u64) {
         let Some((tail, copying)) = ops.split_last() else { return };
@@ -46,8 +46,8 @@ impl OpCoder {
         self.numbers.code(coder, OpCoder::TAIL, tail.gap as u32);
     }
 
-    /// Reads the ops of a region of `span` bytes, of which the first begins at basis position `position`. What they make without what is followed does not exceed `span`, and they copy
-    /// only what the basis has.
+    /// Reads the ops of a region of `span` bytes that begins at basis position `position`. All copies are inside the
+    /// basis. Without the substituted copies, which can have any length, the ops make at most `span` bytes.
     pub(crate) fn read(
         mut self,
         coder: &mut DecisionReader,
@@ -135,7 +135,7 @@ mod tests {
     fn ops_go_both_ways_as_decisions() {
         let ops = substituted();
         assert_eq!(OpCoder::new().read(&mut decisions(&ops), 5_100, 0, 5_000).as_ref(), Ok(&ops));
-        // What is followed may become anything; the rest must fit.
+        // A substituted copy can have any length; the rest must fit.
         assert_eq!(OpCoder::new().read(&mut decisions(&ops), 4_927, 0, 5_000), Ok(ops));
         let short = OpCoder::new().read(&mut decisions(&substituted()), 4_926, 0, 5_000);
         assert_eq!(short, Err(DecodeError::BadOps { what: "they exceed their region" }));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_not_followed() {
+    fn too_many_or_too_long_substituted_copies_are_refused() {
         let read = |ops: &[Op]| OpCoder::new().read(&mut decisions(ops), 1 << 20, 0, 1 << 20).map(|ops| ops.len());
         let long =
             |len| [Op { gap: 0, copy: 0..len, substituted: true }, Op { gap: 1, copy: len..len, substituted: false }];

@@ -1,4 +1,4 @@
-//! A region's ops: which bytes are new and which are copied. They stand as varints, or as decisions.
+//! Ops: which bytes of a region are new, and which are copied from the basis.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use crate::wire::{ByteReader, unzigzag};
 #[cfg(feature = "encode")]
 use crate::wire::{put_varint, zigzag};
 
-/// New bytes, then a copy from the basis. A region's last op may copy nothing.
+/// New bytes, then a copy from the basis. The last op of a region may copy nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Op {
     pub(crate) gap: u64,
     pub(crate) copy: Range<u64>,
-    /// Whether tokens of the copy became others.
+    /// Whether tokens of the copy are replaced.
     pub(crate) substituted: bool,
 }
 
@@ -23,9 +23,9 @@ impl Op {
     }
 }
 
-/// Reads the ops of a region of `span` bytes, of which the first begins at basis position `position`.
+/// Reads the ops of a region of `span` bytes that begins at basis position `position`.
 ///
-/// What comes back covers the span exactly and copies only what the basis has.
+/// The ops that come back make exactly `span` bytes, and all copies are inside the basis.
 pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> Result<Vec<Op>, DecodeError> {
     let mut left = span;
     if bytes.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> 
     let mut reader = ByteReader::new(bytes);
     let mut number = || reader.varint().map_err(|_| malformed("a number is cut short or not a varint"));
     let count = number()?;
-    // Each op takes at least three bytes, so the count bounds the memory by the bytes at hand.
+    // Each op takes at least three bytes, so the length of the input bounds the memory.
     if count == 0 || bytes.len() as u64 / 3 < count {
         return Err(malformed("their count does not fit their bytes"));
     }
@@ -70,7 +70,7 @@ pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> 
     Ok(ops)
 }
 
-/// Writes ops; one that copies nothing can only be the last and is left to the span.
+/// Writes ops. An op that copies nothing can only be the last one; it is not written, since the span implies it.
 #[cfg(feature = "encode")]
 pub(crate) fn encode(ops: &[Op], position: u64) -> Vec<u8> {
     let copying = match ops {
@@ -92,7 +92,7 @@ pub(crate) fn encode(ops: &[Op], position: u64) -> Vec<u8> {
     out
 }
 
-/// The ops of the same region in which the copies shorter than `least` are new bytes.
+/// The ops of the same region, with new bytes instead of copies shorter than `least`.
 #[cfg(feature = "encode")]
 pub(crate) fn without_short(ops: &[Op], least: u64, position: u64) -> Vec<Op> {
     let (mut kept, mut gap, mut at) = (Vec::with_capacity(ops.len()), 0, position);
@@ -111,7 +111,7 @@ pub(crate) fn without_short(ops: &[Op], least: u64, position: u64) -> Vec<Op> {
     kept
 }
 
-/// The bytes of a region that are not copied.
+/// How many bytes of a region are new.
 pub(crate) fn gap_bytes(ops: &[Op]) -> u64 {
     ops.iter().map(|op| op.gap).sum()
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn ops_that_do_not_fit_their_region_are_refused() {
         let bytes = encode(&sample(), 3);
         assert!(matches!(decode(&bytes, 376, 3, 81), Err(DecodeError::BadOps { .. })));
         let outside = DecodeError::CopyOutsideBasis { start: 80, len: 1, basis: 80 };

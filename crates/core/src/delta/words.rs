@@ -1,4 +1,4 @@
-//! Words.
+//! Which bytes are part of a word: `A–Z a–z 0–9 _ $`.
 
 const WORD_BYTES: [bool; 256] = {
     let mut bytes = [false; 256];

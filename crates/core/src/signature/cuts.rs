@@ -1,5 +1,6 @@
 //! Files that are cut into sections and chunks.
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::signature::chunk::{Chunk, cut, next_cut};
@@ -89,6 +90,16 @@ impl Cuts {
 pub struct Chunker {
     held: Vec<u8>,
     cuts: Cuts,
+}
+
+impl fmt::Debug for Chunker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunker")
+            .field("sizes", &self.cuts.sizes)
+            .field("held", &self.held.len())
+            .field("sections", &self.cuts.sections.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Chunker {

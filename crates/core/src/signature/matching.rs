@@ -1,6 +1,7 @@
 //! Matching: finds the basis among the chunks of a receiver whose version the server does not know.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 use crate::shared_run::SharedRun;
@@ -105,6 +106,15 @@ impl Placed {
             self.at[index].get_or_insert(basis);
             basis += u64::from(chunks[index].len);
         }
+    }
+}
+
+impl fmt::Debug for Matches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matches")
+            .field("basis_id", &self.basis_id)
+            .field("matched", &self.matched)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Verification of one group.
 
+use std::fmt;
+
 use blake3::Hasher;
 use blake3::hazmat::HasherExt;
 
@@ -17,6 +19,12 @@ pub struct GroupVerifier {
 enum Expected {
     Value(ChainingValue),
     Version(Version),
+}
+
+impl fmt::Debug for GroupVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupVerifier").field("left", &self.left).finish_non_exhaustive()
+    }
 }
 
 impl GroupVerifier {

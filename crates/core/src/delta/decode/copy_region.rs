@@ -1,11 +1,11 @@
-//! A region in codec 1 or 3 on its way in: its numbers, its ops, its reference.
+//! Decodes a region in codec 1 or 3: its header, its ops, its reference, and the bytes that it makes.
 
 use std::ops::Range;
 
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::decode::frame::{FrameDecoder, FrameProgress};
 use crate::delta::error::{DecodeError, Halt, Limit};
-use crate::delta::format::{MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
+use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::{self, Op};
 use crate::delta::reference::{self, PREFIX_START};
@@ -15,12 +15,10 @@ use crate::input::Input;
 use crate::verify::verifier::Verifier;
 use crate::wire::ByteReader;
 
-/// The most basis bytes asked for at once.
-const BASIS_PIECE: u64 = 1 << 20;
-/// The most bytes decompressed in one step.
+/// The most bytes that are decompressed in one step.
 const FRAME_PIECE: usize = 1 << 17;
 
-/// The bit of a renaming region's shape that says its tokens are words.
+/// The bit of a substitution region's shape that says that its tokens are words.
 const WORDS: u64 = 1;
 
 /// The numbers before the ops.
@@ -30,11 +28,11 @@ pub(crate) struct CopyRegionHeader {
     form: OpsForm,
 }
 
-/// How ops stand.
+/// How the ops are encoded.
 enum OpsForm {
-    /// As varints, packed if `packed_len` is not 0.
+    /// As varints. They are compressed if `packed_len` is not 0.
     Varints { ops_len: usize, packed_len: usize },
-    /// As decisions, before those of the followed copies.
+    /// As decisions. The decisions of the substituted copies follow them.
     Decisions { tokens: TokenKind, len: usize },
 }
 
@@ -61,7 +59,7 @@ impl CopyRegionHeader {
         Ok(CopyRegionHeader { span, reach, form: OpsForm::Decisions { tokens, len } })
     }
 
-    /// Reads the ops when they have come whole.
+    /// Reads the ops if all their bytes have come.
     pub(crate) fn load(&self, input: &mut Input, position: u64, basis_len: u64) -> Result<ReferenceLoader, Halt> {
         let len = match self.form {
             OpsForm::Varints { ops_len, packed_len: 0 } => ops_len,
@@ -86,7 +84,7 @@ impl CopyRegionHeader {
     }
 }
 
-/// A region while its reference is read.
+/// A region whose reference is being read.
 pub(crate) struct ReferenceLoader {
     ops: Vec<Op>,
     substitution: Option<SubstitutionDecoder>,
@@ -113,7 +111,7 @@ impl ReferenceLoader {
         Ok(ReferenceLoader { ops, substitution, ranges, prefix })
     }
 
-    /// The basis bytes that the reference wants next.
+    /// The next basis bytes of the reference.
     pub(crate) fn wanted(&self) -> Option<Range<u64>> {
         self.ranges.last().map(|range| range.start..range.end.min(range.start + BASIS_PIECE))
     }
@@ -128,7 +126,7 @@ impl ReferenceLoader {
         }
     }
 
-    /// The region with its reference complete.
+    /// Returns the region. Its reference must be complete.
     pub(crate) fn finish(&mut self) -> Result<CopyRegion, DecodeError> {
         let mut ops = std::mem::take(&mut self.ops);
         let substitution = self.substitution.take();
@@ -143,7 +141,7 @@ impl ReferenceLoader {
     }
 }
 
-/// A region while its ops are carried out; the next op is the last of the list.
+/// A region whose ops are being carried out. The list of ops is reversed, so the next op is the last.
 pub(crate) struct CopyRegion {
     ops: Vec<Op>,
     substitution: Option<SubstitutionDecoder>,
@@ -153,23 +151,23 @@ pub(crate) struct CopyRegion {
 }
 
 impl CopyRegion {
-    /// Basis position after the region.
+    /// The basis position after the region.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Bytes that came from the basis since this was asked last.
+    /// How many bytes came from the basis since the last call.
     pub(crate) fn take_reused(&mut self) -> u64 {
         std::mem::take(&mut self.reused)
     }
 
-    /// Whether the op at hand wants bytes of the frame: new ones, or differences.
+    /// Whether the current op needs bytes of the frame: new bytes or differences.
     pub(crate) fn wants_frame(&self) -> bool {
         self.ops.last().is_some_and(|op| op.gap != 0)
             || self.substitution.as_ref().is_some_and(|substitution| substitution.missing() != 0)
     }
 
-    /// The basis bytes that the copy at hand wants next, when its gap is done.
+    /// The next basis bytes of the current copy, if its gap is done.
     pub(crate) fn wanted(&self, space: usize) -> Option<Range<u64>> {
         let op = self.ops.last().filter(|op| op.gap == 0 && !op.copy.is_empty())?;
         if op.substituted {
@@ -180,7 +178,7 @@ impl CopyRegion {
         Some(op.copy.start..op.copy.start + len)
     }
 
-    /// Takes the bytes that were [`wanted`](Region::wanted).
+    /// Takes the bytes that [`wanted`](CopyRegion::wanted) asked for.
     pub(crate) fn take_basis(&mut self, bytes: &[u8], output: &mut Verifier) -> Result<(), DecodeError> {
         let Some(op) = self.ops.last_mut() else { return Ok(()) };
         if op.substituted {
@@ -193,7 +191,7 @@ impl CopyRegion {
         Ok(())
     }
 
-    /// Hands on what a followed copy became, as far as there is room; whether there was any.
+    /// Appends the bytes of a substituted copy, as far as the group has room. Returns whether there were any.
     pub(crate) fn give(&mut self, output: &mut Verifier) -> bool {
         let (Some(op), Some(substitution)) = (self.ops.last_mut(), &mut self.substitution) else { return false };
         if substitution.made.bytes.is_empty() {
@@ -235,7 +233,7 @@ impl CopyRegion {
         if progress.consumed == 0 && progress.produced == 0 { Err(Halt::Incomplete) } else { Ok(()) }
     }
 
-    /// Reads what remains when no op wants bytes any more: nothing but the frame's end.
+    /// Reads the rest of the region after its last op: nothing but the end of the frame.
     pub(crate) fn end(&mut self, input: &mut Input) -> Result<(), Halt> {
         if let Some(substitution) = &self.substitution {
             substitution.end()?;

@@ -1,8 +1,10 @@
-//! The receiver's machine: a delta goes in at any split, verified bytes come out.
+//! The decoder: takes a delta in pieces of any length and gives out verified bytes.
 //!
-//! It is a state machine, not a parser with callbacks, because a browser's file reads, a server's sockets and a test's cut wires all
-//! want to stop it at different places. Each state knows what it waits for: bytes of the delta, or bytes of the basis.
+//! The decoder is a state machine without callbacks, because its callers stop at different places: when they read a
+//! file, wait for a socket, or resume a broken transfer. Each state knows whether it needs bytes of the delta or bytes
+//! of the basis.
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, ReferenceLoader};
@@ -15,7 +17,36 @@ use crate::verify::verifier::Verifier;
 
 /// Turns a delta and its basis into a verified target.
 ///
-/// **After each `handle_…` call, poll until the event is none of [`Event::Output`].**
+/// **After each `handle_…` call, poll until the event is not [`Event::Output`].** [`patch`](crate::patch) does all of
+/// it in one call.
+///
+/// ```
+/// use driblet_core::{Basis, Decoder, Event, Limits, Version};
+///
+/// // A delta for a first sync: a header, then one stored region.
+/// let mut delta = vec![0xdb, 0x10];
+/// delta.extend_from_slice(Version::of(b"driblet").as_bytes());
+/// delta.push(7);
+/// delta.extend_from_slice(Version::EMPTY.basis_id().as_bytes());
+/// delta.push(0x80);
+/// delta.extend_from_slice(b"driblet");
+///
+/// let mut decoder = Decoder::new(Basis::EMPTY, Limits::new().target(1 << 20));
+/// let (mut pieces, mut output) = (delta.chunks(10), Vec::new());
+/// loop {
+///     match decoder.poll_event()? {
+///         Event::NeedInput => match pieces.next() {
+///             Some(piece) => decoder.handle_input(piece),
+///             None => decoder.handle_end(),
+///         },
+///         Event::NeedBasis(range) => unreachable!("the basis is empty, so there is no {range:?}"),
+///         Event::Output(verified) => output.extend_from_slice(verified),
+///         Event::Done | Event::Same => break,
+///     }
+/// }
+/// assert_eq!(output, b"driblet");
+/// # Ok::<(), driblet_core::DecodeError>(())
+/// ```
 pub struct Decoder {
     basis: Basis,
     limits: Limits,
@@ -23,29 +54,43 @@ pub struct Decoder {
     state: State,
     header: Option<Header>,
     output: Option<Verifier>,
-    /// Basis position after the last copy.
+    /// The basis position after the last copy.
     position: u64,
     reused: u64,
     failed: Option<DecodeError>,
 }
 
-/// What a [`Decoder`] wants or has.
+/// What a [`Decoder`] needs or gives out.
+///
+/// The list of events is complete: a caller must handle each of them.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// More of the delta: call [`Decoder::handle_input`] or [`Decoder::handle_end`].
+    /// The decoder needs more of the delta: call [`Decoder::handle_input`] or [`Decoder::handle_end`].
     NeedInput,
-    /// These bytes of the basis, at most 1 MiB: call [`Decoder::handle_basis`].
+    /// The decoder needs this range of the basis, at most 1 MiB: call [`Decoder::handle_basis`].
     NeedBasis(Range<u64>),
-    /// The next bytes of the target, verified; at most one group.
+    /// The next bytes of the target, verified. They are at most one group.
     Output(&'a [u8]),
-    /// All of the target has been given out, and the delta ended where it should.
+    /// The whole target was given out, and the delta ended where it should.
     Done,
-    /// The version that the receiver named is the head.
+    /// The receiver holds the head already: it is the version that the receiver named.
     Same,
 }
 
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("basis", &self.basis)
+            .field("limits", &self.limits)
+            .field("header", &self.header)
+            .field("reused", &self.reused)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Decoder {
-    /// A decoder before the first byte of a delta that is to be applied to `basis`.
+    /// A decoder for a delta that is applied to `basis`.
     pub fn new(basis: Basis, limits: Limits) -> Decoder {
         Decoder {
             basis,
@@ -60,12 +105,12 @@ impl Decoder {
         }
     }
 
-    /// Takes the next bytes of the delta, however they were split.
+    /// Takes the next bytes of the delta. They may be split anywhere.
     pub fn handle_input(&mut self, bytes: &[u8]) {
         self.input.push(bytes);
     }
 
-    /// The delta has ended.
+    /// Call this when the delta has ended.
     pub fn handle_end(&mut self) {
         self.input.end();
     }
@@ -88,7 +133,10 @@ impl Decoder {
         }
     }
 
-    /// What to do next. An error is final: every later call returns it again.
+    /// The next event.
+    ///
+    /// # Errors
+    /// Fails if the delta is refused. An error is final: every later call returns it again.
     pub fn poll_event(&mut self) -> Result<Event<'_>, DecodeError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -108,12 +156,12 @@ impl Decoder {
         }
     }
 
-    /// The delta's header, once it has come and fits the limits and the basis.
+    /// The header of the delta, after the decoder has read and checked it.
     pub fn header(&self) -> Option<&Header> {
         self.header.as_ref()
     }
 
-    /// Bytes of the target that were copied from the basis so far.
+    /// How many bytes of the target were copied from the basis so far.
     pub fn reused(&self) -> u64 {
         self.reused
     }
@@ -143,7 +191,7 @@ impl Decoder {
         }
     }
 
-    /// One state's work: `None` when there is more to do at once.
+    /// Does the work of one state. `None` means that the next state can continue at once.
     fn step(&mut self) -> Result<Option<Need>, Halt> {
         let Some(output) = &mut self.output else {
             let mut reader = self.input.reader();
@@ -233,17 +281,17 @@ enum State {
     Stored {
         left: u64,
     },
-    /// A region whose ops are on their way.
+    /// Waits for the ops of a region.
     Announced(CopyRegionHeader),
-    /// Its reference is being read from the basis.
+    /// Reads the reference of a region from the basis.
     Reference(ReferenceLoader),
-    /// Its ops are being carried out.
+    /// Carries out the ops of a region.
     Ops(CopyRegion),
-    /// A dense region that is on its way.
+    /// Waits for the packed decisions of a dense region.
     AnnouncedDense(DenseRegionHeader),
-    /// Its window is being read from the basis.
+    /// Reads the window of a dense region from the basis.
     Window(WindowLoader),
-    /// Its decisions are being read.
+    /// Decodes a dense region.
     Dense(DenseRegion),
     End,
 }

@@ -3,20 +3,20 @@ use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 use crate::delta::error::DecodeError;
 use crate::delta::format::WINDOW_LOG;
 
-/// One zstd frame on its way in.
+/// Decodes one zstd frame piece by piece.
 pub(crate) struct FrameDecoder {
     context: DCtx<'static>,
     ended: bool,
 }
 
-/// What one step consumed and produced, in bytes.
+/// How many bytes a step consumed and produced.
 pub(crate) struct FrameProgress {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
 }
 
 impl FrameDecoder {
-    /// A frame with a raw-content prefix, which must not begin like a formatted dictionary; empty means none.
+    /// A decoder with a raw prefix; an empty prefix means none. The prefix must not begin like a formatted dictionary.
     pub(crate) fn new(prefix: &[u8]) -> Result<FrameDecoder, DecodeError> {
         let mut context = DCtx::try_create().ok_or(DecodeError::BadZstd { what: "no memory for its context" })?;
         context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).map_err(refused)?;
@@ -26,12 +26,12 @@ impl FrameDecoder {
         Ok(FrameDecoder { context, ended: false })
     }
 
-    /// Whether the frame's end has been read.
+    /// Whether the frame has ended.
     pub(crate) fn ended(&self) -> bool {
         self.ended
     }
 
-    /// Decodes what fits. After the frame's end it takes nothing more.
+    /// Decodes as much as fits into `output`. After the frame's end this consumes nothing.
     pub(crate) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<FrameProgress, DecodeError> {
         if self.ended {
             return Ok(FrameProgress { consumed: 0, produced: 0 });
@@ -43,7 +43,7 @@ impl FrameDecoder {
         Ok(FrameProgress { consumed: input.pos(), produced: output.pos() })
     }
 
-    /// Decodes a frame that is at hand whole and must give exactly `len` bytes.
+    /// Decodes a complete frame that must give exactly `len` bytes.
     pub(crate) fn decode_whole(packed: &[u8], len: usize) -> Result<Vec<u8>, DecodeError> {
         let mut frame = FrameDecoder::new(&[])?;
         let mut bytes = vec![0; len];

@@ -1,4 +1,4 @@
-//! The encoder's side: aligns, then runs the model against what is so.
+//! Encodes a dense region: makes a guide from the alignment, then runs the model with it.
 
 use super::buffer::{MARGIN, buffer};
 use super::follower::{Follower, RenamedWords};
@@ -9,30 +9,32 @@ use crate::delta::arithmetic::{DecisionCoder, DecisionWriter};
 use crate::delta::sequence_alignment::SequenceAlignment;
 use crate::wire::put_varint;
 
-/// The exponents of memory that are tried: the largest first, the others where the delta is small.
+/// The memory exponents that are tried: the largest first, then the others if the delta is small.
 const MEMORY: [u32; 4] = [10, 7, 3, 0];
-/// Below this many bytes smaller tables are tried too.
+/// Smaller tables are tried for deltas of up to this many bytes.
 const SMALL: usize = 4 << 10;
-/// New bytes up to which a target is always tried.
+/// A target with at most this many new bytes is always encoded to the end.
 const FEW_LITERALS: usize = 64 << 10;
-/// More new bytes than these, and one of so many of the target's, are not tried: each takes nine decisions, from both sides.
+/// A target is not encoded in this codec if more bytes are new than these and one of [`MOST_LITERALS`] bytes: each new
+/// byte takes nine decisions, on both sides.
 const MANY_LITERALS: usize = 1 << 20;
 const MOST_LITERALS: usize = 4;
-/// What laying out the largest tables takes a browser, some 20 MB in all.
+/// Nanoseconds that a browser needs to set up the largest tables, some 20 MB.
 const DENSE_SETUP_NANOSECONDS: u64 = 4_000_000;
-/// What indexing a byte of the window takes one.
+/// Nanoseconds that a browser needs to index one byte of the window.
 const INDEX_NANOSECONDS: u64 = 10;
-/// What one decision takes a browser, mostly waiting for memory: as measured in Chromium on a server of two cores.
+/// Nanoseconds that a browser needs for one decision, mostly to wait for memory, as measured in Chromium on a server
+/// with two cores.
 const DECISION_NANOSECONDS: u64 = 550;
 
-/// A dense region's bytes after its span, and what decoding them costs.
+/// The bytes of a dense region after its span, and the time to decode them.
 pub(crate) struct EncodedDense {
     pub(crate) bytes: Vec<u8>,
-    /// What decoding takes a browser, about.
+    /// About how many nanoseconds a browser needs to decode the region.
     pub(crate) nanoseconds: u64,
 }
 
-/// A writer that knows what it writes.
+/// A writer that has a guide.
 struct GuidedWriter<'a> {
     writer: DecisionWriter,
     guide: Guide<'a>,
@@ -51,7 +53,8 @@ impl GuidedCoder for GuidedWriter<'_> {
     }
 }
 
-/// Encodes a target against a window that is the whole basis; `None` where too much is new, or so that no model says it in fewer bytes.
+/// Encodes a target against a window that is the whole basis. `None` if too much is new, or if the model does not
+/// shorten the new bytes.
 pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &SequenceAlignment) -> Option<EncodedDense> {
     let words = alignment.words;
     let places = places(window, target, words, &alignment.starts);
@@ -73,7 +76,7 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory
     buffer.extend_from_slice(window);
     let mut writer = GuidedWriter { writer: DecisionWriter::new(), guide: Guide { target, places } };
     let mut model = Model::new(buffer, target.len(), words, memory);
-    // The script leads nowhere outside the window.
+    // The guide never leads outside the window.
     while !model.is_complete() && model.step(&mut writer).is_ok() {
         let literals = model.target().len() - model.followed() as usize;
         if is_hopeless(literals, writer.writer.len(), target.len()) {
@@ -90,13 +93,14 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory
     Some(EncodedDense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
 }
 
-/// Whether so many new bytes, which took so many with all that was followed, are too many, or as dense before as after.
+/// Whether so many new bytes are too many, or take as many bytes packed as they have.
 fn is_hopeless(literals: usize, packed: usize, target: usize) -> bool {
     let are_noise = FEW_LITERALS < literals && 7 * literals < 8 * packed;
     are_noise || MANY_LITERALS + target / MOST_LITERALS < literals
 }
 
-/// The window position that corresponds to each of the target's, by an alignment: target positions, ascending, and the window's.
+/// For each target position, the window position that the alignment pairs with it. The alignment is a list of positions
+/// in the target, ascending, and in the window.
 fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
     let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);

@@ -1,60 +1,62 @@
-//! Following the basis: which byte it says comes next, where words that were renamed before are renamed again.
+//! The pointer: predicts the next byte from the window. Where a word of the window was renamed before, it predicts the
+//! new name.
 
 use crate::delta::adaptive::{Counter, hash};
 use crate::delta::words::is_word_byte;
 
-/// Words longer than this are followed in pieces.
+/// Longer words are followed in pieces.
 const MAX_FOLLOWED_WORD: usize = 48;
-/// Entries of a table of renames, as a power of two.
+/// log2 of the entries of a table of renamed words.
 const RENAME_BITS: u32 = 16;
 
-/// What the byte that is expected rests on.
+/// Why a byte is predicted. Kinds below [`SAME_WORD`](kind::SAME_WORD) are guesses of the tables: 4 * table +
+/// confidence.
 pub(crate) mod kind {
-    /// The window's own word; below this, guesses of the rename tables: 4 * table + confidence.
+    /// The word is predicted to be the same as in the window.
     pub(crate) const SAME_WORD: u8 = 12;
-    /// The window's own word, where a table says otherwise.
+    /// The word is predicted to be the same as in the window, but a table says otherwise.
     pub(crate) const DOUBTED_WORD: u8 = 13;
-    /// A new word that no guess fits: it is expected to end.
+    /// No guess fits the new word, so the word is predicted to end.
     pub(crate) const UNKNOWN_WORD: u8 = 14;
-    /// A byte of the window outside of words.
+    /// The byte is outside of words.
     pub(crate) const BYTE: u8 = 15;
-    /// The pointer stands at the window's end.
+    /// The pointer is at the end of the window.
     pub(crate) const NOTHING: u8 = 16;
-    /// The recall's byte instead.
+    /// The byte was recalled instead.
     pub(crate) const RECALLED: u8 = 17;
     pub(crate) const COUNT: usize = 18;
-    /// Added where a word is expected whole.
+    /// Added if a whole word is predicted at once.
     pub(crate) const WHOLE: u8 = 18;
     pub(crate) const ALL: usize = 32;
 }
 
-/// The pointer into the window, and the word it stands in.
+/// The pointer into the window, and the word that it is in.
 #[derive(Clone)]
 pub(crate) struct Follower {
     pub(crate) at: usize,
     pub(crate) word: Option<FollowedWord>,
-    /// The last two of the window's words, or bytes between words.
+    /// The last two words of the window, or bytes between words.
     before: [u32; 2],
 }
 
-/// A word of the window that the target is following.
+/// A word of the window that the pointer is in.
 #[derive(Clone)]
 pub(crate) struct FollowedWord {
-    /// Where its counterpart starts in the target.
+    /// Where the corresponding word begins in the target.
     start: usize,
-    /// Where it ends in the window.
+    /// Where the word ends in the window.
     pub(crate) end: usize,
     pub(crate) hash: u32,
-    /// Of the word, with its left neighbour, with two.
+    /// The word's keys in the tables: alone, with the word before it, and with two words before it.
     pub(crate) keys: [u32; 3],
     guesses: [Guess; 4],
     count: usize,
-    /// Whether it became something else before.
+    /// Whether the word was renamed before.
     pub(crate) doubted: bool,
     pub(crate) refused: bool,
 }
 
-/// A text that a word may have become; `start` and `len` in the buffer.
+/// A text that a word may have become: `start` and `len` are its range in the buffer.
 #[derive(Clone, Copy, Default)]
 struct Guess {
     start: u32,
@@ -70,14 +72,14 @@ impl Guess {
     }
 }
 
-/// A word of the window: where it ends, its hash, its keys in the tables.
+/// A word of the window: its end, its hash, and its keys in the tables.
 struct WindowWord {
     end: usize,
     hash: u32,
     keys: [u32; 3],
 }
 
-/// The hash of a word and one more byte of it.
+/// Adds one more byte to the hash of a word.
 #[inline]
 fn hash_on(sum: u32, byte: u8) -> u32 {
     sum.wrapping_add(u32::from(byte)).wrapping_mul(0x2c1b_3c6d)
@@ -102,7 +104,8 @@ impl WindowWord {
 }
 
 impl FollowedWord {
-    /// Adds a guess behind those that can be trusted as much. (By hand: the library's sort is ten kilobytes of wasm.)
+    /// Inserts a guess after all guesses that are at least as reliable. This is written by hand because the library's
+    /// sort takes ten kilobytes of wasm.
     fn add(&mut self, guess: Guess, renames: &RenamedWords) {
         let worth = renames.worth(guess.kind);
         let mut place = self.count;
@@ -120,13 +123,13 @@ impl Follower {
         Follower { at, word: None, before: [0; 2] }
     }
 
-    /// Sets the pointer, between words.
+    /// Moves the pointer to a position between words.
     pub(crate) fn jump(&mut self, at: usize) {
         self.at = at;
         self.word = None;
     }
 
-    /// Steps into a word of the window if the target is at the start of one.
+    /// Enters a word of the window if the target is at the start of a word.
     pub(crate) fn enter(&mut self, buffer: &[u8], window_end: usize, renames: &RenamedWords) {
         if self.word.is_none()
             && self.at < window_end
@@ -164,12 +167,13 @@ impl Follower {
         word
     }
 
-    /// Between words, elsewhere.
+    /// A pointer at another position, between words.
     pub(crate) fn moved(&self, at: usize) -> Follower {
         Follower { at, word: None, before: self.before }
     }
 
-    /// Where the pointer comes from here by at least `len` bytes, at most `most`, a word at a time, before a word that is in doubt.
+    /// The pointer after at least `len` and at most `most` bytes. It moves word by word and stops before a word that
+    /// was renamed before.
     pub(crate) fn stride(
         &self,
         buffer: &[u8],
@@ -206,7 +210,7 @@ impl Follower {
         next
     }
 
-    /// The byte expected next and what that rests on.
+    /// The predicted byte, and why it is predicted.
     pub(crate) fn expected(&self, buffer: &[u8], window_end: usize) -> (u8, u8) {
         let byte_at = |at: usize| if at < window_end { buffer[at] } else { 0 };
         let Some(word) = &self.word else {
@@ -221,7 +225,7 @@ impl Follower {
         }
     }
 
-    /// What the best guess expects that disagrees with `not`, and what it rests on.
+    /// The best guess that differs from `not`, and why it is a guess.
     pub(crate) fn otherwise(&self, buffer: &[u8], window_end: usize, not: u8) -> Option<(u8, u8)> {
         let word = self.word.as_ref()?;
         let so_far = &buffer[word.start..];
@@ -244,7 +248,7 @@ impl Follower {
         }
     }
 
-    /// Where the word that is about to be followed is expected from, its length, and where the byte after it stands.
+    /// If a word begins here: where its predicted text begins, the text's length, and where the byte after the word is.
     pub(crate) fn whole(&self, buffer: &[u8], window_end: usize) -> Option<(usize, usize, usize)> {
         let word = self
             .word
@@ -254,12 +258,12 @@ impl Follower {
         (usize::from(guess.len) < MAX_FOLLOWED_WORD).then_some((guess.start as usize, usize::from(guess.len), word.end))
     }
 
-    /// Bytes of the word in hand that stand already.
+    /// How many bytes of the current word the target has already.
     pub(crate) fn in_word(&self, buffer: &[u8]) -> usize {
         self.word.as_ref().map_or(0, |word| buffer.len() - word.start)
     }
 
-    /// Moves on over the target's last byte, and remembers what a word became unless `renames` is `None`.
+    /// Moves the pointer past the last byte of the target. Remembers what a word became unless `renames` is `None`.
     pub(crate) fn advance(&mut self, buffer: &[u8], window_end: usize, renames: Option<&mut RenamedWords>) {
         let byte = buffer[buffer.len() - 1];
         let Some(word) = &self.word else {
@@ -288,7 +292,8 @@ impl Follower {
     }
 }
 
-/// What words became, by the word alone and with its neighbours before it; and how far each kind of guess can be trusted.
+/// What words became: by the word alone, and with one or two words before it. Also holds how reliable each kind of
+/// guess is.
 pub(crate) struct RenamedWords {
     tables: [Vec<RenameEntry>; 3],
     trust: [Counter; kind::COUNT],
@@ -311,7 +316,8 @@ impl RenamedWords {
         }
     }
 
-    /// What the tables say, the one with the most context first. A word that is not in the first is in none.
+    /// The guesses of the tables, the one with the longest context first. A word that is not in the first table is in
+    /// no table.
     #[inline]
     fn guesses(&self, keys: &[u32; 3]) -> [Option<Guess>; 3] {
         let entry = |table: usize| self.tables[table][(keys[table] >> (32 - RENAME_BITS)) as usize];
@@ -329,7 +335,7 @@ impl RenamedWords {
         if alone.is_none() { [None; 3] } else { [guess(2), guess(1), alone] }
     }
 
-    /// Whether a word became something else before.
+    /// Whether the word was renamed before.
     #[inline]
     fn doubt(&self, text: &WindowWord) -> bool {
         self.guesses(&text.keys).iter().flatten().any(|guess| guess.hash != text.hash)

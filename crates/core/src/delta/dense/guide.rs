@@ -1,17 +1,17 @@
-//! Guide.
+//! What an encoder tells the model about the target.
 
 use crate::delta::arithmetic::{DecisionCoder, DecisionReader};
 
-/// Where the model's decisions go, or where they come from.
+/// Writes or reads the decisions of a model. A writer also has a guide.
 pub(super) trait GuidedCoder: DecisionCoder {
-    /// What an encoder follows; a decoder knows nothing.
+    /// The encoder's guide; `None` for a decoder.
     fn guide(&self) -> Option<&Guide<'_>>;
 }
 
-/// What an encoder knows of the target, and where it wants the pointer.
+/// The target, and where the encoder wants the pointer.
 pub(super) struct Guide<'a> {
     pub(super) target: &'a [u8],
-    /// The window position that corresponds to each of the target's; `u32::MAX` inside of words.
+    /// For each target position, the window position that corresponds to it; `u32::MAX` inside words.
     pub(super) places: &'a [u32],
 }
 

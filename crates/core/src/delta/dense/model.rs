@@ -1,4 +1,4 @@
-//! The model that both sides run: step by step it predicts, codes what is so, and learns.
+//! The model of the dense codec. Both sides run it: step by step it predicts, codes a decision, and learns.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ use crate::delta::words::is_word_byte;
 const FLAGS: usize = 7;
 const LITERALS: usize = 11;
 const BLOCKS: usize = 5;
-/// What the weights of their inputs have come to, by the median, at the end of other deltas: the bias or the bytes wished for, then
-/// for each context its probability's and its history's.
+/// The first weights: the median of the weights at the end of other deltas. First come the inputs of the model, then
+/// for each context the inputs of its probability and of its history.
 const FLAG_WEIGHTS: [i16; 1 + 2 * FLAGS] =
     [-3700, 5950, 4350, 800, 750, 2600, 750, 2100, 800, 3000, 2050, 550, 1850, 2500, 1100];
 const LITERAL_WEIGHTS: [i16; 5 + 2 * LITERALS] = [
@@ -24,20 +24,20 @@ const LITERAL_WEIGHTS: [i16; 5 + 2 * LITERALS] = [
     1550, 2350, 1900, 1000, 850, 1550, 1500,
 ];
 const BLOCK_WEIGHTS: [i16; 1 + 2 * BLOCKS] = [1750, -400, 800, 3200, 1800, 4400, 1950, 1500, 1750, 1750, 1150];
-/// Hits after which a whole block may be said to be as expected.
+/// Bytes in the shortest block. After as many predicted bytes a block is tried again.
 const CALM: u32 = 16;
-/// Steps to take one by one after a miss, in text and elsewhere.
+/// Bytes that are coded one by one after a miss: in text, and in other files.
 const DOUBT: [u32; 2] = [32, 256];
 const MAX_BLOCK_LEVEL: u32 = 12;
-/// Of a word that was as expected, the bytes that the misses' history counts.
+/// How many bits of `misses` a predicted word shifts at most.
 const WORD_HITS: u32 = 8;
-/// Bytes that agree before the recall's byte is expected instead of an unsure one.
+/// Recalled bytes that must agree before a recalled byte replaces an unsure prediction.
 const SURE: usize = 24;
-/// Of the window's positions every how manieth the recall knows from the start.
+/// Stride, in bytes, between the window positions that the recall tables index.
 const INDEXED: usize = 2;
 
 pub(crate) struct Model {
-    /// A margin, the window, then the target as far as it stands.
+    /// The margin, the window, and the target so far.
     buffer: Vec<u8>,
     window_end: usize,
     end: usize,
@@ -52,12 +52,12 @@ pub(crate) struct Model {
     literal_correction: Correction,
     jumps: Jumps,
     blocks: Mixture,
-    /// One bit for each block tried: whether it held.
+    /// One bit for each block that was tried: whether it was as predicted.
     outcomes: u32,
     level: u32,
-    /// Bytes to code one by one before a block is tried again.
+    /// How many bytes are coded one by one before a block is tried again.
     patience: u32,
-    /// One bit for each byte: whether it was a miss; the latest lowest.
+    /// One bit for each byte: whether it was a miss. The latest byte is the lowest bit.
     misses: u32,
     hits: u32,
     new_word: u32,
@@ -69,10 +69,10 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// A model before the first byte of a target of `span` bytes; the buffer is one of [`buffer`]'s with the window in it.
+    /// A model before the first byte of a target of `span` bytes. The buffer holds the margin and the window.
     ///
-    /// `memory` scales the tables and the pages that are primed, so that a small delta need not pay for large ones; with 0 the
-    /// window is not indexed either.
+    /// `memory` scales the tables and the number of primed pages, so that a small delta needs no large tables. With 0
+    /// the window is not indexed.
     pub(crate) fn new(buffer: Vec<u8>, span: usize, words: bool, memory: u32) -> Model {
         let curves = &*CURVES;
         let window_end = buffer.len();
@@ -113,23 +113,23 @@ impl Model {
         self.buffer.len() == self.end
     }
 
-    /// Bytes that were as expected.
+    /// How many bytes were as predicted.
     pub(crate) fn followed(&self) -> u64 {
         self.followed
     }
 
-    /// Decisions of the mixtures so far, and bytes shown to them, which take as long.
+    /// How many decisions the mixtures have made so far, and how many bytes they were taught, which takes as long.
     #[cfg(feature = "encode")]
     pub(crate) fn decisions(&self) -> u64 {
         self.decisions
     }
 
-    /// The target as far as it stands.
+    /// The target so far.
     pub(crate) fn target(&self) -> &[u8] {
         &self.buffer[self.window_end..]
     }
 
-    /// Codes the next byte, block or jump.
+    /// Codes the next byte, word, block or jump.
     pub(crate) fn step(&mut self, coder: &mut impl GuidedCoder) -> Result<(), OutsideWindow> {
         let jump = self.jumps.wanted(coder, self.follower.at, &self.buffer, self.window_end, self.words);
         if self.patience == 0
@@ -143,7 +143,7 @@ impl Model {
         self.byte(coder, jump)
     }
 
-    /// Says of a whole block whether it is as expected; if so it is done.
+    /// Codes whether a whole block is as predicted. If so, appends the block.
     fn block(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let start = self.buffer.len();
         let left = self.end - start;
@@ -178,7 +178,7 @@ impl Model {
         said
     }
 
-    /// Codes whether the block that stands from `start` holds.
+    /// Codes whether the block that begins at `start` is as predicted.
     fn block_flag(&mut self, coder: &mut impl GuidedCoder, start: usize, holds: bool) -> bool {
         let b = &self.buffer;
         let recent = (self.misses >> 16).count_ones().min(3) | self.level << 2;
@@ -233,7 +233,7 @@ impl Model {
         Ok(())
     }
 
-    /// Codes where the pointer goes.
+    /// Codes a jump of the pointer.
     fn jump(&mut self, coder: &mut impl GuidedCoder, wanted: usize) -> Result<(), OutsideWindow> {
         let from =
             JumpBases { pointer: self.follower.at, recalled: self.recall.position(), agreed: self.recall.agreed };
@@ -245,7 +245,7 @@ impl Model {
         Ok(())
     }
 
-    /// Says of a whole word and the byte after it whether they are as expected; if so they are done.
+    /// Codes whether a whole word and the byte after it are as predicted. If so, appends them.
     fn word(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let Some((start, len, end)) = self.follower.whole(&self.buffer, self.window_end) else { return false };
         let i = self.buffer.len();
@@ -425,7 +425,7 @@ impl Model {
         self.settle();
     }
 
-    /// Finds the recall's place and the pointer's after misses.
+    /// After misses, looks for a recalled place, and for a better place of the pointer near it.
     fn settle(&mut self) {
         if self.misses & 0xff != 0 {
             self.recall.refresh(&self.buffer);
@@ -435,7 +435,7 @@ impl Model {
         }
     }
 
-    /// Shows a page of the window to the literals' contexts and to the recall.
+    /// Teaches a page of the window to the literals' contexts and to the recall.
     fn prime(&mut self, page: Range<usize>) {
         let b = &self.buffer;
         let (start, end) = (MARGIN + page.start, (MARGIN + page.end).min(self.window_end));
@@ -454,23 +454,23 @@ impl Model {
     }
 }
 
-/// The hash of the word that is being made, after one more byte; 0 between words.
+/// The hash of the target's current word after one more byte; 0 between words.
 fn grown(word: u32, byte: u8) -> u32 {
     if is_word_byte(byte) { hash(word.wrapping_add(1), u32::from(byte)) } else { 0 }
 }
 
-/// The hash of the last bytes, at most four.
+/// The hash of the last `len` bytes, at most four.
 #[inline]
 fn order(len: u32, last: u32) -> u32 {
     hash(16 + len, last & (u32::MAX >> (32 - 8 * len)))
 }
 
-/// What stands around the next byte.
+/// What surrounds the next byte.
 struct ByteContext {
     expected: u8,
     kind: u8,
     recalled: Option<u8>,
-    /// 0 nothing recalled, 1 the byte that is expected too, 2 another.
+    /// 0 if nothing was recalled, 1 if the recalled byte is the predicted byte, 2 if it is another.
     agreement: u32,
     in_word: u32,
     is_word: bool,

@@ -1,9 +1,9 @@
-//! The dense codec: an arithmetic coder whose model follows the basis and learns what was renamed, for the smallest deltas.
+//! Decodes a region in the dense codec, which makes the smallest deltas: an arithmetic coder whose model predicts each
+//! byte from the basis and learns which words were renamed.
 //!
-//! `model` is the format: both sides run it step by step, and each step's decisions go through `binary`. It rests on `follow`
-//! (which byte the basis says comes next), `recall` (what followed the same bytes before), `numbers` (jumps) and `mix` (from many contexts to one
-//! probability). Whatever is changed in these changes the format. Where the encoder wants the pointer
-//! comes from `align` beside this module, which is free to change.
+//! `model` is the format: both sides run it step by step. It uses `follower` (which byte the basis predicts), `recall`
+//! (what followed the same bytes before), `jumps`, and `mix` (one probability from many contexts). Any change in these
+//! files changes the format. Only `encode` is free to change.
 
 use std::ops::Range;
 
@@ -11,24 +11,22 @@ use super::buffer::buffer;
 use super::model::Model;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::{DecodeError, Halt, Limit};
-use crate::delta::format::MAX_DENSE;
+use crate::delta::format::{BASIS_PIECE, MAX_DENSE};
 use crate::input::Input;
 use crate::verify::verifier::Verifier;
 use crate::wire::ByteReader;
 
-/// The most basis bytes asked for at once.
-const BASIS_PIECE: u64 = 1 << 20;
-/// Target bytes made in one step of the decoder's.
+/// How many bytes of the target one step makes.
 const PIECE: usize = 1 << 16;
 
-/// Whether the target is followed word by word.
+/// The bit of the shape that says that the target is followed word by word.
 pub(super) const WORDS: u64 = 1;
-/// Whether the window is a part of the basis, and named.
+/// The bit of the shape that says that the window is a part of the basis.
 const PART: u64 = 2;
-/// The largest exponent of memory.
+/// The largest memory exponent.
 const MAX_MEMORY: u64 = 13;
 
-/// The numbers before a dense region's decisions.
+/// The numbers before the decisions.
 pub(crate) struct DenseRegionHeader {
     span: usize,
     window: Range<u64>,
@@ -57,7 +55,7 @@ impl DenseRegionHeader {
         Ok(DenseRegionHeader { span, window, words: shape & WORDS != 0, memory: memory as u32, packed_len })
     }
 
-    /// Takes the packed bytes when they have come whole.
+    /// Takes the packed decisions if all their bytes have come.
     pub(crate) fn load(&self, input: &mut Input) -> Result<WindowLoader, Halt> {
         let packed = input.reader().take(self.packed_len)?.to_vec();
         input.consume(self.packed_len);
@@ -68,7 +66,7 @@ impl DenseRegionHeader {
     }
 }
 
-/// A dense region while its window is read.
+/// A dense region whose window is being read.
 pub(crate) struct WindowLoader {
     span: usize,
     words: bool,
@@ -79,7 +77,7 @@ pub(crate) struct WindowLoader {
 }
 
 impl WindowLoader {
-    /// The basis bytes that the window wants next.
+    /// The next basis bytes of the window.
     pub(crate) fn wanted(&self) -> Option<Range<u64>> {
         (!self.left.is_empty()).then(|| self.left.start..self.left.end.min(self.left.start + BASIS_PIECE))
     }
@@ -89,7 +87,7 @@ impl WindowLoader {
         self.left.start += bytes.len() as u64;
     }
 
-    /// The region with its window complete.
+    /// Returns the region. Its window must be complete.
     pub(crate) fn finish(&mut self) -> DenseRegion {
         let window = std::mem::take(&mut self.window);
         DenseRegion {
@@ -100,16 +98,16 @@ impl WindowLoader {
     }
 }
 
-/// A dense region while it is decoded.
+/// A dense region that is being decoded.
 pub(crate) struct DenseRegion {
     model: Box<Model>,
     reader: DecisionReader,
-    /// Bytes of the target handed on.
+    /// How many bytes of the target were given out.
     given: usize,
 }
 
 impl DenseRegion {
-    /// Makes the next bytes and hands on what there is room for.
+    /// Makes the next bytes, and gives out as many as the group has room for.
     pub(crate) fn decode(&mut self, output: &mut Verifier) -> Result<(), DecodeError> {
         let until = self.given + PIECE;
         while !self.model.is_complete() && self.model.target().len() < until {
@@ -130,7 +128,7 @@ impl DenseRegion {
         self.model.is_complete() && self.given == self.model.target().len()
     }
 
-    /// How many bytes followed the window, once all decisions have been read and none are left.
+    /// How many bytes were predicted from the window. Fails if decisions are left over.
     pub(crate) fn finish(&self) -> Result<u64, DecodeError> {
         if self.reader.is_spent() {
             Ok(self.model.followed())

@@ -1,5 +1,6 @@
 //! The encoder: a basis and a target go in, a delta comes out region by region.
 
+use std::fmt;
 use std::iter;
 
 use super::basis_bytes::BasisBytes;
@@ -56,6 +57,12 @@ enum Body<'a> {
         target: &'a [u8],
         stream: Option<FrameStream>,
     },
+}
+
+impl fmt::Debug for Encoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Encoder<'a> {

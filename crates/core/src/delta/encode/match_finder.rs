@@ -1,51 +1,55 @@
-//! Finding what of the target stands in the basis already.
+//! Finds runs of bytes that the basis and the target share.
 //!
-//! The basis is sampled: a window of 16 bytes at every `stride`-th position goes into a hash table, the target is looked up at every
-//! position, and each hit grows both ways byte by byte, so sampling costs nothing of a match that is longer than a stride and a window.
-//! (The rsync thesis, Tridgell 1999, looks at every position of one side too; growing backwards is bsdiff's and HDiffPatch's.) One slot for each hash
-//! keeps time linear on repetitive input: a match that is refused is short, and one that is taken is never looked at again.
+//! The basis is sampled: every `stride`-th window of 16 bytes goes into a hash table. The target's windows are looked
+//! up at every position, and each hit is extended byte by byte in both directions. So sampling misses no run that is
+//! longer than a stride and a window. (rsync, Tridgell 1999, also looks up one side at every position; bsdiff and
+//! HDiffPatch also extend backwards.) The table has one slot for each hash, which keeps the time linear on repetitive
+//! input.
 //!
-//! A look-up misses the processor's caches, so where many in a row find nothing the steps grow, as LZ4's do. They go from one run of
-//! positions to the next, each as long as a stride: one of its positions is beside a sampled window, however far the bytes moved.
+//! A look-up misses the processor's caches. If many look-ups in a row find nothing, the steps grow, as in LZ4. A step
+//! leads from one run of `stride` positions to another. One position of each run is beside a sampled window, however
+//! far the bytes moved.
 
 use crate::shared_run::SharedRun;
 
-/// Bytes hashed together.
+/// Bytes in a window.
 const WINDOW_LEN: usize = 16;
-/// A copy from where the last one ended and the target went on: nothing but lengths to code.
+/// The shortest run that continues where the last one ended. Only its lengths must be encoded.
 const MIN_ALIGNED: usize = 16;
-/// A copy from elsewhere costs more to say.
+/// The shortest run from elsewhere, which costs more to encode.
 const MIN_MOVED: usize = 32;
-/// Entries beyond which a table outgrows the processor's caches so far that building it is slower than what it finds.
+/// The most windows in a table. A larger table exceeds the processor's caches, and building it costs more than its
+/// matches save.
 const MAX_ENTRIES: usize = 4 << 20;
-/// Bits of a slot that say which window it is; the others are bits of its hash, so that few look-ups read the basis in vain.
+/// The bits of a slot that number the window. The other bits hold a part of the hash, so that few look-ups read the
+/// basis in vain.
 const NUMBER_BITS: u32 = 23;
-/// Look-ups in vain before the steps grow.
+/// Look-ups without a match before the steps grow.
 const FREE_MISSES: usize = 4 << 10;
-/// Look-ups in vain after which a step is longer by one run.
+/// After so many more look-ups without a match, a step is longer by one run of positions.
 const MISSES_PER_STEP: usize = 256;
-/// Runs of positions that one step leaves out at most.
+/// The most runs of positions that a step skips.
 const MAX_STEP: usize = 128;
-/// Look-ups in vain that one copied byte makes up for.
+/// How many look-ups without a match one copied byte makes up for.
 const MISSES_PER_COPIED_BYTE: usize = 16;
 
-/// Walks through the target and gives the copies it finds, in order and apart from each other.
+/// Iterates over the shared runs, in target order and without overlap.
 pub(crate) struct MatchFinder<'a> {
     basis: &'a [u8],
     target: &'a [u8],
     table: WindowTable,
-    /// End of the last copy in the target and in the basis.
+    /// The end of the last run, in the target and in the basis.
     at: usize,
     position: usize,
-    /// Look-ups in vain of late.
+    /// Recent look-ups without a match.
     misses: usize,
-    /// Look-ups and bytes compared: what time is spent on.
+    /// Look-ups and compared bytes, which take most of the time.
     #[cfg(test)]
     work: std::cell::Cell<usize>,
 }
 
 impl<'a> MatchFinder<'a> {
-    /// Indexes the basis in at most `budget` bytes of memory, every `least_stride`-th position at the most.
+    /// Indexes the basis in at most `budget` bytes of memory. Indexed positions are at least `least_stride` apart.
     pub(crate) fn new(basis: &'a [u8], target: &'a [u8], budget: usize, least_stride: usize) -> MatchFinder<'a> {
         MatchFinder {
             basis,
@@ -59,7 +63,7 @@ impl<'a> MatchFinder<'a> {
         }
     }
 
-    /// The candidate at target position `at`: where it begins in the basis.
+    /// The best run at target position `at`.
     fn candidate(&self, at: usize) -> Option<Candidate> {
         self.count(1);
         let window = self.target.get(at..at + WINDOW_LEN)?;
@@ -73,7 +77,8 @@ impl<'a> MatchFinder<'a> {
         moved.or(aligned)
     }
 
-    /// Extends a window that stands at `basis` too, forwards to its end and backwards into the gap.
+    /// Extends a window that is also at basis position `basis`: forwards to the end of the run, and backwards into the
+    /// gap.
     fn grow(&self, at: usize, basis: usize, window: &[u8]) -> Option<Candidate> {
         if self.basis.get(basis..basis + WINDOW_LEN)? != window {
             return None;
@@ -84,7 +89,7 @@ impl<'a> MatchFinder<'a> {
         Some(Candidate { target: at - before, basis: basis - before, len: before + WINDOW_LEN + after })
     }
 
-    /// The next match, by runs of positions between which the steps are longer the more was in vain.
+    /// The next run. Steps between the looked-up positions grow with the number of misses.
     fn find(&mut self) -> Option<Candidate> {
         let (run, end) = (self.table.stride, self.target.len() - WINDOW_LEN + 1);
         let mut at = self.at;
@@ -129,7 +134,7 @@ struct Candidate {
     len: usize,
 }
 
-/// Sampled windows of the basis by their hash; 0 is an empty slot.
+/// The sampled windows of the basis, by their hash. A slot of 0 is empty.
 struct WindowTable {
     slots: Vec<u32>,
     shift: u32,
@@ -138,7 +143,7 @@ struct WindowTable {
 
 impl WindowTable {
     fn build(basis: &[u8], budget: usize, least_stride: usize) -> WindowTable {
-        // Two slots an entry, four bytes each; half the budget is left to the compressor.
+        // An entry needs two slots of four bytes. The compressor gets the other half of the budget.
         let entries = (budget / 2 / 8).clamp(1, MAX_ENTRIES);
         let stride = basis.len().div_ceil(entries).next_power_of_two().max(least_stride);
         let slots = (2 * basis.len() / stride).next_power_of_two().max(2);
@@ -162,7 +167,7 @@ impl WindowTable {
     }
 }
 
-/// The bits of a hash that a slot holds besides its number: below those that choose the slot.
+/// The part of a hash that a slot holds beside the window's number. The bits above it choose the slot.
 fn hash_bits(hash: u64) -> u32 {
     ((hash >> 32) as u32) << NUMBER_BITS
 }
@@ -231,7 +236,7 @@ mod tests {
         copies(&random_bytes(3, 1_000_000), &zeros);
     }
 
-    /// Look-ups and bytes compared until all copies are found.
+    /// How many look-ups and compared bytes it takes to find all runs.
     fn work(basis: &[u8], target: &[u8], stride: usize) -> usize {
         let mut finder = MatchFinder::new(basis, target, 256 << 20, stride);
         while finder.next().is_some() {}
@@ -239,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_nothing_of_the_basis_takes_few_look_ups() {
+    fn unrelated_bytes_take_few_look_ups() {
         const LEN: usize = 2_000_000;
         let all: Vec<u8> = (0..=255).collect();
         let signs = b"abcdefgh(){};,. \n_$=+-*/<>!?&|^%";
@@ -266,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_repeats_is_compared_a_few_times_at_most() {
+    fn repetitive_bytes_are_compared_only_a_few_times() {
         const LEN: usize = 2_000_000;
         for period in [1, 2, 3, 7, 16, 24, 64, 300, 1000] {
             let all: Vec<u8> = (0..=255).collect();
@@ -283,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_long_noise_is_found() {
+    fn a_run_after_many_random_bytes_is_found() {
         let all: Vec<u8> = (0..=255).collect();
         let old = random_text(1, 300_000, &all);
         let pieces: Vec<Vec<u8>> = old.chunks(200).map(|piece| [piece, b"!"].concat()).collect();

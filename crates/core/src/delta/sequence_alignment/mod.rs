@@ -1,52 +1,54 @@
-//! Which window position corresponds to which of the target: the encoder's guess, which it is free to make better.
+//! Sequence alignment: which positions of a window correspond to which positions of the target. The encoder is free to
+//! choose other alignments.
 //!
-//! Both sides are seen as tokens (a word, or a byte between words). From where two tokens differ, the alignment goes on along the
-//! same diagonal if that soon pays; else a gapped extension looks for small insertions and deletions (X-drop, as in BLAST, Altschul
-//! et al. 1997), and an index of windows of tokens looks for the place to go on from. In the index short words are all alike, so that
-//! it sees through the renames of minifiers. Gains are estimated bits saved.
+//! Both sides are split into tokens: words, or bytes between words. Where two tokens differ, the alignment continues on
+//! the same diagonal if that soon pays. Otherwise a gapped extension looks for small insertions and deletions (X-drop,
+//! as in BLAST, Altschul et al. 1997), and an index of token windows looks for another place to continue. In the index
+//! all short words are equal, so that it finds renamed code. Gains are estimates of the saved bits.
 
 use crate::delta::adaptive::hash;
 use crate::delta::words::is_word_byte;
 
-/// What it costs to set the pointer elsewhere.
+/// The cost of moving the pointer to another place.
 const JUMP: i32 = 16;
-/// Tokens that must go on as they are before a small detour is settled.
+/// After so many equal tokens a small detour is accepted without another search.
 const SETTLED: u32 = 96;
 /// How far the gapped extension looks: in the target, and to both sides of the diagonal.
 const EXTENSION: usize = 200;
 const BAND: usize = 48;
-/// An extension is given up where it has lost so much again.
+/// An extension ends when it has lost this much of its best gain.
 const DROP: i32 = 80;
 const STRAIGHT_DROP: i32 = 24;
-/// Tokens looked at ahead for a place that the index knows.
+/// How many tokens ahead the search looks for an indexed window.
 const AHEAD: usize = 64;
-/// Tokens after a find within which a better one is looked for.
+/// After a find, a better one is looked for in so many more tokens.
 const BETTER: usize = 12;
 const MAX_TOKEN_LEN: usize = 48;
-/// Parts by which text is told from other bytes, and how long each is.
+/// How many samples decide whether bytes are text, and how long each is.
 const SAMPLES: usize = 64;
 const SAMPLE: usize = 1 << 10;
-/// Searches that brought little, beyond which places are left out, one more for each so many more, and at most so many.
+/// Searches with little gain before tokens are skipped; so many more skip one more step; and the most steps that are
+/// skipped.
 const FREE_MISSES: usize = 256;
 const MISSES_PER_STEP: usize = 8;
 const MAX_STEP: usize = 32;
-/// A search that brought this much, and a bit for each token that it looked at, was worth it; and tokens that went on as they were make up
-/// for one that did not.
+/// A search pays if it gains this much, and one more for each token that it looked at. So many equal tokens make up for
+/// a search that does not pay.
 const LEAST_GAIN: i32 = 3 * JUMP;
 const TOKENS_PER_MISS: usize = 8;
-/// Buckets of an index at most, as a power of two.
+/// log2 of the most buckets in an index.
 const MAX_BITS: u32 = 24;
-/// By which the hash of a window of tokens rolls.
+/// The multiplier of the rolling hash of token windows.
 const FACTOR: u64 = 0xbf58_476d_1ce4_e5b9;
 const NONE: i32 = i32::MIN / 2;
 
-/// What of the target corresponds to what of the window.
+/// Which parts of the target correspond to which parts of the window.
 pub(crate) struct SequenceAlignment {
-    /// Whether they were seen as text, word by word.
+    /// Whether the tokens are words. Otherwise they are bytes.
     pub(crate) words: bool,
-    /// Pairs of positions, in the target and in the window, from which they go on together; ascending in the first.
+    /// Pairs of positions, in the target and in the window, from which both continue together. Target positions ascend.
     pub(crate) starts: Vec<(u32, u32)>,
-    /// How often it was searched for a place to go on from.
+    /// How many searches were made.
     #[cfg(test)]
     searches: usize,
 }
@@ -61,7 +63,8 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment
     let aligner = Aligner { old, new, indexes };
     let mut starts = vec![(0, 0)];
     let (mut i, mut j) = (0, 0);
-    // Searches in vain of late; tokens since the last one; and up to where the target is aligned.
+    // Recent searches that did not pay; equal tokens since the last search; and the end of the aligned part of the
+    // target.
     let (mut misses, mut since, mut done) = (0usize, 0, 0);
     #[cfg(test)]
     let mut searches = 0;
@@ -112,7 +115,7 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment
     }
 }
 
-/// Whether the bytes are text, as parts from all over them show: few bytes that no text has.
+/// Whether the samples look like text: they have few bytes that text does not have.
 fn is_text(bytes: &[u8]) -> bool {
     let parts = bytes.chunks(SAMPLE).step_by((bytes.len() / (SAMPLES * SAMPLE)).max(1));
     let (strange, all) = parts.fold((0, 0), |(strange, all), part| {
@@ -121,7 +124,7 @@ fn is_text(bytes: &[u8]) -> bool {
     strange * 20 < all
 }
 
-/// Bytes of memory that aligning takes.
+/// Bytes of memory that an alignment takes.
 pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
     let words = is_text(target);
     let count = |bytes: &[u8]| {
@@ -133,10 +136,11 @@ pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
     if words { 8 * (old + new) + 2 * index + making } else { 4 * (old + new) + index + making }
 }
 
-/// Tokens by code: the upper 6 bits are a word's length, 0 for a byte between words; the lower are the byte, or the word's hash.
+/// Tokens as codes. The upper 6 bits are the length of a word, or 0 for a byte between words. The lower bits are the
+/// word's hash, or the byte.
 struct TokenSequence {
     codes: Vec<u32>,
-    /// Where each begins, if there are words.
+    /// Where each token begins, if the tokens are words.
     starts: Option<Vec<u32>>,
 }
 
@@ -170,12 +174,12 @@ impl TokenSequence {
     }
 }
 
-/// A code in which short words are all alike.
+/// A code in which all short words are equal.
 fn shape(code: u32) -> u32 {
     if matches!(code >> 26, 1 | 2) { 1 << 26 } else { code }
 }
 
-/// Windows of so many tokens, hashed into buckets.
+/// Token windows of one width, hashed into buckets.
 #[derive(Clone, Copy)]
 struct TokenWindows {
     width: usize,
@@ -184,7 +188,7 @@ struct TokenWindows {
 }
 
 impl TokenWindows {
-    /// The bucket of each window in turn, by a hash that rolls (Karp and Rabin 1987).
+    /// The bucket of each window in turn, by a rolling hash (Karp and Rabin 1987).
     fn buckets(self, codes: &[u32]) -> impl Iterator<Item = usize> {
         let leaving = FACTOR.wrapping_pow(self.width as u32);
         let first = (self.width <= codes.len()).then(|| self.sum(codes));
@@ -214,7 +218,7 @@ impl TokenWindows {
     }
 }
 
-/// Where windows of tokens begin, in ascending order behind each hash.
+/// The positions of token windows, in ascending order in each bucket.
 struct WindowIndex {
     windows: TokenWindows,
     ends: Vec<u32>,
@@ -226,7 +230,7 @@ impl WindowIndex {
         let count = (tokens.codes.len() + 1).saturating_sub(width);
         let bits = (count.max(2).ilog2() + 1).min(MAX_BITS);
         let windows = TokenWindows { width, bits, view };
-        // Sorted by the upper bits of their buckets, then each part by the lower ones: what is written to stays in the cache.
+        // Sort by the upper bits of the buckets, then each part by the lower bits, so that writes stay in the cache.
         let lower = bits / 2;
         let mut parts = vec![0; (1 << (bits - lower)) + 1];
         windows.buckets(&tokens.codes).for_each(|bucket| parts[(bucket >> lower) + 1] += 1);
@@ -256,7 +260,7 @@ impl WindowIndex {
         WindowIndex { windows, ends, places }
     }
 
-    /// At most four places of the window that begins with these codes, the nearest to the one wished for.
+    /// At most four positions in the bucket of the window that begins with these codes: the nearest to `wished`.
     fn near(&self, codes: &[u32], wished: usize) -> &[u32] {
         if codes.len() < self.windows.width {
             return &[];
@@ -268,19 +272,19 @@ impl WindowIndex {
     }
 }
 
-/// Makes counts sums.
+/// Replaces counts by their running sums.
 fn accumulate(counts: &mut [usize]) {
     (1..counts.len()).for_each(|at| counts[at] += counts[at - 1]);
 }
 
-/// What going on from a place brings.
+/// A continuation from one place, and what it gains.
 struct Extension {
     gain: i32,
-    /// Whether it went on long enough to look no further.
+    /// Whether so many tokens are equal that no other place needs to be tried.
     settled: bool,
-    /// Tokens of the target that were looked at.
+    /// How many tokens of the target were looked at.
     looked_at: usize,
-    /// Tokens it takes from each side.
+    /// How many tokens of each side the continuation covers.
     target: usize,
     window: usize,
     starts: Vec<(usize, usize)>,
@@ -292,7 +296,7 @@ impl Extension {
     }
 }
 
-/// A place to go on from.
+/// Another place to continue from.
 struct Restart {
     gain: i32,
     target: usize,
@@ -306,7 +310,7 @@ struct Aligner {
 }
 
 impl Aligner {
-    /// What it brings that two tokens stand beside each other; `None` where following would lose its way.
+    /// The gain of pairing two tokens; `None` if the pointer would lose its place.
     #[inline]
     fn pair(&self, i: usize, j: usize) -> Option<i32> {
         let (new, old) = (self.new.codes[i], *self.old.codes.get(j)?);
@@ -317,7 +321,7 @@ impl Aligner {
         }
     }
 
-    /// The most that up to `len` tokens bring without a gap.
+    /// The greatest gain of up to `len` tokens without a gap.
     fn straight(&self, i: usize, j: usize, len: usize) -> i32 {
         let (mut sum, mut best) = (0, 0);
         for step in 0..len.min(self.new.codes.len() - i) {
@@ -331,7 +335,7 @@ impl Aligner {
         best
     }
 
-    /// The best place to go on from, if it brings more than `least`; `done` is where what is aligned already ends.
+    /// The best other place to continue from, if it gains more than `least`. The target is aligned up to `done`.
     fn seek(&self, i: usize, j: usize, done: usize, least: i32, words: bool) -> Option<Restart> {
         let (mut best, mut found) = (least, None);
         let mut until = AHEAD.min(self.new.codes.len() - i);
@@ -357,10 +361,10 @@ impl Aligner {
         })
     }
 
-    /// The best way on with small insertions and deletions, which cost a jump each.
+    /// The best continuation with small insertions and deletions, each of which costs a jump.
     fn gapped(&self, i: usize, j: usize) -> Extension {
         const WIDTH: usize = 2 * BAND + 1;
-        // Column c of row r stands for window token j + r + c - BAND. `paired` ends with a pair, `open` in a gap.
+        // Column c of row r is window token j + r + c - BAND. `paired` ends with a pair, `open` ends in a gap.
         let (mut paired, mut open) = ([NONE; WIDTH], [NONE; WIDTH]);
         let mut run = [0u32; WIDTH];
         paired[BAND] = 0;
@@ -405,7 +409,7 @@ impl Aligner {
                 break;
             }
         }
-        // A row goes on by one column at most to the left, so a place never lies before `j`.
+        // From one row to the next a path moves at most one column to the left, so no place is before `j`.
         let starts = trace(&steps, end).into_iter().map(|(row, column)| (i + row, j + row + column - BAND)).collect();
         Extension { gain: best, settled, looked_at: steps.len(), target: end.0, window: end.0 + end.1 - BAND, starts }
     }
@@ -433,7 +437,7 @@ impl Default for TraceRow {
 }
 
 impl TraceRow {
-    /// The row before the first token: deletions from the middle on.
+    /// The row before the first token: deletions, from the middle on.
     fn start(middle: usize) -> TraceRow {
         let mut step = TraceRow::default();
         step.ways[middle + 1..].fill(GapMove::Deleted);
@@ -445,7 +449,7 @@ impl TraceRow {
     }
 }
 
-/// The cells, by row and column, at which a pair follows a gap on the way to `end`.
+/// The cells, by row and column, at which a pair follows a gap on the path to `end`.
 fn trace(steps: &[TraceRow], end: (usize, usize)) -> Vec<(usize, usize)> {
     let (mut row, mut column) = end;
     let (mut in_gap, mut starts) = (false, Vec::new());

@@ -1,10 +1,10 @@
-//! How much is searched where nothing aligns, by count.
+//! Bounds the number of searches where nothing aligns.
 
 use super::*;
 use crate::random::random_text;
 
 #[test]
-fn what_does_not_align_is_given_up() {
+fn unrelated_bytes_take_few_searches() {
     const LEN: usize = 1_000_000;
     let all: Vec<u8> = (0..=255).collect();
     let signs = b"abcdefgh(){};,. \n_$=+-*/<>!?&|^%";
@@ -22,7 +22,7 @@ fn what_does_not_align_is_given_up() {
 }
 
 #[test]
-fn what_comes_after_long_noise_is_aligned_from_its_start_on() {
+fn a_part_after_many_random_bytes_is_aligned_from_its_start() {
     let all: Vec<u8> = (0..=255).collect();
     let old = random_text(1, 100_000, &all);
     let new = [&random_text(2, 1_000_000, &all)[..], &old].concat();

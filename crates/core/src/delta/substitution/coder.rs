@@ -1,8 +1,10 @@
-//! Followed copies: basis bytes in which words, or numbers, became others, each renaming learned once.
+//! Substituted copies: copies from the basis in which some words or numbers are replaced. Each substitution is learned
+//! once.
 //!
-//! Minifiers rename identifiers from build to build and linkers renumber functions and addresses, the same ones again and again. Both sides
-//! walk the basis bytes token by token: short words in text, LEB128 numbers elsewhere. For each the model offers what the token became
-//! before, and decisions say which offer holds; where none does the token is spelled. Whatever is changed here changes the format.
+//! Minifiers rename identifiers from build to build, and linkers renumber functions and addresses. Both repeat the same
+//! substitutions many times. Both sides walk the basis bytes token by token: short words in text, LEB128 numbers
+//! elsewhere. For each token the model offers what the token became before, and decisions say which offer is right. If
+//! none is, the token is coded by itself. Any change in this file changes the format.
 
 use super::scan::{self, TokenScan};
 use super::substituted_bytes::SubstitutedBytes;
@@ -12,22 +14,22 @@ use crate::delta::arithmetic::DecisionCoder;
 use crate::delta::error::DecodeError;
 use crate::delta::words::is_word_byte;
 
-/// Entries of a table of renames, as a power of two.
+/// log2 of the entries of a table of substitutions.
 const TABLE_BITS: u32 = 16;
-/// Places that remember how far numbers near each other moved, as a power of two.
+/// log2 of the entries of the table of distances.
 const NEAR_BITS: u32 = 14;
-/// Numbers that agree but for so many lower bits are near each other.
+/// Numbers that differ only in this many lower bits are near each other.
 const NEAR: u32 = 6;
-/// Observations of letters after which they are learned no slower.
+/// From this many observations on, the probabilities of letters adapt at a constant rate.
 const LETTERS_STEADY: u32 = 30;
 
-/// What the bytes of a number say: seven bits each.
+/// The value of a number token: seven bits of each byte.
 #[inline]
 fn value(text: u64) -> i64 {
     (0..MAX_NUMBER_LEN).fold(0, |value, at| value | (text >> (8 * at) & 127) << (7 * at)) as i64
 }
 
-/// The number's shortest bytes, if they are so many.
+/// The bytes of a number in its shortest form, if that form has `len` bytes.
 #[inline]
 fn number(value: i64, len: usize) -> Option<u64> {
     let fits = 1 << (7 * (len - 1)) <= value && value < 1 << (7 * len);
@@ -35,19 +37,19 @@ fn number(value: i64, len: usize) -> Option<u64> {
     fits.then_some(digits | 0x80_8080_8080 & ((1 << (8 * (len - 1))) - 1))
 }
 
-/// What tokens became, and how decisions about them came out.
+/// Remembers what tokens became, and how the decisions about them came out.
 pub(crate) struct TokenCoder {
     tokens: TokenKind,
-    /// By the token alone, and with what stands before it.
+    /// What tokens became: by the token alone, and by the token with the token and byte before it.
     tables: [Vec<LearnedToken>; 2],
-    /// By how much numbers moved of late; [`NOT_SEEN`] where none was seen.
+    /// How far the last number near each entry moved; [`NOT_SEEN`] if there was none.
     near: Vec<i64>,
-    /// By how much the last number that moved did.
+    /// How far the last number that moved was moved.
     moved: i64,
     firsts: Vec<Counter>,
     others: Vec<Counter>,
     letters: Vec<Counter>,
-    /// One bit for each of the last two tokens: whether the first offer was refused.
+    /// One bit for each of the last two tokens: whether the first offer was wrong.
     recent: usize,
     /// Tokens so far.
     count: u64,
@@ -55,7 +57,8 @@ pub(crate) struct TokenCoder {
 
 const NOT_SEEN: i64 = i64::MIN;
 
-/// What a token became: its text below, a check of six bits and a confidence of two above; 0 is nothing.
+/// What a token became. From the low bits up: the new token's bytes, two bits of confidence, and six bits of the key. 0
+/// means no entry.
 #[derive(Clone, Copy, Default)]
 struct LearnedToken(u64);
 
@@ -76,21 +79,22 @@ impl LearnedToken {
     }
 }
 
-/// A token's bytes, the first lowest, and how many they are.
+/// The bytes of a token, the first byte lowest, and their number.
 #[derive(Clone, Copy)]
 struct Token {
     text: u64,
     len: usize,
 }
 
-/// What is known of a token before it is coded: what it became, by each table, with the confidence in that, and how far numbers near it moved.
+/// What the model offers for a token: what each table says it became, with the table's confidence, and how far the last
+/// number near it moved.
 struct TokenOffers {
     seen: [Option<(u64, usize)>; 2],
     near: Option<i64>,
 }
 
 impl TokenOffers {
-    /// From 0, where a table has not seen the token.
+    /// The confidence of each table plus one, or 0 if the table does not know the token.
     #[inline]
     fn trust(&self) -> [usize; 2] {
         self.seen.map(|seen| seen.map_or(0, |(_, confidence)| confidence + 1))
@@ -122,7 +126,8 @@ impl TokenCoder {
         self.count
     }
 
-    /// What bytes of the basis became. An encoder says what, of which plain bytes count for nothing.
+    /// Replaces the tokens of some basis bytes. An encoder passes the bytes that it wants; bytes outside of tokens are
+    /// not compared with them.
     pub(crate) fn substitute(
         &mut self,
         coder: &mut impl DecisionCoder,
@@ -141,7 +146,7 @@ impl TokenCoder {
             let wanted = wanted.map(|wanted| self.wanted(wanted, made.bytes.len(), len));
             let new = self.token(coder, Token { text: own, len }, keys, wanted)?;
             let new_len = if self.tokens == TokenKind::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
-            // Eight bytes are copied in one go, however many are wanted.
+            // Append eight bytes at once, then drop the bytes that are not part of the token.
             let end = made.bytes.len() + new_len;
             made.bytes.extend_from_slice(&new.to_le_bytes());
             made.bytes.truncate(end);
@@ -154,7 +159,7 @@ impl TokenCoder {
         Ok(made)
     }
 
-    /// The token that an encoder has at a place.
+    /// The token that the encoder wants at a position of its target.
     fn wanted(&self, target: &[u8], at: usize, len: usize) -> u64 {
         let rest = &target[at.min(target.len())..];
         let len = match self.tokens {
@@ -175,7 +180,7 @@ impl TokenCoder {
     ) -> Result<u64, DecodeError> {
         let Token { text: own, len } = token;
         let place = |key: u32| (key >> (32 - TABLE_BITS)) as usize;
-        // Both are read before either is looked at: they lie far apart in memory.
+        // Read both entries before either is used: they lie far apart in memory.
         let entries = [self.tables[0][place(keys[0])], self.tables[1][place(keys[1])]];
         let seen = [entries[0].seen(keys[0]), entries[1].seen(keys[1])];
         let offers = TokenOffers { seen, near: self.near(token) };
@@ -215,7 +220,7 @@ impl TokenCoder {
         Ok(new)
     }
 
-    /// How far a number near this one moved, where one was seen.
+    /// How far the last number near this one moved, if there was one.
     #[inline]
     fn near(&self, token: Token) -> Option<i64> {
         match self.tokens {
@@ -224,25 +229,25 @@ impl TokenCoder {
         }
     }
 
-    /// How far the last number that moved did.
+    /// How far the last number that moved was moved.
     #[inline]
     fn last(&self) -> Option<i64> {
         Some(self.moved).filter(|_| self.tokens == TokenKind::Numbers)
     }
 
-    /// What a number is that moved so far, if it is as long as before.
+    /// The token's number after it moved this far, if it still has the same length.
     #[inline]
     fn moved(&self, token: Token, by: Option<i64>) -> Option<u64> {
         by.and_then(|by| number(value(token.text) + by, token.len))
     }
 
-    /// The bytes of a text that count: of numbers, as many as the token has.
+    /// Which bits of an entry's text count. The text of a number has as many bytes as the token.
     #[inline]
     fn mask(&self, token: Token) -> u64 {
         if self.tokens == TokenKind::Words { u64::MAX } else { (1 << (8 * token.len)) - 1 }
     }
 
-    /// Codes a token that is not the first offer: which other one it is, if any; each is offered once.
+    /// Codes a token that is not the first offer. Each other offer is tried once; then the token is coded by itself.
     #[cold]
     fn other(
         &mut self,
@@ -273,7 +278,8 @@ impl TokenCoder {
         }
     }
 
-    /// A word letter by letter up to a 0, each seen beside the letter that stands there in the basis' word.
+    /// Codes a word letter by letter, up to a 0. The context of a letter is the letter at the same place in the basis
+    /// word.
     fn spell(&mut self, coder: &mut impl DecisionCoder, own: u64, wanted: u64) -> Result<u64, DecodeError> {
         let mut new = 0;
         for at in 0..MAX_WORD_LEN {
@@ -289,7 +295,7 @@ impl TokenCoder {
         if new == 0 { Err(DecodeError::BadSubstitution { what: "a word of no letters" }) } else { Ok(new) }
     }
 
-    /// A number's bytes, by their differences from the basis'.
+    /// Codes a number by the differences of its bytes from the basis number's bytes.
     fn differ(&mut self, coder: &mut impl DecisionCoder, Token { text: own, len }: Token, wanted: u64) -> u64 {
         (0..len).fold(0, |new, at| {
             let byte = |text: u64| (text >> (8 * at)) as u8;
@@ -299,7 +305,7 @@ impl TokenCoder {
         })
     }
 
-    /// Some bits, the highest first, each in the context of those before it.
+    /// Codes some bits, the highest first. The bits before a bit are its context.
     fn tree(&mut self, coder: &mut impl DecisionCoder, context: usize, bits: u32, wanted: usize) -> usize {
         let mut node = 1;
         for at in (0..bits).rev() {
@@ -319,7 +325,7 @@ mod tests {
     use super::*;
     use crate::delta::arithmetic::{DecisionReader, DecisionWriter};
 
-    /// Both ways: what the encoder says is what the decoder makes.
+    /// Checks both ways: the decoder makes what the encoder coded.
     fn goes_both_ways(tokens: TokenKind, pairs: &[(&[u8], &[u8])]) -> usize {
         let (mut writer, mut tokens_coder) = (DecisionWriter::new(), TokenCoder::new(tokens));
         let said: Vec<SubstitutedBytes> =
@@ -348,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renaming_is_said_once() {
+    fn a_repeated_substitution_is_coded_once() {
         let pairs: Vec<(&[u8], &[u8])> = vec![(b"f(x);g(y);", b"q(zz);g(y);"); 500];
         assert!(goes_both_ways(TokenKind::Words, &pairs) < 40);
         let pairs: Vec<(&[u8], &[u8])> =
@@ -357,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_none_are_plain() {
+    fn incomplete_and_long_numbers_are_not_tokens() {
         let from = [0x80, 0x80, 0x80, 0x80, 0x80, 1, 0x90];
         let made =
             TokenCoder::new(TokenKind::Numbers).substitute(&mut DecisionWriter::new(), &from, Some(&from)).unwrap();
@@ -367,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_word_has_a_letter() {
-        // The first offer fails by a bit of probability a half; then the letters of 0, each bit a 0.
+        // The first offer is wrong, with a probability of a half. Then come the seven bits of the letter 0.
         let mut writer = DecisionWriter::new();
         (0..8).for_each(|_| {
             writer.code(32_768, false);

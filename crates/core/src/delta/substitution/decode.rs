@@ -1,4 +1,4 @@
-//! Decoding.
+//! Decodes the substituted copies of a region.
 
 use super::coder::TokenCoder;
 use super::substituted_bytes::SubstitutedBytes;
@@ -8,15 +8,15 @@ use crate::delta::decode::frame::FrameProgress;
 use crate::delta::error::DecodeError;
 use crate::verify::verifier::Verifier;
 
-/// What turns followed copies into the target's bytes, and what one became that is not handed on yet.
+/// Makes the bytes of substituted copies, and holds those that are not given out yet.
 pub(crate) struct SubstitutionDecoder {
     pub(crate) tokens: TokenKind,
     coder: TokenCoder,
     decisions: DecisionReader,
-    /// Bytes of the region that followed copies have still to make.
+    /// How many bytes of the region the substituted copies still have to make.
     left: u64,
     pub(crate) made: SubstitutedBytes,
-    /// Its differences, of which so many have come.
+    /// The differences of the current copy, of which `come` bytes have come.
     differences: Vec<u8>,
     come: usize,
     given: usize,
@@ -39,12 +39,12 @@ impl SubstitutionDecoder {
         Ok(())
     }
 
-    /// Differences that have not come.
+    /// How many differences have not come.
     pub(crate) fn missing(&self) -> usize {
         self.differences.len() - self.come
     }
 
-    /// Reads differences and, once they are complete, adds them.
+    /// Reads differences. When they are complete, adds them to the bytes of the copy.
     pub(crate) fn add_differences(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Result<FrameProgress, DecodeError>,
@@ -65,7 +65,7 @@ impl SubstitutionDecoder {
         Ok(step)
     }
 
-    /// Whether all has been handed on.
+    /// Gives out bytes, as far as the group has room. Returns whether all have been given out.
     pub(crate) fn give(&mut self, output: &mut Verifier) -> bool {
         let rest = &self.made.bytes[self.given..];
         let now = rest.len().min(output.space());

@@ -1,20 +1,20 @@
-//! Where tokens begin and end, eight bytes at a time: loops over bytes would spend more on guessing where they end than on the bytes.
+//! Finds tokens, eight bytes at a time. A loop over single bytes would mispredict a branch at almost every token.
 
 use std::ops::Range;
 
 use super::token::{MAX_NUMBER_LEN, MAX_WORD_LEN, TokenKind};
 
-/// The upper bit of each byte.
+/// The highest bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
-/// One in each byte.
+/// A one in each byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Finds tokens, one after the other.
+/// Iterates over the tokens of some bytes.
 pub(super) struct TokenScan<'a> {
     tokens: TokenKind,
     bytes: &'a [u8],
     at: usize,
-    /// Which 64 bytes the mask is of, and a bit for each that a token may begin with.
+    /// The index of the current 64 bytes, and a bit for each of them at which a token can begin.
     block: usize,
     mask: u64,
 }
@@ -25,7 +25,7 @@ impl<'a> TokenScan<'a> {
         TokenScan { tokens, bytes, at: 0, block: 0, mask }
     }
 
-    /// From `at` on, the first place where the bit is or is not set, if that is before the end.
+    /// The first position from `at` on whose bit is set, or is not set.
     #[inline]
     fn find(&mut self, mut at: usize, set: bool) -> Option<usize> {
         while at < self.bytes.len() {
@@ -68,7 +68,7 @@ impl Iterator for TokenScan<'_> {
     }
 }
 
-/// A bit for each of 64 bytes that a token may begin with; zeros after the end.
+/// A bit for each of 64 bytes at which a token can begin; zeros after the end.
 #[inline(never)]
 fn mask(tokens: TokenKind, bytes: &[u8], block: usize) -> u64 {
     let bytes = bytes.get(block * 64..).unwrap_or_default();
@@ -80,25 +80,25 @@ fn mask(tokens: TokenKind, bytes: &[u8], block: usize) -> u64 {
     })
 }
 
-/// Eight flags as eight bits.
+/// The eight flags as the bits of one byte.
 #[inline]
 fn gather(flags: u64) -> u64 {
     flags.wrapping_mul(0x0002_0408_1020_4081) >> 56
 }
 
-/// How many flags are set from the lowest byte on.
+/// How many flags are set, from the lowest byte on.
 #[inline]
 fn leading(flags: u64) -> usize {
     (!flags & HIGH).trailing_zeros() as usize / 8
 }
 
-/// A token's bytes, of which there are seven at most, the first lowest.
+/// The bytes of a token, the first byte lowest. A token has at most seven bytes.
 #[inline]
 pub(super) fn text(bytes: &[u8], token: Range<usize>) -> u64 {
     eight(&bytes[token.start..]) & ((1 << (8 * token.len())) - 1)
 }
 
-/// Eight bytes, the first lowest; zeros after the end.
+/// Eight bytes, the first byte lowest; zeros after the end.
 #[inline]
 pub(super) fn eight(bytes: &[u8]) -> u64 {
     match bytes.first_chunk() {
@@ -112,11 +112,11 @@ fn fewer(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |text, byte| text << 8 | u64::from(*byte))
 }
 
-/// A flag in each byte of `A–Z a–z 0–9 _ $`.
+/// Sets a flag in each byte of `A–Z a–z 0–9 _ $`.
 #[inline]
 fn word_flags(eight: u64) -> u64 {
     let low = eight & !HIGH;
-    // No sum of seven bits each carries into the next byte.
+    // The sums have seven bits each, so none carries into the next byte.
     let from = |bytes: u64, least: u8| bytes + u64::from(0x80 - least) * ONES;
     let within = |bytes: u64, least: u8, most: u8| from(bytes, least) & !from(bytes, most + 1);
     let lower = low | (0x20 * ONES);
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::delta::words::is_word_byte;
 
-    /// What a look at each byte says.
+    /// Finds the tokens byte by byte.
     fn slowly(tokens: TokenKind, bytes: &[u8]) -> Vec<Range<usize>> {
         let (mut found, mut at) = (Vec::new(), 0);
         while at < bytes.len() {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_seen_as_it_is() {
+    fn every_byte_is_classified() {
         for byte in 0..=255 {
             for other in [b'a', b' ', 0x80, 0] {
                 agree(&[byte, other, byte, byte, other, other, other, byte, byte, other, byte]);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_all_lengths_end_where_they_end() {
+    fn runs_of_all_lengths_have_the_right_end() {
         for before in 0..70 {
             for len in (0..12).chain(60..70) {
                 for byte in [b'x', 0x80] {

@@ -1,4 +1,4 @@
-//! The encoder's side: which basis bytes to follow where, by an alignment. Free to get better.
+//! Makes the script of a substitution region from an alignment. The encoder is free to choose other scripts.
 
 use std::ops::Range;
 
@@ -11,20 +11,21 @@ use crate::delta::ops::Op;
 use crate::delta::sequence_alignment::{self, SequenceAlignment};
 use crate::delta::words::is_word_byte;
 
-/// Bytes that are the same on both sides, from which on they are copied rather than followed.
+/// Equal bytes are copied without substitution if there are at least this many in a row.
 const LEAST_EXACT: usize = 4096;
 
-/// A plan is given up if fewer bytes than these come on a change, and there are so many changes.
+/// There is no script if fewer than this many target bytes come on each change, and the changes are more than
+/// [`MOST_CHANGES`].
 const BYTES_A_CHANGE: usize = 6;
 const MOST_CHANGES: usize = 1 << 16;
 
-/// What laying out the tables takes a browser.
+/// Nanoseconds that a browser needs to set up the tables.
 const SUBSTITUTION_SETUP_NANOSECONDS: u64 = 1_000_000;
-/// What a word and a number take one, as measured in Chromium on a server of two cores.
+/// Nanoseconds that a browser needs for a word and for a number, as measured in Chromium on a server with two cores.
 const WORD_NANOSECONDS: u64 = 45;
 const NUMBER_NANOSECONDS: u64 = 85;
 
-/// What corresponds, found once.
+/// The stretches of a target that are aligned with the basis.
 pub(crate) struct Stretches<'a> {
     basis: &'a [u8],
     target: &'a [u8],
@@ -32,16 +33,17 @@ pub(crate) struct Stretches<'a> {
     stretches: Vec<Stretch>,
 }
 
-/// A piece of the target that stands in the basis but for its tokens, or in which bytes differ where tokens are numbers.
+/// A stretch of the target that equals a stretch of the basis except for some tokens. If tokens are numbers, other
+/// bytes can differ too.
 struct Stretch {
     target: Range<usize>,
     basis: Range<usize>,
-    /// About how many bytes it brings.
+    /// About how many bytes a copy of the stretch saves.
     score: i32,
     changes: Vec<Change>,
 }
 
-/// What differs, from where and for how long: a word, or one byte.
+/// A difference in a stretch: a word or one byte, at these positions and with these lengths.
 struct Change {
     target: u32,
     basis: u32,
@@ -49,29 +51,29 @@ struct Change {
     old: u8,
 }
 
-/// A copy of a script's.
+/// One copy of a script.
 struct Piece {
     target: Range<usize>,
     basis: Range<usize>,
     substituted: bool,
 }
 
-/// A region's decisions, and what its frame holds.
+/// What a substitution region encodes: its ops, the decisions, and the content of its frame.
 pub(crate) struct SubstitutionScript {
     tokens: TokenKind,
-    /// The last one copies nothing.
+    /// The last op copies nothing.
     pub(crate) ops: Vec<Op>,
     pub(crate) decisions: Vec<u8>,
-    /// New bytes and differences, as the ops want them.
+    /// The new bytes and the differences, in the order in which the ops need them.
     pub(crate) frame: Vec<u8>,
-    /// How many of them are new bytes.
+    /// How many bytes of the frame are new bytes.
     pub(crate) gap_bytes: usize,
-    /// Tokens that are followed.
+    /// How many tokens are in substituted copies.
     count: u64,
 }
 
 impl SubstitutionScript {
-    /// The region's shape.
+    /// The shape byte of the region.
     pub(crate) fn shape(&self) -> u8 {
         u8::from(self.tokens == TokenKind::Words)
     }
@@ -80,20 +82,20 @@ impl SubstitutionScript {
         self.gap_bytes != 0 || self.tokens == TokenKind::Numbers && self.ops.iter().any(|op| op.substituted)
     }
 
-    /// What decoding the followed copies takes a browser, about.
+    /// About how many nanoseconds a browser needs to decode the substituted copies.
     pub(crate) fn nanoseconds(&self) -> u64 {
         let each = if self.tokens == TokenKind::Words { WORD_NANOSECONDS } else { NUMBER_NANOSECONDS };
         SUBSTITUTION_SETUP_NANOSECONDS + self.count * each
     }
 }
 
-/// Bytes of memory that a plan takes while it is made.
+/// Bytes of memory that making a script takes.
 pub(crate) fn memory(basis: &[u8], target: &[u8]) -> usize {
     sequence_alignment::memory(basis, target) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
 }
 
 impl<'a> Stretches<'a> {
-    /// `None` if more differs than is worth following.
+    /// Finds the stretches; `None` if too many tokens differ.
     pub(crate) fn new(basis: &'a [u8], target: &'a [u8], alignment: &SequenceAlignment) -> Option<Stretches<'a>> {
         let tokens = if alignment.words { TokenKind::Words } else { TokenKind::Numbers };
         let starts = &alignment.starts;
@@ -114,7 +116,7 @@ impl<'a> Stretches<'a> {
         Some(plan)
     }
 
-    /// Stretches between which something other than short words differs.
+    /// Adds the stretches between which more than short words differs.
     fn walk_words(&mut self, mut at: usize, mut from: usize, end: usize) {
         let mut open: Option<Stretch> = None;
         while at < end && from < self.basis.len() && is_word_byte(self.target[at]) == is_word_byte(self.basis[from]) {
@@ -139,12 +141,12 @@ impl<'a> Stretches<'a> {
         self.stretches.extend(open);
     }
 
-    /// The length of the word, or the one byte, at a place.
+    /// The length of the word at a position, or 1 between words.
     fn run(&self, bytes: &[u8], at: usize) -> usize {
         bytes[at..].iter().take_while(|byte| is_word_byte(**byte)).count().max(1)
     }
 
-    /// One stretch of bytes of which most are the same.
+    /// Adds one stretch in which most bytes are equal.
     fn walk_bytes(&mut self, at: usize, from: usize, end: usize) {
         let (mut score, mut changes, mut kept) = (0, Vec::new(), 0);
         let mut stretch = Stretch::at(at, from);
@@ -166,8 +168,8 @@ impl<'a> Stretches<'a> {
         self.stretches.push(stretch);
     }
 
-    /// What a region says whose stretches bring `least`, of a basis that was seen `from` a place on; `None` if it would be too much. `position` is
-    /// the basis position before it.
+    /// The script that copies the stretches that save at least `least` bytes; `None` if it exceeds the format's limits.
+    /// `from` is where the aligned part begins in the basis, `position` is the basis position before the region.
     pub(crate) fn script(&self, least: i32, from: u64, position: u64) -> Option<SubstitutionScript> {
         let mut pieces = Vec::new();
         self.stretches.iter().filter(|stretch| least <= stretch.score).for_each(|stretch| stretch.pieces(&mut pieces));
@@ -220,7 +222,8 @@ impl Stretch {
         Stretch { target: target..target, basis: basis..basis, score: 0, changes: Vec::new() }
     }
 
-    /// Copies of what is the same for long, and what lies between to follow, in pieces of no more than the format allows.
+    /// Splits the stretch into exact copies, where many bytes in a row are equal, and substituted copies between them.
+    /// No copy exceeds the format's limit.
     fn pieces(&self, out: &mut Vec<Piece>) {
         let ends = Change { target: self.target.end as u32, basis: self.basis.end as u32, new: 0, old: 0 };
         let (mut at, mut from) = (self.target.start, self.basis.start);
@@ -233,7 +236,8 @@ impl Stretch {
                 push(out, at..target, from..basis, false);
                 (open_at, open_from) = (target, basis);
             } else if MAX_SUBSTITUTED <= basis_end - open_from {
-                // What came before this change fits, since less than a long copy lies between two changes.
+                // The bytes before this change fit into one copy, since less than an exact copy lies between two
+                // changes.
                 push(out, open_at..at, open_from..from, true);
                 (open_at, open_from) = (at, from);
             }

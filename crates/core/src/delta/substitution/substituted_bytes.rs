@@ -1,21 +1,21 @@
-//! Bytes made.
+//! The bytes that a substituted copy makes.
 
 use std::ops::Range;
 
 use super::token::TokenKind;
 
-/// What followed bytes became.
+/// The bytes of a substituted copy.
 #[derive(Default)]
 pub(crate) struct SubstitutedBytes {
     pub(crate) bytes: Vec<u8>,
-    /// Which of them wait for their differences: all that are not of tokens, where tokens are numbers.
+    /// The ranges that wait for their differences: if tokens are numbers, all bytes outside of tokens.
     pub(crate) plain: Vec<Range<usize>>,
-    /// Bytes that are as they were.
+    /// How many bytes are equal to the basis.
     pub(crate) kept: u64,
 }
 
 impl SubstitutedBytes {
-    /// Bytes of no token.
+    /// Appends bytes that are not part of a token.
     #[inline]
     pub(super) fn plain(&mut self, bytes: &[u8], tokens: TokenKind) {
         let start = self.bytes.len();

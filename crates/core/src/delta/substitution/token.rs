@@ -1,14 +1,14 @@
-//! Tokens.
+//! Tokens: the words or numbers that can be replaced in a substituted copy.
 
-/// Longer words are copied as they are; what a word became must be as short.
+/// Longer words are never replaced. A word can only be replaced by one that is as short.
 pub(super) const MAX_WORD_LEN: usize = 7;
-/// A number is that many bytes at most.
+/// The most bytes of a number.
 pub(super) const MAX_NUMBER_LEN: usize = 5;
-/// What is renamed.
+/// The tokens of a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TokenKind {
-    /// Runs of at most seven of `A–Z a–z 0–9 _ $`.
+    /// Runs of at most seven bytes of `A–Z a–z 0–9 _ $`.
     Words,
-    /// LEB128 of two to five bytes.
+    /// LEB128 numbers of two to five bytes.
     Numbers,
 }
