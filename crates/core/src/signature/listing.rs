@@ -75,7 +75,7 @@ fn tag(section: &Chunk) -> u16 {
     u16::from_le_bytes([*low, *high])
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "encode"))]
 mod tests {
     use super::*;
     use crate::random::random_bytes;

@@ -1,9 +1,9 @@
-//! The inputs that vectors name by recipe, so that the file stays readable.
+//! The inputs of the vectors. The file names each input by a recipe.
 
 use driblet_core::Limits;
 use serde_json::Value;
 
-use super::support::random_bytes_from;
+use super::random::random_bytes_from;
 
 /// The bytes of `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat"}` or `{"slice"}`.
 pub(crate) fn bytes_of(input: &Value) -> Vec<u8> {

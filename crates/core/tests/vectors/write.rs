@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::PATH;
 use super::input::{bytes_of, hex};
-use super::support::collect;
 
 #[test]
 #[ignore = "writes spec/vectors.json"]
@@ -23,6 +22,14 @@ fn write_vectors() {
         "manifests": [{ "name": "the reserved first byte", "bytes": "da", "refused": "reserved" }],
     });
     fs::write(PATH, serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
+}
+
+fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
+    let mut delta = Vec::new();
+    while let Some(piece) = encoder.poll_output().unwrap() {
+        delta.extend_from_slice(&piece);
+    }
+    delta
 }
 
 fn nothing() -> Value {
