@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::random::random_bytes_from;
 
-/// The bytes of `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat"}` or `{"slice"}`.
+/// The bytes of a recipe: `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat"}` or `{"slice"}`.
 pub(crate) fn bytes_of(input: &Value) -> Vec<u8> {
     let number = |value: &Value| value.as_u64().expect("a number") as usize;
     if let Some(text) = input["hex"].as_str() {

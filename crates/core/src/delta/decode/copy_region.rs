@@ -42,7 +42,7 @@ impl CopyRegionHeader {
         let ops_len = Limit::Ops.check(reader.varint()?, MAX_OPS_LEN)?;
         let packed_len = if ops_len == 0 { 0 } else { reader.varint()? };
         if packed_len != 0 && ops_len <= packed_len {
-            return Err(DecodeError::BadOps { what: "packed they are not shorter" }.into());
+            return Err(DecodeError::BadOps { what: "the packed ops are not shorter" }.into());
         }
         let form = OpsForm::Varints { ops_len: ops_len as usize, packed_len: packed_len as usize };
         Ok(CopyRegionHeader { span, reach, form })
@@ -52,7 +52,7 @@ impl CopyRegionHeader {
         let tokens = match reader.varint()? {
             0 => TokenKind::Numbers,
             WORDS => TokenKind::Words,
-            _ => return Err(DecodeError::BadSubstitution { what: "its shape has bits that mean nothing" }.into()),
+            _ => return Err(DecodeError::BadSubstitution { what: "its shape has unknown bits" }.into()),
         };
         let reach = Limit::Reach.check(reader.varint()?, MAX_REACH)?;
         let len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;

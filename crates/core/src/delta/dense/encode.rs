@@ -12,7 +12,7 @@ use crate::wire::put_varint;
 /// The memory exponents that are tried: the largest first, then the others if the delta is small.
 const MEMORY: [u32; 4] = [10, 7, 3, 0];
 /// Smaller tables are tried for deltas of up to this many bytes.
-const SMALL: usize = 4 << 10;
+const SMALL_DELTA: usize = 4 << 10;
 /// A target with at most this many new bytes is always encoded to the end.
 const FEW_LITERALS: usize = 64 << 10;
 /// A target is not encoded in this codec if more bytes are new than these and one of [`MOST_LITERALS`] bytes: each new
@@ -64,7 +64,7 @@ pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &SequenceAlignment
         if best.as_ref().is_none_or(|best| dense.bytes.len() <= best.bytes.len()) {
             best = Some(dense);
         }
-        if best.as_ref().is_some_and(|best| SMALL < best.bytes.len()) {
+        if best.as_ref().is_some_and(|best| SMALL_DELTA < best.bytes.len()) {
             break;
         }
     }
@@ -79,7 +79,7 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory
     // The guide never leads outside the window.
     while !model.is_complete() && model.step(&mut writer).is_ok() {
         let literals = model.target().len() - model.followed() as usize;
-        if is_hopeless(literals, writer.writer.len(), target.len()) {
+        if is_not_worth_it(literals, writer.writer.len(), target.len()) {
             return None;
         }
     }
@@ -94,9 +94,9 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory
 }
 
 /// Whether so many new bytes are too many, or take as many bytes packed as they have.
-fn is_hopeless(literals: usize, packed: usize, target: usize) -> bool {
-    let are_noise = FEW_LITERALS < literals && 7 * literals < 8 * packed;
-    are_noise || MANY_LITERALS + target / MOST_LITERALS < literals
+fn is_not_worth_it(literals: usize, packed: usize, target: usize) -> bool {
+    let is_incompressible = FEW_LITERALS < literals && 7 * literals < 8 * packed;
+    is_incompressible || MANY_LITERALS + target / MOST_LITERALS < literals
 }
 
 /// For each target position, the window position that the alignment pairs with it. The alignment is a list of positions

@@ -25,16 +25,16 @@ const LITERAL_WEIGHTS: [i16; 5 + 2 * LITERALS] = [
 ];
 const BLOCK_WEIGHTS: [i16; 1 + 2 * BLOCKS] = [1750, -400, 800, 3200, 1800, 4400, 1950, 1500, 1750, 1750, 1150];
 /// Bytes in the shortest block. After as many predicted bytes a block is tried again.
-const CALM: u32 = 16;
+const MIN_BLOCK: u32 = 16;
 /// Bytes that are coded one by one after a miss: in text, and in other files.
-const DOUBT: [u32; 2] = [32, 256];
+const BYTES_AFTER_MISS: [u32; 2] = [32, 256];
 const MAX_BLOCK_LEVEL: u32 = 12;
 /// How many bits of `misses` a predicted word shifts at most.
 const WORD_HITS: u32 = 8;
 /// Recalled bytes that must agree before a recalled byte replaces an unsure prediction.
-const SURE: usize = 24;
+const SURE_AGREED: usize = 24;
 /// Stride, in bytes, between the window positions that the recall tables index.
-const INDEXED: usize = 2;
+const RECALL_STRIDE: usize = 2;
 
 pub(crate) struct Model {
     /// The margin, the window, and the target so far.
@@ -56,7 +56,7 @@ pub(crate) struct Model {
     outcomes: u32,
     level: u32,
     /// How many bytes are coded one by one before a block is tried again.
-    patience: u32,
+    until_block: u32,
     /// One bit for each byte: whether it was a miss. The latest byte is the lowest bit.
     misses: u32,
     hits: u32,
@@ -78,7 +78,7 @@ impl Model {
         let window_end = buffer.len();
         let mut recall = Recall::new((10 + memory).min(20));
         if memory != 0 {
-            (MARGIN..window_end).step_by(INDEXED).for_each(|at| recall.remember(&buffer, at));
+            (MARGIN..window_end).step_by(RECALL_STRIDE).for_each(|at| recall.remember(&buffer, at));
         }
         Model {
             window_end,
@@ -96,7 +96,7 @@ impl Model {
             blocks: Mixture::new(BLOCKS, 12, 1, [16, 64, 256], &BLOCK_WEIGHTS),
             outcomes: 0,
             level: 0,
-            patience: CALM,
+            until_block: MIN_BLOCK,
             misses: 0,
             hits: 0,
             new_word: 0,
@@ -132,14 +132,14 @@ impl Model {
     /// Codes the next byte, word, block or jump.
     pub(crate) fn step(&mut self, coder: &mut impl GuidedCoder) -> Result<(), OutsideWindow> {
         let jump = self.jumps.wanted(coder, self.follower.at, &self.buffer, self.window_end, self.words);
-        if self.patience == 0
+        if self.until_block == 0
             && self.follower.word.is_none()
             && self.follower.at < self.window_end
             && self.block(coder, jump)
         {
             return Ok(());
         }
-        self.patience = self.patience.saturating_sub(1);
+        self.until_block = self.until_block.saturating_sub(1);
         self.byte(coder, jump)
     }
 
@@ -147,14 +147,14 @@ impl Model {
     fn block(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let start = self.buffer.len();
         let left = self.end - start;
-        let len = ((CALM as usize) << self.level).min(left);
+        let len = ((MIN_BLOCK as usize) << self.level).min(left);
         let follower = if self.words {
             self.follower.stride(&self.buffer, self.window_end, &self.renames, len, left)
         } else {
             self.follower.moved(self.window_end.min(self.follower.at + len))
         };
-        if follower.at < self.follower.at + CALM as usize {
-            self.patience = 1;
+        if follower.at < self.follower.at + MIN_BLOCK as usize {
+            self.until_block = 1;
             return false;
         }
         self.buffer.extend_from_within(self.follower.at..follower.at);
@@ -173,7 +173,7 @@ impl Model {
         } else {
             self.buffer.truncate(start);
             self.level /= 2;
-            self.patience = CALM;
+            self.until_block = MIN_BLOCK;
         }
         said
     }
@@ -182,12 +182,12 @@ impl Model {
     fn block_flag(&mut self, coder: &mut impl GuidedCoder, start: usize, holds: bool) -> bool {
         let b = &self.buffer;
         let recent = (self.misses >> 16).count_ones().min(3) | self.level << 2;
-        let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1);
+        let hits_class = self.hits.checked_ilog2().map_or(0, |log| log + 1);
         let next = u32::from_le_bytes([b[start], b[start + 1], b[start + 2], b[start + 3]]);
         let contexts = [
             hash(1, recent),
             hash(2, self.outcomes & 0xff | self.level << 8),
-            hash(3, self.level << 8 | calm),
+            hash(3, self.level << 8 | hits_class),
             hash(hash(4, self.level), next & 0xffff | u32::from(b[start - 1]) << 16),
             hash(hash(5, self.level), self.outcomes & 3 | ((b.len() - start) as u32) << 4),
         ];
@@ -241,7 +241,7 @@ impl Model {
         self.follower.jump(to);
         self.misses = self.misses << 1 | 1;
         self.hits = 0;
-        self.patience = CALM;
+        self.until_block = MIN_BLOCK;
         Ok(())
     }
 
@@ -290,7 +290,7 @@ impl Model {
         let window = |at: usize| if at < self.window_end { b[at] } else { 0 };
         let (mut expected, mut kind) = self.follower.expected(b, self.window_end);
         let recalled = self.recall.expected(b);
-        if kind::UNKNOWN_WORD <= kind && SURE <= self.recall.agreed && self.hits < 4 {
+        if kind::UNKNOWN_WORD <= kind && SURE_AGREED <= self.recall.agreed && self.hits < 4 {
             (expected, kind) = (recalled.unwrap_or(0), kind::RECALLED);
         }
         let agreement = match recalled {
@@ -316,7 +316,7 @@ impl Model {
     fn flag(&mut self, coder: &mut impl GuidedCoder, seen: &ByteContext, hit: bool) -> bool {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
         let last = seen.last;
-        let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1).min(7);
+        let hits_class = self.hits.checked_ilog2().map_or(0, |log| log + 1).min(7);
         let agreed = agreed_class(self.recall.agreed);
         let in_word = seen.in_word.min(3) * u32::from(seen.is_word);
         let word = self.follower.word.as_ref();
@@ -324,7 +324,7 @@ impl Model {
         let word = word.map_or(e | 1 << 20, |word| hash(word.keys[0], seen.in_word | k << 8 | refused << 16));
         let (since_jump, jump_gap) = self.jumps.distances();
         let contexts = [
-            hash(hash(2, k | calm << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4 | refused << 8),
+            hash(hash(2, k | hits_class << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4 | refused << 8),
             hash(4, word),
             hash(hash(6, e | u32::from(seen.after) << 8 | u32::from(seen.before) << 16 | last << 24), k),
             hash(1, e | (last & 255) << 8 | k << 16),
@@ -333,7 +333,8 @@ impl Model {
             hash(hash(10, self.differences), e | (self.misses & 3) << 8),
         ];
         self.flag.find(&contexts);
-        let sets = [(k * 3 + seen.agreement) as usize, (self.misses & 255) as usize, (calm * 8 + agreed) as usize];
+        let sets =
+            [(k * 3 + seen.agreement) as usize, (self.misses & 255) as usize, (hits_class * 8 + agreed) as usize];
         let stretch = self.flag.predict(self.curves, 1, &[256], sets);
         let first = self.flag_corrections[0].refine(stretch, (hash(e | k << 8 | last << 16, 5) >> 20) as usize);
         let second = self.flag_corrections[1].refine(stretch, (contexts[1] >> 20) as usize);
@@ -412,7 +413,7 @@ impl Model {
         self.misses = self.misses << 1 | u32::from(!hit);
         self.hits = if hit { self.hits.saturating_add(1) } else { 0 };
         if !hit {
-            self.patience = DOUBT[usize::from(!self.words)];
+            self.until_block = BYTES_AFTER_MISS[usize::from(!self.words)];
             if !seen.is_word && self.follower.at < self.window_end {
                 self.difference = byte.wrapping_sub(seen.window);
                 self.differences = self.differences << 8 | u32::from(self.difference);

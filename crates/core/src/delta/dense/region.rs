@@ -49,7 +49,7 @@ impl DenseRegionHeader {
         Limit::DenseWindow.check(window.end - window.start, MAX_DENSE)?;
         let memory = shape >> 2;
         if MAX_MEMORY < memory {
-            return Err(DecodeError::BadDense { what: "its shape has bits that mean nothing" }.into());
+            return Err(DecodeError::BadDense { what: "its shape has unknown bits" }.into());
         }
         let packed_len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
         Ok(DenseRegionHeader { span, window, words: shape & WORDS != 0, memory: memory as u32, packed_len })
