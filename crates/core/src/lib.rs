@@ -1,8 +1,8 @@
-//! The core of driblet: cuts, hashes, signs, encodes and verifies, without sockets, files, clocks or random numbers. The
-//! same code runs natively and in browsers.
+//! The core of driblet: cuts, hashes, signs, encodes and verifies, without sockets, files, clocks or random numbers.
+//! The same code runs natively and in browsers.
 //!
-//! The formats are those of `spec/protocol.md`. The core trusts no input: it compares each announced length with a limit
-//! before it takes memory, and no input makes it panic.
+//! The formats are those of `spec/protocol.md`. The core trusts no input: it compares each announced length with a
+//! limit before it takes memory, and no input makes it panic.
 //!
 //! [`diff`](crate::diff) makes a delta and [`patch`] applies one, each in one call:
 //!
@@ -17,8 +17,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Long files and slow connections need state machines instead. An [`Encoder`](crate::Encoder) gives out a delta piece by
-//! piece. A [`Decoder`] turns a delta into a verified file. If the server does not know what a receiver holds, a
+//! Long files and slow connections need state machines instead. An [`Encoder`](crate::Encoder) gives out a delta piece
+//! by piece. A [`Decoder`] turns a delta into a verified file. If the server does not know what a receiver holds, a
 //! [`Chunker`] and a [`Signature`] describe it. **After each `handle_…` call, poll until nothing new comes.**
 //!
 //! ```

@@ -12,7 +12,8 @@ pub enum WireError {
     },
     /// A message is longer than allowed.
     #[error(
-        "a message of {len} bytes is announced, and at most {limit} are taken; the peer does not speak this protocol, or cuts longer chunks"
+        "a message of {len} bytes is announced, and at most {limit} are taken; \
+         the peer does not speak this protocol, or cuts longer chunks"
     )]
     MessageTooLong {
         /// The announced length in bytes.
@@ -57,7 +58,8 @@ pub enum WireError {
     },
     /// The bytes of a chunk do not have the chunk's hash.
     #[error(
-        "chunk {chunk} should have the hash {hash} and has {found}; its bytes were changed on the way, or while they were read"
+        "chunk {chunk} should have the hash {hash} and has {found}; \
+         its bytes were changed on the way, or while they were read"
     )]
     WrongHash {
         /// The index of the chunk in the file, from 0.

@@ -4,7 +4,7 @@ use crate::verify::group::Groups;
 use crate::verify::group_verifier::GroupVerifier;
 
 /// How many bytes are hashed at once, while they are in the processor's cache. It also bounds the time of one step.
-const AHEAD: usize = 1 << 17;
+const HASHED_AT_ONCE: usize = 1 << 17;
 
 /// Collects a target group by group. It gives a group out only after the group was verified.
 pub(crate) struct Verifier {
@@ -47,14 +47,14 @@ impl Verifier {
         self.bytes.resize(filled + self.space().min(most), 0);
         let made = make(&mut self.bytes[filled..]);
         self.bytes.truncate(filled + made.as_ref().map_or(0, |made| *made));
-        self.hash_ahead();
+        self.hash_whole_pieces();
         made
     }
 
     /// Appends the next bytes, at most [`space`](Verifier::space).
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
-        self.hash_ahead();
+        self.hash_whole_pieces();
     }
 
     /// Whether the current group is complete but not released.
@@ -62,8 +62,8 @@ impl Verifier {
         !self.bytes.is_empty() && self.space() == 0
     }
 
-    fn hash_ahead(&mut self) {
-        let until = self.bytes.len() / AHEAD * AHEAD;
+    fn hash_whole_pieces(&mut self) {
+        let until = self.bytes.len() / HASHED_AT_ONCE * HASHED_AT_ONCE;
         self.group.update(&self.bytes[self.hashed..until]);
         self.hashed = until;
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::decode::frame::{FrameDecoder, FrameProgress};
 use crate::delta::error::{DecodeError, Halt, Limit};
-use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH};
+use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH, SUBSTITUTION_WORDS};
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::{self, Op};
 use crate::delta::reference::{self, PREFIX_START};
@@ -17,9 +17,6 @@ use crate::wire::ByteReader;
 
 /// The most bytes that are decompressed in one step.
 const FRAME_PIECE: usize = 1 << 17;
-
-/// The bit of a substitution region's shape that says that its tokens are words.
-const WORDS: u64 = 1;
 
 /// The numbers before the ops.
 pub(crate) struct CopyRegionHeader {
@@ -51,7 +48,7 @@ impl CopyRegionHeader {
     pub(crate) fn parse_substitution(reader: &mut ByteReader<'_>, span: u64) -> Result<CopyRegionHeader, Halt> {
         let tokens = match reader.varint()? {
             0 => TokenKind::Numbers,
-            WORDS => TokenKind::Words,
+            shape if shape == SUBSTITUTION_WORDS.into() => TokenKind::Words,
             _ => return Err(DecodeError::BadSubstitution { what: "its shape has unknown bits" }.into()),
         };
         let reach = Limit::Reach.check(reader.varint()?, MAX_REACH)?;

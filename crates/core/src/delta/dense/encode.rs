@@ -4,8 +4,8 @@ use super::buffer::{MARGIN, buffer};
 use super::follower::{Follower, RenamedWords};
 use super::guide::{Guide, GuidedCoder};
 use super::model::Model;
-use super::region::WORDS;
 use crate::delta::arithmetic::{DecisionCoder, DecisionWriter};
+use crate::delta::format::DENSE_WORDS;
 use crate::delta::sequence_alignment::SequenceAlignment;
 use crate::wire::put_varint;
 
@@ -85,7 +85,7 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory
     }
     let packed = writer.writer.finish();
     let mut bytes = Vec::with_capacity(packed.len() + 8);
-    put_varint(&mut bytes, u64::from(memory) << 2 | if words { WORDS } else { 0 });
+    put_varint(&mut bytes, u64::from(memory) << 2 | if words { DENSE_WORDS } else { 0 });
     put_varint(&mut bytes, packed.len() as u64);
     bytes.extend_from_slice(&packed);
     let indexing = if memory == 0 { 0 } else { window.len() as u64 * INDEX_NANOSECONDS };

@@ -12,7 +12,7 @@ use crate::delta::arithmetic::DecisionCoder;
 /// Bytes for which the encoder lets a text's pointer stay near the wanted place before it makes the pointer jump there.
 const MAX_STRAY_BYTES: u32 = 12;
 /// How far around itself the pointer looks for a better place after misses.
-const NEAR: usize = 32;
+const NEAR_BYTES: usize = 32;
 /// The most bytes that are compared at each such place.
 const MAX_NEAR_AGREED: usize = 16;
 
@@ -114,7 +114,7 @@ impl Jumps {
             return None;
         }
         self.astray += 1;
-        let is_near = words && wanted.abs_diff(pointer) < NEAR;
+        let is_near = words && wanted.abs_diff(pointer) < NEAR_BYTES;
         if is_near && self.astray <= MAX_STRAY_BYTES {
             return None;
         }
@@ -124,7 +124,8 @@ impl Jumps {
         is_worth.then_some(wanted)
     }
 
-    /// Codes whether the pointer jumps. Only one jump before each byte is possible, so that a delta cannot jump forever.
+    /// Codes whether the pointer jumps. Only one jump before each byte is possible, so that a delta cannot jump
+    /// forever.
     pub(super) fn flag(&mut self, coder: &mut impl DecisionCoder, context: u32, jump: bool) -> bool {
         let context = context | u32::from(self.is_due()) << 3;
         !self.jumped && self.flags[context as usize].code(coder, jump)
@@ -189,7 +190,7 @@ pub(super) fn nearby_place(buffer: &[u8], window_end: usize, pointer: usize) -> 
         _ => pointer.wrapping_sub(step.div_ceil(2)),
     };
     let mut best = (0, pointer);
-    let places = (0..2 * NEAR).map(step_place).enumerate();
+    let places = (0..2 * NEAR_BYTES).map(step_place).enumerate();
     for (step, place) in places.filter(|(_, place)| (MARGIN..window_end).contains(place)) {
         if 4 * MAX_NEAR_AGREED <= best.0 + step / 16 {
             break;

@@ -1,4 +1,5 @@
 mod buffer;
+mod byte_context;
 #[cfg(feature = "encode")]
 pub(crate) mod encode;
 mod follower;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::buffer::MARGIN;
+use super::byte_context::{ByteContext, last_bytes, word_hash};
 use super::follower::{Follower, RenamedWords, kind};
 use super::guide::GuidedCoder;
 use super::jumps::{JumpBases, Jumps, OutsideWindow, nearby_place};
@@ -10,24 +11,29 @@ use super::mix::{CURVES, Correction, Curves, Mixture};
 use super::pages::Pages;
 use super::recall::{Recall, agreed_class};
 use crate::delta::adaptive::hash;
-use crate::delta::words::is_word_byte;
 
+/// Contexts of the flag that says whether a byte or a word is as predicted.
 const FLAGS: usize = 7;
+/// Contexts of the bits of a literal, which is a byte that was not as predicted.
 const LITERALS: usize = 11;
+/// Contexts of the flag that says whether a block is as predicted.
 const BLOCKS: usize = 5;
-/// The first weights: the median of the weights at the end of other deltas. First come the inputs of the model, then
-/// for each context the inputs of its probability and of its history.
+/// The first weights of the flags: the medians of the weights at the end of many deltas. The weights of the model's own
+/// inputs come first, then for each context those of its probability and of its history.
 const FLAG_WEIGHTS: [i16; 1 + 2 * FLAGS] =
     [-3700, 5950, 4350, 800, 750, 2600, 750, 2100, 800, 3000, 2050, 550, 1850, 2500, 1100];
+/// The first weights of the literals.
 const LITERAL_WEIGHTS: [i16; 5 + 2 * LITERALS] = [
     8950, 3550, 1350, 2300, 950, 900, 850, 3200, 2650, 2400, 2200, 1450, 850, 1100, 900, 2500, 1850, 2300, 2500, 1750,
     1550, 2350, 1900, 1000, 850, 1550, 1500,
 ];
+/// The first weights of the blocks.
 const BLOCK_WEIGHTS: [i16; 1 + 2 * BLOCKS] = [1750, -400, 800, 3200, 1800, 4400, 1950, 1500, 1750, 1750, 1150];
-/// Bytes in the shortest block. After as many predicted bytes a block is tried again.
+/// The bytes of a block at level 0. Each level doubles them.
 const MIN_BLOCK: u32 = 16;
 /// Bytes that are coded one by one after a miss: in text, and in other files.
 const BYTES_AFTER_MISS: [u32; 2] = [32, 256];
+/// The highest level of a block.
 const MAX_BLOCK_LEVEL: u32 = 12;
 /// How many bits of `misses` a predicted word shifts at most.
 const WORD_HITS: u32 = 8;
@@ -36,10 +42,13 @@ const SURE_AGREED: usize = 24;
 /// Stride, in bytes, between the window positions that the recall tables index.
 const RECALL_STRIDE: usize = 2;
 
+/// The state of both sides after the bytes so far.
 pub(crate) struct Model {
     /// The margin, the window, and the target so far.
     buffer: Vec<u8>,
+    /// Where the window ends in the buffer, and the target begins.
     window_end: usize,
+    /// Where the target ends in the buffer when it is complete.
     end: usize,
     words: bool,
     curves: &'static Curves,
@@ -54,17 +63,24 @@ pub(crate) struct Model {
     blocks: Mixture,
     /// One bit for each block that was tried: whether it was as predicted.
     outcomes: u32,
+    /// log2 of the next block's length in units of [`MIN_BLOCK`].
     level: u32,
     /// How many bytes are coded one by one before a block is tried again.
     until_block: u32,
     /// One bit for each byte: whether it was a miss. The latest byte is the lowest bit.
     misses: u32,
+    /// Predicted bytes since the last miss.
     hits: u32,
+    /// The hash of the target's current word so far.
     new_word: u32,
+    /// By how much the last literal outside of words differed from the window's byte.
     difference: u8,
+    /// The last four such differences, the latest lowest.
     differences: u32,
     pages: Pages,
+    /// Bytes that were as predicted.
     followed: u64,
+    /// Decisions of the mixtures, and bytes that they were taught.
     decisions: u64,
 }
 
@@ -355,12 +371,12 @@ impl Model {
         let outside = if self.words { 0 } else { window | 1 << 30 };
         let contexts = [
             hash(1, self.misses & 255),
-            order(2, last),
-            order(3, last),
+            last_bytes(2, last),
+            last_bytes(3, last),
             hash(hash(6, window | e << 8), k),
             hash(hash(7, window | (last & 255) << 8 | u32::from(seen.before) << 16), u32::from(seen.after)),
-            order(1, last),
-            order(4, last),
+            last_bytes(1, last),
+            last_bytes(4, last),
             hash(hash(8, word.map_or(outside, |word| word.hash)), self.new_word),
             hash(hash(10, recalled | agreed_class(self.recall.agreed) << 8), window),
             hash(hash(11, shifted), self.misses & 7 | (last & 255) << 8),
@@ -420,7 +436,7 @@ impl Model {
             }
         }
         self.jumps.advance(1);
-        self.new_word = grown(self.new_word, byte);
+        self.new_word = word_hash(self.new_word, byte);
         self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
         self.recall.advance(&self.buffer);
         self.settle();
@@ -445,38 +461,17 @@ impl Model {
         for i in start..end {
             let last = u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]);
             let byte = b[i];
-            let contexts = [(5, order(1, last)), (1, order(2, last)), (6, order(4, last)), (7, hash(hash(8, 0), word))];
+            let contexts = [
+                (5, last_bytes(1, last)),
+                (1, last_bytes(2, last)),
+                (6, last_bytes(4, last)),
+                (7, hash(hash(8, 0), word)),
+            ];
             for (node, bits) in [(1, byte >> 4), (16 | byte >> 4, byte & 15)] {
                 self.literal.show(contexts.map(|(k, context)| (k, hash(context, u32::from(node)))), bits);
             }
-            word = grown(word, byte);
+            word = word_hash(word, byte);
             self.recall.remember(b, i);
         }
     }
-}
-
-/// The hash of the target's current word after one more byte; 0 between words.
-fn grown(word: u32, byte: u8) -> u32 {
-    if is_word_byte(byte) { hash(word.wrapping_add(1), u32::from(byte)) } else { 0 }
-}
-
-/// The hash of the last `len` bytes, at most four.
-#[inline]
-fn order(len: u32, last: u32) -> u32 {
-    hash(16 + len, last & (u32::MAX >> (32 - 8 * len)))
-}
-
-/// What surrounds the next byte.
-struct ByteContext {
-    expected: u8,
-    kind: u8,
-    recalled: Option<u8>,
-    /// 0 if nothing was recalled, 1 if the recalled byte is the predicted byte, 2 if it is another.
-    agreement: u32,
-    in_word: u32,
-    is_word: bool,
-    window: u8,
-    after: u8,
-    before: u8,
-    last: u32,
 }

@@ -11,7 +11,7 @@ use super::buffer::buffer;
 use super::model::Model;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::{DecodeError, Halt, Limit};
-use crate::delta::format::{BASIS_PIECE, MAX_DENSE};
+use crate::delta::format::{BASIS_PIECE, DENSE_PART, DENSE_WORDS, MAX_DENSE};
 use crate::input::Input;
 use crate::verify::verifier::Verifier;
 use crate::wire::ByteReader;
@@ -19,10 +19,6 @@ use crate::wire::ByteReader;
 /// How many bytes of the target one step makes.
 const PIECE: usize = 1 << 16;
 
-/// The bit of the shape that says that the target is followed word by word.
-pub(super) const WORDS: u64 = 1;
-/// The bit of the shape that says that the window is a part of the basis.
-const PART: u64 = 2;
 /// The largest memory exponent.
 const MAX_MEMORY: u64 = 13;
 
@@ -39,7 +35,7 @@ impl DenseRegionHeader {
     pub(crate) fn parse(reader: &mut ByteReader<'_>, span: u64, basis_len: u64) -> Result<DenseRegionHeader, Halt> {
         let span = Limit::Span.check(span, MAX_DENSE)? as usize;
         let shape = reader.varint()?;
-        let window = if shape & PART == 0 {
+        let window = if shape & DENSE_PART == 0 {
             0..basis_len
         } else {
             let (start, len) = (reader.varint()?, reader.varint()?);
@@ -52,7 +48,7 @@ impl DenseRegionHeader {
             return Err(DecodeError::BadDense { what: "its shape has unknown bits" }.into());
         }
         let packed_len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
-        Ok(DenseRegionHeader { span, window, words: shape & WORDS != 0, memory: memory as u32, packed_len })
+        Ok(DenseRegionHeader { span, window, words: shape & DENSE_WORDS != 0, memory: memory as u32, packed_len })
     }
 
     /// Takes the packed decisions if all their bytes have come.

@@ -7,8 +7,8 @@ use super::error::EncodeError;
 use super::levels::BEST;
 use crate::delta::format::WINDOW_LOG;
 
-/// The best level takes long for frames of mostly zeros, as differences are. For a frame longer than this, the compressor
-/// accepts any match of [`SUFFICIENT_MATCH`] bytes.
+/// The best level takes long for frames of mostly zeros, as differences are. For a frame longer than this, the
+/// compressor accepts any match of [`SUFFICIENT_MATCH`] bytes.
 pub(super) const LONG_FRAME: usize = 256 << 10;
 const SUFFICIENT_MATCH: u32 = 96;
 /// The fastest level. With long-distance matching it shows whether bytes can be compressed at all.

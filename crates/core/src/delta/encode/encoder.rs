@@ -20,17 +20,18 @@ use crate::signature::matching::Matches;
 use crate::verify::group::{self, GroupSize, Groups};
 use crate::version::{BasisId, Version};
 
-/// A first sync of a target up to this length is compressed at once, so that the target is stored where that is smaller.
+/// A first sync of a target up to this length is compressed at once, so that the target is stored where that is
+/// smaller.
 const MAX_WHOLE: usize = 128 << 10;
-/// The distance between indexed positions of the basis, at least. Most of an interactive delta's time goes into the index;
-/// zstd finds what a coarser index misses.
+/// The distance between indexed positions of the basis, at least. Most of an interactive delta's time goes into the
+/// index; zstd finds what a coarser index misses.
 const INTERACTIVE_STRIDE: usize = 8;
 const THOROUGH_STRIDE: usize = 2;
 
 /// Makes the delta from a basis to a target.
 ///
-/// **Poll until `None`.** Time is linear in both lengths. Memory is the options' budget and at most one region of output.
-/// [`diff`](crate::diff) does all of it in one call.
+/// **Poll until `None`.** Time is linear in both lengths. Memory is the options' budget and at most one region of
+/// output. [`diff`](crate::diff) does all of it in one call.
 ///
 /// ```
 /// use driblet_core::{EncodeOptions, Encoder, patch};

@@ -32,8 +32,8 @@ pub(super) fn interactive(len: usize) -> i32 {
     }
 }
 
-/// The level for `len` bytes after a prefix in a matched delta, whose receiver waits and gets no better delta later: the
-/// best level that takes 10 ns for each byte that the region covers, and 20 ms more.
+/// The level for `len` bytes after a prefix in a matched delta, whose receiver waits and gets no better delta later:
+/// the best level that takes 10 ns for each byte that the region covers, and 20 ms more.
 pub(super) fn matched(span: u64, len: usize, prefix: usize, budget: usize) -> i32 {
     let allowed = 10 * span + 20_000_000;
     // The compressor indexes the prefix, which takes a part of the time that compressing it would take.
@@ -52,7 +52,8 @@ pub(super) fn thorough(len: usize, budget: usize) -> i32 {
     within_budget(level, budget)
 }
 
-/// The highest level after `len` compressed bytes of the same delta, so that many regions take little more time than one.
+/// The highest level after `len` compressed bytes of the same delta, so that many regions take little more time than
+/// one.
 pub(super) fn after(len: usize) -> i32 {
     match len {
         0..=0x3f_ffff => BEST,

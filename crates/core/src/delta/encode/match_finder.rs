@@ -22,7 +22,7 @@ const MIN_MOVED: usize = 32;
 /// matches save.
 const MAX_ENTRIES: usize = 4 << 20;
 /// The bits of a slot that number the window. The other bits hold a part of the hash, so that few look-ups read the
-/// basis in vain.
+/// basis needlessly.
 const NUMBER_BITS: u32 = 23;
 /// Look-ups without a match before the steps grow.
 const FREE_MISSES: usize = 4 << 10;

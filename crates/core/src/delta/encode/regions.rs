@@ -1,8 +1,8 @@
 //! The regions of a delta, one after the other: which methods the encoder tries for each, and which one it keeps.
 //!
 //! If there is time, the encoder also tries copies with substitutions and the dense codec. Files that fit the dense
-//! codec's window are encoded whole, by each method. Longer files are encoded region by region, each with the part of the
-//! basis that most of its bytes come from; the encoder tries substitutions where enough bytes are new.
+//! codec's window are encoded whole, by each method. Longer files are encoded region by region, each with the part of
+//! the basis that most of its bytes come from; the encoder tries substitutions where enough bytes are new.
 
 use super::basis_bytes::BasisBytes;
 use super::context::{Context, ESTIMATE_LEVEL};
@@ -22,8 +22,8 @@ use crate::delta::substitution::script;
 const MAX_OPS: usize = 50_000;
 /// Working memory of the dense and the substitution encoder, besides what their plans take.
 const TABLES: usize = 40 << 20;
-/// The dense codec is not tried if the other methods leave more than one of this many bytes of the target: little of the
-/// basis is used then, and the dense codec is slow.
+/// The dense codec is not tried if the other methods leave more than one of this many bytes of the target: little of
+/// the basis is used then, and the dense codec is slow.
 const FAR_FROM_BASIS: usize = 5;
 /// Up to this many bytes such a delta is tried nevertheless if the smallest delta is asked for.
 const FEW_FAR_BYTES: usize = 1 << 20;
@@ -181,7 +181,8 @@ impl<'a> Regions<'a> {
         Ok(goal.better_of(copied, substituted))
     }
 
-    /// Whether the best delta so far, of this many bytes, uses so little of the basis that the dense codec is not tried.
+    /// Whether the best delta so far, of this many bytes, uses so little of the basis that the dense codec is not
+    /// tried.
     fn is_far(&self, bytes: usize, goal: Goal) -> bool {
         let is_far = self.context.target.len() < bytes * FAR_FROM_BASIS;
         let is_tried = matches!(goal, Goal::FewestBytes) && bytes <= FEW_FAR_BYTES;

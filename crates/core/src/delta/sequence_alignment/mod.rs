@@ -9,38 +9,44 @@
 use crate::delta::adaptive::hash;
 use crate::delta::words::is_word_byte;
 
-/// The cost of moving the pointer to another place.
+/// The cost, in bits, of moving the pointer to another place.
 const JUMP: i32 = 16;
-/// After so many equal tokens a small detour is accepted without another search.
+/// After this many equal tokens, a detour is accepted without another search.
 const SETTLED: u32 = 96;
-/// How far the gapped extension looks: in the target, and to both sides of the diagonal.
+/// How many tokens of the target the gapped extension covers.
 const EXTENSION: usize = 200;
+/// How many tokens the gapped extension covers on each side of the diagonal.
 const BAND: usize = 48;
-/// An extension ends when it has lost this much of its best gain.
+/// A gapped extension ends when it has lost this much of its best gain.
 const DROP: i32 = 80;
+/// An extension without gaps ends when it has lost this much of its best gain.
 const STRAIGHT_DROP: i32 = 24;
-/// How many tokens ahead the search looks for an indexed window.
-const AHEAD: usize = 64;
-/// After a find, a better one is looked for in so many more tokens.
+/// How many tokens ahead a search looks for an indexed window.
+const LOOK_AHEAD: usize = 64;
+/// How many tokens after a find a search still looks for a better one.
 const BETTER: usize = 12;
+/// The most bytes of a word token. Longer words are several tokens.
 const MAX_TOKEN_LEN: usize = 48;
-/// How many samples decide whether bytes are text, and how long each is.
+/// How many samples decide whether bytes are text.
 const SAMPLES: usize = 64;
+/// The length of a sample in bytes.
 const SAMPLE: usize = 1 << 10;
-/// Searches with little gain before tokens are skipped; so many more skip one more step; and the most steps that are
-/// skipped.
+/// How many searches may gain little before the alignment skips tokens.
 const FREE_MISSES: usize = 256;
+/// After this many more such searches, the alignment skips one more step.
 const MISSES_PER_STEP: usize = 8;
+/// The most steps that the alignment skips at once. A step is [`LOOK_AHEAD`] tokens.
 const MAX_STEP: usize = 32;
-/// A search pays if it gains this much, and one more for each token that it looked at. So many equal tokens make up for
-/// a search that does not pay.
+/// The least gain of a search that pays. It must also gain one for each token that it looked at.
 const LEAST_GAIN: i32 = 3 * JUMP;
+/// How many equal tokens make up for a search that does not pay.
 const TOKENS_PER_MISS: usize = 8;
 /// log2 of the most buckets in an index.
-const MAX_BITS: u32 = 24;
+const MAX_BUCKET_BITS: u32 = 24;
 /// The multiplier of the rolling hash of token windows.
 const FACTOR: u64 = 0xbf58_476d_1ce4_e5b9;
-const NONE: i32 = i32::MIN / 2;
+/// The gain of a path that does not exist.
+const IMPOSSIBLE: i32 = i32::MIN / 2;
 
 /// Which parts of the target correspond to which parts of the window.
 pub(crate) struct SequenceAlignment {
@@ -70,7 +76,7 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment
     let mut searches = 0;
     while i < aligner.new.codes.len() {
         let gain = aligner.pair(i, j).unwrap_or(-1);
-        let straight = if gain < 0 { aligner.straight(i, j, AHEAD) } else { 0 };
+        let straight = if gain < 0 { aligner.straight(i, j, LOOK_AHEAD) } else { 0 };
         let goes_on = 0 <= gain || (gain != -1 && 3 * JUMP <= straight && !(words && aligner.new.len(i) == 0));
         if goes_on {
             (i, j) = (i + 1, j + 1);
@@ -92,7 +98,7 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment
         let worth = LEAST_GAIN.max(stay.looked_at as i32);
         misses = if worth <= gain { misses.saturating_sub(MISSES_PER_STEP) } else { misses + 1 }
             .min(FREE_MISSES + MISSES_PER_STEP * MAX_STEP);
-        let step = if worth <= gain { 0 } else { AHEAD * (misses.saturating_sub(FREE_MISSES) / MISSES_PER_STEP) };
+        let step = if worth <= gain { 0 } else { LOOK_AHEAD * (misses.saturating_sub(FREE_MISSES) / MISSES_PER_STEP) };
         if let Some(Restart { target, window, .. }) = sought {
             starts.push((target, window));
             (i, j) = (target + 1, window + 1);
@@ -103,7 +109,7 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment
             done = i;
             (i, j) = (i + step, j + step);
         } else {
-            i += AHEAD + step;
+            i += LOOK_AHEAD + step;
         }
     }
     let starts = starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect();
@@ -132,7 +138,7 @@ pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
         if words { bytes.len() - bytes.windows(2).filter(|pair| within(pair)).count() } else { bytes.len() }
     };
     let (old, new) = (count(window), count(target));
-    let (index, making) = (4 * old + (8 * old).min(4 << MAX_BITS), 6 * old);
+    let (index, making) = (4 * old + (8 * old).min(4 << MAX_BUCKET_BITS), 6 * old);
     if words { 8 * (old + new) + 2 * index + making } else { 4 * (old + new) + index + making }
 }
 
@@ -228,7 +234,7 @@ struct WindowIndex {
 impl WindowIndex {
     fn new(tokens: &TokenSequence, width: usize, view: fn(u32) -> u32) -> WindowIndex {
         let count = (tokens.codes.len() + 1).saturating_sub(width);
-        let bits = (count.max(2).ilog2() + 1).min(MAX_BITS);
+        let bits = (count.max(2).ilog2() + 1).min(MAX_BUCKET_BITS);
         let windows = TokenWindows { width, bits, view };
         // Sort by the upper bits of the buckets, then each part by the lower bits, so that writes stay in the cache.
         let lower = bits / 2;
@@ -338,7 +344,7 @@ impl Aligner {
     /// The best other place to continue from, if it gains more than `least`. The target is aligned up to `done`.
     fn seek(&self, i: usize, j: usize, done: usize, least: i32, words: bool) -> Option<Restart> {
         let (mut best, mut found) = (least, None);
-        let mut until = AHEAD.min(self.new.codes.len() - i);
+        let mut until = LOOK_AHEAD.min(self.new.codes.len() - i);
         let mut ahead = 0;
         while ahead < until {
             let codes = &self.new.codes[i + ahead..];
@@ -346,7 +352,7 @@ impl Aligner {
                 let place = *place as usize;
                 let distance = place.abs_diff(j + ahead).min(place.abs_diff(j));
                 let cost = JUMP + (distance + 1).ilog2() as i32;
-                let gain = self.straight(i + ahead, place, if words { 4 * AHEAD } else { AHEAD }) - cost;
+                let gain = self.straight(i + ahead, place, if words { 4 * LOOK_AHEAD } else { LOOK_AHEAD }) - cost;
                 if best < gain {
                     (best, found) = (gain, Some((i + ahead, place)));
                     until = until.min(ahead + BETTER);
@@ -365,20 +371,21 @@ impl Aligner {
     fn gapped(&self, i: usize, j: usize) -> Extension {
         const WIDTH: usize = 2 * BAND + 1;
         // Column c of row r is window token j + r + c - BAND. `paired` ends with a pair, `open` ends in a gap.
-        let (mut paired, mut open) = ([NONE; WIDTH], [NONE; WIDTH]);
+        let (mut paired, mut open) = ([IMPOSSIBLE; WIDTH], [IMPOSSIBLE; WIDTH]);
         let mut run = [0u32; WIDTH];
         paired[BAND] = 0;
         open[BAND..].fill(-JUMP);
         let mut steps = vec![TraceRow::start(BAND)];
         let (mut best, mut end, mut settled) = (0, (0, BAND), false);
         for row in 0..EXTENSION.min(self.new.codes.len() - i) {
-            let (mut next_paired, mut next_open, mut next_run) = ([NONE; WIDTH], [NONE; WIDTH], [0u32; WIDTH]);
+            let (mut next_paired, mut next_open, mut next_run) =
+                ([IMPOSSIBLE; WIDTH], [IMPOSSIBLE; WIDTH], [0u32; WIDTH]);
             let mut step = TraceRow::default();
             let mut alive = false;
             for column in 0..WIDTH {
                 let from = paired[column].max(open[column]);
                 let place = (j + row + column).checked_sub(BAND);
-                if let (true, Some(place)) = (NONE < from, place)
+                if let (true, Some(place)) = (IMPOSSIBLE < from, place)
                     && let Some(gain) = self.pair(i + row, place)
                     && best - DROP <= from + gain
                 {
@@ -388,16 +395,17 @@ impl Aligner {
                 }
                 let ways = [
                     (next_paired[column] - JUMP, GapMove::Opened),
-                    (open.get(column + 1).copied().unwrap_or(NONE), GapMove::Inserted),
-                    (column.checked_sub(1).map_or(NONE, |before| next_open[before]), GapMove::Deleted),
+                    (open.get(column + 1).copied().unwrap_or(IMPOSSIBLE), GapMove::Inserted),
+                    (column.checked_sub(1).map_or(IMPOSSIBLE, |before| next_open[before]), GapMove::Deleted),
                 ];
-                let (value, way) =
-                    ways.into_iter().fold((NONE, GapMove::Opened), |most, way| if most.0 < way.0 { way } else { most });
-                if NONE < value && best - DROP <= value {
+                let (value, way) = ways
+                    .into_iter()
+                    .fold((IMPOSSIBLE, GapMove::Opened), |most, way| if most.0 < way.0 { way } else { most });
+                if IMPOSSIBLE < value && best - DROP <= value {
                     next_open[column] = value;
                     step.ways[column] = way;
                 }
-                alive |= NONE < next_paired[column].max(next_open[column]);
+                alive |= IMPOSSIBLE < next_paired[column].max(next_open[column]);
                 if best < next_paired[column] {
                     (best, end) = (next_paired[column], (row + 1, column));
                     settled = SETTLED <= next_run[column];

@@ -19,7 +19,7 @@ const TABLE_BITS: u32 = 16;
 /// log2 of the entries of the table of distances.
 const NEAR_BITS: u32 = 14;
 /// Numbers that differ only in this many lower bits are near each other.
-const NEAR: u32 = 6;
+const NEAR_LOG2: u32 = 6;
 /// From this many observations on, the probabilities of letters adapt at a constant rate.
 const LETTERS_STEADY: u32 = 30;
 
@@ -317,7 +317,7 @@ impl TokenCoder {
 }
 
 fn near_place(token: Token) -> usize {
-    (hash((value(token.text) >> NEAR) as u32, token.len as u32) >> (32 - NEAR_BITS)) as usize
+    (hash((value(token.text) >> NEAR_LOG2) as u32, token.len as u32) >> (32 - NEAR_BITS)) as usize
 }
 
 #[cfg(all(test, feature = "encode"))]

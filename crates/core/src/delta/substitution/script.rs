@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::coder::TokenCoder;
 use super::token::{MAX_WORD_LEN, TokenKind};
 use crate::delta::arithmetic::DecisionWriter;
-use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS};
+use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS, SUBSTITUTION_WORDS};
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::Op;
 use crate::delta::sequence_alignment::{self, SequenceAlignment};
@@ -75,7 +75,7 @@ pub(crate) struct SubstitutionScript {
 impl SubstitutionScript {
     /// The shape byte of the region.
     pub(crate) fn shape(&self) -> u8 {
-        u8::from(self.tokens == TokenKind::Words)
+        if self.tokens == TokenKind::Words { SUBSTITUTION_WORDS } else { 0 }
     }
 
     pub(crate) fn has_frame(&self) -> bool {
