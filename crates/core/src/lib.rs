@@ -4,7 +4,7 @@
 //! The formats are those of `spec/protocol.md`. The core trusts no input: it compares each announced length with a
 //! limit before it takes memory, and no input makes it panic.
 //!
-//! [`diff`](crate::diff) makes a delta and [`patch`] applies one, each in one call:
+//! [`diff`] makes a delta and [`patch`] applies one, each in one call:
 //!
 //! ```
 //! # #[cfg(feature = "encode")] {
@@ -17,7 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Long files and slow connections need state machines instead. An [`Encoder`](crate::Encoder) gives out a delta piece
+//! Long files and slow connections need state machines instead. An [`Encoder`] gives out a delta piece
 //! by piece. A [`Decoder`] turns a delta into a verified file. If the server does not know what a receiver holds, a
 //! [`Chunker`] and a [`Signature`] describe it. **After each `handle_…` call, poll until nothing new comes.**
 //!

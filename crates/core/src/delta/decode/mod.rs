@@ -1,3 +1,5 @@
+//! Decoding: turns a delta and its basis into a verified target.
+
 mod copy_region;
 mod decoder;
 pub(crate) mod frame;

@@ -1,3 +1,5 @@
+//! The dense codec (codec 2), as in `spec/dense.md`.
+
 mod buffer;
 mod byte_context;
 #[cfg(feature = "encode")]

@@ -1,3 +1,5 @@
+//! Substitution (codec 3): copies from the basis in which words or numbers are replaced, as in `spec/substitution.md`.
+
 mod coder;
 pub(crate) mod decode;
 mod scan;
