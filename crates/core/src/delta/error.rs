@@ -34,13 +34,13 @@ pub enum DecodeError {
         first: u8,
     },
     /// The decoder does not know the delta's format.
-    #[error("the delta has format {format}; this receiver decodes format 1; update the receiver")]
+    #[error("delta format {format} is not supported, only 1; update the receiver")]
     BadFormat {
         /// The delta's format.
         format: u8,
     },
     /// The exponent of the group size is greater than 6.
-    #[error("the delta has groups of 2^(18 + {exponent}) bytes; the exponent must be 0 to 6")]
+    #[error("a group of 2^(18 + {exponent}) bytes; the exponent must be 0 to 6")]
     BadGroup {
         /// The exponent.
         exponent: u8,
@@ -65,7 +65,7 @@ pub enum DecodeError {
         max_log: u32,
     },
     /// The delta was made against another basis.
-    #[error("the delta was made against basis {named}…, but the basis at hand is {held}…; request a delta for it")]
+    #[error("the delta was made against basis {named}…, not {held}…; request a delta for the held version")]
     WrongBasis {
         /// The basis id in the delta.
         named: BasisId,
@@ -73,7 +73,7 @@ pub enum DecodeError {
         held: BasisId,
     },
     /// The delta says "same", but the receiver did not name this version.
-    #[error("the delta says that the receiver holds version {target} already, but the receiver did not name it")]
+    #[error("the delta says that version {target} is held already, but it was not named")]
     UnexpectedSame {
         /// The version in the delta.
         target: Version,
@@ -93,13 +93,13 @@ pub enum DecodeError {
         index: u64,
     },
     /// The decoder does not know the codec of a region.
-    #[error("the delta has a region in codec {codec}, which this receiver does not decode; update the receiver")]
+    #[error("codec {codec} is not supported; update the receiver")]
     BadCodec {
         /// The codec, with the reserved bit if it is set.
         codec: u8,
     },
     /// The span of a region is empty, or it leaves nothing for the regions after it.
-    #[error("a region announces {span} bytes, but {left} bytes of the target are missing")]
+    #[error("a region of {span} bytes, but {left} bytes of the target are missing")]
     BadSpan {
         /// The announced span in bytes.
         span: u64,

@@ -3,6 +3,7 @@ use crate::delta::format::{MAX_GROUPS, MAX_TARGET};
 use crate::signature::matched_basis::MatchedBasis;
 use crate::verify::group::{self, ChainingValue, GroupSize, Groups};
 use crate::verify::outboard::Outboard;
+use crate::verify::verifier::Verifier;
 use crate::version::{BasisId, Version};
 use crate::wire::ByteReader;
 #[cfg(feature = "encode")]
@@ -87,6 +88,15 @@ pub struct Header {
     /// `None` if the delta says "same".
     pub(crate) basis: Option<BasisId>,
 }
+
+impl AsRef<Groups> for Header {
+    fn as_ref(&self) -> &Groups {
+        &self.groups
+    }
+}
+
+/// Verifies and gives out the target that a header announces.
+pub(crate) type TargetVerifier = Verifier<Header>;
 
 impl Header {
     /// The version of the target.

@@ -112,7 +112,7 @@ pub enum RunsError {
     #[error("a run of the matched answer is not a varint in its shortest form")]
     BadVarint,
     /// The runs are longer than the protocol allows.
-    #[error("the matched answer announces {len} bytes of runs; at most {limit} are accepted")]
+    #[error("runs of {len} bytes announced, at most {limit} allowed")]
     TooLong {
         /// The announced length in bytes.
         len: u64,
@@ -120,7 +120,7 @@ pub enum RunsError {
         limit: u64,
     },
     /// The announced length ends inside a run.
-    #[error("the {len} bytes that the matched answer announces for its runs end inside a run")]
+    #[error("the {len} bytes announced for the runs end inside a run")]
     Cut {
         /// The announced length in bytes.
         len: u64,
@@ -132,7 +132,7 @@ pub enum RunsError {
         index: usize,
     },
     /// The runs do not cover each tag once.
-    #[error("the runs of the matched answer cover {sum} tags; the signature has {count}")]
+    #[error("the runs cover {sum} tags; the signature has {count}")]
     Sum {
         /// The sum of the runs.
         sum: u64,

@@ -7,8 +7,9 @@ use crate::verify::group_verifier::GroupVerifier;
 const HASHED_AT_ONCE: usize = 1 << 17;
 
 /// Collects a target group by group. It gives a group out only after the group was verified.
-pub(crate) struct Verifier {
-    groups: Groups,
+pub(crate) struct Verifier<G> {
+    /// A value that holds the groups.
+    source: G,
     /// Where the current group begins in the target.
     start: u64,
     /// The bytes of the current group so far.
@@ -21,15 +22,20 @@ pub(crate) struct Verifier {
     verified: bool,
 }
 
-impl Verifier {
-    pub(crate) fn new(groups: Groups) -> Verifier {
-        let (len, group) = group_at(&groups, 0);
-        Verifier { groups, start: 0, bytes: Vec::with_capacity(len), len, group, hashed: 0, verified: false }
+impl<G: AsRef<Groups>> Verifier<G> {
+    pub(crate) fn new(source: G) -> Verifier<G> {
+        let (len, group) = group_at(source.as_ref(), 0);
+        Verifier { source, start: 0, bytes: Vec::with_capacity(len), len, group, hashed: 0, verified: false }
+    }
+
+    /// The value that holds the groups.
+    pub(crate) fn source(&self) -> &G {
+        &self.source
     }
 
     /// How many bytes of the target are missing.
     pub(crate) fn left(&self) -> u64 {
-        self.groups.len - self.start - self.bytes.len() as u64
+        self.source.as_ref().len - self.start - self.bytes.len() as u64
     }
 
     /// How many bytes of the current group are missing.
@@ -72,7 +78,7 @@ impl Verifier {
     pub(crate) fn verify(&mut self) -> Result<(), WrongGroup> {
         self.group.update(&self.bytes[self.hashed..]);
         if !self.group.is_right() {
-            return Err(WrongGroup { index: self.start / self.groups.size.len() });
+            return Err(WrongGroup { index: self.start / self.source.as_ref().size.len() });
         }
         self.verified = true;
         Ok(())
@@ -87,7 +93,7 @@ impl Verifier {
     pub(crate) fn release(&mut self) {
         if self.verified {
             self.start += self.bytes.len() as u64;
-            (self.len, self.group) = group_at(&self.groups, self.start);
+            (self.len, self.group) = group_at(self.source.as_ref(), self.start);
             self.bytes.clear();
             self.hashed = 0;
             self.verified = false;

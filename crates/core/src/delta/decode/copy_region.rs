@@ -6,13 +6,13 @@ use crate::delta::arithmetic::DecisionReader;
 use crate::delta::decode::frame::{FrameDecoder, FrameProgress};
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH, SUBSTITUTION_WORDS};
+use crate::delta::header::TargetVerifier;
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::{self, Op};
 use crate::delta::reference::{self, PREFIX_START};
 use crate::delta::substitution::decode::SubstitutionDecoder;
 use crate::delta::substitution::token::TokenKind;
 use crate::input::Input;
-use crate::verify::verifier::Verifier;
 use crate::wire::ByteReader;
 
 /// The most bytes that are decompressed in one step.
@@ -176,7 +176,7 @@ impl CopyRegion {
     }
 
     /// Takes the bytes that [`wanted`](CopyRegion::wanted) asked for.
-    pub(crate) fn take_basis(&mut self, bytes: &[u8], output: &mut Verifier) -> Result<(), DecodeError> {
+    pub(crate) fn take_basis(&mut self, bytes: &[u8], output: &mut TargetVerifier) -> Result<(), DecodeError> {
         let Some(op) = self.ops.last_mut() else { return Ok(()) };
         if op.substituted {
             return self.substitution.as_mut().map_or(Ok(()), |substitution| substitution.substitute(bytes));
@@ -189,7 +189,7 @@ impl CopyRegion {
     }
 
     /// Appends the bytes of a substituted copy, as far as the group has room. Returns whether there were any.
-    pub(crate) fn give(&mut self, output: &mut Verifier) -> bool {
+    pub(crate) fn give(&mut self, output: &mut TargetVerifier) -> bool {
         let (Some(op), Some(substitution)) = (self.ops.last_mut(), &mut self.substitution) else { return false };
         if substitution.made.bytes.is_empty() {
             return false;
@@ -206,7 +206,7 @@ impl CopyRegion {
         self.ops.is_empty()
     }
 
-    pub(crate) fn read_frame(&mut self, input: &mut Input, output: &mut Verifier) -> Result<(), Halt> {
+    pub(crate) fn read_frame(&mut self, input: &mut Input, output: &mut TargetVerifier) -> Result<(), Halt> {
         let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
         let progress = if op.gap != 0 {
             let most = op.gap.min(FRAME_PIECE as u64) as usize;

@@ -11,9 +11,8 @@ use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, ReferenceL
 use crate::delta::dense::region::{DenseRegion, DenseRegionHeader, WindowLoader};
 use crate::delta::error::{DecodeError, Halt};
 use crate::delta::format::{CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
-use crate::delta::header::{Basis, Header, Limits};
+use crate::delta::header::{Basis, Header, Limits, TargetVerifier};
 use crate::input::Input;
-use crate::verify::verifier::Verifier;
 
 /// Turns a delta and its basis into a verified target.
 ///
@@ -52,8 +51,7 @@ pub struct Decoder {
     limits: Limits,
     input: Input,
     state: State,
-    header: Option<Header>,
-    output: Option<Verifier>,
+    output: Option<TargetVerifier>,
     /// The basis position after the last copy.
     position: u64,
     reused: u64,
@@ -82,7 +80,7 @@ impl fmt::Debug for Decoder {
         f.debug_struct("Decoder")
             .field("basis", &self.basis)
             .field("limits", &self.limits)
-            .field("header", &self.header)
+            .field("header", &self.header())
             .field("reused", &self.reused)
             .field("failed", &self.failed)
             .finish_non_exhaustive()
@@ -97,7 +95,6 @@ impl Decoder {
             limits,
             input: Input::default(),
             state: State::Header,
-            header: None,
             output: None,
             position: 0,
             reused: 0,
@@ -147,7 +144,7 @@ impl Decoder {
         match self.advance() {
             Ok(Need::Input) => Ok(Event::NeedInput),
             Ok(Need::Basis(range)) => Ok(Event::NeedBasis(range)),
-            Ok(Need::Release) => Ok(Event::Output(self.output.as_ref().map_or(&[], Verifier::verified))),
+            Ok(Need::Release) => Ok(Event::Output(self.output.as_ref().map_or(&[], TargetVerifier::verified))),
             Ok(Need::Nothing) => Ok(if self.is_same() { Event::Same } else { Event::Done }),
             Err(error) => {
                 self.failed = Some(error.clone());
@@ -158,7 +155,7 @@ impl Decoder {
 
     /// The header of the delta, after the decoder has read and checked it.
     pub fn header(&self) -> Option<&Header> {
-        self.header.as_ref()
+        self.output.as_ref().map(TargetVerifier::source)
     }
 
     /// How many bytes of the target were copied from the basis so far.
@@ -198,8 +195,7 @@ impl Decoder {
             let header = Header::parse(&mut reader, &self.basis, &self.limits)?;
             self.input.consume(reader.position());
             self.state = if header.is_same() || header.len() == 0 { State::End } else { State::Region };
-            self.output = Some(Verifier::new(header.groups.clone()));
-            self.header = Some(header);
+            self.output = Some(TargetVerifier::new(header));
             return Ok(None);
         };
         match &mut self.state {
@@ -315,6 +311,6 @@ fn next_region(input: &mut Input, left: u64, basis_len: u64) -> Result<State, Ha
     Ok(state)
 }
 
-fn after_region(output: &Verifier) -> State {
+fn after_region(output: &TargetVerifier) -> State {
     if output.left() == 0 { State::End } else { State::Region }
 }

@@ -12,8 +12,8 @@ use super::model::Model;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{BASIS_PIECE, DENSE_PART, DENSE_WORDS, MAX_DENSE};
+use crate::delta::header::TargetVerifier;
 use crate::input::Input;
-use crate::verify::verifier::Verifier;
 use crate::wire::ByteReader;
 
 /// How many bytes of the target one step makes.
@@ -104,7 +104,7 @@ pub(crate) struct DenseRegion {
 
 impl DenseRegion {
     /// Makes the next bytes, and gives out as many as the group has room for.
-    pub(crate) fn decode(&mut self, output: &mut Verifier) -> Result<(), DecodeError> {
+    pub(crate) fn decode(&mut self, output: &mut TargetVerifier) -> Result<(), DecodeError> {
         let until = self.given + PIECE;
         while !self.model.is_complete() && self.model.target().len() < until {
             let outside = DecodeError::BadDense { what: "the pointer jumps outside the window" };

@@ -6,7 +6,7 @@ use super::token::TokenKind;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::decode::frame::FrameProgress;
 use crate::delta::error::DecodeError;
-use crate::verify::verifier::Verifier;
+use crate::delta::header::TargetVerifier;
 
 /// Makes the bytes of substituted copies, and holds those that are not given out yet.
 pub(crate) struct SubstitutionDecoder {
@@ -66,7 +66,7 @@ impl SubstitutionDecoder {
     }
 
     /// Gives out bytes, as far as the group has room. Returns whether all have been given out.
-    pub(crate) fn give(&mut self, output: &mut Verifier) -> bool {
+    pub(crate) fn give(&mut self, output: &mut TargetVerifier) -> bool {
         let rest = &self.made.bytes[self.given..];
         let now = rest.len().min(output.space());
         output.append(&rest[..now]);
