@@ -28,7 +28,7 @@ pub enum DecodeError {
         at: u64,
     },
     /// The first byte is not the first byte of a delta.
-    #[error("not a driblet delta: it begins with byte {first:#04x}, a delta with 0xdb")]
+    #[error("not a driblet delta: the first byte is {first:#04x}, not 0xdb")]
     BadMagic {
         /// The byte that came first.
         first: u8,
@@ -65,7 +65,7 @@ pub enum DecodeError {
         max_log: u32,
     },
     /// The delta was made against another basis.
-    #[error("the delta was made against basis {named}…, not {held}…; request a delta for the held version")]
+    #[error("the delta was made against basis {named}…, not {held}…; request one for the held version")]
     WrongBasis {
         /// The basis id in the delta.
         named: BasisId,
@@ -87,7 +87,7 @@ pub enum DecodeError {
         merged: Version,
     },
     /// The bytes of a group do not have their chaining value.
-    #[error("group {index} of the target does not verify: the delta, or the basis on this side, was changed")]
+    #[error("group {index} of the target does not verify: the delta or the basis was changed")]
     BadGroupHash {
         /// The index of the group, from 0.
         index: u64,
@@ -141,7 +141,7 @@ pub enum DecodeError {
         what: &'static str,
     },
     /// The caller did not hand in the basis bytes that the decoder asked for.
-    #[error("{got} bytes of the basis were handed in for range {range:?}; the basis changed under the decoder")]
+    #[error("{got} bytes were handed in for basis range {range:?}; the basis was changed")]
     BasisShort {
         /// The range that the decoder asked for.
         range: Range<u64>,

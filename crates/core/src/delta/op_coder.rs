@@ -82,7 +82,7 @@ impl OpCoder {
         if gap != 0 {
             ops.push(Op { gap, copy: at..at, substituted: false });
         }
-        if coder.is_overdrawn() { Err(DecodeError::BadOps { what: "their decisions end too soon" }) } else { Ok(ops) }
+        if coder.is_overdrawn() { Err(DecodeError::BadOps { what: "the decisions end too soon" }) } else { Ok(ops) }
     }
 
     fn op(

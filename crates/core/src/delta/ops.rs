@@ -33,7 +33,7 @@ pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> 
     }
     let malformed = |what| DecodeError::BadOps { what };
     let mut reader = ByteReader::new(bytes);
-    let mut number = || reader.varint().map_err(|_| malformed("a number is cut short or not a varint"));
+    let mut number = || reader.varint().map_err(|_| malformed("a number is malformed"));
     let count = number()?;
     // Each op takes at least three bytes, so the length of the input bounds the memory.
     if count == 0 || bytes.len() as u64 / 3 < count {

@@ -224,7 +224,7 @@ impl CopyRegion {
         };
         input.consume(progress.consumed);
         if frame.ended() && self.wants_frame() {
-            return Err(DecodeError::BadZstd { what: "the gaps' frame ends before the gaps are full" }.into());
+            return Err(DecodeError::BadZstd { what: "the frame is too short" }.into());
         }
         self.drop_finished();
         if progress.consumed == 0 && progress.produced == 0 { Err(Halt::Incomplete) } else { Ok(()) }
@@ -243,7 +243,7 @@ impl CopyRegion {
             let step = frame.step(input.unread(), &mut [])?;
             input.consume(step.consumed);
             if step.consumed == 0 && !frame.ended() {
-                return Err(DecodeError::BadZstd { what: "the gaps' frame goes on after the gaps are full" }.into());
+                return Err(DecodeError::BadZstd { what: "the frame is too long" }.into());
             }
         }
         Ok(())

@@ -4,7 +4,6 @@ use crate::delta::adaptive::hash;
 use crate::delta::words::is_word_byte;
 
 /// The hash of the target's current word after one more byte; 0 between words.
-#[inline]
 pub(super) fn word_hash(word: u32, byte: u8) -> u32 {
     if is_word_byte(byte) { hash(word.wrapping_add(1), u32::from(byte)) } else { 0 }
 }

@@ -92,7 +92,6 @@ impl Jumps {
     }
 
     /// Whether as many bytes have passed as between the last two jumps.
-    #[inline]
     fn is_due(&self) -> bool {
         self.since == self.gap
     }

@@ -110,7 +110,7 @@ impl DenseRegion {
             let outside = DecodeError::BadDense { what: "the pointer jumps outside the window" };
             self.model.step(&mut self.reader).map_err(|_| outside)?;
             if self.reader.is_overdrawn() {
-                return Err(DecodeError::BadDense { what: "its decisions end before its bytes are complete" });
+                return Err(DecodeError::BadDense { what: "the decisions end too soon" });
             }
         }
         let ready = &self.model.target()[self.given..];

@@ -76,7 +76,7 @@ impl SubstitutionDecoder {
 
     pub(crate) fn check_decisions(&self) -> Result<(), DecodeError> {
         let overdrawn = self.decisions.is_overdrawn();
-        let ended = DecodeError::BadSubstitution { what: "decisions end before the copies are complete" };
+        let ended = DecodeError::BadSubstitution { what: "the decisions end too soon" };
         if overdrawn { Err(ended) } else { Ok(()) }
     }
 
