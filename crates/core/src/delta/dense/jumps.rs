@@ -33,7 +33,7 @@ pub(super) struct Jumps {
     flags: Vec<Counter>,
     /// Whether the last distance is jumped again.
     again: [Counter; 2],
-    bases: [Counter; 32],
+    bases: Vec<Counter>,
     last_base: usize,
     sizes: NumberCoder,
     signs: [Counter; 3],
@@ -55,7 +55,7 @@ impl Jumps {
         Jumps {
             flags: vec![Counter::at(4096); 16],
             again: [Counter::EVEN; 2],
-            bases: [Counter::EVEN; 32],
+            bases: vec![Counter::EVEN; 32],
             last_base: 0,
             sizes: NumberCoder::new(3),
             signs: [Counter::EVEN; 3],
