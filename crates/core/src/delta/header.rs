@@ -82,6 +82,20 @@ impl Default for Limits {
 }
 
 /// The header of a delta: its target and its basis. [`Decoder::header`](crate::Decoder::header) returns it.
+///
+/// ```
+/// # #[cfg(feature = "encode")] {
+/// use driblet_core::{Basis, Decoder, EncodeOptions, Limits, Version, diff};
+///
+/// let delta = diff(b"", b"one driblet", EncodeOptions::new())?;
+/// let mut decoder = Decoder::new(Basis::EMPTY, Limits::new());
+/// decoder.handle_input(&delta);
+/// decoder.poll_event()?;
+/// let header = decoder.header().ok_or("the header is incomplete")?;
+/// assert_eq!((header.target(), header.len()), (Version::of(b"one driblet"), 11));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {
     pub(crate) groups: Groups,
