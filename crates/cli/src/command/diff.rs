@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let mut staged = stage(&output)?;
     let spinner = ProgressBar::new_spinner().with_message("encoding");
     spinner.enable_steady_tick(std::time::Duration::from_millis(100));
-    let options = EncodeOptions { codec: args.codec.over(args.link), budget: args.memory << 20, thorough: true };
+    let options = EncodeOptions::new().codec(args.codec.over(args.link)).budget(args.memory << 20).thorough(true);
     let mut encoder = Encoder::new(&old, &new, options);
     let mut len = 0;
     while let Some(bytes) = encoder.poll_output().map_err(|error| Failure::file("encode", &args.new, &error))? {

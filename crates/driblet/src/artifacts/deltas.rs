@@ -22,7 +22,7 @@ pub(super) struct Deltas {
 impl Deltas {
     /// `budget` is each encoder's, in bytes of working memory.
     pub(super) fn new(budget: usize) -> Deltas {
-        Deltas { options: EncodeOptions { budget, ..EncodeOptions::default() }, encodes: Arc::default() }
+        Deltas { options: EncodeOptions::new().budget(budget), encodes: Arc::default() }
     }
 
     /// How many have been begun.
@@ -52,7 +52,7 @@ impl Deltas {
         to: &Kept,
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
-        self.between(from, to, EncodeOptions { codec, thorough: true, ..self.options }, spool)
+        self.between(from, to, self.options.codec(codec).thorough(true), spool)
     }
 
     /// The answer to a signature: the runs, and the delta from what matched.

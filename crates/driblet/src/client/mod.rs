@@ -157,7 +157,7 @@ pub async fn pull_to(
     let progress: apply::Report = Arc::new(progress);
     let asset = Asset::new(url, options, progress.clone())?;
     let dest = Dest::open(dest).await?;
-    let session = Session { asset, dest, limits: Limits { target: options.max_len }, progress };
+    let session = Session { asset, dest, limits: Limits::new().target(options.max_len), progress };
     let mut pulled = session.run().await?;
     pulled.elapsed = start.elapsed();
     Ok(pulled)
