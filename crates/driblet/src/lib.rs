@@ -24,18 +24,21 @@ pub mod client;
 mod fingerprint;
 mod history;
 mod http;
+mod lease;
 mod map;
 pub mod output;
 mod publisher;
 mod serve;
 mod server;
+mod site;
 mod source;
-mod writers;
+mod transfer;
 
 pub use driblet_core::{Codec, Version};
 pub use history::{HistoryError, Limits as HistoryLimits};
 pub use serve::{ServeOptions, serve, serve_until};
-pub use server::{BuildError, Builder, Server, Stats};
+pub use server::{BuildError, Builder, Server};
+pub use site::Stats;
 
 /// Compiles what README shows.
 #[cfg(doctest)]

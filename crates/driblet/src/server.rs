@@ -1,133 +1,26 @@
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use driblet_core::{Codec, Version};
+use driblet_core::Codec;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tracing::warn;
 
 use crate::artifacts::{self, Artifacts};
 use crate::browser_sync_stream::{BadOptions, Lists, RabinOptions};
-use crate::fingerprint::Fingerprint;
-use crate::history::{DirectoryHistory, Head, History, HistoryError, Kept, Limits, Seen};
+use crate::history::{DirectoryHistory, History, HistoryError, Limits};
 use crate::http::{self, Guard, TrustedProxies};
-use crate::publisher::{Plain, PublishError, Publisher, Standing};
+use crate::publisher::Publisher;
+use crate::site::{PATIENCE, SIGNERS, Shared, Stats};
 use crate::source::Source;
 
 /// Publishes a file or a folder: the files themselves, and deltas between their versions.
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
-}
-
-/// What every request works with.
-pub(crate) struct Shared {
-    pub(crate) publisher: Arc<Publisher>,
-    pub(crate) artifacts: Arc<Artifacts>,
-    pub(crate) guard: Guard,
-    pub(crate) deadline: Duration,
-    pub(crate) max_tags: u64,
-    /// Turns to send a signature, each of which holds as much memory as its tags.
-    pub(crate) signers: Semaphore,
-    /// What the sessions of the protocol of browser-sync-stream share, where it is spoken.
-    pub(crate) browser_sync_stream: Option<Arc<Lists>>,
-    history: Arc<dyn History>,
-}
-
-/// What stands at a path, open for reading.
-pub(crate) enum Open {
-    File(Head, Arc<Kept>),
-    Folder,
-    Nothing,
-}
-
-/// What stands at a path, open for who does not care for versions.
-pub(crate) enum OpenPlain {
-    /// A version, published or not, and what the file looked like when it was read.
-    File(Seen, Arc<Kept>),
-    /// The file itself, where the history cannot give it.
-    Direct(Arc<File>, Fingerprint),
-    Folder,
-    Nothing,
-}
-
-/// Signatures received at once.
-const SIGNERS: usize = 16;
-/// How long a request waits for its turn at most: less than clients wait for a sign of life.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often a head is looked for that goes before it is open.
-const TRIES: u32 = 4;
-
-impl Shared {
-    /// Opens what stands at a path now.
-    pub(crate) async fn open(&self, path: &str) -> Result<Open, PublishError> {
-        for _ in 0..TRIES {
-            match self.publisher.standing(path).await? {
-                Standing::File(head) => {
-                    // Bytes that were changed or removed behind our back are dropped by opening them; the file is then read anew.
-                    if let Some(kept) = self.kept(path, head.version).await? {
-                        return Ok(Open::File(head, kept));
-                    }
-                }
-                Standing::Folder => return Ok(Open::Folder),
-                Standing::Nothing => return Ok(Open::Nothing),
-            }
-        }
-        Err(PublishError::Unstable { path: path.to_owned() })
-    }
-
-    /// Opens what stands at a path now, published or not, whatever befalls the history.
-    pub(crate) async fn open_plain(&self, path: &str) -> Result<OpenPlain, PublishError> {
-        let mut plain = self.publisher.plain(path).await?;
-        for _ in 0..TRIES {
-            plain = match plain {
-                Plain::Head(head) => match self.kept(path, head.version).await {
-                    Ok(Some(kept)) => return Ok(OpenPlain::File(head.seen, kept)),
-                    // As above: it is read anew.
-                    Ok(None) => self.publisher.plain(path).await?,
-                    Err(error) => {
-                        warn!(path, %error, "a version cannot be opened; the file itself is served");
-                        self.publisher.direct(path, None).await?
-                    }
-                },
-                Plain::Snapshot(snapshot) => return Ok(OpenPlain::File(snapshot.seen, snapshot.kept)),
-                Plain::Direct(file, fingerprint) => return Ok(OpenPlain::Direct(Arc::new(file), fingerprint)),
-                Plain::Folder => return Ok(OpenPlain::Folder),
-                Plain::Nothing => return Ok(OpenPlain::Nothing),
-            };
-        }
-        Err(PublishError::Unstable { path: path.to_owned() })
-    }
-
-    /// Opens a version of a path, off the runtime's threads: the first time it is read through.
-    pub(crate) async fn kept(&self, path: &str, version: Version) -> Result<Option<Arc<Kept>>, HistoryError> {
-        let (history, path) = (self.history.clone(), path.to_owned());
-        let opened = spawn_blocking({
-            let path = path.clone();
-            move || history.open(&path, &version)
-        });
-        // A panic is no sign that the version is not kept.
-        opened
-            .await
-            .unwrap_or_else(|error| Err(HistoryError::Io { path: path.into(), source: io::Error::other(error) }))
-    }
-}
-
-/// How much work a server has done since it was built.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stats {
-    /// How often a file was read to be published.
-    pub readings: u64,
-    /// Deltas computed; equal requests share one.
-    pub encodes: u64,
-    /// Those of them that were made before anybody asked for them.
-    pub ahead: u64,
-    /// Deltas and encoded files that wait to be made in the background.
-    pub waiting: usize,
+    guard: Arc<Guard>,
 }
 
 impl Server {
@@ -154,7 +47,7 @@ impl Server {
 
     /// The routes, to be served as they are or nested in another application.
     pub fn router(&self) -> Router {
-        http::router(self.shared.clone())
+        http::router(self.shared.clone(), self.guard.clone())
     }
 
     /// Waits until every file that was there at the start is hashed and copied into the history. Requests need not wait for it.
@@ -170,7 +63,7 @@ impl Server {
 
     /// How much work has been done.
     pub fn stats(&self) -> Stats {
-        Stats { readings: self.shared.publisher.readings(), ..self.shared.artifacts.stats() }
+        self.shared.stats()
     }
 }
 
@@ -299,14 +192,14 @@ impl Builder {
         let shared = Shared {
             publisher: Publisher::new(source, history.clone(), artifacts.clone(), self.deadline.min(PATIENCE)),
             artifacts,
-            guard: Guard::new(&self.hosts, &self.origins, proxies),
             deadline: self.deadline,
             max_tags: self.max_tags,
             signers: Semaphore::new(SIGNERS),
             browser_sync_stream,
             history,
         };
-        Ok(Server { shared: Arc::new(shared) })
+        let guard = Guard::new(&self.hosts, &self.origins, proxies);
+        Ok(Server { shared: Arc::new(shared), guard: Arc::new(guard) })
     }
 
     fn open(&self) -> Result<(Source, DirectoryHistory), BuildError> {

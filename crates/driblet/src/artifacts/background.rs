@@ -7,13 +7,15 @@ use moka::sync::Cache;
 use tokio::sync::{Notify, oneshot};
 use tracing::{info, warn};
 
+use super::coding::Effort;
 use super::deltas::Deltas;
-use super::making::{Making, fill};
+use super::error::ArtifactError;
+use super::key::Key;
+use super::permits::Turns;
 use super::queue::{Cause, Job, Queue, Work};
+use super::requested::{Making, fill};
 use super::spool::{Artifact, Content, Room, Spool};
 use super::store::Store;
-use super::turns::Turns;
-use super::{ArtifactError, Effort, Key};
 use crate::history::{History, HistoryError, Kept};
 
 /// Artifacts made at once: nobody waits for them, and each may take a core for seconds.

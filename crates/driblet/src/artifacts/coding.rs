@@ -2,13 +2,22 @@
 
 use std::io::{self, Read};
 
-use super::{ArtifactError, Effort};
+use super::error::ArtifactError;
 
 /// How a file is encoded for browsers that fetch it plainly.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Coding {
     Brotli,
     Zstd,
+}
+
+/// How much goes into an encoded file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Effort {
+    /// What a request can wait for.
+    AtOnce,
+    /// All that helps.
+    AtLeisure,
 }
 
 /// Bytes of a sample, of which there are at most [`SAMPLES`].

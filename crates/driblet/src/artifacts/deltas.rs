@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use driblet_core::{Codec, EncodeOptions, Encoder, Matches, Version};
 
-use super::ArtifactError;
+use super::error::ArtifactError;
 use super::spool::Spool;
 use crate::history::Kept;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use driblet_core::{Codec, Version};
 
-use super::{Coding, Effort, Key};
+use super::coding::{Coding, Effort};
+use super::key::Key;
 
 /// Deltas that receivers asked for and that wait at most; the next receiver asks again for what finds no place.
 const MAX_ASKED: usize = 16;

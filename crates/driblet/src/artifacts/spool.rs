@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::ArtifactError;
+use super::error::ArtifactError;
 use crate::fingerprint::Fingerprint;
 use crate::history::History;
 

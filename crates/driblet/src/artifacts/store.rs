@@ -17,8 +17,9 @@ use std::time::SystemTime;
 use driblet_core::{Codec, Version};
 use tracing::warn;
 
+use super::coding::{Coding, Effort};
+use super::key::Key;
 use super::spool::{Artifact, Content};
-use super::{Coding, Effort, Key};
 use crate::fingerprint::Fingerprint;
 use crate::history::History;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use driblet_core::browser_sync_stream::{Chunk, ChunkIndex, Cutter};
 use tokio::sync::watch;
 
-use super::send::SendError;
+use super::error::SendError;
 
 /// Bytes read and cut at once.
 const PIECE: u64 = 1 << 20;

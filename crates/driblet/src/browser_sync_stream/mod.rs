@@ -23,9 +23,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod error;
+mod file_store;
 mod list;
 mod lists;
-mod piece;
+mod memory_store;
+mod message_batch;
 mod pull;
 mod receive;
 mod send;
@@ -33,10 +36,13 @@ mod socket;
 mod store;
 
 pub use driblet_core::browser_sync_stream::{BadOptions, ChunkHash, RabinOptions, WireError};
+pub use error::SendError;
+pub use file_store::FileStore;
+pub use memory_store::MemoryStore;
 pub use pull::{pull, pull_to};
 pub use receive::{Received, receive};
-pub use send::{SendError, Sent, send};
-pub use store::{FileStore, MemoryStore, Store};
+pub use send::{Sent, send};
+pub use store::Store;
 
 pub(crate) use list::ChunkList;
 pub(crate) use lists::Lists;

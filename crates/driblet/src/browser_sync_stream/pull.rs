@@ -13,13 +13,14 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use url::Url;
 
-use super::receive::{Received, Report, receive_as};
+use super::file_store::FileStore;
+use super::receive::{Received, receive_as};
 use super::socket::{client_side, joined};
-use super::store::FileStore;
-use crate::client::dest::output;
-use crate::client::wait::{Heard, Life, Patience, is_tls, retry_after, silent};
-use crate::client::{Phase, Progress, PullError, PullOptions, State, credentials};
 use crate::output::Output;
+use crate::transfer::{
+    Heard, Life, Patience, Phase, Progress, PullError, PullOptions, Report, State, credentials, is_tls, output,
+    retry_after, silent,
+};
 
 /// The longest WebSocket message that is taken, in bytes: an original sender makes one of each chunk.
 const MAX_MESSAGE: usize = 17 << 20;

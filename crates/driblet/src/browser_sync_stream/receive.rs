@@ -9,9 +9,7 @@ use tokio::time::timeout;
 
 use super::socket::Refused;
 use super::store::Store;
-use crate::client::dest::blocking;
-use crate::client::wait::Life;
-use crate::client::{Progress, PullError, PullOptions, State};
+use crate::transfer::{Life, Progress, PullError, PullOptions, Report, State, blocking};
 
 /// Pieces that may wait for the file thread.
 const QUEUE: usize = 16;
@@ -46,9 +44,6 @@ pub struct Received<T> {
 pub async fn receive<S: Store>(io: impl AsyncRead + AsyncWrite, store: S) -> Result<Received<S::Output>, PullError> {
     receive_as(io, store, &PullOptions::default(), Arc::new(|_| {}), &Life::new()).await
 }
-
-/// Called as chunks are stored.
-pub(super) type Report = Arc<dyn Fn(Progress) + Send + Sync>;
 
 pub(super) async fn receive_as<S: Store>(
     io: impl AsyncRead + AsyncWrite,

@@ -1,24 +1,19 @@
 use std::io::Write;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use driblet_core::{Basis, Decoder, Event, Limits, MatchedBasis, Version};
 use tokio::sync::mpsc;
 
-use super::dest::{Dest, blocking};
-use super::error::PullError;
 use super::partial::Partial;
+use super::pulled::{BasisKind, Pulled};
 use super::request::{Asset, Body};
-use super::{BasisKind, Progress, Pulled, State};
 use crate::output::Staged;
+use crate::transfer::{Dest, Progress, PullError, Report, State, blocking};
 
 /// Pieces of the delta that may wait for the file thread.
 const QUEUE: usize = 16;
 /// Bytes of an earlier pull read at once.
 const KEPT_PIECE: usize = 64 << 10;
-
-/// Called as bytes are staged.
-pub(super) type Report = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// A delta about to be applied.
 pub(super) struct Apply {

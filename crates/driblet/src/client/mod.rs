@@ -5,120 +5,25 @@
 //! `wait` knows how long a server is waited for.
 
 mod apply;
-pub(crate) mod credentials;
-pub(crate) mod dest;
-mod error;
 mod partial;
+mod pulled;
 mod request;
-pub(crate) mod wait;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use driblet_core::{Basis, ChunkSize, ChunkSizes, Limits, MatchedBasis, Signature, Version};
+use driblet_core::{Basis, ChunkSize, ChunkSizes, Limits, MatchedBasis, Signature};
 use url::Url;
 
 use apply::Apply;
-use dest::{Dest, output};
-pub use error::{Phase, PullError};
 use partial::Partial;
+pub use pulled::{BasisKind, Pulled};
 use request::{Answer, Asset, Unknown};
 
 use crate::output::Output;
-
-/// How a [`pull`] may go about it.
-#[derive(Clone, Debug)]
-pub struct PullOptions {
-    /// How long each of these may take before the pull gives up: a connection, the wait for an answer, the wait for the answer's next
-    /// bytes. The upload of a long signature has a second more for each 16 KiB. Default: 30 s.
-    pub timeout: Duration,
-    /// How long the server may say that it is busy (503 or 429 with `Retry-After`) before the pull gives up. It is asked again after as long
-    /// as it says and up to a quarter more, but at most a minute. Default: 10 min.
-    pub busy_timeout: Duration,
-    /// The longest file that is accepted, in bytes. Default: 1 TiB.
-    pub max_len: u64,
-}
-
-impl Default for PullOptions {
-    fn default() -> PullOptions {
-        PullOptions {
-            timeout: Duration::from_secs(30),
-            busy_timeout: Duration::from_secs(600),
-            max_len: Limits::default().target,
-        }
-    }
-}
-
-/// What a pull brought, and what it cost.
-#[derive(Clone, Debug)]
-pub struct Pulled {
-    /// The version that the destination now is.
-    pub version: Version,
-    /// Its length in bytes.
-    pub len: u64,
-    /// Bytes sent: request bodies, and the version names in URLs.
-    pub sent: u64,
-    /// Bytes received: response bodies.
-    pub received: u64,
-    /// Requests made.
-    pub requests: u32,
-    /// What the delta was made against.
-    pub basis: BasisKind,
-    /// Bytes of the file that were copied from what was held.
-    pub reused: u64,
-    /// Wall time.
-    pub elapsed: Duration,
-}
-
-/// What a delta was made against.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BasisKind {
-    /// What was held is the head.
-    Same,
-    /// A version in the server's history.
-    Version,
-    /// The chunks that matched.
-    Matched,
-    /// Nothing.
-    None,
-}
-
-impl BasisKind {
-    /// The name in statistics: `same`, `version`, `matched` or `none`.
-    pub fn name(self) -> &'static str {
-        match self {
-            BasisKind::Same => "same",
-            BasisKind::Version => "version",
-            BasisKind::Matched => "matched",
-            BasisKind::None => "none",
-        }
-    }
-}
-
-/// Progress of a pull, in bytes of the target.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// Bytes verified and staged.
-    pub done: u64,
-    /// The target's length.
-    pub total: u64,
-    /// Bytes received.
-    pub received: u64,
-    /// What is being done.
-    pub state: State,
-}
-
-/// What a pull is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// The server is asked, and has not answered.
-    Waiting,
-    /// The server says that it is busy; it is asked again after this long.
-    Busy(Duration),
-    /// Bytes come.
-    Receiving,
-}
+use crate::transfer::{Dest, Report, blocking, output};
+pub use crate::transfer::{Phase, Progress, PullError, PullOptions, State};
 
 /// Makes the file at `dest` the head of the asset at `url`, moving only the difference.
 ///
@@ -154,7 +59,7 @@ pub async fn pull_to(
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Pulled, PullError> {
     let start = Instant::now();
-    let progress: apply::Report = Arc::new(progress);
+    let progress: Report = Arc::new(progress);
     let asset = Asset::new(url, options, progress.clone())?;
     let dest = Dest::open(dest).await?;
     let session = Session { asset, dest, limits: Limits { target: options.max_len }, progress };
@@ -167,15 +72,15 @@ struct Session {
     asset: Asset,
     dest: Dest,
     limits: Limits,
-    progress: apply::Report,
+    progress: Report,
 }
 
 impl Session {
     async fn run(mut self) -> Result<Pulled, PullError> {
-        if let Some(partial) = self.dest.partial(self.asset.url()).await? {
+        if let Some(partial) = self.partial().await? {
             match self.resume(partial).await {
-                Err(error) if error.is_about_bytes() => self.dest.forget_partial().await?,
-                Ok(None) => self.dest.forget_partial().await?,
+                Err(error) if error.is_about_bytes() => self.forget_partial().await?,
+                Ok(None) => self.forget_partial().await?,
                 Ok(Some(pulled)) => return Ok(pulled),
                 Err(error) => return Err(error),
             }
@@ -183,7 +88,7 @@ impl Session {
         let Some((version, len)) = self.dest.held() else { return self.whole().await };
         match self.asset.delta_from(version).await? {
             Answer::Delta(body) => {
-                let partial = self.dest.begin_partial(self.asset.url(), body.etag());
+                let partial = self.begin_partial(body.etag());
                 let apply = self.apply(Basis::of(&version, len), BasisKind::Version).keeping(partial);
                 apply.run(body, &mut self.asset).await
             }
@@ -207,7 +112,7 @@ impl Session {
         let apply = match self.dest.held() {
             // A partial delta from nothing is only found again where nothing is held.
             Some(_) => apply,
-            None => apply.keeping(self.dest.begin_partial(self.asset.url(), body.etag())),
+            None => apply.keeping(self.begin_partial(body.etag())),
         };
         apply.run(body, &mut self.asset).await
     }
@@ -228,6 +133,30 @@ impl Session {
             Err(error) if error.is_about_bytes() => self.whole().await,
             result => result,
         }
+    }
+
+    /// The delta's bytes that an earlier pull left, if they continue what is held now.
+    async fn partial(&self) -> Result<Option<Partial>, PullError> {
+        let Some(path) = self.dest.partial_path() else { return Ok(None) };
+        let (url, from) = (self.asset.url().clone(), self.dest.held().map(|(version, _)| version));
+        blocking(move || Ok(Partial::load(&path, &url, from))).await
+    }
+
+    /// A partial delta that begins now.
+    fn begin_partial(&self, etag: Option<&str>) -> Option<Partial> {
+        let from = self.dest.held().map(|(version, _)| version);
+        self.dest.partial_path().map(|path| Partial::begin(path, self.asset.url(), from, etag))
+    }
+
+    async fn forget_partial(&self) -> Result<(), PullError> {
+        let path = self.dest.partial_path();
+        blocking(move || {
+            if let Some(path) = path {
+                Partial::remove(&path);
+            }
+            Ok(())
+        })
+        .await
     }
 
     fn apply(&self, basis: Basis, kind: BasisKind) -> Apply {

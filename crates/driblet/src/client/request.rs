@@ -11,11 +11,10 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::apply::Report;
-use super::error::{Phase, PullError};
 use super::partial::Partial;
-use super::wait::{Life, Patience, is_tls, retry_after, silent};
-use super::{Progress, PullOptions, State, credentials};
+use crate::transfer::{
+    Life, Patience, Phase, Progress, PullError, PullOptions, Report, State, credentials, is_tls, retry_after, silent,
+};
 
 const DELTA: &str = "application/vnd.driblet.delta";
 /// A delta in any codec.

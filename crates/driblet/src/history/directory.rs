@@ -19,8 +19,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use driblet_core::{Version, VersionHasher};
 use tracing::warn;
 
+use super::contract::{Head, History, Limits, Seen, Staged, StagedBytes};
+use super::error::HistoryError;
 use super::index::{Index, Publication};
-use super::{Head, History, HistoryError, Kept, Limits, Seen, Staged, StagedBytes};
+use super::stored_version::Kept;
 use crate::fingerprint::{self, Fingerprint};
 
 /// Bytes copied and hashed at once: stays in the processor's cache between the two.

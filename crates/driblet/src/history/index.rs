@@ -10,20 +10,11 @@ use driblet_core::Version;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use super::{HistoryError, Limits, Seen};
+use super::contract::{Head, Limits, Seen};
+use super::error::HistoryError;
 use crate::fingerprint::Fingerprint;
 
 const PATHS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("paths");
-
-/// The newest version of a path.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) version: Version,
-    pub(crate) len: u64,
-    /// Grows by one at every change.
-    pub(crate) counter: u64,
-    pub(crate) seen: Seen,
-}
 
 /// A version that becomes the head of a path.
 #[derive(Clone, Copy)]

@@ -16,7 +16,7 @@ use tracing::debug;
 use super::name::Name;
 use super::problem::Problem;
 use crate::browser_sync_stream::{self, Lists, SendError};
-use crate::server::{Open, Shared};
+use crate::site::{Open, Shared};
 
 /// The longest WebSocket message that is taken, in bytes: 31,775 hashes.
 const MAX_MESSAGE: usize = 1 << 20;

@@ -29,21 +29,21 @@ pub(crate) use proxy::TrustedProxies;
 use resources::Call;
 
 use crate::serve::Stopping;
-use crate::server::Shared;
+use crate::site::Shared;
 
 /// Every path below wherever the router is nested.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new().fallback(answer).with_state(shared)
+pub(crate) fn router(shared: Arc<Shared>, guard: Arc<Guard>) -> Router {
+    Router::new().fallback(answer).with_state((shared, guard))
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn answer(State((shared, guard)): State<(Arc<Shared>, Arc<Guard>)>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let name = Name::parse(parts.uri.path());
     if name.as_ref().is_some_and(is_health) {
         return health(&parts.method);
     }
     let below_driblet = name.as_ref().is_some_and(|name| name.resource.is_some());
-    let visitor = match shared.guard.check(&parts) {
+    let visitor = match guard.check(&parts) {
         Ok(visitor) => visitor,
         Err(problem) => return problem.response(below_driblet, &parts.method),
     };

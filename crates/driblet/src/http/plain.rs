@@ -15,7 +15,7 @@ use super::name::Name;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
 use crate::history::Kept;
-use crate::server::{OpenPlain, Shared};
+use crate::site::{OpenPlain, Shared};
 
 /// Shorter files are not encoded: headers outweigh the gain.
 const LEAST_ENCODED: u64 = 1 << 10;

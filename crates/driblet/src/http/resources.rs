@@ -23,7 +23,7 @@ use crate::artifacts::{Artifact, ArtifactError, Content};
 use crate::history::{Head, Kept};
 use crate::publisher::Standing;
 use crate::serve::Stopping;
-use crate::server::{Open, Shared};
+use crate::site::{Open, Shared};
 
 const DELTA: &str = "application/vnd.driblet.delta";
 const MATCHED: &str = "application/vnd.driblet.matched";

@@ -29,7 +29,6 @@ mod resolve;
 mod staged;
 mod write;
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -69,10 +68,7 @@ impl Output {
 
     /// The regular file that is written, behind all links; it need not exist. `None` where the bytes are written into something else.
     pub fn file(&self) -> Option<&Path> {
-        match &self.target {
-            Target::File(path) => Some(path),
-            Target::Special(_) | Target::Open(..) => None,
-        }
+        self.target.file()
     }
 
     /// Whether this is the process' standard output, by whatever name.
@@ -85,22 +81,6 @@ impl Output {
     /// # Errors
     /// Where no file can be made: neither in the file's folder nor, for what is not a regular file, in the system's folder for temporary ones.
     pub fn stage(&self) -> io::Result<Staged> {
-        Staged::new(self)
-    }
-
-    /// Opens what is not replaced, to write into it.
-    fn open(&self) -> io::Result<File> {
-        match &self.target {
-            Target::File(path) | Target::Special(path) => fs::OpenOptions::new().write(true).open(path),
-            Target::Open(file, _) => file.try_clone(),
-        }
-    }
-}
-
-/// The folder that a file lies in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
+        Staged::new(&self.target)
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{folder_of, write};
+use super::write;
 
 /// As many links in a row as Linux follows.
 const MAX_LINKS: usize = 40;
@@ -24,6 +24,24 @@ pub(super) enum Target {
     Special(PathBuf),
     /// A file that this process has open, and under which number.
     Open(Arc<File>, RawFd),
+}
+
+impl Target {
+    /// The regular file, if it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Target::File(path) => Some(path),
+            Target::Special(_) | Target::Open(..) => None,
+        }
+    }
+
+    /// Opens what is not replaced, to write into it.
+    pub(super) fn open(&self) -> io::Result<File> {
+        match self {
+            Target::File(path) | Target::Special(path) => fs::OpenOptions::new().write(true).open(path),
+            Target::Open(file, _) => file.try_clone(),
+        }
+    }
 }
 
 pub(super) fn target(path: &Path) -> io::Result<Target> {
@@ -110,4 +128,12 @@ fn names_folder(path: &Path) -> bool {
 
 fn folder() -> io::Error {
     io::Error::new(ErrorKind::IsADirectory, "it names a folder; name a file in it")
+}
+
+/// The folder that a file lies in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
 }

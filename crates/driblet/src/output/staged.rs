@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, SpooledTempFile};
 
 use super::flush::Flusher;
-use super::{Output, attributes, folder_of, write};
+use super::resolve::{Target, folder_of};
+use super::{attributes, write};
 
 /// Bytes that are staged in memory where there is no folder for them; more go to a temporary file.
 const IN_MEMORY: usize = 16 << 20;
@@ -23,13 +24,13 @@ enum Way {
     /// Elsewhere: they are written over the file's bytes.
     Over(SpooledTempFile, PathBuf),
     /// Elsewhere: they are written into what is no regular file.
-    Into(SpooledTempFile, Output),
+    Into(SpooledTempFile, Target),
 }
 
 impl Staged {
-    pub(super) fn new(output: &Output) -> io::Result<Staged> {
+    pub(super) fn new(target: &Target) -> io::Result<Staged> {
         let elsewhere = || SpooledTempFile::new(IN_MEMORY);
-        let Some(path) = output.file() else { return Ok(Staged(Way::Into(elsewhere(), output.clone()))) };
+        let Some(path) = target.file() else { return Ok(Staged(Way::Into(elsewhere(), target.clone()))) };
         match beside(path) {
             Ok(file) => Ok(Staged(Way::Replace(file, Flusher::default(), path.to_path_buf()))),
             Err(error) if can_be_written_over(path, &error) => Ok(Staged(Way::Over(elsewhere(), path.to_path_buf()))),
@@ -55,9 +56,9 @@ impl Staged {
                 bytes.rewind()?;
                 write::over(&path, bytes, len)
             }
-            Way::Into(mut bytes, output) => {
+            Way::Into(mut bytes, target) => {
                 bytes.rewind()?;
-                write::pour(&mut bytes, &mut output.open()?)
+                write::pour(&mut bytes, &mut target.open()?)
             }
         }
     }

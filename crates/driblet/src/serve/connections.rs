@@ -9,7 +9,7 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::ServeOptions;
+use super::options::ServeOptions;
 
 /// How long a connection on which nothing has come yet is new rather than idle: its first request may be on its way.
 pub(super) const NEW: Duration = Duration::from_secs(1);

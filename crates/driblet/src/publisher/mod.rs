@@ -18,8 +18,8 @@ use crate::artifacts::Artifacts;
 use crate::churn::Look;
 use crate::fingerprint::{self, Fingerprint};
 use crate::history::{Head, History, HistoryError};
+use crate::lease::has_writer;
 use crate::source::{FindError, Found, Source};
-use crate::writers::has_writer;
 use episode::{Episode, Failing};
 use settle::{Settling, Snapshot};
 

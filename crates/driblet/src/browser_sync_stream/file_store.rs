@@ -4,10 +4,9 @@ use std::path::Path;
 
 use driblet_core::browser_sync_stream::{ChunkHash, Cutter, RabinOptions};
 
-use super::{Store, changed};
-use crate::client::PullError;
-use crate::client::dest::{Dest, blocking, output};
+use super::store::{Store, changed};
 use crate::output::{Output, Staged};
+use crate::transfer::{Dest, PullError, blocking, output};
 
 /// Bytes of the file cut at once.
 const PIECE: u64 = 1 << 20;

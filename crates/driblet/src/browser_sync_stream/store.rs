@@ -1,12 +1,6 @@
-mod file;
-mod memory;
-
 use std::io;
 
 use driblet_core::browser_sync_stream::ChunkHash;
-
-pub use file::FileStore;
-pub use memory::MemoryStore;
 
 /// Where a receiver keeps chunks. Calls may block; they come from a thread for file work.
 ///
@@ -29,6 +23,6 @@ pub trait Store: Send + 'static {
 }
 
 /// What is held was changed since it was announced.
-fn changed(hash: &ChunkHash) -> io::Error {
+pub(super) fn changed(hash: &ChunkHash) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the held chunk {hash} was changed meanwhile; try again"))
 }

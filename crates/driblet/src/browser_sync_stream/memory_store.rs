@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use driblet_core::browser_sync_stream::ChunkHash;
 
-use super::{Store, changed};
+use super::store::{Store, changed};
 
 /// Chunks in memory. Clones share them, so that one may be kept for the next sync while another is used.
 ///

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use moka::sync::Cache;
 use tokio::task::spawn_blocking;
 
+use super::error::ArtifactError;
+use super::key::Key;
+use super::permits::Turns;
 use super::spool::{Artifact, Content, Room, Spool};
-use super::turns::Turns;
-use super::{ArtifactError, Key};
 
 /// What is made already, and what is being made.
 pub(super) struct Making {

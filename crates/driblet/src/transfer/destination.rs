@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use driblet_core::{ChunkSizes, Chunker, Cuts, Version, VersionHasher};
 use tokio::task::spawn_blocking;
-use url::Url;
 
 use super::error::PullError;
-use super::partial::Partial;
 use crate::output::{Output, Staged};
 
 /// Bytes read or hashed at once.
@@ -55,7 +53,7 @@ impl Dest {
     }
 
     /// Cuts what is held.
-    pub(super) async fn cut(&self, sizes: ChunkSizes) -> Result<Cuts, PullError> {
+    pub(crate) async fn cut(&self, sizes: ChunkSizes) -> Result<Cuts, PullError> {
         let dest = self.clone();
         blocking(move || {
             let len = dest.held().map_or(0, |(_, len)| len);
@@ -67,30 +65,6 @@ impl Dest {
                 chunker.handle_input(piece);
             }
             Ok(chunker.finish().clone())
-        })
-        .await
-    }
-
-    /// The delta's bytes that an earlier pull left, if they continue what is held now.
-    pub(super) async fn partial(&self, url: &Url) -> Result<Option<Partial>, PullError> {
-        let Some(path) = self.partial_path() else { return Ok(None) };
-        let (url, from) = (url.clone(), self.held().map(|(version, _)| version));
-        blocking(move || Ok(Partial::load(&path, &url, from))).await
-    }
-
-    /// A partial delta that begins now.
-    pub(super) fn begin_partial(&self, url: &Url, etag: Option<&str>) -> Option<Partial> {
-        let from = self.held().map(|(version, _)| version);
-        self.partial_path().map(|path| Partial::begin(path, url, from, etag))
-    }
-
-    pub(super) async fn forget_partial(&self) -> Result<(), PullError> {
-        let path = self.partial_path();
-        blocking(move || {
-            if let Some(path) = path {
-                Partial::remove(&path);
-            }
-            Ok(())
         })
         .await
     }
@@ -110,7 +84,7 @@ impl Dest {
     }
 
     /// Beside the file, behind all links.
-    fn partial_path(&self) -> Option<PathBuf> {
+    pub(crate) fn partial_path(&self) -> Option<PathBuf> {
         let file = self.output.file()?;
         let name = file.file_name()?;
         let mut partial = OsString::from(".");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::ArtifactError;
+use super::error::ArtifactError;
 
 /// Work on more bytes than this takes turns apart: it may hold them for seconds, and what is done in a moment must not wait for it.
 const SHORT: u64 = 8 << 20;
