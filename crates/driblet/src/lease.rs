@@ -1,26 +1,25 @@
-//! Whether anybody has a file open for writing: the system knows, and lends its knowledge as a lease.
+//! Finds out whether a process has a file open for writing, by a lease of the system.
 
 use std::fs::File;
 use std::io;
 
-/// fcntl(2)'s number for choosing that signal; the libc crate does not have it.
+/// The fcntl(2) command that chooses the signal of a lease. The libc crate does not have it.
 #[cfg(target_os = "linux")]
 const F_SETSIG: libc::c_int = 10;
 
-/// Whether some process has this file open for writing; `None` where the system cannot tell: the file belongs to somebody else, it lies on
-/// a network, or the system is not Linux. `file` must be open for reading only.
+/// Whether a process has this file open for writing. `None` if the system cannot tell: the file belongs to another user, it lies on a network,
+/// or the system is not Linux. `file` must be open for reading only.
 ///
-/// A read lease (fcntl(2), `F_SETLEASE`) is granted only where nobody has the file open for writing. It is given back at once. A process
-/// that opens the file in between waits for the few microseconds until then.
+/// The system grants a read lease (fcntl(2), `F_SETLEASE`) only if no process has the file open for writing. The lease is returned at once. A
+/// process that opens the file meanwhile waits some microseconds.
 #[cfg(target_os = "linux")]
 pub(crate) fn has_writer(file: &File) -> Option<bool> {
     use std::os::fd::AsRawFd;
-    // A process that opens the file meanwhile has the system signal its holder. By default that is SIGIO, which ends a process that does
-    // not expect it; SIGURG is ignored.
+    // If a process opens the file meanwhile, the system sends a signal to this process. The default, SIGIO, would end it. SIGURG is ignored.
     fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG).ok()?;
     match fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) {
         Ok(()) => {
-            // Closing the file would give it back too.
+            // Closing the file would return the lease too.
             let _ = fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK);
             Some(false)
         }
@@ -37,7 +36,7 @@ fn fcntl(file: std::os::fd::RawFd, command: libc::c_int, argument: libc::c_int) 
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// No other system says.
+/// Other systems cannot tell.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn has_writer(_: &File) -> Option<bool> {
     None

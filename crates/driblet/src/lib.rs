@@ -12,13 +12,19 @@
 //! # Ok(()) }
 //! ```
 //!
-//! From a URL to bytes, a request passes `http` (what is asked, by whom), `publisher` (the head, as the disk has it now), `history`
-//! (the versions kept) and `artifacts` (deltas, made once; from the last heads, ahead of any request). [`client`] is the other side, and [`output`] is how it replaces files. [`browser_sync_stream`] speaks the wire of browser-sync-stream.
+//! A [`Client`] brings files up to date with what a server publishes. [`diff_file`] and [`patch_file`] make and apply deltas without a server.
+//! [`output`] replaces files in one durable step. [`browser_sync_stream`] speaks the protocol of browser-sync-stream.
+//!
+//! Cargo features, all on by default: `server`, `client`, `browser-sync-stream`.
+//!
+//! A request passes `http` (reads the request), `publisher` (keeps the history up to date with the disk), `history` (stores versions) and
+//! `artifacts` (makes deltas and keeps them).
 
 #![deny(unsafe_code)]
 
 mod artifacts;
 pub mod browser_sync_stream;
+mod causes;
 mod churn;
 pub mod client;
 mod fingerprint;
@@ -32,13 +38,15 @@ mod serve;
 mod server;
 mod site;
 mod source;
+mod task;
 mod transfer;
 
 pub use driblet_core::{Codec, Version};
-pub use history::{HistoryError, Limits as HistoryLimits};
+pub use history::{HistoryError, HistoryLimits, IndexError};
 pub use serve::{ServeOptions, serve, serve_until};
-pub use server::{BuildError, Builder, Server};
+pub use server::{BuildError, Server, ServerBuilder};
 pub use site::Stats;
+pub use transfer::PullOptions;
 
 /// Compiles what README shows.
 #[cfg(doctest)]

@@ -68,7 +68,7 @@ fn replace(beside: &PathBuf, path: &PathBuf, bytes: &[u8]) {
 
 #[tokio::test]
 async fn a_file_that_is_replaced_all_the_time() {
-    let limits = HistoryLimits { versions: 100_000, ..HistoryLimits::default() };
+    let limits = HistoryLimits::default().versions(100_000);
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
     let first = site.publish("app.js", &release(0)).await;
     let (beside, path) = (site.outside().join("beside"), site.root().join("app.js"));

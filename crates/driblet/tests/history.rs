@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use driblet::{BuildError, Builder, HistoryError, HistoryLimits, Server, Version};
+use driblet::{BuildError, HistoryError, HistoryLimits, Server, ServerBuilder, Version};
 use support::{Site, Slow, apply, get, matched, post, random_bytes, sign, text};
 
 const PLACE: &str = "DRIBLET_TEST_HISTORY_IN";
@@ -22,7 +22,7 @@ type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
 
 #[tokio::test]
 async fn an_evicted_version_is_told_how_to_sign_and_signs() {
-    let limits = HistoryLimits { versions: 2, ..HistoryLimits::default() };
+    let limits = HistoryLimits::default().versions(2);
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
     let releases: Vec<Vec<u8>> = (0..3).map(|number| [random_bytes(1, 80_000), text(number, 3_000)].concat()).collect();
     for release in &releases {
@@ -42,7 +42,7 @@ async fn an_evicted_version_is_told_how_to_sign_and_signs() {
 
 #[tokio::test]
 async fn a_delta_that_is_being_read_outlives_the_eviction_of_both_its_versions() {
-    let limits = HistoryLimits { versions: 1, bytes: 1 << 20 };
+    let limits = HistoryLimits::default().versions(1).bytes(1 << 20);
     let site = Site::with(&[], |builder| builder.history_limits(limits).artifact_bytes(1 << 20)).await;
     let bytes = random_bytes(1, 24 << 20);
     site.publish("a.bin", &bytes).await;
@@ -54,7 +54,7 @@ async fn a_delta_that_is_being_read_outlives_the_eviction_of_both_its_versions()
 
 #[tokio::test]
 async fn a_counter_never_goes_back() {
-    let limits = HistoryLimits { bytes: 10_000, ..HistoryLimits::default() };
+    let limits = HistoryLimits::default().bytes(10_000);
     let mut site = Site::with(&[], |builder| builder.history_limits(limits)).await;
     site.publish("a.bin", &random_bytes(1, 4_000)).await;
     site.publish("a.bin", &random_bytes(2, 4_000)).await;
@@ -264,8 +264,8 @@ fn published(line: &str) -> Option<(u64, u64)> {
     Some((number.parse().ok()?, counter.parse().ok()?))
 }
 
-fn few(builder: Builder) -> Builder {
-    builder.history_limits(HistoryLimits { versions: 4, ..HistoryLimits::default() })
+fn few(builder: ServerBuilder) -> ServerBuilder {
+    builder.history_limits(HistoryLimits::default().versions(4))
 }
 
 fn release(number: u64) -> Vec<u8> {
@@ -277,7 +277,7 @@ fn number_of(bytes: &[u8]) -> u64 {
 }
 
 /// A server of the same folders, once the one before has let go of them.
-async fn reopened(site: &Site, options: impl Fn(Builder) -> Builder) -> Result<Server, BuildError> {
+async fn reopened(site: &Site, options: impl Fn(ServerBuilder) -> ServerBuilder) -> Result<Server, BuildError> {
     loop {
         match options(Server::builder(site.root()).history(site.history())).build().await {
             Err(BuildError::History(HistoryError::InUse { .. })) => tokio::task::yield_now().await,

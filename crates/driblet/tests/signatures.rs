@@ -159,7 +159,7 @@ async fn a_client_that_never_reads_its_answer_is_dropped() {
     }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let options = ServeOptions { write_timeout: Duration::from_millis(300), ..ServeOptions::default() };
+    let options = ServeOptions::default().write_timeout(Duration::from_millis(300));
     tokio::spawn(driblet::serve(listener, app, options));
     let stalled = Slow::start(post(PATH, signature.encode()), addr).await;
     ends.recv().await.unwrap();

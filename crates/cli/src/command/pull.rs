@@ -68,7 +68,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let dest = output(&args.dest)?;
     let is_stdout = dest.is_stdout();
     let timeout = Duration::from_secs_f64(args.timeout);
-    let options = PullOptions { timeout, max_len: args.max_len, ..PullOptions::default() };
+    let options = PullOptions::default().timeout(timeout).max_len(args.max_len);
     let bar = bar();
     let shown = bar.clone();
     let report = move |progress| show(&shown, progress);

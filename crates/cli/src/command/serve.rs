@@ -101,7 +101,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 async fn serve(args: Args) -> Result<(), Failure> {
     // Before anything takes time: as the first process of a container we get no signal that we do not ask for.
     let mut signals = Signals::new()?;
-    let limits = HistoryLimits { versions: args.history_versions, bytes: args.history_bytes };
+    let limits = HistoryLimits::default().versions(args.history_versions).bytes(args.history_bytes);
     let mut builder = Server::builder(&args.path)
         .history_limits(limits)
         .hidden(args.hidden)
@@ -115,12 +115,11 @@ async fn serve(args: Args) -> Result<(), Failure> {
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     builder = args.trust_proxy.iter().fold(builder, |builder, proxy| builder.trust_proxy(proxy));
     let files = raise_file_limit();
-    let options = ServeOptions {
-        keep_alive: Duration::from_secs(args.keep_alive),
-        grace: Duration::from_secs(args.grace),
-        max_connections: args.max_connections.map_or_else(|| connections_within(files), |max| max as usize),
-        ..ServeOptions::default()
-    };
+    let max_connections = args.max_connections.map_or_else(|| connections_within(files), |max| max as usize);
+    let options = ServeOptions::default()
+        .keep_alive(Duration::from_secs(args.keep_alive))
+        .grace(Duration::from_secs(args.grace))
+        .max_connections(max_connections);
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| Failure::new(format_args!("cannot listen on {}", args.listen), &error))?;

@@ -1,76 +1,78 @@
+//! Finds artifacts that are made, and makes those that are not.
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use driblet_core::{ChunkSizes, Codec, Cuts, Matches, Version};
 use moka::policy::EvictionPolicy;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::ahead::Ahead;
+use super::ahead::AheadRule;
 use super::background::Background;
 use super::coding::{self, Coding, Effort};
-use super::deltas::Deltas;
-use super::error::{ArtifactError, blocking};
+use super::deltas::DeltaEncoder;
+use super::error::ArtifactError;
 use super::key::Key;
-use super::permits::Turns;
-use super::queue::{Job, Work};
-use super::requested::{Making, fill};
-use super::spool::{Artifact, Content, First, Room, Spool};
-use super::store::Store;
-use crate::history::{History, Kept};
+use super::permits::EncoderPermits;
+use super::requested::{Requested, fill};
+use super::spool::{Artifact, Content, ScratchSpace, Spool, WaitFor};
+use super::store::ArtifactStore;
+use crate::history::{History, StoredVersion};
+use crate::task::blocking;
 
-/// What one artifact counts for at least, so that the budget bounds the open files too.
+/// The least that one artifact counts for, so that the budget bounds the number of open files too.
 const LEAST_WEIGHT: u32 = 1 << 20;
-/// Bytes of chunk lists that are kept.
+/// Bytes of chunk lists that are kept in memory.
 const CHUNK_LISTS: u64 = 64 << 20;
-/// Targets up to this length are made to their end before they are sent, in a few milliseconds, so that the answer says how long it is.
+/// Deltas and encodings of files up to this length are finished before they are sent, so that the answer states its length.
 const SHORT: u64 = 256 << 10;
-/// How long a plain request waits for the first encoded bytes before it gets the file as it is.
-const PLAIN_PATIENCE: Duration = Duration::from_secs(1);
-/// Versions of which it is known that encoding them does not pay.
-const STUBBORN: u64 = 16 << 10;
+/// How long a plain request waits for the first encoded bytes before it gets the file unencoded.
+const ENCODED_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many versions are remembered that do not shrink when they are encoded.
+const INCOMPRESSIBLE: u64 = 16 << 10;
 
-/// What is made, and what it may cost.
-pub(crate) struct Options {
-    /// From how many of a path's last heads deltas are made before anybody asks for them.
+/// Limits and defaults of the artifact cache.
+pub(crate) struct ArtifactOptions {
+    /// How many previous versions get a delta to a new head before any request asks for one.
     pub(crate) ahead: usize,
-    /// What deltas are made of, for receivers that read everything.
+    /// The codec of deltas that are made in the background.
     pub(crate) codec: Codec,
-    /// Bytes of artifacts that are kept.
+    /// Bytes of artifacts that are kept on the disk.
     pub(crate) disk: u64,
     /// Bytes of working memory of each encoder.
     pub(crate) memory: usize,
-    /// How many are made at once.
-    pub(crate) makers: usize,
-    /// How long one waits for its turn.
-    pub(crate) patience: Duration,
+    /// How many artifacts are made at the same time for requests.
+    pub(crate) encoders: usize,
+    /// The longest that a request waits for an encoder.
+    pub(crate) queue_timeout: Duration,
 }
 
+/// The artifacts of a server.
 pub(crate) struct Artifacts {
     made: moka::sync::Cache<Key, Artifact>,
-    making: Arc<Making>,
-    store: Arc<Store>,
-    room: Arc<Room>,
+    store: Arc<ArtifactStore>,
+    space: Arc<ScratchSpace>,
     cuts: moka::future::Cache<Version, Arc<Cuts>>,
-    stubborn: moka::sync::Cache<Version, ()>,
-    turns: Arc<Turns>,
-    patience: Duration,
+    encoder_permits: Arc<EncoderPermits>,
+    queue_timeout: Duration,
     disk: u64,
-    deltas: Deltas,
-    ahead: Ahead,
-    background: Arc<Background>,
+    encoder: DeltaEncoder,
+    pub(super) requested: Arc<Requested>,
+    pub(super) incompressible: moka::sync::Cache<Version, ()>,
+    pub(super) ahead: AheadRule,
+    pub(super) background: Arc<Background>,
 }
 
 impl Artifacts {
     /// A cache over a history, which it does not keep open.
-    pub(crate) fn new(history: &Arc<dyn History>, options: Options) -> Artifacts {
+    pub(crate) fn new(history: &Arc<dyn History>, options: ArtifactOptions) -> Artifacts {
         let weight = |_: &Key, artifact: &Artifact| match (&artifact.content, &artifact.verified) {
-            // The store counts its bytes; here only its handle is.
+            // The store counts the bytes of its files. Only the open file counts here.
             (Content::File(..), Some(_)) => LEAST_WEIGHT,
             (Content::File(_, len), None) => u32::try_from(*len).unwrap_or(u32::MAX).max(LEAST_WEIGHT),
             (content, _) => content.len().and_then(|len| u32::try_from(len).ok()).unwrap_or(u32::MAX).max(1),
         };
-        // Half for what outlives the server, half for the rest.
+        // Half of the budget is for the store, half for the artifacts that end with the server.
         let made = moka::sync::Cache::builder()
             .max_capacity(options.disk.div_ceil(2))
             .weigher(weight)
@@ -80,45 +82,45 @@ impl Artifacts {
             .max_capacity(CHUNK_LISTS)
             .weigher(|_, cuts: &Arc<Cuts>| u32::try_from(cuts.memory()).unwrap_or(u32::MAX))
             .build();
-        let room = Arc::new(Room::new(history));
-        let turns = Arc::new(Turns::new(options.makers, options.patience));
-        let making = Making::new(made.clone(), room.clone(), turns.clone());
-        let store = Arc::new(Store::open(history, options.disk / 2));
-        let deltas = Deltas::new(options.memory);
+        let space = Arc::new(ScratchSpace::new(history));
+        let encoder_permits = Arc::new(EncoderPermits::new(options.encoders, options.queue_timeout));
+        let requested = Requested::new(made.clone(), space.clone(), encoder_permits.clone());
+        let store = Arc::new(ArtifactStore::open(history, options.disk / 2));
+        let encoder = DeltaEncoder::new(options.memory);
         let background = Arc::new(Background {
             history: Arc::downgrade(history),
             made: made.clone(),
-            making: making.clone(),
+            requested: requested.clone(),
             store: store.clone(),
-            room: room.clone(),
-            deltas: deltas.clone(),
-            turns: turns.clone(),
-            line: Default::default(),
+            space: space.clone(),
+            encoder: encoder.clone(),
+            encoder_permits: encoder_permits.clone(),
+            state: Default::default(),
         });
         Artifacts {
             made,
-            making,
             store,
-            room,
+            space,
             cuts,
-            stubborn: moka::sync::Cache::new(STUBBORN),
-            turns,
-            patience: options.patience,
+            encoder_permits,
+            queue_timeout: options.queue_timeout,
             disk: options.disk,
-            deltas,
-            ahead: Ahead::new(options.ahead, options.codec, options.disk),
+            encoder,
+            requested,
+            incompressible: moka::sync::Cache::new(INCOMPRESSIBLE),
+            ahead: AheadRule::new(options.ahead, options.codec, options.disk),
             background,
         }
     }
 
-    /// How many deltas have been begun.
+    /// How many deltas were begun.
     pub(crate) fn encodes(&self) -> u64 {
-        self.deltas.encodes()
+        self.encoder.encodes()
     }
 
-    /// How many deltas were made before anybody asked for them.
+    /// How many deltas were made before any request asked for them.
     pub(crate) fn made_ahead(&self) -> u64 {
-        self.background.ahead()
+        self.background.made_ahead()
     }
 
     /// How many artifacts wait to be made in the background.
@@ -126,184 +128,156 @@ impl Artifacts {
         self.background.waiting()
     }
 
-    /// The delta from a version, or from nothing, to another, in a codec that every receiver reads; as soon as it has begun. Equal calls
-    /// share one computation.
-    pub(crate) async fn delta(&self, from: Option<Arc<Kept>>, to: Arc<Kept>) -> Result<Artifact, ArtifactError> {
-        let basis = from.as_ref().map(|from| from.version);
-        let key = Key::Delta { from: basis, to: to.version, codec: None };
-        let (deltas, target) = (self.deltas.clone(), to.len);
-        let bytes = target + from.as_ref().map_or(0, |from| from.len);
-        let etag = self.delta_etag(basis, to.version);
-        let spool = move |spool: Spool| spool.named(etag).up_to(target);
-        let work = move |spool: &mut Spool| deltas.at_once(from.as_deref(), &to, spool);
-        let artifact = self.making.begin(key, bytes, spool, work);
-        let first = match basis {
-            _ if target <= SHORT => First::All,
-            None => First::Placed,
-            // Which may be a few bytes, found after a while.
-            Some(_) => First::Anything,
-        };
-        artifact.content.begun(first).await?;
-        Ok(artifact)
-    }
-
-    /// The delta that is made at once, if it is made already or being made; else only its ETag.
-    pub(crate) fn delta_if_made(&self, from: Option<Version>, to: Version) -> Artifact {
-        let unmade = || Artifact { content: Content::Unmade, etag: self.delta_etag(from, to), verified: None };
-        self.making.get(&Key::Delta { from, to, codec: None }).unwrap_or_else(unmade)
-    }
-
-    /// The ETag of the delta that is made at once.
-    pub(crate) fn delta_etag(&self, from: Option<Version>, to: Version) -> Arc<str> {
-        self.deltas.etag(from, to)
-    }
-
-    /// The better deltas that are made already and that the receiver reads, the best first. If the best of all is not among them it waits
-    /// to be made: no request waits for it, and who asks next may have it.
-    pub(crate) async fn better(&self, path: &str, from: Option<&Kept>, to: &Kept, reads_dense: bool) -> Vec<Artifact> {
-        let codecs: Vec<Codec> = match from {
-            Some(from) => self.ahead.codecs(from.len, to.len, reads_dense).collect(),
-            None => self.ahead.betters_nothing(to.len).then_some(Codec::Fast).into_iter().collect(),
-        };
-        let mut made = Vec::new();
-        for (place, codec) in codecs.into_iter().enumerate() {
-            let work = Work::Delta { from: from.map(|from| from.version), codec };
-            let job = Job { path: path.into(), to: to.version, work };
-            match self.ready(job.key()).await {
-                Some(artifact) => made.push(artifact),
-                None if place == 0 => self.background.change(|queue| queue.ask(job)),
-                None => {}
-            }
-        }
-        made
-    }
-
-    /// A version as `Content-Encoding` has it, at its best, if that is made. If not it waits to be made.
-    pub(crate) async fn best_encoded(&self, path: &str, kept: &Kept, coding: Coding) -> Option<Artifact> {
-        let job = Job { path: path.into(), to: kept.version, work: Work::Coding(coding) };
-        let ready = self.ready(job.key()).await;
-        if ready.is_none() && self.ahead.betters_encoded(kept.len) && !self.stubborn.contains_key(&kept.version) {
-            self.background.change(|queue| queue.ask(job));
-        }
-        ready
-    }
-
-    /// A version as `Content-Encoding` has it, as soon as it has begun; `None` where that does not pay, or cannot be made now. If `only_look`,
-    /// nothing is begun.
-    pub(crate) async fn encoded(
-        &self,
-        kept: Arc<Kept>,
-        coding: Coding,
-        etag: &str,
-        only_look: bool,
-    ) -> Option<Artifact> {
-        let (len, version) = (kept.len, kept.version);
-        // What does not fit the budget would be made anew for each request.
-        if self.disk / 2 < len || self.stubborn.contains_key(&version) {
-            return None;
-        }
-        let key = Key::Encoded(version, coding, Effort::AtOnce);
-        let artifact = match self.making.get(&key) {
-            Some(artifact) => artifact,
-            None => {
-                let sampled = kept.clone();
-                if !blocking(move || Ok(coding::pays(sampled.bytes()))).await.unwrap_or(false) {
-                    self.stubborn.insert(version, ());
-                    return None;
-                }
-                if only_look {
-                    return Some(Artifact { content: Content::Unmade, etag: etag.into(), verified: None });
-                }
-                let spool = |spool: Spool| spool.named(etag.into()).whole_or_none(len);
-                self.making.begin(key, len, spool, move |spool| {
-                    coding.compress(Effort::AtOnce, kept.bytes(), |bytes| spool.write(bytes))
-                })
-            }
-        };
-        let first = if len <= SHORT { First::All } else { First::Placed };
-        timeout(PLAIN_PATIENCE, artifact.content.begun(first)).await.ok()?.ok()?;
-        match artifact.content.len() {
-            Some(encoded) if !coding::is_worth_it(encoded, len) => None,
-            _ => Some(artifact),
-        }
-    }
-
-    /// Makes the deltas to a path's new head ahead; `versions` and their lengths are the newest first. What waits for its former heads is
-    /// not made.
+    /// Queues the deltas to a path's new head; `versions` and their lengths are the newest first. Deltas to the path's former heads leave
+    /// the queue.
     pub(crate) fn new_head(&self, path: &str, versions: &[(Version, u64)]) {
         let jobs = self.ahead.jobs(path, versions);
         self.background.change(|queue| queue.replace(path, jobs));
         self.store.retain(path, versions);
     }
 
-    /// Waits until nothing is being made in the background, nor waits for it.
+    /// Waits until nothing is being made in the background and nothing is queued.
     pub(crate) async fn prepared(&self) {
-        self.background.rested().await;
+        self.background.idle().await;
     }
 
-    /// How long a request waits for its turn.
-    pub(crate) fn patience(&self) -> Duration {
-        self.patience
+    /// The longest that a request waits for an encoder.
+    pub(crate) fn queue_timeout(&self) -> Duration {
+        self.queue_timeout
     }
 
-    /// The head's sections and chunks, cut once.
-    pub(crate) async fn cuts(&self, kept: Arc<Kept>) -> Result<Arc<Cuts>, ArtifactError> {
-        let version = kept.version;
-        let make = self.in_turn(kept.len, move || Ok(Arc::new(Cuts::of(kept.bytes(), ChunkSizes::of(kept.bytes())))));
-        self.cuts.try_get_with(version, make).await.map_err(ArtifactError::shared)
+    /// The sections and chunks of a version. Each version is cut once.
+    pub(crate) async fn cuts(&self, stored: Arc<StoredVersion>) -> Result<Arc<Cuts>, ArtifactError> {
+        let (version, len) = (stored.version, stored.len);
+        let cut = move || Ok(Arc::new(Cuts::of(stored.bytes(), ChunkSizes::of(stored.bytes()))));
+        self.cuts.try_get_with(version, self.with_permit(len, cut)).await.map_err(ArtifactError::shared)
     }
 
-    /// The answer to a signature: the runs, and the delta from what matched. Not kept: hardly any two are alike.
-    pub(crate) async fn matched(&self, matches: Arc<Matches>, to: Arc<Kept>) -> Result<Artifact, ArtifactError> {
-        let (deltas, len) = (self.deltas.clone(), to.len);
-        let turn = self.turns.take(len).await?;
-        let spool = Spool::new(self.room.clone()).up_to(len).for_one();
-        let artifact = spool.artifact();
-        spawn_blocking(move || {
-            fill(spool, |spool| deltas.matched(&matches, &to, spool));
-            drop(turn);
-        });
-        artifact.content.begun(if len <= SHORT { First::All } else { First::Anything }).await?;
-        Ok(artifact)
-    }
-
-    /// Runs work that takes a core for a while, when it is its turn.
-    pub(crate) async fn alone<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, ArtifactError> + Send + 'static,
-    ) -> Result<T, ArtifactError> {
-        self.in_turn(u64::MAX, work).await
-    }
-
-    /// Runs work on so many bytes, when it is its turn.
-    pub(crate) async fn in_turn<T: Send + 'static>(
+    /// Runs work on this many bytes as soon as an encoder is free.
+    pub(crate) async fn with_permit<T: Send + 'static>(
         &self,
         bytes: u64,
         work: impl FnOnce() -> Result<T, ArtifactError> + Send + 'static,
     ) -> Result<T, ArtifactError> {
-        let turn = self.turns.take(bytes).await?;
+        let permit = self.encoder_permits.acquire(bytes).await?;
         blocking(move || {
-            let _turn = turn;
+            let _permit = permit;
             work()
         })
         .await
     }
 
-    /// What was made in the background, in this run or an earlier one.
-    async fn ready(&self, key: Key) -> Option<Artifact> {
+    /// The ETag of the interactive delta.
+    pub(super) fn delta_etag(&self, from: Option<Version>, to: Version) -> Arc<str> {
+        self.encoder.etag(from, to)
+    }
+
+    /// The interactive delta if it is made or being made; otherwise its ETag without content.
+    pub(super) fn delta_if_made(&self, from: Option<Version>, to: Version) -> Artifact {
+        let unmade = || Artifact { content: Content::Unmade, etag: self.delta_etag(from, to), verified: None };
+        self.requested.get(&Key::Delta { from, to, codec: None }).unwrap_or_else(unmade)
+    }
+
+    /// The interactive delta from a version, or from nothing, as soon as there is something to send.
+    pub(super) async fn interactive_delta(
+        &self,
+        from: Option<Arc<StoredVersion>>,
+        to: Arc<StoredVersion>,
+    ) -> Result<Artifact, ArtifactError> {
+        let basis = from.as_ref().map(|from| from.version);
+        let key = Key::Delta { from: basis, to: to.version, codec: None };
+        let (encoder, target) = (self.encoder.clone(), to.len);
+        let bytes = target + from.as_ref().map_or(0, |from| from.len);
+        let etag = self.delta_etag(basis, to.version);
+        let spool = move |spool: Spool| spool.named(etag).up_to(target);
+        let work = move |spool: &mut Spool| encoder.interactive(from.as_deref(), &to, spool);
+        let artifact = self.requested.begin(key, bytes, spool, work);
+        let first = match basis {
+            _ if target <= SHORT => WaitFor::Everything,
+            None => WaitFor::Disk,
+            // The encoder may find a few bytes late.
+            Some(_) => WaitFor::Anything,
+        };
+        artifact.content.begun(first).await?;
+        Ok(artifact)
+    }
+
+    /// The answer to a signature: the runs, and the delta from what matched. It is not kept, since hardly two receivers sign the same bytes.
+    pub(super) async fn matched_delta(
+        &self,
+        matches: Arc<Matches>,
+        to: Arc<StoredVersion>,
+    ) -> Result<Artifact, ArtifactError> {
+        let (encoder, len) = (self.encoder.clone(), to.len);
+        let permit = self.encoder_permits.acquire(len).await?;
+        let spool = Spool::new(self.space.clone()).up_to(len).for_one_reader();
+        let artifact = spool.artifact();
+        tokio::spawn(blocking(move || {
+            fill(spool, |spool| encoder.matched(&matches, &to, spool));
+            drop(permit);
+            Ok::<_, ArtifactError>(())
+        }));
+        artifact.content.begun(if len <= SHORT { WaitFor::Everything } else { WaitFor::Anything }).await?;
+        Ok(artifact)
+    }
+
+    /// The interactive encoding of a version, as soon as there is something to send. `None` if the version does not shrink, or if the
+    /// encoding cannot be made now: the file itself is sent then. With `only_look` nothing is begun.
+    pub(super) async fn interactive_encoding(
+        &self,
+        stored: Arc<StoredVersion>,
+        coding: Coding,
+        etag: &str,
+        only_look: bool,
+    ) -> Option<Artifact> {
+        let (len, version) = (stored.len, stored.version);
+        // An encoding that does not fit the budget would be made again for each request.
+        if self.disk / 2 < len || self.incompressible.contains_key(&version) {
+            return None;
+        }
+        let key = Key::Encoded(version, coding, Effort::Interactive);
+        let artifact = match self.requested.get(&key) {
+            Some(artifact) => artifact,
+            None => {
+                let sampled = stored.clone();
+                if !blocking(move || Ok::<_, ArtifactError>(coding::sample_shrinks(sampled.bytes()))).await.ok()? {
+                    self.incompressible.insert(version, ());
+                    return None;
+                }
+                if only_look {
+                    return Some(Artifact { content: Content::Unmade, etag: etag.into(), verified: None });
+                }
+                let spool = |spool: Spool| spool.named(etag.into()).whole_or_none(len);
+                self.requested.begin(key, len, spool, move |spool| {
+                    coding.compress(Effort::Interactive, stored.bytes(), |bytes| spool.write(bytes))
+                })
+            }
+        };
+        let first = if len <= SHORT { WaitFor::Everything } else { WaitFor::Disk };
+        timeout(ENCODED_TIMEOUT, artifact.content.begun(first)).await.ok()?.ok()?;
+        match artifact.content.len() {
+            Some(encoded) if !coding::is_worth_it(encoded, len) => None,
+            _ => Some(artifact),
+        }
+    }
+
+    /// An artifact that was made in the background, in this run of the server or an earlier one.
+    pub(super) async fn ready(&self, key: Key) -> Result<Option<Artifact>, ArtifactError> {
         if let Some(artifact) = self.made.get(&key) {
             if artifact.is_intact() {
-                return Some(artifact);
+                return Ok(Some(artifact));
             }
             self.made.invalidate(&key);
             self.store.remove(&key);
         }
         if !self.store.has(&key) {
-            return None;
+            return Ok(None);
         }
         let (store, wanted) = (self.store.clone(), key.clone());
-        let artifact = blocking(move || Ok(store.get(&wanted))).await.ok()??;
-        self.made.insert(key, artifact.clone());
-        Some(artifact)
+        let read = blocking(move || Ok::<_, ArtifactError>(store.get(&wanted))).await?;
+        if let Some(artifact) = &read {
+            self.made.insert(key, artifact.clone());
+        }
+        Ok(read)
     }
 }

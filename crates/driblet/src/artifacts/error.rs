@@ -2,29 +2,22 @@ use std::io;
 use std::sync::Arc;
 
 use driblet_core::EncodeError;
-use tokio::task::spawn_blocking;
 
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ArtifactError> + Send + 'static,
-) -> Result<T, ArtifactError> {
-    spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(if error.is_panic() { ArtifactError::Panicked } else { ArtifactError::Interrupted })
-    })
-}
+use crate::task::TaskFailed;
 
 /// Why an artifact could not be made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ArtifactError {
-    #[error("others are being made; try again")]
+    #[error("the server is making other deltas; try again")]
     Busy,
     #[error("the server is stopping")]
     Interrupted,
-    #[error("a task panicked; this is a bug in driblet, and what it printed says where")]
+    #[error("a task panicked; this is a bug in driblet, and its message is in the log")]
     Panicked,
     #[error("the server has no room to make this now; try again later, or fetch the file itself")]
     NoRoom,
-    #[error("it cannot be made: {0}")]
-    Io(Arc<io::Error>),
+    #[error("the artifact cannot be read or written")]
+    Io(#[source] Arc<io::Error>),
     #[error(transparent)]
     Encode(#[from] EncodeError),
 }
@@ -38,5 +31,14 @@ impl ArtifactError {
 impl From<io::Error> for ArtifactError {
     fn from(error: io::Error) -> ArtifactError {
         ArtifactError::Io(Arc::new(error))
+    }
+}
+
+impl From<TaskFailed> for ArtifactError {
+    fn from(failed: TaskFailed) -> ArtifactError {
+        match failed {
+            TaskFailed::Panicked => ArtifactError::Panicked,
+            TaskFailed::Cancelled => ArtifactError::Interrupted,
+        }
     }
 }

@@ -2,9 +2,10 @@ use driblet_core::{Codec, Version};
 
 use super::coding::{Coding, Effort};
 
+/// What an artifact is: equal keys have equal content.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Key {
-    /// Without a codec what is made at once, in what every receiver reads.
+    /// A delta. Without a codec it is the one that is made while a request waits, in a codec that every receiver decodes.
     Delta {
         from: Option<Version>,
         to: Version,
@@ -14,6 +15,7 @@ pub(super) enum Key {
 }
 
 impl Key {
+    /// The version that a receiver gets by the artifact.
     pub(super) fn version(&self) -> Version {
         match self {
             Key::Delta { to, .. } => *to,
@@ -21,11 +23,11 @@ impl Key {
         }
     }
 
-    /// What a request gets while this is not made.
-    pub(super) fn at_once(&self) -> Key {
+    /// What a request gets until this artifact is made.
+    pub(super) fn interactive(&self) -> Key {
         match *self {
             Key::Delta { from, to, .. } => Key::Delta { from, to, codec: None },
-            Key::Encoded(version, coding, _) => Key::Encoded(version, coding, Effort::AtOnce),
+            Key::Encoded(version, coding, _) => Key::Encoded(version, coding, Effort::Interactive),
         }
     }
 }

@@ -1,11 +1,13 @@
-//! What is made of versions once and sent many times: deltas and encoded files, under a budget of bytes.
+//! Deltas and encoded files: made once, sent many times, kept under a budget of bytes.
 //!
-//! Whatever a request waits for is made at a quick level and flows while it is made (`making`, `spool`). The better form is made in the
-//! background for who comes next; a file's own, its delta from nothing and its codings, outlive the server (`store`).
+//! An artifact that a request waits for is made at a fast level and sent while it is made (`requested`, `spool`). A smaller form is made in
+//! the background for later requests (`background`, `queue`). The forms that every first visitor needs outlive the server (`store`).
+//! `choice` decides which artifact a receiver gets.
 
 mod ahead;
 mod background;
 mod cache;
+mod choice;
 mod coding;
 mod deltas;
 mod error;
@@ -16,7 +18,8 @@ mod requested;
 mod spool;
 mod store;
 
-pub(crate) use cache::{Artifacts, Options};
+pub(crate) use cache::{ArtifactOptions, Artifacts};
+pub(crate) use choice::{DeltaRequest, EncodedRequest};
 pub(crate) use coding::Coding;
 pub(crate) use error::ArtifactError;
-pub(crate) use spool::{Artifact, Content, Growing};
+pub(crate) use spool::{Content, Growing};

@@ -1,4 +1,4 @@
-//! Whose turn it is to take a core for a while.
+//! Permits to use a core for a while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,34 +8,35 @@ use tokio::time::timeout;
 
 use super::error::ArtifactError;
 
-/// Work on more bytes than this takes turns apart: it may hold them for seconds, and what is done in a moment must not wait for it.
+/// Work on more bytes than this takes permits of its own kind, so that short work does not wait for work of seconds.
 const SHORT: u64 = 8 << 20;
 
-/// Turns for the work that requests wait for.
-pub(super) struct Turns {
+/// Permits for the work that requests wait for.
+pub(super) struct EncoderPermits {
     short: Arc<Semaphore>,
     long: Arc<Semaphore>,
-    patience: Duration,
+    queue_timeout: Duration,
 }
 
-/// A turn, until it is dropped.
-pub(super) struct Turn(#[allow(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
+/// A permit. Dropping it returns it.
+pub(super) struct EncoderPermit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
-impl Turns {
-    /// So many at once of each kind. Nobody waits longer than `patience`.
-    pub(super) fn new(count: usize, patience: Duration) -> Turns {
-        Turns { short: Arc::new(Semaphore::new(count)), long: Arc::new(Semaphore::new(count)), patience }
+impl EncoderPermits {
+    /// `count` permits of each kind. A request waits for one no longer than `queue_timeout`.
+    pub(super) fn new(count: usize, queue_timeout: Duration) -> EncoderPermits {
+        let permits = || Arc::new(Semaphore::new(count));
+        EncoderPermits { short: permits(), long: permits(), queue_timeout }
     }
 
-    /// Waits for a turn to work on so many bytes.
-    pub(super) async fn take(&self, bytes: u64) -> Result<Turn, ArtifactError> {
-        let turns = if bytes <= SHORT { &self.short } else { &self.long };
-        let turn = timeout(self.patience, turns.clone().acquire_owned()).await.map_err(|_| ArtifactError::Busy)?;
-        turn.map(Turn).map_err(|_| ArtifactError::Interrupted)
+    /// Waits for a permit to work on this many bytes.
+    pub(super) async fn acquire(&self, bytes: u64) -> Result<EncoderPermit, ArtifactError> {
+        let permits = if bytes <= SHORT { &self.short } else { &self.long };
+        let acquired = timeout(self.queue_timeout, permits.clone().acquire_owned()).await;
+        acquired.map_err(|_| ArtifactError::Busy)?.map(EncoderPermit).map_err(|_| ArtifactError::Interrupted)
     }
 
-    /// Waits until no request waits for its turn. The turn itself stays free for the next one.
-    pub(super) async fn are_free(&self) {
+    /// Waits until no request waits for a permit, and takes none.
+    pub(super) async fn no_request_waits(&self) {
         drop(self.short.acquire().await);
         drop(self.long.acquire().await);
     }

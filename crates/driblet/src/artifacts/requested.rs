@@ -1,38 +1,42 @@
-//! Artifacts that requests wait for: equal ones are made once, and read while they are made.
+//! Artifacts that requests wait for. Requests for the same artifact share one computation and read its output while it is made.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moka::sync::Cache;
-use tokio::task::spawn_blocking;
 
 use super::error::ArtifactError;
 use super::key::Key;
-use super::permits::Turns;
-use super::spool::{Artifact, Content, Room, Spool};
+use super::permits::EncoderPermits;
+use super::spool::{Artifact, Content, ScratchSpace, Spool};
+use crate::task::blocking;
 
-/// What is made already, and what is being made.
-pub(super) struct Making {
+/// Starts artifacts, and remembers which are being made.
+pub(super) struct Requested {
     made: Cache<Key, Artifact>,
-    room: Arc<Room>,
-    turns: Arc<Turns>,
+    space: Arc<ScratchSpace>,
+    encoder_permits: Arc<EncoderPermits>,
     growing: Mutex<HashMap<Key, Artifact>>,
 }
 
-impl Making {
-    pub(super) fn new(made: Cache<Key, Artifact>, room: Arc<Room>, turns: Arc<Turns>) -> Arc<Making> {
-        Arc::new(Making { made, room, turns, growing: Mutex::default() })
+impl Requested {
+    pub(super) fn new(
+        made: Cache<Key, Artifact>,
+        space: Arc<ScratchSpace>,
+        encoder_permits: Arc<EncoderPermits>,
+    ) -> Arc<Requested> {
+        Arc::new(Requested { made, space, encoder_permits, growing: Mutex::default() })
     }
 
-    /// What is made or being made.
+    /// An artifact that is made or being made.
     pub(super) fn get(&self, key: &Key) -> Option<Artifact> {
-        // Under the lock, for what was made is kept before it is no more among those that are being made.
+        // Under the lock: an artifact enters `made` before it leaves `growing`.
         let growing = self.growing();
         self.made.get(key).or_else(|| growing.get(key).cloned())
     }
 
-    /// An artifact of so many bytes' work into a spool, which is begun if nobody has: a task of its own, so that a request that gives up does not undo
-    /// what others wait for, or will ask for next.
+    /// Gives an artifact, and starts to make it if that has not begun. `bytes` is the amount of work, `spool` prepares the output, and `work`
+    /// writes it.
     pub(super) fn begin(
         self: &Arc<Self>,
         key: Key,
@@ -44,40 +48,41 @@ impl Making {
         if let Some(artifact) = self.made.get(&key).or_else(|| growing.get(&key).cloned()) {
             return artifact;
         }
-        let spool = spool(Spool::new(self.room.clone()));
+        let spool = spool(Spool::new(self.space.clone()));
         let artifact = spool.artifact();
         growing.insert(key.clone(), artifact.clone());
         drop(growing);
-        let making = self.clone();
+        let requested = self.clone();
+        // A task of its own: a request that gives up does not stop work that others wait for, or will ask for next.
         tokio::spawn(async move {
-            let result = match making.turns.take(bytes).await {
+            let made = match requested.encoder_permits.acquire(bytes).await {
                 Err(error) => {
                     spool.fail(error);
                     None
                 }
-                Ok(turn) => {
+                Ok(permit) => {
                     let run = move || {
                         let made = fill(spool, work);
-                        drop(turn);
-                        made
+                        drop(permit);
+                        Ok::<_, ArtifactError>(made)
                     };
-                    spawn_blocking(run).await.ok().flatten()
+                    // After a panic the spool has told its readers.
+                    blocking(run).await.ok().flatten()
                 }
             };
-            // What is partly in memory is for those who read it now.
-            if let Some(made) = result.filter(|made| !matches!(made.content, Content::Growing(_))) {
-                making.made.insert(key.clone(), made);
+            // An artifact that is partly in memory is only for those who read it now.
+            if let Some(made) = made.filter(|made| !matches!(made.content, Content::Growing(_))) {
+                requested.made.insert(key.clone(), made);
             }
-            making.growing().remove(&key);
+            requested.growing().remove(&key);
         });
         artifact
     }
 
-    /// Waits until an artifact is not being made any more.
+    /// Waits until an artifact is not being made any more, whatever the result.
     pub(super) async fn ended(&self, key: &Key) {
         let artifact = self.growing().get(key).cloned();
         if let Some(artifact) = artifact {
-            // However it ends.
             let _ = artifact.content.finished().await;
         }
     }
@@ -87,7 +92,7 @@ impl Making {
     }
 }
 
-/// Does the work; what failed is told to the readers.
+/// Does the work. Readers of the spool learn of a failure.
 pub(super) fn fill(mut spool: Spool, work: impl FnOnce(&mut Spool) -> Result<(), ArtifactError>) -> Option<Artifact> {
     match work(&mut spool) {
         Ok(()) => Some(spool.finish()),

@@ -45,6 +45,6 @@ pub use send::{Sent, send};
 pub use store::Store;
 
 pub(crate) use list::ChunkList;
-pub(crate) use lists::Lists;
+pub(crate) use lists::ChunkLists;
 pub(crate) use send::{GAVE_UP, session};
 pub(crate) use socket::{joined, server_side};

@@ -1,4 +1,4 @@
-//! The versions that a server keeps, so that it can make deltas against them.
+//! The versions that a server stores, so that it can make deltas from them.
 
 mod contract;
 mod directory;
@@ -6,9 +6,8 @@ mod error;
 mod index;
 mod stored_version;
 
-pub use contract::Limits;
-pub(crate) use contract::Staged;
-pub(crate) use contract::{Head, History, Seen, StagedBytes};
+pub use contract::HistoryLimits;
+pub(crate) use contract::{Head, History, Observation, StagedBytes, StagedVersion};
 pub(crate) use directory::DirectoryHistory;
-pub use error::HistoryError;
-pub(crate) use stored_version::Kept;
+pub use error::{HistoryError, IndexError};
+pub(crate) use stored_version::StoredVersion;

@@ -7,22 +7,22 @@ use driblet_core::Version;
 use crate::fingerprint::Fingerprint;
 use crate::map::Map;
 
-/// A version that is open, and so stays readable even if it is evicted.
-pub(crate) struct Kept {
+/// A version that is open. It stays readable when it is evicted.
+pub(crate) struct StoredVersion {
     pub(crate) version: Version,
     pub(crate) len: u64,
     file: std::sync::Arc<File>,
     map: Map,
 }
 
-impl Kept {
-    pub(super) fn open(path: &Path, version: Version) -> io::Result<Kept> {
-        Kept::of(File::open(path)?, version)
+impl StoredVersion {
+    pub(super) fn open(path: &Path, version: Version) -> io::Result<StoredVersion> {
+        StoredVersion::of(File::open(path)?, version)
     }
 
-    pub(super) fn of(file: File, version: Version) -> io::Result<Kept> {
+    pub(super) fn of(file: File, version: Version) -> io::Result<StoredVersion> {
         let map = Map::of(&file)?;
-        Ok(Kept { version, len: map.len() as u64, file: std::sync::Arc::new(file), map })
+        Ok(StoredVersion { version, len: map.len() as u64, file: std::sync::Arc::new(file), map })
     }
 
     /// The file, for reading at offsets.
@@ -30,7 +30,7 @@ impl Kept {
         self.file.clone()
     }
 
-    /// All of it, mapped: for work that goes through the whole file once.
+    /// All bytes, mapped into memory.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.map
     }

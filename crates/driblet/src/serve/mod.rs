@@ -1,4 +1,4 @@
-//! The server's loop: accepts connections, limits what each may hold up, and stops without cutting answers off.
+//! Accepts connections, limits what each may occupy, and stops without cutting responses off.
 
 mod connection;
 mod connections;
@@ -21,25 +21,34 @@ pub(crate) use connection::Stopping;
 use connections::Connections;
 pub use options::ServeOptions;
 
-/// Wait after a connection could not be accepted for lack of file handles or memory; doubled up to [`MAX_PAUSE`].
+/// The first pause after a connection could not be accepted for lack of file handles or memory. Each further pause is twice as long, up to
+/// [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(20);
-/// The longest such wait.
+/// The longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves an application over HTTP/1.1 until the future is dropped, which closes every connection at once.
+/// Serves an application over HTTP/1.1 until the future is dropped. Dropping it closes every connection at once.
 ///
 /// Requests carry [`axum::extract::ConnectInfo`] with the client's address.
 ///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// let app = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// driblet::serve(listener, app, driblet::ServeOptions::default()).await
+/// # }
+/// ```
+///
 /// # Errors
-/// Only when the listener itself fails; what happens on one connection ends that connection alone.
+/// Only if the listener itself fails. An error of one connection ends that connection only.
 pub async fn serve(listener: TcpListener, app: Router, options: ServeOptions) -> io::Result<()> {
     serve_until(listener, app, options, pending()).await.map(|_| ())
 }
 
-/// Serves an application over HTTP/1.1 until `stop` completes, and then stops gracefully. Gives the number of connections that were cut.
+/// Serves an application over HTTP/1.1 until `stop` completes, and then stops gracefully. Gives the number of connections that were cut off.
 ///
-/// When `stop` completes, the listener is closed, and so is every connection that waits for a request. Running answers, WebSocket
-/// sessions among them, have [`ServeOptions::grace`] to finish; what still runs then is cut off.
+/// When `stop` completes, the server closes the listener and every connection that waits for a request. Running responses and WebSocket
+/// sessions may take [`ServeOptions::grace`] longer. Those that still run then are cut off.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -51,7 +60,7 @@ pub async fn serve(listener: TcpListener, app: Router, options: ServeOptions) ->
 /// ```
 ///
 /// # Errors
-/// Only when the listener itself fails; what happens on one connection ends that connection alone.
+/// Only if the listener itself fails. An error of one connection ends that connection only.
 pub async fn serve_until(
     listener: TcpListener,
     app: Router,
@@ -59,7 +68,7 @@ pub async fn serve_until(
     stop: impl Future<Output = ()>,
 ) -> io::Result<usize> {
     let (connections, max) = (Connections::new(options), options.max_connections.max(1));
-    let mut server = Loop { app, options, connections, tasks: JoinSet::new(), max, met: None };
+    let mut server = AcceptLoop { app, options, connections, tasks: JoinSet::new(), max, met: None };
     tokio::pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
@@ -70,14 +79,14 @@ pub async fn serve_until(
         let stopped = tokio::select! {
             biased;
             () = &mut stop => true,
-            () = server.place() => false,
+            () = server.free_place() => false,
         };
         server.begin(stream, peer);
         if stopped {
             break;
         }
     }
-    // Clients in the listener's queue believe that they are connected, whether or not the runtime knows of them yet.
+    // Clients in the queue of the listener are connected already, even if the runtime does not know of them yet.
     let listener = listener.into_std()?;
     while let Ok((stream, peer)) = listener.accept() {
         if stream.set_nonblocking(true).is_ok()
@@ -92,19 +101,19 @@ pub async fn serve_until(
     Ok(server.connections.len())
 }
 
-struct Loop {
+struct AcceptLoop {
     app: Router,
     options: ServeOptions,
     connections: Arc<Connections>,
     /// Aborted when the loop is dropped.
     tasks: JoinSet<()>,
-    /// Connections at once; fewer than the options say while the system lacks what more would need.
+    /// The most connections. It is below the limit of the options while the system cannot serve more.
     max: usize,
-    /// The number of connections at which a limit was met, until there are markedly fewer: each such time is logged once.
+    /// The number of connections when the limit was reached, until there are half as many. Each such time is logged once.
     met: Option<usize>,
 }
 
-impl Loop {
+impl AcceptLoop {
     async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
         let mut pause = PAUSE;
         loop {
@@ -123,9 +132,9 @@ impl Loop {
                 continue;
             }
             self.log_limit(|open| {
-                warn!(%error, open, "cannot accept more connections; new ones take the places of idle ones. Raise the limit of open files (ulimit -n)");
+                warn!(%error, open, "the system accepts no more connections; new ones take the places of idle ones. Raise the limit of open files (ulimit -n)");
             });
-            // Answers need file handles too, not only the next connection.
+            // Responses need file handles too. Accepting fewer connections leaves some for them.
             let open = self.connections.len();
             self.max = self.max.min((open - open / 4).max(1));
             self.connections.give_way();
@@ -135,12 +144,12 @@ impl Loop {
     }
 
     /// Waits until there is a place for one more connection.
-    async fn place(&mut self) {
+    async fn free_place(&mut self) {
         while self.max <= self.connections.len() {
             self.log_limit(|open| {
                 warn!(
                     open,
-                    "the limit of connections is met; new ones take the places of idle ones, or wait if none is idle"
+                    "the limit of connections is reached; new ones take the places of idle ones, or wait if none is idle"
                 );
             });
             self.connections.give_way();
@@ -169,19 +178,19 @@ impl Loop {
     }
 }
 
-impl Drop for Loop {
+impl Drop for AcceptLoop {
     fn drop(&mut self) {
         self.connections.kill();
     }
 }
 
-/// The listener itself is of no use any more; any other failure passes.
+/// Whether the listener itself has failed. All other errors pass.
 fn is_fatal(error: &io::Error) -> bool {
     let fatal = [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP, Errno::FAULT];
     Errno::from_io_error(error).is_none_or(|error| fatal.contains(&error))
 }
 
-/// The system lacks what a connection needs.
+/// Whether the system lacks resources for another connection.
 fn is_shortage(error: &io::Error) -> bool {
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
     Errno::from_io_error(error).is_some_and(|error| shortages.contains(&error))

@@ -18,7 +18,7 @@ use url::Url;
 use crate::support::{CHUNKS, Site, answer, hashes, list, message, random_bytes, versions};
 
 async fn pull_from(url: &Url, site: &Site) -> Result<Received<()>, PullError> {
-    let how = PullOptions { timeout: Duration::from_secs(1), ..PullOptions::default() };
+    let how = PullOptions::default().timeout(Duration::from_secs(1));
     pull(url, &site.dest(), CHUNKS, &how, |_| {}).await
 }
 
@@ -169,7 +169,7 @@ async fn a_wrong_chunk() {
 #[tokio::test]
 async fn a_file_longer_than_is_accepted() {
     let site = Site::new(&[("file", &[1; 100_000])]).await;
-    let how = PullOptions { max_len: 50_000, ..PullOptions::default() };
+    let how = PullOptions::default().max_len(50_000);
     let error = pull(&site.url("file"), &site.dest(), CHUNKS, &how, |_| {}).await.unwrap_err();
     assert_eq!(error.to_string(), "the file: it is longer than the 50000 bytes that are accepted");
     assert!(!site.dest().exists());

@@ -38,7 +38,7 @@ async fn lists_that_are_none() {
 
 #[tokio::test]
 async fn a_list_without_its_end() {
-    let patient = |builder: driblet::Builder| builder.deadline(Duration::from_millis(300));
+    let patient = |builder: driblet::ServerBuilder| builder.deadline(Duration::from_millis(300));
     let site = Site::with(&[("a", b"a")], patient, ServeOptions::default()).await;
     let mut raw = site.raw("a").await;
     raw.send(&message(&[&[1; 32]])).await;

@@ -112,7 +112,7 @@ async fn whoever_offers_our_own_protocol_does_not_get_this_one() {
 async fn a_session_outlasts_idle_connections_and_a_stop() {
     let (_, new) = versions();
     let (short, long) = (Duration::from_millis(50), Duration::from_secs(3600));
-    let how = ServeOptions { keep_alive: short, header_timeout: short, grace: long, ..ServeOptions::default() };
+    let how = ServeOptions::default().keep_alive(short).header_timeout(short).grace(long);
     let (site, stop) = Site::until(&[("app.js", &new)], how).await;
     let session = site.raw("app.js").await;
     // A silent connection that began after it is closed: neither limit is meant for a session.
@@ -127,7 +127,7 @@ async fn a_session_outlasts_idle_connections_and_a_stop() {
 
 #[tokio::test]
 async fn a_session_is_cut_where_a_stop_may_wait_no_longer() {
-    let how = ServeOptions { grace: Duration::from_millis(50), ..ServeOptions::default() };
+    let how = ServeOptions::default().grace(Duration::from_millis(50));
     let (site, stop) = Site::until(&[("app.js", b"let a;")], how).await;
     let session = site.raw("app.js").await;
     stop.send(()).unwrap();
@@ -143,7 +143,8 @@ async fn a_server_that_was_told_not_to() {
 
 #[tokio::test]
 async fn foreign_names_and_pages() {
-    let allow = |builder: driblet::Builder| builder.allow_host("assets.example").allow_origin("https://app.example");
+    let allow =
+        |builder: driblet::ServerBuilder| builder.allow_host("assets.example").allow_origin("https://app.example");
     let site = Site::with(&[("a", b"a")], allow, ServeOptions::default()).await;
     for path in ["a", "missing", ""] {
         for (header, value, status) in [
@@ -165,7 +166,7 @@ async fn foreign_names_and_pages() {
 #[tokio::test]
 async fn a_receiver_that_stops_reading() {
     let bytes = random_bytes(4, 64 << 20);
-    let how = ServeOptions { write_timeout: Duration::from_millis(300), ..ServeOptions::default() };
+    let how = ServeOptions::default().write_timeout(Duration::from_millis(300));
     let site = Site::with(&[("a", &bytes), ("b", b"b")], |builder| builder, how).await;
     let mut stopped = site.raw("a").await;
     stopped.send(&[1, 0]).await;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use driblet::browser_sync_stream::{ChunkHash, RabinOptions};
-use driblet::{Builder, ServeOptions, Server};
+use driblet::{ServeOptions, Server, ServerBuilder};
 use driblet_core::browser_sync_stream::{Chunk, Cutter};
 use futures_util::{SinkExt, StreamExt};
 use tempfile::TempDir;
@@ -39,7 +39,7 @@ impl Site {
 
     pub(crate) async fn with(
         files: &[(&str, &[u8])],
-        options: impl FnOnce(Builder) -> Builder,
+        options: impl FnOnce(ServerBuilder) -> ServerBuilder,
         how: ServeOptions,
     ) -> Site {
         Site::serve(files, options, how, std::future::pending()).await
@@ -58,7 +58,7 @@ impl Site {
 
     async fn serve(
         files: &[(&str, &[u8])],
-        options: impl FnOnce(Builder) -> Builder,
+        options: impl FnOnce(ServerBuilder) -> ServerBuilder,
         how: ServeOptions,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Site {

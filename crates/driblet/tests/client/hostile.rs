@@ -108,7 +108,7 @@ async fn a_server_that_stays_busy_is_given_up() {
     let body = "{\"code\":\"busy\",\"detail\":\"Every encoder is taken.\"}";
     let head = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n";
     let address = canned(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()).await;
-    let options = PullOptions { busy_timeout: Duration::from_millis(300), ..PullOptions::default() };
+    let options = PullOptions::default().busy_timeout(Duration::from_millis(300));
     let states = Arc::new(Mutex::new(Vec::new()));
     let seen = states.clone();
     let progress = move |progress: driblet::client::Progress| seen.lock().unwrap().push(progress.state);

@@ -84,7 +84,7 @@ pub(crate) async fn pull_from(url: &Url, dest: &Path) -> Result<Pulled, PullErro
 }
 
 pub(crate) fn impatient() -> PullOptions {
-    PullOptions { timeout: Duration::from_millis(200), ..PullOptions::default() }
+    PullOptions::default().timeout(Duration::from_millis(200))
 }
 
 /// Two versions whose delta is some 30 kB long, in several places.

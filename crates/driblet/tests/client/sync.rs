@@ -136,7 +136,7 @@ async fn a_file_longer_than_accepted_is_refused() {
     let setting = Setting::new().await;
     setting.hold(b"what was there");
     setting.publish(&random_bytes(1, 2000));
-    let options = PullOptions { max_len: 1999, ..PullOptions::default() };
+    let options = PullOptions::default().max_len(1999);
     let refused = pull(&setting.url(), &setting.dest(), &options, |_| {}).await.unwrap_err();
     assert!(refused.to_string().contains("2000 announced, at most 1999"), "{refused}");
     assert_eq!(setting.held(), b"what was there");

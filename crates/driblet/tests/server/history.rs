@@ -33,7 +33,7 @@ async fn what_stands_in_a_second_path_is_kept_once() {
 
 #[tokio::test]
 async fn the_oldest_versions_go_beyond_the_limit_of_each_path() {
-    let limits = HistoryLimits { versions: 3, ..HistoryLimits::default() };
+    let limits = HistoryLimits::default().versions(3);
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
     let mut versions = Vec::new();
     for round in 0..5 {
@@ -48,7 +48,7 @@ async fn the_oldest_versions_go_beyond_the_limit_of_each_path() {
 
 #[tokio::test]
 async fn the_oldest_versions_of_all_go_beyond_the_limit_of_bytes_but_no_head() {
-    let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
+    let limits = HistoryLimits::default().bytes(250_000);
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
     let a = site.publish("a.bin", &random_bytes(1, 100_000)).await;
     let b = site.publish("b.bin", &random_bytes(2, 100_000)).await;
@@ -64,7 +64,7 @@ async fn the_oldest_versions_of_all_go_beyond_the_limit_of_bytes_but_no_head() {
 
 #[tokio::test]
 async fn what_is_being_read_outlives_its_eviction() {
-    let limits = HistoryLimits { versions: 1, ..HistoryLimits::default() };
+    let limits = HistoryLimits::default().versions(1);
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
     let bytes = random_bytes(1, 32 << 20);
     let version = site.publish("a.bin", &bytes).await;
@@ -173,7 +173,7 @@ async fn a_folder_of_other_files_is_no_history() {
 
 #[tokio::test]
 async fn heads_of_files_that_are_gone_make_room() {
-    let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
+    let limits = HistoryLimits::default().bytes(250_000);
     let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
     // A bundler's output: each build brings a new name, and removes the last.
     for build in 0..6 {
@@ -187,7 +187,7 @@ async fn heads_of_files_that_are_gone_make_room() {
 
 #[tokio::test]
 async fn files_that_went_while_nobody_looked_make_room() {
-    let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
+    let limits = HistoryLimits::default().bytes(250_000);
     let mut site = Site::with(&[], |builder| builder.history_limits(limits)).await;
     let gone = site.publish("old.js", &random_bytes(1, 200_000)).await;
     site.stop().await;

@@ -20,7 +20,7 @@ fn release(number: u64) -> Vec<u8> {
 async fn publishes_for_ever() {
     let Some(place) = std::env::var_os(PLACE) else { return };
     let mut site = Site::at(place.into());
-    site.start(|builder| builder.history_limits(driblet::HistoryLimits { versions: 1000, bytes: 1 << 30 })).await;
+    site.start(|builder| builder.history_limits(driblet::HistoryLimits::default().versions(1000).bytes(1 << 30))).await;
     let first = site.get("/app.js.driblet/head").await;
     let counter = if first.status == 200 { first.json()["counter"].as_u64().unwrap() } else { 0 };
     for number in counter.. {
@@ -42,7 +42,7 @@ async fn killed_at_any_moment() {
         child.wait().unwrap();
     }
     assert!(ROUNDS < answered.len());
-    let limits = driblet::HistoryLimits { versions: 1000, bytes: 1 << 30 };
+    let limits = driblet::HistoryLimits::default().versions(1000).bytes(1 << 30);
     site.start(|builder| builder.history_limits(limits)).await;
     let head = std::fs::read(site.root().join("app.js")).unwrap();
     assert_eq!(site.get("/app.js").await.body, head);

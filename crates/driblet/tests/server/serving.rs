@@ -13,8 +13,9 @@ use crate::support::{Site, Slow, get, random_bytes};
 
 const LONG: Duration = Duration::from_secs(3600);
 /// No limit but the one that a test is about.
-const PATIENT: ServeOptions =
-    ServeOptions { write_timeout: LONG, header_timeout: LONG, keep_alive: LONG, max_connections: 1024, grace: LONG };
+fn patient() -> ServeOptions {
+    ServeOptions::default().write_timeout(LONG).header_timeout(LONG).keep_alive(LONG).max_connections(1024).grace(LONG)
+}
 
 struct Serving {
     addr: SocketAddr,
@@ -71,7 +72,7 @@ impl Kept {
 
 async fn with(max_connections: usize) -> (Site, Serving) {
     let site = Site::new(&[("a.txt", b"a")]).await;
-    let serving = Serving::start(&site, ServeOptions { max_connections, ..PATIENT }).await;
+    let serving = Serving::start(&site, patient().max_connections(max_connections)).await;
     (site, serving)
 }
 
@@ -80,7 +81,7 @@ async fn an_idle_connection_lasts_as_long_as_it_may() {
     let site = Site::new(&[("a.txt", b"a")]).await;
     let short = Duration::from_millis(50);
     // The limit for a head that does not come is not the one between two requests.
-    let patient = Serving::start(&site, ServeOptions { header_timeout: short, ..PATIENT }).await;
+    let patient = Serving::start(&site, patient().header_timeout(short)).await;
     let mut silent = Kept::new(patient.addr).await;
     let mut idle = Kept::new(patient.addr).await;
     assert!(idle.ask().await.is_some());
@@ -88,7 +89,7 @@ async fn an_idle_connection_lasts_as_long_as_it_may() {
     let mut silent = Kept::new(patient.addr).await;
     assert!(silent.closed().await.is_empty(), "as long once more");
     assert!(idle.ask().await.is_some(), "it was idle for longer than a head may take");
-    let brief = Serving::start(&site, ServeOptions { keep_alive: short, ..PATIENT }).await;
+    let brief = Serving::start(&site, patient().keep_alive(short)).await;
     let mut idle = Kept::new(brief.addr).await;
     assert!(idle.ask().await.is_some());
     assert!(idle.closed().await.is_empty());
@@ -97,7 +98,7 @@ async fn an_idle_connection_lasts_as_long_as_it_may() {
 #[tokio::test]
 async fn a_head_that_drips_is_not_waited_for() {
     let site = Site::new(&[("a.txt", b"a")]).await;
-    let options = ServeOptions { header_timeout: Duration::from_millis(300), ..PATIENT };
+    let options = patient().header_timeout(Duration::from_millis(300));
     let serving = Serving::start(&site, options).await;
     let mut kept = Kept::new(serving.addr).await;
     assert!(kept.ask().await.is_some());
@@ -156,7 +157,7 @@ async fn silent_and_half_asked_connections_give_way_too() {
 async fn running_answers_do_not_give_way() {
     let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
-    let serving = Serving::start(&site, ServeOptions { max_connections: 2, ..PATIENT }).await;
+    let serving = Serving::start(&site, patient().max_connections(2)).await;
     let one = Slow::start(get("/big.bin"), serving.addr).await;
     let two = Slow::start(get("/big.bin"), serving.addr).await;
     // Waits in the queue until one of them is done.
@@ -171,7 +172,7 @@ async fn running_answers_do_not_give_way() {
 async fn a_stop_lets_answers_finish_and_closes_the_rest() {
     let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
-    let serving = Serving::start(&site, PATIENT).await;
+    let serving = Serving::start(&site, patient()).await;
     let addr = serving.addr;
     let reader = Slow::start(get("/big.bin"), addr).await;
     let (mut silent, mut idle) = (Kept::new(addr).await, Kept::new(addr).await);
@@ -187,7 +188,7 @@ async fn a_stop_lets_answers_finish_and_closes_the_rest() {
 async fn a_stop_waits_no_longer_than_it_may() {
     let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("big.bin", &bytes)]).await;
-    let serving = Serving::start(&site, ServeOptions { grace: Duration::from_millis(50), ..PATIENT }).await;
+    let serving = Serving::start(&site, patient().grace(Duration::from_millis(50))).await;
     let reader = Slow::start(get("/big.bin"), serving.addr).await;
     assert_eq!(serving.stopped().await, 1);
     assert!(reader.rest().await.body.len() < bytes.len());
@@ -216,7 +217,7 @@ async fn what_was_sent_before_the_stop_is_answered() {
 #[tokio::test]
 async fn a_poll_does_not_hold_up_a_stop() {
     let site = Site::new(&[("a.txt", b"a")]).await;
-    let serving = Serving::start(&site, PATIENT).await;
+    let serving = Serving::start(&site, patient()).await;
     let head = get("/a.txt.driblet/head").send(serving.addr).await.json();
     let addr = serving.addr;
     let mut poll = TcpStream::connect(addr).await.unwrap();
@@ -234,7 +235,7 @@ async fn a_poll_does_not_hold_up_a_stop() {
 async fn a_dropped_server_closes_everything() {
     let bytes = random_bytes(1, 64 << 20);
     let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
-    let serving = Serving::start(&site, PATIENT).await;
+    let serving = Serving::start(&site, patient()).await;
     let reader = Slow::start(get("/big.bin"), serving.addr).await;
     let mut idle = Kept::new(serving.addr).await;
     assert!(idle.ask().await.is_some());

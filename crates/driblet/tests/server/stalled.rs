@@ -10,7 +10,7 @@ use crate::support::{Site, Slow, get, random_bytes};
 
 async fn impatient(site: &Site) -> std::net::SocketAddr {
     let patience = Duration::from_millis(300);
-    let options = ServeOptions { write_timeout: patience, header_timeout: patience, ..ServeOptions::default() };
+    let options = ServeOptions::default().write_timeout(patience).header_timeout(patience);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(driblet::serve(listener, site.server().router(), options));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use driblet::{Builder, HistoryLimits, Version};
+use driblet::{HistoryLimits, ServerBuilder, Version};
 
 use crate::support::{Answer, Site, apply, get, random_bytes, text};
 
@@ -123,8 +123,8 @@ async fn what_has_no_business_there_is_removed() {
 
 #[tokio::test]
 async fn what_is_made_of_a_version_goes_with_it() {
-    let limits = HistoryLimits { versions: 1, ..HistoryLimits::default() };
-    let options = |builder: Builder| builder.history_limits(limits);
+    let limits = HistoryLimits::default().versions(1);
+    let options = |builder: ServerBuilder| builder.history_limits(limits);
     let mut site = Site::with(&[("app.js", &text(4, 50_000))], options).await;
     better(&site).await;
     let old = stored(&site);
@@ -142,7 +142,7 @@ async fn what_is_made_of_a_version_goes_with_it() {
 #[tokio::test]
 async fn the_budget_holds_and_what_was_used_last_stays() {
     // Each becomes some 50,000 bytes; the half of the budget that outlives the server holds three.
-    let options = |builder: Builder| builder.artifact_bytes(400_000);
+    let options = |builder: ServerBuilder| builder.artifact_bytes(400_000);
     let mut site = Site::with(&[], options).await;
     let name = |number: u64| format!("/{number}.js.driblet/none");
     for number in 0..6 {

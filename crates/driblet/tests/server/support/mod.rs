@@ -9,7 +9,7 @@ mod wire;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use driblet::{BuildError, Builder, HistoryError, ServeOptions, Server, Version};
+use driblet::{BuildError, HistoryError, ServeOptions, Server, ServerBuilder, Version};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -37,7 +37,7 @@ impl Site {
         Site::with(files, |builder| builder).await
     }
 
-    pub(crate) async fn with(files: &[(&str, &[u8])], options: impl FnOnce(Builder) -> Builder) -> Site {
+    pub(crate) async fn with(files: &[(&str, &[u8])], options: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Site {
         let mut site = Site::stopped(files);
         site.start(options).await;
         site.server().indexed().await;
@@ -59,7 +59,7 @@ impl Site {
     }
 
     /// Serves the files. Nothing is made ahead unless the options say so: tests count what is made, and damage what it would be made of.
-    pub(crate) async fn start(&mut self, options: impl FnOnce(Builder) -> Builder) {
+    pub(crate) async fn start(&mut self, options: impl FnOnce(ServerBuilder) -> ServerBuilder) {
         let builder = options(Server::builder(self.root()).history(self.history()).ahead(0));
         let mut server = builder.clone().build().await;
         // A server that was just stopped lets go of its history when its last task ends.

@@ -1,43 +1,43 @@
-//! From a URL's path to what is asked for. Pure: nothing here touches a disk.
+//! Reads a URL's path. Pure: nothing here touches a disk.
 
 use std::str::FromStr;
 
 use driblet_core::Version;
 use percent_encoding::percent_decode_str;
 
-/// The longest path that is looked at, in bytes before decoding.
+/// The longest path that is accepted, in bytes before decoding.
 const MAX_LEN: usize = 4096;
-/// What makes the rest of a path a sync resource.
+/// The end of the part of a path that a sync resource follows.
 const SUFFIX: &str = ".driblet";
 
-/// What a URL's path names.
+/// The asset and the resource that a URL's path names.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) struct Name {
-    /// The asset: decoded names joined by `/`, without one at the start; empty for the root.
-    pub(crate) asset: String,
-    /// Whether the path ended with `/`, and so names a folder.
-    pub(crate) folder: bool,
-    /// The sync resource of the asset, if the path goes on below `.driblet/`.
-    pub(crate) resource: Option<Resource>,
+pub(super) struct RequestPath {
+    /// The asset: decoded names joined by `/`, without a `/` at the start; empty for the root.
+    pub(super) asset: String,
+    /// Whether the path ends with `/`, and so names a folder.
+    pub(super) folder: bool,
+    /// The sync resource, for a path below `.driblet/`.
+    pub(super) resource: Option<Resource>,
 }
 
 /// A sync resource.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Resource {
+pub(super) enum Resource {
     /// The delta from a version, or from nothing, to the head.
     From(Option<Version>),
-    /// The delta of exactly this pair.
+    /// The delta from a version, or from nothing, to a version.
     Pair(Option<Version>, Version),
     Head,
     Signature,
     Live,
-    /// A name that none of the above has: maybe a file of the browser client.
+    /// Another name, maybe a file of the browser client.
     Other(String),
 }
 
-impl Name {
-    /// Parses a path as it stands in a request. What is not UTF-8, climbs, or hides a separator names nothing.
-    pub(crate) fn parse(path: &str) -> Option<Name> {
+impl RequestPath {
+    /// Parses the path of a request. `None` if a name is not UTF-8, leads to a parent folder, or contains an encoded separator.
+    pub(super) fn parse(path: &str) -> Option<RequestPath> {
         let path = path.strip_prefix('/').filter(|path| path.len() <= MAX_LEN)?;
         let mut names = Vec::new();
         for part in path.split('/') {
@@ -52,13 +52,13 @@ impl Name {
             return None;
         }
         match names.iter().position(|name| name.ends_with(SUFFIX)) {
-            None => Some(Name { asset: names.join("/"), folder, resource: None }),
-            Some(at) => Name::below(names, at, folder),
+            None => Some(RequestPath { asset: names.join("/"), folder, resource: None }),
+            Some(at) => RequestPath::below(names, at, folder),
         }
     }
 
-    /// A path whose part `at` ends with `.driblet`: one more part must follow.
-    fn below(mut names: Vec<String>, at: usize, ends_with_slash: bool) -> Option<Name> {
+    /// Parses a path whose part `at` ends with `.driblet`. One more part must follow.
+    fn below(mut names: Vec<String>, at: usize, ends_with_slash: bool) -> Option<RequestPath> {
         let mut below = names.split_off(at + 1);
         let resource = below.pop().filter(|_| below.is_empty() && !ends_with_slash)?;
         let name = names.pop()?;
@@ -67,7 +67,7 @@ impl Name {
         if !folder {
             names.push(asset.to_owned());
         }
-        Some(Name { asset: names.join("/"), folder, resource: Some(Resource::parse(resource)) })
+        Some(RequestPath { asset: names.join("/"), folder, resource: Some(Resource::parse(resource)) })
     }
 }
 
@@ -97,21 +97,21 @@ impl Resource {
 mod tests {
     use super::*;
 
-    fn plain(asset: &str, folder: bool) -> Option<Name> {
-        Some(Name { asset: asset.into(), folder, resource: None })
+    fn plain(asset: &str, folder: bool) -> Option<RequestPath> {
+        Some(RequestPath { asset: asset.into(), folder, resource: None })
     }
 
-    fn below(asset: &str, folder: bool, resource: Resource) -> Option<Name> {
-        Some(Name { asset: asset.into(), folder, resource: Some(resource) })
+    fn below(asset: &str, folder: bool, resource: Resource) -> Option<RequestPath> {
+        Some(RequestPath { asset: asset.into(), folder, resource: Some(resource) })
     }
 
     #[test]
     fn plain_paths() {
-        assert_eq!(Name::parse("/"), plain("", true));
-        assert_eq!(Name::parse("/app.js"), plain("app.js", false));
-        assert_eq!(Name::parse("/a/b%20c/"), plain("a/b c", true));
-        assert_eq!(Name::parse("/%F0%9F%92%A7.js"), plain("💧.js", false));
-        assert_eq!(Name::parse("/100%25.js"), plain("100%.js", false), "decoded once");
+        assert_eq!(RequestPath::parse("/"), plain("", true));
+        assert_eq!(RequestPath::parse("/app.js"), plain("app.js", false));
+        assert_eq!(RequestPath::parse("/a/b%20c/"), plain("a/b c", true));
+        assert_eq!(RequestPath::parse("/%F0%9F%92%A7.js"), plain("💧.js", false));
+        assert_eq!(RequestPath::parse("/100%25.js"), plain("100%.js", false), "decoded once");
     }
 
     #[test]
@@ -139,15 +139,15 @@ mod tests {
             "/app.js.driblet/a/b",
             "/x.driblet/y.driblet/none",
         ] {
-            assert_eq!(Name::parse(path), None, "{path}");
+            assert_eq!(RequestPath::parse(path), None, "{path}");
         }
-        assert_eq!(Name::parse(&format!("/{}", "a".repeat(MAX_LEN + 1))), None);
+        assert_eq!(RequestPath::parse(&format!("/{}", "a".repeat(MAX_LEN + 1))), None);
     }
 
     #[test]
     fn sync_resources() {
         let (a, b) = (Version::of(b"a"), Version::of(b"b"));
-        let of = |name: &str| Name::parse(&format!("/js/app.js.driblet/{name}"));
+        let of = |name: &str| RequestPath::parse(&format!("/js/app.js.driblet/{name}"));
         assert_eq!(of("head"), below("js/app.js", false, Resource::Head));
         assert_eq!(of("none"), below("js/app.js", false, Resource::From(None)));
         assert_eq!(of(&a.to_string()), below("js/app.js", false, Resource::From(Some(a))));
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(of("nope"), below("js/app.js", false, Resource::Other("nope".into())));
         let upper = a.to_string().to_uppercase();
         assert_eq!(of(&upper), below("js/app.js", false, Resource::Other(upper.clone())));
-        assert_eq!(Name::parse("/.driblet/client.js"), below("", true, Resource::Other("client.js".into())));
-        assert_eq!(Name::parse("/app/.driblet/head"), below("app", true, Resource::Head));
+        assert_eq!(RequestPath::parse("/.driblet/client.js"), below("", true, Resource::Other("client.js".into())));
+        assert_eq!(RequestPath::parse("/app/.driblet/head"), below("app", true, Resource::Head));
     }
 }
