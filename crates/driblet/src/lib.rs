@@ -22,33 +22,58 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(feature = "server")]
 mod artifacts;
+#[cfg(feature = "browser-sync-stream")]
 pub mod browser_sync_stream;
+#[cfg(feature = "server")]
 mod causes;
+#[cfg(feature = "server")]
 mod churn;
+#[cfg(feature = "client")]
 pub mod client;
+mod files;
+#[cfg(feature = "server")]
 mod fingerprint;
+#[cfg(feature = "server")]
 mod history;
+#[cfg(feature = "server")]
 mod http;
+#[cfg(feature = "server")]
 mod lease;
 mod map;
 pub mod output;
+#[cfg(feature = "server")]
 mod publisher;
+#[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
 mod site;
+#[cfg(feature = "server")]
 mod source;
+#[cfg(any(feature = "server", feature = "client", feature = "browser-sync-stream"))]
 mod task;
+#[cfg(any(feature = "client", feature = "browser-sync-stream"))]
 mod transfer;
 
+#[cfg(feature = "client")]
+pub use client::{Client, ClientBuilder, ClientError, PullOptions, Pulled};
 pub use driblet_core::{Codec, Version};
+pub use files::{DiffOptions, Diffed, FileError, Input, Patched, diff_file, patch_file};
+#[cfg(feature = "server")]
 pub use history::{HistoryError, HistoryLimits, IndexError};
+#[cfg(feature = "server")]
 pub use serve::{ServeOptions, serve, serve_until};
+#[cfg(feature = "server")]
 pub use server::{BuildError, Server, ServerBuilder};
+#[cfg(feature = "server")]
 pub use site::Stats;
-pub use transfer::PullOptions;
+#[cfg(any(feature = "client", feature = "browser-sync-stream"))]
+pub use transfer::{Progress, PullError, PullState};
 
 /// Compiles what README shows.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "server"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -207,7 +207,7 @@ async fn killed_at_random_moments_beyond_its_limits() {
         // Some rounds end before the history is open; the others at any moment after the first answer.
         if round % 4 != 3 {
             last = Some(lines.recv().unwrap());
-            let error = Server::builder(site.root()).history(site.history()).build().await.err().expect("a refusal");
+            let error = Server::builder(site.root()).history(site.history()).build().await.expect_err("a refusal");
             assert!(matches!(error, BuildError::History(HistoryError::InUse { .. })), "{error}");
         }
         let moment = getrandom::u32().unwrap() % 120_000;

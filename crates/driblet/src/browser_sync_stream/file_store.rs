@@ -6,26 +6,28 @@ use driblet_core::browser_sync_stream::{ChunkHash, Cutter, RabinOptions};
 
 use super::store::{Store, changed};
 use crate::output::{Output, Staged};
-use crate::transfer::{Dest, PullError, blocking, output};
+use crate::task::blocking;
+use crate::transfer::{Destination, PullError, output};
 
-/// Bytes of the file cut at once.
+/// Bytes that are cut with one call.
 const PIECE: u64 = 1 << 20;
 
-/// A file on the disk: what it holds are the chunks of its present bytes.
+/// A store that is a file: it holds the chunks of the file's present bytes.
 ///
-/// The new file is staged beside it, and takes its place in one step once it is complete and durable. Until then, and after any error, the
+/// The new file is staged beside the file, and replaces it in one step once it is complete and durable. Until then, and after any error, the
 /// file stays as it was.
+#[derive(Debug)]
 pub struct FileStore {
-    dest: Dest,
+    dest: Destination,
     held: HashMap<ChunkHash, (u64, u32)>,
     staged: Option<Staged>,
 }
 
 impl FileStore {
-    /// The file at a path, which may be missing. It is cut as the sender cuts: other options find nothing in common.
+    /// Opens the file at a path, which may be missing. Use the sender's options: files that are cut with other options have no chunk in common.
     ///
     /// # Errors
-    /// [`PullError::Store`] where it cannot be read, or not be cut like that.
+    /// [`PullError::Store`] if the file cannot be read, or the options are invalid.
     pub async fn open(path: &Path, options: RabinOptions) -> Result<FileStore, PullError> {
         FileStore::at(output(path)?, options).await
     }
@@ -33,7 +35,7 @@ impl FileStore {
     pub(crate) async fn at(output: Output, options: RabinOptions) -> Result<FileStore, PullError> {
         let cutter = Cutter::new(options)
             .map_err(|error| PullError::store("cannot cut", io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let dest = Dest::open(output).await?;
+        let dest = Destination::open(output).await?;
         blocking(move || {
             let held = cut(&dest, cutter)?;
             Ok(FileStore { dest, held, staged: None })
@@ -73,7 +75,7 @@ impl Store for FileStore {
     }
 
     fn finish(mut self) -> io::Result<()> {
-        // A file of 0 bytes has no chunk, and so nothing staged.
+        // For a file of 0 bytes nothing is staged yet.
         self.write(&[])?;
         match self.staged {
             Some(staged) => Ok(self.dest.commit(staged).map_err(io::Error::from)?),
@@ -82,8 +84,8 @@ impl Store for FileStore {
     }
 }
 
-/// Where the chunks of what is held lie.
-fn cut(dest: &Dest, mut cutter: Cutter) -> Result<HashMap<ChunkHash, (u64, u32)>, PullError> {
+/// The places of the chunks in the held bytes.
+fn cut(dest: &Destination, mut cutter: Cutter) -> Result<HashMap<ChunkHash, (u64, u32)>, PullError> {
     let len = dest.held().map_or(0, |(_, len)| len);
     let (mut held, mut piece) = (HashMap::new(), vec![0; PIECE.min(len) as usize]);
     for offset in (0..len).step_by(PIECE as usize) {

@@ -70,7 +70,7 @@ async fn cut(
         Err(ArtifactError::Busy) => list.fail(CutError::Busy),
         Err(_) => list.fail(CutError::Interrupted),
     }
-    if list.is_whole() {
+    if list.is_complete() {
         // Inserted again, so that the cache counts the memory of the whole list.
         lists.insert(version, list).await;
     } else {

@@ -7,10 +7,10 @@ use driblet_core::browser_sync_stream::ChunkHash;
 
 use super::store::{Store, changed};
 
-/// Chunks in memory. Clones share them, so that one may be kept for the next sync while another is used.
+/// A store in memory. Clones share the chunks, so that a clone can be kept for the next sync.
 ///
-/// New chunks are held as soon as they come: a sync that breaks off has not been for nothing.
-#[derive(Clone, Default)]
+/// New chunks are held as soon as they arrive. After a sync that breaks off, the next one does not need them again.
+#[derive(Clone, Default, Debug)]
 pub struct MemoryStore {
     chunks: Arc<Mutex<HashMap<ChunkHash, Bytes>>>,
     used: HashSet<ChunkHash>,

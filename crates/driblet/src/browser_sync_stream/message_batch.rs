@@ -4,21 +4,23 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use driblet_core::browser_sync_stream::{Chunk, Sender};
-use tokio::task::spawn_blocking;
 
-/// Bytes after which a piece is sent.
+use crate::task::blocking;
+
+/// Bytes at which a batch is sent.
 const LEN: usize = 128 << 10;
 
-/// Some messages in a row, whose chunks are read from the file at once.
+/// Consecutive messages, whose chunks are read from the file together.
 #[derive(Default)]
-pub(super) struct Piece {
+pub(super) struct MessageBatch {
     bytes: Vec<u8>,
-    /// Where chunks are missing in `bytes`, and where they lie in the file.
+    /// The chunks that are missing in `bytes`.
     missing: Vec<Chunk>,
+    /// The places of the missing chunks in `bytes`.
     starts: Vec<usize>,
 }
 
-impl Piece {
+impl MessageBatch {
     pub(super) fn add(&mut self, sender: &Sender, chunk: Chunk) {
         if sender.put_head(&chunk, &mut self.bytes) {
             self.starts.push(self.bytes.len());
@@ -35,19 +37,19 @@ impl Piece {
         self.bytes.is_empty()
     }
 
-    /// The messages' bytes, whole; the piece is empty then.
+    /// The bytes of the messages. The batch is empty then.
     pub(super) async fn take(&mut self, file: &Arc<File>) -> io::Result<Vec<u8>> {
-        let Piece { mut bytes, missing, starts } = std::mem::take(self);
+        let MessageBatch { mut bytes, missing, starts } = std::mem::take(self);
         if missing.is_empty() {
             return Ok(bytes);
         }
         let file = file.clone();
-        let read = spawn_blocking(move || {
+        blocking(move || {
             for (chunk, start) in missing.iter().zip(starts) {
                 file.read_exact_at(&mut bytes[start..start + chunk.len as usize], chunk.offset)?;
             }
             Ok(bytes)
-        });
-        read.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+        })
+        .await
     }
 }

@@ -2,35 +2,37 @@ use std::time::Duration;
 
 use driblet_core::Version;
 
-/// What a pull brought, and what it cost.
-#[derive(Clone, Debug)]
+/// The result of a pull, and its cost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Pulled {
-    /// The version that the destination now is.
+    /// The version of the destination.
     pub version: Version,
-    /// Its length in bytes.
+    /// The length of the destination in bytes.
     pub len: u64,
-    /// Bytes sent: request bodies, and the version names in URLs.
+    /// Bytes sent: request bodies, and the versions in URLs.
     pub sent: u64,
     /// Bytes received: response bodies.
     pub received: u64,
-    /// Requests made.
+    /// The number of requests.
     pub requests: u32,
-    /// What the delta was made against.
+    /// The basis of the delta.
     pub basis: BasisKind,
-    /// Bytes of the file that were copied from what was held.
+    /// Bytes that were copied from the held file.
     pub reused: u64,
-    /// Wall time.
+    /// How long the pull took.
     pub elapsed: Duration,
 }
 
-/// What a delta was made against.
+/// The basis of a delta.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum BasisKind {
-    /// What was held is the head.
+    /// The held file is the head already.
     Same,
-    /// A version in the server's history.
+    /// The held file is a version in the server's history.
     Version,
-    /// The chunks that matched.
+    /// Chunks of the held file that the head has too.
     Matched,
     /// Nothing.
     None,

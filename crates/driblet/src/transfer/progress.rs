@@ -1,29 +1,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Progress of a pull, in bytes of the target.
-#[derive(Clone, Copy, Debug)]
+/// The progress of a pull, in bytes of the target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Progress {
-    /// Bytes verified and staged.
+    /// Bytes that are verified and staged.
     pub done: u64,
-    /// The target's length.
+    /// The length of the target; 0 if it is not known yet.
     pub total: u64,
     /// Bytes received.
     pub received: u64,
-    /// What is being done.
-    pub state: State,
+    /// What the pull is doing.
+    pub state: PullState,
 }
 
 /// What a pull is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// The server is asked, and has not answered.
+#[non_exhaustive]
+pub enum PullState {
+    /// It waits for the server's response.
     Waiting,
-    /// The server says that it is busy; it is asked again after this long.
+    /// The server says that it is busy. The client asks again after this time.
     Busy(Duration),
-    /// Bytes come.
+    /// It receives bytes.
     Receiving,
 }
 
-/// Called as bytes are staged.
+/// Called with the progress.
 pub(crate) type Report = Arc<dyn Fn(Progress) + Send + Sync>;

@@ -4,9 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use driblet::ServeOptions;
 use driblet::browser_sync_stream::{ChunkHash, RabinOptions, Received, WireError, pull};
-use driblet::client::{PullError, PullOptions};
+use driblet::{Client, PullError, PullOptions, ServeOptions};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -15,11 +14,11 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_async};
 use url::Url;
 
-use crate::support::{CHUNKS, Site, answer, hashes, list, message, random_bytes, versions};
+use crate::support::{CHUNKS, Site, answer, chain, hashes, list, message, random_bytes, versions};
 
 async fn pull_from(url: &Url, site: &Site) -> Result<Received<()>, PullError> {
-    let how = PullOptions::default().timeout(Duration::from_secs(1));
-    pull(url, &site.dest(), CHUNKS, &how, |_| {}).await
+    let client = Client::builder().timeout(Duration::from_secs(1)).build().unwrap();
+    pull(&client, url, site.dest(), CHUNKS, |_| {}).await
 }
 
 #[tokio::test]
@@ -50,7 +49,7 @@ async fn a_list_longer_than_a_message_may_be() {
     let site =
         Site::with(&[("file", &new)], |builder| builder.browser_sync_stream(Some(tiny)), ServeOptions::default()).await;
     fs::write(site.dest(), &old).unwrap();
-    let pulled = pull(&site.url("file"), &site.dest(), tiny, &PullOptions::default(), |_| {}).await.unwrap();
+    let pulled = pull(&Client::new().unwrap(), &site.url("file"), site.dest(), tiny, |_| {}).await.unwrap();
     assert_eq!((pulled.sent, pulled.reused), (40_000 * 33 + 2, old.len() as u64));
     assert!(fs::read(site.dest()).unwrap() == new);
 }
@@ -62,14 +61,17 @@ async fn refusals_say_why_and_change_nothing() {
     let refusal = async |path: &str| {
         let error = pull_from(&site.url(path), &site).await.unwrap_err();
         assert!(matches!(error, PullError::Protocol { .. }), "{error}");
-        error.to_string()
+        chain(&error)
     };
-    assert_eq!(refusal("missing").await, "the file: the server closed with 4404: There is no file of that name here.");
+    assert_eq!(
+        refusal("missing").await,
+        "the server refuses to send the file: the server closed the WebSocket with 4404: There is no file of that name here."
+    );
     assert!(refusal("folder").await.ends_with("This is a folder; sync the files in it, each by its own path."));
     assert!(refusal("a.driblet/nope").await.contains("answers 400 Bad Request to a WebSocket: "));
     let http = Url::parse(&format!("http://{}/folder/file", site.addr)).unwrap();
     let error = pull_from(&http, &site).await.unwrap_err();
-    assert!(error.to_string().ends_with("http is neither ws nor wss"), "{error}");
+    assert!(chain(&error).ends_with("http is neither ws nor wss"), "{error}");
     assert_eq!(fs::read(site.dest()).unwrap(), b"held");
 }
 
@@ -160,17 +162,16 @@ async fn a_wrong_chunk() {
     let end = bytes.len() - 1;
     bytes[end] ^= 1;
     let error = pull_from(&canned(bytes, 99, Then::Close(CloseCode::Normal)).await, &site).await.unwrap_err();
-    let wrong =
-        |source: &(dyn std::error::Error + 'static)| matches!(source.downcast_ref(), Some(WireError::WrongHash { .. }));
-    assert!(matches!(&error, PullError::Protocol { source, .. } if wrong(&**source)), "{error}");
+    let is_wrong = |error: Option<&WireError>| matches!(error, Some(WireError::WrongHash { .. }));
+    assert!(matches!(&error, PullError::Protocol { source, .. } if is_wrong(source.wire_error())), "{error}");
     assert!(fs::read(site.dest()).unwrap() == old);
 }
 
 #[tokio::test]
 async fn a_file_longer_than_is_accepted() {
     let site = Site::new(&[("file", &[1; 100_000])]).await;
-    let how = PullOptions::default().max_len(50_000);
-    let error = pull(&site.url("file"), &site.dest(), CHUNKS, &how, |_| {}).await.unwrap_err();
-    assert_eq!(error.to_string(), "the file: it is longer than the 50000 bytes that are accepted");
+    let client = Client::builder().options(PullOptions::default().max_len(50_000)).build().unwrap();
+    let error = pull(&client, &site.url("file"), site.dest(), CHUNKS, |_| {}).await.unwrap_err();
+    assert_eq!(chain(&error), "cannot accept the file: the file is longer than the 50000 bytes that are accepted");
     assert!(!site.dest().exists());
 }

@@ -80,8 +80,8 @@ async fn a_single_file_is_served_at_the_root_too() {
     tokio::spawn(driblet::serve(listener, server.router(), ServeOptions::default()));
     for path in ["", "a"] {
         let url = format!("ws://{addr}/{path}").parse().unwrap();
-        let how = driblet::client::PullOptions::default();
-        driblet::browser_sync_stream::pull(&url, &site.dest(), RabinOptions::default(), &how, |_| {}).await.unwrap();
+        let client = driblet::Client::new().unwrap();
+        driblet::browser_sync_stream::pull(&client, &url, site.dest(), RabinOptions::default(), |_| {}).await.unwrap();
         assert_eq!(std::fs::read(site.dest()).unwrap(), b"alone");
         std::fs::remove_file(site.dest()).unwrap();
     }

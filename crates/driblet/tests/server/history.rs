@@ -141,7 +141,7 @@ async fn a_history_inside_the_root_is_refused() {
         site.outside().join("link/h"),
         site.outside().join("new/../root/h"),
     ] {
-        let error = Server::builder(site.root()).history(&folder).build().await.err().expect("a refusal");
+        let error = Server::builder(site.root()).history(&folder).build().await.expect_err("a refusal");
         assert!(matches!(error, BuildError::History(HistoryError::InsideRoot { .. })), "{error}");
         assert!(error.to_string().contains("--history"), "{error}");
     }
@@ -151,7 +151,7 @@ async fn a_history_inside_the_root_is_refused() {
 #[tokio::test]
 async fn a_history_in_use_is_refused() {
     let site = Site::new(&[("app.js", b"let a;")]).await;
-    let error = Server::builder(site.root()).history(site.history()).build().await.err().expect("a refusal");
+    let error = Server::builder(site.root()).history(site.history()).build().await.expect_err("a refusal");
     assert!(matches!(error, BuildError::History(HistoryError::InUse { .. })), "{error}");
     assert_eq!(site.get("/app.js").await.text(), "let a;", "the first goes on");
 }

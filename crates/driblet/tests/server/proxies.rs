@@ -1,7 +1,6 @@
 //! Behind real proxies, in the configurations that operators begin with, with the headers that browsers send.
 
-use driblet::Version;
-use driblet::client::{PullOptions, pull};
+use driblet::{Client, Version};
 use url::Url;
 
 use crate::support::proxies::Proxy;
@@ -117,7 +116,7 @@ async fn a_pull_through_nginx_that_packs_everything() {
         let url = Url::parse(&format!("http://{}/app.js", proxy.addr)).unwrap();
         for bytes in [&old, &new, &random_bytes(1, 100_000), &old] {
             site.publish("app.js", bytes).await;
-            let pulled = pull(&url, &dest, &PullOptions::default(), |_| {}).await.unwrap();
+            let pulled = Client::new().unwrap().pull(&url, &dest, |_| {}).await.unwrap();
             assert_eq!(pulled.version, Version::of(bytes));
             assert!(std::fs::read(&dest).unwrap() == *bytes);
         }

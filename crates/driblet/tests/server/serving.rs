@@ -81,12 +81,12 @@ async fn an_idle_connection_lasts_as_long_as_it_may() {
     let site = Site::new(&[("a.txt", b"a")]).await;
     let short = Duration::from_millis(50);
     // The limit for a head that does not come is not the one between two requests.
-    let patient = Serving::start(&site, patient().header_timeout(short)).await;
-    let mut silent = Kept::new(patient.addr).await;
-    let mut idle = Kept::new(patient.addr).await;
+    let serving = Serving::start(&site, patient().header_timeout(short)).await;
+    let mut silent = Kept::new(serving.addr).await;
+    let mut idle = Kept::new(serving.addr).await;
     assert!(idle.ask().await.is_some());
     assert!(silent.closed().await.is_empty(), "nothing came in time");
-    let mut silent = Kept::new(patient.addr).await;
+    let mut silent = Kept::new(serving.addr).await;
     assert!(silent.closed().await.is_empty(), "as long once more");
     assert!(idle.ask().await.is_some(), "it was idle for longer than a head may take");
     let brief = Serving::start(&site, patient().keep_alive(short)).await;
