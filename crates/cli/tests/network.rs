@@ -7,10 +7,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::process::Output;
-use std::thread::sleep;
 use std::time::Duration;
 
-use support::{Serving, Tap, code, driblet, http, lines, pair, path, refused, text};
+use support::{Serving, Tap, code, driblet, http, let_pass, lines, pair, path, refused, text};
 use tempfile::TempDir;
 
 /// user:p@ss w0rd, as it stands in a URL, and as it is sent.
@@ -206,7 +205,7 @@ fn bytes_that_come_slowly_are_waited_for() {
         client.write_all(head.as_bytes())?;
         // Longer in all than the command waits for one piece.
         for piece in delta.chunks(len / 6 + 1) {
-            sleep(Duration::from_millis(500));
+            let_pass(Duration::from_millis(500));
             client.write_all(piece)?;
         }
         Ok(true)

@@ -1,11 +1,16 @@
 //! `driblet serve` as a service manager, a container and a crowd meet it.
 
+#[path = "../../driblet/tests/support/wait.rs"]
+#[allow(dead_code)]
+mod wait;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
+use wait::eventually_on_thread;
 
 const BIG: usize = 64 << 20;
 
@@ -67,9 +72,7 @@ impl Serving {
 
     /// Waits until no connection is accepted any more.
     fn refuses(&self) {
-        while TcpStream::connect(self.addr).is_ok() {
-            std::thread::yield_now();
-        }
+        eventually_on_thread(|| TcpStream::connect(self.addr).is_err());
     }
 
     /// How it ended, and what it said meanwhile.

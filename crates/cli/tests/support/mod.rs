@@ -2,6 +2,8 @@
 #![allow(dead_code, unused_imports)]
 
 mod tap;
+#[path = "../../../driblet/tests/support/wait.rs"]
+mod wait;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub(crate) use tap::{Tap, http};
+pub(crate) use wait::{eventually_on_thread, let_pass};
 
 pub(crate) fn driblet(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_driblet")).args(args).output().unwrap()

@@ -14,9 +14,9 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_async};
 use url::Url;
 
-use crate::support::{CHUNKS, Site, answer, chain, hashes, list, message, random_bytes, versions};
+use crate::support::{CHUNKS, TestSite, answer, chain, hashes, list, message, random_bytes, versions};
 
-async fn pull_from(url: &Url, site: &Site) -> Result<Received<()>, PullError> {
+async fn pull_from(url: &Url, site: &TestSite) -> Result<Received<()>, PullError> {
     let client = Client::builder().timeout(Duration::from_secs(1)).build().unwrap();
     pull(&client, url, site.dest(), CHUNKS, |_| {}).await
 }
@@ -24,7 +24,7 @@ async fn pull_from(url: &Url, site: &Site) -> Result<Received<()>, PullError> {
 #[tokio::test]
 async fn cold_warm_and_up_to_date() {
     let (old, new) = versions();
-    let site = Site::new(&[("file", &old)]).await;
+    let site = TestSite::new(&[("file", &old)]).await;
     let url = site.url("file");
     let cold = pull_from(&url, &site).await.unwrap();
     assert_eq!((cold.len, cold.sent, cold.reused), (old.len() as u64, 2, 0));
@@ -47,7 +47,8 @@ async fn a_list_longer_than_a_message_may_be() {
     let (old, more) = (random_bytes(1, 40_000 * 64), random_bytes(2, 100));
     let new = [&old, &more[..]].concat();
     let site =
-        Site::with(&[("file", &new)], |builder| builder.browser_sync_stream(Some(tiny)), ServeOptions::default()).await;
+        TestSite::with(&[("file", &new)], |builder| builder.browser_sync_stream(Some(tiny)), ServeOptions::default())
+            .await;
     fs::write(site.dest(), &old).unwrap();
     let pulled = pull(&Client::new().unwrap(), &site.url("file"), site.dest(), tiny, |_| {}).await.unwrap();
     assert_eq!((pulled.sent, pulled.reused), (40_000 * 33 + 2, old.len() as u64));
@@ -56,7 +57,7 @@ async fn a_list_longer_than_a_message_may_be() {
 
 #[tokio::test]
 async fn refusals_say_why_and_change_nothing() {
-    let site = Site::new(&[("folder/file", b"f")]).await;
+    let site = TestSite::new(&[("folder/file", b"f")]).await;
     fs::write(site.dest(), "held").unwrap();
     let refusal = async |path: &str| {
         let error = pull_from(&site.url(path), &site).await.unwrap_err();
@@ -114,7 +115,7 @@ async fn canned(bytes: Vec<u8>, piece: usize, then: Then) -> Url {
 #[tokio::test]
 async fn messages_are_pieces_at_any_split() {
     let (old, new) = versions();
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     for piece in [1, 33, 1 << 20] {
         fs::write(site.dest(), &old).unwrap();
         let url = canned(answer(&hashes(&old), &new), piece, Then::Close(CloseCode::Normal)).await;
@@ -126,7 +127,7 @@ async fn messages_are_pieces_at_any_split() {
 #[tokio::test]
 async fn a_file_that_does_not_come_whole() {
     let (old, new) = versions();
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     fs::write(site.dest(), &old).unwrap();
     let good = answer(&hashes(&old), &new);
     let last = message(&[ChunkHash::of(b"new").as_bytes(), b"new"]).len();
@@ -156,7 +157,7 @@ async fn a_file_that_does_not_come_whole() {
 #[tokio::test]
 async fn a_wrong_chunk() {
     let (old, new) = versions();
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     fs::write(site.dest(), &old).unwrap();
     let mut bytes = answer(&hashes(&old), &new);
     let end = bytes.len() - 1;
@@ -169,7 +170,7 @@ async fn a_wrong_chunk() {
 
 #[tokio::test]
 async fn a_file_longer_than_is_accepted() {
-    let site = Site::new(&[("file", &[1; 100_000])]).await;
+    let site = TestSite::new(&[("file", &[1; 100_000])]).await;
     let client = Client::builder().options(PullOptions::default().max_len(50_000)).build().unwrap();
     let error = pull(&client, &site.url("file"), site.dest(), CHUNKS, |_| {}).await.unwrap_err();
     assert_eq!(chain(&error), "cannot accept the file: the file is longer than the 50000 bytes that are accepted");

@@ -7,3 +7,6 @@ mod random;
 mod server;
 mod streams;
 mod support;
+#[path = "../support/wait.rs"]
+#[allow(dead_code)]
+mod wait;

@@ -22,33 +22,35 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use url::Url;
 
 pub(crate) use crate::random::random_bytes;
+#[allow(unused_imports, reason = "not all tests wait")]
+pub(crate) use crate::wait::eventually;
 
 pub(crate) const CHUNKS: RabinOptions = RabinOptions { bits: 9, min: 1024, max: 4096 };
 
 /// A folder that is served, and room beside it.
-pub(crate) struct Site {
+pub(crate) struct TestSite {
     pub(crate) folder: TempDir,
     pub(crate) addr: SocketAddr,
     serving: JoinHandle<usize>,
 }
 
-impl Site {
-    pub(crate) async fn new(files: &[(&str, &[u8])]) -> Site {
-        Site::with(files, |builder| builder, ServeOptions::default()).await
+impl TestSite {
+    pub(crate) async fn new(files: &[(&str, &[u8])]) -> TestSite {
+        TestSite::with(files, |builder| builder, ServeOptions::default()).await
     }
 
     pub(crate) async fn with(
         files: &[(&str, &[u8])],
         options: impl FnOnce(ServerBuilder) -> ServerBuilder,
         how: ServeOptions,
-    ) -> Site {
-        Site::serve(files, options, how, std::future::pending()).await
+    ) -> TestSite {
+        TestSite::serve(files, options, how, std::future::pending()).await
     }
 
     /// A site that stops when it is told to.
-    pub(crate) async fn until(files: &[(&str, &[u8])], how: ServeOptions) -> (Site, oneshot::Sender<()>) {
+    pub(crate) async fn until(files: &[(&str, &[u8])], how: ServeOptions) -> (TestSite, oneshot::Sender<()>) {
         let (stop, stopped) = oneshot::channel();
-        (Site::serve(files, |builder| builder, how, async { drop(stopped.await) }).await, stop)
+        (TestSite::serve(files, |builder| builder, how, async { drop(stopped.await) }).await, stop)
     }
 
     /// Waits until the server has stopped, and gives how many connections it cut.
@@ -61,7 +63,7 @@ impl Site {
         options: impl FnOnce(ServerBuilder) -> ServerBuilder,
         how: ServeOptions,
         stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Site {
+    ) -> TestSite {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
         for (name, bytes) in files {
@@ -74,7 +76,7 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let serving = async move { driblet::serve_until(listener, server.router(), how, stop).await.unwrap() };
-        Site { folder, addr, serving: tokio::spawn(serving) }
+        TestSite { folder, addr, serving: tokio::spawn(serving) }
     }
 
     pub(crate) fn url(&self, path: &str) -> Url {
@@ -119,7 +121,7 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for TestSite {
     fn drop(&mut self) {
         self.serving.abort();
     }

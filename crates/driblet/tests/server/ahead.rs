@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use driblet::{Codec, HistoryLimits, ServerBuilder, Stats, Version};
-use tokio::task::yield_now;
 
-use crate::support::{Answer, Site, apply, get, random_bytes, text};
+use crate::support::{Answer, TestSite, apply, eventually, get, random_bytes, text};
 
 const DENSE: &str = "application/vnd.driblet.delta;codec=dense";
 /// So slow a link that the smallest delta is the soonest.
@@ -19,8 +18,8 @@ fn release(number: usize, len: usize) -> Vec<u8> {
 }
 
 /// A site that makes deltas ahead from so many heads.
-async fn site(heads: usize, codec: Codec) -> Site {
-    Site::with(&[], |builder| builder.ahead(heads).codec(codec)).await
+async fn site(heads: usize, codec: Codec) -> TestSite {
+    TestSite::with(&[], |builder| builder.ahead(heads).codec(codec)).await
 }
 
 /// What a server has made and has to make.
@@ -31,20 +30,18 @@ struct Work {
     waiting: usize,
 }
 
-fn stats(site: &Site) -> Work {
+fn stats(site: &TestSite) -> Work {
     let Stats { encodes, ahead, waiting, .. } = site.server().stats();
     Work { encodes, ahead, waiting }
 }
 
-async fn ask(site: &Site, name: &str, accept: &str) -> Answer {
+async fn ask(site: &TestSite, name: &str, accept: &str) -> Answer {
     site.ask(get(&format!("/app.js.driblet/{name}")).header("accept", accept)).await
 }
 
 /// Waits until so many deltas have been begun.
-async fn begun(site: &Site, encodes: u64) {
-    while stats(site).encodes < encodes {
-        yield_now().await;
-    }
+async fn begun(site: &TestSite, encodes: u64) {
+    eventually(async || encodes <= stats(site).encodes).await;
 }
 
 /// Holds up the background: a version in the history becomes a pipe, and who opens it waits for a writer.
@@ -54,7 +51,7 @@ struct Gate {
 
 impl Gate {
     /// Returns when the background stands before the gate; so many deltas of its own wait behind it, and come to nothing.
-    async fn close(site: &Site, behind: usize) -> Gate {
+    async fn close(site: &TestSite, behind: usize) -> Gate {
         let pipe = site.outside().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let gate = Gate { pipe };
@@ -63,9 +60,7 @@ impl Gate {
         fs::hard_link(&gate.pipe, site.kept(version)).unwrap();
         site.publish("gate.bin", &random_bytes(2, 20_000)).await;
         // Taken from the queue, the fast delta between the two is what is being made now.
-        while stats(site).waiting != behind {
-            yield_now().await;
-        }
+        eventually(async || stats(site).waiting == behind).await;
         gate
     }
 }
@@ -138,7 +133,7 @@ async fn a_head_that_comes_back_has_its_deltas_already() {
 #[tokio::test]
 async fn what_changed_while_nobody_looked_is_made_at_the_start() {
     let options = |builder: ServerBuilder| builder.ahead(3).codec(SMALLEST);
-    let mut site = Site::with(&[], options).await;
+    let mut site = TestSite::with(&[], options).await;
     let held = release(0, 60_000);
     site.publish("app.js", &held).await;
     site.publish("same.js", &held).await;
@@ -213,7 +208,7 @@ async fn requests_for_what_is_being_made_share_one_at_once() {
 #[tokio::test]
 async fn a_basis_that_is_evicted_before_its_turn_is_passed_over() {
     let limits = HistoryLimits::default().bytes(300_000);
-    let site = Site::with(&[], |builder| builder.ahead(1).history_limits(limits)).await;
+    let site = TestSite::with(&[], |builder| builder.ahead(1).history_limits(limits)).await;
     let gate = Gate::close(&site, 1).await;
     let old = site.publish("app.js", &random_bytes(3, 100_000)).await;
     let head = random_bytes(4, 100_000);
@@ -231,7 +226,7 @@ async fn a_basis_that_is_evicted_before_its_turn_is_passed_over() {
 #[tokio::test]
 async fn a_basis_that_is_evicted_while_it_is_read_stays_readable() {
     let limits = HistoryLimits::default().bytes(20 << 20);
-    let site = Site::with(&[], |builder| builder.ahead(1).codec(Codec::Fast).history_limits(limits)).await;
+    let site = TestSite::with(&[], |builder| builder.ahead(1).codec(Codec::Fast).history_limits(limits)).await;
     let old = site.publish("app.js", &release(0, 8 << 20)).await;
     site.publish("app.js", &release(1, 8 << 20)).await;
     begun(&site, 1).await;
@@ -244,7 +239,7 @@ async fn a_basis_that_is_evicted_while_it_is_read_stays_readable() {
 #[tokio::test]
 async fn a_server_that_ends_does_not_wait_for_what_is_being_made() {
     let options = |builder: ServerBuilder| builder.ahead(1).codec(SMALLEST);
-    let mut site = Site::with(&[], options).await;
+    let mut site = TestSite::with(&[], options).await;
     let old = site.publish("app.js", &release(0, 6 << 20)).await;
     site.publish("app.js", &release(1, 6 << 20)).await;
     begun(&site, 2).await;

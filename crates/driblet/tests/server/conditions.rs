@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use driblet::{ServeOptions, Version};
 
-use crate::support::{Answer, Ask, Site, get, text};
+use crate::support::{Answer, Ask, TestSite, get, text};
 
 /// Wed, 21 Oct 2015 07:28:00 GMT, and a fraction that no HTTP date can say.
 const STAMP: Duration = Duration::from_nanos(1_445_412_480_500_000_000);
@@ -15,8 +15,8 @@ const SAME: &str = "Wed, 21 Oct 2015 07:28:00 GMT";
 const AFTER: &str = "Wed, 21 Oct 2015 07:28:01 GMT";
 
 /// A file that was last modified at a time.
-async fn stamped(time: SystemTime) -> Site {
-    let site = Site::stopped(&[("a.txt", b"0123456789")]);
+async fn stamped(time: SystemTime) -> TestSite {
+    let site = TestSite::stopped(&[("a.txt", b"0123456789")]);
     File::options().write(true).open(site.root().join("a.txt")).unwrap().set_modified(time).unwrap();
     let mut site = site;
     site.start(|builder| builder).await;
@@ -127,7 +127,7 @@ async fn a_stamp_that_no_date_can_say_or_that_is_to_come() {
 #[tokio::test]
 async fn a_date_alone_joins_no_parts_of_a_file_just_written() {
     // Within one second the file may be written again, and the date would be the same.
-    let site = Site::new(&[("a.txt", b"0123456789")]).await;
+    let site = TestSite::new(&[("a.txt", b"0123456789")]).await;
     let soon = SystemTime::now() + Duration::from_secs(86_400);
     File::options().write(true).open(site.root().join("a.txt")).unwrap().set_modified(soon).unwrap();
     let date = site.get("/a.txt").await.header("last-modified").unwrap().to_owned();
@@ -138,7 +138,7 @@ async fn a_date_alone_joins_no_parts_of_a_file_just_written() {
 #[tokio::test]
 async fn conditions_on_an_encoded_file_and_on_deltas() {
     let script = text(1, 50_000);
-    let site = Site::new(&[("app.js", &script)]).await;
+    let site = TestSite::new(&[("app.js", &script)]).await;
     for (path, coding) in [("/app.js", "br"), ("/app.js", "identity"), ("/app.js.driblet/none", "br")] {
         let ask = get(path).header("accept-encoding", coding);
         let etag = site.ask(ask.clone()).await.etag();
@@ -164,7 +164,7 @@ async fn a_unit_is_read_in_any_case() {
 async fn redirects_to_folders() {
     let files: &[(&str, &[u8])] =
         &[("index.html", b"root"), ("docs/a b/index.html", b"docs"), ("x:y/index.html", b"colon")];
-    let site = Site::new(files).await;
+    let site = TestSite::new(files).await;
     for (path, location) in [
         ("/docs/a%20b", "./a%20b/"),
         ("/docs/a%20b?q=1&r=%2F", "./a%20b/?q=1&r=%2F"),

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use driblet::Version;
 
-use crate::support::{Site, apply, get};
+use crate::support::{TestSite, apply, get};
 
 const PLACE: &str = "DRIBLET_TEST_PUBLISHES_IN";
 const ROUNDS: usize = 12;
@@ -19,7 +19,7 @@ fn release(number: u64) -> Vec<u8> {
 #[ignore = "the child process of the test below"]
 async fn publishes_for_ever() {
     let Some(place) = std::env::var_os(PLACE) else { return };
-    let mut site = Site::at(place.into());
+    let mut site = TestSite::at(place.into());
     site.start(|builder| builder.history_limits(driblet::HistoryLimits::default().versions(1000).bytes(1 << 30))).await;
     let first = site.get("/app.js.driblet/head").await;
     let counter = if first.status == 200 { first.json()["counter"].as_u64().unwrap() } else { 0 };
@@ -31,7 +31,7 @@ async fn publishes_for_ever() {
 
 #[tokio::test]
 async fn killed_at_any_moment() {
-    let mut site = Site::stopped(&[]);
+    let mut site = TestSite::stopped(&[]);
     let mut answered = Vec::new();
     for round in 0..ROUNDS {
         let mut child = publishing(&site);
@@ -60,7 +60,7 @@ async fn killed_at_any_moment() {
 }
 
 /// This very program, told to run nothing but the endless test above.
-fn publishing(site: &Site) -> Child {
+fn publishing(site: &TestSite) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "killed::publishes_for_ever", "--ignored", "--nocapture"])
         .env(PLACE, site.outside())

@@ -1,14 +1,17 @@
 //! The server as anyone meets it: over a real socket, on real files.
 
 mod ahead;
+mod changes;
 mod changing;
 mod conditions;
 mod delta;
+mod deploys;
 mod guard;
 mod history;
 mod killed;
 mod media_types;
 mod names;
+mod paths;
 mod plain;
 mod proxies;
 mod quick;

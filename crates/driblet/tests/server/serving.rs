@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::support::{Site, Slow, get, random_bytes};
+use crate::support::{Slow, TestSite, eventually, get, random_bytes};
 
 const LONG: Duration = Duration::from_secs(3600);
 /// No limit but the one that a test is about.
@@ -24,7 +24,7 @@ struct Serving {
 }
 
 impl Serving {
-    async fn start(site: &Site, options: ServeOptions) -> Serving {
+    async fn start(site: &TestSite, options: ServeOptions) -> Serving {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -70,15 +70,15 @@ impl Kept {
     }
 }
 
-async fn with(max_connections: usize) -> (Site, Serving) {
-    let site = Site::new(&[("a.txt", b"a")]).await;
+async fn with(max_connections: usize) -> (TestSite, Serving) {
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
     let serving = Serving::start(&site, patient().max_connections(max_connections)).await;
     (site, serving)
 }
 
 #[tokio::test]
 async fn an_idle_connection_lasts_as_long_as_it_may() {
-    let site = Site::new(&[("a.txt", b"a")]).await;
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
     let short = Duration::from_millis(50);
     // The limit for a head that does not come is not the one between two requests.
     let serving = Serving::start(&site, patient().header_timeout(short)).await;
@@ -97,7 +97,7 @@ async fn an_idle_connection_lasts_as_long_as_it_may() {
 
 #[tokio::test]
 async fn a_head_that_drips_is_not_waited_for() {
-    let site = Site::new(&[("a.txt", b"a")]).await;
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
     let options = patient().header_timeout(Duration::from_millis(300));
     let serving = Serving::start(&site, options).await;
     let mut kept = Kept::new(serving.addr).await;
@@ -146,17 +146,19 @@ async fn silent_and_half_asked_connections_give_way_too() {
     // The silent one is spared while its request may be on its way.
     let mut others = Vec::new();
     let closed = tokio::spawn(async move { silent.closed().await });
-    while !closed.is_finished() {
+    eventually(async || {
         let mut other = Kept::new(serving.addr).await;
         assert!(other.ask().await.is_some());
         others.push(other);
-    }
+        closed.is_finished()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn running_answers_do_not_give_way() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
+    let site = TestSite::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
     let serving = Serving::start(&site, patient().max_connections(2)).await;
     let one = Slow::start(get("/big.bin"), serving.addr).await;
     let two = Slow::start(get("/big.bin"), serving.addr).await;
@@ -171,7 +173,7 @@ async fn running_answers_do_not_give_way() {
 #[tokio::test]
 async fn a_stop_lets_answers_finish_and_closes_the_rest() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
+    let site = TestSite::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
     let serving = Serving::start(&site, patient()).await;
     let addr = serving.addr;
     let reader = Slow::start(get("/big.bin"), addr).await;
@@ -187,7 +189,7 @@ async fn a_stop_lets_answers_finish_and_closes_the_rest() {
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_it_may() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("big.bin", &bytes)]).await;
+    let site = TestSite::new(&[("big.bin", &bytes)]).await;
     let serving = Serving::start(&site, patient().grace(Duration::from_millis(50))).await;
     let reader = Slow::start(get("/big.bin"), serving.addr).await;
     assert_eq!(serving.stopped().await, 1);
@@ -216,7 +218,7 @@ async fn what_was_sent_before_the_stop_is_answered() {
 
 #[tokio::test]
 async fn a_poll_does_not_hold_up_a_stop() {
-    let site = Site::new(&[("a.txt", b"a")]).await;
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
     let serving = Serving::start(&site, patient()).await;
     let head = get("/a.txt.driblet/head").send(serving.addr).await.json();
     let addr = serving.addr;
@@ -234,7 +236,7 @@ async fn a_poll_does_not_hold_up_a_stop() {
 #[tokio::test]
 async fn a_dropped_server_closes_everything() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
+    let site = TestSite::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
     let serving = Serving::start(&site, patient()).await;
     let reader = Slow::start(get("/big.bin"), serving.addr).await;
     let mut idle = Kept::new(serving.addr).await;

@@ -4,6 +4,8 @@ mod content;
 pub(crate) mod proxies;
 #[path = "../../../../core/tests/support/random.rs"]
 mod random;
+#[path = "../../support/wait.rs"]
+mod wait;
 mod wire;
 
 use std::net::SocketAddr;
@@ -16,10 +18,11 @@ use tokio::task::JoinHandle;
 
 pub(crate) use content::{apply, matched, sign, text};
 pub(crate) use random::random_bytes;
+pub(crate) use wait::{LIMIT, eventually, eventually_on_thread, let_pass, within};
 pub(crate) use wire::{Answer, Ask, Slow, get, post};
 
 /// A published folder, its history beside it, and a server on both.
-pub(crate) struct Site {
+pub(crate) struct TestSite {
     folders: PathBuf,
     /// Removes the folders at the end, unless they are someone else's.
     _guard: Option<TempDir>,
@@ -32,42 +35,39 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-impl Site {
-    pub(crate) async fn new(files: &[(&str, &[u8])]) -> Site {
-        Site::with(files, |builder| builder).await
+impl TestSite {
+    pub(crate) async fn new(files: &[(&str, &[u8])]) -> TestSite {
+        TestSite::with(files, |builder| builder).await
     }
 
-    pub(crate) async fn with(files: &[(&str, &[u8])], options: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Site {
-        let mut site = Site::stopped(files);
+    pub(crate) async fn with(
+        files: &[(&str, &[u8])],
+        options: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> TestSite {
+        let mut site = TestSite::stopped(files);
         site.start(options).await;
         site.server().indexed().await;
         site
     }
 
     /// Files that nobody serves yet.
-    pub(crate) fn stopped(files: &[(&str, &[u8])]) -> Site {
+    pub(crate) fn stopped(files: &[(&str, &[u8])]) -> TestSite {
         let guard = tempfile::tempdir().unwrap();
-        let site = Site::at(guard.path().to_path_buf());
+        let site = TestSite::at(guard.path().to_path_buf());
         std::fs::create_dir(site.root()).unwrap();
         files.iter().for_each(|(name, bytes)| site.write(name, bytes));
-        Site { _guard: Some(guard), ..site }
+        TestSite { _guard: Some(guard), ..site }
     }
 
     /// A site in folders that another process made.
-    pub(crate) fn at(folders: PathBuf) -> Site {
-        Site { folders, _guard: None, running: None }
+    pub(crate) fn at(folders: PathBuf) -> TestSite {
+        TestSite { folders, _guard: None, running: None }
     }
 
     /// Serves the files. Nothing is made ahead unless the options say so: tests count what is made, and damage what it would be made of.
     pub(crate) async fn start(&mut self, options: impl FnOnce(ServerBuilder) -> ServerBuilder) {
         let builder = options(Server::builder(self.root()).history(self.history()).ahead(0));
-        let mut server = builder.clone().build().await;
-        // A server that was just stopped lets go of its history when its last task ends.
-        while let Err(BuildError::History(HistoryError::InUse { .. })) = server {
-            tokio::task::yield_now().await;
-            server = builder.clone().build().await;
-        }
-        let server = server.unwrap();
+        let server = build(|| builder.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let router = server.router();
@@ -140,4 +140,17 @@ impl Site {
         assert_eq!(head["version"], version.to_string());
         version
     }
+}
+
+/// Builds a server. A server that was just stopped closes its history when its last task ends; until then this tries again.
+pub(crate) async fn build(builder: impl Fn() -> ServerBuilder) -> Result<Server, BuildError> {
+    let mut built = builder().build().await;
+    eventually(async || {
+        if matches!(built, Err(BuildError::History(HistoryError::InUse { .. }))) {
+            built = builder().build().await;
+        }
+        !matches!(built, Err(BuildError::History(HistoryError::InUse { .. })))
+    })
+    .await;
+    built
 }

@@ -53,11 +53,13 @@ impl Proxy {
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("nginx and caddy, which scripts/setup.sh proxies installs");
-            while process.try_wait().unwrap().is_none() {
-                if TcpStream::connect(addr).is_ok() {
-                    return Proxy { addr, process, _folder: folder };
-                }
-                std::thread::yield_now();
+            let mut has_started = false;
+            super::eventually_on_thread(|| {
+                has_started = TcpStream::connect(addr).is_ok();
+                has_started || process.try_wait().unwrap().is_some()
+            });
+            if has_started {
+                return Proxy { addr, process, _folder: folder };
             }
         }
         panic!("the proxy does not start");

@@ -1,10 +1,6 @@
 //! A root, a folder or a file that a deploy swaps, writes slowly or takes away, and a history that cannot keep it: the next answer is what
 //! the path leads to now, whole, or says when to ask again.
 
-#[path = "server/support/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod support;
-
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -14,8 +10,9 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use driblet::{ServeOptions, Server, Version};
-use support::{Answer, apply, get, random_bytes, text};
 use tempfile::TempDir;
+
+use crate::support::{Answer, apply, eventually, get, let_pass, random_bytes, text};
 
 /// A server of a path that is no folder of its own: a link, a file, a mount point.
 struct Deployed {
@@ -207,7 +204,7 @@ async fn a_slow_upload_is_published_once_it_is_done() {
         let (mut file, mut longest, mut last) = (File::create(path).unwrap(), Duration::ZERO, Instant::now());
         for step in bytes.chunks(bytes.len() / STEPS) {
             file.write_all(step).unwrap();
-            std::thread::sleep(Duration::from_millis(50));
+            let_pass(Duration::from_millis(50));
             longest = longest.max(last.elapsed());
             last = Instant::now();
         }
@@ -310,14 +307,12 @@ async fn a_history_without_room_takes_no_file_away() {
     assert_eq!(head["version"], Version::of(&small).to_string());
     disk.resize("64m");
     for (name, bytes) in [("large", &large), ("small", &grown)] {
-        loop {
+        eventually(async || {
             let head = site.get(&format!("/{name}.bin.driblet/head")).await;
-            if head.status == 200 && head.json()["version"] == Version::of(bytes).to_string() {
-                break;
-            }
             assert!(head.status == 200 || head.status == 503);
-            tokio::task::yield_now().await;
-        }
+            head.status == 200 && head.json()["version"] == Version::of(bytes).to_string()
+        })
+        .await;
         site.serves(&format!("/{name}.bin"), bytes, &[]).await;
     }
 }

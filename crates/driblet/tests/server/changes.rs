@@ -1,9 +1,5 @@
 //! Files that change under the server's hands: every answer is one state that was published, and no older than the question.
 
-#[path = "server/support/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod support;
-
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -13,7 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use driblet::{HistoryLimits, Version};
-use support::{Site, apply, get, text};
+
+use crate::support::{TestSite, apply, get, text};
 
 /// A release that says in every line which one it is.
 fn release(number: u64) -> Vec<u8> {
@@ -69,7 +66,7 @@ fn replace(beside: &PathBuf, path: &PathBuf, bytes: &[u8]) {
 #[tokio::test]
 async fn a_file_that_is_replaced_all_the_time() {
     let limits = HistoryLimits::default().versions(100_000);
-    let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
+    let site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
     let first = site.publish("app.js", &release(0)).await;
     let (beside, path) = (site.outside().join("beside"), site.root().join("app.js"));
     let writer = Writer::start(move |number| replace(&beside, &path, &release(number)));
@@ -101,7 +98,7 @@ async fn a_file_that_is_replaced_all_the_time() {
 #[tokio::test]
 async fn a_file_that_is_written_over_in_place() {
     const LEN: usize = 1 << 20;
-    let site = Site::new(&[("a.bin", &[0; LEN])]).await;
+    let site = TestSite::new(&[("a.bin", &[0; LEN])]).await;
     let file = File::options().write(true).open(site.root().join("a.bin")).unwrap();
     let writer = Writer::start(move |number| {
         file.write_all_at(&number.to_le_bytes().repeat(LEN / 8), 0).unwrap();
@@ -136,7 +133,7 @@ fn log_line(number: u64) -> String {
 
 #[tokio::test]
 async fn a_log_that_only_grows() {
-    let site = Site::new(&[("log.txt", b"")]).await;
+    let site = TestSite::new(&[("log.txt", b"")]).await;
     let path = site.root().join("log.txt");
     let writer = Writer::start(move |number| {
         use std::io::Write;
@@ -162,7 +159,7 @@ async fn a_log_that_only_grows() {
 
 #[tokio::test]
 async fn another_file_of_equal_size_and_time() {
-    let site = Site::new(&[("a.txt", b"before")]).await;
+    let site = TestSite::new(&[("a.txt", b"before")]).await;
     let stamp = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let times = FileTimes::new().set_modified(stamp).set_accessed(stamp);
     for bytes in ["after!", "before", "again!"] {
@@ -190,7 +187,7 @@ async fn another_file_of_equal_size_and_time() {
 
 #[tokio::test]
 async fn a_file_that_becomes_a_folder_and_a_file_again() {
-    let site = Site::new(&[("a", b"a file")]).await;
+    let site = TestSite::new(&[("a", b"a file")]).await;
     fs::remove_file(site.root().join("a")).unwrap();
     site.write("a/index.html", b"a folder");
     assert_eq!(site.get("/a").await.status, 308);
@@ -205,7 +202,7 @@ async fn a_file_that_becomes_a_folder_and_a_file_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn equal_requests_on_a_cold_server_share_one_reading_and_their_diffs() {
     let (old, new) = (text(1, 600_000), [text(1, 500_000), text(2, 300_000)].concat());
-    let mut site = Site::new(&[]).await;
+    let mut site = TestSite::new(&[]).await;
     let has = site.publish("app.js", &old).await;
     site.publish("app.js", &new).await;
     site.restart().await;
@@ -225,7 +222,7 @@ async fn equal_requests_on_a_cold_server_share_one_reading_and_their_diffs() {
 
 #[tokio::test]
 async fn all_who_wait_wake() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     site.publish("app.js", b"first").await;
     let poll = "/app.js.driblet/head?since=1&wait=60";
     let waiting: Vec<_> = (0..20).map(|_| tokio::spawn(get(poll).send(site.addr()))).collect();
@@ -244,7 +241,7 @@ async fn all_who_wait_wake() {
 
 #[tokio::test]
 async fn a_poll_with_numbers_that_are_none() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
     for query in [
         "since=",
         "wait=",

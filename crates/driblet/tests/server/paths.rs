@@ -1,14 +1,11 @@
 //! What may not be seen cannot be reached by any resource, method or name, whatever was published before.
 
-#[path = "server/support/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod support;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use driblet::Version;
-use support::{Answer, Ask, Site, get, post, random_bytes, sign};
+
+use crate::support::{Answer, Ask, TestSite, get, post, random_bytes, sign};
 
 const SECRET: &[u8] = b"nobody outside may read this";
 
@@ -24,7 +21,7 @@ fn every_request(path: &str) -> Vec<Ask> {
     asks
 }
 
-async fn leads_nowhere(site: &Site, path: &str) {
+async fn leads_nowhere(site: &TestSite, path: &str) {
     for ask in every_request(path) {
         let answer = site.ask(ask.clone()).await;
         assert_eq!(answer.status, 404, "{path}: {answer:?}");
@@ -45,7 +42,7 @@ fn shows_secret(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn no_resource_of_a_path_that_leaves_the_root() {
-    let site = Site::new(&[("a/b.txt", b"inside")]).await;
+    let site = TestSite::new(&[("a/b.txt", b"inside")]).await;
     fs::write(site.outside().join("secret.txt"), SECRET).unwrap();
     symlink(site.outside().join("secret.txt"), site.root().join("link.txt")).unwrap();
     symlink(site.outside(), site.root().join("up")).unwrap();
@@ -74,7 +71,7 @@ async fn no_resource_of_a_path_that_leaves_the_root() {
 
 #[tokio::test]
 async fn what_becomes_a_link_out_of_the_root_is_gone_with_all_its_versions() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     let (old, new) = (random_bytes(1, 5_000), random_bytes(2, 5_000));
     let a = site.publish("app.js", &old).await;
     let b = site.publish("app.js", &new).await;
@@ -92,7 +89,7 @@ async fn what_becomes_a_link_out_of_the_root_is_gone_with_all_its_versions() {
 
 #[tokio::test]
 async fn links_inside_the_root_lead_on() {
-    let site = Site::new(&[("a/b/app.js", b"inside")]).await;
+    let site = TestSite::new(&[("a/b/app.js", b"inside")]).await;
     symlink("a/b/app.js", site.root().join("near.js")).unwrap();
     symlink("a", site.root().join("folder")).unwrap();
     fs::create_dir(site.root().join("c")).unwrap();
@@ -111,7 +108,7 @@ async fn links_inside_the_root_lead_on() {
 #[tokio::test]
 async fn hidden_files_that_were_published_before_are_hidden_with_their_history() {
     let files: &[(&str, &[u8])] = &[(".env", SECRET), ("a/.git/config", SECRET), ("a/seen.txt", b"seen")];
-    let mut site = Site::with(files, |builder| builder.hidden(true)).await;
+    let mut site = TestSite::with(files, |builder| builder.hidden(true)).await;
     for path in ["/.env", "/a/.git/config"] {
         assert_eq!(site.get(path).await.body, SECRET, "{path}");
     }
@@ -125,7 +122,7 @@ async fn hidden_files_that_were_published_before_are_hidden_with_their_history()
 
 #[tokio::test]
 async fn a_hidden_name_looks_like_one_that_is_not_there() {
-    let site = Site::new(&[(".here", SECRET)]).await;
+    let site = TestSite::new(&[(".here", SECRET)]).await;
     for (here, missing) in every_request("/.here").into_iter().zip(every_request("/.gone")) {
         let (here, missing) = (site.ask(here).await, site.ask(missing).await);
         assert_eq!(here.status, missing.status);
@@ -138,7 +135,7 @@ async fn a_hidden_name_looks_like_one_that_is_not_there() {
 
 #[tokio::test]
 async fn a_foreign_page_gets_nothing_done() {
-    let site = Site::with(&[("app.js", SECRET)], |builder| builder.allow_origin("https://app.example")).await;
+    let site = TestSite::with(&[("app.js", SECRET)], |builder| builder.allow_origin("https://app.example")).await;
     let mut asks = every_request("/app.js");
     asks.extend([get("/.driblet/client.js"), get("/app.js.driblet/head?since=1&wait=60")]);
     let methods = ["OPTIONS", "PUT", "DELETE", "HEAD"];
@@ -163,7 +160,7 @@ async fn a_foreign_page_gets_nothing_done() {
 
 #[tokio::test]
 async fn an_allowed_page_reads_every_resource() {
-    let site = Site::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
+    let site = TestSite::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
     let head = Version::of(b"let a;");
     let (signature, _) = sign(b"let b;", b"let a;");
     let resources = ["head".into(), "none".into(), head.to_string(), format!("none-{head}"), format!("{head}-{head}")];
