@@ -241,7 +241,7 @@ fn an_error_says_what_failed() {
     // Accepts, and hangs up.
     let rude = Tap::new(None, |_, _| Some(Vec::new()));
     for output in [pull(&format!("http://{}/x", rude.address)), by_websocket(&format!("ws://{}/x", rude.address))] {
-        refused(&output, &["was reached, but broke off before it answered"]);
+        refused(&output, &["was reached, but closed the connection before it answered"]);
         reached(&output);
     }
 

@@ -59,7 +59,7 @@ mod task;
 mod transfer;
 
 #[cfg(feature = "client")]
-pub use client::{Client, ClientBuilder, ClientError, PullOptions, Pulled};
+pub use client::{BasisKind, Client, ClientBuilder, ClientError, Pulled, SetupError};
 pub use driblet_core::{Codec, Version};
 pub use files::{DiffOptions, Diffed, FileError, Input, Patched, diff_file, patch_file};
 #[cfg(feature = "server")]
@@ -71,7 +71,7 @@ pub use server::{BuildError, Server, ServerBuilder};
 #[cfg(feature = "server")]
 pub use site::Stats;
 #[cfg(any(feature = "client", feature = "browser-sync-stream"))]
-pub use transfer::{Progress, PullError, PullState};
+pub use transfer::{NetworkError, Phase, Progress, ProtocolError, PullError, PullOptions, PullState};
 
 /// Compiles what README shows.
 #[cfg(all(doctest, feature = "server"))]

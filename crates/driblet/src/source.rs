@@ -139,3 +139,20 @@ fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | PermissionDenied | NotADirectory | InvalidInput | InvalidFilename)
         || error.raw_os_error() == Some(libc::ELOOP)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_in_a_circle_are_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("b", folder.path().join("a")).unwrap();
+        symlink("a", folder.path().join("b")).unwrap();
+        let source = Source::open(folder.path(), false).unwrap();
+        assert!(matches!(source.find("a"), Ok(None)));
+        assert!(is_absence(&io::Error::from_raw_os_error(libc::ELOOP)));
+    }
+}

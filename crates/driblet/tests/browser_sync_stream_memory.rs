@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use crate::support::{TestSite, answer, hashes, list, message, random_bytes};
 
+#[path = "browser_sync_stream/messages.rs"]
+mod messages;
 #[path = "../../core/tests/support/random.rs"]
 mod random;
 #[path = "browser_sync_stream/support.rs"]

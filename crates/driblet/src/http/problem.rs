@@ -56,6 +56,7 @@ impl Problem {
     }
 
     /// The status and the detail, for a protocol that has room for no more.
+    #[cfg(feature = "browser-sync-stream")]
     pub(super) fn status_and_detail(&self) -> (StatusCode, &str) {
         (self.status, &self.detail)
     }
@@ -132,4 +133,21 @@ pub(super) fn internal(status: StatusCode, code: &'static str, error: &dyn std::
 /// Whether a method only reads.
 pub(super) fn is_safe(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskFailed;
+
+    #[test]
+    fn a_panicked_task_is_an_internal_error() {
+        for problem in [
+            Problem::from(PublishError::from(TaskFailed::Panicked)),
+            Problem::from(ArtifactError::from(TaskFailed::Panicked)),
+            Problem::from(HistoryError::from(TaskFailed::Panicked)),
+        ] {
+            assert_eq!(problem.status, StatusCode::INTERNAL_SERVER_ERROR, "{problem:?}");
+        }
+    }
 }

@@ -112,7 +112,7 @@ pub(crate) enum ProtocolCause {
     #[cfg(feature = "browser-sync-stream")]
     #[error(transparent)]
     Wire(driblet_core::browser_sync_stream::WireError),
-    #[cfg(feature = "browser-sync-stream")]
+    #[cfg(all(feature = "client", feature = "browser-sync-stream"))]
     #[error(transparent)]
     Io(io::Error),
     #[cfg(feature = "browser-sync-stream")]

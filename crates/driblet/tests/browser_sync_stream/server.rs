@@ -216,6 +216,6 @@ async fn a_file_of_more_chunks_than_a_list_may_have() {
     raw.send(&[1, 0]).await;
     let (code, reason) = raw.refusal().await;
     assert_eq!(code, 4413);
-    assert!(reason.starts_with("the file has more than 1048576 chunks; cut longer ones"), "{reason}");
+    assert!(reason.starts_with("the file has more than 1048576 chunks; cut longer chunks"), "{reason}");
     assert_eq!(site.raw("b").await.exchange(&[1, 0], 2).await, answer(&HashSet::new(), b"b"));
 }

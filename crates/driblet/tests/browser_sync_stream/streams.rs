@@ -9,7 +9,8 @@ use driblet::browser_sync_stream::{
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use crate::support::{CHUNKS, answer, chain, cut, hashes, list, message, random_bytes, versions};
+use crate::messages::{CHUNKS, answer, chain, cut, hashes, list, message, versions};
+use crate::random::random_bytes;
 
 struct Files {
     folder: TempDir,

@@ -147,7 +147,7 @@ async fn a_history_inside_the_root_is_refused() {
     ] {
         let error = Server::builder(site.root()).history(&folder).build().await.expect_err("a refusal");
         assert!(matches!(error, BuildError::History(HistoryError::InsideRoot { .. })), "{error}");
-        assert!(error.to_string().contains("--history"), "{error}");
+        assert!(error.to_string().contains("ServerBuilder::history"), "{error}");
     }
     assert_eq!(fs::read_dir(site.root()).unwrap().count(), 1, "nothing was made");
 }
@@ -373,7 +373,10 @@ async fn a_damaged_index_is_a_clear_error_or_a_new_start() {
             Err(error) => {
                 let text = error.to_string();
                 assert!(matches!(error, BuildError::History(HistoryError::Index { .. })), "case {number}: {text}");
-                assert!(text.contains("index.redb") && text.contains("remove the folder"), "case {number}: {text}");
+                assert!(
+                    text.contains("index.redb") && text.contains("remove the history's folder"),
+                    "case {number}: {text}"
+                );
             }
         }
     }

@@ -13,6 +13,7 @@ mod media_types;
 mod names;
 mod paths;
 mod plain;
+#[cfg(feature = "client")]
 mod proxies;
 mod quick;
 mod serving;

@@ -1,6 +1,7 @@
 //! A real server on loopback, on real files, and a client that says exactly what it is told to.
 
 mod content;
+#[cfg(feature = "client")]
 pub(crate) mod proxies;
 #[path = "../../../../core/tests/support/random.rs"]
 mod random;
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use content::{apply, matched, sign, text};
 pub(crate) use random::random_bytes;
-pub(crate) use wait::{LIMIT, eventually, eventually_on_thread, let_pass, within};
+pub(crate) use wait::{LIMIT, eventually, let_pass, within};
 pub(crate) use wire::{Answer, Ask, Slow, get, post};
 
 /// A published folder, its history beside it, and a server on both.

@@ -54,7 +54,7 @@ impl Proxy {
                 .spawn()
                 .expect("nginx and caddy, which scripts/setup.sh proxies installs");
             let mut has_started = false;
-            super::eventually_on_thread(|| {
+            super::wait::eventually_on_thread(|| {
                 has_started = TcpStream::connect(addr).is_ok();
                 has_started || process.try_wait().unwrap().is_some()
             });
