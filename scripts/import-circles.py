@@ -25,19 +25,17 @@ class Module:
 
     def __init__(self, file, parent):
         self.file, self.parent = file, parent
+        self.root = parent.root if parent else self
         self.children, self.imports, self.globs, self.defined, self.paths = {}, {}, [], set(), []
-
-    def root(self):
-        return self.parent.root() if self.parent else self
 
 
 def block_end(text, start):
     """The index after the brace that closes the one at `start`."""
     depth = 0
-    for index in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[index], 0)
+    for brace in re.finditer("[{}]", text[start:]):
+        depth += 1 if brace.group() == "{" else -1
         if depth == 0:
-            return index + 1
+            return start + brace.end()
     return len(text)
 
 
@@ -53,20 +51,15 @@ def read_module(file, folder, parent, text=None):
         if TEST.search(attributes):
             continue
         if opening == "{":
-            body = text[found.end() : position - 1]
-            module.children[name] = read_module(file, folder / name, module, body)
-            continue
-        files = [folder / f"{name}.rs", folder / name / "mod.rs"]
-        child = next((file for file in files if file.exists()), None)
-        if child:
-            module.children[name] = read_module(child, folder / name, module)
+            module.children[name] = read_module(file, folder / name, module, text[found.end() : position - 1])
+        for child in folder / f"{name}.rs", folder / name / "mod.rs":
+            if opening == ";" and child.exists():
+                module.children[name] = read_module(child, folder / name, module)
     rest += text[position:]
-    for found in USE.finditer(rest):
-        if TEST.search(found.group(1)):
-            continue
-        for path, name in flatten(found.group(2)):
+    for attributes, tree in USE.findall(rest):
+        for path, name in () if TEST.search(attributes) else flatten(tree):
             if name == "*":
-                module.globs.append(path)
+                module.globs.append(path[:-1])
             else:
                 module.imports[name] = path
     rest = USE.sub(" ", rest)
@@ -77,10 +70,9 @@ def read_module(file, folder, parent, text=None):
 
 def flatten(tree, prefix=()):
     """The paths of a use tree, each with the name that it brings into scope."""
-    tree = tree.strip()
-    head, brace, inner = tree.partition("{")
+    head, brace, inner = tree.strip().partition("{")
     if brace:
-        prefix = prefix + tuple(part.strip() for part in head.split("::") if part.strip())
+        prefix += tuple(part.strip() for part in head.split("::") if part.strip())
         depth, start, inner = 0, 0, inner.rstrip().removesuffix("}") + ","
         for index, letter in enumerate(inner):
             depth += {"{": 1, "}": -1}.get(letter, 0)
@@ -91,23 +83,17 @@ def flatten(tree, prefix=()):
         return
     path, _, alias = (part.strip() for part in tree.partition(" as "))
     parts = prefix + tuple(part.strip() for part in path.split("::") if part.strip())
-    if parts[-1] == "self":
-        parts = parts[:-1]
+    parts = parts[:-1] if parts[-1] == "self" else parts
     yield parts, alias or parts[-1]
 
 
 def resolve(module, path, seen=()):
-    """The module that a path leads to, and whether it is the module itself or an item in it; None outside the crate."""
+    """The module that a path leads to, and whether the path names the module itself; None outside the crate."""
     first, *rest = path
-    if first == "crate":
-        return walk(module.root(), rest, seen)
-    if first == "self":
-        return walk(module, rest, seen)
-    if first == "super":
-        return resolve(module.parent, ["self", *rest], seen) if module.parent else None
-    if first in module.children or first in module.imports:
-        return walk(module, path, seen)
-    return None
+    if first in ("crate", "self", "super"):
+        start = {"crate": module.root, "self": module, "super": module.parent}[first]
+        return walk(start, rest, seen) if start else None
+    return walk(module, path, seen) if first in module.children or first in module.imports else None
 
 
 def walk(module, path, seen):
@@ -120,22 +106,19 @@ def walk(module, path, seen):
         return walk(module.children[first], rest, seen)
     if first in module.imports and (module, first) not in seen:
         return resolve(module, [*module.imports[first], *rest], (*seen, (module, first)))
-    if first not in module.defined:
-        for glob in module.globs:
-            target = resolve(module, glob, seen)
-            if target and target[1] and first in target[0].defined | target[0].children.keys():
-                return walk(target[0], path, seen)
+    for glob in () if first in module.defined else module.globs:
+        target = resolve(module, glob, seen)
+        if target and target[1] and first in target[0].defined | target[0].children.keys():
+            return walk(target[0], path, seen)
     return module, False
 
 
 def edges(module, graph):
     """Adds the files that a module and its children import. A bare `use` of a module is no import: its items are."""
-    found = [resolve(module, path) for path in (*module.imports.values(), *module.paths)]
-    found = [target for target, is_module in filter(None, found) if not is_module]
-    globs = [resolve(module, path) for path in module.globs]
-    graph.setdefault(module.file, set()).update(target.file for target in found)
-    graph[module.file].update(target.file for target, _ in filter(None, globs))
-    graph[module.file].discard(module.file)
+    named = filter(None, (resolve(module, path) for path in (*module.imports.values(), *module.paths)))
+    globs = filter(None, (resolve(module, path) for path in module.globs))
+    files = {target.file for target, is_module in named if not is_module} | {target.file for target, _ in globs}
+    graph.setdefault(module.file, set()).update(files - {module.file})
     for child in module.children.values():
         edges(child, graph)
     return graph
@@ -143,37 +126,27 @@ def edges(module, graph):
 
 def circle_from(graph, start):
     """The shortest way from a file back to itself, if there is one."""
-    before, queue = {}, [start]
-    for file in queue:
-        for target in sorted(graph.get(file, ())):
+    ways = [[start]]
+    for way in ways:
+        for target in sorted(graph.get(way[-1], ())):
             if target == start:
-                way = [file]
-                while way[-1] != start:
-                    way.append(before[way[-1]])
-                return way[::-1]
-            if target not in before:
-                before[target] = file
-                queue.append(target)
+                return way
+            if not any(target in other for other in ways):
+                ways.append([*way, target])
     return None
 
 
 def main(crates):
-    failed = False
+    circles = set()
     for crate in map(Path, crates):
-        reported = set()
         for root in (file for name in ("lib", "main") if (file := crate / "src" / f"{name}.rs").exists()):
             graph = edges(read_module(root, crate / "src", None), {})
-            for file in sorted(graph):
-                circle = circle_from(graph, file)
-                if circle and frozenset(circle) not in reported:
-                    reported.add(frozenset(circle))
-                    names = [str(file.relative_to(crate)) for file in [*circle, circle[0]]]
-                    print(f"{crate}: " + " -> ".join(names))
-        failed |= bool(reported)
-    return 1 if failed else 0
+            for circle in filter(None, (circle_from(graph, file) for file in sorted(graph))):
+                if frozenset(circle) not in circles:
+                    circles.add(frozenset(circle))
+                    print(f"{crate}: " + " -> ".join(str(file.relative_to(crate)) for file in [*circle, circle[0]]))
+    return 1 if circles else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]) if 1 < len(sys.argv) else __doc__)

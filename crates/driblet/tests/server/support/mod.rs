@@ -6,6 +6,7 @@ pub(crate) mod proxies;
 #[path = "../../../../core/tests/support/random.rs"]
 mod random;
 #[path = "../../support/wait.rs"]
+#[allow(dead_code)]
 mod wait;
 mod wire;
 
