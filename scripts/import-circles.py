@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Fails when two Rust files of a crate import each other, directly or through other files.
+"""Usage: scripts/import-circles.py CRATE_FOLDER...
 
-Usage: scripts/import-circles.py CRATE_FOLDER...
-
-File A imports file B when A names, in a `use` or in a path, an item that B defines. A name that a parent file only
-re-exports counts as an import of the file that defines it. Modules under `#[cfg(test)]` are ignored.
+Fails when two Rust files of a crate import each other, directly or through other files. File A imports file B when A
+names, in a `use` or in a path, an item that B defines. A name that a parent file only re-exports counts as an import
+of the file that defines it. Modules under `#[cfg(test)]` are ignored.
 """
 
 import re
@@ -22,7 +21,6 @@ TEST = re.compile(r"cfg\((?:test|all\(test\b|doctest)")
 
 class Module:
     """One module: its file, its child modules, the names that it imports, and the names that it defines."""
-
     def __init__(self, file, parent):
         self.file, self.parent = file, parent
         self.root = parent.root if parent else self

@@ -1,6 +1,7 @@
 //! Finds out which standard streams were closed when the process began.
 //!
-//! Rust opens /dev/null in place of a closed stream before `main`. A result would be lost there, and an input would be empty, without an error.
+//! Rust opens /dev/null in place of a closed stream before `main`. A result would be lost there, and an input would be
+//! empty, without an error.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -18,7 +18,8 @@ use failure::Failure;
 
 /// rsync between a server and the browser: only the difference crosses the wire.
 ///
-/// Serve a folder, sync it into pages with `import { sync } from "/.driblet/client.js"`, or into files with `driblet pull`.
+/// Serve a folder, sync it into pages with `import { sync } from "/.driblet/client.js"`, or into files with `driblet
+/// pull`.
 #[derive(Parser)]
 #[command(name = "driblet", version, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 success, 1 failure (stderr says why), 2 wrong usage")]

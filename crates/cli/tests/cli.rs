@@ -1,4 +1,4 @@
-//! The binary, as a person or a script meets it.
+//! The binary: exit codes, help and messages.
 
 mod support;
 

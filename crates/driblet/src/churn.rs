@@ -12,7 +12,8 @@ const LONG: Duration = Duration::from_secs(2);
 const QUIET_AFTER_LONG: Duration = Duration::from_millis(500);
 /// A file that changes with pauses must be quiet for this many times the longest pause.
 const PAUSES: u32 = 3;
-/// The longest quiet time. It applies too if a process has the file open for writing, and if more than half of the bytes were cut off.
+/// The longest quiet time. It applies too if a process has the file open for writing, and if more than half of the
+/// bytes were cut off.
 const LONGEST_QUIET: Duration = Duration::from_secs(3);
 /// A file that keeps changing for this long is published as it is.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -32,7 +33,8 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    /// Whether another file, which no process writes to, took the place of the published one, as by a rename. Such a file is complete.
+    /// Whether another file, which no process writes to, took the place of the published one, as by a rename. Such a
+    /// file is complete.
     pub(crate) fn is_replacement(&self) -> bool {
         self.has_writer == Some(false) && self.published.is_some_and(|last| !last.is_same_file(&self.fingerprint))
     }
@@ -75,7 +77,8 @@ pub(crate) enum Verdict {
 }
 
 impl Churn {
-    /// Begins when a file differs from what was published. `pause` is the time since the change before, if this change continues it.
+    /// Begins when a file differs from what was published. `pause` is the time since the change before, if this change
+    /// continues it.
     pub(crate) fn new(look: &Look, now: Instant, pause: Option<Duration>) -> Churn {
         let longest_pause = pause.unwrap_or_default();
         Churn { began: now, seen: look.fingerprint, since: now, changes: 0, longest_pause }

@@ -19,7 +19,8 @@ pub(crate) struct Fingerprint {
     pub(crate) modified: i64,
     /// Nanoseconds since the epoch.
     pub(crate) changed: i64,
-    /// Nanoseconds since the epoch; 0 if the file system does not say. It tells files apart that get the same inode one after the other.
+    /// Nanoseconds since the epoch; 0 if the file system does not say. It tells files apart that get the same inode one
+    /// after the other.
     #[serde(default)]
     pub(crate) born: i64,
 }
@@ -35,7 +36,8 @@ impl Fingerprint {
         born: i64::MIN,
     };
 
-    /// Two writes within this time may leave the same stamp, so that the second one cannot be noticed (git calls such files "racily clean").
+    /// Two writes within this time may leave the same stamp, so that the second one cannot be noticed (git calls such
+    /// files "racily clean").
     pub(crate) fn granularity(&self) -> Duration {
         if self.is_coarse() { COARSE } else { FINE }
     }
@@ -45,11 +47,11 @@ impl Fingerprint {
         self.modified % 1_000_000_000 == 0 && self.changed % 1_000_000_000 == 0
     }
 
-    /// How long ago the file changed. `now` is in nanoseconds since the epoch, by the clock that stamps files. `None` if the stamp lies in the
-    /// future, so that the clocks disagree.
+    /// How long ago the file changed. `now` is in nanoseconds since the epoch, by the clock that stamps files. `None`
+    /// if the stamp lies in the future, so that the clocks disagree.
     ///
-    /// A modification time in the future (from an archive, or by `touch`) is ignored: each write sets the change time too, and no program can
-    /// choose that.
+    /// A modification time in the future (from an archive, or by `touch`) is ignored: each write sets the change time
+    /// too, and no program can choose that.
     pub(crate) fn age(&self, now: i64) -> Option<Duration> {
         let latest = if self.modified <= now { self.modified.max(self.changed) } else { self.changed };
         u64::try_from(now.checked_sub(latest)?).ok().map(Duration::from_nanos)

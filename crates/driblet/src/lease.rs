@@ -7,15 +7,16 @@ use std::io;
 #[cfg(target_os = "linux")]
 const F_SETSIG: libc::c_int = 10;
 
-/// Whether a process has this file open for writing. `None` if the system cannot tell: the file belongs to another user, it lies on a network,
-/// or the system is not Linux. `file` must be open for reading only.
+/// Whether a process has this file open for writing. `None` if the system cannot tell: the file belongs to another
+/// user, it lies on a network, or the system is not Linux. `file` must be open for reading only.
 ///
-/// The system grants a read lease (fcntl(2), `F_SETLEASE`) only if no process has the file open for writing. The lease is returned at once. A
-/// process that opens the file meanwhile waits some microseconds.
+/// The system grants a read lease (fcntl(2), `F_SETLEASE`) only if no process has the file open for writing. The lease
+/// is returned at once. A process that opens the file meanwhile waits some microseconds.
 #[cfg(target_os = "linux")]
 pub(crate) fn has_writer(file: &File) -> Option<bool> {
     use std::os::fd::AsRawFd;
-    // If a process opens the file meanwhile, the system sends a signal to this process. The default, SIGIO, would end it. SIGURG is ignored.
+    // If a process opens the file meanwhile, the system sends a signal to this process. The default, SIGIO, would end
+    // it. SIGURG is ignored.
     fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG).ok()?;
     match fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) {
         Ok(()) => {

@@ -1,7 +1,7 @@
 //! rsync between a server and the browser: the server, its history, and the native client.
 //!
-//! A [`Server`] publishes a file or a folder as an axum router. Nest it behind whatever middleware the application has; what guards
-//! an asset then guards its deltas too.
+//! A [`Server`] publishes a file or a folder as an axum router. Nest it behind whatever middleware the application has;
+//! what guards an asset then guards its deltas too.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,13 +12,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Client`] brings files up to date with what a server publishes. [`diff_file`] and [`patch_file`] make and apply deltas without a server.
-//! [`output`] replaces files in one durable step. [`browser_sync_stream`] speaks the protocol of browser-sync-stream.
+//! A [`Client`] brings files up to date with what a server publishes. [`diff_file`] and [`patch_file`] make and apply
+//! deltas without a server. [`output`] replaces files in one durable step. [`browser_sync_stream`] speaks the protocol
+//! of browser-sync-stream.
 //!
 //! Cargo features, all on by default: `server`, `client`, `browser-sync-stream`.
 //!
-//! A request passes `http` (reads the request), `publisher` (keeps the history up to date with the disk), `history` (stores versions) and
-//! `artifacts` (makes deltas and keeps them).
+//! A request passes `http` (reads the request), `publisher` (keeps the history up to date with the disk), `history`
+//! (stores versions) and `artifacts` (makes deltas and keeps them).
 
 #![deny(unsafe_code)]
 

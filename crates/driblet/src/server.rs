@@ -67,12 +67,14 @@ impl Server {
         http::router(self.site.clone(), self.guard.clone())
     }
 
-    /// Waits until every file that was there at the start is hashed and copied into the history. Requests are answered before that too.
+    /// Waits until every file that was there at the start is hashed and copied into the history. Requests are answered
+    /// before that too.
     pub async fn indexed(&self) {
         self.site.publisher.indexed().await;
     }
 
-    /// Waits until no delta and no encoded file is made or queued in the background, including those that are queued meanwhile.
+    /// Waits until no delta and no encoded file is made or queued in the background, including those that are queued
+    /// meanwhile.
     pub async fn prepared(&self) {
         self.site.artifacts.prepared().await;
     }
@@ -138,8 +140,9 @@ impl ServerBuilder {
         ServerBuilder { hidden, ..self }
     }
 
-    /// Adds a host name of the server, with or without a port. Addresses and `localhost` are always allowed. Pages of this very host (and port,
-    /// unless it is the default one) are the server's own, even if a proxy asks by another name.
+    /// Adds a host name of the server, with or without a port. Addresses and `localhost` are always allowed. Pages of
+    /// this very host (and port, unless it is the default one) are the server's own, even if a proxy asks by another
+    /// name.
     pub fn allow_host(mut self, host: impl Into<String>) -> ServerBuilder {
         self.hosts.push(host.into());
         self
@@ -151,15 +154,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Adds a proxy, by its address or a range of addresses such as `10.0.0.0/8`. The server trusts its `X-Forwarded-Host` and `Forwarded` for
-    /// the host name that the browser asked for. Proxies on this machine are always trusted. Requests must carry
-    /// [`axum::extract::ConnectInfo`], which [`serve`](crate::serve) adds; without it no proxy is trusted.
+    /// Adds a proxy, by its address or a range of addresses such as `10.0.0.0/8`. The server trusts its
+    /// `X-Forwarded-Host` and `Forwarded` for the host name that the browser asked for. Proxies on this machine are
+    /// always trusted. Requests must carry [`axum::extract::ConnectInfo`], which [`serve`](crate::serve) adds; without
+    /// it no proxy is trusted.
     pub fn trust_proxy(mut self, addresses: impl Into<String>) -> ServerBuilder {
         self.proxies.push(addresses.into());
         self
     }
 
-    /// How long the server waits for a signature, and, up to 10 s, for a file to be read or for a free encoder. Default: 30 s.
+    /// How long the server waits for a signature, and, up to 10 s, for a file to be read or for a free encoder.
+    /// Default: 30 s.
     pub fn deadline(self, deadline: Duration) -> ServerBuilder {
         ServerBuilder { deadline, ..self }
     }
@@ -174,8 +179,8 @@ impl ServerBuilder {
         ServerBuilder { memory: bytes, ..self }
     }
 
-    /// How many deltas and encoded files are made at the same time for requests: this many of files up to 8 MiB, and this many of longer ones.
-    /// Default: 2.
+    /// How many deltas and encoded files are made at the same time for requests: this many of files up to 8 MiB, and
+    /// this many of longer ones. Default: 2.
     pub fn encoders(self, encoders: usize) -> ServerBuilder {
         ServerBuilder { encoders: encoders.max(1), ..self }
     }
@@ -185,23 +190,25 @@ impl ServerBuilder {
         ServerBuilder { max_tags: tags, ..self }
     }
 
-    /// The codec of deltas between versions, for receivers that accept it. Default: the one that is verified sooner over 20 Mbit/s.
+    /// The codec of deltas between versions, for receivers that accept it. Default: the one that is verified sooner
+    /// over 20 Mbit/s.
     pub fn codec(self, codec: Codec) -> ServerBuilder {
         ServerBuilder { codec, ..self }
     }
 
-    /// How many previous versions get a delta to a new version before any request asks for one. Default: 3; 0 disables it.
+    /// How many previous versions get a delta to a new version before any request asks for one. Default: 3; 0 disables
+    /// it.
     ///
-    /// The server notices a new version at the first request for its path, and at the start. It makes the deltas in the background, one at a
-    /// time: first the fast ones, then those of the server's [codec](ServerBuilder::codec), and those from newer versions before those from
-    /// older ones. A receiver that asks for a delta meanwhile gets a fast one at once. Files shorter than 16 KiB or longer than 64 MiB get no
-    /// such deltas.
+    /// The server notices a new version at the first request for its path, and at the start. It makes the deltas in the
+    /// background, one at a time: first the fast ones, then those of the server's [codec](ServerBuilder::codec), and
+    /// those from newer versions before those from older ones. A receiver that asks for a delta meanwhile gets a fast
+    /// one at once. Files shorter than 16 KiB or longer than 64 MiB get no such deltas.
     pub fn ahead(self, versions: usize) -> ServerBuilder {
         ServerBuilder { ahead: versions, ..self }
     }
 
-    /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own path; with `None` it does
-    /// not. Default: the default options of npm `rabin`.
+    /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
+    /// path; with `None` it does not. Default: the default options of npm `rabin`.
     #[cfg(feature = "browser-sync-stream")]
     pub fn browser_sync_stream(self, chunks: Option<RabinOptions>) -> ServerBuilder {
         ServerBuilder { browser_sync_stream: chunks, ..self }

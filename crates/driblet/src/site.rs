@@ -83,7 +83,8 @@ impl Site {
         for _ in 0..TRIES {
             match self.publisher.refresh(path).await? {
                 PathState::File(head) => {
-                    // If another program changed the stored bytes, the history drops the version and the file is read again.
+                    // If another program changed the stored bytes, the history drops the version and the file is read
+                    // again.
                     if let Some(stored) = self.version(path, head.version).await? {
                         return Ok(OpenPath::File(head, stored));
                     }

@@ -1,7 +1,7 @@
 //! The published files as the disk has them now. No path and no link leads out of the root.
 //!
-//! Each call looks the root up by its path. A deploy may replace the root, point a link elsewhere or mount a volume over it: the next call
-//! sees what the path leads to then.
+//! Each call looks the root up by its path. A deploy may replace the root, point a link elsewhere or mount a volume
+//! over it: the next call sees what the path leads to then.
 
 use std::fs::File;
 use std::io;

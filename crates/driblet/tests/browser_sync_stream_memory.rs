@@ -1,4 +1,4 @@
-//! A list of ten million hashes, in a process of its own: its memory is measured.
+//! A list of ten million hashes. The test is a process of its own, whose memory is measured.
 
 use std::collections::HashSet;
 

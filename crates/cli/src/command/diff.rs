@@ -11,8 +11,9 @@ use crate::print;
 
 /// Write the delta between two files
 ///
-/// The delta is what `driblet serve` sends to a receiver that holds OLD. Use /dev/null as OLD for a receiver that holds nothing. Files above
-/// 256 MiB are mapped into memory: if another program cuts one short meanwhile, the command ends with a signal and writes nothing.
+/// The delta is what `driblet serve` sends to a receiver that holds OLD. Use /dev/null as OLD for a receiver that holds
+/// nothing. Files above 256 MiB are mapped into memory: if another program cuts one short meanwhile, the command ends
+/// with a signal and writes nothing.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  driblet diff app-1.js app-2.js -o app.delta\n  driblet diff app-1.js <(make-app) -o - | ssh host 'driblet patch app.js - -o app.js'"

@@ -7,8 +7,9 @@ use crate::paths::{inputs, output};
 
 /// Apply a delta to a file
 ///
-/// NEW is written after every byte is verified. A delta from another file than OLD is refused. An existing file is replaced in one step and
-/// keeps its permissions, owner and attributes; links are followed; devices, pipes and the like are written into.
+/// NEW is written after every byte is verified. A delta from another file than OLD is refused. An existing file is
+/// replaced in one step and keeps its permissions, owner and attributes; links are followed; devices, pipes and the
+/// like are written into.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  driblet patch app-1.js app.delta -o app-2.js\n  curl -s https://example.com/app.delta | driblet patch app.js - -o app.js"

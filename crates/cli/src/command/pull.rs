@@ -15,22 +15,24 @@ use crate::print;
 
 /// Bring a file up to date with what a server publishes
 ///
-/// Only the difference to the present content of DEST is transferred. DEST is replaced in one step after the new bytes are verified and
-/// durable; until then, and after any error, it stays as it was. A pull that was cut off continues when it is run again. DEST keeps its
-/// permissions, owner, attributes and links. Devices, pipes and the like are written into after all bytes are verified.
+/// Only the difference to the present content of DEST is transferred. DEST is replaced in one step after the new bytes
+/// are verified and durable; until then, and after any error, it stays as it was. A pull that was cut off continues
+/// when it is run again. DEST keeps its permissions, owner, attributes and links. Devices, pipes and the like are
+/// written into after all bytes are verified.
 ///
-/// A URL that begins with ws: or wss: is the URL of a browser-sync-stream server. Then only chunks that DEST lacks are transferred, without
-/// compression. That protocol cannot say that a file is complete: if a proxy hides how the WebSocket ended, a file that was cut off between
-/// two chunks looks complete.
+/// A URL that begins with ws: or wss: is the URL of a browser-sync-stream server. Then only chunks that DEST lacks are
+/// transferred, without compression. That protocol cannot say that a file is complete: if a proxy hides how the
+/// WebSocket ended, a file that was cut off between two chunks looks complete.
 ///
-/// If the server says that it is busy (503 or 429 with Retry-After), the command asks again after the time that the server states, for at
-/// most 10 minutes.
+/// If the server says that it is busy (503 or 429 with Retry-After), the command asks again after the time that the
+/// server states, for at most 10 minutes.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull ws://127.0.0.1:8080/app.js app.js"
 )]
 pub(crate) struct Args {
-    /// The URL of the file, as a browser would download it; user:password@ in it is sent as basic authorisation, and never shown
+    /// The URL of the file, as a browser would download it; user:password@ in it is sent as basic authorisation, and
+    /// never shown
     url: String,
     /// The file to update; a missing file is created; - is standard output
     dest: PathBuf,

@@ -17,8 +17,9 @@ use crate::print;
 
 /// Publish a folder or a file, so that receivers need only what changed
 ///
-/// Every file is served as it is. Deltas between its versions are served below FILE.driblet/. Pages import the client from
-/// /.driblet/client.js. The history stores old versions, so that a receiver that was away for a while still gets a delta.
+/// Every file is served as it is. Deltas between its versions are served below FILE.driblet/. Pages import the client
+/// from /.driblet/client.js. The history stores old versions, so that a receiver that was away for a while still gets a
+/// delta.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  driblet serve dist/ --listen 127.0.0.1:8080")]
 pub(crate) struct Args {
@@ -45,16 +46,19 @@ pub(crate) struct Args {
     /// Another origin whose pages may sync, such as https://app.example
     #[arg(long, value_name = "O")]
     allow_origin: Vec<String>,
-    /// A proxy on another machine whose X-Forwarded-Host and Forwarded are trusted: an address, or a range such as 10.0.0.0/8
+    /// A proxy on another machine whose X-Forwarded-Host and Forwarded are trusted: an address, or a range such as
+    /// 10.0.0.0/8
     #[arg(long, value_name = "IP")]
     trust_proxy: Vec<String>,
-    /// Seconds that a connection may be idle between two requests; set more than the idle timeout of a load balancer in front
+    /// Seconds that a connection may be idle between two requests; set more than the idle timeout of a load balancer in
+    /// front
     #[arg(long, value_name = "SECONDS", default_value_t = ServeOptions::default().keep_alive.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     keep_alive: u64,
     /// Seconds that running responses have to finish after SIGTERM or SIGINT; a second signal ends them at once
     #[arg(long, value_name = "SECONDS", default_value_t = ServeOptions::default().grace.as_secs())]
     grace: u64,
-    /// The most connections; at this limit new ones take the places of idle ones [default: 1024, or what the limit of open files allows]
+    /// The most connections; at this limit new ones take the places of idle ones [default: 1024, or what the limit of
+    /// open files allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
     /// The codec of deltas, for receivers that accept it; other receivers get fast deltas
@@ -65,14 +69,16 @@ pub(crate) struct Args {
     link: u32,
     /// How many previous versions get a delta to a new version before any receiver asks for one
     ///
-    /// Receivers then get the smallest delta without waiting for an encoder. The server notices a new version at the first request for the
-    /// file, and at the start. It makes the deltas in the background, one at a time, those from newer versions first, for files of 16 KiB to
-    /// 64 MiB. With 0 each delta is made when a receiver asks for it. RUST_LOG=driblet=info shows what is made.
+    /// Receivers then get the smallest delta without waiting for an encoder. The server notices a new version at the
+    /// first request for the file, and at the start. It makes the deltas in the background, one at a time, those from
+    /// newer versions first, for files of 16 KiB to 64 MiB. With 0 each delta is made when a receiver asks for it.
+    /// RUST_LOG=driblet=info shows what is made.
     #[arg(long, value_name = "K", default_value_t = 3)]
     ahead: usize,
     /// How files are cut for clients of browser-sync-stream, which open a WebSocket on the path of a file
     ///
-    /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each. These are the options of npm rabin.
+    /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each. These
+    /// are the options of npm rabin.
     #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768", value_parser = chunks)]
     rabin: RabinOptions,
     /// Do not answer clients of browser-sync-stream
@@ -178,7 +184,8 @@ fn raise_file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// The most connections for a limit of open files: each connection has a socket and may have a file, and the server needs some files itself.
+/// The most connections for a limit of open files: each connection has a socket and may have a file, and the server
+/// needs some files itself.
 fn connections_within(files: Option<u64>) -> usize {
     let max = ServeOptions::default().max_connections;
     files.map_or(max, |files| (files.saturating_sub(32) / 2).clamp(8, max as u64) as usize)

@@ -4,10 +4,11 @@ use driblet_core::{Codec, Version};
 
 use super::queue::{Job, Work};
 
-/// Shorter files fit, compressed, into the first ten segments that a connection sends (RFC 6928). Their delta is made in less than a
-/// millisecond, so there is nothing to gain by making it ahead.
+/// Shorter files fit, compressed, into the first ten segments that a connection sends (RFC 6928). Their delta is made
+/// in less than a millisecond, so there is nothing to gain by making it ahead.
 const SHORTEST: u64 = 16 << 10;
-/// A delta of a longer file takes a core for seconds and may be as long as the file. It is made only when a request asks for it.
+/// A delta of a longer file takes a core for seconds and may be as long as the file. It is made only when a request
+/// asks for it.
 const LONGEST: u64 = 64 << 20;
 /// The longest span of a dense region in the format. For longer files the fast delta is the best one.
 const LONGEST_DENSE: u64 = 32 << 20;
@@ -54,8 +55,8 @@ impl AheadRule {
         (SHORTEST..=LONGEST_ENCODED.min(self.disk)).contains(&len)
     }
 
-    /// The deltas to make ahead for a path's head: first the fast ones, then the others. `versions` has the path's versions and their
-    /// lengths, newest first.
+    /// The deltas to make ahead for a path's head: first the fast ones, then the others. `versions` has the path's
+    /// versions and their lengths, newest first.
     pub(super) fn jobs(&self, path: &str, versions: &[(Version, u64)]) -> Vec<Job> {
         let Some((&(to, len), former)) = versions.split_first() else { return Vec::new() };
         if !(SHORTEST..=self.longest).contains(&len) {

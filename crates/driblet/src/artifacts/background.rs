@@ -24,8 +24,8 @@ const WORKERS: usize = 1;
 
 /// Works on the queue as long as the history is open elsewhere.
 ///
-/// Workers are tasks that end when the queue is empty. They do not keep the history open: once a server is dropped, another one can open the
-/// same folder.
+/// Workers are tasks that end when the queue is empty. They do not keep the history open: once a server is dropped,
+/// another one can open the same folder.
 pub(super) struct Background {
     pub(super) history: Weak<dyn History>,
     pub(super) made: Cache<Key, Artifact>,

@@ -24,7 +24,8 @@ use crate::task::blocking;
 const LEAST_WEIGHT: u32 = 1 << 20;
 /// Bytes of chunk lists that are kept in memory.
 const CHUNK_LISTS: u64 = 64 << 20;
-/// Deltas and encodings of files up to this length are finished before they are sent, so that the answer states its length.
+/// Deltas and encodings of files up to this length are finished before they are sent, so that the answer states its
+/// length.
 const SHORT: u64 = 256 << 10;
 /// How long a plain request waits for the first encoded bytes before it gets the file unencoded.
 const ENCODED_TIMEOUT: Duration = Duration::from_secs(1);
@@ -128,8 +129,8 @@ impl Artifacts {
         self.background.waiting()
     }
 
-    /// Queues the deltas to a path's new head; `versions` and their lengths are the newest first. Deltas to the path's former heads leave
-    /// the queue.
+    /// Queues the deltas to a path's new head; `versions` and their lengths are the newest first. Deltas to the path's
+    /// former heads leave the queue.
     pub(crate) fn new_head(&self, path: &str, versions: &[(Version, u64)]) {
         let jobs = self.ahead.jobs(path, versions);
         self.background.change(|queue| queue.replace(path, jobs));
@@ -202,7 +203,8 @@ impl Artifacts {
         Ok(artifact)
     }
 
-    /// The answer to a signature: the runs, and the delta from what matched. It is not kept, since hardly two receivers sign the same bytes.
+    /// The answer to a signature: the runs, and the delta from what matched. It is not kept, since hardly two receivers
+    /// sign the same bytes.
     pub(super) async fn matched_delta(
         &self,
         matches: Arc<Matches>,
@@ -221,8 +223,8 @@ impl Artifacts {
         Ok(artifact)
     }
 
-    /// The interactive encoding of a version, as soon as there is something to send. `None` if the version does not shrink, or if the
-    /// encoding cannot be made now: the file itself is sent then. With `only_look` nothing is begun.
+    /// The interactive encoding of a version, as soon as there is something to send. `None` if the version does not
+    /// shrink, or if the encoding cannot be made now: the file itself is sent then. With `only_look` nothing is begun.
     pub(super) async fn interactive_encoding(
         &self,
         stored: Arc<StoredVersion>,

@@ -13,7 +13,8 @@ use crate::history::StoredVersion;
 
 /// If less of the head matches a signature, in percent, the receiver gets the shared delta from nothing.
 const WORTH_MATCHING: u64 = 3;
-/// If less of the head matches, in percent, the delta from nothing may still be the smaller one: both are made and compared.
+/// If less of the head matches, in percent, the delta from nothing may still be the smaller one: both are made and
+/// compared.
 const SURELY_SMALLER: u64 = 50;
 /// The most unmatched bytes for which a delta is made for one receiver alone, although little matches.
 const MAX_UNSHARED: u64 = 16 << 20;
@@ -46,7 +47,8 @@ pub(crate) struct EncodedRequest<'a> {
 }
 
 impl Artifacts {
-    /// The delta for a receiver, and its ETag: the best one that is made and that the receiver accepts, otherwise the interactive one.
+    /// The delta for a receiver, and its ETag: the best one that is made and that the receiver accepts, otherwise the
+    /// interactive one.
     ///
     /// If the best delta of all is not made yet, it is queued for later receivers.
     pub(crate) async fn choose_delta(&self, request: DeltaRequest<'_>) -> Result<(Content, Arc<str>), ArtifactError> {
@@ -64,8 +66,8 @@ impl Artifacts {
         Ok((content, etag))
     }
 
-    /// The answer to a signature: first bytes, and the content after them. It is the delta from what matched or the shared delta from
-    /// nothing, whichever is smaller.
+    /// The answer to a signature: first bytes, and the content after them. It is the delta from what matched or the
+    /// shared delta from nothing, whichever is smaller.
     pub(crate) async fn choose_matched(
         &self,
         path: &str,
@@ -91,8 +93,8 @@ impl Artifacts {
         Ok(if is_shared { (matches.encode_no_runs(), from_nothing) } else { (Vec::new(), from_matches) })
     }
 
-    /// The encoding of a version for a client, and its ETag: the best one if it is made, otherwise the interactive one. `None` if the client
-    /// gets the file itself, because that is hardly longer or because no encoding can be made.
+    /// The encoding of a version for a client, and its ETag: the best one if it is made, otherwise the interactive one.
+    /// `None` if the client gets the file itself, because that is hardly longer or because no encoding can be made.
     ///
     /// If the best encoding is not made yet, it is queued for later clients.
     pub(crate) async fn choose_encoding(&self, request: EncodedRequest<'_>) -> Option<(Content, String)> {
@@ -116,8 +118,8 @@ impl Artifacts {
         }
     }
 
-    /// The deltas that were made in the background and that the receiver accepts, the best first. The best of all is queued if it is not
-    /// made yet.
+    /// The deltas that were made in the background and that the receiver accepts, the best first. The best of all is
+    /// queued if it is not made yet.
     async fn ready_or_queued(
         &self,
         path: &str,

@@ -36,8 +36,8 @@ impl Coding {
         }
     }
 
-    /// The compression level for a file of this many bytes: some 10 ns a byte for interactive work on long files, some seconds a file in the
-    /// background.
+    /// The compression level for a file of this many bytes: some 10 ns a byte for interactive work on long files, some
+    /// seconds a file in the background.
     fn level(self, effort: Effort, len: usize) -> i32 {
         match (self, effort) {
             (Coding::Brotli, Effort::Interactive) if len <= SHORT => 5,

@@ -5,7 +5,8 @@ use super::coding::{Coding, Effort};
 /// What an artifact is: equal keys have equal content.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Key {
-    /// A delta. Without a codec it is the one that is made while a request waits, in a codec that every receiver decodes.
+    /// A delta. Without a codec it is the one that is made while a request waits, in a codec that every receiver
+    /// decodes.
     Delta {
         from: Option<Version>,
         to: Version,

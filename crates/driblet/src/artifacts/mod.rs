@@ -1,8 +1,8 @@
 //! Deltas and encoded files: made once, sent many times, kept under a budget of bytes.
 //!
-//! An artifact that a request waits for is made at a fast level and sent while it is made (`requested`, `spool`). A smaller form is made in
-//! the background for later requests (`background`, `queue`). The forms that every first visitor needs outlive the server (`store`).
-//! `choice` decides which artifact a receiver gets.
+//! An artifact that a request waits for is made at a fast level and sent while it is made (`requested`, `spool`). A
+//! smaller form is made in the background for later requests (`background`, `queue`). The forms that every first
+//! visitor needs outlive the server (`store`). `choice` decides which artifact a receiver gets.
 
 mod ahead;
 mod background;

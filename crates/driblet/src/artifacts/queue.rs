@@ -8,13 +8,15 @@ use driblet_core::{Codec, Version};
 use super::coding::{Coding, Effort};
 use super::key::Key;
 
-/// The most queued deltas that receivers asked for. A delta that does not fit is queued again by the next receiver that asks for it.
+/// The most queued deltas that receivers asked for. A delta that does not fit is queued again by the next receiver that
+/// asks for it.
 const MAX_ASKED: usize = 16;
-/// The most jobs in each other line: the deltas of some 80 files that change together. A delta that does not fit is made when a request asks
-/// for it.
+/// The most jobs in each other line: the deltas of some 80 files that change together. A delta that does not fit is
+/// made when a request asks for it.
 const MAX_WAITING: usize = 256;
 
-/// An artifact to make. The job names its versions and does not open them: if one is evicted meanwhile, the job does nothing.
+/// An artifact to make. The job names its versions and does not open them: if one is evicted meanwhile, the job does
+/// nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Job {
     pub(super) path: Arc<str>,

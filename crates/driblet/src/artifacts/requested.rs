@@ -1,4 +1,5 @@
-//! Artifacts that requests wait for. Requests for the same artifact share one computation and read its output while it is made.
+//! Artifacts that requests wait for. Requests for the same artifact share one computation and read its output while it
+//! is made.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,8 +36,8 @@ impl Requested {
         self.made.get(key).or_else(|| growing.get(key).cloned())
     }
 
-    /// Gives an artifact, and starts to make it if that has not begun. `bytes` is the amount of work, `spool` prepares the output, and `work`
-    /// writes it.
+    /// Gives an artifact, and starts to make it if that has not begun. `bytes` is the amount of work, `spool` prepares
+    /// the output, and `work` writes it.
     pub(super) fn begin(
         self: &Arc<Self>,
         key: Key,

@@ -1,4 +1,5 @@
-//! Holds artifacts, and lets readers read them while they are made. A short artifact is in memory, a longer one in an unnamed file.
+//! Holds artifacts, and lets readers read them while they are made. A short artifact is in memory, a longer one in an
+//! unnamed file.
 
 use std::fs::File;
 use std::io;
@@ -23,7 +24,8 @@ const IN_MEMORY: usize = 64 << 10;
 const WITHOUT_DISK: usize = 32 << 20;
 /// Bytes that are written to find out whether the disk has room again.
 const TRIAL: usize = 256 << 10;
-/// How long an answer waits for an artifact to end, so that it can state the length. A longer artifact is sent without a length.
+/// How long an answer waits for an artifact to end, so that it can state the length. A longer artifact is sent without
+/// a length.
 const BRIEFLY: Duration = Duration::from_millis(25);
 
 /// Bytes that are made once and sent many times.
@@ -214,7 +216,8 @@ impl Shared {
     }
 }
 
-/// Where artifacts are written. It does not keep the history open: once a server is dropped, another one can open the same folder.
+/// Where artifacts are written. It does not keep the history open: once a server is dropped, another one can open the
+/// same folder.
 pub(super) struct ScratchSpace {
     history: Weak<dyn History>,
     in_memory: AtomicUsize,
@@ -261,7 +264,8 @@ impl ScratchSpace {
     }
 }
 
-/// The writing end of an artifact. It does not wait for readers. If it is for one reader, it stops when that reader leaves.
+/// The writing end of an artifact. It does not wait for readers. If it is for one reader, it stops when that reader
+/// leaves.
 pub(super) struct Spool {
     space: Arc<ScratchSpace>,
     shared: Arc<Shared>,

@@ -4,8 +4,8 @@
 //! artifacts/<version>.<form>.<hash>   the bytes of one form; <hash> is their BLAKE3
 //! artifacts/.tmp…                     a file that is being written; removed at the start, as are all other names
 //! ```
-//! Order of writing: bytes into `.tmp…`, flush, rename. A file is hashed before its first use; if the hash is not the one in its name, the
-//! file is removed.
+//! Order of writing: bytes into `.tmp…`, flush, rename. A file is hashed before its first use; if the hash is not the
+//! one in its name, the file is removed.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -51,7 +51,8 @@ struct StoreEntry {
 }
 
 impl ArtifactStore {
-    /// Finds the files of versions that the history still has, and removes all others. If the folder cannot be read, the store is empty.
+    /// Finds the files of versions that the history still has, and removes all others. If the folder cannot be read,
+    /// the store is empty.
     pub(super) fn open(history: &Arc<dyn History>, budget: u64) -> ArtifactStore {
         let folder = history.artifacts();
         let state = folder.as_deref().map_or_else(|| Ok(StoreState::default()), |folder| load(folder, history));
@@ -92,7 +93,8 @@ impl ArtifactStore {
         self.state().entries.contains_key(key)
     }
 
-    /// Stores an artifact, and gives it as it is stored; `None` for a kind that is not stored here, and for one that is too long.
+    /// Stores an artifact, and gives it as it is stored; `None` for a kind that is not stored here, and for one that is
+    /// too long.
     pub(super) fn put(&self, key: &Key, asset: &str, made: &Artifact) -> io::Result<Option<Artifact>> {
         let (Some(folder), Some(len)) = (&self.folder, made.content.len()) else { return Ok(None) };
         if form(key).is_none() || self.budget / 2 < len {

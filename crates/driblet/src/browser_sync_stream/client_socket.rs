@@ -6,7 +6,8 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt, TryStreamExt};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-/// Both directions of a client's WebSocket. The stream ends if the server closes it normally. Any other close code is a refusal.
+/// Both directions of a client's WebSocket. The stream ends if the server closes it normally. Any other close code is a
+/// refusal.
 pub(super) fn client_side(
     socket: impl Stream<Item = tungstenite::Result<Message>> + Sink<Message, Error = tungstenite::Error>,
 ) -> (impl Stream<Item = io::Result<Bytes>>, impl Sink<Bytes, Error = io::Error>) {

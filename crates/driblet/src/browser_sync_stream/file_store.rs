@@ -14,8 +14,8 @@ const PIECE: u64 = 1 << 20;
 
 /// A store that is a file: it holds the chunks of the file's present bytes.
 ///
-/// The new file is staged beside the file, and replaces it in one step once it is complete and durable. Until then, and after any error, the
-/// file stays as it was.
+/// The new file is staged beside the file, and replaces it in one step once it is complete and durable. Until then, and
+/// after any error, the file stays as it was.
 #[derive(Debug)]
 pub struct FileStore {
     dest: Destination,
@@ -24,7 +24,8 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the file at a path, which may be missing. Use the sender's options: files that are cut with other options have no chunk in common.
+    /// Opens the file at a path, which may be missing. Use the sender's options: files that are cut with other options
+    /// have no chunk in common.
     ///
     /// # Errors
     /// [`PullError::Store`] if the file cannot be read, or the options are invalid.

@@ -11,7 +11,8 @@ use crate::history::StoredVersion;
 
 /// Bytes of lists that are kept in memory.
 const LISTS: u64 = 64 << 20;
-/// The most receivers that are served at the same time. Each takes less than 2 MiB, for pieces of a file and up to 16,384 hashes.
+/// The most receivers that are served at the same time. Each takes less than 2 MiB, for pieces of a file and up to
+/// 16,384 hashes.
 const SESSIONS: usize = 256;
 
 /// What the sessions of a server share: the options for cutting, and one list of chunks for each version.

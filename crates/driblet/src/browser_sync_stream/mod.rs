@@ -1,11 +1,13 @@
 //! The protocol of browser-sync-stream, so that its clients and servers can be replaced one side at a time.
 //!
-//! [`send`] and [`receive`] speak it over any duplex stream of bytes. A [`Server`](crate::Server) answers WebSockets with it, and [`pull`] is a
-//! client for such a server, or for an original one. `spec/browser-sync-stream.md` defines the bytes and what each side must check.
+//! [`send`] and [`receive`] speak it over any duplex stream of bytes. A [`Server`](crate::Server) answers WebSockets
+//! with it, and [`pull`] is a client for such a server, or for an original one. `spec/browser-sync-stream.md` defines
+//! the bytes and what each side must check.
 //!
-//! The protocol has limits that [`Client::pull`](crate::Client::pull) does not have; use that wherever both sides are driblet. It cannot say
-//! that a file is complete: a stream that is cut exactly between two messages looks complete. (A WebSocket tells the two apart, unless a proxy
-//! hides how it ended.) Chunks are not compressed, and a file that differs in one byte costs a whole chunk.
+//! The protocol has limits that [`Client::pull`](crate::Client::pull) does not have; use that wherever both sides are
+//! driblet. It cannot say that a file is complete: a stream that is cut exactly between two messages looks complete. (A
+//! WebSocket tells the two apart, unless a proxy hides how it ended.) Chunks are not compressed, and a file that
+//! differs in one byte costs a whole chunk.
 //!
 //! ```
 //! use driblet::browser_sync_stream::{MemoryStore, RabinOptions, receive, send};

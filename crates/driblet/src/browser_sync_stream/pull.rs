@@ -25,12 +25,13 @@ use crate::transfer::{NetworkCause, Phase, Progress, ProtocolCause, PullError, P
 /// The longest WebSocket message that is accepted, in bytes. An original sender makes one message of each chunk.
 const MAX_MESSAGE: usize = 17 << 20;
 
-/// Makes the file at `dest` equal to the file that a server of this protocol has at `url`, which begins with `ws:` or `wss:`.
+/// Makes the file at `dest` equal to the file that a server of this protocol has at `url`, which begins with `ws:` or
+/// `wss:`.
 ///
-/// `chunks` must be the server's options for cutting. Only chunks that `dest` does not have are transferred. `dest` is replaced in one step
-/// after the whole file has arrived and is durable. Until then, and after any error, it stays as it was. The total length in `progress` is not
-/// known: the protocol does not transfer it. A user name and a password in `url` are sent as basic authorisation, and are neither shown nor
-/// stored.
+/// `chunks` must be the server's options for cutting. Only chunks that `dest` does not have are transferred. `dest` is
+/// replaced in one step after the whole file has arrived and is durable. Until then, and after any error, it stays as
+/// it was. The total length in `progress` is not known: the protocol does not transfer it. A user name and a password
+/// in `url` are sent as basic authorisation, and are neither shown nor stored.
 ///
 /// ```no_run
 /// use driblet::browser_sync_stream::{RabinOptions, pull};

@@ -38,13 +38,14 @@ pub struct Received<T> {
 
 /// Receives a file from a sender: announces the chunks that the store holds, and stores the new ones.
 ///
-/// The hash of each chunk is verified before the store gets it. The file may have at most 1 TiB. `receive` fails if no byte arrives for 30 s.
+/// The hash of each chunk is verified before the store gets it. The file may have at most 1 TiB. `receive` fails if no
+/// byte arrives for 30 s.
 ///
 /// See the [module](crate::browser_sync_stream) for an example.
 ///
 /// # Errors
-/// [`PullError::Network`]: the stream failed; try again. [`PullError::Protocol`]: the sender does not speak this protocol, or sent bytes
-/// that do not verify. [`PullError::Store`]: the store failed.
+/// [`PullError::Network`]: the stream failed; try again. [`PullError::Protocol`]: the sender does not speak this
+/// protocol, or sent bytes that do not verify. [`PullError::Store`]: the store failed.
 pub async fn receive<S: Store>(io: impl AsyncRead + AsyncWrite, store: S) -> Result<Received<S::Output>, PullError> {
     receive_as(io, store, &PullOptions::default(), Arc::new(|_| {}), &Watchdog::new()).await
 }
@@ -78,7 +79,8 @@ pub(super) async fn receive_as<S: Store>(
     }
 }
 
-/// Sends the list, and at the same time passes arriving bytes to the file thread: a sender may refuse before it has read the whole list.
+/// Sends the list, and at the same time passes arriving bytes to the file thread: a sender may refuse before it has
+/// read the whole list.
 async fn carry(
     io: impl AsyncRead + AsyncWrite,
     list: &[u8],
@@ -135,7 +137,8 @@ fn broken(error: io::Error) -> PullError {
     PullError::network("cannot read from the sender", error)
 }
 
-/// The error for invalid bytes. A sender that gives up says so by invalid bytes; its reason may follow with the end of the stream.
+/// The error for invalid bytes. A sender that gives up says so by invalid bytes; its reason may follow with the end of
+/// the stream.
 fn refused(error: WireError, queue: &mut mpsc::Receiver<StreamPiece>) -> PullError {
     if error != WireError::GaveUp {
         return PullError::protocol("the sender does not follow the protocol", ProtocolCause::Wire(error));

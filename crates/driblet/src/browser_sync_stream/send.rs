@@ -15,7 +15,8 @@ use crate::task::blocking;
 
 /// How long a receiver may take to send its list.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most hashes of a receiver that are kept while the file is still being cut. A longer list waits until the file is cut.
+/// The most hashes of a receiver that are kept while the file is still being cut. A longer list waits until the file is
+/// cut.
 const ROOM: usize = 1 << 14;
 /// Bytes of one read from a receiver.
 const READ: usize = 16 << 10;
@@ -43,9 +44,9 @@ pub struct Sent {
 
 /// Sends a file to a receiver, and ends this side of the stream.
 ///
-/// Sending begins as soon as the receiver's list has arrived and the first chunk is cut. Memory holds a list of 80 bytes for each chunk, at most
-/// 80 MiB, and some pieces of the file. If the file changes meanwhile, the receiver refuses the changed chunks. `send` waits without limit for a
-/// receiver that stops reading, unless `io` has a limit.
+/// Sending begins as soon as the receiver's list has arrived and the first chunk is cut. Memory holds a list of 80
+/// bytes for each chunk, at most 80 MiB, and some pieces of the file. If the file changes meanwhile, the receiver
+/// refuses the changed chunks. `send` waits without limit for a receiver that stops reading, unless `io` has a limit.
 ///
 /// See the [module](crate::browser_sync_stream) for an example.
 ///

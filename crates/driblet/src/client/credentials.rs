@@ -4,7 +4,8 @@ use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderValue;
 use url::Url;
 
-/// Splits a URL into the URL without user name and password, which may be shown and stored, and the value of an `Authorization` header.
+/// Splits a URL into the URL without user name and password, which may be shown and stored, and the value of an
+/// `Authorization` header.
 pub(crate) fn split(url: &Url) -> (Url, Option<HeaderValue>) {
     let mut bare = url.clone();
     if url.username().is_empty() && url.password().is_none() {

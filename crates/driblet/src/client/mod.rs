@@ -1,7 +1,7 @@
 //! The native client: brings a file up to date with what a server publishes.
 //!
-//! `session` decides what to ask for, `request` asks, `apply` turns the delta into a staging file on a blocking thread, `partial` keeps the
-//! bytes of an incomplete delta, and `retry` decides when to ask a busy server again.
+//! `session` decides what to ask for, `request` asks, `apply` turns the delta into a staging file on a blocking thread,
+//! `partial` keeps the bytes of an incomplete delta, and `retry` decides when to ask a busy server again.
 
 mod apply;
 mod connector;
@@ -73,17 +73,19 @@ impl Client {
 
     /// Makes the file at `dest` the head of the asset at `url`. Only the difference is transferred.
     ///
-    /// The basis is what `dest` holds now. `dest` is replaced in one atomic step after the new bytes are verified and durable. Until then, and
-    /// after any error, it stays as it was. (If the system permits no such step, the bytes are written over the old ones, see
-    /// [`output`](crate::output).) A pull that is cut off leaves the bytes of the delta beside `dest`, and the next pull continues from there.
+    /// The basis is what `dest` holds now. `dest` is replaced in one atomic step after the new bytes are verified and
+    /// durable. Until then, and after any error, it stays as it was. (If the system permits no such step, the bytes are
+    /// written over the old ones, see [`output`](crate::output).) A pull that is cut off leaves the bytes of the delta
+    /// beside `dest`, and the next pull continues from there.
     ///
-    /// A user name and a password in `url` are sent as basic authorisation, to no other host, and are neither shown nor stored.
+    /// A user name and a password in `url` are sent as basic authorisation, to no other host, and are neither shown nor
+    /// stored.
     ///
     /// One request is enough if the server has the held version or nothing is held. Otherwise it takes two.
     ///
     /// # Errors
-    /// [`PullError::Network`]: try again. [`PullError::Protocol`]: the server, or a proxy before it, does not speak driblet, or sent bytes that
-    /// fail verification. [`PullError::Store`]: `dest` cannot be read or written.
+    /// [`PullError::Network`]: try again. [`PullError::Protocol`]: the server, or a proxy before it, does not speak
+    /// driblet, or sent bytes that fail verification. [`PullError::Store`]: `dest` cannot be read or written.
     pub async fn pull(
         &self,
         url: &Url,
@@ -93,8 +95,8 @@ impl Client {
         self.pull_to(url, output(dest.as_ref())?, progress).await
     }
 
-    /// As [`pull`](Client::pull), into any [`Output`]. An output that is not a regular file holds nothing: the whole asset is transferred,
-    /// and written once it is verified.
+    /// As [`pull`](Client::pull), into any [`Output`]. An output that is not a regular file holds nothing: the whole
+    /// asset is transferred, and written once it is verified.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {

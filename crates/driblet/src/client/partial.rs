@@ -1,7 +1,8 @@
 //! Keeps the bytes of an incomplete delta in a file beside the destination.
 //!
-//! The file begins with a line of JSON that names the delta; then the bytes follow. The bytes are not trusted: the decoder verifies what it
-//! makes of them. Only the owner may read the file. If the file cannot be written, the next pull transfers the bytes again.
+//! The file begins with a line of JSON that names the delta; then the bytes follow. The bytes are not trusted: the
+//! decoder verifies what it makes of them. Only the owner may read the file. If the file cannot be written, the next
+//! pull transfers the bytes again.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -16,8 +17,8 @@ use url::Url;
 
 /// The place of the target's version in a delta: after the magic byte and the flags.
 const TARGET: std::ops::Range<usize> = 2..34;
-/// The longest name of a destination that becomes part of the file's name. A longer name is replaced by its hash, so that the file's name fits
-/// the limit of the file system.
+/// The longest name of a destination that becomes part of the file's name. A longer name is replaced by its hash, so
+/// that the file's name fits the limit of the file system.
 const MAX_NAME: usize = 100;
 /// The longest first line.
 const MAX_LABEL: u64 = 64 << 10;

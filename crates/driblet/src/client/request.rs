@@ -30,7 +30,8 @@ const MATCHED: &str = "application/vnd.driblet.matched";
 const OCTETS: &str = "application/octet-stream";
 /// The longest problem document that is read.
 const MAX_PROBLEM: usize = 64 << 10;
-/// The timeout is a second longer for each this many bytes of a request, so that a slow upload does not look like a silent server.
+/// The timeout is a second longer for each this many bytes of a request, so that a slow upload does not look like a
+/// silent server.
 const SLOWEST_UPLOAD: u64 = 16 << 10;
 
 /// An asset on a server, and the cost of the requests for it.

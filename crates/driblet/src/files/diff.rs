@@ -54,8 +54,8 @@ pub struct Diffed {
 
 /// Writes the delta from `old` to `new` into `delta`, in one durable step.
 ///
-/// The call blocks and takes a core until the delta is made. Files above 256 MiB are mapped into memory: if another program cuts one short
-/// meanwhile, the operating system ends the process.
+/// The call blocks and takes a core until the delta is made. Files above 256 MiB are mapped into memory: if another
+/// program cuts one short meanwhile, the operating system ends the process.
 ///
 /// ```
 /// use driblet::output::Output;

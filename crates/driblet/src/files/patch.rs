@@ -18,13 +18,14 @@ pub struct Patched {
     pub len: u64,
 }
 
-/// Applies a delta to `old`, and writes the target into `new` in one durable step, after every byte is verified. `new` may name the same file
-/// as `old`.
+/// Applies a delta to `old`, and writes the target into `new` in one durable step, after every byte is verified. `new`
+/// may name the same file as `old`.
 ///
 /// See [`diff_file`](crate::diff_file) for an example.
 ///
 /// # Errors
-/// [`FileError::Apply`] if the delta is invalid, or is a delta from another file. After any error the output is as it was.
+/// [`FileError::Apply`] if the delta is invalid, or is a delta from another file. After any error the output is as it
+/// was.
 pub fn patch_file(old: &Input, delta: &Input, new: &Output) -> Result<Patched, FileError> {
     check_distinct(old, delta)?;
     let old = open_input(old)?.whole()?;

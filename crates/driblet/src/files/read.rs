@@ -16,7 +16,8 @@ use super::error::FileError;
 use super::input::{Input, Place};
 use crate::map::Map;
 
-/// Bytes of an input that are kept in memory. A longer stream goes to a temporary file; a longer file is read where it is.
+/// Bytes of an input that are kept in memory. A longer stream goes to a temporary file; a longer file is read where it
+/// is.
 const IN_MEMORY: usize = 64 << 20;
 /// A longer file is mapped if all of it must be in memory.
 const MAPPED: u64 = 256 << 20;

@@ -6,9 +6,9 @@
 //! tmp/              bytes that are not published yet; emptied at the start
 //! artifacts/        artifacts made from versions (see `artifacts/store.rs`)
 //! ```
-//! Order of writing: bytes into `tmp/`, flush; rename into `versions/`, flush of that folder; index. Short files are written into `versions/`
-//! directly: a file there is not a version until the index lists it. If the process is killed between two steps, the next start removes the
-//! files that the index does not list.
+//! Order of writing: bytes into `tmp/`, flush; rename into `versions/`, flush of that folder; index. Short files are
+//! written into `versions/` directly: a file there is not a version until the index lists it. If the process is killed
+//! between two steps, the next start removes the files that the index does not list.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -40,7 +40,8 @@ pub(crate) struct DirectoryHistory {
     index: Mutex<Index>,
     /// Versions that are open now, and what each verified file looked like.
     open: Mutex<HashMap<Version, Opened>>,
-    /// Locks that are held while a version is verified, so that equal requests verify it once. Chosen by the version's first byte.
+    /// Locks that are held while a version is verified, so that equal requests verify it once. Chosen by the version's
+    /// first byte.
     verifying: [Mutex<()>; VERIFYING],
 }
 
@@ -171,7 +172,8 @@ impl DirectoryHistory {
         fs::metadata(self.file_of(&staged.version)).is_ok_and(|data| data.len() == staged.len)
     }
 
-    /// Makes staged bytes durable, with one flush if they are many. Short files get their names, and their versions are added to `written`.
+    /// Makes staged bytes durable, with one flush if they are many. Short files get their names, and their versions are
+    /// added to `written`.
     fn make_durable(&self, new: &[&StagedVersion], written: &mut HashSet<Version>) -> io::Result<()> {
         let at_once = cfg!(target_os = "linux") && FEW < new.len();
         for staged in new {
@@ -228,7 +230,8 @@ impl DirectoryHistory {
 
     /// Removes a damaged version from every path.
     fn drop_damaged(&self, version: &Version) -> Result<(), HistoryError> {
-        // Under the lock, so that the version is not published meanwhile. A version that was evicted just now is not damaged.
+        // Under the lock, so that the version is not published meanwhile. A version that was evicted just now is not
+        // damaged.
         let mut index = self.index();
         if index.forget(version)? {
             warn!(%version, "another program changed or removed a version in the history; the version is dropped");

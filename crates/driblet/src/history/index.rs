@@ -75,8 +75,8 @@ struct VersionEntry {
 const MOMENT: i64 = 2;
 
 impl VersionEntry {
-    /// How much an old version is worth keeping: the time that it was the head, divided by the time since then. A version that was the head
-    /// for long was loaded by many receivers, and each day fewer of them hold it still.
+    /// How much an old version is worth keeping: the time that it was the head, divided by the time since then. A
+    /// version that was the head for long was loaded by many receivers, and each day fewer of them hold it still.
     fn worth(&self, now: i64) -> f64 {
         let lived = self.replaced.saturating_sub(self.published).max(MOMENT);
         let since = now.saturating_sub(self.replaced).max(MOMENT);
@@ -138,8 +138,8 @@ impl Index {
         self.rows.iter().filter(|(_, row)| !row.versions.is_empty()).map(|(path, _)| path.clone()).collect()
     }
 
-    /// Makes versions the heads of their paths, all in one durable step. Gives the versions that no path has any more. `now` is in seconds
-    /// since the epoch.
+    /// Makes versions the heads of their paths, all in one durable step. Gives the versions that no path has any more.
+    /// `now` is in seconds since the epoch.
     pub(super) fn publish(
         &mut self,
         publications: &[Publication<'_>],
@@ -179,8 +179,8 @@ impl Index {
         self.change(path, Row { counter, fingerprint, read, settled, renumbered, gone: false, versions }, before);
     }
 
-    /// Lets the head of a path be evicted like an old version. The note is written with the next publication; after a restart, the next look
-    /// at the path makes it again.
+    /// Lets the head of a path be evicted like an old version. The note is written with the next publication; after a
+    /// restart, the next look at the path makes it again.
     pub(super) fn gone(&mut self, path: &str) {
         if let Some(row) = self.rows.get_mut(path) {
             row.gone = true;

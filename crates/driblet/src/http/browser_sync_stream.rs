@@ -24,8 +24,8 @@ const MAX_MESSAGE: usize = 1 << 20;
 const READ: usize = 16 << 10;
 /// The first close code for applications. The server adds the HTTP status that it would answer with.
 const APPLICATION_CODES: u16 = 4000;
-/// The hash of no chunk. Original receivers ignore close codes: without this message they would take the end of the stream for the end of a
-/// file.
+/// The hash of no chunk. Original receivers ignore close codes: without this message they would take the end of the
+/// stream for the end of a file.
 const GAVE_UP: &[u8] = &browser_sync_stream::GAVE_UP;
 /// The longest reason in a close message, in bytes (RFC 6455, section 5.5).
 const MAX_REASON: usize = 123;
@@ -84,7 +84,8 @@ async fn serve(socket: WebSocket, site: &Site, lists: &ChunkLists, path: Request
             (Some(GAVE_UP), CloseFrame { code: APPLICATION_CODES + status.as_u16(), reason: shortened(reason).into() })
         }
     };
-    // Wait until the receiver has closed too. Dropping a connection with unread bytes resets it, and bytes on their way are lost.
+    // Wait until the receiver has closed too. Dropping a connection with unread bytes resets it, and bytes on their way
+    // are lost.
     let end = async {
         if let Some(message) = last {
             let _ = out.send(Message::Binary(Bytes::from_static(message))).await;

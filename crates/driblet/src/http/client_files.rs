@@ -31,7 +31,8 @@ pub(super) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     if !is_safe(method) {
         return Err(Problem::method("GET, HEAD"));
     }
-    // A page that is loaded again within minutes does not wait for the client. For a day the browser revalidates it in the background.
+    // A page that is loaded again within minutes does not wait for the client. For a day the browser revalidates it in
+    // the background.
     let caching = if ENTRIES.contains(&name) {
         "max-age=600, stale-while-revalidate=86400"
     } else {
@@ -51,8 +52,8 @@ pub(super) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     let mut response = answer.response(method, headers)?;
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    // A page with Cross-Origin-Embedder-Policy starts a worker only if the worker's response has that policy too, and loads a file of another
-    // origin only if the response allows that. Other pages ignore both headers.
+    // A page with Cross-Origin-Embedder-Policy starts a worker only if the worker's response has that policy too, and
+    // loads a file of another origin only if the response allows that. Other pages ignore both headers.
     headers.insert(EMBEDDER_POLICY, HeaderValue::from_static("require-corp"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     Ok(response)

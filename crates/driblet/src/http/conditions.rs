@@ -27,8 +27,8 @@ pub(super) enum Outcome {
 }
 
 impl Modified {
-    /// From the file's stamp and the time of reading, in nanoseconds since the epoch. A stamp in the future counts as the time of reading. A
-    /// stamp before the epoch has no HTTP date.
+    /// From the file's stamp and the time of reading, in nanoseconds since the epoch. A stamp in the future counts as
+    /// the time of reading. A stamp before the epoch has no HTTP date.
     pub(super) fn new(stamp: i64, read: i64) -> Option<Modified> {
         let second = |nanoseconds: i64| u64::try_from(nanoseconds).ok().map(|since| since / 1_000_000_000);
         let (stamp, read) = (second(stamp)?, second(read)?);
@@ -47,7 +47,8 @@ impl Modified {
 
 /// Compares the conditions of a GET or HEAD with the representation that it would get.
 pub(super) fn evaluate(request: &HeaderMap, etag: &ETag, modified: Option<Modified>) -> Outcome {
-    // A malformed list of tags matches nothing. A malformed date is ignored, and so is a date if the representation has none.
+    // A malformed list of tags matches nothing. A malformed date is ignored, and so is a date if the representation has
+    // none.
     if request.contains_key(header::IF_MATCH) {
         if !request.typed_get::<IfMatch>().is_some_and(|condition| condition.precondition_passes(etag)) {
             return Outcome::Failed("If-Match");
@@ -69,8 +70,8 @@ pub(super) fn evaluate(request: &HeaderMap, etag: &ETag, modified: Option<Modifi
     Outcome::Answer
 }
 
-/// Whether a request's range applies to this representation. A malformed condition does not hold, since the range may be of other bytes. A
-/// date holds only if it equals the representation's and no earlier representation has the same.
+/// Whether a request's range applies to this representation. A malformed condition does not hold, since the range may
+/// be of other bytes. A date holds only if it equals the representation's and no earlier representation has the same.
 pub(super) fn range_applies(request: &HeaderMap, etag: &ETag, modified: Option<Modified>) -> bool {
     let Some(condition) = request.get(header::IF_RANGE) else { return true };
     if let Some(date) = condition.to_str().ok().and_then(|text| httpdate::parse_http_date(text).ok()) {

@@ -94,8 +94,8 @@ pub(super) fn is_held(request: &HeaderMap, etag: &str) -> bool {
     request.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&etag))
 }
 
-/// The range that a request asks for, if it gets a partial response. A request for several ranges, or with a malformed one, gets the whole, as
-/// RFC 9110 allows.
+/// The range that a request asks for, if it gets a partial response. A request for several ranges, or with a malformed
+/// one, gets the whole, as RFC 9110 allows.
 fn wanted_part(
     request: &HeaderMap,
     etag: &ETag,
@@ -146,7 +146,8 @@ fn body(content: Content, part: Range<u64>) -> Body {
             let pieces = stream::unfold(part, move |left| next_grown(growing.clone(), left));
             Body::from_stream(pieces)
         }
-        // It is only used for responses without a body. A body breaks off, so that no client takes it for an empty file.
+        // It is only used for responses without a body. A body breaks off, so that no client takes it for an empty
+        // file.
         Content::Unmade => {
             Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("the content is not made"))]))
         }

@@ -28,8 +28,8 @@ impl CorsOrigin {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
 
-    /// Adds the headers that answer a preflight. The page may send every method and header that it asks for: applications have headers of
-    /// their own, and a response with credentials cannot allow them by `*`.
+    /// Adds the headers that answer a preflight. The page may send every method and header that it asks for:
+    /// applications have headers of their own, and a response with credentials cannot allow them by `*`.
     pub(super) fn apply_preflight(&self, request: &HeaderMap, headers: &mut HeaderMap) {
         self.apply(headers);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));

@@ -1,4 +1,5 @@
-//! Checks who may use the server: for every method, the host must be the server's own, and the origin must be its own or an allowed one.
+//! Checks who may use the server: for every method, the host must be the server's own, and the origin must be its own
+//! or an allowed one.
 //!
 //! `docs/decisions/0003-origins-behind-proxies.md` says why each rule is safe.
 
@@ -52,8 +53,8 @@ impl Guard {
         Err(foreign_origin(&origin, &host))
     }
 
-    /// Whether an origin is the server's own although the request has another host: a proxy may ask the server by another name than the browser
-    /// asked the proxy.
+    /// Whether an origin is the server's own although the request has another host: a proxy may ask the server by
+    /// another name than the browser asked the proxy.
     fn is_own(&self, origin: &str, headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
         // Browsers set this header on requests to secure contexts, and no page can set it.
         let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
@@ -64,8 +65,9 @@ impl Guard {
             || (is_trusted() && forwarded_hosts(headers).iter().any(|host| is_same(origin, host)))
     }
 
-    /// The request's host, if it is one of the server's names: a configured one, `localhost` or an address. Any other name may be an attacker's
-    /// that resolves to this machine (DNS rebinding). A proxy's headers do not count here, since a page can set them.
+    /// The request's host, if it is one of the server's names: a configured one, `localhost` or an address. Any other
+    /// name may be an attacker's that resolves to this machine (DNS rebinding). A proxy's headers do not count here,
+    /// since a page can set them.
     fn host(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
         let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "bad-host", detail);
         let mut hosts = headers.get_all(header::HOST).iter();

@@ -66,7 +66,8 @@ const TYPES: &[(&str, &[&str])] = &[
     ("application/gzip", &["gz", "tgz"]),
     ("application/zstd", &["zst", "tzst"]),
     ("application/vnd.rar", &["rar"]),
-    // Formats without a type. Brotli has none, and .br is not sent as Content-Encoding: a client that fetches app.js.br gets that file as it is.
+    // Formats without a type. Brotli has none, and .br is not sent as Content-Encoding: a client that fetches app.js.br
+    // gets that file as it is.
     (
         "application/octet-stream",
         &["br", "bin", "dat", "data", "pck", "onnx", "gguf", "safetensors", "tflite", "task", "npy", "pt", "pth"],

@@ -36,7 +36,8 @@ pub(super) enum Resource {
 }
 
 impl RequestPath {
-    /// Parses the path of a request. `None` if a name is not UTF-8, leads to a parent folder, or contains an encoded separator.
+    /// Parses the path of a request. `None` if a name is not UTF-8, leads to a parent folder, or contains an encoded
+    /// separator.
     pub(super) fn parse(path: &str) -> Option<RequestPath> {
         let path = path.strip_prefix('/').filter(|path| path.len() <= MAX_LEN)?;
         let mut names = Vec::new();

@@ -77,8 +77,9 @@ fn direct(file: Arc<File>, len: u64, media_type: &str, method: &Method) -> Respo
     response
 }
 
-/// Redirects to the same address with a slash at its end. The location is relative, so it is right wherever the router is nested and a proxy
-/// puts the server. It begins with `./`, so that no folder's name is read as a scheme. It is not cached: the folder may become a file.
+/// Redirects to the same address with a slash at its end. The location is relative, so it is right wherever the router
+/// is nested and a proxy puts the server. It begins with `./`, so that no folder's name is read as a scheme. It is not
+/// cached: the folder may become a file.
 fn to_folder(uri: &Uri) -> Response {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -277,8 +277,8 @@ impl ResourceRequest<'_> {
     }
 }
 
-/// Whether a part of an `Accept` header names a delta with the dense codec. Receivers that cannot decode it do not list it, so a quality of 0
-/// is not looked for.
+/// Whether a part of an `Accept` header names a delta with the dense codec. Receivers that cannot decode it do not list
+/// it, so a quality of 0 is not looked for.
 fn names_dense(part: &str) -> bool {
     let mut words = part.split(';').map(str::trim);
     words.next().is_some_and(|essence| essence.eq_ignore_ascii_case(DELTA))

@@ -13,7 +13,8 @@ const OF_BYTES: [&str; 2] = ["security.ima", "security.evm"];
 
 /// Gives `new` the owner, group, permissions, access list and extended attributes of the file at `path`.
 ///
-/// If the system does not permit it, the owner or the group stays the new file's. Permissions that other users would get by that are dropped.
+/// If the system does not permit it, the owner or the group stays the new file's. Permissions that other users would
+/// get by that are dropped.
 pub(super) fn keep(path: &Path, old: &Metadata, new: &File) -> io::Result<()> {
     let made = new.metadata()?;
     // In this order, since changing the owner clears capabilities, and the access list changes the mode.

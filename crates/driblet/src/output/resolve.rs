@@ -89,7 +89,8 @@ fn free(path: PathBuf) -> io::Result<Target> {
     }
 }
 
-/// Resolves a link of the kernel to a file that a process has open, such as `/proc/self/fd/1`. The text of such a link may be no path.
+/// Resolves a link of the kernel to a file that a process has open, such as `/proc/self/fd/1`. The text of such a link
+/// may be no path.
 fn of_process(path: &Path) -> io::Result<Option<Target>> {
     let folder = fs::canonicalize(folder_of(path))?;
     let parts: Vec<&[u8]> = folder.as_os_str().as_bytes().split(|byte| *byte == b'/').collect();
@@ -108,8 +109,8 @@ fn of_process(path: &Path) -> io::Result<Option<Target>> {
     }
 }
 
-/// Refuses a link of another user in a folder that every user may write to. Linux refuses such links too (`fs.protected_symlinks`), but only
-/// when the kernel follows them.
+/// Refuses a link of another user in a folder that every user may write to. Linux refuses such links too
+/// (`fs.protected_symlinks`), but only when the kernel follows them.
 fn check_owner(path: &Path, link: &Metadata) -> io::Result<()> {
     let folder = fs::metadata(folder_of(path))?;
     let own = rustix::process::geteuid().as_raw();

@@ -14,7 +14,8 @@ const IN_MEMORY: usize = 16 << 20;
 /// The begin of a staging file's name. It is short, so that the name fits the limit of the file system.
 const PREFIX: &str = ".driblet-";
 
-/// New bytes that are not the file yet. If they are dropped without [`commit`](Staged::commit), the file stays as it was.
+/// New bytes that are not the file yet. If they are dropped without [`commit`](Staged::commit), the file stays as it
+/// was.
 #[derive(Debug)]
 pub struct Staged(CommitPlan);
 

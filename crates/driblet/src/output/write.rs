@@ -13,13 +13,14 @@ use rustix::io::Errno;
 /// Bytes that are copied with one call.
 const PIECE: usize = 128 << 10;
 
-/// A second handle to the file that this process has open under `number`, with the same position. A socket can be opened in no other way.
+/// A second handle to the file that this process has open under `number`, with the same position. A socket can be
+/// opened in no other way.
 pub(super) fn descriptor(number: RawFd) -> io::Result<File> {
     if number < 0 {
         return Err(ErrorKind::InvalidInput.into());
     }
-    // SAFETY: the number is not negative, and is used for one call only, which copies it. If the number is not open, the call fails. If it is
-    // open, it stays so: this process closes no file that was named by its number.
+    // SAFETY: the number is not negative, and is used for one call only, which copies it. If the number is not open,
+    // the call fails. If it is open, it stays so: this process closes no file that was named by its number.
     #[allow(unsafe_code)]
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     Ok(File::from(borrowed.try_clone_to_owned()?))

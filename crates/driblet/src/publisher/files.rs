@@ -145,8 +145,8 @@ impl Files {
         }
     }
 
-    /// Runs work that reads a whole file into the history, as soon as a reader is free. Fails at once for a path whose file the history
-    /// could not store a moment ago.
+    /// Runs work that reads a whole file into the history, as soon as a reader is free. Fails at once for a path whose
+    /// file the history could not store a moment ago.
     pub(super) async fn with_reader<T: Send + 'static>(
         self: &Arc<Self>,
         path: &str,
@@ -193,7 +193,8 @@ impl Files {
         Ok(Reading { staged, fingerprint, began, is_consistent })
     }
 
-    /// Copies a file up to its present length. More bytes may follow meanwhile if the file only grew since it was published.
+    /// Copies a file up to its present length. More bytes may follow meanwhile if the file only grew since it was
+    /// published.
     pub(super) fn read_beginning(&self, path: &str) -> Result<Option<Reading>, PublishError> {
         if !self.begins_with_head(path)? {
             return self.read(path);

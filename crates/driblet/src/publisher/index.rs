@@ -62,7 +62,8 @@ pub(super) async fn index(files: Arc<Files>, settler: Arc<Settler>) {
     info!(files = count, "indexed");
 }
 
-/// Looks at the paths of the history that the walk did not find. Notes which of them are gone, and gives those that have changed.
+/// Looks at the paths of the history that the walk did not find. Notes which of them are gone, and gives those that
+/// have changed.
 fn look_for_others(files: &Files, walked: &HashSet<String>) -> Vec<String> {
     let has_changed = |path: &String| {
         let Ok(looked) = files.look_at(path) else { return false };

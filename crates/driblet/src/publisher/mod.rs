@@ -1,7 +1,7 @@
 //! The head of each path as the disk has it now. Each version of a file is read, hashed and copied once.
 //!
-//! `files` looks at the disk and copies files into the history, `settle` waits until a file stops changing, `index` reads all files at the
-//! start. The publisher announces new heads and does not know who listens.
+//! `files` looks at the disk and copies files into the history, `settle` waits until a file stops changing, `index`
+//! reads all files at the start. The publisher announces new heads and does not know who listens.
 
 mod episode;
 mod error;
@@ -49,8 +49,8 @@ pub(crate) enum PlainContent {
 }
 
 impl Publisher {
-    /// Begins to index the source. `queue_timeout` is the longest that a request waits for a file to be read; `new_head` is called with
-    /// each new head.
+    /// Begins to index the source. `queue_timeout` is the longest that a request waits for a file to be read;
+    /// `new_head` is called with each new head.
     pub(crate) fn new(
         source: Source,
         history: Arc<dyn History>,
@@ -88,13 +88,14 @@ impl Publisher {
         let _ = self.indexed.subscribe().wait_for(|done| *done).await;
     }
 
-    /// Publishes the file at a path if it has changed and is quiet, and says what is published then. While the file still changes, or cannot
-    /// be stored, the version before stays published.
+    /// Publishes the file at a path if it has changed and is quiet, and says what is published then. While the file
+    /// still changes, or cannot be stored, the version before stays published.
     pub(crate) async fn refresh(&self, path: &str) -> Result<PathState, PublishError> {
         self.settler.refresh(path).await
     }
 
-    /// Finds the content at a path, published or not. A failing history is no error here: the file itself is given then.
+    /// Finds the content at a path, published or not. A failing history is no error here: the file itself is given
+    /// then.
     pub(crate) async fn plain_content(&self, path: &str) -> Result<PlainContent, PublishError> {
         let failing = &self.files.failing;
         let looked = self.files.look(path).await?;
@@ -142,8 +143,9 @@ impl Publisher {
         blocking(open).await
     }
 
-    /// A consistent copy of a file that is still changing, made in a moment in which no process writes to it, or at any moment if the file
-    /// only grows. `None` if there is no such moment, or if the file was cut and is being written anew: the version before is better then.
+    /// A consistent copy of a file that is still changing, made in a moment in which no process writes to it, or at any
+    /// moment if the file only grows. `None` if there is no such moment, or if the file was cut and is being written
+    /// anew: the version before is better then.
     async fn unpublished(&self, path: &str) -> Result<Option<PlainContent>, PublishError> {
         let end = Instant::now() + MOMENT;
         while Instant::now() < end {

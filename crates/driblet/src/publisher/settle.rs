@@ -1,4 +1,5 @@
-//! Waits until a changed file is quiet, and publishes it then. There is one task for each path, however many requests wait for it.
+//! Waits until a changed file is quiet, and publishes it then. There is one task for each path, however many requests
+//! wait for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,11 +66,12 @@ impl Settler {
         }
     }
 
-    /// Waits until the changed file at a path is quiet and published. If that takes too long, the version before stays published.
+    /// Waits until the changed file at a path is quiet and published. If that takes too long, the version before stays
+    /// published.
     pub(super) async fn settled(self: &Arc<Self>, path: &str, look: &Look) -> Result<PathState, PublishError> {
         let settling = self.settle(path);
-        // The file looks as it did when it was read a moment too early. Stamps of whole seconds take long to become certain, so it is read
-        // again in the background.
+        // The file looks as it did when it was read a moment too early. Stamps of whole seconds take long to become
+        // certain, so it is read again in the background.
         if look.published == Some(look.fingerprint)
             && look.fingerprint.is_coarse()
             && let Some(head) = self.files.history.head(path)
@@ -242,7 +244,8 @@ impl Settler {
         self.files.with_reader(path, work).await
     }
 
-    /// How long ago the change was that this one continues; `None` unless the published file only grew, soon after it was published.
+    /// How long ago the change was that this one continues; `None` unless the published file only grew, soon after it
+    /// was published.
     async fn pause_before(&self, path: &str, look: &Look) -> Result<Option<Duration>, PublishError> {
         let since = self.recent().get(path).map(Instant::elapsed).filter(|since| *since < CONTINUES);
         let (Some(since), true) = (since, look.has_grown()) else { return Ok(None) };
@@ -271,7 +274,8 @@ impl Settler {
 }
 
 impl Settling {
-    /// Waits for the result, and for the time of the look that it rests on. `None` once the file differs from `was`, if that is given.
+    /// Waits for the result, and for the time of the look that it rests on. `None` once the file differs from `was`, if
+    /// that is given.
     async fn result(&self, was: Option<Fingerprint>) -> Option<(Result<PathState, PublishError>, Instant)> {
         let mut progress = self.progress.subscribe();
         let changed = progress.borrow().changed;

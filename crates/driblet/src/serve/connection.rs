@@ -115,7 +115,8 @@ impl hyper::body::Body for TrackedBody {
     }
 }
 
-/// A TCP stream whose reader gets the end of the stream when the client takes too long, or when the connection must end.
+/// A TCP stream whose reader gets the end of the stream when the client takes too long, or when the connection must
+/// end.
 ///
 /// hyper's own limit for the head of a request also runs while a connection is idle, so it cannot be used.
 struct ClientStream {

@@ -104,8 +104,8 @@ impl Connections {
         }
     }
 
-    /// Ends the connection that has waited longest for a request, unless one is about to end. A connection on which a request is arriving is
-    /// chosen only if no other one waits.
+    /// Ends the connection that has waited longest for a request, unless one is about to end. A connection on which a
+    /// request is arriving is chosen only if no other one waits.
     pub(super) fn give_way(&self) {
         let (open, now) = (lock(&self.open), Instant::now());
         let mut chosen: Option<(bool, Instant, &Arc<ConnectionEntry>)> = None;

@@ -21,8 +21,8 @@ pub(crate) use connection::Stopping;
 use connections::Connections;
 pub use options::ServeOptions;
 
-/// The first pause after a connection could not be accepted for lack of file handles or memory. Each further pause is twice as long, up to
-/// [`MAX_PAUSE`].
+/// The first pause after a connection could not be accepted for lack of file handles or memory. Each further pause is
+/// twice as long, up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(20);
 /// The longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -45,10 +45,11 @@ pub async fn serve(listener: TcpListener, app: Router, options: ServeOptions) ->
     serve_until(listener, app, options, pending()).await.map(|_| ())
 }
 
-/// Serves an application over HTTP/1.1 until `stop` completes, and then stops gracefully. Gives the number of connections that were cut off.
+/// Serves an application over HTTP/1.1 until `stop` completes, and then stops gracefully. Gives the number of
+/// connections that were cut off.
 ///
-/// When `stop` completes, the server closes the listener and every connection that waits for a request. Running responses and WebSocket
-/// sessions may take [`ServeOptions::grace`] longer. Those that still run then are cut off.
+/// When `stop` completes, the server closes the listener and every connection that waits for a request. Running
+/// responses and WebSocket sessions may take [`ServeOptions::grace`] longer. Those that still run then are cut off.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -109,7 +110,8 @@ struct AcceptLoop {
     tasks: JoinSet<()>,
     /// The most connections. It is below the limit of the options while the system cannot serve more.
     max: usize,
-    /// The number of connections when the limit was reached, until there are half as many. Each such time is logged once.
+    /// The number of connections when the limit was reached, until there are half as many. Each such time is logged
+    /// once.
     met: Option<usize>,
 }
 

@@ -13,16 +13,17 @@ use std::time::Duration;
 pub struct ServeOptions {
     /// How long a client may read nothing of a response before the server drops it. Default: 30 s.
     pub write_timeout: Duration,
-    /// How long a client may take to send the head of a request, and to send the first byte of its first request. Default: 30 s.
+    /// How long a client may take to send the head of a request, and to send the first byte of its first request.
+    /// Default: 30 s.
     pub header_timeout: Duration,
-    /// How long a connection may be idle between two requests. Default: 75 s, longer than the 60 s of most load balancers. A load balancer
-    /// that reuses a connection while the server closes it answers 502.
+    /// How long a connection may be idle between two requests. Default: 75 s, longer than the 60 s of most load
+    /// balancers. A load balancer that reuses a connection while the server closes it answers 502.
     pub keep_alive: Duration,
-    /// The most connections. Default: 1,024. At this limit, and when the process may open no more files, a new connection takes the place of
-    /// the one that has been idle longest. If none is idle, it waits.
+    /// The most connections. Default: 1,024. At this limit, and when the process may open no more files, a new
+    /// connection takes the place of the one that has been idle longest. If none is idle, it waits.
     pub max_connections: usize,
-    /// How long running responses may take after [`serve_until`](crate::serve_until) was told to stop. Default: 8 s, shorter than the 10 s
-    /// after which `docker stop` kills the process.
+    /// How long running responses may take after [`serve_until`](crate::serve_until) was told to stop. Default: 8 s,
+    /// shorter than the 10 s after which `docker stop` kills the process.
     pub grace: Duration,
 }
 

@@ -12,7 +12,8 @@ use crate::task::TaskFailed;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PullError {
-    /// The server cannot be reached, does not answer, or closes the connection early. Try again: the next pull continues where this one ended.
+    /// The server cannot be reached, does not answer, or closes the connection early. Try again: the next pull
+    /// continues where this one ended.
     #[error("{doing}")]
     #[non_exhaustive]
     Network {

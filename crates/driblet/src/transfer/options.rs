@@ -13,11 +13,11 @@ use driblet_core::Limits;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct PullOptions {
-    /// How long each of these may take: to connect, to wait for the response, to wait for the next bytes of the response. The upload of a long
-    /// signature may take a second longer for each 16 KiB. Default: 30 s.
+    /// How long each of these may take: to connect, to wait for the response, to wait for the next bytes of the
+    /// response. The upload of a long signature may take a second longer for each 16 KiB. Default: 30 s.
     pub timeout: Duration,
-    /// How long the server may say that it is busy (503 or 429 with `Retry-After`). The client asks again after the time that the server
-    /// states and up to a quarter more, but at most a minute. Default: 10 min.
+    /// How long the server may say that it is busy (503 or 429 with `Retry-After`). The client asks again after the
+    /// time that the server states and up to a quarter more, but at most a minute. Default: 10 min.
     pub busy_timeout: Duration,
     /// The longest file that is accepted, in bytes. Default: 1 TiB.
     pub max_len: u64,

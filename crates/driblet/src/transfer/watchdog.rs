@@ -32,7 +32,8 @@ impl Watchdog {
         self.0.send_replace(Sign { at: Instant::now(), is_connecting: true });
     }
 
-    /// Completes when there was no sign of life for `timeout`. The set-up of a connection has a limit of its own, which ends it earlier.
+    /// Completes when there was no sign of life for `timeout`. The set-up of a connection has a limit of its own, which
+    /// ends it earlier.
     pub(crate) async fn expired(&self, timeout: Duration) {
         let mut signs = self.0.subscribe();
         loop {

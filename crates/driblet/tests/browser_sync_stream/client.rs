@@ -1,4 +1,4 @@
-//! `pull` against our server, and against servers that do not keep to the protocol.
+//! `pull` from driblet's server, and from servers that break the protocol.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -76,7 +76,7 @@ async fn refusals_say_why_and_change_nothing() {
     assert_eq!(fs::read(site.dest()).unwrap(), b"held");
 }
 
-/// What a server of our own making does after the client's list.
+/// What a test's server does after the client's list.
 #[derive(Clone)]
 enum Then {
     Close(CloseCode),
@@ -85,7 +85,7 @@ enum Then {
     Stall,
 }
 
-/// A server that sends these bytes in messages of `piece` bytes to whoever has ended its list.
+/// A server that waits for the end of the list and then sends these bytes in messages of `piece` bytes.
 async fn canned(bytes: Vec<u8>, piece: usize, then: Then) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
@@ -132,7 +132,7 @@ async fn a_file_that_does_not_come_whole() {
     let good = answer(&hashes(&old), &new);
     let last = message(&[ChunkHash::of(b"new").as_bytes(), b"new"]).len();
     for (len, then) in [
-        // Cut between messages, and within one.
+        // Cut between two messages, and within a message.
         (good.len(), Then::Vanish),
         (good.len() - last, Then::Vanish),
         (0, Then::Vanish),

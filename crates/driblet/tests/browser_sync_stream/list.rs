@@ -1,4 +1,4 @@
-//! Lists that are none, and lists that are too much.
+//! Invalid lists, and lists that are too long.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn lists_that_are_none() {
     for (bytes, reason) in [
         (message(&[&[1; 31]]), format!("a message of 31 bytes came where a hash of 32 should be; {stranger}.")),
         (message(&[&[0; 2]]), format!("a message of 2 bytes came where a hash of 32 should be; {stranger}.")),
-        // 2^40 in LEB128. A close has room for 123 bytes of reason.
+        // 2^40 in LEB128. A close message has room for 123 bytes of reason.
         (
             vec![0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 1, 2, 3],
             format!(

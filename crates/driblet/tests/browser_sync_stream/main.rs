@@ -1,4 +1,5 @@
-//! The protocol of browser-sync-stream: driblet's sender, receiver, server and client with each other, and with peers that break the rules.
+//! The protocol of browser-sync-stream: driblet's sender, receiver, server and client with each other, and with peers
+//! that break the rules.
 
 #[cfg(all(feature = "server", feature = "client"))]
 mod client;

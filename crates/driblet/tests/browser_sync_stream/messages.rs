@@ -22,7 +22,7 @@ pub(crate) fn hashes(file: &[u8]) -> HashSet<ChunkHash> {
     cut(file).into_iter().map(|(chunk, _)| chunk.hash).collect()
 }
 
-/// A message behind its length, which is below 2^14.
+/// A message after its length, which is below 2^14.
 pub(crate) fn message(parts: &[&[u8]]) -> Vec<u8> {
     let bytes = parts.concat();
     let len = bytes.len();
@@ -30,13 +30,13 @@ pub(crate) fn message(parts: &[&[u8]]) -> Vec<u8> {
     [prefix, bytes].concat()
 }
 
-/// What a receiver that holds these chunks says.
+/// The list of a receiver that holds these chunks.
 pub(crate) fn list(held: &HashSet<ChunkHash>) -> Vec<u8> {
     let hashes = held.iter().flat_map(|hash| message(&[hash.as_bytes()]));
     hashes.chain([1, 0]).collect()
 }
 
-/// What the rules make of a file for a receiver that holds these chunks.
+/// The bytes of a file for a receiver that holds these chunks.
 pub(crate) fn answer(held: &HashSet<ChunkHash>, file: &[u8]) -> Vec<u8> {
     let told = |(chunk, bytes): (Chunk, &[u8])| {
         let bytes = if held.contains(&chunk.hash) { &[] } else { bytes };
@@ -45,7 +45,7 @@ pub(crate) fn answer(held: &HashSet<ChunkHash>, file: &[u8]) -> Vec<u8> {
     cut(file).into_iter().flat_map(told).collect()
 }
 
-/// Two versions of a file that differ in three places, with a chunk that comes twice.
+/// Two versions of a file that differ in three places, with a chunk that occurs twice.
 pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
     let old = random_bytes(1, 300_000);
     let twice = vec![7; 20_000];

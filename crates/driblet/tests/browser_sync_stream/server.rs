@@ -1,4 +1,4 @@
-//! What the server makes of WebSockets: whom it answers, with what, and how it refuses.
+//! The server's WebSockets: which requests it answers, with which bytes, and how it refuses.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -115,7 +115,7 @@ async fn a_session_outlasts_idle_connections_and_a_stop() {
     let how = ServeOptions::default().keep_alive(short).header_timeout(short).grace(long);
     let (site, stop) = TestSite::until(&[("app.js", &new)], how).await;
     let session = site.raw("app.js").await;
-    // A silent connection that began after it is closed: neither limit is meant for a session.
+    // A silent connection that began later is closed already: neither limit applies to a session.
     let mut silent = tokio::net::TcpStream::connect(site.addr).await.unwrap();
     assert_eq!(tokio::io::AsyncReadExt::read(&mut silent, &mut [0]).await.unwrap_or(0), 0);
     stop.send(()).unwrap();
@@ -171,7 +171,7 @@ async fn a_receiver_that_stops_reading() {
     let site = TestSite::with(&[("a", &bytes), ("b", b"b")], |builder| builder, how).await;
     let mut stopped = site.raw("a").await;
     stopped.send(&[1, 0]).await;
-    // From now on its session alone has the version open; that ends with it.
+    // From now on only this session has the version open.
     stopped.socket.next().await.unwrap().unwrap();
     assert_eq!(site.raw("b").await.exchange(&[1, 0], 2).await, answer(&HashSet::new(), b"b"), "others go on");
     eventually(async || !site.is_any_version_open()).await;
@@ -199,7 +199,7 @@ async fn more_receivers_than_are_served_at_once() {
     assert_eq!(site.ask("a", &[]).await.err().unwrap(), 503);
     let first = waiting.swap_remove(0);
     first.exchange(&[1, 0], 2).await;
-    // Its place is free once the server has seen it close.
+    // The permit is free once the server has seen the close.
     eventually(async || site.ask("a", &[]).await.is_ok()).await;
 }
 

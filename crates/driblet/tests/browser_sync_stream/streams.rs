@@ -1,4 +1,4 @@
-//! `send` and `receive` over any stream: with each other, and with peers of bytes written by hand.
+//! `send` and `receive` over any stream: with each other, and with bytes from the test.
 
 use std::collections::HashSet;
 use std::fs;
@@ -84,7 +84,7 @@ async fn a_store_in_memory_holds_what_the_last_file_uses() {
     }
 }
 
-/// What `receive` makes of bytes that a sender sends, and then ends.
+/// The result of `receive` for a sender that sends these bytes and ends.
 async fn receive_bytes<T: Send + 'static>(
     bytes: &[u8],
     store: impl driblet::browser_sync_stream::Store<Output = T>,
@@ -158,7 +158,7 @@ async fn a_held_file_that_changes_meanwhile() {
     let (old, _) = versions();
     let files = Files::new(b"", Some(&old));
     let store = files.store().await;
-    // In place, behind the store's back.
+    // Another program changes the file in place.
     let other = random_bytes(77, old.len());
     fs::write(files.folder.path().join("dest"), &other).unwrap();
     let error = receive_bytes(&answer(&hashes(&old), &old), store).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! A real server on loopback, and peers that put any bytes on the wire.
+//! A real server on loopback, and peers that send any bytes.
 #![allow(dead_code)]
 
 use std::fs;
@@ -25,7 +25,7 @@ pub(crate) use crate::random::random_bytes;
 #[allow(unused_imports, reason = "not all tests wait")]
 pub(crate) use crate::wait::eventually;
 
-/// A folder that is served, and room beside it.
+/// A published folder, and a folder around it.
 pub(crate) struct TestSite {
     pub(crate) folder: TempDir,
     pub(crate) addr: SocketAddr,
@@ -45,13 +45,13 @@ impl TestSite {
         TestSite::serve(files, options, how, std::future::pending()).await
     }
 
-    /// A site that stops when it is told to.
+    /// A site that stops when the sender is used.
     pub(crate) async fn until(files: &[(&str, &[u8])], how: ServeOptions) -> (TestSite, oneshot::Sender<()>) {
         let (stop, stopped) = oneshot::channel();
         (TestSite::serve(files, |builder| builder, how, async { drop(stopped.await) }).await, stop)
     }
 
-    /// Waits until the server has stopped, and gives how many connections it cut.
+    /// Waits until the server has stopped, and gives the number of connections that it cut off.
     pub(crate) async fn served(mut self) -> usize {
         (&mut self.serving).await.unwrap()
     }
@@ -102,7 +102,7 @@ impl TestSite {
         self.ask(path, &[]).await.unwrap()
     }
 
-    /// Asks for a WebSocket with these headers; the refusal's status where there is none.
+    /// Asks for a WebSocket with these headers. The error is the status of the refusal.
     pub(crate) async fn ask(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Raw, StatusCode> {
         let mut request = self.url(path).as_str().into_client_request().unwrap();
         for (name, value) in headers {
@@ -125,7 +125,7 @@ impl Drop for TestSite {
     }
 }
 
-/// A WebSocket that knows nothing of what crosses it.
+/// A WebSocket of plain bytes.
 pub(crate) struct Raw {
     pub(crate) protocol: Option<String>,
     pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -136,7 +136,7 @@ impl Raw {
         self.socket.send(Message::binary(bytes.to_vec())).await.unwrap();
     }
 
-    /// Sends a whole list in messages of so many bytes, and takes the answer.
+    /// Sends a list in messages of this many bytes, and gives the answer.
     pub(crate) async fn exchange(mut self, list: &[u8], piece: usize) -> Vec<u8> {
         for piece in list.chunks(piece) {
             self.send(piece).await;
@@ -147,7 +147,7 @@ impl Raw {
         bytes
     }
 
-    /// All that comes, and how it ends.
+    /// All bytes that arrive, and the close message.
     pub(crate) async fn rest(mut self) -> (Vec<u8>, Option<CloseFrame>) {
         let (mut bytes, mut close) = (Vec::new(), None);
         while let Some(Ok(message)) = self.socket.next().await {
@@ -160,7 +160,7 @@ impl Raw {
         (bytes, close)
     }
 
-    /// The code and the reason that the server closes with, after a message that no receiver takes for a file.
+    /// The close code and its reason, after the message of a sender that gives up.
     pub(crate) async fn refusal(self) -> (u16, String) {
         let (bytes, close) = self.rest().await;
         assert!(bytes.ends_with(&message(&[&[0; 32]])));

@@ -1,4 +1,4 @@
-//! Answers that are wrong, lie, or never come.
+//! Responses that are wrong, lie, or never arrive.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn no_flipped_bit_makes_a_wrong_file() {
     setting.pull().await.unwrap();
     for round in 0..120 {
         setting.hold(&old);
-        // Every byte of the head and the delta's header, then further and further apart.
+        // Every byte of the head and of the delta's header, then bytes at growing distances.
         let at = if round < 80 { round * 5 } else { 400 + (round - 80) * 730 };
         let address = proxy(setting.address, Fault::Flip(at, (round % 8) as u8)).await;
         match impatient().pull(&url(address), setting.dest(), |_| {}).await {
@@ -134,7 +134,7 @@ async fn a_length_that_lies_is_a_cut() {
 
 #[tokio::test]
 async fn a_false_match_ends_in_one_retry_from_nothing() {
-    // The runs say that the first tag matched though it is the second chunk that did: the check of the basis differs.
+    // The runs name the first tag although the second chunk matched: the basis id differs.
     let setting = Setting::new().await;
     let (old, new) = versions();
     setting.hold(&old);
@@ -142,7 +142,8 @@ async fn a_false_match_ends_in_one_retry_from_nothing() {
     let honest = setting.pull().await.unwrap();
     assert_eq!(honest.basis, BasisKind::Matched);
     setting.hold(&old);
-    // The answer to the signature is the second one on the connection: flip a bit of its runs, somewhere behind the 404 and both heads.
+    // The answer to the signature is the second response on the connection. The bit is in its runs, after the 404 and
+    // both heads.
     let mut healed = 0;
     for at in 600..1600 {
         setting.hold(&old);

@@ -1,4 +1,4 @@
-//! The native client against a real server, through a wire that cuts, flips and stalls.
+//! The native client with a real server, through a proxy that cuts, changes and stalls responses.
 
 mod cut;
 mod hostile;

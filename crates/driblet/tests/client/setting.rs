@@ -28,7 +28,7 @@ impl Setting {
         Setting { folder, address, server, serving }
     }
 
-    /// The same files, and a history that knows nothing.
+    /// The same files with an empty history.
     pub(crate) async fn with_emptied_history(mut self) -> Setting {
         self.serving.abort();
         let _ = (&mut self.serving).await;

@@ -1,4 +1,4 @@
-//! What a pull moves, and what it leaves.
+//! What a pull transfers, and what it leaves behind.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Deltas that are made before anybody asks for them.
+//! Deltas that are made before any request asks for them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use driblet::{Codec, HistoryLimits, ServerBuilder, Stats, Version};
 use crate::support::{Answer, TestSite, apply, eventually, get, random_bytes, text};
 
 const DENSE: &str = "application/vnd.driblet.delta;codec=dense";
-/// So slow a link that the smallest delta is the soonest.
+/// A link so slow that the smallest delta arrives first.
 const SMALLEST: Codec = Codec::Auto { bits_per_second: 10_000 };
 
-/// Releases of a file, each of which renames what the last one named.
+/// Releases of a file, each of which renames an identifier of the last one.
 fn release(number: usize, len: usize) -> Vec<u8> {
     String::from_utf8(text(1, len)).unwrap().replace("value", &format!("value{number}")).into_bytes()
 }
 
-/// A site that makes deltas ahead from so many heads.
+/// A site that makes deltas ahead from this many versions.
 async fn site(heads: usize, codec: Codec) -> TestSite {
     TestSite::with(&[], |builder| builder.ahead(heads).codec(codec)).await
 }
@@ -39,18 +39,19 @@ async fn ask(site: &TestSite, name: &str, accept: &str) -> Answer {
     site.ask(get(&format!("/app.js.driblet/{name}")).header("accept", accept)).await
 }
 
-/// Waits until so many deltas have been begun.
+/// Waits until this many deltas were begun.
 async fn begun(site: &TestSite, encodes: u64) {
     eventually(async || encodes <= stats(site).encodes).await;
 }
 
-/// Holds up the background: a version in the history becomes a pipe, and who opens it waits for a writer.
+/// Stops the background worker: a version in the history becomes a pipe, and opening it waits for a writer.
 struct Gate {
     pipe: PathBuf,
 }
 
 impl Gate {
-    /// Returns when the background stands before the gate; so many deltas of its own wait behind it, and come to nothing.
+    /// Returns when the worker waits for the pipe. This many deltas of the same file are queued behind, and will not be
+    /// made.
     async fn close(site: &TestSite, behind: usize) -> Gate {
         let pipe = site.outside().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -59,16 +60,16 @@ impl Gate {
         fs::remove_file(site.kept(version)).unwrap();
         fs::hard_link(&gate.pipe, site.kept(version)).unwrap();
         site.publish("gate.bin", &random_bytes(2, 20_000)).await;
-        // Taken from the queue, the fast delta between the two is what is being made now.
+        // The worker has taken the fast delta between the two versions from the queue.
         eventually(async || stats(site).waiting == behind).await;
         gate
     }
 }
 
 impl Drop for Gate {
-    /// Opens it, also where a test fails.
+    /// Opens the gate, even if a test fails.
     fn drop(&mut self) {
-        // Never closed again: nobody comes too late to go through.
+        // The writer stays open, so that a later opening does not wait.
         std::mem::forget(fs::File::options().read(true).write(true).open(&self.pipe));
     }
 }
@@ -245,7 +246,7 @@ async fn a_server_that_ends_does_not_wait_for_what_is_being_made() {
     begun(&site, 2).await;
     site.stop().await;
     site.start(options).await;
-    // The dense delta of 6 MiB takes a hundred times longer than all this; its thread has the basis mapped until then.
+    // The dense delta of 6 MiB takes far longer than this test. Its thread has the basis mapped meanwhile.
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     assert!(maps.contains(&old.to_string()), "still being made, and yet the history is open again");
     assert_eq!(site.get("/app.js").await.body, release(1, 6 << 20));

@@ -1,4 +1,4 @@
-//! Files that change under the server's hands: every answer is one state that was published, and no older than the question.
+//! Files that change while the server runs: every response is one published state, and no older than the request.
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::FileExt;
@@ -12,18 +12,18 @@ use driblet::{HistoryLimits, Version};
 
 use crate::support::{TestSite, apply, get, text};
 
-/// A release that says in every line which one it is.
+/// A release with its number in every line.
 fn release(number: u64) -> Vec<u8> {
     format!("{number:015}\n").repeat(2_000 + 1_000 * (number % 7) as usize).into_bytes()
 }
 
-/// Which release some bytes are, if they are one, whole.
+/// The number of the release that some bytes are; `None` if they are no complete release.
 fn number_of(bytes: &[u8]) -> Option<u64> {
     let number = std::str::from_utf8(bytes.get(..15)?).ok()?.parse().ok()?;
     (bytes == release(number)).then_some(number)
 }
 
-/// A thread that changes a file until it is told to stop, and says which number it has written.
+/// A thread that changes a file until it is stopped, and counts what it has written.
 struct Writer {
     stop: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
@@ -50,7 +50,7 @@ impl Writer {
         self.written.load(Ordering::SeqCst)
     }
 
-    /// Ends the thread; gives the last number written.
+    /// Stops the thread, and gives the last number that it has written.
     fn end(self) -> u64 {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap();
@@ -111,7 +111,7 @@ async fn a_file_that_is_written_over_in_place() {
         }
         assert_eq!((answer.status, answer.body.len()), (200, LEN));
         answered += 1;
-        // At any moment the file was one number, or the next one up to where it was being written.
+        // At each moment the file is one release, or begins as the next one.
         let mut numbers: Vec<u64> =
             answer.body.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap())).collect();
         numbers.dedup();
@@ -138,7 +138,7 @@ async fn a_log_that_only_grows() {
     let writer = Writer::start(move |number| {
         use std::io::Write;
         let mut file = File::options().append(true).open(&path).unwrap();
-        // One call: `writeln!` makes several.
+        // One call, since `writeln!` makes several.
         file.write_all(log_line(number).as_bytes()).unwrap();
     });
     for _ in 0..60 {
@@ -148,7 +148,7 @@ async fn a_log_that_only_grows() {
             continue;
         }
         assert_eq!(answer.status, 200);
-        // Readers see a write that crosses a page of memory in two steps, so the last line may be cut.
+        // Readers may see half of a write that crosses a page of memory, so the last line may be incomplete.
         let (len, now) = (answer.body.len(), writer.written());
         assert!(log(before).len() <= len, "{len} bytes; {before} lines were there before the request, {now} now");
         assert!(log(now + 1).starts_with(answer.text()), "not how the log begins");
@@ -163,7 +163,7 @@ async fn another_file_of_equal_size_and_time() {
     let stamp = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let times = FileTimes::new().set_modified(stamp).set_accessed(stamp);
     for bytes in ["after!", "before", "again!"] {
-        // As `cp -p` and unpacked archives do: size and time say nothing.
+        // As `cp -p` and archives do: size and time stay the same.
         let beside = site.outside().join("beside");
         fs::write(&beside, bytes).unwrap();
         File::options().write(true).open(&beside).unwrap().set_times(times).unwrap();

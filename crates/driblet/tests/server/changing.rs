@@ -1,4 +1,4 @@
-//! Files that change while they are read: what is answered was whole, or the answer says to try again.
+//! Files that change while they are read: a response has a complete file, or says to try again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use driblet::Version;
 
 use crate::support::{Answer, TestSite, eventually, get, random_bytes};
 
-/// Changes a file again and again, on a thread of its own, until it is told to stop.
+/// Changes a file repeatedly, on a thread of its own, until it is stopped.
 struct Writer {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -111,7 +111,7 @@ async fn a_reading_that_takes_longer_than_the_deadline() {
     let answer = site.get("/a.bin.driblet/none").await;
     assert!(answer.refuses(503, "busy"));
     assert!(answer.header("retry-after").is_some());
-    // The reading goes on without the request that asked for it.
+    // The server continues to read the file after the request has ended.
     site.server().indexed().await;
     eventually(async || site.ask(get("/a.bin").method("HEAD")).await.status != 503).await;
     assert!(is_whole(&site.get("/a.bin").await));

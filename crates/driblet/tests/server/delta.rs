@@ -1,4 +1,4 @@
-//! Deltas as web resources: what each name answers, that receivers make the right file of it, and that work is shared.
+//! Deltas as web resources: the response for each name, the file that receivers make of it, and shared work.
 
 use std::collections::HashSet;
 
@@ -221,7 +221,7 @@ async fn the_browser_client_is_there_or_says_how_to_build_it() {
 async fn who_reads_the_dense_codec_gets_it_once_it_is_made() {
     let old = text(1, 400_000);
     let new = String::from_utf8(old.clone()).unwrap().replace("value", "amount").replace("length", "size").into_bytes();
-    // So slow a link that the smallest delta is the soonest.
+    // A link so slow that the smallest delta arrives first.
     let site = TestSite::with(&[], |builder| builder.codec(Codec::Auto { bits_per_second: 10_000 })).await;
     let has = site.publish("app.js", &old).await;
     site.publish("app.js", &new).await;

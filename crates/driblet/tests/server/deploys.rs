@@ -1,5 +1,5 @@
-//! A root, a folder or a file that a deploy swaps, writes slowly or takes away, and a history that cannot keep it: the next answer is what
-//! the path leads to now, whole, or says when to ask again.
+//! A root, folder or file that a deploy replaces, writes slowly or removes, and a history that cannot store it: the
+//! next response has the complete present file, or says when to ask again.
 
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::support::{Answer, apply, eventually, get, let_pass, random_bytes, text};
 
-/// A server of a path that is no folder of its own: a link, a file, a mount point.
+/// A server of a path that is a link, a file or a mount point.
 struct Deployed {
     folder: TempDir,
     addr: SocketAddr,
@@ -56,7 +56,7 @@ impl Deployed {
         }
     }
 
-    /// The path serves these bytes, plainly and as a delta from each of those that it had before.
+    /// Checks that the path serves these bytes, plainly and as a delta from each of the former ones.
     async fn serves(&self, path: &str, bytes: &[u8], before: &[&[u8]]) {
         assert!(self.get(path).await.body == bytes);
         let head = self.get(&format!("{path}.driblet/head")).await.json();
@@ -74,7 +74,7 @@ fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Points a link elsewhere in one step, as deploys do.
+/// Changes the target of a link in one step, as deploys do.
 fn repoint(link: &Path, target: impl AsRef<Path>) {
     let beside = link.with_file_name("beside");
     symlink(target, &beside).unwrap();
@@ -115,7 +115,7 @@ async fn a_root_that_another_folder_takes_the_place_of() {
     assert_eq!(site.get("/js/app.js").await.status, 404);
     fs::rename(site.at("dist.old/js"), site.at("dist/js")).unwrap();
     site.serves("/js/app.js", &a, &[&b]).await;
-    // A file where the root was is no folder.
+    // A file replaces the root folder.
     fs::rename(site.at("dist"), site.at("dist.old2")).unwrap();
     fs::write(site.at("dist"), "a file").unwrap();
     site.is_away("/js/app.js").await;
@@ -186,7 +186,7 @@ async fn one_file_that_is_swapped() {
     write(&site.at("releases/4/app-4.js"), &a);
     repoint(&site.at("app.js"), "releases/4/app-4.js");
     site.serves("/app.js", &a, &[&b, &c]).await;
-    // The folder that it lies in is made anew.
+    // The folder around the file is made again.
     fs::remove_dir_all(site.at("releases")).unwrap();
     site.is_away("/app.js").await;
     write(&site.at("releases/4/app-4.js"), &b);
@@ -199,7 +199,7 @@ async fn a_slow_upload_is_published_once_it_is_done() {
     let (old, new) = (random_bytes(1, 100_000), random_bytes(2, 100_000));
     let site = Deployed::new("dist", |folder| write(&folder.join("dist/data.bin"), &old)).await;
     let (path, bytes) = (site.at("dist/data.bin"), new.clone());
-    // The upload's own pace, and the longest time it stood still: a machine that stops it for seconds makes it look done.
+    // The upload measures its longest pause: on a machine that stops it for seconds it looks complete.
     let upload = std::thread::spawn(move || {
         let (mut file, mut longest, mut last) = (File::create(path).unwrap(), Duration::ZERO, Instant::now());
         for step in bytes.chunks(bytes.len() / STEPS) {
@@ -241,7 +241,7 @@ async fn a_time_in_the_future_costs_one_reading() {
         assert_eq!(site.get("/a.bin.driblet/head").await.status, 200);
     }
     assert_eq!(site.server.stats().readings, readings);
-    // It is still noticed that the file changes.
+    // The server still notices that the file changes.
     let file = File::options().write(true).open(site.at("dist/a.bin")).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"changed", 0).unwrap();
     file.set_times(FileTimes::new().set_modified(SystemTime::now() + Duration::from_secs(86_400 * 365))).unwrap();
@@ -254,7 +254,7 @@ async fn a_time_in_the_future_costs_one_reading() {
 struct Mounted(PathBuf);
 
 impl Mounted {
-    /// `None` where this process may not mount.
+    /// `None` if this process may not mount.
     fn tmpfs(path: &Path, size: &str) -> Option<Mounted> {
         fs::create_dir_all(path).unwrap();
         let options = format!("size={size}");
@@ -274,7 +274,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // At once from its path, and for good when the last file is closed.
+        // The path is free at once, and the file system ends when the last file is closed.
         let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
@@ -298,7 +298,8 @@ async fn a_history_without_room_takes_no_file_away() {
         assert!(delta.header("retry-after").is_some());
     }
     site.serves("/small.bin", &small, &[]).await;
-    // A file that is known, and grows beyond what there is room for: what was published stays, the file is what it is.
+    // A published file that grows beyond the room in the history: the published version stays, and plain requests get
+    // the file.
     let grown = random_bytes(3, 4 << 20);
     write(&site.at("dist/next"), &grown);
     fs::rename(site.at("dist/next"), site.at("dist/small.bin")).unwrap();

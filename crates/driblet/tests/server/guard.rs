@@ -1,4 +1,4 @@
-//! Who may ask: a Host that is not ours and a foreign Origin are refused, on every method and every path.
+//! Access: a foreign host and a foreign origin are refused, for every method and every path.
 
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -86,7 +86,7 @@ async fn a_request_without_a_host() {
     assert!(matches!(site.ask(two).await.status, 400 | 421));
 }
 
-/// What Chromium sends for `<script type="module">` on a page of that origin.
+/// The request of Chromium for `<script type="module">` on a page of that origin.
 fn module_script(origin: &str, site: Option<&str>) -> Ask {
     let ask =
         get("/app.js").header("origin", origin).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "script");
@@ -110,7 +110,7 @@ async fn own_pages_whose_proxy_asks_by_the_upstreams_name() {
     for foreign in [Some("cross-site"), Some("same-site"), Some("none"), None] {
         assert_eq!(site.ask(module_script("https://example.com", foreign)).await.status, 403, "{foreign:?}");
     }
-    // The test's client is on this machine, as such a proxy is.
+    // The test's client is on this machine, as a local proxy is.
     for forwarded in
         [("x-forwarded-host", "example.com"), ("forwarded", "for=1.2.3.4;host=\"example.com\";proto=https")]
     {
@@ -139,7 +139,8 @@ async fn a_name_that_was_given_is_the_servers_own_as_host_and_as_origin() {
 
 #[tokio::test]
 async fn no_header_of_a_page_makes_another_name_ours() {
-    // DNS rebinding: the page's own name leads to this machine, so that its requests come from here and are same-origin to the browser.
+    // DNS rebinding: the page's own name resolves to this machine, so its requests come from here and are same-origin
+    // for the browser.
     let site = TestSite::new(&[("app.js", b"let a;")]).await;
     let rebound = |ask: Ask| ask.header("host", "evil.example").header("sec-fetch-site", "same-origin");
     for ask in [
@@ -166,7 +167,7 @@ async fn a_router_that_knows_no_peers_believes_no_proxy() {
     assert_eq!(get("/assets/app.js").send(addr).await.text(), "let a;");
 }
 
-/// Another server than ours, as an application may have.
+/// Another HTTP server than `driblet::serve`, as an application may have.
 async fn axum_serve(listener: tokio::net::TcpListener, app: Router) {
     while let Ok((stream, _)) = listener.accept().await {
         let app = app.clone();
@@ -240,7 +241,7 @@ async fn options_name_the_methods_of_a_path() {
     }
 }
 
-/// The answer's head to exactly these bytes.
+/// The head of the response to exactly these bytes.
 async fn raw(site: &TestSite, request: &str) -> String {
     let mut stream = TcpStream::connect(site.addr()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

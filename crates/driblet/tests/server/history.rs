@@ -1,4 +1,4 @@
-//! What the server keeps: through restarts, limits, damage and kill -9.
+//! The history: restarts, limits, damage and kill -9.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -179,7 +179,7 @@ async fn a_folder_of_other_files_is_no_history() {
 async fn heads_of_files_that_are_gone_make_room() {
     let limits = HistoryLimits::default().bytes(250_000);
     let site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
-    // A bundler's output: each build brings a new name, and removes the last.
+    // As bundlers do: each build makes a new name, and removes the last one.
     for build in 0..6 {
         let name = format!("app-{build}.js");
         site.publish(&name, &random_bytes(build, 100_000)).await;
@@ -236,14 +236,14 @@ fn flip(site: &TestSite, version: Version) {
     let mut byte = [0];
     file.read_exact_at(&mut byte, 20_000).unwrap();
     file.write_all_at(&[byte[0] ^ 4], 20_000).unwrap();
-    // However coarse the clock: the file does not look as it did.
+    // However coarse the clock is, the file looks different now.
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
 }
 
 const PLACE: &str = "DRIBLET_TEST_HISTORY_IN";
 const ROUNDS: u64 = 15;
 
-/// What is done to a version's file, with a name.
+/// A way to damage a version's file, and its name.
 type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
 
 #[tokio::test]
@@ -352,10 +352,10 @@ async fn whatever_happens_to_a_version_it_is_not_sent() {
 async fn a_damaged_index_is_a_clear_error_or_a_new_start() {
     let mut site = TestSite::new(&[("app.js", b"let a;")]).await;
     site.stop().await;
-    // The next start waits until the history is let go.
+    // The next start waits until the history is closed.
     site.start(|builder| builder).await;
     site.stop().await;
-    // One that still indexed would write to what is damaged below.
+    // A server that still indexes would write to the files that are damaged below.
     reopened(&site, |builder| builder).await.unwrap().indexed().await;
     let index = site.history().join("index.redb");
     let good = fs::read(&index).unwrap();
@@ -403,8 +403,8 @@ async fn leftovers_go_at_the_start() {
     assert!(site.get(&format!("/app.js.driblet/none-{unnamed}")).await.refuses(404, "unknown-version"));
 }
 
-/// Not a test: the process that is killed. It publishes one release after the other at two paths, beyond the limits, and says what
-/// counters it had answers for.
+/// Not a test, but the process that is killed. It publishes releases at two paths, beyond the limits, and prints which
+/// counters were answered.
 #[tokio::test]
 #[ignore = "the child process of the test below"]
 async fn publishes_for_ever() {
@@ -413,7 +413,7 @@ async fn publishes_for_ever() {
     site.start(few).await;
     let start = fs::read(site.root().join("a.js")).map_or(0, |bytes| number_of(&bytes) + 1);
     for number in start.. {
-        // Shared for a while: the second path names what the first had before.
+        // For a while both paths share a version: the second path gets what the first had before.
         site.publish("a.js", &release(number)).await;
         site.publish("b.js", &release(number.saturating_sub(2))).await;
         let head = site.get("/a.js.driblet/head").await.json();
@@ -433,7 +433,7 @@ async fn killed_at_random_moments_beyond_its_limits() {
             let published = output.lines().map_while(Result::ok).filter_map(|line| published(&line));
             published.for_each(|line| send.send(line).unwrap());
         });
-        // Some rounds end before the history is open; the others at any moment after the first answer.
+        // Some rounds end before the history is open. The others end at a random moment after the first response.
         if round % 4 != 3 {
             last = Some(lines.recv_timeout(LIMIT).unwrap());
             let error = Server::builder(site.root()).history(site.history()).build().await.expect_err("a refusal");
@@ -453,7 +453,7 @@ async fn killed_at_random_moments_beyond_its_limits() {
     assert!(last.is_some() && ROUNDS / 2 < counters);
 }
 
-/// Opens a history whose server was killed; every version it names is whole, and nothing that was answered is lost.
+/// Opens the history of a killed server. Every version in it must be complete, and no answered release may be lost.
 async fn whole_after_a_kill(site: &mut TestSite, last: Option<(u64, u64)>, before: u64) -> u64 {
     site.start(few).await;
     site.server().indexed().await;
@@ -480,7 +480,7 @@ async fn whole_after_a_kill(site: &mut TestSite, last: Option<(u64, u64)>, befor
     counter
 }
 
-/// This very program, told to run nothing but the endless test above.
+/// This test program, running only the endless test above.
 fn publishing(site: &TestSite) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "history::publishes_for_ever", "--ignored", "--nocapture"])

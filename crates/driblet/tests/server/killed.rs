@@ -1,4 +1,4 @@
-//! A server that is killed at any moment leaves a history that works, with every version that it had answered for.
+//! A server that is killed at any moment leaves a valid history with every version that it has answered.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,8 @@ fn release(number: u64) -> Vec<u8> {
     format!("release {number}\n").repeat(2_000).into_bytes()
 }
 
-/// Not a test: the process that is killed. It publishes one release after the other, and prints each number that it has an answer for.
+/// Not a test, but the process that is killed. It publishes one release after the other, and prints each number that
+/// was answered.
 #[tokio::test]
 #[ignore = "the child process of the test below"]
 async fn publishes_for_ever() {
@@ -59,7 +60,7 @@ async fn killed_at_any_moment() {
     }
 }
 
-/// This very program, told to run nothing but the endless test above.
+/// This test program, running only the endless test above.
 fn publishing(site: &TestSite) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "killed::publishes_for_ever", "--ignored", "--nocapture"])

@@ -1,4 +1,4 @@
-//! The server as anyone meets it: over a real socket, on real files.
+//! The server over real sockets, with real files.
 
 mod ahead;
 mod changes;

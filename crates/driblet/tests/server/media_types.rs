@@ -1,4 +1,4 @@
-//! Media types in the form that is registered and that browsers want, and files that are packed already.
+//! Media types in the registered form that browsers need, and files that are compressed already.
 
 use crate::support::{TestSite, get, text};
 
@@ -49,7 +49,7 @@ async fn types_that_web_developers_meet() {
 
 #[tokio::test]
 async fn a_packed_file_is_itself() {
-    // What is in it would be found by a browser only if we said Content-Encoding; whoever fetches the file would then get another one.
+    // With Content-Encoding, a client that fetches the file would get its uncompressed content instead.
     let script = text(1, 50_000);
     let site =
         TestSite::new(&[("a.js.gz", &script), ("a.js.br", &script), ("a.js.zst", &script), ("a.js", &script)]).await;

@@ -1,10 +1,10 @@
-//! Paths that must lead nowhere: 404 with a sentence, and nothing read.
+//! Paths that must lead nowhere: 404 with a sentence.
 
 use std::os::unix::fs::symlink;
 
 use crate::support::{TestSite, get};
 
-/// Each of these, plain and below `.driblet/`.
+/// Each of these paths, plain and below `.driblet/`.
 async fn leads_nowhere(site: &TestSite, path: &str) {
     let answer = site.get(path).await;
     assert_eq!(answer.status, 404, "{path}: {answer:?}");
@@ -111,7 +111,7 @@ async fn reserved_names_are_never_read_from_the_disk() {
 #[tokio::test]
 async fn what_is_no_file_is_not_opened() {
     let site = TestSite::new(&[]).await;
-    // A pipe without a writer would hold up whoever opens it for ever.
+    // Opening a pipe without a writer would wait without end.
     let made = std::process::Command::new("mkfifo").arg(site.root().join("pipe")).status().unwrap();
     assert!(made.success());
     leads_nowhere(&site, "/pipe").await;

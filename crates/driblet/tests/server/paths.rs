@@ -1,4 +1,4 @@
-//! What may not be seen cannot be reached by any resource, method or name, whatever was published before.
+//! Hidden files cannot be reached by any resource, method or name, whatever was published before.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use crate::support::{Answer, Ask, TestSite, get, post, random_bytes, sign};
 
 const SECRET: &[u8] = b"nobody outside may read this";
 
-/// One request for each resource that a path has, by every method that could read it.
+/// One request for each resource of a path, by each method that could read it.
 fn every_request(path: &str) -> Vec<Ask> {
     let secret = Version::of(SECRET);
     let (signature, _) = sign(SECRET, SECRET);
@@ -153,7 +153,7 @@ async fn a_foreign_page_gets_nothing_done() {
         }
     }
     assert_eq!(site.server().stats().encodes, 0, "no delta was made for them");
-    // A name that is not ours is refused even where the origin is allowed, and the reverse.
+    // A foreign host is refused even if the origin is allowed, and the reverse.
     let both = get("/app.js").header("host", "evil.example").header("origin", "https://app.example");
     assert_eq!(site.ask(both).await.status, 421);
 }
@@ -171,7 +171,7 @@ async fn an_allowed_page_reads_every_resource() {
         let answer = site.ask(ask.header("origin", "https://app.example")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example"));
-        // Vary may come in several lines.
+        // A response may have several Vary headers.
         assert!(format!("{answer:?}").contains(r#"("vary", "origin")"#), "{answer:?}");
     }
     let client = site.ask(get("/.driblet/client.js").header("origin", "https://app.example")).await;

@@ -1,4 +1,4 @@
-//! The files themselves, for everyone who does not speak driblet: conditions, ranges, types, codings, folders.
+//! Plain requests for files: conditions, ranges, types, codings, folders.
 
 use std::net::SocketAddr;
 
@@ -35,7 +35,7 @@ async fn a_file_with_its_version_as_etag() {
 #[tokio::test]
 async fn a_changed_file_is_another_version_at_once() {
     let site = TestSite::new(&[]).await;
-    // Equal lengths, in place, as fast as can be: only git's rule for racy times can tell them apart.
+    // Equal lengths, written in place one right after the other: only a second reading can tell them apart.
     for round in 0..100 {
         let bytes = format!("round {round:04}");
         site.write("racy.txt", bytes.as_bytes());
@@ -235,7 +235,7 @@ fn decoded(bytes: &[u8], coding: Option<&str>) -> Vec<u8> {
 }
 
 const GROUP: usize = 256 << 10;
-/// What one connection reads from a file at once.
+/// Bytes of a file that one connection holds in memory.
 const PIECE: usize = 128 << 10;
 
 async fn served(app: Router) -> SocketAddr {
@@ -273,7 +273,7 @@ async fn ranges_across_pieces() {
     let bytes = random_bytes(1, 3 * PIECE + 5);
     let site = TestSite::new(&[("a.bin", &bytes)]).await;
     site.get("/a.bin.driblet/none").await;
-    // From now on it is the one that was made in the background.
+    // From now on the server sends the delta that was made in the background.
     site.server().prepared().await;
     let delta = site.get("/a.bin.driblet/none").await.body;
     assert!(PIECE < delta.len());
@@ -303,7 +303,7 @@ async fn a_head_is_a_get_without_its_body() {
     for path in ["/app.js", "/app.js.driblet/none", "/app.js.driblet/head", &format!("/app.js.driblet/{version}")] {
         for coding in ["identity", "br", "zstd"] {
             let ask = get(path).header("accept-encoding", coding);
-            // Its best form, which does not change any more.
+            // The background form, which does not change any more.
             site.ask(ask.clone()).await;
             site.server().prepared().await;
             let (whole, head) = (site.ask(ask.clone()).await, site.ask(ask.method("HEAD")).await);
@@ -321,7 +321,7 @@ async fn a_head_is_a_get_without_its_body() {
 
 #[tokio::test]
 async fn only_a_get_has_ranges() {
-    // RFC 9110, section 14.2: Range is ignored with any other method.
+    // RFC 9110, section 14.2: other methods ignore Range.
     let site = TestSite::new(&[("a.txt", b"0123456789")]).await;
     for range in ["bytes=2-3", "bytes=99-"] {
         let head = site.ask(get("/a.txt").method("HEAD").header("range", range)).await;
@@ -331,7 +331,7 @@ async fn only_a_get_has_ranges() {
 
 #[tokio::test]
 async fn if_range_wants_a_strong_tag() {
-    // RFC 9110, section 13.1.5: a weak tag never matches, even ours.
+    // RFC 9110, section 13.1.5: a weak tag never matches.
     let site = TestSite::new(&[("a.txt", b"0123456789")]).await;
     let ours = format!("\"{}\"", Version::of(b"0123456789"));
     for path in ["/a.txt", "/a.txt.driblet/none"] {
@@ -360,7 +360,7 @@ async fn caches_are_told_what_the_answer_depended_on() {
             assert!(vary.contains("accept-encoding"), "{coding} {}: {vary:?}", answer.status);
             assert_eq!(answer.header("cache-control"), Some("no-cache"));
         }
-        // Another coding's bytes are another representation.
+        // Another coding is another representation.
         let other = site.ask(ask.header("if-none-match", &format!("\"{}-gzip\"", Version::of(&script)))).await;
         assert_eq!(other.status, 200);
     }

@@ -1,4 +1,4 @@
-//! Behind real proxies, in the configurations that operators begin with, with the headers that browsers send.
+//! Behind real proxies, in common configurations, with the headers of browsers.
 
 use driblet::{Client, Version};
 use url::Url;
@@ -6,12 +6,12 @@ use url::Url;
 use crate::support::proxies::Proxy;
 use crate::support::{Ask, TestSite, get, post, random_bytes, sign, text};
 
-/// nginx's first lines in every tutorial; `more` goes into the location.
+/// The usual lines of nginx tutorials. `more` goes into the location.
 fn nginx(site: &TestSite, more: &str) -> Proxy {
     Proxy::nginx(&format!("location / {{ proxy_pass http://{};\n{more}\n}}", site.addr()))
 }
 
-/// What a browser sends for a module script of a page at `origin`, which asks the proxy by the origin's name.
+/// The request of a browser for a module script of a page at `origin`. The host is the origin's.
 fn from_page(ask: Ask, origin: &str, site: Option<&str>) -> Ask {
     let host = origin.split_once("://").unwrap().1;
     let ask = ask.header("host", host).header("origin", origin).header("sec-fetch-mode", "cors");
@@ -41,7 +41,7 @@ async fn nginx_as_it_is_configured_first() {
 
 #[tokio::test]
 async fn nginx_in_front_of_a_plain_http_site() {
-    // Browsers say nothing of where such a page's requests come from.
+    // Browsers send no Sec-Fetch-Site for such a page.
     let mut site = TestSite::new(&[("app.js", b"let a;")]).await;
     let proxy = nginx(&site, "");
     let module = || from_page(get("/app.js"), "http://site.example", None);
@@ -51,7 +51,7 @@ async fn nginx_in_front_of_a_plain_http_site() {
     for line in ["proxy_set_header X-Forwarded-Host $http_host;", "proxy_set_header Forwarded \"host=$http_host\";"] {
         assert_eq!(module().send(nginx(&site, line).addr).await.text(), "let a;", "{line}");
     }
-    // The advice of the error, one line after the other: either side's is enough here, and both are.
+    // The two parts of the advice in the error. Here each one is enough, and so are both.
     let passed = "proxy_set_header Host $http_host;";
     assert_eq!(module().send(nginx(&site, passed).addr).await.status, 421, "the name is not ours yet");
     site.stop().await;

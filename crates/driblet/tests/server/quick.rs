@@ -1,4 +1,4 @@
-//! What first visitors get: it flows while it is made, and the better form of it is there for those who come next.
+//! First visits: artifacts are sent while they are made, and later visitors get the background form.
 
 use driblet::Version;
 
@@ -6,7 +6,7 @@ use crate::support::{Answer, Ask, Slow, TestSite, apply, get, random_bytes, text
 
 const NONE: &str = "/app.js.driblet/none";
 
-/// Bytes that become shorter by half, and no more: nothing repeats.
+/// Bytes that compress to half their length: nothing repeats.
 fn digits(number: u64, len: usize) -> Vec<u8> {
     random_bytes(number, len).iter().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]).collect()
 }
@@ -29,7 +29,7 @@ fn decoded(answer: &Answer) -> Vec<u8> {
     out
 }
 
-/// Whether the answer began before its length was known.
+/// Whether the response began before its length was known.
 fn flowed(answer: &Answer) -> bool {
     answer.header("transfer-encoding") == Some("chunked") && answer.header("content-length").is_none()
 }
@@ -42,7 +42,7 @@ fn has_length(answer: &Answer) -> bool {
 async fn what_is_long_flows_while_it_is_made() {
     let site = TestSite::new(&[]).await;
     let (mut delta_flowed, mut plain_flowed) = (false, false);
-    // Each is long enough for any usual machine; a busy one may be done before it looks whether it is.
+    // Each is long enough for a usual machine. On a busy one the work may end before the response begins.
     for len in [8, 16, 32, 64].map(|megabytes| megabytes << 20) {
         let bytes = digits(1, len);
         site.publish("app.js", &bytes).await;
@@ -52,7 +52,7 @@ async fn what_is_long_flows_while_it_is_made() {
         assert!(first.status == 200 && apply(None, &first.body).unwrap() == bytes);
         assert!(plain.header("content-encoding") == Some("zstd") && decoded(&plain) == bytes);
         assert_eq!(plain.etag(), format!("\"{}-zstd\"", Version::of(&bytes)));
-        // Again, it is as it was, and its length is known.
+        // The second response is the same, and its length is known.
         let again = site.ask(get(NONE).header("range", "bytes=0-").header("if-range", &first.etag())).await;
         assert!(again.status == 206 && has_length(&again) && again.body == first.body);
         if delta_flowed && plain_flowed {
@@ -93,7 +93,7 @@ async fn a_part_of_what_is_being_made_is_answered_when_it_is_made() {
     let bytes = digits(3, 4 << 20);
     let site = TestSite::new(&[("app.js", &bytes)]).await;
     let pair = format!("/app.js.driblet/none-{}", Version::of(&bytes));
-    // An answer without a body waits for nothing to be made, and yet its ETag is known.
+    // A response without a body does not wait for the work, and has an ETag.
     let head = site.ask(get(&pair).method("HEAD")).await;
     assert!(head.status == 200 && head.header("content-length").is_none());
     let whole = tokio::spawn(get(&pair).send(site.addr()));

@@ -1,4 +1,4 @@
-//! Connections: which of them last, which give way, and how the server stops.
+//! Connections: which ones stay, which ones end, and how the server stops.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::support::{Slow, TestSite, eventually, get, random_bytes};
 
 const LONG: Duration = Duration::from_secs(3600);
-/// No limit but the one that a test is about.
+/// Limits that no test reaches.
 fn patient() -> ServeOptions {
     ServeOptions::default().write_timeout(LONG).header_timeout(LONG).keep_alive(LONG).max_connections(1024).grace(LONG)
 }
@@ -33,7 +33,7 @@ impl Serving {
         Serving { addr, stop, task }
     }
 
-    /// How many connections were cut.
+    /// How many connections were cut off.
     async fn stopped(self) -> usize {
         self.stop.send(()).unwrap();
         self.task.await.unwrap().unwrap()
@@ -48,7 +48,7 @@ impl Kept {
         Kept(TcpStream::connect(addr).await.unwrap())
     }
 
-    /// A request for one byte, and its answer; `None` if the server has closed.
+    /// Requests one byte, and gives the response; `None` if the server has closed the connection.
     async fn ask(&mut self) -> Option<String> {
         self.0.write_all(b"GET /a.txt HTTP/1.1\r\nhost: localhost\r\n\r\n").await.ok()?;
         let mut answer = Vec::new();
@@ -62,7 +62,7 @@ impl Kept {
         Some(String::from_utf8(answer).unwrap())
     }
 
-    /// Waits until the server closes, and gives what it still says.
+    /// Waits until the server closes the connection, and gives the bytes before that.
     async fn closed(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let _ = self.0.read_to_end(&mut rest).await;
@@ -80,7 +80,7 @@ async fn with(max_connections: usize) -> (TestSite, Serving) {
 async fn an_idle_connection_lasts_as_long_as_it_may() {
     let site = TestSite::new(&[("a.txt", b"a")]).await;
     let short = Duration::from_millis(50);
-    // The limit for a head that does not come is not the one between two requests.
+    // The limit for the head of a request differs from the limit between two requests.
     let serving = Serving::start(&site, patient().header_timeout(short)).await;
     let mut silent = Kept::new(serving.addr).await;
     let mut idle = Kept::new(serving.addr).await;
@@ -102,7 +102,7 @@ async fn a_head_that_drips_is_not_waited_for() {
     let serving = Serving::start(&site, options).await;
     let mut kept = Kept::new(serving.addr).await;
     assert!(kept.ask().await.is_some());
-    // Each byte is in time for the one before it; the whole is not. It ends when the server closes.
+    // Each byte is in time, but the whole head is not. The loop ends when the server closes the connection.
     while kept.0.write_all(b"G").await.is_ok() {
         let read = tokio::time::timeout(Duration::from_millis(20), kept.0.read(&mut [0])).await;
         if let Ok(Ok(0) | Err(_)) = read {
@@ -120,7 +120,7 @@ async fn idle_connections_give_way_the_longest_idle_first() {
         assert!(connection.ask().await.is_some());
         kept.push(connection);
     }
-    // The first is now the one that was used last.
+    // The first connection is now the one that was used last.
     assert!(kept[0].ask().await.is_some());
     let mut newest = Kept::new(serving.addr).await;
     assert!(newest.ask().await.is_some());
@@ -143,7 +143,7 @@ async fn silent_and_half_asked_connections_give_way_too() {
     assert_eq!(get("/a.txt").send(serving.addr).await.text(), "a");
     halves.remove(0).closed().await;
     let mut silent = Kept::new(serving.addr).await;
-    // The silent one is spared while its request may be on its way.
+    // The silent connection stays open while its request may be on its way.
     let mut others = Vec::new();
     let closed = tokio::spawn(async move { silent.closed().await });
     eventually(async || {
@@ -162,7 +162,7 @@ async fn running_answers_do_not_give_way() {
     let serving = Serving::start(&site, patient().max_connections(2)).await;
     let one = Slow::start(get("/big.bin"), serving.addr).await;
     let two = Slow::start(get("/big.bin"), serving.addr).await;
-    // Waits in the queue until one of them is done.
+    // The request waits in the queue until one of them is done.
     let addr = serving.addr;
     let third = tokio::spawn(async move { get("/a.txt").send(addr).await });
     assert!(one.rest().await.body == bytes);
@@ -202,7 +202,7 @@ async fn what_was_sent_before_the_stop_is_answered() {
     let addr = serving.addr;
     let mut idle = Kept::new(addr).await;
     assert!(idle.ask().await.is_some());
-    // On one thread the server has not seen these yet when it is told to stop.
+    // On one thread, the server has not seen these connections when it is told to stop.
     let request = b"GET /a.txt HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let new = std::net::TcpStream::connect(addr).unwrap();
     std::io::Write::write_all(&mut &new, request).unwrap();
@@ -225,7 +225,7 @@ async fn a_poll_does_not_hold_up_a_stop() {
     let mut poll = TcpStream::connect(addr).await.unwrap();
     let path = format!("/a.txt.driblet/head?since={}&wait=60", head["counter"]);
     poll.write_all(&get(&path).bytes(addr)).await.unwrap();
-    // Answered in the order in which they come in, so the poll waits when this is answered; and if not, it is answered all the same.
+    // Requests are answered in order, so the poll waits already when this request is answered.
     assert_eq!(get("/a.txt").send(addr).await.text(), "a");
     assert_eq!(serving.stopped().await, 0);
     let mut answer = Vec::new();

@@ -1,4 +1,4 @@
-//! A version that the server does not know: what is signed comes back as a delta, and forgeries cost little.
+//! Signatures: a delta from what matches, and little work for forged or invalid ones.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::support::{Answer, Slow, TestSite, apply, get, matched, post, random_b
 
 const PATH: &str = "/app.js.driblet/signature";
 
-/// Signs what is held, as the server's 404 asks for it.
+/// Signs the held bytes, as the server's 404 asks.
 async fn signed(site: &TestSite, held: &[u8]) -> (Signature, Vec<Chunk>) {
     let problem = site.get(&format!("/app.js.driblet/{}", Version::of(held))).await.json();
     assert_eq!(problem["code"], "unknown-version");
@@ -32,7 +32,7 @@ async fn signed(site: &TestSite, held: &[u8]) -> (Signature, Vec<Chunk>) {
     (Signature::sign([7; 16], &chunks), chunks)
 }
 
-/// The delta from nothing, at its best.
+/// The background delta from nothing.
 async fn from_nothing(site: &TestSite) -> Vec<u8> {
     site.get("/app.js.driblet/none").await;
     site.server().prepared().await;
@@ -72,7 +72,7 @@ async fn where_little_matches_the_shared_delta_from_nothing_is_sent() {
 async fn one_tag_that_matches_and_a_hundred_thousand_that_do_not() {
     let head = random_bytes(1, 300_000);
     let site = TestSite::new(&[("app.js", &head)]).await;
-    // A nonce, then one true tag of 64 bits among noise.
+    // A nonce, then one true tag of 64 bits among random ones.
     let (nonce, count) = ([3; 16], 100_001u32);
     let mut forged = nonce.to_vec();
     forged.push(64);
@@ -85,7 +85,7 @@ async fn one_tag_that_matches_and_a_hundred_thousand_that_do_not() {
     forged.extend(random_bytes(9, 8 * 50_000));
     forged.extend_from_slice(&keyed.as_bytes()[..8]);
     forged.extend(random_bytes(10, 8 * 50_000));
-    // Less than 3 % of the head: one run of no matches, and the delta from nothing.
+    // Less than 3 % of the head matches: one run without a match, and the delta from nothing.
     let cold = from_nothing(&site).await;
     let answer = site.ask(post(PATH, forged)).await;
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
@@ -97,7 +97,7 @@ async fn one_tag_that_matches_and_a_hundred_thousand_that_do_not() {
 async fn more_tags_than_are_taken() {
     let site = TestSite::with(&[("app.js", b"let a;")], |builder| builder.max_tags(1000)).await;
     let header = |count: &[u8]| [&[1; 16][..], &[21], count].concat();
-    // 1001 announced, and none sent: refused by the number alone.
+    // 1001 tags announced and none sent: the number alone is refused.
     let answer = site.ask(post(PATH, header(&[0xe9, 0x07]))).await;
     assert!(answer.refuses(413, "too-large"));
     assert!(answer.json()["detail"].as_str().unwrap().contains("1000"));
@@ -188,7 +188,7 @@ async fn what_was_cut_otherwise_than_asked_for_matches_little() {
 
 #[tokio::test]
 async fn the_answer_is_never_longer_than_the_delta_from_nothing() {
-    // Each line differs, so that little matches, and all of it compresses well.
+    // Each line differs, so little matches, and everything compresses well.
     let lines =
         |what: &str| -> Vec<u8> { (0..40_000).flat_map(|i| format!("{what} {}\n", i / 2).into_bytes()).collect() };
     let head = lines("a line of the head with number");
@@ -202,7 +202,7 @@ async fn the_answer_is_never_longer_than_the_delta_from_nothing() {
     }
 }
 
-/// The tags that a server takes by default.
+/// The default for the most tags.
 const MOST: u64 = 1 << 20;
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn a_tag_that_matches_by_chance_is_noticed_by_the_receiver() {
     let head = random_bytes(1, 100_000);
     let site = TestSite::new(&[("app.js", &head)]).await;
     let sizes = ChunkSizes::of(&head);
-    // The tags are those of the head, as if by chance; what is held is something else, of equal lengths.
+    // The tags are those of the head, as if by chance. The held chunks are others of equal lengths.
     let claimed = Cuts::of(&head, sizes).chunks().to_vec();
     let other = Cuts::of(&random_bytes(2, 200_000), sizes);
     let forged = claimed.iter().zip(other.chunks());
@@ -240,7 +240,7 @@ async fn all_tags_are_one() {
     let site = TestSite::new(&[("app.js", &head), ("one.js", &head[..first.len as usize])]).await;
     let many = vec![first; 300_000];
     let signature = Signature::sign([7; 16], &many);
-    // One chunk of very many is no basis to speak of; where it is the whole file, it is all of it.
+    // One matching chunk of many is not worth a basis. If it is the whole file, it is.
     let answer = site.ask(post(PATH, signature.encode())).await;
     assert!(answer.body.len() < head.len() + 10_000, "{} bytes", answer.body.len());
     let held = head[..first.len as usize].repeat(300);
@@ -271,7 +271,7 @@ async fn one_tag_more_than_are_taken() {
         let answer = site.ask(post(PATH, body(MOST + 1, tags))).await;
         assert!(names_the_limit(&answer), "{tags} bytes of tags: {answer:?}");
     }
-    // Longer than any signature that is taken, whatever it says of itself; announced, or in pieces without end.
+    // Longer than the longest signature, with a stated length or in endless pieces.
     let long = body(1, 9 << 20);
     assert!(names_the_limit(&site.ask(post(PATH, long.clone())).await));
     let head =
@@ -293,7 +293,7 @@ async fn a_body_that_breaks_off_is_no_signature() {
     ];
     for case in cases {
         let answer = told(site.addr(), case.as_bytes(), true).await;
-        // Who breaks off need not be answered; what is answered is true.
+        // A client that breaks off may get no response. A response must be correct.
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{case}\n{answer}");
     }
     assert_eq!(site.get("/app.js").await.text(), "let a;");
@@ -329,7 +329,7 @@ async fn a_client_that_never_reads_its_answer_is_dropped() {
     let held = &head[..24 << 20];
     let (signature, _) = sign(held, &head);
     let (ended, mut ends) = mpsc::unbounded_channel();
-    // Each answer's body says when it is let go.
+    // Each body tells when it is dropped.
     let app = site.server().router().layer(map_response(move |response: Response| {
         let said = Said(ended.clone());
         async move {
@@ -346,7 +346,7 @@ async fn a_client_that_never_reads_its_answer_is_dropped() {
     let stalled = Slow::start(post(PATH, signature.encode()), addr).await;
     within(ends.recv()).await.unwrap();
     let received = stalled.rest().await;
-    // Little of it matches: the answer is the delta from nothing, behind a run of tags.
+    // Little matches: the answer is a run of tags and the delta from nothing.
     let whole = get("/app.js.driblet/none").send(addr).await.body.len();
     assert!(received.body.len() < whole, "it got all of {whole} bytes");
     assert!(get("/app.js").send(addr).await.body == head, "others go on");
@@ -366,7 +366,7 @@ async fn clients_that_never_send_are_told_so_and_make_room() {
     for mut client in stalled {
         let mut answer = Vec::new();
         let _ = client.read_to_end(&mut answer).await;
-        // More at once than have a turn: those are told to come again.
+        // More signatures than permits: the server tells the others to come again.
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 408") || answer.starts_with("HTTP/1.1 503"), "{answer}");
     }
@@ -376,7 +376,7 @@ async fn clients_that_never_send_are_told_so_and_make_room() {
     assert_eq!(site.get(&format!("/app.js.driblet/{}", Version::of(b"let a;"))).await.status, 200);
 }
 
-/// Says so when it goes.
+/// Tells when it is dropped.
 struct Said(mpsc::UnboundedSender<()>);
 
 impl Drop for Said {
@@ -389,7 +389,7 @@ fn names_the_limit(answer: &Answer) -> bool {
     answer.refuses(413, "too-large") && answer.json()["detail"].as_str().unwrap().contains("1048576")
 }
 
-/// What is answered to these bytes, if anything is; `ends` says that no more will come.
+/// The response to these bytes, if there is one. With `ends` the client ends its side.
 async fn told(addr: SocketAddr, bytes: &[u8], ends: bool) -> String {
     let (mut reader, mut writer) = TcpStream::connect(addr).await.unwrap().into_split();
     let bytes = bytes.to_vec();

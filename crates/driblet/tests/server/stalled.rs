@@ -1,4 +1,4 @@
-//! Clients that do nothing: they are dropped, and what was held for them is freed.
+//! Clients that do nothing: the server drops them and frees what it held for them.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ async fn a_client_that_stops_reading() {
     let site = TestSite::new(&[("a.bin", &bytes)]).await;
     let addr = impatient(&site).await;
     let reader = Slow::start(get("/a.bin"), addr).await;
-    // Replaced, and beyond the limit, the version is only held by the reader; once it is dropped, nobody has the file open.
+    // The version was evicted, so only the response holds its file open. The file is closed when the server drops the
+    // client.
     let version = Version::of(&bytes);
     assert!(is_open(&site, version));
     eventually(async || !is_open(&site, version)).await;

@@ -1,4 +1,4 @@
-//! What was compressed once and outlives the server: whole, verified, within its budget, and gone with its version.
+//! Artifacts that outlive the server: complete, verified, within the budget, and removed with their version.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::support::{Answer, TestSite, apply, eventually, get, random_bytes, tex
 
 const NONE: &str = "/app.js.driblet/none";
 
-/// Bytes that become shorter by half, and no more: nothing repeats.
+/// Bytes that compress to half their length: nothing repeats.
 fn digits(number: u64, len: usize) -> Vec<u8> {
     random_bytes(number, len).iter().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]).collect()
 }
@@ -19,7 +19,7 @@ async fn encoded(site: &TestSite, coding: &str) -> Answer {
     site.ask(get("/app.js").header("accept-encoding", coding)).await
 }
 
-/// The better forms, once they are made.
+/// The background forms, once they are made.
 async fn better(site: &TestSite) -> [Answer; 3] {
     for coding in ["br", "zstd"] {
         encoded(site, coding).await;
@@ -29,7 +29,7 @@ async fn better(site: &TestSite) -> [Answer; 3] {
     forms(site).await
 }
 
-/// The forms as they are there now.
+/// The forms that are there now.
 async fn forms(site: &TestSite) -> [Answer; 3] {
     [site.get(NONE).await, encoded(site, "br").await, encoded(site, "zstd").await]
 }
@@ -89,7 +89,7 @@ async fn what_was_damaged_meanwhile_is_dropped_and_made_anew() {
             let answers = forms(&site).await;
             assert!(apply(None, &answers[0].body).unwrap() == bytes, "{number}, {running}");
             assert!(are_equal(&better(&site).await, &before), "{number}, {running}");
-            // Files whose names are wrong go at the next start.
+            // The next start removes files with wrong names.
             assert!(stored(&site).len() == 3 || running && stored(&site).len() == 6);
         }
     }
@@ -141,7 +141,7 @@ async fn what_is_made_of_a_version_goes_with_it() {
 
 #[tokio::test]
 async fn the_budget_holds_and_what_was_used_last_stays() {
-    // Each becomes some 50,000 bytes; the half of the budget that outlives the server holds three.
+    // Each takes some 50,000 bytes. The half of the budget that outlives the server has room for three.
     let options = |builder: ServerBuilder| builder.artifact_bytes(400_000);
     let mut site = TestSite::with(&[], options).await;
     let name = |number: u64| format!("/{number}.js.driblet/none");
@@ -166,11 +166,11 @@ async fn the_budget_holds_and_what_was_used_last_stays() {
     assert!(len(&site) <= 60_000, "also a smaller budget than before");
 }
 
-/// A file system of its own, so that it can be full.
+/// A file system of its own, which can be filled.
 struct Disk(PathBuf);
 
 impl Disk {
-    /// `None` where mounting is not allowed.
+    /// `None` if mounting is not allowed.
     fn mount(at: PathBuf, megabytes: u32) -> Option<Disk> {
         fs::create_dir_all(&at).unwrap();
         let size = format!("size={megabytes}m");
@@ -198,7 +198,7 @@ impl Drop for Disk {
     }
 }
 
-/// Waits until the file is indexed and known to rest, so that nothing reads it anew.
+/// Waits until the file is indexed and quiet, so that the server does not read it again.
 async fn rested(site: &TestSite) {
     site.server().indexed().await;
     let changed = fs::metadata(site.root().join("app.js")).unwrap().modified().unwrap();

@@ -1,4 +1,4 @@
-//! A real server on loopback, on real files, and a client that says exactly what it is told to.
+//! A real server on loopback, with real files, and a client that sends exact bytes.
 
 mod content;
 #[cfg(feature = "client")]
@@ -26,7 +26,7 @@ pub(crate) use wire::{Answer, Ask, Slow, get, post};
 /// A published folder, its history beside it, and a server on both.
 pub(crate) struct TestSite {
     folders: PathBuf,
-    /// Removes the folders at the end, unless they are someone else's.
+    /// Removes the folders at the end, unless another process made them.
     _guard: Option<TempDir>,
     running: Option<Running>,
 }
@@ -52,7 +52,7 @@ impl TestSite {
         site
     }
 
-    /// Files that nobody serves yet.
+    /// Files that no server serves yet.
     pub(crate) fn stopped(files: &[(&str, &[u8])]) -> TestSite {
         let guard = tempfile::tempdir().unwrap();
         let site = TestSite::at(guard.path().to_path_buf());
@@ -66,7 +66,7 @@ impl TestSite {
         TestSite { folders, _guard: None, running: None }
     }
 
-    /// Serves the files. Nothing is made ahead unless the options say so: tests count what is made, and damage what it would be made of.
+    /// Serves the files. Without other options no deltas are made ahead, since tests count deltas and damage versions.
     pub(crate) async fn start(&mut self, options: impl FnOnce(ServerBuilder) -> ServerBuilder) {
         let builder = options(Server::builder(self.root()).history(self.history()).ahead(0));
         let server = build(|| builder.clone()).await.unwrap();
@@ -78,7 +78,7 @@ impl TestSite {
         self.running = Some(Running { server, addr, task });
     }
 
-    /// Ends the server; its history stays.
+    /// Ends the server. Its history stays.
     pub(crate) async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.task.abort();
@@ -99,7 +99,7 @@ impl TestSite {
         self.folders.join("history")
     }
 
-    /// Beside the root, out of anyone's reach.
+    /// The folder around the root, which the server does not publish.
     pub(crate) fn outside(&self) -> &Path {
         &self.folders
     }
@@ -111,7 +111,7 @@ impl TestSite {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// The history's copy of a version.
+    /// The file of a version in the history.
     pub(crate) fn kept(&self, version: Version) -> PathBuf {
         self.history().join("versions").join(version.to_string())
     }
@@ -132,9 +132,9 @@ impl TestSite {
         self.ask(get(path)).await
     }
 
-    /// Publishes bytes at a path and gives their version once it is the head.
+    /// Publishes bytes at a path, and gives their version once it is the head.
     pub(crate) async fn publish(&self, name: &str, bytes: &[u8]) -> Version {
-        // In one step, so that nobody sees half of it.
+        // In one step, so that no request sees half of the bytes.
         std::fs::write(self.folders.join("next"), bytes).unwrap();
         std::fs::rename(self.folders.join("next"), self.root().join(name)).unwrap();
         let version = Version::of(bytes);
@@ -144,7 +144,8 @@ impl TestSite {
     }
 }
 
-/// Builds a server. A server that was just stopped closes its history when its last task ends; until then this tries again.
+/// Builds a server. A server that was just stopped closes its history when its last task ends; until then this tries
+/// again.
 pub(crate) async fn build(builder: impl Fn() -> ServerBuilder) -> Result<Server, BuildError> {
     let mut built = builder().build().await;
     eventually(async || {
