@@ -1,9 +1,10 @@
 //! rsync between a server and the browser: the server, its history, and the native client.
 //!
-//! A [`Server`] publishes a file or a folder as an axum router. Nest it behind whatever middleware the application has;
-//! what guards an asset then guards its deltas too.
+//! A [`Server`] publishes a file or a folder as an axum router. Nest the router behind the middleware of the
+//! application: what guards a file then guards its deltas too.
 //!
-//! ```no_run
+#![cfg_attr(feature = "server", doc = "```no_run")]
+#![cfg_attr(not(feature = "server"), doc = "```ignore")]
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = driblet::Server::builder("dist").build().await?;
 //! let app = axum::Router::new().fallback_service(server.router());
@@ -22,6 +23,7 @@
 //! (stores versions) and `artifacts` (makes deltas and keeps them).
 
 #![deny(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 #[cfg(feature = "server")]
 mod artifacts;

@@ -27,6 +27,21 @@ impl FileStore {
     /// Opens the file at a path, which may be missing. Use the sender's options: files that are cut with other options
     /// have no chunk in common.
     ///
+    /// ```
+    /// use driblet::browser_sync_stream::{FileStore, RabinOptions, receive, send};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # let folder = tempfile::tempdir()?;
+    /// let options = RabinOptions::default();
+    /// let store = FileStore::open(&folder.path().join("copy.toml"), options).await?;
+    /// let (near, far) = tokio::io::duplex(64 << 10);
+    /// let (_, received) = tokio::join!(send(near, "Cargo.toml", options), receive(far, store));
+    /// assert_eq!(received?.reused, 0);
+    /// assert_eq!(std::fs::read(folder.path().join("copy.toml"))?, std::fs::read("Cargo.toml")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PullError::Store`] if the file cannot be read, or the options are invalid.
     pub async fn open(path: &Path, options: RabinOptions) -> Result<FileStore, PullError> {

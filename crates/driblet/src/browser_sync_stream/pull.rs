@@ -58,6 +58,16 @@ pub async fn pull(
 
 /// As [`pull`], into any [`Output`]. An output that is not a regular file holds nothing.
 ///
+/// ```no_run
+/// use driblet::browser_sync_stream::{RabinOptions, pull_to};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let url = "wss://example.com/app.js".parse()?;
+/// let output = driblet::output::Output::stdout()?;
+/// pull_to(&driblet::Client::new()?, &url, output, RabinOptions::default(), |_| {}).await?;
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// As [`pull`].
 pub async fn pull_to(

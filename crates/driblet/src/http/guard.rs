@@ -157,7 +157,7 @@ mod tests {
 
     fn check(host: &str, origin: Option<&str>) -> Result<bool, Problem> {
         let headers: Vec<_> = [("host", host)].into_iter().chain(origin.map(|origin| ("origin", origin))).collect();
-        guard().check(&request(&headers)).map(|visitor| visitor.is_some())
+        guard().check(&request(&headers)).map(|origin| origin.is_some())
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         let with = |more: &[(&str, &str)], peer: [u8; 4]| {
             let mut parts = request(&[&asked, more].concat());
             parts.extensions.insert(ConnectInfo(SocketAddr::from((peer, 1))));
-            guard().check(&parts).is_ok_and(|visitor| visitor.is_none())
+            guard().check(&parts).is_ok_and(|origin| origin.is_none())
         };
         let far = [203, 0, 113, 1];
         assert!(!with(&[], [127, 0, 0, 1]));
