@@ -258,3 +258,14 @@ enum SetupCause {
     #[error(transparent)]
     Http(#[from] reqwest::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_sets_no_tls_provider_for_the_process() {
+        Client::new().unwrap();
+        assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+    }
+}

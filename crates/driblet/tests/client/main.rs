@@ -5,5 +5,6 @@ mod hostile;
 mod proxy;
 #[path = "../../../core/tests/support/random.rs"]
 mod random;
+mod reuse;
 mod setting;
 mod sync;
