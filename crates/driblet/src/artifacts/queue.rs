@@ -84,7 +84,7 @@ impl Queue {
         };
         if line.len() < most && !line.contains(&job) {
             line.push_back(job.clone());
-            // It is not needed in the lines of jobs that nobody asked for.
+            // The lines of jobs that no receiver asked for need not have it.
             self.ahead_fast.retain(|waiting| *waiting != job);
             self.ahead_best.retain(|waiting| *waiting != job);
         }

@@ -102,10 +102,10 @@ pub(super) enum WaitFor {
 
 /// Bytes that are being made. Any number of readers can read them, each at its own speed.
 #[derive(Clone)]
-pub(crate) struct Growing(Arc<Shared>);
+pub(crate) struct Growing(Arc<SpoolProgress>);
 
 /// What the writer and the readers share.
-struct Shared {
+struct SpoolProgress {
     state: Mutex<SpoolState>,
     written: watch::Sender<Written>,
     space: Arc<ScratchSpace>,
@@ -113,7 +113,7 @@ struct Shared {
     borrowed: AtomicUsize,
 }
 
-impl Drop for Shared {
+impl Drop for SpoolProgress {
     fn drop(&mut self) {
         self.space.in_memory.fetch_sub(self.borrowed.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -210,7 +210,7 @@ impl Growing {
     }
 }
 
-impl Shared {
+impl SpoolProgress {
     fn state(&self) -> MutexGuard<'_, SpoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -268,7 +268,7 @@ impl ScratchSpace {
 /// leaves.
 pub(super) struct Spool {
     space: Arc<ScratchSpace>,
-    shared: Arc<Shared>,
+    progress: Arc<SpoolProgress>,
     etag: Option<Arc<str>>,
     hasher: blake3::Hasher,
     len: u64,
@@ -283,7 +283,7 @@ pub(super) struct Spool {
 impl Spool {
     /// A spool whose ETag is a hash of its bytes.
     pub(super) fn new(space: Arc<ScratchSpace>) -> Spool {
-        let shared = Arc::new(Shared {
+        let progress = Arc::new(SpoolProgress {
             state: Mutex::default(),
             written: watch::Sender::default(),
             space: space.clone(),
@@ -292,7 +292,7 @@ impl Spool {
         let hasher = blake3::Hasher::new();
         Spool {
             space,
-            shared,
+            progress,
             etag: None,
             hasher,
             len: 0,
@@ -329,19 +329,19 @@ impl Spool {
 
     /// The artifact, which can be read while it is made.
     pub(super) fn artifact(&self) -> Artifact {
-        let content = Content::Growing(Growing(self.shared.clone()));
+        let content = Content::Growing(Growing(self.progress.clone()));
         Artifact { content, etag: self.etag.clone().unwrap_or_default(), verified: None }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
-        if self.for_one_reader && Arc::strong_count(&self.shared) == 1 {
+        if self.for_one_reader && Arc::strong_count(&self.progress) == 1 {
             return Err(ArtifactError::Interrupted);
         }
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         let is_short = self.len <= IN_MEMORY as u64;
         if is_short {
-            self.shared.state().tail.extend_from_slice(bytes);
+            self.progress.state().tail.extend_from_slice(bytes);
         } else if self.disk_failed {
             self.keep_in_memory(bytes)?;
         } else {
@@ -352,7 +352,7 @@ impl Spool {
                 self.keep_in_memory(bytes)?;
             }
         }
-        self.shared.written.send_modify(|written| written.len = self.len);
+        self.progress.written.send_modify(|written| written.len = self.len);
         Ok(())
     }
 
@@ -361,7 +361,7 @@ impl Spool {
         let hash = self.hasher.finalize().to_hex();
         let etag = self.etag.clone().unwrap_or_else(|| hash[..16].into());
         self.end(Ok(()));
-        let content = Growing(self.shared.clone()).content();
+        let content = Growing(self.progress.clone()).content();
         Artifact { content, etag, verified: None }
     }
 
@@ -372,19 +372,19 @@ impl Spool {
 
     fn end(&self, end: Result<(), ArtifactError>) {
         {
-            let mut state = self.shared.state();
+            let mut state = self.progress.state();
             // A longer tail stays counted while it has readers.
             if end.is_ok() && state.file.is_none() && state.tail.len() <= IN_MEMORY {
                 state.whole = Some(std::mem::take(&mut state.tail).into());
             }
             state.end = Some(end);
         }
-        self.shared.written.send_modify(|written| written.ended = true);
+        self.progress.written.send_modify(|written| written.ended = true);
     }
 
     fn keep_on_disk(&self, bytes: &[u8]) -> io::Result<()> {
         let (file, pending) = {
-            let state = self.shared.state();
+            let state = self.progress.state();
             let pending = if state.tail.is_empty() { None } else { Some([&state.tail[..], bytes].concat()) };
             (state.file.clone(), pending)
         };
@@ -394,7 +394,7 @@ impl Spool {
         };
         let pending = pending.as_deref().unwrap_or(bytes);
         file.write_all_at(pending, at)?;
-        let mut state = self.shared.state();
+        let mut state = self.progress.state();
         state.tail = Vec::new();
         state.file = Some((file, at + pending.len() as u64));
         Ok(())
@@ -414,22 +414,22 @@ impl Spool {
     fn keep_in_memory(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
         // If possible, fail before the first bytes are sent.
         let will_fit = self.space.in_memory.load(Ordering::Relaxed) as u64 + self.most <= WITHOUT_DISK as u64;
-        if !will_fit && self.shared.state().file.is_none() {
+        if !will_fit && self.progress.state().file.is_none() {
             return Err(ArtifactError::NoRoom);
         }
         let used = self.space.in_memory.fetch_add(bytes.len(), Ordering::Relaxed);
-        self.shared.borrowed.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.progress.borrowed.fetch_add(bytes.len(), Ordering::Relaxed);
         if WITHOUT_DISK < used + bytes.len() {
             return Err(ArtifactError::NoRoom);
         }
-        self.shared.state().tail.extend_from_slice(bytes);
+        self.progress.state().tail.extend_from_slice(bytes);
         Ok(())
     }
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        if !self.shared.written.borrow().ended {
+        if !self.progress.written.borrow().ended {
             let has_panicked = std::thread::panicking();
             self.end(Err(if has_panicked { ArtifactError::Panicked } else { ArtifactError::Interrupted }));
         }

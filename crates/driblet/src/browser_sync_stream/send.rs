@@ -65,7 +65,7 @@ where
                 io.write_all(&GAVE_UP).await?;
                 io.shutdown().await
             };
-            // What failed first is told, whether or not the receiver hears it.
+            // The first error counts, even if the receiver cannot be told.
             let _ = timeout(LIST_TIMEOUT, give_up).await;
         }
     }

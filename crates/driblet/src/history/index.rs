@@ -199,7 +199,7 @@ impl Index {
         self.commit(before).map(|_| !paths.is_empty())
     }
 
-    /// Drops the versions that may go, those worth least first, until the rest fits.
+    /// Evicts old versions, the least valuable first, until the rest fits the limit.
     fn evict(&mut self, limit: u64, now: i64, before: &mut Before) {
         if self.total <= limit {
             return;
@@ -361,10 +361,10 @@ mod tests {
         let (_folder, mut index) = index();
         publish(&mut index, "a", 0, LIMITS, DAY);
         publish(&mut index, "a", 1, LIMITS, 3 * DAY);
-        // A file that was written slowly, and published eleven times on its way.
+        // A file that was written slowly, and published eleven times meanwhile.
         (2..13).for_each(|number| publish(&mut index, "a", number, LIMITS, 4 * DAY + number as i64));
         assert_eq!(kept(&index, "a"), [12, 11, 1, 0]);
-        // Nor does that one stay for ever: these lived as long each, and later.
+        // That version does not stay for ever: these were the head as long, and later.
         (13..30).for_each(|number| publish(&mut index, "a", number, LIMITS, (3 * number as i64 - 34) * DAY));
         assert_eq!(kept(&index, "a"), [29, 28, 27, 26]);
     }
@@ -393,7 +393,7 @@ mod tests {
     fn what_cannot_be_written_is_taken_back_and_works_later() {
         let (_folder, mut index) = index();
         publish(&mut index, "a", 0, LIMITS, DAY);
-        // As redb is after an error of the disk.
+        // The state of the index after an error of the disk.
         let path = std::mem::replace(&mut index.path, PathBuf::from("/nowhere/index.redb"));
         index.database = None;
         let observation = Observation { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
