@@ -55,9 +55,9 @@ async function ship() {
   mkdirSync(shipped, { recursive: true });
   for (const name of readdirSync(shipped)) rmSync(`${shipped}${name}`);
   const module = write('driblet', 'wasm', readFileSync(`${here}wasm/driblet_bg.wasm`));
-  const worker = write('worker', 'js', replace(await bundle('worker'), '../wasm/driblet_bg.wasm', `./${module}`));
+  const worker = write('worker', 'js', replace(await bundle('worker'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
-  writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../wasm/driblet_bg.wasm', `./${module}`));
+  writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}store.js`, await bundle('storage'));
   // The server sends these where brotli is accepted.
   for (const name of readdirSync(shipped)) writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));

@@ -1,15 +1,15 @@
-import { sendForget } from './client.js';
-import { SyncError } from './error.js';
-import { DEFAULT, jobOf, syncJob } from './job.js';
-import type { Handle } from './handle.js';
-import type { Progress } from './messages.js';
-import type { Store } from './store.js';
+import { sendForget } from './page/client.js';
+import { SyncError } from './shared/error.js';
+import { DEFAULT, jobOf, syncJob } from './page/job.js';
+import type { Handle } from './page/handle.js';
+import type { Progress } from './shared/messages.js';
+import type { Store } from './stores/store.js';
 
 export { SyncError };
-export type { SyncErrorCode } from './error.js';
-export type { Handle } from './handle.js';
-export type { Cost, Progress, Times } from './messages.js';
-export type { Store } from './store.js';
+export type { SyncErrorCode } from './shared/error.js';
+export type { Handle } from './page/handle.js';
+export type { Cost, Progress, Times } from './shared/messages.js';
+export type { Store } from './stores/store.js';
 
 /** What a sync may be told. */
 export interface SyncOptions {

@@ -1,11 +1,11 @@
-import { runHere } from './client.js';
-import { databaseOf, watchedDatabase } from './database.js';
-import { WAYS, serve } from './engine.js';
-import { levelSnapshot } from './levelsnapshot.js';
-import type { LevelDatabase } from './database.js';
-import type { Store } from './store.js';
+import { runHere } from './page/client.js';
+import { databaseOf, watchedDatabase } from './stores/database.js';
+import { WAYS, serve } from './worker/engine.js';
+import { levelSnapshot } from './stores/levelSnapshot.js';
+import type { LevelDatabase } from './stores/database.js';
+import type { Store } from './stores/store.js';
 
-export type { LevelDatabase } from './database.js';
+export type { LevelDatabase } from './stores/database.js';
 
 const databases = new Map<string, LevelDatabase>();
 const names = new WeakMap<LevelDatabase, string>();

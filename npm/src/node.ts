@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import load from '../wasm/driblet.js';
-import { runHere } from './client.js';
-import { directoryHandle, ownName } from './directory.js';
-import { WAYS, serve } from './engine.js';
+import { runHere } from './page/client.js';
+import { directoryHandle, ownName } from './stores/directory.js';
+import { WAYS, serve } from './worker/engine.js';
 import { memoryStore, sync as syncAnywhere } from './index.js';
-import { opfsSnapshot } from './opfs.js';
+import { opfsSnapshot } from './stores/opfs.js';
 import type { Handle, Store, SyncOptions } from './index.js';
 
 /* The same interface for Node: in the caller's thread, into memory or a folder. */

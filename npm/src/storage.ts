@@ -1,12 +1,12 @@
-import { check } from './check.js';
-import { forget } from './early.js';
-import { indexedDbEntries } from './indexeddb.js';
-import { opfsEntries } from './opfs.js';
-import { Unavailable, watching } from './patience.js';
-import type { Entry } from './entries.js';
-import type { Store } from './store.js';
+import { check } from './shared/check.js';
+import { forget } from './page/prefetch.js';
+import { indexedDbEntries } from './stores/indexeddb.js';
+import { opfsEntries } from './stores/opfs.js';
+import { Unavailable, watching } from './shared/patience.js';
+import type { Entry } from './stores/entries.js';
+import type { Store } from './stores/store.js';
 
-export type { Store } from './store.js';
+export type { Store } from './stores/store.js';
 
 /** A version that this browser keeps. */
 export interface Stored {

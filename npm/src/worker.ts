@@ -1,5 +1,5 @@
-import { serve } from './engine.js';
-import type { Port } from './engine.js';
+import { serve } from './worker/engine.js';
+import type { Port } from './worker/engine.js';
 
 /* The worker's script. A page in which no worker starts imports it too, and calls `serve` itself. */
 

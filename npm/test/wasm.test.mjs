@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Decoder, Signer, Verifier, Want } from '../wasm/driblet.js';
-import { loadCore, roomfuls } from '../dist/core.js';
+import { loadCore, roomfuls } from '../dist/sync/core.js';
 import { inputOf } from './support/vectors.mjs';
 import { versionOf } from './support/version.mjs';
 

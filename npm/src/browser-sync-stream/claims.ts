@@ -1,5 +1,5 @@
 import { Buffer } from 'buffer';
-import type { Change, Database } from '../database.js';
+import type { Change, Database } from '../stores/database.js';
 
 /*
  * Which chunks are whose, in a database that several files share. A file that has a name claims its chunks: each batch of new ones comes with a

@@ -1,7 +1,7 @@
 import { Buffer } from 'buffer';
 import load, { Asked, Came, Chunks, Receiver, Sender, hash } from '../../wasm-browser-sync-stream/driblet.js';
 import module from '../../wasm-browser-sync-stream/driblet_bg.wasm';
-import { asSyncError } from '../error.js';
+import { asSyncError } from '../shared/error.js';
 
 /*
  * browser-sync-stream's wasm module. It lies in the script as base64, for the script must work where the original did: `require`d by browserify, as ESM and

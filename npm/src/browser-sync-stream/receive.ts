@@ -1,13 +1,13 @@
 import { Duplex } from 'readable-stream';
-import { check, checkMaxBytes, checkTimeout } from '../check.js';
-import { SyncError, asSyncError } from '../error.js';
-import { databaseOf } from '../database.js';
+import { check, checkMaxBytes, checkTimeout } from '../shared/check.js';
+import { SyncError, asSyncError } from '../shared/error.js';
+import { databaseOf } from '../stores/database.js';
 import { patienceOf } from './patience.js';
 import { beginReceiving } from './receiving.js';
 import { bytesOf, closeError, socketOf } from './socket.js';
 import type { Buffer } from 'buffer';
 import type { Duplex as DuplexStream } from 'node:stream';
-import type { LevelDatabase } from '../database.js';
+import type { LevelDatabase } from '../stores/database.js';
 import type { Session } from './receiving.js';
 
 /** Bytes of the list that are handed out at once, for WebSockets make a message of each. */

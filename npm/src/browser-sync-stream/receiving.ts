@@ -1,9 +1,9 @@
 import { Buffer } from 'buffer';
-import { SyncError, asSyncError } from '../error.js';
+import { SyncError, asSyncError } from '../shared/error.js';
 import { claimsOf, held } from './claims.js';
 import { Came, loadCore } from './core.js';
-import { databaseOf } from '../database.js';
-import type { Change, LevelDatabase } from '../database.js';
+import { databaseOf } from '../stores/database.js';
+import type { Change, LevelDatabase } from '../stores/database.js';
 
 /** Bytes of new chunks that are stored in one batch. */
 const BATCH = 1 << 20;

@@ -1,6 +1,6 @@
 import { Duplex } from 'readable-stream';
-import { check, checkTimeout } from '../check.js';
-import { SyncError, asSyncError } from '../error.js';
+import { check, checkTimeout } from '../shared/check.js';
+import { SyncError, asSyncError } from '../shared/error.js';
 import { patienceOf } from './patience.js';
 import { openOutgoing } from './sending.js';
 import type { Duplex as DuplexStream } from 'node:stream';

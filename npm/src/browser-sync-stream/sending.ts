@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { SyncError } from '../error.js';
+import { SyncError } from '../shared/error.js';
 import { Asked, loadCore } from './core.js';
 import { refused } from './receiving.js';
 import type { FileHandle } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 import { Buffer } from 'buffer';
-import { SyncError } from '../error.js';
+import { SyncError } from '../shared/error.js';
 
 /*
  * WebSockets, behind the streams that websocket-stream makes of them. Such a stream throws away what it has not passed on when the socket closes,

@@ -1,14 +1,14 @@
 import { isQuota } from './access.js';
 import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.js';
-import { SyncError } from './error.js';
+import { SyncError } from '../shared/error.js';
 import { collecting } from './journal.js';
-import { holdLock, lockIfFree } from './lock.js';
+import { holdLock, lockIfFree } from '../shared/lock.js';
 import { memoryLease, reader } from './memory.js';
 import { NO_ROOM } from './opfs.js';
-import { OPENING, Unavailable, watching } from './patience.js';
+import { OPENING, Unavailable, watching } from '../shared/patience.js';
 import { BATCH, PIECE, readingPieces, writingPieces } from './pieces.js';
 import type { Entry, Times } from './entries.js';
-import type { Watch } from './patience.js';
+import type { Watch } from '../shared/patience.js';
 import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Version } from './store.js';
 
 /*

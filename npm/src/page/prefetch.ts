@@ -1,6 +1,6 @@
-import { requestDelta } from './exchange.js';
-import type { JobOptions } from './messages.js';
-import type { Store } from './store.js';
+import { requestDelta } from '../sync/exchange.js';
+import type { JobOptions } from '../shared/messages.js';
+import type { Store } from '../stores/store.js';
 
 /*
  * A page's first sync waits for the worker, the module and the store to open. Its request need not: the page notes in localStorage, which

@@ -1,7 +1,7 @@
-import { fromBase64 } from './base64.js';
+import { fromBase64 } from '../shared/base64.js';
 import { Verifier, breathe, readThrough, roomfuls } from './core.js';
 import type { Core } from './core.js';
-import type { Held, Lease, Range } from './store.js';
+import type { Held, Lease, Range } from '../stores/store.js';
 
 /* Reading what is stored. No byte is given whose group was not found right, and no group is hashed twice for one handle. */
 

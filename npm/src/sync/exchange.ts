@@ -1,6 +1,6 @@
-import { SyncError, asSyncError } from './error.js';
-import type { Early } from './early.js';
-import type { Cost, JobOptions } from './messages.js';
+import { SyncError, asSyncError } from '../shared/error.js';
+import type { Early } from '../page/prefetch.js';
+import type { Cost, JobOptions } from '../shared/messages.js';
 
 /** The requests of one sync: what they cost, and their end. */
 export interface Exchange {

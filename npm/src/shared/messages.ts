@@ -1,6 +1,6 @@
-import type { Early } from './early.js';
+import type { Early } from '../page/prefetch.js';
 import type { SyncErrorCode } from './error.js';
-import type { Range, Store } from './store.js';
+import type { Range, Store } from '../stores/store.js';
 
 /** What moved, and how the sync came by it. */
 export interface Cost {

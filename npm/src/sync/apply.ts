@@ -1,11 +1,11 @@
-import { toBase64 } from './base64.js';
+import { toBase64 } from '../shared/base64.js';
 import { Room, Want, breathe, roomfuls } from './core.js';
-import { SyncError, asSyncError } from './error.js';
-import { memoryLease } from './memory.js';
+import { SyncError, asSyncError } from '../shared/error.js';
+import { memoryLease } from '../stores/memory.js';
 import type { Core, Decoder } from './core.js';
 import type { Answer } from './exchange.js';
 import type { Opened, Session } from './session.js';
-import type { Journal, Lease, Staging, Version } from './store.js';
+import type { Journal, Lease, Staging, Version } from '../stores/store.js';
 
 /** A delta on its way, and what it takes to carry it out. */
 export interface Delta {

@@ -1,5 +1,5 @@
 import { isQuota } from './access.js';
-import { lockIfFree, syncLock, withLock } from './lock.js';
+import { lockIfFree, syncLock, withLock } from '../shared/lock.js';
 import type { Version } from './store.js';
 
 /** What a store keeps under one key, as those see it who tidy up. */

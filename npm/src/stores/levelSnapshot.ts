@@ -1,6 +1,6 @@
-import { SyncError } from './error.js';
+import { SyncError } from '../shared/error.js';
 import { collecting } from './journal.js';
-import { holdLock, lockIfFree } from './lock.js';
+import { holdLock, lockIfFree } from '../shared/lock.js';
 import { memoryLease, reader } from './memory.js';
 import { NO_ROOM } from './opfs.js';
 import { PIECE, readingPieces, writingPieces } from './pieces.js';

@@ -1,12 +1,12 @@
-import { check, checkMaxBytes, checkTimeout } from './check.js';
+import { check, checkMaxBytes, checkTimeout } from '../shared/check.js';
 import { sendSync } from './client.js';
-import { note } from './early.js';
-import { now } from './exchange.js';
+import { note } from './prefetch.js';
+import { now } from '../sync/exchange.js';
 import { handleOf } from './handle.js';
 import type { Handle } from './handle.js';
-import type { SyncOptions } from './index.js';
-import type { JobOptions } from './messages.js';
-import type { Store } from './store.js';
+import type { SyncOptions } from '../index.js';
+import type { JobOptions } from '../shared/messages.js';
+import type { Store } from '../stores/store.js';
 
 /*
  * From what a caller says to what the engine is told. Everything is checked here, and copied: what crosses to the worker is plain text, numbers

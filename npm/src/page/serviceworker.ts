@@ -1,9 +1,9 @@
-import { SyncError } from './error.js';
+import { SyncError } from '../shared/error.js';
 import { mediaTypeOf } from './handle.js';
 import { jobOf, syncJob } from './job.js';
 import type { Handle } from './handle.js';
-import type { SyncOptions } from './index.js';
-import type { JobOptions } from './messages.js';
+import type { SyncOptions } from '../index.js';
+import type { JobOptions } from '../shared/messages.js';
 
 /* How a service worker answers for assets: as the server would, for what it answers is all that pages get. RFC 9110 has the rules. */
 

@@ -1,7 +1,7 @@
-import { check } from './check.js';
+import { check } from '../shared/check.js';
 import { sendClose, sendRead, whenStored } from './client.js';
-import { now } from './exchange.js';
-import type { Cost, Synced } from './messages.js';
+import { now } from '../sync/exchange.js';
+import type { Cost, Synced } from '../shared/messages.js';
 
 /**
  * A version that was synced. What it reads is verified: what the sync has just made is read from memory once, up to 32 MiB, and all else

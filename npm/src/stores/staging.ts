@@ -1,6 +1,6 @@
 import { absent, isQuota, openAccess } from './access.js';
 import { withRoom } from './entries.js';
-import { SyncError } from './error.js';
+import { SyncError } from '../shared/error.js';
 
 /** How much of a file is moved to memory at once. */
 const PIECE = 1 << 20;

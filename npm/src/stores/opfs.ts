@@ -1,15 +1,15 @@
 import { absent, openAccess, readFile, watchedFolder, withAccess } from './access.js';
 import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.js';
-import { SyncError } from './error.js';
+import { SyncError } from '../shared/error.js';
 import { journalIn, begunIn } from './journal.js';
-import { holdLock, lockIfFree } from './lock.js';
+import { holdLock, lockIfFree } from '../shared/lock.js';
 import { memoryLease } from './memory.js';
-import { Unavailable, watching } from './patience.js';
+import { Unavailable, watching } from '../shared/patience.js';
 import { readerOfPieces } from './pieces.js';
 import { RECORD, newest, writeRecord } from './record.js';
 import { stagingFile } from './staging.js';
 import type { Entry, Times } from './entries.js';
-import type { Watch } from './patience.js';
+import type { Watch } from '../shared/patience.js';
 import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
 
 /*

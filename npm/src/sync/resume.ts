@@ -1,8 +1,8 @@
 import { apply, isRefused } from './apply.js';
-import { SyncError } from './error.js';
+import { SyncError } from '../shared/error.js';
 import { basisOf, decoderFor, outcomeOf } from './session.js';
 import type { Outcome, Session } from './session.js';
-import type { Begun, Held, Journal } from './store.js';
+import type { Begun, Held, Journal } from '../stores/store.js';
 
 /** Finishes a delta that an earlier sync began, where its basis is still held and the server still has it. */
 export async function finishBegun(session: Session, held: Held | undefined): Promise<Outcome | undefined> {

@@ -1,20 +1,20 @@
-import { loadCore } from './core.js';
-import { SyncError, asSyncError, closed } from './error.js';
-import { exchange, now } from './exchange.js';
-import { LockSilent, inTurn, syncLock, withLock } from './lock.js';
-import { inMemoryBeside, memorySnapshot } from './memory.js';
-import { INDEXED_DB, indexedDbSnapshot } from './indexeddb.js';
-import { FILE_STORE, opfsSnapshot } from './opfs.js';
-import { ENDING, LATELY, OPENING, TURN, asUnavailable, watching } from './patience.js';
-import { readerOf } from './reading.js';
-import { run, stored } from './session.js';
-import type { Core } from './core.js';
-import type { Early } from './early.js';
-import type { JobOptions, Reply, Request } from './messages.js';
-import type { Unavailable, Watch } from './patience.js';
-import type { Reader } from './reading.js';
-import type { Opened, Session } from './session.js';
-import type { Lease, Range, Snapshot, Store } from './store.js';
+import { loadCore } from '../sync/core.js';
+import { SyncError, asSyncError, closed } from '../shared/error.js';
+import { exchange, now } from '../sync/exchange.js';
+import { LockSilent, inTurn, syncLock, withLock } from '../shared/lock.js';
+import { inMemoryBeside, memorySnapshot } from '../stores/memory.js';
+import { INDEXED_DB, indexedDbSnapshot } from '../stores/indexeddb.js';
+import { FILE_STORE, opfsSnapshot } from '../stores/opfs.js';
+import { ENDING, LATELY, OPENING, TURN, asUnavailable, watching } from '../shared/patience.js';
+import { readerOf } from '../sync/verifiedReader.js';
+import { run, stored } from '../sync/session.js';
+import type { Core } from '../sync/core.js';
+import type { Early } from '../page/prefetch.js';
+import type { JobOptions, Reply, Request } from '../shared/messages.js';
+import type { Unavailable, Watch } from '../shared/patience.js';
+import type { Reader } from '../sync/verifiedReader.js';
+import type { Opened, Session } from '../sync/session.js';
+import type { Lease, Range, Snapshot, Store } from '../stores/store.js';
 
 /* What runs syncs and keeps what their handles read: in a worker of its own, or where none starts, in the page's thread. */
 

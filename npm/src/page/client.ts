@@ -1,11 +1,13 @@
-import { askEarly } from './early.js';
-import { SyncError, closed } from './error.js';
+import { askEarly } from './prefetch.js';
+import { SyncError, closed } from '../shared/error.js';
+import { importEngine, newWorker } from '../spawn.js';
 import { onAbort } from './signals.js';
-import { ENDING, WORKING, within } from './patience.js';
-import type { Port } from './engine.js';
-import type { SyncErrorCode } from './error.js';
-import type { JobOptions, Progress, Reply, Request, Synced } from './messages.js';
-import type { Range } from './store.js';
+import { ENDING, WORKING, within } from '../shared/patience.js';
+import type { Serve } from '../spawn.js';
+import type { Port } from '../worker/engine.js';
+import type { SyncErrorCode } from '../shared/error.js';
+import type { JobOptions, Progress, Reply, Request, Synced } from '../shared/messages.js';
+import type { Range } from '../stores/store.js';
 
 /*
  * The page's end of the engine: numbers requests, and hands replies to who waits for them. The engine runs in a worker; where none
@@ -225,40 +227,13 @@ const SILENCE = 4;
 /** The longest that this follows what a sync grants its server, in milliseconds. */
 const LONGEST = 30_000;
 
-/** The name by which the script knows that it is ours. */
-const OPTIONS = { type: 'module', name: 'driblet' } as const;
-/** Apart, for bundlers take each URL that is made of it to be of a file. */
-const HERE = import.meta.url;
-
-function newWorker(url: string | URL | undefined): Worker | undefined {
-  try {
-    if (url !== undefined) return new Worker(url, OPTIONS);
-    // Bundlers know this form, and no other.
-    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'driblet' });
-  } catch {
-    return throughBlob(new URL(url ?? './worker.js', HERE).href);
-  }
-}
-
-/** A worker's script must be of the page's origin, but what that imports need not. */
-function throughBlob(script: string): Worker | undefined {
-  try {
-    const text = `import ${JSON.stringify(script)};`;
-    return new Worker(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })), OPTIONS);
-  } catch {
-    return undefined;
-  }
-}
-
-type Serve = (port: Port) => void;
-
 /** From now on syncs run in this thread, by the engine given, once it is there. */
 export function runHere(serve: Serve | Promise<Serve>): void {
   engine ??= startHere(Promise.resolve(serve));
 }
 
 /** Runs the engine in this thread. */
-function startHere(loaded = import('./worker.js').then(({ serve }): Serve => serve)): Engine {
+function startHere(loaded = importEngine()): Engine {
   const port: Port = { onmessage: null, postMessage: (reply) => queueMicrotask(() => receive(reply)) };
   const started = within(WORKING, "driblet's engine", () => loaded).then((serve) => serve(port));
   started.catch((error) => {

@@ -1,15 +1,15 @@
 import { apply, isRefused, journalOf } from './apply.js';
 import { Decoder, warm } from './core.js';
-import { SyncError } from './error.js';
+import { SyncError } from '../shared/error.js';
 import { refusal } from './exchange.js';
-import { isWhole } from './reading.js';
+import { isWhole } from './verifiedReader.js';
 import { finishBegun } from './resume.js';
-import { fromSignature } from './unknown.js';
+import { fromSignature } from './signature.js';
 import type { Applied, Basis } from './apply.js';
 import type { Core } from './core.js';
 import type { Exchange } from './exchange.js';
-import type { Cost, Progress } from './messages.js';
-import type { Held, Lease, Snapshot } from './store.js';
+import type { Cost, Progress } from '../shared/messages.js';
+import type { Held, Lease, Snapshot } from '../stores/store.js';
 
 /*
  * A sync: which request to make, and what to do with its answer. The tries are in the protocol's order: finish what was begun, ask for

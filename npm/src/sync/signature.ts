@@ -1,12 +1,12 @@
 import { apply, isRefused } from './apply.js';
-import { fromBase64 } from './base64.js';
+import { fromBase64 } from '../shared/base64.js';
 import { Decoder, Signer, readThrough } from './core.js';
-import { SyncError, asSyncError } from './error.js';
+import { SyncError, asSyncError } from '../shared/error.js';
 import type { Basis } from './apply.js';
-import type { Matched } from '../wasm/driblet.js';
+import type { Matched } from '../../wasm/driblet.js';
 import type { Problem } from './exchange.js';
 import type { Outcome, Session } from './session.js';
-import type { Held, Range } from './store.js';
+import type { Held, Range } from '../stores/store.js';
 
 const SIGNATURE = 'application/vnd.driblet.signature';
 

@@ -1,6 +1,6 @@
-import load, { Decoder, Room, Signer, Verifier, Want } from '../wasm/driblet.js';
-import { WORKING, within } from './patience.js';
-import type { Held, Range } from './store.js';
+import load, { Decoder, Room, Signer, Verifier, Want } from '../../wasm/driblet.js';
+import { WORKING, within } from '../shared/patience.js';
+import type { Held, Range } from '../stores/store.js';
 
 export { Decoder, Room, Signer, Verifier, Want };
 
@@ -23,7 +23,7 @@ export interface Core {
 }
 
 /** Loads the module from beside the script, or from the URL that is given. In Node it is loaded already. */
-export async function loadCore(url: string | URL = new URL('../wasm/driblet_bg.wasm', import.meta.url)): Promise<Core> {
+export async function loadCore(url: string | URL = new URL('../../wasm/driblet_bg.wasm', import.meta.url)): Promise<Core> {
   const abort = new AbortController();
   // The request must end, or the next try would wait for the same.
   const loading = () => load({ module_or_path: new Request(url, { signal: abort.signal }) });

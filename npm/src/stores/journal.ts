@@ -1,5 +1,5 @@
 import { absent, isQuota, openAccess } from './access.js';
-import { Unavailable } from './patience.js';
+import { Unavailable } from '../shared/patience.js';
 import { sealed, unsealed } from './record.js';
 import type { Begun, Journal, Pair } from './store.js';
 
