@@ -1,6 +1,6 @@
 import { check } from '../shared/check.js';
 import { sendClose, sendRead, whenStored } from './client.js';
-import { now } from '../sync/exchange.js';
+import { now } from '../shared/clock.js';
 import type { Cost, Synced } from '../shared/messages.js';
 
 /**

@@ -1,10 +1,10 @@
 import { check, checkMaxBytes, checkTimeout } from '../shared/check.js';
 import { sendSync } from './client.js';
 import { note } from './prefetch.js';
-import { now } from '../sync/exchange.js';
+import { now } from '../shared/clock.js';
 import { handleOf } from './handle.js';
 import type { Handle } from './handle.js';
-import type { SyncOptions } from '../index.js';
+import type { SyncOptions } from './options.js';
 import type { JobOptions } from '../shared/messages.js';
 import type { Store } from '../stores/store.js';
 

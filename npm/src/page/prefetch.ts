@@ -1,5 +1,5 @@
 import { requestDelta } from '../sync/exchange.js';
-import type { JobOptions } from '../shared/messages.js';
+import type { Early, JobOptions } from '../shared/messages.js';
 import type { Store } from '../stores/store.js';
 
 /*
@@ -7,18 +7,6 @@ import type { Store } from '../stores/store.js';
  * is there at once, what was stored last, and asks by it meanwhile. What the worker then finds is what counts; where it is another version,
  * the answer is let go.
  */
-
-/** A request that the page made, and what came of it. */
-export interface Early {
-  /** The resource asked for. */
-  readonly name: string;
-  readonly answer: EarlyAnswer;
-}
-
-/** A response's parts, as they can be sent to the worker; or why there is none. */
-export type EarlyAnswer =
-  | { readonly status: number; readonly headers: [string, string][]; readonly body: ReadableStream<Uint8Array> | null }
-  | { readonly failed: string };
 
 /** Asks for the delta from what the store was last known to hold; nothing where that is not known. */
 export async function askEarly(job: JobOptions, signal: AbortSignal): Promise<Early | undefined> {

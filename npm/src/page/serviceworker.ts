@@ -2,7 +2,7 @@ import { SyncError } from '../shared/error.js';
 import { mediaTypeOf } from './handle.js';
 import { jobOf, syncJob } from './job.js';
 import type { Handle } from './handle.js';
-import type { SyncOptions } from '../index.js';
+import type { SyncOptions } from './options.js';
 import type { JobOptions } from '../shared/messages.js';
 
 /* How a service worker answers for assets: as the server would, for what it answers is all that pages get. RFC 9110 has the rules. */

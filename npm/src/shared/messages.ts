@@ -1,4 +1,3 @@
-import type { Early } from '../page/prefetch.js';
 import type { SyncErrorCode } from './error.js';
 import type { Range, Store } from '../stores/store.js';
 
@@ -79,6 +78,18 @@ export interface JobOptions {
   /** Why no store is to be used, as after one in which a worker hung. */
   readonly without?: string;
 }
+
+/** A request that the page made, and what came of it. */
+export interface Early {
+  /** The resource asked for. */
+  readonly name: string;
+  readonly answer: EarlyAnswer;
+}
+
+/** A response's parts, as they can be sent to the worker; or why there is none. */
+export type EarlyAnswer =
+  | { readonly status: number; readonly headers: [string, string][]; readonly body: ReadableStream<Uint8Array> | null }
+  | { readonly failed: string };
 
 /** A finished sync; the handle's number reads and closes it. */
 export interface Synced {

@@ -3,8 +3,7 @@ import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.j
 import { SyncError } from '../shared/error.js';
 import { collecting } from './journal.js';
 import { holdLock, lockIfFree } from '../shared/lock.js';
-import { memoryLease, reader } from './memory.js';
-import { NO_ROOM } from './opfs.js';
+import { NO_ROOM, memoryLease, reader } from './memory.js';
 import { OPENING, Unavailable, watching } from '../shared/patience.js';
 import { BATCH, PIECE, readingPieces, writingPieces } from './pieces.js';
 import type { Entry, Times } from './entries.js';

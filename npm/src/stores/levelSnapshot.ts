@@ -1,8 +1,7 @@
 import { SyncError } from '../shared/error.js';
 import { collecting } from './journal.js';
 import { holdLock, lockIfFree } from '../shared/lock.js';
-import { memoryLease, reader } from './memory.js';
-import { NO_ROOM } from './opfs.js';
+import { NO_ROOM, memoryLease, reader } from './memory.js';
 import { PIECE, readingPieces, writingPieces } from './pieces.js';
 import type { Change, Database } from './database.js';
 import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';

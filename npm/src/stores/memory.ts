@@ -1,5 +1,8 @@
 import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
 
+/** Why a version is in memory only. */
+export const NO_ROOM = 'there was no room to store this version: it is in memory only';
+
 /** A snapshot in memory, kept as long as the worker lives. */
 export function memorySnapshot(): Snapshot {
   let head: (Version & { pieces: Uint8Array<ArrayBuffer>[] }) | undefined;

@@ -3,7 +3,7 @@ import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.j
 import { SyncError } from '../shared/error.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from '../shared/lock.js';
-import { memoryLease } from './memory.js';
+import { NO_ROOM, memoryLease } from './memory.js';
 import { Unavailable, watching } from '../shared/patience.js';
 import { readerOfPieces } from './pieces.js';
 import { RECORD, newest, writeRecord } from './record.js';
@@ -30,9 +30,6 @@ const BLOCKS = 16;
 
 /** From how many bytes on a range is read by itself. */
 const DIRECT = 1 << 17;
-
-/** Why a version is in memory only. */
-export const NO_ROOM = 'there was no room to store this version: it is in memory only';
 
 /** What errors call the origin private file system. */
 export const FILE_STORE = 'the file store';

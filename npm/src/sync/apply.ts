@@ -4,7 +4,8 @@ import { SyncError, asSyncError } from '../shared/error.js';
 import { memoryLease } from '../stores/memory.js';
 import type { Core, Decoder } from './core.js';
 import type { Answer } from './exchange.js';
-import type { Opened, Session } from './session.js';
+import type { Basis } from './basis.js';
+import type { Applied, Opened, Session } from './session.js';
 import type { Journal, Lease, Staging, Version } from '../stores/store.js';
 
 /** A delta on its way, and what it takes to carry it out. */
@@ -19,20 +20,6 @@ export interface Delta {
   readonly begun?: { readonly pieces: Iterable<Uint8Array>; readonly journal: Journal } | undefined;
   /** Starts to keep its bytes, if they can be of use to a later sync; called when it is known which version they lead to. */
   readonly journal?: ((to: string) => Journal) | undefined;
-}
-
-/** The bytes that a delta copies from. */
-export interface Basis {
-  /** Brings a range to where `fill` finds it; nothing where that takes no time. */
-  ready(start: number, end: number): Promise<void> | undefined;
-  /** Fills the core's room with the bytes of a range; gives how many there were. */
-  fill(core: Core, start: number, end: number): number;
-}
-
-/** What came of a delta: the new head, or nothing where the version named is the head. */
-export interface Applied {
-  readonly lease: Lease | undefined;
-  readonly reused: number;
 }
 
 /** The longest version whose bytes are kept while it is written, for who reads it at once. */

@@ -1,6 +1,6 @@
+import { now } from '../shared/clock.js';
 import { SyncError, asSyncError } from '../shared/error.js';
-import type { Early } from '../page/prefetch.js';
-import type { Cost, JobOptions } from '../shared/messages.js';
+import type { Cost, Early, JobOptions } from '../shared/messages.js';
 
 /** The requests of one sync: what they cost, and their end. */
 export interface Exchange {
@@ -176,11 +176,6 @@ function failed({ url }: JobOptions, phase: string, error: unknown): SyncError {
   const { code } = ((error as Error).cause ?? {}) as { code?: string };
   const doing = phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
   return asSyncError('network', `the connection failed while ${doing} (sync again to go on)`, error);
-}
-
-/** Milliseconds since 1970, by a clock that does not jump and that all threads share. */
-export function now(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 /** Cancels an early answer; gives the length that it had, for how much of it came is known to the network alone. */

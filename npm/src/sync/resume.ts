@@ -1,6 +1,7 @@
 import { apply, isRefused } from './apply.js';
 import { SyncError } from '../shared/error.js';
-import { basisOf, decoderFor, outcomeOf } from './session.js';
+import { basisOf, decoderFor } from './basis.js';
+import { outcomeOf } from './session.js';
 import type { Outcome, Session } from './session.js';
 import type { Begun, Held, Journal } from '../stores/store.js';
 

@@ -2,7 +2,7 @@ import { apply, isRefused } from './apply.js';
 import { fromBase64 } from '../shared/base64.js';
 import { Decoder, Signer, readThrough } from './core.js';
 import { SyncError, asSyncError } from '../shared/error.js';
-import type { Basis } from './apply.js';
+import type { Basis } from './basis.js';
 import type { Matched } from '../../wasm/driblet.js';
 import type { Problem } from './exchange.js';
 import type { Outcome, Session } from './session.js';

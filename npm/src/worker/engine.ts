@@ -1,16 +1,17 @@
 import { loadCore } from '../sync/core.js';
 import { SyncError, asSyncError, closed } from '../shared/error.js';
-import { exchange, now } from '../sync/exchange.js';
+import { now } from '../shared/clock.js';
+import { exchange } from '../sync/exchange.js';
 import { LockSilent, inTurn, syncLock, withLock } from '../shared/lock.js';
 import { inMemoryBeside, memorySnapshot } from '../stores/memory.js';
 import { INDEXED_DB, indexedDbSnapshot } from '../stores/indexeddb.js';
 import { FILE_STORE, opfsSnapshot } from '../stores/opfs.js';
 import { ENDING, LATELY, OPENING, TURN, asUnavailable, watching } from '../shared/patience.js';
 import { readerOf } from '../sync/verifiedReader.js';
-import { run, stored } from '../sync/session.js';
+import { run } from '../sync/run.js';
+import { storedOutcome } from '../sync/session.js';
 import type { Core } from '../sync/core.js';
-import type { Early } from '../page/prefetch.js';
-import type { JobOptions, Reply, Request } from '../shared/messages.js';
+import type { Early, JobOptions, Reply, Request } from '../shared/messages.js';
 import type { Unavailable, Watch } from '../shared/patience.js';
 import type { Reader } from '../sync/verifiedReader.js';
 import type { Opened, Session } from '../sync/session.js';
@@ -161,7 +162,7 @@ async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Ope
   const { snapshot, exchange } = session;
   const opened = now();
   try {
-    const { lease, basis, reused } = await (job.isStored ? stored(session) : run(session));
+    const { lease, basis, reused } = await (job.isStored ? storedOutcome(session) : run(session));
     handles.set(id, { lease, job, reader: readerOf(lease, () => core(job)) });
     const { version, length, warning = fallback, verified } = lease;
     const synced = { handle: id, version, length, warning, cost: { ...exchange.cost, basis, reused }, opened, answered: exchange.answered, verified };
