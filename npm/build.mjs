@@ -72,7 +72,7 @@ async function bundle(name) {
     target: 'es2022',
     // Of wasm-bindgen's code: what it would say of servers other than ours, and ways to free that nobody takes.
     drop: ['console'],
-    define: { 'Symbol.dispose': 'undefined', ...(name === 'worker' && { FinalizationRegistry: 'undefined' }) },
+    define: name === 'worker' ? { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' } : {},
     write: false,
     external: ['./worker.js'],
     plugins: [leanGlue],

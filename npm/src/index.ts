@@ -1,25 +1,29 @@
 import { sendForget } from './page/client.js';
+import { DEFAULT_STORE, jobOf, syncJob } from './page/job.js';
 import { SyncError } from './shared/error.js';
-import { DEFAULT, jobOf, syncJob } from './page/job.js';
 import type { Handle } from './page/handle.js';
 import type { SyncOptions } from './page/options.js';
 import type { Store } from './stores/store.js';
 
 export { SyncError };
-export type { SyncErrorCode } from './shared/error.js';
+export { configure } from './page/configure.js';
+export type { Configuration } from './page/configure.js';
 export type { Handle } from './page/handle.js';
 export type { SyncOptions } from './page/options.js';
+export type { SyncErrorCode } from './shared/error.js';
 export type { Cost, Progress, Times } from './shared/messages.js';
 export type { Store } from './stores/store.js';
 
 /**
- * Brings this browser's copy of `url` to the server's head, and gives a handle to read it by. Moves only what changed.
+ * Updates this browser's copy of `url` to the server's head, and returns a handle that reads it. Transfers only what
+ * changed.
  *
- * Rejects with a {@link SyncError}, or with the signal's reason. Either way the version stored before is whole.
+ * Rejects with a {@link SyncError}, with the signal's reason, or with a `TypeError` if an option is not valid. The version
+ * stored before stays whole in each case.
  *
  * @example
  * const app = await sync('/app.js');
- * console.log(`${app.cost.received} bytes moved of ${app.length}`);
+ * console.log(`${app.cost.received} bytes received of ${app.length}`);
  * const bytes = await app.bytes();
  */
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
@@ -27,26 +31,48 @@ export async function sync(url: string | URL, options: SyncOptions = {}): Promis
 }
 
 /**
- * Keeps versions where this browser keeps them best: in the origin private file system, else in IndexedDB (pages without https, threads
- * other than workers), else in memory, and the handle has a warning.
+ * Keeps versions at the first place that works: the origin private file system; IndexedDB, for pages without https and
+ * threads that are not workers; memory, and then the handle has a warning.
  *
- * @param name - one of the origin's stores. Default: `'driblet'`.
+ * @param name - name of one of the origin's stores. Default: `'driblet'`.
+ * @example
+ * await sync('/app.js', { store: browserStore('assets') });
  */
-export function browserStore(name = DEFAULT.name): Store {
-  return { ...DEFAULT, name };
+export function browserStore(name = DEFAULT_STORE.name): Store {
+  return { ...DEFAULT_STORE, name };
 }
 
-/** Keeps versions in the origin private file system, where they outlive the page. Where there is none, in memory, and the handle has a warning. */
+/**
+ * Keeps versions in the origin private file system. They stay when the page ends. If the page has no such file system,
+ * versions are in memory and the handle has a warning.
+ *
+ * @param name - name of one of the origin's stores. Default: `'driblet'`.
+ * @example
+ * await sync('/app.js', { store: opfsStore() });
+ */
 export function opfsStore(name = 'driblet'): Store {
   return { kind: 'opfs', name };
 }
 
-/** Keeps versions in an IndexedDB database, where they outlive the page. Where it does not open, in memory, and the handle has a warning. */
+/**
+ * Keeps versions in an IndexedDB database. They stay when the page ends. If the database does not open, versions are in
+ * memory and the handle has a warning.
+ *
+ * @param name - name of the database. Default: `'driblet'`.
+ * @example
+ * await sync('/app.js', { store: indexedDbStore() });
+ */
 export function indexedDbStore(name = 'driblet'): Store {
   return { kind: 'indexeddb', name };
 }
 
-/** Keeps versions in memory, as long as the page has the store. Each call makes another. */
+/**
+ * Keeps versions in memory as long as the page holds the store. Each call makes a new store.
+ *
+ * @example
+ * const store = memoryStore();
+ * await sync('/app.js', { store });
+ */
 export function memoryStore(): Store {
   const store: Store = { kind: 'memory', name: crypto.getRandomValues(new Uint32Array(4)).join('-') };
   collected.register(store, store.name);

@@ -3,7 +3,7 @@ import { serve } from './worker/engine.js';
 
 /* The same interface, for threads that can neither start a worker nor import a script later: service workers. */
 
-runHere(serve);
+runHere(() => serve);
 
 export * from './index.js';
 export { serveAsset } from './page/serviceworker.js';

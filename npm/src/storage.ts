@@ -1,8 +1,8 @@
 import { check } from './shared/check.js';
-import { forget } from './page/prefetch.js';
+import { forgetNote } from './page/prefetch.js';
 import { indexedDbEntries } from './stores/indexeddb.js';
 import { opfsEntries } from './stores/opfs.js';
-import { Unavailable, watching } from './shared/patience.js';
+import { Unavailable, watching } from './shared/watch.js';
 import type { Entry } from './stores/entries.js';
 import type { Store } from './stores/store.js';
 
@@ -57,9 +57,9 @@ export async function list(store: Store = { kind: 'browser', name: 'driblet' }):
   const failures = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   const failure = failures.find((reason) => !(reason instanceof Unavailable) || reason.isSilent);
   if (failure !== undefined && failures.length === places.length) throw failure;
-  const kept = found.filter((entry): entry is Kept => entry.head !== undefined).sort((a, b) => b.head.used - a.head.used);
+  const kept = found.filter((entry): entry is WithHead => entry.head !== undefined).sort((a, b) => b.head.used - a.head.used);
   // Both places may have a key, where the first failed for a while.
-  const sameKey = ({ key }: Kept) => kept.filter((other) => other.key === key);
+  const sameKey = ({ key }: WithHead) => kept.filter((other) => other.key === key);
   return kept.filter((entry) => sameKey(entry)[0] === entry).map((entry) => storedOf(store, sameKey(entry)));
 }
 
@@ -87,11 +87,11 @@ function known<T>(ask: () => Promise<T>): Promise<T | undefined> {
   return ask().catch(() => undefined);
 }
 
-type Kept = Entry & { readonly head: NonNullable<Entry['head']> };
+type WithHead = Entry & { readonly head: NonNullable<Entry['head']> };
 
 /** What is kept under one key, the latest first. */
-function storedOf(store: Store, copies: Kept[]): Stored {
-  const [{ key, head }] = copies as [Kept];
+function storedOf(store: Store, copies: WithHead[]): Stored {
+  const [{ key, head }] = copies as [WithHead];
   const [url = '', scope] = key.split(/\n(.*)/s);
   return {
     ...{ url, scope, version: head.version, length: head.length },
@@ -99,7 +99,7 @@ function storedOf(store: Store, copies: Kept[]): Stored {
     used: new Date(head.used),
     async delete() {
       for (const copy of copies) await copy.delete();
-      forget(store, key);
+      forgetNote(store, key);
     },
   };
 }

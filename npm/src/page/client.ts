@@ -1,68 +1,73 @@
-import { askEarly } from './prefetch.js';
 import { SyncError, closed } from '../shared/error.js';
+import { CALL_TURNS, CLEANUP_TURNS, within } from '../shared/watch.js';
 import { importEngine, newWorker } from '../spawn.js';
+import { settingsInUse } from './configure.js';
+import { prefetch } from './prefetch.js';
 import { onAbort } from './signals.js';
-import { ENDING, WORKING, within } from '../shared/patience.js';
-import type { Serve } from '../spawn.js';
-import type { Port } from '../worker/engine.js';
 import type { SyncErrorCode } from '../shared/error.js';
 import type { JobOptions, Progress, Reply, Request, Synced } from '../shared/messages.js';
+import type { Serve } from '../spawn.js';
 import type { Range } from '../stores/store.js';
+import type { Port } from '../worker/engine.js';
 
 /*
- * The page's end of the engine: numbers requests, and hands replies to who waits for them. The engine runs in a worker; where none
- * starts, as under some content security policies, in this thread.
+ * The page's side of the engine: numbers requests, and hands each reply to its caller. The engine runs in a worker. It
+ * runs in this thread where no worker starts, for example under some content security policies.
  */
 
+/** A caller that waits for a reply. */
 interface Waiting {
   resolve(value: unknown): void;
   reject(reason: unknown): void;
   onProgress?: ((progress: Progress) => void) | undefined;
-  /** What it asks for, if it may ask again. */
+  /** The sync, if it may be started again in another engine. */
   job?: JobOptions;
-}
-
-const waiting = new Map<number, Waiting>();
-const storing = new Map<number, (warning: string | undefined) => void>();
-let engine: Engine | undefined;
-let lastId = 0;
-
-if (globalThis.document) {
-  // A page that the browser keeps for going back rests until then.
-  for (const [name, resting] of [['pagehide', true], ['pageshow', false]] as const) {
-    addEventListener(name, ({ persisted }: PageTransitionEvent) => persisted && engine?.post({ kind: 'rest', resting }));
-  }
 }
 
 /** Where requests go. */
 interface Engine {
+  readonly isWorker: boolean;
   post(request: Request, transfer?: Transferable[]): void;
 }
 
-/** Runs a sync in the worker. */
-export function sendSync(job: JobOptions, { signal, onProgress, workerUrl }: SyncWaiting): Promise<Synced> {
+const waiting = new Map<number, Waiting>();
+/** The handles whose versions are being stored. */
+const storing = new Map<number, (warning: string | undefined) => void>();
+let engine: Engine | undefined;
+let loadHere: (() => Serve | Promise<Serve>) | undefined;
+let lastId = 0;
+
+if (globalThis.document) {
+  // A page in the back/forward cache must hold no locks.
+  for (const [name, isSuspended] of [['pagehide', true], ['pageshow', false]] as const) {
+    addEventListener(name, ({ persisted }: PageTransitionEvent) => persisted && engine?.post({ kind: 'suspend', isSuspended }));
+  }
+}
+
+/** Runs a sync in the engine. */
+export function sendSync(job: JobOptions, { signal, onProgress }: SyncWaiting): Promise<Synced> {
   const id = nextId();
   return new Promise<Synced>((resolve, reject) => {
-    const early = new AbortController();
+    const prefetching = new AbortController();
     const abort = () => {
-      unheard();
-      early.abort();
+      stopListening();
+      prefetching.abort();
       engine?.post({ kind: 'abort', id });
-      // A handle that comes all the same is nobody's.
+      // The engine may still reply with a handle, which nobody will use.
       waiting.set(id, { resolve: (synced) => sendClose((synced as Synced).handle), reject() {} });
       reject(signal?.reason);
     };
     const settled = (settle: (value: never) => void) => (value: unknown) => {
-      unheard();
-      early.abort();
+      stopListening();
+      prefetching.abort();
       settle(value as never);
     };
-    const unheard = onAbort(signal, abort);
+    const stopListening = onAbort(signal, abort);
     waiting.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress, job });
-    const first = !engine;
-    engine ??= startWorker(workerUrl) ?? startHere();
-    if (first) void startEarly(id, job, early.signal);
-    engine.post({ kind: 'sync', id, job, early: first });
+    const isFirst = !engine && !loadHere;
+    engine ??= startEngine();
+    if (isFirst) void sendPrefetched(id, job, prefetching.signal);
+    engine.post({ kind: 'sync', id, job, isPrefetched: isFirst });
   });
 }
 
@@ -70,43 +75,51 @@ export function sendSync(job: JobOptions, { signal, onProgress, workerUrl }: Syn
 export interface SyncWaiting {
   signal?: AbortSignal;
   onProgress?: (progress: Progress) => void;
-  workerUrl?: string | URL;
 }
 
-/** Reads a handle, verified: bytes of it, or a blob of all. */
+/** Reads verified bytes of a handle: a range, or all of them as a blob. */
 export function sendRead(handle: number, range: Range): Promise<ArrayBuffer>;
 export function sendRead(handle: number): Promise<Blob>;
 export function sendRead(handle: number, range?: Range): Promise<ArrayBuffer | Blob> {
   const id = nextId();
   return new Promise<ArrayBuffer | Blob>((resolve, reject) => {
-    // A handle goes with the worker that it is of.
+    // Handles end with their engine.
     if (!engine) return reject(closed());
     waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
     engine.post({ kind: 'read', id, handle, range });
   });
 }
 
-/** Ends the use of a handle. */
+/** Closes a handle. */
 export function sendClose(handle: number): void {
   engine?.post({ kind: 'close', handle });
 }
 
-/** Lets the bytes of a memory store go. */
+/** Frees the bytes of a memory store. */
 export function sendForget(store: string): void {
   engine?.post({ kind: 'forget', store });
 }
 
-/** Waits until a sync's version is stored; gives the warning if it is not. Called as soon as the sync is done. */
+/** Waits until a sync's version is stored. Resolves to the warning if it is not. Call it as soon as the sync is done. */
 export function whenStored({ handle, verified, warning }: Synced): Promise<string | undefined> {
   if (!verified) return Promise.resolve(warning);
   return new Promise((resolve) => storing.set(handle, resolve));
 }
 
-/** Makes a first sync's request while the worker starts. */
-async function startEarly(id: number, job: JobOptions, signal: AbortSignal): Promise<void> {
-  const early = await askEarly(job, signal);
-  const body = early && 'body' in early.answer ? early.answer.body : null;
-  engine?.post({ kind: 'early', id, early }, body ? [body] : []);
+/**
+ * Makes syncs run in this thread, in the engine that `load` returns at the first sync. The first call decides. Returns
+ * false if a worker runs syncs already.
+ */
+export function runHere(load: () => Serve | Promise<Serve>): boolean {
+  loadHere ??= load;
+  return !engine?.isWorker;
+}
+
+/** Makes the first request of the page's first sync while the worker starts. */
+async function sendPrefetched(id: number, job: JobOptions, signal: AbortSignal): Promise<void> {
+  const prefetched = await prefetch(job, signal);
+  const body = prefetched && 'body' in prefetched.answer ? prefetched.answer.body : null;
+  engine?.post({ kind: 'prefetched', id, prefetched }, body ? [body] : []);
 }
 
 function nextId(): number {
@@ -114,137 +127,128 @@ function nextId(): number {
   return lastId;
 }
 
-/** One worker serves all syncs of a page, and stays warm between them. Nothing where this thread cannot have one. */
-function startWorker(url: string | URL | undefined): Engine | undefined {
-  const worker = newWorker(url);
-  if (!worker) return undefined;
-  // What a worker that never says a word was asked is asked anew, of another.
-  let unheard: Request[] | undefined = [];
-  const hearing = new Set<() => void>();
-  let alive = true;
-  let watch: ReturnType<typeof setInterval> | undefined;
-  let silence = 0;
+function startEngine(): Engine {
+  return loadHere ? startHere(loadHere) : (startWorker() ?? startHere(importEngine));
+}
 
+/** Starts the worker that runs all syncs of the page; undefined if this thread cannot have one. */
+function startWorker(): Engine | undefined {
+  const { workerUrl, workerTimeout } = settingsInUse();
+  const worker = newWorker(workerUrl);
+  if (!worker) return undefined;
+  /** The requests so far, until the worker's first message: if it never starts, another engine gets them. */
+  let unanswered: Request[] | undefined = [];
+  const awaitingMessage = new Set<() => void>();
+  let hasAnswered = true;
   let isEnded = false;
+  let watchdog: ReturnType<typeof setInterval> | undefined;
 
   const end = () => {
     isEnded = true;
-    stop();
+    stopWatchdog();
     worker.terminate();
     engine = undefined;
   };
 
   const startInstead = () => {
-    const requests = unheard;
+    const requests = unanswered;
     if (!requests) return;
-    unheard = undefined;
+    unanswered = undefined;
     end();
-    engine = startHere();
+    engine = startHere(importEngine);
     requests.forEach((request) => engine?.post(request));
   };
 
   const ping = () => worker.postMessage({ kind: 'ping' } satisfies Request);
 
-  /** Waits for the worker's next word. */
-  const nextWord = (turns: number) => within(turns, "driblet's worker", () => new Promise<void>((resolve) => hearing.add(resolve)));
+  const nextMessage = (turns: number) => within(turns, "driblet's worker", () => new Promise<void>((resolve) => awaitingMessage.add(resolve)));
 
-  /** A worker may hang in a call that the browser never ends, as Chromium's closing of a file that the user has cleared away. */
-  const look = () => {
-    if (waiting.size + storing.size === 0) return stop();
-    if (unheard) return undefined; // Its start has a limit of its own.
-    if (alive) {
-      alive = false;
+  /** A worker may hang in a call that never returns: Chromium does when it closes a file whose site data was cleared. */
+  const checkWorker = () => {
+    if (waiting.size + storing.size === 0) return stopWatchdog();
+    if (unanswered) return undefined; // Its start has a limit of its own.
+    if (hasAnswered) {
+      hasAnswered = false;
       return ping();
     }
     end();
     const message = "driblet's worker hung and was ended";
-    return goOn(url, 'store', `${message}; sync again`, message);
+    return restartSyncs('store', `${message}; sync again`, message);
   };
 
-  const stop = () => {
-    clearInterval(watch);
-    watch = undefined;
+  const startWatchdog = () => {
+    if (watchdog !== undefined || workerTimeout === Infinity) return;
+    hasAnswered = true;
+    watchdog = setInterval(checkWorker, workerTimeout);
   };
 
-  /** Looks each time that a worker may be silent, which the least patient of those who wait decides. */
-  const watchFor = (wanted: number) => {
-    if (watch !== undefined && silence <= wanted) return;
-    stop();
-    alive = true;
-    silence = wanted;
-    watch = setInterval(look, silence);
+  const stopWatchdog = () => {
+    clearInterval(watchdog);
+    watchdog = undefined;
   };
 
   worker.onmessage = ({ data }: MessageEvent<Reply>) => {
-    unheard = undefined;
-    alive = true;
-    hearing.forEach((heard) => heard());
-    hearing.clear();
+    unanswered = undefined;
+    hasAnswered = true;
+    awaitingMessage.forEach((resolve) => resolve());
+    awaitingMessage.clear();
     receive(data);
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    if (unheard) return startInstead();
+    if (unanswered) return startInstead();
     end();
-    lose('network', `driblet's worker failed: ${event.message}`);
+    rejectAll('network', `driblet's worker failed: ${event.message}`);
   };
-  nextWord(WORKING).catch(startInstead);
+  nextMessage(CALL_TURNS).catch(startInstead);
   return {
+    isWorker: true,
     post(request, transfer = []) {
-      if (request.kind === 'sync') watchFor(SILENCE * Math.min(request.job.timeout, LONGEST));
-      if (request.kind === 'read') watchFor(silence);
-      // A stream that went along with a request is gone; the engine can do without.
-      unheard?.push(request.kind === 'early' ? { ...request, early: undefined } : request);
+      if (request.kind === 'sync' || request.kind === 'read') startWatchdog();
+      // A stream that was transferred with a request cannot be sent again; the engine can do without it.
+      unanswered?.push(request.kind === 'prefetched' ? { ...request, prefetched: undefined } : request);
       worker.postMessage(request, transfer);
-      if (request.kind !== 'abort' || unheard) return;
-      // A worker that hangs does not hear of the abort, and keeps the lock.
+      if (request.kind !== 'abort' || unanswered) return;
+      // A worker that hangs does not handle the abort, and keeps the lock.
       ping();
-      nextWord(2 * ENDING).catch(() => {
+      nextMessage(2 * CLEANUP_TURNS).catch(() => {
         if (isEnded) return;
         end();
-        goOn(url, 'store', "driblet's worker hung and was ended; sync again");
+        restartSyncs('store', "driblet's worker hung and was ended; sync again");
       });
     },
   };
 }
 
-/** What a worker that was ended did goes on in another: its syncs, into no store where there is a reason for that. All else is lost. */
-function goOn(url: string | URL | undefined, code: SyncErrorCode, message: string, without?: string): void {
-  const again = [...waiting].filter(([, { job }]) => job && job.without === undefined);
+/** Starts the syncs of a worker that was ended in another engine; with `noStore` they use no store, for that reason. Rejects all else. */
+function restartSyncs(code: SyncErrorCode, message: string, noStore?: string): void {
+  const again = [...waiting].filter(([, { job }]) => job && job.noStore === undefined);
   again.forEach(([id]) => waiting.delete(id));
-  lose(code, message);
+  rejectAll(code, message);
   for (const [id, each] of again) {
-    each.job = { ...(each.job as JobOptions), ...(without !== undefined && { without }) };
+    each.job = { ...(each.job as JobOptions), ...(noStore !== undefined && { noStore }) };
     waiting.set(id, each);
-    engine ??= startWorker(url) ?? startHere();
-    engine.post({ kind: 'sync', id, job: each.job, early: false });
+    engine ??= startEngine();
+    engine.post({ kind: 'sync', id, job: each.job, isPrefetched: false });
   }
 }
 
-/** How many times longer than a server a busy worker may be silent. */
-const SILENCE = 4;
-
-/** The longest that this follows what a sync grants its server, in milliseconds. */
-const LONGEST = 30_000;
-
-/** From now on syncs run in this thread, by the engine given, once it is there. */
-export function runHere(serve: Serve | Promise<Serve>): void {
-  engine ??= startHere(Promise.resolve(serve));
-}
-
 /** Runs the engine in this thread. */
-function startHere(loaded = importEngine()): Engine {
+function startHere(load: () => Serve | Promise<Serve>): Engine {
   const port: Port = { onmessage: null, postMessage: (reply) => queueMicrotask(() => receive(reply)) };
-  const started = within(WORKING, "driblet's engine", () => loaded).then((serve) => serve(port));
+  const started = within(CALL_TURNS, "driblet's engine", async () => load()).then((serve) => serve(port));
   started.catch((error) => {
     engine = undefined;
-    lose('network', `neither driblet's worker nor its engine loaded: ${error instanceof Error ? error.message : error}`);
+    rejectAll('network', `neither driblet's worker nor its engine loaded: ${error instanceof Error ? error.message : error}`);
   });
-  return { post: (request) => void started.then(() => port.onmessage?.({ data: request } as MessageEvent<Request>), () => {}) };
+  return {
+    isWorker: false,
+    post: (request) => void started.then(() => port.onmessage?.({ data: request } as MessageEvent<Request>), () => {}),
+  };
 }
 
-/** The engine is no more; who waits for it hears so. */
-function lose(code: SyncErrorCode, message: string): void {
+/** Tells all callers that the engine has ended. */
+function rejectAll(code: SyncErrorCode, message: string): void {
   const lost = new SyncError(code, message);
   for (const each of waiting.values()) each.reject(lost);
   waiting.clear();

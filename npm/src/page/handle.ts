@@ -1,55 +1,100 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { check } from '../shared/check.js';
 import { sendClose, sendRead, whenStored } from './client.js';
 import { now } from '../shared/clock.js';
 import type { Cost, Synced } from '../shared/messages.js';
 
 /**
- * A version that was synced. What it reads is verified: what the sync has just made is read from memory once, up to 32 MiB, and all else
- * is verified against the version when it is first read; where the stored bytes were changed meanwhile reading rejects with a `SyncError` of code `store`, and the next sync heals them.
+ * A synced version. All bytes that it returns are verified. If the stored bytes were changed meanwhile, reading rejects
+ * with a `SyncError` of code `store`; sync again to repair the store.
+ *
+ * The first read after a sync is served from memory for versions up to 32 MiB. All other reads verify the stored bytes
+ * when they are first read.
+ *
+ * @example
+ * await using app = await sync('/app.js'); // closes it when it is stored and the block ends
+ * const bytes = await app.bytes();
  */
-export interface Handle {
+export interface Handle extends Disposable, AsyncDisposable {
   /** The version: the BLAKE3 hash of its bytes, 64 hex digits. */
   readonly version: string;
   /** Its length in bytes. */
   readonly length: number;
-  /** What the sync moved. */
+  /** What the sync transferred, and how long it took. */
   readonly cost: Cost;
-  /** Why the version is not stored, if it is not: it is in memory then. */
+  /**
+   * Why the version is in memory only; undefined if it is stored, or if that is not known yet. It does not change after
+   * {@link stored} has resolved.
+   */
   readonly warning: string | undefined;
-  /** Resolves when the version is stored, or `warning` says why it is not. A page that ends before keeps the version it had. */
-  readonly stored: Promise<void>;
-  /** All of its bytes. */
+  /**
+   * Resolves to `true` when the store has the version, and to `false` if it is in memory only: then {@link warning} says
+   * why. It never rejects, because such a handle works, and most callers do not wait for this promise. If the page ends
+   * before it resolves, the store keeps the version it had.
+   */
+  readonly stored: Promise<boolean>;
+  /**
+   * Reads all bytes.
+   *
+   * @example
+   * const text = new TextDecoder().decode(await app.bytes());
+   */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Its bytes as they are read from the store, as long as the handle is open; those from `start` on and before `end`, where these are given. Above 32 MiB
-   * each part is verified before it is given; damage in a later one ends the stream there.
+   * Streams the bytes from the store while the handle is open. A version longer than 32 MiB is verified part by part: if
+   * a later part is damaged, the stream fails there.
+   *
+   * @param start - first byte. Default: 0.
+   * @param end - end of the range, exclusive. Default: `length`.
    */
   stream(start?: number, end?: number): ReadableStream<Uint8Array>;
-  /** All of its bytes, which may stay on the disk, readable until the handle is closed or collected. Its type is that of the URL's ending, unless another is given. */
+  /**
+   * Returns all bytes as a blob, which may stay on the disk. It can be read until the handle is closed or collected.
+   *
+   * @param type - media type. Default: the type of the URL's extension.
+   */
   blob(type?: string): Promise<Blob>;
-  /** The same with the URL's file name. */
+  /**
+   * Like {@link blob}, as a file.
+   *
+   * @param name - default: the last segment of the URL's path.
+   * @param type - media type. Default: the type of the URL's extension.
+   */
   file(name?: string, type?: string): Promise<File>;
-  /** A URL of its bytes in this page, for `src`, `href` or `fetch`; there until the handle is closed, `URL.revokeObjectURL`, or the page goes. */
+  /**
+   * Creates a URL of the bytes for this page, for `src`, `href` or `fetch`. It is valid until the handle is closed,
+   * `URL.revokeObjectURL` is called or the page ends.
+   *
+   * @param type - media type. Default: the type of the URL's extension.
+   * @example
+   * image.src = await (await sync('/map.png')).objectUrl();
+   */
   objectUrl(type?: string): Promise<string>;
   /**
-   * A response with its bytes for a body, its length, its version as ETag and the type of the URL's ending, so that
-   * `WebAssembly.compileStreaming` and a service worker take it as the server's; `init` adds to that.
+   * Creates a response with the bytes as body, and with content-length, the version as ETag, and the type of the URL's
+   * extension. `WebAssembly.compileStreaming` and service workers accept it as they accept the server's.
+   *
+   * @param init - status and headers to add or replace. Default: status 200.
    */
   response(init?: ResponseInit): Response;
-  /** Lets the store delete the version once there is a newer one. Happens by itself when the handle is collected, unless it gave a URL. */
+  /**
+   * Lets the store delete the version once there is a newer one. A handle that is garbage-collected closes itself, unless
+   * it created an object URL. `using` calls this; `await using` waits for {@link stored} first.
+   */
   close(): void;
 }
 
 const collected = new FinalizationRegistry(sendClose);
-/** Those that gave a URL, which does not keep what it is of. */
-const shown = new Set<Handle>();
+/** Handles with an object URL: the URL does not keep the handle alive. */
+const withUrl = new Set<object>();
 
 /** The handle of a finished sync. */
 export function handleOf(url: string, synced: Synced, started: number): Handle {
   const { handle: id, version, length } = synced;
   let { warning, verified } = synced;
-  const stored = whenStored(synced).then((failed) => {
-    warning = failed;
+  const stored = whenStored(synced).then((reason) => {
+    warning = reason;
+    return warning === undefined;
   });
   const take = () => {
     const taken = verified;
@@ -84,7 +129,7 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
       return new File([await content()], name, { type });
     },
     async objectUrl(type) {
-      shown.add(handle);
+      withUrl.add(handle);
       return URL.createObjectURL(await handle.blob(type));
     },
     response(init) {
@@ -94,12 +139,20 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
     },
     close() {
       collected.unregister(handle);
-      shown.delete(handle);
+      withUrl.delete(handle);
       verified = undefined;
       sendClose(id);
     },
-  };
+  } satisfies Omit<Handle, keyof Disposable | keyof AsyncDisposable> as Handle;
   collected.register(handle, id, handle);
+  return disposable(handle);
+}
+
+/** Adds the methods that `using` and `await using` call. Older platforms lack their symbols. */
+function disposable(handle: Handle): Handle {
+  const { dispose, asyncDispose } = Symbol as Partial<SymbolConstructor>;
+  if (dispose) handle[dispose] = handle.close;
+  if (asyncDispose) handle[asyncDispose] = () => handle.stored.then(handle.close);
   return handle;
 }
 
@@ -150,7 +203,7 @@ export function mediaTypeOf(url: string, more: Record<string, string> = {}): str
 const SLICE = 1 << 24;
 const WHOLE = 1 << 25;
 /** How many a stream gives at once. */
-const PIECE = 1 << 20;
+const STREAM_PIECE = 1 << 20;
 
 /** The stream holds the handle, so that the version stays while it is read. While a slice is taken the next one comes. */
 function streamOf(handle: Handle, first: number, end: number, read: (start: number, end: number) => Promise<Uint8Array>): ReadableStream<Uint8Array> {
@@ -170,9 +223,9 @@ function streamOf(handle: Handle, first: number, end: number, read: (start: numb
         coming = next();
         coming?.catch(() => {}); // Who takes it hears of it.
       }
-      if (0 < slice.length) controller.enqueue(slice.subarray(0, PIECE));
+      if (0 < slice.length) controller.enqueue(slice.subarray(0, STREAM_PIECE));
       else controller.close();
-      slice = slice.subarray(PIECE);
+      slice = slice.subarray(STREAM_PIECE);
       void handle;
     },
   });

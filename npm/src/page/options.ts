@@ -1,32 +1,28 @@
 import type { Progress } from '../shared/messages.js';
 import type { Store } from '../stores/store.js';
 
-/** What a sync may be told. */
+/** Options of {@link sync}. */
 export interface SyncOptions {
-  /** Where versions are kept. Default: `browserStore()`. */
+  /** Where versions are kept. Default: `browserStore()`; in Node, memory. */
   store?: Store;
-  /** Ends the sync; what is stored stays whole, and what came is kept for the next one. */
+  /** Aborts the sync. The stored version stays whole, and the next sync continues with the bytes received so far. Default: none. */
   signal?: AbortSignal;
-  /** Hears how far the sync is, with every piece that comes. */
+  /** Called with the progress each time bytes arrive. Default: none. */
   onProgress?: (progress: Progress) => void;
-  /** Headers for every request, such as an authorisation. */
+  /** Headers of every request, for example an authorization. Default: none. */
   headers?: HeadersInit;
-  /** Whether cookies are sent, as for `fetch`. Default: `'same-origin'`. */
+  /** Whether requests carry cookies, as for `fetch`. Default: `'same-origin'`. */
   credentials?: RequestCredentials;
   /** The only version to accept, 64 hex digits. Default: the server's head. */
   version?: string;
-  /** The longest version to accept, in bytes; `Infinity` for any. Default: 4 GiB. */
+  /** The longest version to accept, in bytes; `Infinity` accepts any. Default: 4 GiB. */
   maxBytes?: number;
-  /** Keeps what is synced under it apart from all else, as for one of several accounts on an origin. */
+  /** Keeps what is synced under this name apart, for example for each of several accounts on an origin. Default: none. */
   scope?: string;
   /**
-   * How long the server may be silent, in milliseconds: until it answers, and between bytes. `Infinity` waits without end. An answer that says the
-   * server is busy (503 with Retry-After) is not silence: the sync asks again, for some minutes. Default: 30,000. A worker that hangs is ended after
-   * four to eight times that, four minutes at most.
+   * How long the server may send nothing, in milliseconds: before its answer, and between two reads of the answer.
+   * `Infinity`: no limit. A server that answers "busy" (503 or 429 with Retry-After) is not silent: the sync asks it
+   * again for up to three minutes. Default: 30,000.
    */
   timeout?: number;
-  /** Where driblet's worker script is, if a bundler has moved it. The first sync of a page decides. */
-  workerUrl?: string | URL;
-  /** Where driblet's wasm module is, if a bundler has moved it. The first sync of a page decides. */
-  wasmUrl?: string | URL;
 }

@@ -1,5 +1,5 @@
 import { requestDelta } from '../sync/exchange.js';
-import type { Early, JobOptions } from '../shared/messages.js';
+import type { Prefetched, JobOptions } from '../shared/messages.js';
 import type { Store } from '../stores/store.js';
 
 /*
@@ -9,7 +9,7 @@ import type { Store } from '../stores/store.js';
  */
 
 /** Asks for the delta from what the store was last known to hold; nothing where that is not known. */
-export async function askEarly(job: JobOptions, signal: AbortSignal): Promise<Early | undefined> {
+export async function prefetch(job: JobOptions, signal: AbortSignal): Promise<Prefetched | undefined> {
   const held = canSendStreams() ? noted(job) : undefined;
   if (held === undefined || held === job.version) return undefined;
   const name = job.version === undefined ? held : `${held}-${job.version}`;
@@ -22,8 +22,8 @@ export async function askEarly(job: JobOptions, signal: AbortSignal): Promise<Ea
 }
 
 /** Notes what is stored now, for the page that comes next; nothing where a delta was cut off, which is finished first. */
-export function note(job: JobOptions, version?: string): void {
-  if (version === undefined) return forget(job.store, job.key);
+export function noteVersion(job: JobOptions, version?: string): void {
+  if (version === undefined) return forgetNote(job.store, job.key);
   if (job.store.kind === 'memory') return;
   try {
     localStorage.setItem(noteName(job), version);
@@ -33,7 +33,7 @@ export function note(job: JobOptions, version?: string): void {
 }
 
 /** Notes that nothing is stored. */
-export function forget(store: Store, key: string): void {
+export function forgetNote(store: Store, key: string): void {
   try {
     localStorage.removeItem(noteName({ store, key }));
   } catch {

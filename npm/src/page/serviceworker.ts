@@ -64,7 +64,7 @@ type Asset = Record<'synced' | 'stored' | 'network', () => Promise<Response>>;
 
 function isServed({ method, url, headers, cache }: Request): boolean {
   const { origin, pathname } = new URL(url);
-  const isAsset = origin === location.origin && url !== location.href && !decoded(pathname).split('/').some((part) => part.endsWith('.driblet'));
+  const isAsset = origin === location.origin && url !== location.href && !decodedPath(pathname).split('/').some((part) => part.endsWith('.driblet'));
   return isAsset && (method === 'GET' || method === 'HEAD') && !headers.has('authorization') && cache !== 'only-if-cached';
 }
 
@@ -198,7 +198,7 @@ function typeOf(url: string): string {
   return /^text\/|\/(json|xml)$/.test(type) ? `${type}; charset=utf-8` : type;
 }
 
-function decoded(path: string): string {
+function decodedPath(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {

@@ -1,4 +1,4 @@
-import { TURN, Unavailable, WORKING, watching } from './patience.js';
+import { TURN, Unavailable, CALL_TURNS, watching } from './watch.js';
 
 /*
  * One sync of a URL at a time, in all tabs. Where there are no Web Locks (pages without https) or they are denied (sandboxed frames, blocked
@@ -176,7 +176,7 @@ function signsOfLife(name: string, progress: () => number | undefined, endWaitin
     channel ??= open();
     if (progress() !== undefined) return;
     silence += 1;
-    if (silence < WORKING) channel?.postMessage(ASKS);
+    if (silence < CALL_TURNS) channel?.postMessage(ASKS);
     else endWaiting(new LockSilent('another page holds the lock for this URL and does nothing', true));
   }, TURN);
   return () => {

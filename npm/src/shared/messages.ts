@@ -1,5 +1,5 @@
 import type { SyncErrorCode } from './error.js';
-import type { Range, Store } from '../stores/store.js';
+import type { Range, Store, StoreOpener } from '../stores/store.js';
 
 /** What moved, and how the sync came by it. */
 export interface Cost {
@@ -41,13 +41,13 @@ export interface Progress {
 
 /** What a page asks of the worker. */
 export type Request =
-  | { kind: 'sync'; id: number; job: JobOptions; early: boolean }
-  | { kind: 'early'; id: number; early: Early | undefined }
+  | { kind: 'sync'; id: number; job: JobOptions; isPrefetched: boolean }
+  | { kind: 'prefetched'; id: number; prefetched: Prefetched | undefined }
   | { kind: 'abort'; id: number }
   | { kind: 'read'; id: number; handle: number; range: Range | undefined }
   | { kind: 'close'; handle: number }
   | { kind: 'forget'; store: string }
-  | { kind: 'rest'; resting: boolean }
+  | { kind: 'suspend'; isSuspended: boolean }
   | { kind: 'ping' };
 
 /** What the worker says: that it is there, and of the request with that id. */
@@ -65,6 +65,8 @@ export interface JobOptions {
   /** What the store keeps it under: the URL, and the scope. */
   readonly key: string;
   readonly store: Store;
+  /** Where the store may be, if only this thread can open it. Functions: such a job cannot be sent to a worker. */
+  readonly openers?: readonly StoreOpener[] | undefined;
   /** Whether the version that is stored will do, so that nobody is asked. */
   readonly isStored?: true;
   /** Whether a server that is busy is not asked again. */
@@ -76,18 +78,18 @@ export interface JobOptions {
   readonly timeout: number;
   readonly wasmUrl: string | undefined;
   /** Why no store is to be used, as after one in which a worker hung. */
-  readonly without?: string;
+  readonly noStore?: string;
 }
 
 /** A request that the page made, and what came of it. */
-export interface Early {
+export interface Prefetched {
   /** The resource asked for. */
   readonly name: string;
-  readonly answer: EarlyAnswer;
+  readonly answer: PrefetchedAnswer;
 }
 
 /** A response's parts, as they can be sent to the worker; or why there is none. */
-export type EarlyAnswer =
+export type PrefetchedAnswer =
   | { readonly status: number; readonly headers: [string, string][]; readonly body: ReadableStream<Uint8Array> | null }
   | { readonly failed: string };
 

@@ -1,4 +1,4 @@
-import type { Watch } from '../shared/patience.js';
+import type { Watch } from '../shared/watch.js';
 
 /* Files of the origin private file system, and the errors that are no surprise there. */
 

@@ -1,4 +1,4 @@
-import type { Watch } from '../shared/patience.js';
+import type { Watch } from '../shared/watch.js';
 
 /*
  * What is asked of a level database, of whichever kind: of those by levelup and by abstract-level 1, which call back, and of those by abstract-level 2

@@ -6,7 +6,7 @@ import type { Version } from './store.js';
 export interface Entry {
   readonly key: string;
   /** The head, if it has one: a sync that never came to its end leaves none. */
-  readonly head: (Version & Times) | undefined;
+  readonly head: (Version & HeadTimes) | undefined;
   /** Deletes all of it, unless somebody syncs or reads it now; whether it did. */
   evict(): Promise<boolean>;
   /** Deletes it when no sync of it runs any more; what a handle reads goes with the handle. */
@@ -14,13 +14,13 @@ export interface Entry {
 }
 
 /** When a head came and when it was last asked for, in milliseconds since 1970 by this machine's clock; the latter to the hour. */
-export interface Times {
+export interface HeadTimes {
   readonly stored: number;
   readonly used: number;
 }
 
 /** Those of a head that comes now. */
-export function timesNow(): Times {
+export function headTimesNow(): HeadTimes {
   const now = Date.now();
   return { stored: now, used: now };
 }

@@ -1,13 +1,13 @@
 import { isQuota } from './access.js';
-import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.js';
+import { entryOf, isWorthNoting, roomFor, headTimesNow, withRoom } from './entries.js';
 import { SyncError } from '../shared/error.js';
 import { collecting } from './journal.js';
 import { holdLock, lockIfFree } from '../shared/lock.js';
-import { NO_ROOM, memoryLease, reader } from './memory.js';
-import { OPENING, Unavailable, watching } from '../shared/patience.js';
+import { NO_ROOM, memoryLease, readerOfBuffers } from './memory.js';
+import { OPEN_TURNS, Unavailable, watching } from '../shared/watch.js';
 import { BATCH, PIECE, readingPieces, writingPieces } from './pieces.js';
-import type { Entry, Times } from './entries.js';
-import type { Watch } from '../shared/patience.js';
+import type { Entry, HeadTimes } from './entries.js';
+import type { Watch } from '../shared/watch.js';
 import type { Begun, Held, Journal, Lease, Pair, Range, Snapshot, Staging, Version } from './store.js';
 
 /*
@@ -29,14 +29,14 @@ const WORTH_A_WRITE = 1 << 20;
 
 type Piece = Blob | ArrayBuffer;
 
-type Head = Version & Times & { readonly file: string };
+type Head = Version & HeadTimes & { readonly file: string };
 
 /** A piece's key: the snapshot's, the file, and how manieth it is. */
 type PieceKey = [key: string, file: string, index: number];
 
 /** Opens what the database `name` keeps under a key. Rejects where IndexedDB does not work, or has tables of a later driblet. */
 export async function indexedDbSnapshot(name: string, key: string, watch: Watch): Promise<Snapshot> {
-  const tables = await open(name, watch);
+  const tables = await openTables(name, watch);
   const lockName = (file: string) => fileLock(name, key, file);
 
   /** What was held when this sync began, which its handle may be of. */
@@ -88,7 +88,7 @@ export async function indexedDbSnapshot(name: string, key: string, watch: Watch)
         await remove(BEGUN);
         return undefined;
       }
-      return { ...pair, length: bytes.length, read: reader(bytes), proceed: () => journal(pair, true) };
+      return { ...pair, length: bytes.length, read: readerOfBuffers(bytes), proceed: () => journal(pair, true) };
     },
 
     journal: (pair) => journal(pair, false),
@@ -117,7 +117,7 @@ export async function indexedDbSnapshot(name: string, key: string, watch: Watch)
         write: staging.write,
         async commit() {
           const left = await staging.flush();
-          const named = { ...target, file, ...timesNow() };
+          const named = { ...target, file, ...headTimesNow() };
           const done = left.length === 0 && (await withRoom(makeRoom, () => hasRoom(setHead(named, 'strict'))));
           if (done) return leaseOf(named);
           const bytes = await spilled(left);
@@ -159,7 +159,7 @@ export async function indexedDbSnapshot(name: string, key: string, watch: Watch)
     });
     return {
       ...collected,
-      async forget() {
+      async discard() {
         if (goesOn) await remove(BEGUN);
       },
     };
@@ -168,7 +168,7 @@ export async function indexedDbSnapshot(name: string, key: string, watch: Watch)
 
 /** All that a database keeps. */
 export async function indexedDbEntries(name: string, watch = watching(INDEXED_DB)): Promise<Entry[]> {
-  const tables = await open(name, watch);
+  const tables = await openTables(name, watch);
   const { keys, heads, files } = await tables.overview();
   const headOf = new Map(keys.map((key, at) => [key, heads[at]]));
   for (const [key] of files) headOf.set(key, headOf.get(key));
@@ -252,7 +252,7 @@ interface Tables {
 const databases = new Map<string, Promise<IDBDatabase>>();
 
 /** Opens a database; one that was removed meanwhile is made anew when it is next used. */
-async function open(name: string, watch: Watch): Promise<Tables> {
+async function openTables(name: string, watch: Watch): Promise<Tables> {
   await database(name);
 
   async function transact<T>(mode: IDBTransactionMode, options: IDBTransactionOptions, work: (table: (name: Table) => IDBObjectStore) => () => T): Promise<T> {
@@ -302,7 +302,7 @@ function resultOf<T>(request: IDBRequest<T>): () => T {
 function database(name: string): Promise<IDBDatabase> {
   const known = databases.get(name);
   if (known) return known;
-  const opening = watching(INDEXED_DB, undefined, OPENING)(() => opened(name), (late) => late.close());
+  const opening = watching(INDEXED_DB, undefined, OPEN_TURNS)(() => openDatabase(name), (late) => late.close());
   databases.set(name, opening);
   opening.then(
     (database) => {
@@ -320,7 +320,7 @@ function database(name: string): Promise<IDBDatabase> {
   return opening;
 }
 
-function opened(name: string): Promise<IDBDatabase> {
+function openDatabase(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     if (!globalThis.indexedDB) return reject(new Unavailable('there is no IndexedDB here'));
     const request = indexedDB.open(name, TABLES);

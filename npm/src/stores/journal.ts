@@ -1,5 +1,5 @@
 import { absent, isQuota, openAccess } from './access.js';
-import { Unavailable } from '../shared/patience.js';
+import { Unavailable } from '../shared/watch.js';
 import { sealed, unsealed } from './record.js';
 import type { Begun, Journal, Pair } from './store.js';
 
@@ -11,11 +11,11 @@ const WORTH_A_WRITE = 1 << 18;
 const HEADER = 1024;
 
 /** Where a journal's file is, or is to be. */
-type Place = () => Promise<FileSystemDirectoryHandle>;
+type OpenDirectory = () => Promise<FileSystemDirectoryHandle>;
 
 /** Starts to keep a delta's bytes in a directory, once there are enough of them. */
-export function journalIn(place: Place, pair: Pair): Journal {
-  return journal(place, undefined, pair);
+export function journalIn(openDirectory: OpenDirectory, pair: Pair): Journal {
+  return journal(openDirectory, undefined, pair);
 }
 
 /** What a journal left in `directory`; nothing where it is none, or not whole. */
@@ -65,10 +65,10 @@ export function collecting(worth: number, write: (pieces: Uint8Array<ArrayBuffer
 }
 
 /** A journal that appends to a file. */
-function journal(place: Place, access: FileSystemSyncAccessHandle | undefined, pair: Pair): Journal {
+function journal(openDirectory: OpenDirectory, access: FileSystemSyncAccessHandle | undefined, pair: Pair): Journal {
   const { append, keep } = collecting(WORTH_A_WRITE, async (pieces) => {
     if (!access) {
-      access = await openAccess(await (await place()).getFileHandle('begun', { create: true }));
+      access = await openAccess(await (await openDirectory()).getFileHandle('begun', { create: true }));
       access.truncate(0);
       access.write(await sealed(pair, HEADER), { at: 0 });
     }
@@ -81,10 +81,10 @@ function journal(place: Place, access: FileSystemSyncAccessHandle | undefined, p
       access?.flush();
       access?.close();
     },
-    async forget() {
+    async discard() {
       if (!access) return; // Nothing was written.
       access.close();
-      await (await place()).removeEntry('begun').catch(absent);
+      await (await openDirectory()).removeEntry('begun').catch(absent);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { SyncError } from '../shared/error.js';
 import { collecting } from './journal.js';
 import { holdLock, lockIfFree } from '../shared/lock.js';
-import { NO_ROOM, memoryLease, reader } from './memory.js';
+import { NO_ROOM, memoryLease, readerOfBuffers } from './memory.js';
 import { PIECE, readingPieces, writingPieces } from './pieces.js';
 import type { Change, Database } from './database.js';
 import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
@@ -92,7 +92,7 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
         await remove(BEGUN);
         return undefined;
       }
-      return { ...pair, length: bytes.length, read: reader(bytes), proceed: () => journal(pair, true) };
+      return { ...pair, length: bytes.length, read: readerOfBuffers(bytes), proceed: () => journal(pair, true) };
     },
 
     journal: (pair) => journal(pair, false),
@@ -149,7 +149,7 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
     });
     return {
       ...collected,
-      async forget() {
+      async discard() {
         if (goesOn) await remove(BEGUN);
       },
     };

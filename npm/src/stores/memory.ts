@@ -16,7 +16,7 @@ export function memorySnapshot(): Snapshot {
       async keep() {
         begun = { pair, pieces: came };
       },
-      async forget() {
+      async discard() {
         begun = undefined;
       },
     };
@@ -32,7 +32,7 @@ export function memorySnapshot(): Snapshot {
     async begun(): Promise<Begun | undefined> {
       if (!begun) return undefined;
       const { pair, pieces } = begun;
-      return { ...pair, length: lengthOf(pieces), read: reader(...pieces), proceed: () => journal(pair, [...pieces]) };
+      return { ...pair, length: lengthOf(pieces), read: readerOfBuffers(...pieces), proceed: () => journal(pair, [...pieces]) };
     },
     journal: (pair) => journal(pair, []),
     async stage(target): Promise<Staging> {
@@ -78,11 +78,11 @@ export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], 
 }
 
 function heldIn({ version, length, outboard }: Version, pieces: Uint8Array[]): Held {
-  return { version, length, outboard, read: reader(...pieces), close() {} };
+  return { version, length, outboard, read: readerOfBuffers(...pieces), close() {} };
 }
 
 /** Reads pieces in memory that follow each other. */
-export function reader(...pieces: Uint8Array[]) {
+export function readerOfBuffers(...pieces: Uint8Array[]) {
   return (into: Uint8Array, at: number) => {
     let filled = 0;
     let start = 0;

@@ -1,15 +1,15 @@
 import { absent, openAccess, readFile, watchedFolder, withAccess } from './access.js';
-import { entryOf, isWorthNoting, roomFor, timesNow, withRoom } from './entries.js';
+import { entryOf, isWorthNoting, roomFor, headTimesNow, withRoom } from './entries.js';
 import { SyncError } from '../shared/error.js';
 import { journalIn, begunIn } from './journal.js';
 import { holdLock, lockIfFree } from '../shared/lock.js';
 import { NO_ROOM, memoryLease } from './memory.js';
-import { Unavailable, watching } from '../shared/patience.js';
+import { Unavailable, watching } from '../shared/watch.js';
 import { readerOfPieces } from './pieces.js';
 import { RECORD, newest, writeRecord } from './record.js';
 import { stagingFile } from './staging.js';
-import type { Entry, Times } from './entries.js';
-import type { Watch } from '../shared/patience.js';
+import type { Entry, HeadTimes } from './entries.js';
+import type { Watch } from '../shared/watch.js';
 import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
 
 /*
@@ -20,10 +20,10 @@ import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
  */
 
 /** What the `head` record says. */
-type Head = Version & Times & { readonly file: string };
+type Head = Version & HeadTimes & { readonly file: string };
 
 /** How much of a file is read at once. */
-const PIECE = 1 << 20;
+const BLOCK = 1 << 20;
 
 /** How many of these are kept at hand. */
 const BLOCKS = 16;
@@ -135,7 +135,7 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
         async commit() {
           let pieces = await staging.flush();
           if (!pieces) {
-            const named = { ...target, file, ...timesNow() };
+            const named = { ...target, file, ...headTimesNow() };
             const done = await withRoom(makeRoom, () => setHead(named).then(() => true));
             if (done) {
               staging.close();
@@ -240,8 +240,8 @@ function inBlocks(access: FileSystemSyncAccessHandle): Held['read'] {
   function load(index: number): Uint8Array<ArrayBuffer> {
     const [oldest] = blocks.size < BLOCKS ? [] : blocks;
     if (oldest) blocks.delete(oldest[0]);
-    const room = new Uint8Array(oldest?.[1].buffer ?? new ArrayBuffer(PIECE));
-    return room.subarray(0, access.read(room, { at: index * PIECE }));
+    const room = new Uint8Array(oldest?.[1].buffer ?? new ArrayBuffer(BLOCK));
+    return room.subarray(0, access.read(room, { at: index * BLOCK }));
   }
 
   function block(index: number): Uint8Array {
@@ -251,6 +251,6 @@ function inBlocks(access: FileSystemSyncAccessHandle): Held['read'] {
     return found;
   }
 
-  const read = readerOfPieces(PIECE, block);
+  const read = readerOfPieces(BLOCK, block);
   return (into, at) => (DIRECT <= into.length ? access.read(into as Uint8Array<ArrayBuffer>, { at }) : read(into, at));
 }

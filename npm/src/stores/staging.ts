@@ -3,7 +3,7 @@ import { withRoom } from './entries.js';
 import { SyncError } from '../shared/error.js';
 
 /** How much of a file is moved to memory at once. */
-const PIECE = 1 << 20;
+const SPILLED_PIECE = 1 << 20;
 
 /** A file while it is written; where the disk is full and stays so, its bytes move to memory and go on there. */
 export interface StagingFile {
@@ -25,8 +25,8 @@ export async function stagingFile(directory: FileSystemDirectoryHandle, name: st
 
   function spill(): Uint8Array<ArrayBuffer>[] {
     pieces = [];
-    for (let start = 0; access && start < at; start += PIECE) {
-      const piece = new Uint8Array(Math.min(PIECE, at - start));
+    for (let start = 0; access && start < at; start += SPILLED_PIECE) {
+      const piece = new Uint8Array(Math.min(SPILLED_PIECE, at - start));
       if (access.read(piece, { at: start }) < piece.length) throw new SyncError('store', 'a file in the store shrank while it was written');
       pieces.push(piece);
     }

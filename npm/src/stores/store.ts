@@ -1,3 +1,5 @@
+import type { Watch } from '../shared/watch.js';
+
 /**
  * Where versions are kept between syncs. Made by {@link browserStore}, {@link opfsStore}, {@link indexedDbStore} or {@link memoryStore}, in Node
  * by `directoryStore` too; the worker opens it.
@@ -5,6 +7,23 @@
 export interface Store {
   readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory' | 'level';
   readonly name: string;
+}
+
+/**
+ * A {@link Store} that only the thread that made it can open. Syncs with it run in that thread, not in driblet's worker.
+ */
+export interface LocalStore extends Store {
+  readonly kind: 'directory' | 'level';
+  /** How driblet opens it. */
+  readonly openers: readonly StoreOpener[];
+}
+
+/** Opens a store at one place, for example in the origin private file system. */
+export interface StoreOpener {
+  /** What errors call the place. */
+  readonly part: string;
+  /** Opens what the store `name` keeps under a key. `watch` limits this call and all later ones. */
+  open(name: string, key: string, watch: Watch): Promise<Snapshot>;
 }
 
 /** A version and its length in bytes. */
@@ -72,7 +91,7 @@ export interface Journal {
   /** Makes sure that what came survives this worker. */
   keep(): Promise<void>;
   /** Deletes it: the delta is done, or no good. */
-  forget(): Promise<void>;
+  discard(): Promise<void>;
 }
 
 /** A version while it is written. */

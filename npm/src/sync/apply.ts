@@ -1,11 +1,11 @@
 import { toBase64 } from '../shared/base64.js';
-import { Room, Want, breathe, roomfuls } from './core.js';
+import { Room, Want, yieldIfDue, roomfuls } from './core.js';
 import { SyncError, asSyncError } from '../shared/error.js';
 import { memoryLease } from '../stores/memory.js';
 import type { Core, Decoder } from './core.js';
 import type { Answer } from './exchange.js';
 import type { Basis } from './basis.js';
-import type { Applied, Opened, Session } from './session.js';
+import type { Applied, OpenedStore, Session } from './session.js';
 import type { Journal, Lease, Staging, Version } from '../stores/store.js';
 
 /** A delta on its way, and what it takes to carry it out. */
@@ -23,7 +23,7 @@ export interface Delta {
 }
 
 /** The longest version whose bytes are kept while it is written, for who reads it at once. */
-const KEPT = 1 << 25;
+const IN_MEMORY = 1 << 25;
 
 /** Carries a delta out: its bytes into the decoder, verified ones into a staging file, and that becomes the head. */
 export async function apply(session: Session, delta: Delta): Promise<Applied> {
@@ -42,7 +42,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
 
   async function drain(): Promise<Want> {
     for (;;) {
-      const pause = breathe();
+      const pause = yieldIfDue();
       if (pause) await pause;
       const want = poll(decoder);
       session.signal.throwIfAborted();
@@ -71,7 +71,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
   async function begin(): Promise<void> {
     target = { version: decoder.target ?? '', length: decoder.length ?? 0 };
     Object.assign(session.progress, { length: target.length, written: 0 });
-    if (target.length <= KEPT) verified = new Uint8Array(target.length);
+    if (target.length <= IN_MEMORY) verified = new Uint8Array(target.length);
     else staging = await session.snapshot.stage({ ...target, outboard: toBase64(decoder.outboard ?? new Uint8Array()) });
   }
 
@@ -107,12 +107,12 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     const reused = await decode();
     if (target && verified) return { lease: leaseBefore(session, core, target, verified, journal), reused };
     const lease = await staging?.commit();
-    await journal?.forget();
+    await journal?.discard();
     return { lease, reused };
   } catch (error) {
     // What fails now is not why.
     await staging?.discard().catch(() => {});
-    await (isRefused(error) ? journal?.forget() : journal?.keep())?.catch(() => {});
+    await (isRefused(error) ? journal?.discard() : journal?.keep())?.catch(() => {});
     throw asSyncError('store', 'the store failed', error);
   }
 }
@@ -127,7 +127,7 @@ function leaseBefore({ snapshot, instead }: Session, core: Core, target: Version
   const bytes = () => core.view(copy.at, copy.at + length);
   bytes().set(new Uint8Array(buffer));
 
-  async function commitTo({ snapshot, warning }: Opened): Promise<Lease> {
+  async function commitTo({ snapshot, warning }: OpenedStore): Promise<Lease> {
     let staging: Staging | undefined;
     try {
       staging = await snapshot.stage(target);
@@ -146,7 +146,7 @@ function leaseBefore({ snapshot, instead }: Session, core: Core, target: Version
       return await commitTo({ snapshot });
     } finally {
       copy.free();
-      await journal?.forget().catch(() => {});
+      await journal?.discard().catch(() => {});
     }
   }
 

@@ -1,5 +1,5 @@
 import load, { Decoder, Room, Signer, Verifier, Want } from '../../wasm/driblet.js';
-import { WORKING, within } from '../shared/patience.js';
+import { CALL_TURNS, within } from '../shared/watch.js';
 import type { Held, Range } from '../stores/store.js';
 
 export { Decoder, Room, Signer, Verifier, Want };
@@ -8,7 +8,7 @@ export { Decoder, Room, Signer, Verifier, Want };
 const ROOM = 1 << 20;
 
 /** How long this thread works before others have their turn, in milliseconds. */
-const BREATH = 8;
+const TIME_SLICE = 8;
 
 /** The longest group that is verified at once. */
 const GROUP = 1 << 24;
@@ -27,7 +27,7 @@ export async function loadCore(url: string | URL = new URL('../../wasm/driblet_b
   const abort = new AbortController();
   // The request must end, or the next try would wait for the same.
   const loading = () => load({ module_or_path: new Request(url, { signal: abort.signal }) });
-  const { memory } = await within(WORKING, "driblet's wasm module", loading).finally(() => abort.abort());
+  const { memory } = await within(CALL_TURNS, "driblet's wasm module", loading).finally(() => abort.abort());
   const room = new Room(ROOM);
   const at = room.at;
   return {
@@ -49,16 +49,16 @@ export function warm({ room }: Core, length: number): void {
   verifier.free();
 }
 
-let breathed = 0;
+let lastYield = 0;
 
 /** Lets others have their turn where this thread has worked for long: it may be a page's, and an abort comes as a message. */
-export function breathe(): Promise<void> | undefined {
-  if (performance.now() < breathed + BREATH) return undefined;
+export function yieldIfDue(): Promise<void> | undefined {
+  if (performance.now() < lastYield + TIME_SLICE) return undefined;
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel(); // Timers wait for longer.
     port1.onmessage = () => {
       port1.close();
-      breathed = performance.now();
+      lastYield = performance.now();
       resolve();
     };
     port2.postMessage(undefined);
@@ -82,7 +82,7 @@ export async function readThrough(core: Core, held: Held, [start, end]: Range, t
     const piece = core.fill(end - at);
     if (held.read(piece, at) !== piece.length) return false;
     take(piece.length);
-    await breathe();
+    await yieldIfDue();
   }
   return true;
 }

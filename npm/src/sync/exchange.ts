@@ -1,6 +1,6 @@
 import { now } from '../shared/clock.js';
 import { SyncError, asSyncError } from '../shared/error.js';
-import type { Cost, Early, JobOptions } from '../shared/messages.js';
+import type { Cost, Prefetched, JobOptions } from '../shared/messages.js';
 
 /** The requests of one sync: what they cost, and their end. */
 export interface Exchange {
@@ -46,13 +46,13 @@ const READING = 'reading the answer';
 const REACHED = /SOCKET|HEADERS|HPE|RESET|PIPE/;
 
 /** How long a sync asks a busy server again and again, in milliseconds. */
-const BUSY = 180_000;
+const BUSY_LIMIT = 180_000;
 /** The least and the most seconds that it waits between. */
-const SHORTEST = 0.25;
-const LONGEST = 30;
+const MIN_PAUSE = 0.25;
+const MAX_PAUSE = 30;
 
 /** Starts an exchange. `abort` ends it: from outside, or when no byte comes for the job's timeout. */
-export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void, early?: Promise<Early | undefined>): Exchange {
+export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void, prefetched?: Promise<Prefetched | undefined>): Exchange {
   const cost = { sent: 0, received: 0, requests: 0 };
   // What the page asked for does not hear of this worker's signal.
   const aborted = new Promise<never>((_, reject) => abort.signal.addEventListener('abort', () => reject(abort.signal.reason)));
@@ -111,9 +111,9 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
   }
 
   /** What the page asked for before, if it was this; an answer to anything else is let go. */
-  async function earlyAnswer(name: string | undefined): Promise<Response | undefined> {
-    const waited = early;
-    early = undefined;
+  async function prefetchedAnswer(name: string | undefined): Promise<Response | undefined> {
+    const waited = prefetched;
+    prefetched = undefined;
     const found = waited && (await patiently(waited, WAITING));
     if (!found) return undefined;
     const { answer } = found;
@@ -134,12 +134,12 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
       return answered;
     },
     async ask(name, init = {}) {
-      const end = now() + BUSY;
+      const end = now() + BUSY_LIMIT;
       for (;;) {
         cost.requests += 1;
         cost.sent += name === 'signature' ? 0 : name.length;
         if (init.body instanceof Uint8Array) cost.sent += init.body.length;
-        const response = (await earlyAnswer(name === 'signature' || init.headers ? undefined : name)) ?? (await patiently(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
+        const response = (await prefetchedAnswer(name === 'signature' || init.headers ? undefined : name)) ?? (await patiently(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
         answered ??= now();
         if (response.ok) {
           const type = mediaType(response);
@@ -156,8 +156,8 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
       }
     },
     close() {
-      early?.then((found) => found && letGo(found));
-      early = undefined;
+      prefetched?.then((found) => found && letGo(found));
+      prefetched = undefined;
     },
   };
 }
@@ -168,7 +168,7 @@ function waitOf({ status, headers }: Response): number | undefined {
   if (told === null || (status !== 503 && status !== 429)) return undefined;
   // RFC 9110, section 10.2.3: seconds, or a date.
   const seconds = /^\d+$/.test(told) ? Number(told) : (Date.parse(told) - Date.now()) / 1000;
-  return Math.min(Math.max(seconds || 0, SHORTEST), LONGEST) * (1000 + 250 * Math.random());
+  return Math.min(Math.max(seconds || 0, MIN_PAUSE), MAX_PAUSE) * (1000 + 250 * Math.random());
 }
 
 /** A request that failed in a phase. A browser does not tell whether it reached the server; Node does. */
@@ -178,8 +178,8 @@ function failed({ url }: JobOptions, phase: string, error: unknown): SyncError {
   return asSyncError('network', `the connection failed while ${doing} (sync again to go on)`, error);
 }
 
-/** Cancels an early answer; gives the length that it had, for how much of it came is known to the network alone. */
-function letGo({ answer }: Early): number {
+/** Cancels an prefetched answer; gives the length that it had, for how much of it came is known to the network alone. */
+function letGo({ answer }: Prefetched): number {
   if ('failed' in answer) return 0;
   answer.body?.cancel().catch(() => {}); // It may have failed by itself.
   return Number(new Headers(answer.headers).get('content-length') ?? 0);

@@ -16,7 +16,7 @@ export async function finishBegun(session: Session, held: Held | undefined): Pro
   }
   const fits = begun.from === (held?.version ?? 'none');
   const rest = fits ? await restOf(session, begun, journal) : undefined;
-  if (!rest?.continues) await journal.forget();
+  if (!rest?.continues) await journal.discard();
   if (!rest) return undefined;
   try {
     const { pieces, continues } = rest;

@@ -9,7 +9,7 @@ export interface Session {
   readonly core: Promise<Core>;
   readonly snapshot: Snapshot;
   /** What stands in for the snapshot after an error; nothing where the error is not that a part of the platform is denied or silent. */
-  instead(error: unknown): Promise<Opened | undefined>;
+  instead(error: unknown): Promise<OpenedStore | undefined>;
   readonly exchange: Exchange;
   /** Ends it, until the version is written. */
   readonly signal: AbortSignal;
@@ -21,7 +21,7 @@ export interface Session {
 }
 
 /** A store, opened; or what stands in for it, and why. */
-export interface Opened {
+export interface OpenedStore {
   readonly snapshot: Snapshot;
   readonly warning?: string | undefined;
 }

@@ -1,19 +1,19 @@
 import { fromBase64 } from '../shared/base64.js';
-import { Verifier, breathe, readThrough, roomfuls } from './core.js';
+import { Verifier, yieldIfDue, readThrough, roomfuls } from './core.js';
 import type { Core } from './core.js';
 import type { Held, Lease, Range } from '../stores/store.js';
 
 /* Reading what is stored. No byte is given whose group was not found right, and no group is hashed twice for one handle. */
 
 /** Reads a version. Gives nothing where what is read is not the version's. */
-export interface Reader {
+export interface VerifiedReader {
   range(range: Range): Promise<ArrayBuffer | undefined>;
   /** All of it, which may stay on the disk. */
   blob(): Promise<Blob | undefined>;
 }
 
 /** The reader of what a handle has. */
-export function readerOf(lease: Lease, loaded: () => Promise<Core>): Reader {
+export function verifiedReaderOf(lease: Lease, loaded: () => Promise<Core>): VerifiedReader {
   const right = new Set<number>();
 
   async function reading<T>(use: (core: Core, held: Held) => Promise<T>): Promise<T | undefined> {
@@ -51,14 +51,14 @@ function readRange(core: Core, held: Held, range: Range, right: Set<number>): Pr
       if (!isWithin && !(await isRight(core, held, verifier, group, right))) return undefined;
     }
     const bytes = await bytesIn(held, range);
-    await breathe();
+    await yieldIfDue();
     if (bytes?.length !== end - start) return undefined;
     for (const [from, to] of groups) {
       if (right.has(from)) continue;
       verifier.begin(from);
       for (const length of roomfuls(core, bytes.subarray(from - start, to - start))) {
         verifier.update(core.room, length);
-        await breathe();
+        await yieldIfDue();
       }
       if (!verifier.isRight()) return undefined;
       right.add(from);
@@ -69,7 +69,7 @@ function readRange(core: Core, held: Held, range: Range, right: Set<number>): Pr
 
 /** Works with the groups that a range lies in, one at least. */
 async function verifying<T>(held: Held, [start, end]: Range, work: (verifier: Verifier, groups: Range[]) => Promise<T>): Promise<T> {
-  const verifier = new Verifier(held.version, held.length, decoded(held.outboard));
+  const verifier = new Verifier(held.version, held.length, outboardBytes(held.outboard));
   try {
     const size = verifier.groupLength;
     const groups: Range[] = [];
@@ -104,7 +104,7 @@ async function bytesIn(held: Held, range: Range): Promise<Uint8Array<ArrayBuffer
 }
 
 /** An outboard as it is kept; of no bytes where it is damaged. */
-function decoded(outboard: unknown): Uint8Array {
+function outboardBytes(outboard: unknown): Uint8Array {
   try {
     return fromBase64(outboard ?? '');
   } catch {

@@ -4,18 +4,17 @@ import { now } from '../shared/clock.js';
 import { exchange } from '../sync/exchange.js';
 import { LockSilent, inTurn, syncLock, withLock } from '../shared/lock.js';
 import { inMemoryBeside, memorySnapshot } from '../stores/memory.js';
-import { INDEXED_DB, indexedDbSnapshot } from '../stores/indexeddb.js';
-import { FILE_STORE, opfsSnapshot } from '../stores/opfs.js';
-import { ENDING, LATELY, OPENING, TURN, asUnavailable, watching } from '../shared/patience.js';
-import { readerOf } from '../sync/verifiedReader.js';
+import { storeOpeners } from '../stores/openers.js';
+import { CLEANUP_TURNS, RECENTLY, OPEN_TURNS, TURN, asUnavailable, watching } from '../shared/watch.js';
+import { verifiedReaderOf } from '../sync/verifiedReader.js';
 import { run } from '../sync/run.js';
 import { storedOutcome } from '../sync/session.js';
 import type { Core } from '../sync/core.js';
-import type { Early, JobOptions, Reply, Request } from '../shared/messages.js';
-import type { Unavailable, Watch } from '../shared/patience.js';
-import type { Reader } from '../sync/verifiedReader.js';
-import type { Opened, Session } from '../sync/session.js';
-import type { Lease, Range, Snapshot, Store } from '../stores/store.js';
+import type { Prefetched, JobOptions, Reply, Request } from '../shared/messages.js';
+import type { Unavailable } from '../shared/watch.js';
+import type { VerifiedReader } from '../sync/verifiedReader.js';
+import type { OpenedStore, Session } from '../sync/session.js';
+import type { Lease, Range, Snapshot } from '../stores/store.js';
 
 /* What runs syncs and keeps what their handles read: in a worker of its own, or where none starts, in the page's thread. */
 
@@ -26,30 +25,16 @@ export interface Port {
 }
 
 /** A version that the page has a handle of. */
-interface Open {
+interface OpenHandle {
   readonly lease: Lease;
   readonly job: JobOptions;
-  readonly reader: Reader;
+  readonly reader: VerifiedReader;
 }
-
-/** Where a store may be. */
-export interface Place {
-  /** What errors call it. */
-  readonly part: string;
-  /** Opens what is kept there under a name and a key; what it calls later is watched too. */
-  open(name: string, key: string, watch: Watch): Promise<Snapshot>;
-}
-
-const FILES: Place = { part: FILE_STORE, open: opfsSnapshot };
-const DATABASE: Place = { part: INDEXED_DB, open: indexedDbSnapshot };
-
-/** The places of each kind of store, in the order in which they are tried; memory is left. */
-export const WAYS: Partial<Record<Store['kind'], Place[]>> = { browser: [FILES, DATABASE], opfs: [FILES], indexeddb: [DATABASE] };
 
 const running = new Map<number, AbortController>();
 /** The syncs whose first request the page may have made; it tells in any case. */
-const asked = new Map<number, (early: Early | undefined) => void>();
-const handles = new Map<number, Open>();
+const awaitedPrefetches = new Map<number, (prefetched: Prefetched | undefined) => void>();
+const handles = new Map<number, OpenHandle>();
 const memory = new Map<string, Snapshot>();
 let loading: Promise<Core> | undefined;
 let reply: (message: Reply, transfer?: Transferable[]) => void;
@@ -63,18 +48,18 @@ export function serve(port: Port): void {
 
 function receive(data: Request): void {
   if (data.kind === 'sync') {
-    const early = data.early ? new Promise<Early | undefined>((resolve) => asked.set(data.id, resolve)) : undefined;
-    void answer(data.id, () => sync(data.id, data.job, early));
+    const prefetched = data.isPrefetched ? new Promise<Prefetched | undefined>((resolve) => awaitedPrefetches.set(data.id, resolve)) : undefined;
+    void answer(data.id, () => sync(data.id, data.job, prefetched));
   }
-  if (data.kind === 'early') {
-    asked.get(data.id)?.(data.early);
-    asked.delete(data.id);
+  if (data.kind === 'prefetched') {
+    awaitedPrefetches.get(data.id)?.(data.prefetched);
+    awaitedPrefetches.delete(data.id);
   }
   if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
   if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.range));
   if (data.kind === 'close') close(data.handle);
-  if (data.kind === 'forget') forget(data.store);
-  if (data.kind === 'rest') rest(data.resting);
+  if (data.kind === 'forget') forgetMemoryStore(data.store);
+  if (data.kind === 'suspend') suspend(data.isSuspended);
   if (data.kind === 'ping') reply({ kind: 'ready' });
 }
 
@@ -87,7 +72,7 @@ async function answer(id: number, work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function sync(id: number, job: JobOptions, early: Promise<Early | undefined> | undefined): Promise<void> {
+async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched | undefined> | undefined): Promise<void> {
   const abort = new AbortController();
   const abandoned = abandonment(abort.signal);
   running.set(id, abort);
@@ -97,21 +82,21 @@ async function sync(id: number, job: JobOptions, early: Promise<Early | undefine
     progressed();
     reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
   };
-  const exchanged = exchange(job, abort, report, early);
+  const exchanged = exchange(job, abort, report, prefetched);
   const ready = core(job);
   ready.catch(() => {}); // The session may not come to need it.
   const { store: { kind, name }, key, version: pin, maxBytes } = job;
-  const next = placesOf(job, abandoned.signal);
+  const next = openerOf(job, abandoned.signal);
   const opening = next(); // Harmless without the lock: it reads nothing.
 
   /** Syncs into the first place that works. Without the lock, for the reason given, what is new stays in memory. */
   async function intoFirst(noLock?: string): Promise<void> {
-    const writable = (opened: Opened): Opened => (noLock === undefined ? opened : beside(opened, job, noLock));
+    const writable = (opened: OpenedStore): OpenedStore => (noLock === undefined ? opened : beside(opened, job, noLock));
     const instead = async (error: unknown) => {
       const failed = asUnavailable(error);
       return failed && writable(await next(failed));
     };
-    let opened: Opened | undefined = writable(await opening);
+    let opened: OpenedStore | undefined = writable(await opening);
     while (opened) {
       const { snapshot, warning } = opened;
       if (warning === undefined && kind !== 'memory') memory.delete(standIn(job)); // The store is there again.
@@ -151,19 +136,19 @@ function abandonment(aborted: AbortSignal) {
       timer = setTimeout(() => {
         controller.abort(aborted.reason);
         reject(aborted.reason);
-      }, ENDING * TURN);
+      }, CLEANUP_TURNS * TURN);
     });
   });
   abandoned.catch(() => {});
   return { signal, end, race: <T>(work: Promise<T>) => Promise.race([work, abandoned]) };
 }
 
-async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Opened, session: Session): Promise<void> {
+async function syncAlone(id: number, job: JobOptions, { warning: fallback }: OpenedStore, session: Session): Promise<void> {
   const { snapshot, exchange } = session;
   const opened = now();
   try {
     const { lease, basis, reused } = await (job.isStored ? storedOutcome(session) : run(session));
-    handles.set(id, { lease, job, reader: readerOf(lease, () => core(job)) });
+    handles.set(id, { lease, job, reader: verifiedReaderOf(lease, () => core(job)) });
     const { version, length, warning = fallback, verified } = lease;
     const synced = { handle: id, version, length, warning, cost: { ...exchange.cost, basis, reused }, opened, answered: exchange.answered, verified };
     reply({ kind: 'synced', id, synced }, verified ? [verified] : []);
@@ -187,7 +172,7 @@ async function read(id: number, handle: number, range: Range | undefined): Promi
 }
 
 async function drop(job: JobOptions, { version }: Lease): Promise<void> {
-  const { snapshot } = await placesOf(job)();
+  const { snapshot } = await openerOf(job)();
   const held = await snapshot.held();
   held?.close();
   if (!held || held.version === version) await snapshot.drop();
@@ -199,9 +184,9 @@ function close(handle: number): void {
 }
 
 /** A page that rests holds no lock, or browsers would not keep it for going back to. */
-function rest(resting: boolean): void {
+function suspend(isSuspended: boolean): void {
   for (const { lease } of handles.values()) {
-    if (resting) lease.release();
+    if (isSuspended) lease.release();
     else lease.renew?.().catch(() => {}); // Reading tells whether the version is there.
   }
 }
@@ -210,23 +195,23 @@ function rest(resting: boolean): void {
 const failing = new Map<string, { failed: Unavailable; until: number }>();
 
 /** Opens a job's store at the first place that works; when that fails later, at the next. */
-function placesOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable) => Promise<Opened> {
-  const { store: { kind, name }, key, without } = job;
-  const left = without === undefined ? [...(WAYS[kind] ?? [])] : [];
-  const reasons = without === undefined ? [] : [without];
+function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable) => Promise<OpenedStore> {
+  const { store: { kind, name }, key, openers = storeOpeners[kind] ?? [], noStore } = job;
+  const left = noStore === undefined ? [...openers] : [];
+  const reasons = noStore === undefined ? [] : [noStore];
   let last = '';
   return async (failed) => {
     if (failed) {
       reasons.push(failed.message);
-      failing.set(last, { failed, until: failed.isSilent ? now() + LATELY : Infinity });
+      failing.set(last, { failed, until: failed.isSilent ? now() + RECENTLY : Infinity });
     }
-    for (let place = left.shift(); place; place = left.shift()) {
-      const { part, open } = place;
+    for (let opener = left.shift(); opener; opener = left.shift()) {
+      const { part, open } = opener;
       last = `${part} ${name}`;
       try {
         const known = failing.get(last);
         if (known && now() < known.until) throw known.failed;
-        return { snapshot: await watching(part, signal, OPENING)(() => open(name, key, watching(part, signal))) };
+        return { snapshot: await watching(part, signal, OPEN_TURNS)(() => open(name, key, watching(part, signal))) };
       } catch (error) {
         reasons.push(error instanceof Error ? error.message : String(error));
       }
@@ -237,7 +222,7 @@ function placesOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable)
 }
 
 /** What may be read, and what stands in for what may not be written. */
-function beside({ snapshot }: Opened, job: JobOptions, reason: string): Opened {
+function beside({ snapshot }: OpenedStore, job: JobOptions, reason: string): OpenedStore {
   return { snapshot: inMemoryBeside(snapshot, inMemory(standIn(job))), warning: `what is new is in memory only: ${reason}` };
 }
 
@@ -257,7 +242,7 @@ function core({ wasmUrl }: JobOptions): Promise<Core> {
 }
 
 /** A memory store that nobody can sync into any more. */
-function forget(store: string): void {
+function forgetMemoryStore(store: string): void {
   for (const name of memory.keys()) if (name.startsWith(`${store} `)) memory.delete(name);
 }
 

@@ -12,15 +12,15 @@ import { SyncError } from './error.js';
 export const TURN = 1000;
 
 /** Turns until a store is given up that does not open: it opens within milliseconds, or not at all. */
-export const OPENING = 15;
+export const OPEN_TURNS = 15;
 /** Turns until a call is given up that reads or writes, and a lock whose holder gives no sign of life: a busy disk of a slow machine may take so long. */
-export const WORKING = 30;
+export const CALL_TURNS = 30;
 /** Turns that an aborted sync has for tidying up. */
-export const ENDING = 5;
+export const CLEANUP_TURNS = 5;
 /** Turns for a part that was silent lately, so that a sync that calls it often does not wait for each call. */
-const AGAIN = 2;
+const RETRY_TURNS = 2;
 /** How long that is, in milliseconds. */
-export const LATELY = 60_000;
+export const RECENTLY = 60_000;
 
 /** A part of the platform is denied, or does not answer: whoever meets this goes on without it. */
 export class Unavailable extends SyncError {
@@ -40,11 +40,11 @@ export type Watch = <T>(call: () => Promise<T>, late?: (answer: T) => void) => P
 const silences = new Map<string, number>();
 
 /** Watches the calls of one part, which errors name, until the signal ends them all. */
-export function watching(part: string, signal?: AbortSignal, turns = WORKING): Watch {
+export function watching(part: string, signal?: AbortSignal, turns = CALL_TURNS): Watch {
   return async (call, late) => {
-    const isLate = performance.now() < (silences.get(part) ?? -LATELY) + LATELY;
+    const isLate = performance.now() < (silences.get(part) ?? -RECENTLY) + RECENTLY;
     try {
-      return await within(isLate ? AGAIN : turns, part, call, late, signal);
+      return await within(isLate ? RETRY_TURNS : turns, part, call, late, signal);
     } catch (error) {
       if (error instanceof Unavailable && error.isSilent) silences.set(part, performance.now());
       throw error;
