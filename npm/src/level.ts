@@ -1,6 +1,6 @@
 import { runHere } from './page/client.js';
 import { databaseOf, watchedDatabase } from './stores/database.js';
-import { levelSnapshot } from './stores/levelSnapshot.js';
+import { LEVEL, levelSnapshot } from './stores/levelSnapshot.js';
 import { serve } from './worker/engine.js';
 import type { Watch } from './shared/watch.js';
 import type { LevelDatabase } from './stores/database.js';
@@ -34,7 +34,7 @@ export function levelStore(db: LevelDatabase): LevelStore {
   const name = names.get(db) ?? nameOf(db);
   names.set(db, name);
   const open = async (name: string, key: string, watch: Watch) => levelSnapshot(watchedDatabase(database, watch), name, key);
-  return { kind: 'level', name, openers: [{ part: 'the level database', open }] };
+  return { kind: 'level', name, openers: [{ part: LEVEL, open }] };
 }
 
 /** The name of a database, which locks contain: the same in all tabs if the database has a location. */

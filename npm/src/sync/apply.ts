@@ -1,4 +1,4 @@
-import { toBase64 } from '../shared/base64.js';
+import { toBase64 } from '../shared/bytes.js';
 import { Room, Want, yieldIfDue, roomfuls } from './core.js';
 import { SyncError, asSyncError } from '../shared/error.js';
 import { memoryLease } from '../stores/memory.js';

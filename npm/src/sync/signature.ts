@@ -1,5 +1,5 @@
 import { apply, isRefused } from './apply.js';
-import { fromBase64 } from '../shared/base64.js';
+import { fromBase64, joined } from '../shared/bytes.js';
 import { Decoder, Signer, readThrough } from './core.js';
 import { SyncError, asSyncError } from '../shared/error.js';
 import type { Basis } from './basis.js';
@@ -60,7 +60,7 @@ async function readRuns(signer: Signer, pieces: AsyncIterable<Uint8Array>) {
   for (;;) {
     const next = await rest.next();
     if (next.done) throw new SyncError('network', 'the connection ended while reading the answer to the signature, before its runs did; sync again');
-    came = joined(came, next.value);
+    came = joined([came, next.value]);
     const matched = decodeRuns(signer, came);
     if (matched) return { matched, pieces: following(came.subarray(matched.consumed), rest) };
   }
@@ -94,11 +94,4 @@ function matchedBasis(held: Held, matched: Matched): Basis {
 
 function* spans(ends: Float64Array): Generator<Range> {
   for (let index = 0; index + 1 < ends.length; index += 2) yield [ends[index]!, ends[index + 1]!];
-}
-
-function joined(first: Uint8Array, second: Uint8Array) {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }

@@ -1,4 +1,4 @@
-import { fromBase64 } from '../shared/base64.js';
+import { fromBase64 } from '../shared/bytes.js';
 import { Verifier, yieldIfDue, readThrough, roomfuls } from './core.js';
 import type { Core } from './core.js';
 import type { Held, Lease, Range } from '../stores/store.js';

@@ -214,12 +214,13 @@ test('browser-level, in a page', async (t) => {
   const browser = await launch();
   t.after(browser.close);
   writeFileSync(join(folder, 'main.js'), `
-    import { sync } from '${here}dist/index.js';
+    import { configure, sync } from '${here}dist/index.js';
     import { levelStore } from '${here}dist/level.js';
     import { BrowserLevel } from 'browser-level';
     globalThis.run = async () => {
+      configure({ wasmUrl: '/driblet_bg.wasm' });
       const db = new BrowserLevel('cache');
-      const handle = await sync('/page.d.ts', { store: levelStore(db), wasmUrl: '/driblet_bg.wasm' });
+      const handle = await sync('/page.d.ts', { store: levelStore(db) });
       const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
       await handle.stored;
       handle.close();
