@@ -68,6 +68,7 @@ for (const kind of ['opfs', 'indexeddb']) {
         const page = await open(s.browser, s.link.url);
         await page.exposeFunction('asked', () => wasAsked);
         const said = await page.evaluate(async ([name, store, begun, first, workerUrl]) => {
+          configure({ workerUrl });
           const abort = new AbortController();
           const reason = new Error('enough');
           const listeners = new Set();
@@ -75,7 +76,7 @@ for (const kind of ['opfs', 'indexeddb']) {
           const others = first ? sync(name, { store, signal: abort.signal }).catch(() => {}) : undefined;
           const begin = new Function('abort', 'reason', 'reported', `return ${begun}`)(abort, reason, reported);
           const onProgress = (progress) => listeners.forEach((listener) => listener(progress));
-          const started = sync(name, { store, signal: abort.signal, onProgress, workerUrl }).then(() => 'synced', (error) => error);
+          const started = sync(name, { store, signal: abort.signal, onProgress }).then(() => 'synced', (error) => error);
           await begin;
           abort.abort(reason);
           await others;

@@ -23,7 +23,10 @@ afterEach(() => s.assertNothingLeft());
 async function killIn(call, path, store, worker = stoppingIn(call)) {
   const tab = await open(s.browser, s.link.url);
   const { stopped } = stops(s.link);
-  await tab.evaluate(([path, store, workerUrl]) => void sync(path, { store, workerUrl }).catch(() => {}), [path, store, worker]);
+  await tab.evaluate(([path, store, workerUrl]) => {
+    configure({ workerUrl });
+    void sync(path, { store }).catch(() => {});
+  }, [path, store, worker]);
   await stopped;
   s.link.fault = () => undefined;
   const crashed = new Promise((resolve) => tab.once('crash', resolve));
@@ -123,14 +126,15 @@ describe('a worker that hangs is ended', () => {
       const tab = await open(s.browser, s.link.url);
       stops(s.link);
       const seen = await tab.evaluate(async ([path, store, workerUrl]) => {
-        const handle = await sync(path, { store, timeout: 500, workerUrl });
+        configure({ workerUrl, workerTimeout: 2000 });
+        const handle = await sync(path, { store });
         const given = await digest(await handle.bytes());
-        await handle.stored;
+        const isStored = await handle.stored;
         const { code, message } = await handle.bytes().catch((error) => error);
-        return { given, warning: handle.warning, code, message };
+        return { given, isStored, warning: handle.warning, code, message };
       }, [path, store, stoppingIn(`${FILE}.close.${nth}`)]);
       s.link.fault = () => undefined;
-      assert.deepEqual([seen.given, seen.code], [digestOf(old), 'store']);
+      assert.deepEqual([seen.given, seen.isStored, seen.code], [digestOf(old), false, 'store']);
       assert.match(seen.warning, /hung/);
       assert.match(seen.message, /closed; sync again/);
       assertIs(await s.attempt(path, { store }), old);
@@ -146,7 +150,8 @@ describe('a worker that hangs is ended', () => {
     const tab = await open(s.browser, s.link.url);
     stops(s.link);
     const seen = await tab.evaluate(async ([path, store, workerUrl]) => {
-      const handle = await sync(path, { store, timeout: 500, workerUrl });
+      configure({ workerUrl, workerTimeout: 2000 });
+      const handle = await sync(path, { store });
       await handle.stored;
       const { code, message } = await handle.blob().catch((error) => error);
       return { basis: handle.cost.basis, code, message };

@@ -168,7 +168,7 @@ test('a worker that hangs in the middle of a sync is ended, and the sync goes on
   await s.attempt(name, { store: { kind: 'memory', name } }); // The server has made the delta then.
   const tab = await open(s.browser, s.link.url);
   stops(s.link);
-  const synced = await tab.evaluate(([name, store, workerUrl]) => attempt(name, { store, workerUrl, timeout: 2000 }), [name, store, stoppingIn('FileSystemSyncAccessHandle.write.2')]);
+  const synced = await tab.evaluate(([name, store, workerUrl]) => attempt(name, { store, workerUrl, workerTimeout: 8000 }), [name, store, stoppingIn('FileSystemSyncAccessHandle.write.2')]);
   s.link.fault = () => undefined;
   assertIs(synced, path);
   assert.match(synced.warning, /in memory only: driblet's worker hung/);
@@ -197,8 +197,9 @@ describe('an abort while the store hangs frees the lock', () => {
         };
       });
       await tab.evaluate(([name, store, workerUrl]) => {
+        configure({ workerUrl });
         globalThis.abort = new AbortController();
-        globalThis.aborted = sync(name, { store, workerUrl, signal: abort.signal }).catch(({ name }) => name);
+        globalThis.aborted = sync(name, { store, signal: abort.signal }).catch(({ name }) => name);
       }, [name, store, worker(name)]);
       await hangs;
       assert.equal(await tab.evaluate(() => (abort.abort(), aborted)), 'AbortError');

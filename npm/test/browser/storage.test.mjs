@@ -138,6 +138,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
         const page = await open(other, s.link.url);
         s.server.publish('cleared.d.ts', old);
         await page.evaluate(async (store) => {
+          configure({ workerTimeout: 4000 });
           globalThis.cleared = await sync('/cleared.d.ts', { store });
           await cleared.stored;
           await cleared.bytes();
@@ -271,6 +272,7 @@ for (const kind of ['indexeddb', 'opfs']) {
       const page = await open(other, s.link.url);
       const name = `clearing-${kind}.d.ts`;
       const attempt = (options) => page.evaluate(([name, store, options]) => attempt(name, { store, ...options }), [name, { kind, name }, options]);
+      await page.evaluate(() => configure({ workerTimeout: 4000 }));
       s.server.publish(name, old);
       const { version } = await attempt();
       s.server.publish(name, fresh);

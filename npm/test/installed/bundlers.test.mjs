@@ -30,12 +30,13 @@ after(async () => {
 });
 
 /** Writes an app of one script; gives its folder. */
-function app(name, { options = '', head = '' } = {}) {
+function app(name, { configuration = '', head = '' } = {}) {
   const folder = join(packed.folder, name);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'main.js'), `
-    import { sync } from 'driblet';
-    const handle = await sync(new URLSearchParams(location.search).get('url') ?? '/lib.d.ts', {${options}});
+    import { configure, sync } from 'driblet';
+    configure({${configuration}});
+    const handle = await sync(new URLSearchParams(location.search).get('url') ?? '/lib.d.ts');
     globalThis.done = { version: handle.version, warning: handle.warning, digest: crypto.subtle.digest('SHA-256', await handle.bytes()) };
   `);
   writeFileSync(join(folder, 'index.html'), `<!doctype html><title>app</title>${head}<script type="module" src="./main.js"></script>`);
@@ -111,7 +112,7 @@ test('webpack 5', async () => {
 });
 
 test('esbuild', async () => {
-  const root = app('esbuild', { head: POLICY, options: "wasmUrl: 'driblet_bg.wasm'" });
+  const root = app('esbuild', { head: POLICY, configuration: "wasmUrl: 'driblet_bg.wasm'" });
   const output = join(root, 'dist');
   const driblet = join(packed.folder, 'node_modules', 'driblet');
   await esbuild({ absWorkingDir: root, entryPoints: { main: 'main.js', worker: join(driblet, 'dist', 'worker.js') }, bundle: true, format: 'esm', outdir: output, logLevel: 'error' });
@@ -121,15 +122,16 @@ test('esbuild', async () => {
 });
 
 /** Writes an app whose service worker answers `?synced` by what driblet/inline syncs; gives its folder. */
-function serviceApp(name, options = '') {
+function serviceApp(name, configuration = '') {
   const folder = join(packed.folder, name);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'sw.js'), `
-    import { sync } from 'driblet/inline';
+    import { configure, sync } from 'driblet/inline';
+    configure({${configuration}});
     addEventListener('install', () => skipWaiting());
     addEventListener('activate', (event) => event.waitUntil(clients.claim()));
     addEventListener('fetch', (event) => {
-      if (event.request.url.endsWith('?synced')) event.respondWith(sync('/lib.d.ts', {${options}}).then((handle) => handle.response()));
+      if (event.request.url.endsWith('?synced')) event.respondWith(sync('/lib.d.ts').then((handle) => handle.response()));
     });
   `);
   writeFileSync(join(folder, 'index.html'), '<!doctype html><title>app</title>');

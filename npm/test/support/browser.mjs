@@ -35,18 +35,20 @@ export async function open({ context }, url, base = BASES.shipped) {
   const page = await context.newPage();
   await page.goto(url);
   await page.evaluate(async (base) => {
-    const { browserStore, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(base.client);
+    const { browserStore, configure, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(base.client);
     const { estimate, list, persist } = await import(base.store);
     const hex = (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     const digest = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
     /** Syncs, reads, closes, and tells what came of it; or how it failed. */
-    const attempt = async (path, options) => {
+    const attempt = async (path, { workerUrl, wasmUrl, workerTimeout, ...options } = {}) => {
       let handle;
       try {
+        configure({ workerUrl, wasmUrl, workerTimeout });
         handle = await sync(path, options);
         const bytes = await handle.bytes();
-        await handle.stored;
+        const isStored = await handle.stored;
         const { version, length, cost, warning } = handle;
+        if (isStored !== (warning === undefined)) throw new Error(`stored is ${isStored}, warning ${warning}`);
         return { version, length, cost, warning, digest: await digest(bytes) };
       } catch (error) {
         return { name: error.name, code: error.code, message: error.message, isSyncError: error instanceof SyncError };
@@ -68,7 +70,7 @@ export async function open({ context }, url, base = BASES.shipped) {
       }
       return found;
     };
-    Object.assign(globalThis, { attempt, browserStore, digest, estimate, files, indexedDbStore, list, memoryStore, opfsStore, persist, sync });
+    Object.assign(globalThis, { attempt, browserStore, configure, digest, estimate, files, indexedDbStore, list, memoryStore, opfsStore, persist, sync });
   }, base);
   return page;
 }

@@ -10,14 +10,15 @@ export function publishFrame({ root }) {
 
 /** What pages do, in a frame or not: syncs and tells what came of it, lists, asks. */
 const COMMANDS = `
-  const { browserStore, indexedDbStore, memoryStore, opfsStore, sync } = await import('/.driblet/client.js');
+  const { browserStore, configure, indexedDbStore, memoryStore, opfsStore, sync } = await import('/.driblet/client.js');
   const { estimate, list, persist } = await import('/.driblet/store.js');
   const kept = memoryStore();
   const stores = { browser: browserStore(), opfs: opfsStore(), indexeddb: indexedDbStore(), memory: kept };
   const digest = async (bytes) => Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) => byte.toString(16).padStart(2, '0')).join('');
   const commands = {
-    async attempt(path, kind, options) {
+    async attempt(path, kind, { workerUrl, ...options } = {}) {
       try {
+        configure({ workerUrl });
         const handle = await sync(path, { ...options, store: stores[kind] });
         const bytes = await handle.bytes();
         await handle.stored;
