@@ -1,7 +1,7 @@
 import { runHere } from './page/client.js';
 import { serve } from './worker/engine.js';
 
-/* The same interface, for threads that can neither start a worker nor import a script later: service workers. */
+/* The same interface for service workers, which can neither start a worker nor import a script later. */
 
 runHere(() => serve);
 

@@ -5,7 +5,7 @@ import type { Port } from './worker/engine.js';
 
 export { serve };
 
-/** What the page calls its worker, and knows it by. */
+/** The name that the page gives its worker. */
 const NAME = 'driblet';
 
 if (!globalThis.document && self.name === NAME) serve(self as unknown as Port);

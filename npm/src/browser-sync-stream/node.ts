@@ -9,5 +9,5 @@ export type { ReceiveCallback, ReceiveOptions } from './receive.js';
 export type { SendOptions } from './send.js';
 export type { Indexed, RabinOptions } from './sending.js';
 export { SyncError, receive, send };
-/** As of the original: in Node the module itself is `send`. */
+/** Like browser-sync-stream: in Node the module itself is `send`. */
 export default send;

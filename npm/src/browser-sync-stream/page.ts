@@ -5,5 +5,5 @@ export type { SyncErrorCode } from '../shared/error.js';
 export type { LevelDatabase } from '../stores/database.js';
 export type { ReceiveCallback, ReceiveOptions } from './receive.js';
 export { SyncError, receive };
-/** As of the original: in a page the module itself is `receive`. */
+/** Like browser-sync-stream: in a page the module itself is `receive`. */
 export default receive;

@@ -88,7 +88,7 @@ const collected = new FinalizationRegistry(sendClose);
 /** Handles with an object URL: the URL does not keep the handle alive. */
 const withUrl = new Set<object>();
 
-/** The handle of a finished sync. */
+/** Creates the handle of a finished sync. */
 export function handleOf(url: string, synced: Synced, started: number): Handle {
   const { handle: id, version, length } = synced;
   let { warning, verified } = synced;
@@ -163,7 +163,7 @@ function costOf({ cost, opened, answered = opened }: Synced, started: number): C
   return { ...cost, elapsed, times: { open, answer, apply: elapsed - open - answer } };
 }
 
-/** Types that browsers insist on, by the ending of a path. */
+/** Media types by the extension of a path. */
 const MEDIA_TYPES: Record<string, string> = {
   css: 'text/css',
   csv: 'text/csv',
@@ -193,19 +193,25 @@ function nameOf(url: string): string {
   }
 }
 
-/** The type that the ending of a URL's path says, where it is one of these or of `more`. */
+/** The media type for a URL's extension, from this table or from `more`. */
 export function mediaTypeOf(url: string, more: Record<string, string> = {}): string {
   const ending = /\.(\w+)$/.exec(new URL(url).pathname)?.[1]?.toLowerCase() ?? '';
   return MEDIA_TYPES[ending] ?? more[ending] ?? 'application/octet-stream';
 }
 
-/** The most bytes that come at once, of what is not short enough to be verified and given in one go: as long as the longest group, or each would be read twice. */
+/**
+ * The most bytes that are read at once of a version longer than {@link WHOLE}. As long as the longest group: a group is
+ * read whole to verify it.
+ */
 const SLICE = 1 << 24;
 const WHOLE = 1 << 25;
-/** How many a stream gives at once. */
+/** How many bytes a stream enqueues at once. */
 const STREAM_PIECE = 1 << 20;
 
-/** The stream holds the handle, so that the version stays while it is read. While a slice is taken the next one comes. */
+/**
+ * Streams a range. The stream refers to the handle, so that the version stays while it is read. It reads the next slice
+ * while the current one is consumed.
+ */
 function streamOf(handle: Handle, first: number, end: number, read: (start: number, end: number) => Promise<Uint8Array>): ReadableStream<Uint8Array> {
   const step = handle.length <= WHOLE ? handle.length : SLICE;
   let at = first;
@@ -221,7 +227,7 @@ function streamOf(handle: Handle, first: number, end: number, read: (start: numb
       if (slice.length === 0) {
         slice = (await (at === first ? next() : coming)) ?? slice;
         coming = next();
-        coming?.catch(() => {}); // Who takes it hears of it.
+        coming?.catch(() => {}); // The next pull reports it.
       }
       if (0 < slice.length) controller.enqueue(slice.subarray(0, STREAM_PIECE));
       else controller.close();

@@ -11,14 +11,14 @@ import type { JobOptions } from '../shared/messages.js';
 import type { LocalStore, Store } from '../stores/store.js';
 
 /*
- * From what a caller says to what the engine is told. Everything is checked here, and copied: what crosses to the worker is plain text, numbers
- * and objects, whatever proxies (of Vue, MobX and others) the options are behind.
+ * Turns a caller's options into a job for the engine. All options are checked and copied here: a job consists of plain
+ * text, numbers and objects, even if the options are proxies (of Vue, MobX and others).
  */
 
-/** The page's default store. */
+/** The default store of a page. */
 export const DEFAULT_STORE: Store = { kind: 'browser', name: 'driblet' };
 
-/** Describes a sync; throws a TypeError where an option is not what it must be. */
+/** Describes a sync. Throws a TypeError if an option is not valid. */
 export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
   const { store = DEFAULT_STORE, headers, credentials = 'same-origin', version, maxBytes = 2 ** 32, timeout = 30_000, scope, onProgress, signal } = options;
   const [url, authorization] = urlOf(given);
@@ -32,7 +32,7 @@ export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
   if (authorization && !sent.has('authorization')) sent.set('authorization', authorization);
   return {
     url,
-    // No URL has a line break in it, so nothing else has this key.
+    // URLs contain no line break, so this key is unique.
     key: scope === undefined ? url : `${url}\n${scope}`,
     store: storeOf(store),
     openers: (store as Partial<LocalStore>).openers,
@@ -45,7 +45,7 @@ export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
   };
 }
 
-/** Carries a sync out, and notes what is stored then. */
+/** Runs a sync, and notes what is stored afterwards. */
 export async function syncJob(job: JobOptions, options: SyncOptions): Promise<Handle> {
   const started = now();
   options.signal?.throwIfAborted();
@@ -59,7 +59,7 @@ export async function syncJob(job: JobOptions, options: SyncOptions): Promise<Ha
   }
 }
 
-/** A store as it can be sent to a worker. */
+/** A store in a form that can be sent to a worker. */
 export function storeOf(store: Store): Store {
   check(typeof store?.kind === 'string' && typeof store.name === 'string', 'store', 'what browserStore(), memoryStore() or another of them gives', store);
   return { kind: store.kind, name: store.name };

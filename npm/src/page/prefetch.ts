@@ -3,12 +3,12 @@ import type { Prefetched, JobOptions } from '../shared/messages.js';
 import type { Store } from '../stores/store.js';
 
 /*
- * A page's first sync waits for the worker, the module and the store to open. Its request need not: the page notes in localStorage, which
- * is there at once, what was stored last, and asks by it meanwhile. What the worker then finds is what counts; where it is another version,
- * the answer is let go.
+ * The first sync of a page waits until the worker, the module and the store are open. Its request does not: the page
+ * notes the stored version in localStorage, and asks for the delta from it meanwhile. The worker uses the answer only
+ * if the store has that version.
  */
 
-/** Asks for the delta from what the store was last known to hold; nothing where that is not known. */
+/** Requests the delta from the version that was stored last; undefined if it is not known. */
 export async function prefetch(job: JobOptions, signal: AbortSignal): Promise<Prefetched | undefined> {
   const held = canSendStreams() ? noted(job) : undefined;
   if (held === undefined || held === job.version) return undefined;
@@ -21,14 +21,17 @@ export async function prefetch(job: JobOptions, signal: AbortSignal): Promise<Pr
   }
 }
 
-/** Notes what is stored now, for the page that comes next; nothing where a delta was cut off, which is finished first. */
+/**
+ * Notes the stored version for the next page. Without a version, deletes the note: a delta that was cut off is finished
+ * first.
+ */
 export function noteVersion(job: JobOptions, version?: string): void {
   if (version === undefined) return forgetNote(job.store, job.key);
   if (job.store.kind === 'memory') return;
   try {
     localStorage.setItem(noteName(job), version);
   } catch {
-    // Full, or forbidden: the next page asks a little later.
+    // Full or forbidden: the next page does without the note.
   }
 }
 

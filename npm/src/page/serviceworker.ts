@@ -5,17 +5,19 @@ import type { Handle } from './handle.js';
 import type { SyncOptions } from './options.js';
 import type { JobOptions } from '../shared/messages.js';
 
-/* How a service worker answers for assets: as the server would, for what it answers is all that pages get. RFC 9110 has the rules. */
+/*
+ * Answers requests in a service worker as the server would, because pages see nothing else. The rules are in RFC 9110.
+ */
 
-/** How an asset is synced that answers a request. */
+/** Options of {@link serveAsset}: how the asset is synced, and what is answered. */
 export interface ServeOptions extends Omit<SyncOptions, 'credentials' | 'onProgress' | 'signal' | 'workerUrl'> {
-  /** The asset to answer with. Default: what the request asks for. */
+  /** The asset to answer with. Default: the requested one. */
   url?: string | URL;
-  /** The media type to answer with. Default: that of the URL's ending. */
+  /** The media type of the answer. Default: the type of the URL's extension. */
   type?: string;
 }
 
-/** What is used of a service worker's fetch event. */
+/** The members of a service worker's fetch event that driblet uses. */
 export interface FetchEventLike {
   readonly request: Request;
   readonly preloadResponse?: Promise<Response | undefined>;
@@ -24,16 +26,19 @@ export interface FetchEventLike {
 }
 
 /**
- * Answers a fetch event with the newest version of an asset, synced and verified; where the server is not reached, with the version that is stored.
- * Answers as the server would: with the type of the URL's ending, HEAD without a body, ranges (206, 416), conditions (304, 412). What cannot be
- * synced comes from the network, with the server's own status.
+ * Answers a fetch event with the newest version of an asset, synced and verified. If the server cannot be reached,
+ * answers with the stored version. If the asset cannot be synced, passes on the network's response with the server's
+ * own status.
  *
- * Pages and workers (navigations, `new Worker`) come from the network first, with the server's own headers such as policies; the stored version is
- * for when there is no network.
+ * The answer is what the server would send: the type of the URL's extension, no body for HEAD, ranges (206, 416) and
+ * conditions (304, 412).
  *
- * Gives `false`, and leaves the event to the browser, where it must not be answered so: other methods than GET and HEAD, other origins, sync
- * resources (`.driblet`), the worker's own script, requests with an Authorization header of their own, and `only-if-cached`.
+ * Pages and workers (navigations, `new Worker`) come from the network first, because the server's headers contain
+ * policies. The stored version is used if there is no network.
  *
+ * @param options - as for `sync()`. Default: none.
+ * @returns `false` if the event is left to the browser: methods other than GET and HEAD, other origins, sync resources
+ * (`.driblet`), the worker's own script, requests with an Authorization header, and `only-if-cached`.
  * @example
  * addEventListener('fetch', (event) => {
  *   if (new URL(event.request.url).pathname.startsWith('/assets/')) serveAsset(event);
@@ -47,7 +52,7 @@ export function serveAsset(event: FetchEventLike, options: ServeOptions = {}): b
   const job = jobOf(url, { ...more, credentials, signal });
   const asset: Asset = {
     async synced() {
-      // Who waits for a page is better off with what is stored, or with the plain file.
+      // A busy server is not asked again: the stored version or the plain file is there sooner.
       const handle = await syncJob({ ...job, asksOnce: true }, { signal });
       event.waitUntil(handle.stored);
       return responseOf(handle, job, request, type);
@@ -68,7 +73,7 @@ function isServed({ method, url, headers, cache }: Request): boolean {
   return isAsset && (method === 'GET' || method === 'HEAD') && !headers.has('authorization') && cache !== 'only-if-cached';
 }
 
-/** Whether the headers of the response say what the asset may do. */
+/** Whether the response's headers limit what the asset may do. */
 function isDocument({ mode, destination }: Request): boolean {
   return mode === 'navigate' || destination === 'worker' || destination === 'sharedworker';
 }
@@ -90,7 +95,7 @@ async function subresource({ synced, stored, network }: Asset): Promise<Response
   }
 }
 
-/** Whether the network's response is the server's word, and not that it failed. */
+/** Whether a response is the server's decision; a status of 500 or more is a failure. */
 function isAnswer(response: Response | undefined): response is Response {
   return response !== undefined && response.status < 500;
 }
@@ -99,7 +104,10 @@ function orNothing(way: () => Promise<Response>): Promise<Response | undefined> 
   return way().catch(() => undefined);
 }
 
-/** The response to a request for what a handle has. The first bytes are read before it is given: what was damaged is no answer. */
+/**
+ * The response to a request, from a handle. Reads the first bytes before it resolves, so that a damaged version is not
+ * the answer.
+ */
 async function responseOf(handle: Handle, { url }: JobOptions, { method, headers: asked }: Request, type = typeOf(url)): Promise<Response> {
   const { length, version } = handle;
   const etag = `"${version}"`;
@@ -119,12 +127,15 @@ async function responseOf(handle: Handle, { url }: JobOptions, { method, headers
   return new Response(await bodyOf(handle, start, end), { status: wanted ? 206 : 200, headers });
 }
 
-/** Whether a list of entity tags names this one, by a strong comparison. */
+/** Whether a list of entity tags contains this one, by strong comparison. */
 function names(list: string | null | undefined, etag: string): boolean {
   return list === '*' || list?.split(',').some((each) => each.trim() === etag) === true;
 }
 
-/** What a Range header asks for; of no bytes where there are none there, and nothing where it asks for no single range of bytes: then all is the answer. */
+/**
+ * The range that a Range header asks for, empty if it is beyond the end. Undefined if the header is not a single range
+ * of bytes: the answer is then the whole file.
+ */
 function rangeOf(header: string | null, length: number): [start: number, end: number] | undefined {
   const [, from, to, last] = /^bytes=\s*(?:(\d+)-(\d*)|-(\d+))\s*$/i.exec(header ?? '') ?? [];
   if (last !== undefined) return length === 0 ? undefined : [Math.max(0, length - Number(last)), length];
@@ -159,7 +170,7 @@ async function bodyOf(handle: Handle, start: number, end: number): Promise<Reada
   });
 }
 
-/** Types of what pages load, beside those that every handle knows. */
+/** More media types of what pages load. */
 const TYPES: Record<string, string> = {
   avif: 'image/avif',
   cjs: 'text/javascript',
@@ -192,7 +203,7 @@ const TYPES: Record<string, string> = {
   zip: 'application/zip',
 };
 
-/** The type of a URL's ending, with the charset that the server says too. */
+/** The type of a URL's extension, with the charset that the server also sends. */
 function typeOf(url: string): string {
   const type = mediaTypeOf(url, TYPES);
   return /^text\/|\/(json|xml)$/.test(type) ? `${type}; charset=utf-8` : type;

@@ -1,10 +1,10 @@
 /*
- * One listener for each signal, however many syncs have it: Node warns of a leak from the eleventh listener on. The listener goes with the
- * last sync.
+ * Adds one listener to each signal, however many syncs use it: Node warns of a leak from the eleventh listener on. The
+ * listener is removed with the last sync.
  */
 const listening = new WeakMap<AbortSignal, Set<() => void> & EventListenerObject>();
 
-/** Calls when a signal is aborted, unless the function that this returns is called before. */
+/** Calls `call` when the signal is aborted. Returns a function that cancels this. */
 export function onAbort(signal: AbortSignal | undefined, call: () => void): () => void {
   if (!signal) return () => {};
   let calls = listening.get(signal);

@@ -1,10 +1,20 @@
 /**
- * What to do about a failed sync: `network`, try again, it goes on where it was cut; `protocol`, report it, for trying again will not help;
- * `store`, sync again or into a {@link memoryStore}.
+ * What the caller can do about a failed sync.
+ *
+ * - `network`: sync again; the transfer continues where it was cut.
+ * - `protocol`: report it; syncing again does not help.
+ * - `store`: sync again, or sync into a {@link memoryStore}.
  */
 export type SyncErrorCode = 'network' | 'protocol' | 'store';
 
-/** Why a sync, or reading what it brought, failed. What was stored before stays, unless it was found not to be whole. */
+/**
+ * Why a sync or a read failed. The version stored before stays, unless it was found to be damaged.
+ *
+ * @example
+ * catch (error) {
+ *   if (error instanceof SyncError && error.code === 'network') retryLater();
+ * }
+ */
 export class SyncError extends Error {
   override readonly name = 'SyncError';
   readonly code: SyncErrorCode;
@@ -15,19 +25,19 @@ export class SyncError extends Error {
   }
 }
 
-/** Passes on what is a {@link SyncError}, and wraps the rest. */
+/** Returns a {@link SyncError} as it is, and wraps any other error. */
 export function asSyncError(code: SyncErrorCode, doing: string, error: unknown): SyncError {
   if (error instanceof SyncError) return error;
   return new SyncError(code, `${doing}: ${said(error)}`, { cause: error });
 }
 
-/** What an error says, and what it says its cause was: Node's fetch just fails, and its cause knows why. */
+/** The message of an error and of its cause. Node's fetch says only in the cause why it failed. */
 export function said(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }
 
-/** A handle that was closed, or whose worker was ended. */
+/** The error for a handle that was closed, or whose worker was ended. */
 export function closed(): SyncError {
   return new SyncError('store', 'this handle is closed; sync again');
 }

@@ -1,30 +1,34 @@
 import { TURN, Unavailable, CALL_TURNS, watching } from './watch.js';
 
 /*
- * One sync of a URL at a time, in all tabs. Where there are no Web Locks (pages without https) or they are denied (sandboxed frames, blocked
- * cookies) a queue in this thread orders what its own page does; tabs may then do the same work twice, and one may delete what another
- * reads, which reading notices.
+ * Runs one sync of a URL at a time, across all tabs. Some pages have no Web Locks (pages without https) or are denied
+ * them (sandboxed frames, blocked cookies). There, a queue in this thread orders the page's own work. Two tabs may then
+ * do the same work, and one may delete what another reads; reading notices that.
  *
- * A tab may hold a lock and do nothing, for it is frozen or hangs. So a thread that waits asks each second whether the holder works, and a
- * holder that works answers. They open a channel for that where a lock is held or waited for for longer than a second.
+ * A tab may hold a lock and do nothing, because it is frozen or hangs. A thread that waits for a lock asks every second
+ * whether the holder works, and a holder that makes progress answers. Threads that hold a lock, or wait for one, for
+ * longer than a second open a channel for this.
  */
 const queues = new Map<string, Promise<unknown>>();
 const holders = new Map<string, number>();
 
-/** How long a holder's work may show no progress, in milliseconds: a server takes its time, and a long file is read through before it is described. */
+/**
+ * How long a holder may make no progress, in milliseconds. Servers take time to answer, and a long file is read whole
+ * before its signature is sent.
+ */
 const STUCK = 120_000;
 
-/** Another thread holds a lock, and does nothing. */
+/** Another thread holds a lock and makes no progress. */
 export class LockSilent extends Unavailable {}
 
-/** The lock of who syncs a key into a store, or deletes it there. */
+/** The lock for syncing a key into a store, and for deleting it there. */
 export function syncLock(store: string, key: string): string {
   return `driblet sync ${store} ${key}`;
 }
 
 /**
- * Runs `work` while nobody else runs under `name`; `work` says each time that it made progress. An abort ends the waiting, not the work.
- * Rejects with a {@link LockSilent} where another thread holds the lock and does nothing.
+ * Runs `work` while nobody else runs under `name`. `work` calls its argument each time it makes progress. An abort ends
+ * the waiting, not the work. Rejects with a {@link LockSilent} if another thread holds the lock and makes no progress.
  */
 export async function withLock<T>(name: string, work: (progressed: () => void) => Promise<T>, signal?: AbortSignal): Promise<T> {
   let progress: number | undefined;
@@ -53,7 +57,7 @@ export async function withLock<T>(name: string, work: (progressed: () => void) =
   }
 }
 
-/** Runs `work` when what came before it under `name` in this thread is done. An abort ends the waiting, not the work. */
+/** Runs `work` after all earlier work under `name` in this thread. An abort ends the waiting, not the work. */
 export async function inTurn<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   const turn = (queues.get(name) ?? Promise.resolve()).then(() => {
     signal?.throwIfAborted();
@@ -66,17 +70,17 @@ export async function inTurn<T>(name: string, work: () => Promise<T>, signal?: A
   return turn;
 }
 
-/** A lock that others may share, held until it is released or this thread ends. */
+/** A shared lock, held until it is released or this thread ends. */
 export interface Hold {
   release(): void;
   renew(): Promise<void>;
 }
 
-/** Takes a lock that others may share. */
+/** Takes a shared lock. */
 export async function holdLock(name: string): Promise<Hold> {
   let taking = taken(name);
   await taking;
-  // What is not taken yet is given back when it is.
+  // A lock that is still being taken is released as soon as it is taken.
   const release = () => void taking.then((release) => release());
   return {
     release,
@@ -87,7 +91,10 @@ export async function holdLock(name: string): Promise<Hold> {
   };
 }
 
-/** Nobody has such a lock to himself for long. Where it does not come, reading tells whether the version is there. */
+/**
+ * Nobody holds such a lock exclusively for long. If it is not granted, reading tells whether the version is still
+ * there.
+ */
 async function taken(name: string): Promise<() => void> {
   const release = await promptly(name, { mode: 'shared' }).catch(() => undefined);
   return typeof release === 'function' ? release : holdHere(name);
@@ -115,15 +122,18 @@ function holdHere(name: string): () => void {
   };
 }
 
-/** Gives a lock back; settles when others can have it. */
+/** Releases a lock; resolves when others can take it. */
 type Release = () => Promise<void>;
 
 const NO_LOCKS = 'no locks';
 
-/** Whether this thread was denied a lock. */
+/** Whether the browser denied this thread a lock. */
 let isDenied = false;
 
-/** Takes a lock; nothing where it is not free and was to be. An abort ends the waiting, whether the browser hears of it or not. */
+/**
+ * Takes a lock; undefined if `ifAvailable` is set and it is not free. An abort ends the waiting, even if the browser
+ * ignores it.
+ */
 async function acquire(name: string, options: LockOptions): Promise<Release | typeof NO_LOCKS | undefined> {
   const { signal } = options;
   signal?.throwIfAborted();
@@ -147,13 +157,16 @@ async function acquire(name: string, options: LockOptions): Promise<Release | ty
 
 const lockManager = watching('the lock manager');
 
-/** Takes a lock that nobody has for long. */
+/** Takes a lock that nobody holds for long. */
 function promptly(name: string, options: LockOptions): ReturnType<typeof acquire> {
   const late = (release: Awaited<ReturnType<typeof acquire>>) => void (typeof release === 'function' && release());
   return lockManager(() => acquire(name, options), late);
 }
 
-/** Asks whether the holder of a lock works as long as `progress` says nothing, and ends the waiting where it does not; answers from then on. */
+/**
+ * While `progress` returns nothing, asks whether the holder of a lock makes progress, and ends the waiting if it does
+ * not. Afterwards, answers others that ask. Returns a function that stops this.
+ */
 function signsOfLife(name: string, progress: () => number | undefined, endWaiting: (reason: LockSilent) => void): () => void {
   let silence = 0;
   let channel: BroadcastChannel | undefined;
@@ -168,7 +181,7 @@ function signsOfLife(name: string, progress: () => number | undefined, endWaitin
       };
       return opened;
     } catch {
-      return undefined; // It is denied: nobody hears of the other.
+      return undefined; // Denied: other threads cannot ask this one.
     }
   }
 

@@ -1,45 +1,48 @@
 import type { SyncErrorCode } from './error.js';
 import type { Range, Store, StoreOpener } from '../stores/store.js';
 
-/** What moved, and how the sync came by it. */
+/** What a sync transferred, and how long it took. */
 export interface Cost {
-  /** Bytes of request bodies, and of the version names in the URLs asked for. */
+  /** Bytes of request bodies, and of the version names in the requested URLs. */
   sent: number;
   /** Bytes of response bodies. */
   received: number;
-  /** HTTP requests. */
+  /** Number of HTTP requests. */
   requests: number;
-  /** What the delta was made against: nothing to transfer, a version the server knew, chunks that matched, or nothing at all. */
+  /**
+   * What the delta was made against: the head was held already (`same`), a version that the server knew, chunks that
+   * matched the signature, or nothing.
+   */
   basis: 'same' | 'version' | 'matched' | 'none';
-  /** Bytes of the version that were held already. */
+  /** Bytes of the version that came from the stored one. */
   reused: number;
   /** Milliseconds from the call to the handle. */
   elapsed: number;
-  /** Where they went, in this order. */
+  /** These milliseconds by phase, in order. */
   times: Times;
 }
 
 /** Milliseconds of a sync by phase. */
 export interface Times {
-  /** Until the worker ran, the store was open, and no other sync of the URL ran. */
+  /** Until the worker ran, the store was open and other syncs of the URL were done. */
   open: number;
-  /** From then until the server began to answer. */
+  /** Then, until the server began to answer. */
   answer: number;
-  /** From then until all that was asked for had come and was verified. */
+  /** Then, until everything was received and verified. */
   apply: number;
 }
 
-/** How far a sync is. */
+/** The progress of a sync. */
 export interface Progress {
-  /** Bytes of response bodies so far. */
+  /** Bytes of response bodies received. */
   received: number;
   /** Bytes of the version that are verified and written. */
   written: number;
-  /** The version's length in bytes, once it is known. */
+  /** The version's length in bytes; undefined until it is known. */
   length: number | undefined;
 }
 
-/** What a page asks of the worker. */
+/** Messages from the page to the engine. */
 export type Request =
   | { kind: 'sync'; id: number; job: JobOptions; isPrefetched: boolean }
   | { kind: 'prefetched'; id: number; prefetched: Prefetched | undefined }
@@ -50,7 +53,7 @@ export type Request =
   | { kind: 'suspend'; isSuspended: boolean }
   | { kind: 'ping' };
 
-/** What the worker says: that it is there, and of the request with that id. */
+/** Messages from the engine to the page: it has started, or what happened to the request with that id. */
 export type Reply =
   | { kind: 'ready' }
   | { kind: 'progress'; id: number; progress: Progress }
@@ -59,17 +62,17 @@ export type Reply =
   | { kind: 'read'; id: number; content: ArrayBuffer | Blob }
   | { kind: 'failed'; id: number; error: Failure };
 
-/** A sync as the page describes it. */
+/** A sync, as the page describes it to the engine. */
 export interface JobOptions {
   readonly url: string;
-  /** What the store keeps it under: the URL, and the scope. */
+  /** The key in the store: the URL, and the scope. */
   readonly key: string;
   readonly store: Store;
-  /** Where the store may be, if only this thread can open it. Functions: such a job cannot be sent to a worker. */
+  /** How to open the store, if only this thread can. These are functions: such a job cannot be sent to a worker. */
   readonly openers?: readonly StoreOpener[] | undefined;
-  /** Whether the version that is stored will do, so that nobody is asked. */
+  /** Whether to return the stored version without any request. */
   readonly isStored?: true;
-  /** Whether a server that is busy is not asked again. */
+  /** Whether to fail at once if the server is busy. */
   readonly asksOnce?: true;
   readonly headers: [string, string][];
   readonly credentials: RequestCredentials;
@@ -77,23 +80,23 @@ export interface JobOptions {
   readonly maxBytes: number;
   readonly timeout: number;
   readonly wasmUrl: string | undefined;
-  /** Why no store is to be used, as after one in which a worker hung. */
+  /** Why the sync must use no store; set after a worker hung in one. */
   readonly noStore?: string;
 }
 
-/** A request that the page made, and what came of it. */
+/** A request that the page made before the engine ran, and its result. */
 export interface Prefetched {
-  /** The resource asked for. */
+  /** The name of the requested resource. */
   readonly name: string;
   readonly answer: PrefetchedAnswer;
 }
 
-/** A response's parts, as they can be sent to the worker; or why there is none. */
+/** The parts of a response that can be sent to a worker, or the reason why there is none. */
 export type PrefetchedAnswer =
   | { readonly status: number; readonly headers: [string, string][]; readonly body: ReadableStream<Uint8Array> | null }
   | { readonly failed: string };
 
-/** A finished sync; the handle's number reads and closes it. */
+/** The result of a sync. The number of the handle is used to read and close it. */
 export interface Synced {
   readonly handle: number;
   readonly version: string;
@@ -103,11 +106,13 @@ export interface Synced {
   /** When the store was open and when the server began to answer, in milliseconds since 1970. */
   readonly opened: number;
   readonly answered: number | undefined;
-  /** The bytes, where they are at hand; the version is being stored then, and `stored` follows. */
+  /**
+   * The bytes, if the engine has them in memory. The version is then still being stored, and a `stored` reply follows.
+   */
   readonly verified: ArrayBuffer | undefined;
 }
 
-/** An error on its way between threads. */
+/** An error, in a form that can be sent between threads. */
 export interface Failure {
   readonly code: SyncErrorCode;
   readonly message: string;

@@ -1,30 +1,33 @@
 import { SyncError } from './error.js';
 
 /*
- * How long the platform may be silent. A browser may deny a part of it, and a part may never answer: a database whose upgrade is blocked, a
- * lock whose holder is frozen. A sync then goes on without that part.
+ * Limits how long calls of the platform may take. A browser may deny a part of the platform, and some calls never
+ * answer: for example, opening a database whose upgrade is blocked. A sync then continues without that part.
  *
- * Silence is counted in turns of a timer, not by the clock: while a machine sleeps or a tab is frozen no turn passes, and where this
- * thread is slow its turns are too.
+ * Time is counted in turns of a timer, not by the clock. While the machine sleeps or the tab is frozen there are no
+ * turns, and in a slow thread they are slow too.
  */
 
 /** A turn, in milliseconds. */
 export const TURN = 1000;
 
-/** Turns until a store is given up that does not open: it opens within milliseconds, or not at all. */
+/** Turns after which opening a store is given up. A store opens within milliseconds or never. */
 export const OPEN_TURNS = 15;
-/** Turns until a call is given up that reads or writes, and a lock whose holder gives no sign of life: a busy disk of a slow machine may take so long. */
+/**
+ * Turns after which other calls are given up: reads, writes, and locks whose holder gives no sign of life. A busy disk
+ * of a slow machine may take this long.
+ */
 export const CALL_TURNS = 30;
-/** Turns that an aborted sync has for tidying up. */
+/** Turns that an aborted sync has for cleaning up. */
 export const CLEANUP_TURNS = 5;
-/** Turns for a part that was silent lately, so that a sync that calls it often does not wait for each call. */
+/** Turns for a part that was silent recently, so that a sync that calls it often does not wait each time. */
 const RETRY_TURNS = 2;
-/** How long that is, in milliseconds. */
+/** How long "recently" is, in milliseconds. */
 export const RECENTLY = 60_000;
 
-/** A part of the platform is denied, or does not answer: whoever meets this goes on without it. */
+/** A part of the platform is denied or does not answer. Callers continue without it. */
 export class Unavailable extends SyncError {
-  /** Whether it does not answer; else it is denied. */
+  /** Whether it does not answer; otherwise it is denied. */
   readonly isSilent: boolean;
 
   constructor(message: string, isSilent = false, cause?: unknown) {
@@ -33,13 +36,15 @@ export class Unavailable extends SyncError {
   }
 }
 
-/** Waits for a call of a part of the platform. `late` takes an answer that comes when nobody waits any more. */
+/**
+ * Makes a call of a part of the platform, and limits its time. `late` receives an answer that arrives after the limit.
+ */
 export type Watch = <T>(call: () => Promise<T>, late?: (answer: T) => void) => Promise<T>;
 
 /** When each part was last silent. */
 const silences = new Map<string, number>();
 
-/** Watches the calls of one part, which errors name, until the signal ends them all. */
+/** Watches the calls of one part, whose name errors contain, until the signal aborts them all. */
 export function watching(part: string, signal?: AbortSignal, turns = CALL_TURNS): Watch {
   return async (call, late) => {
     const isLate = performance.now() < (silences.get(part) ?? -RECENTLY) + RECENTLY;
@@ -52,7 +57,10 @@ export function watching(part: string, signal?: AbortSignal, turns = CALL_TURNS)
   };
 }
 
-/** Waits for a call for so many turns. Rejects with an {@link Unavailable} where there is no answer, or the part is denied. */
+/**
+ * Makes a call and waits for it, for a number of turns. Rejects with an {@link Unavailable} if there is no answer or
+ * the part is denied.
+ */
 export async function within<T>(turns: number, part: string, call: () => Promise<T>, late?: (answer: T) => void, signal?: AbortSignal): Promise<T> {
   signal?.throwIfAborted();
   let left = turns;
@@ -82,7 +90,10 @@ export async function within<T>(turns: number, part: string, call: () => Promise
   }
 }
 
-/** What an error says of a part of the platform, if it says that it is denied or silent: calls that return at once are not watched. */
+/**
+ * Returns an {@link Unavailable} if the error says that a part of the platform is denied or silent. Calls that return
+ * at once are not watched, so their errors are found here.
+ */
 export function asUnavailable(error: unknown): Unavailable | undefined {
   if (error instanceof Unavailable) return error;
   const cause = error instanceof SyncError ? error.cause : error;

@@ -1,18 +1,18 @@
 import type { Watch } from '../shared/watch.js';
 
-/* Files of the origin private file system, and the errors that are no surprise there. */
+/* Access to files of the origin private file system, and the errors to expect there. */
 
-/** How often and how many times a file is tried that somebody else uses now. */
+/** The pause before a file in use is tried again, in milliseconds, and the number of tries. */
 const PAUSE = 20;
 const TRIES = 50;
 
-/** Opens a file for synchronous use. A worker that has just died may hold it for a moment longer. */
+/** Opens a file for synchronous access. A worker that has just died may hold it a moment longer. */
 export async function openAccess(file: FileSystemFileHandle, mode = 'readwrite'): Promise<FileSystemSyncAccessHandle> {
   const open = file.createSyncAccessHandle.bind(file) as (options: { mode: string }) => Promise<FileSystemSyncAccessHandle>;
   return whenFree('NoModificationAllowedError', () => open({ mode }));
 }
 
-/** Reads a file without a handle of its own. One that is written meanwhile is read again. */
+/** Reads a file without an access handle. If it is written meanwhile, reads it again. */
 export function readFile<T>(file: FileSystemFileHandle, read: (file: File) => Promise<T>, watch: Watch): Promise<T> {
   return whenFree('NotReadableError', async () => {
     const found = await file.getFile();
@@ -32,7 +32,7 @@ async function whenFree<T>(busy: string, use: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A folder each of whose calls is watched, and those of what it gives. */
+/** Wraps a folder so that all calls of it, and of the files and folders that it returns, are watched. */
 export function watchedFolder(folder: FileSystemDirectoryHandle, watch: Watch): FileSystemDirectoryHandle {
   const watchedFile = (file: FileSystemFileHandle) => ({
     kind: 'file',
@@ -69,7 +69,7 @@ export async function withAccess<T>(file: FileSystemFileHandle, use: (access: Fi
   }
 }
 
-/** For `catch`: what is not there is nothing, anything else is an error. */
+/** For `catch`: returns undefined if the file or folder does not exist, and rethrows other errors. */
 export function absent(error: unknown): undefined {
   if (error instanceof DOMException && error.name === 'NotFoundError') return undefined;
   throw error;

@@ -1,8 +1,8 @@
 import type { Watch } from '../shared/watch.js';
 
 /*
- * What is asked of a level database, of whichever kind: of those by levelup and by abstract-level 1, which call back, and of those by abstract-level 2
- * and later, which promise. Keys and values are said to be text and bytes with every call, for a database may have other ideas of its own.
+ * One interface for all level databases: levelup and abstract-level 1 use callbacks, abstract-level 2 and later use
+ * promises. Each call says that keys are text and values are bytes, because a database may have other defaults.
  */
 
 /** A levelup or abstract-level instance, of any version. */
@@ -11,17 +11,17 @@ export type LevelDatabase = object;
 /** A change: a value to write, or `undefined` to delete. */
 export type Change = readonly [key: string, value: Uint8Array | undefined];
 
-/** A database, as it is used here. */
+/** The operations that driblet needs. */
 export interface Database {
   /** All keys from `first` on, below `end`. */
   keys(first: string, end: string): Promise<string[]>;
-  /** The values of some keys; nothing where there is none. */
+  /** The values of some keys; undefined for keys that do not exist. */
   values(keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
-  /** Makes all changes, or none. */
+  /** Makes all changes or none. */
   change(changes: readonly Change[]): Promise<void>;
 }
 
-/** Makes a database's calls of one kind; throws where it is no database. */
+/** Wraps a level database. Throws a TypeError if it is something else. */
 export function databaseOf(db: LevelDatabase): Database {
   if (typeof db !== 'object' || db === null) throw new TypeError('a levelup or abstract-level database is wanted first');
   if ('createKeyStream' in db) return byCallbacks(db as Levelup);
@@ -29,7 +29,7 @@ export function databaseOf(db: LevelDatabase): Database {
   throw new TypeError('the database has neither createKeyStream, as levelup has, nor keys and getMany, as abstract-level has');
 }
 
-/** A database each of whose calls is watched. */
+/** Wraps a database so that all its calls are watched. */
 export function watchedDatabase(database: Database, watch: Watch): Database {
   return {
     keys: (first, end) => watch(() => database.keys(first, end)),
@@ -40,7 +40,7 @@ export function watchedDatabase(database: Database, watch: Watch): Database {
 
 const ENCODINGS = { keyEncoding: 'utf8', valueEncoding: 'binary' } as const;
 
-/** What levelup has had since its first versions. */
+/** The methods that all versions of levelup have. */
 interface Levelup {
   createKeyStream(options: object): { on(event: string, listener: (value: unknown) => void): void };
   get(key: string, options: object, callback: (error: LevelError | null, value: unknown) => void): void;
@@ -99,7 +99,7 @@ function operationOf([key, value]: Change): Operation {
   return value ? { type: 'put', key, value } : { type: 'del', key };
 }
 
-/** A value as bytes; nothing where it is something else. */
+/** A value as bytes; undefined if it is something else. */
 function bytesOf(value: unknown): Uint8Array | undefined {
   if (value instanceof Uint8Array) return value;
   if (value instanceof ArrayBuffer) return new Uint8Array(value);

@@ -4,19 +4,21 @@ import { dirname, join } from 'node:path';
 import { RECORD } from './record.js';
 
 /*
- * A folder on the disk with the interface of the origin private file system, as far as driblet's store asks for it, so that one store with
- * one order of writes serves browsers and Node. Names come from that store alone. Errors have the names that the interface gives them.
+ * A folder on the disk with the interface of the origin private file system, as far as driblet's store uses it. So one
+ * store, with one order of writes, serves browsers and Node. Names come from that store only. Errors have the names
+ * that the interface defines.
  *
- * Processes have no lock in common. A file therefore has its maker in its name, and others do not see it in the folder while that process
- * lives: what it writes and what it reads is not theirs to delete. A process that was killed keeps nothing.
+ * Processes share no locks. A file's name therefore contains the process that created it. While that process lives,
+ * others do not see the file in the folder, so they delete nothing that it writes or reads. The files of a process that
+ * ended are visible.
  */
 
-/** A name that no file has yet, with this process in it. */
+/** A name that no file has yet. It contains this process. */
 export function ownName(): string {
   return `${process.pid}-${crypto.randomUUID()}`;
 }
 
-/** Gives a folder, which need not be there yet. */
+/** Returns a folder. It need not exist. */
 export function directoryHandle(path: string): FileSystemDirectoryHandle {
   const handle = {
     kind: 'directory',
@@ -60,7 +62,7 @@ function fileHandle(path: string): FileSystemFileHandle {
   const handle = {
     kind: 'file',
     async getFile() {
-      // What may be a record is read at once: a file's blob fails when the file is written to.
+      // A file that may be a record is read at once: reading a file's blob fails if the file is written meanwhile.
       const { size } = await named(stat(path));
       return size <= RECORD ? new Blob([await named(readFile(path))]) : named(openAsBlob(path));
     },
@@ -79,7 +81,7 @@ function accessHandle(path: string, file: number): FileSystemSyncAccessHandle {
     getSize: () => fstatSync(file).size,
     flush: () => namedAtOnce(() => flush(path, file)),
     close() {
-      // It may be closed twice, and the number may be another file's by then.
+      // It may be closed twice, and another file may have the number by then.
       if (0 <= file) closeSync(file);
       file = CLOSED;
     },
@@ -88,12 +90,12 @@ function accessHandle(path: string, file: number): FileSystemSyncAccessHandle {
 
 const CLOSED = -1;
 
-/** Makes a file durable, and its name. */
+/** Makes a file and its name durable. */
 function flush(path: string, file: number): void {
   fsyncSync(file);
   const isGone = fstatSync(file).nlink === 0;
   if (isGone && makerOf(path) !== undefined) throw new DOMException('a file was removed while it was written', 'NotFoundError');
-  if (isGone || process.platform === 'win32') return; // Folders cannot be opened there.
+  if (isGone || process.platform === 'win32') return; // Windows cannot open folders.
   const folder = openSync(dirname(path), 'r');
   try {
     fsyncSync(folder);
@@ -102,7 +104,7 @@ function flush(path: string, file: number): void {
   }
 }
 
-/** Whether a file is of another process that lives. */
+/** Whether a file belongs to another process that lives. */
 function isOthers(name: string): boolean {
   const maker = makerOf(name);
   if (maker === undefined || maker === process.pid) return false;
@@ -114,13 +116,13 @@ function isOthers(name: string): boolean {
   }
 }
 
-/** The process that an own name was made in. */
+/** The process in a name from {@link ownName}. */
 function makerOf(name: string): number | undefined {
   const [, maker] = /-([1-9]\d*)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.exec(name) ?? [];
   return maker === undefined ? undefined : Number(maker);
 }
 
-/** What the interface calls the system's errors. */
+/** The names that the interface gives to the system's errors. */
 const NAMES: Record<string, string> = { EDQUOT: 'QuotaExceededError', EFBIG: 'QuotaExceededError', ENOENT: 'NotFoundError', ENOSPC: 'QuotaExceededError' };
 
 function asNamed(error: unknown): unknown {

@@ -2,38 +2,44 @@ import { isQuota } from './access.js';
 import { lockIfFree, syncLock, withLock } from '../shared/lock.js';
 import type { Version } from './store.js';
 
-/** What a store keeps under one key, as those see it who tidy up. */
+/** What a store keeps under one key, as code that lists or deletes it sees it. */
 export interface Entry {
   readonly key: string;
-  /** The head, if it has one: a sync that never came to its end leaves none. */
+  /** The head; undefined if no sync has finished. */
   readonly head: (Version & HeadTimes) | undefined;
-  /** Deletes all of it, unless somebody syncs or reads it now; whether it did. */
+  /** Deletes the entry unless a sync or a handle uses it. Returns whether it did. */
   evict(): Promise<boolean>;
-  /** Deletes it when no sync of it runs any more; what a handle reads goes with the handle. */
+  /** Deletes the entry after all syncs of it. Open handles continue to read it. */
   delete(): Promise<void>;
 }
 
-/** When a head came and when it was last asked for, in milliseconds since 1970 by this machine's clock; the latter to the hour. */
+/**
+ * When a head was stored and when it was last used, in milliseconds since 1970 by this machine's clock. Uses are
+ * recorded to the hour.
+ */
 export interface HeadTimes {
   readonly stored: number;
   readonly used: number;
 }
 
-/** Those of a head that comes now. */
+/** The times of a head that is stored now. */
 export function headTimesNow(): HeadTimes {
   const now = Date.now();
   return { stored: now, used: now };
 }
 
-/** How exactly uses are noted: each note is a write. */
+/** How exactly uses are recorded: each record is a write. */
 const HOUR = 3_600_000;
 
-/** Whether a use now is worth noting; also where the clock was set back. */
+/** Whether to record a use now: the recorded one is an hour old, or in the future because the clock was set back. */
 export function isWorthNoting(used: number): boolean {
   return HOUR <= Math.abs(Date.now() - used);
 }
 
-/** An entry of a store; `remove` deletes its head, then its files that nobody reads, and `lock` is held by who reads the head. */
+/**
+ * Creates an entry of a store. `remove` deletes its head, then its files that nobody reads. Readers of the head hold
+ * `lock`.
+ */
 export function entryOf(store: string, key: string, head: Entry['head'], lock: string | undefined, remove: () => Promise<void>): Entry {
   const isFree = async () => lock === undefined || lockIfFree(lock, async () => true);
   return {
@@ -52,9 +58,10 @@ export function entryOf(store: string, key: string, head: Entry['head'], lock: s
 }
 
 /**
- * Makes room for a version of a key, a little each time it is called: first by its own leftovers, then by other keys' entries that nobody
- * uses, from the one used longest ago on. `false` where there is nothing left to delete. What would not fit into the quota at all is not known
- * beforehand, for browsers do not tell their quota exactly.
+ * Returns a function that makes room for a version of a key, a little with each call. It deletes the key's own
+ * leftovers first, then entries of other keys that nobody uses, the one used longest ago first. It returns `false` if
+ * there is nothing left to delete. Whether a version can fit at all is not known in advance: browsers do not tell their
+ * quota exactly.
  */
 export function roomFor(key: string, tidy: () => Promise<boolean>, entries: () => Promise<Entry[]>): () => Promise<boolean> {
   let left: Entry[] | undefined;
@@ -70,7 +77,7 @@ export function roomFor(key: string, tidy: () => Promise<boolean>, entries: () =
   };
 }
 
-/** Runs what writes; where the disk is full, again once there is more room. Nothing where no more can be made. */
+/** Runs a write. If the disk is full, makes room and runs it again. Undefined if no more room can be made. */
 export async function withRoom<T>(makeRoom: () => Promise<boolean>, write: () => Promise<T> | T): Promise<T | undefined> {
   for (;;) {
     try {

@@ -150,27 +150,27 @@ function heldIn({ version, length, outboard }: Version, file: Blob): Held | unde
 
 type Table = 'heads' | 'files' | 'pieces';
 
-/** A database's tables. */
+/** The tables of a database. */
 interface Tables {
   read<T>(table: Table, key: IDBValidKey): Promise<T | undefined>;
   all<T>(table: Table, range: IDBKeyRange): Promise<T[]>;
   keys(table: Table, range: IDBKeyRange): Promise<IDBValidKey[]>;
-  /** All heads with their keys, and the keys of all files, as they are at one time. */
+  /** All heads with their keys, and the keys of all files, from one transaction. */
   overview(): Promise<{ keys: string[]; heads: Head[]; files: [key: string, file: string][] }>;
-  /** Runs what writes in one transaction, and waits for its end. */
+  /** Runs writes in one transaction, and waits for its end. */
   write(durability: IDBTransactionDurability, work: (table: (name: Table) => IDBObjectStore) => void): Promise<void>;
 }
 
 const databases = new Map<string, Promise<IDBDatabase>>();
 
-/** Opens a database; one that was removed meanwhile is made anew when it is next used. */
+/** Opens a database. If it is deleted later, its next use creates it anew. */
 async function openTables(name: string, watch: Watch): Promise<Tables> {
   await database(name);
 
   async function transact<T>(mode: IDBTransactionMode, options: IDBTransactionOptions, work: (table: (name: Table) => IDBObjectStore) => () => T): Promise<T> {
     const begin = async () => (await database(name)).transaction(['heads', 'files', 'pieces'], mode, options);
     return watch(async () => {
-      // A connection that was closed meanwhile, as when the user cleared the site's data, says so here.
+      // The connection was closed meanwhile, for example because the user cleared the site's data.
       const transaction = await begin().catch((error: DOMException) => {
         if (error.name !== 'InvalidStateError') throw error;
         databases.delete(name);
@@ -206,7 +206,7 @@ async function openTables(name: string, watch: Watch): Promise<Tables> {
   };
 }
 
-/** What a request found, once its transaction is complete. */
+/** The result of a request, once its transaction is complete. */
 function resultOf<T>(request: IDBRequest<T>): () => T {
   return () => request.result;
 }
@@ -245,6 +245,6 @@ function openDatabase(name: string): Promise<IDBDatabase> {
 /** Why a database does not open. */
 function reasonOf(name: string, error: DOMException | null): Error | null {
   if (error?.name === 'VersionError') return new Error(`the database ${name} was written by a later driblet`);
-  // Chromium has no name of its own for it.
+  // Chromium has no error name for it.
   return error && /denied|did not allow/.test(error.message) ? new Unavailable(`IndexedDB is denied: ${error.message}`, false, error) : error;
 }

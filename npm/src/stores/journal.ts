@@ -4,21 +4,21 @@ import { sealed, unsealed } from './record.js';
 import type { Begun, Journal, Pair } from './store.js';
 
 /*
- * The file `begun`: a sealed pair, then the delta's bytes. Most deltas come whole before they are worth a write, so the file is only
- * begun once this much came, or when the delta is cut off.
+ * The file `begun`: a sealed pair, then the delta's bytes. Most deltas are complete before there are enough bytes for a
+ * write. The file is created when there are, or when the delta is cut off.
  */
 const WORTH_A_WRITE = 1 << 18;
 const HEADER = 1024;
 
-/** Where a journal's file is, or is to be. */
+/** Opens the folder of a journal's file, and creates it if necessary. */
 type OpenDirectory = () => Promise<FileSystemDirectoryHandle>;
 
-/** Starts to keep a delta's bytes in a directory, once there are enough of them. */
+/** Keeps a delta's bytes in a folder, once there are enough of them. */
 export function journalIn(openDirectory: OpenDirectory, pair: Pair): Journal {
   return journal(openDirectory, undefined, pair);
 }
 
-/** What a journal left in `directory`; nothing where it is none, or not whole. */
+/** The start of a delta that a journal left in `directory`; undefined if there is none or it is damaged. */
 export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Begun | undefined> {
   const file = await directory.getFileHandle('begun').catch(absent);
   if (!file) return undefined;
@@ -35,7 +35,10 @@ export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Beg
   return { ...pair, length, read, proceed: () => journal(async () => directory, access, pair) };
 }
 
-/** Collects a delta's bytes, and writes them when there are `worth` of them. Where there is no room, or the store is not to be had, the delta is not resumed from beyond there, and no harm is done. */
+/**
+ * Collects a delta's bytes, and writes them when there are `worth` of them. If there is no room, or the store is not
+ * available, the rest is not kept: a later sync then receives it again.
+ */
 export function collecting(worth: number, write: (pieces: Uint8Array<ArrayBuffer>[]) => Promise<void>): Pick<Journal, 'append' | 'keep'> {
   let waiting: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;

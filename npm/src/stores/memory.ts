@@ -1,9 +1,9 @@
 import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
 
-/** Why a version is in memory only. */
+/** The warning for a version for which there was no room. */
 export const NO_ROOM = 'there was no room to store this version: it is in memory only';
 
-/** A snapshot in memory, kept as long as the worker lives. */
+/** A snapshot in memory. It lives as long as the worker. */
 export function memorySnapshot(): Snapshot {
   let head: (Version & { pieces: Uint8Array<ArrayBuffer>[] }) | undefined;
   let begun: { pair: Pair; pieces: Uint8Array[] } | undefined;
@@ -56,7 +56,7 @@ export function memorySnapshot(): Snapshot {
   };
 }
 
-/** A snapshot that writes to memory and reads what is stored until there is something in memory. */
+/** A snapshot that writes to memory, and reads from the store until there is a version in memory. */
 export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
   let isDropped = false;
   const held = async () => (await memory.held()) ?? (isDropped ? undefined : await stored.held().catch(() => undefined));
@@ -71,7 +71,7 @@ export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
   };
 }
 
-/** A lease of bytes that are in no store. */
+/** A lease of bytes that are in memory only. */
 export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
   const { version, length } = target;
   return { version, length, blob: async () => new Blob(pieces), held: async () => heldIn(target, pieces), release() {}, ...(warning === undefined ? {} : { warning }) };
@@ -81,7 +81,7 @@ function heldIn({ version, length, outboard }: Version, pieces: Uint8Array[]): H
   return { version, length, outboard, read: readerOfBuffers(...pieces), close() {} };
 }
 
-/** Reads pieces in memory that follow each other. */
+/** Reads consecutive buffers at random. */
 export function readerOfBuffers(...pieces: Uint8Array[]) {
   return (into: Uint8Array, at: number) => {
     let filled = 0;

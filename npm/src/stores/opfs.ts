@@ -13,30 +13,33 @@ import type { Watch } from '../shared/watch.js';
 import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
 
 /*
- * A snapshot in the origin private file system: one folder, named by the key's SHA-256, in it `key` (the key itself), `head` (a record that
- * names the head's file), one contiguous file for each version, and `begun` (a delta that was cut off). A file that the record does not
- * name is a leftover, or is being read. Write order: delta bytes, the version's file, its flush, the record, deletions; where all is
- * deleted the record goes first. The folder may go at any time, for the user may clear it: reading finds nothing then, writing makes it anew.
+ * A snapshot in the origin private file system: one folder, named by the key's SHA-256. It contains `key` (the key
+ * itself), `head` (a record with the name of the head's file), one contiguous file for each version, and `begun` (a
+ * delta that was cut off). A file that the record does not name is a leftover, or a handle reads it.
+ *
+ * Order of writes: the delta's bytes, the version's file, its flush, the record, deletions. When all is deleted, the
+ * record is deleted first. The user may clear the folder at any time: reads then find nothing, and writes create it
+ * anew.
  */
 
-/** What the `head` record says. */
+/** The content of the `head` record. */
 type Head = Version & HeadTimes & { readonly file: string };
 
-/** How much of a file is read at once. */
+/** How many bytes of a file are read at once. */
 const BLOCK = 1 << 20;
 
-/** How many of these are kept at hand. */
+/** How many of these blocks are cached. */
 const BLOCKS = 16;
 
-/** From how many bytes on a range is read by itself. */
+/** Ranges of at least this many bytes are read without the cache. */
 const DIRECT = 1 << 17;
 
 /** What errors call the origin private file system. */
 export const FILE_STORE = 'the file store';
 
 /**
- * Opens what `folder` keeps under a key, in the origin private file system or in what has its interface. Rejects where there is none, or this
- * thread may not write to it.
+ * Opens what `folder` keeps under a key, in the origin private file system or in something with its interface. Rejects
+ * if there is none, or if this thread cannot write to it.
  */
 export async function opfsSnapshot(folder: string, key: string, watch: Watch, rooted = writableRoot, ownName = (): string => crypto.randomUUID()): Promise<Snapshot> {
   const [plainRoot, name] = await Promise.all([watch(rooted), nameOf(key)]);
@@ -45,7 +48,7 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
   let directory: FileSystemDirectoryHandle | undefined;
   await there();
 
-  /** The folder, if it is there; who had the lock before may have made it. */
+  /** The folder, if it exists; another holder of the lock may have created it meanwhile. */
   async function there(): Promise<FileSystemDirectoryHandle | undefined> {
     directory ??= await root.getDirectoryHandle(folder).then((store) => store.getDirectoryHandle(name)).catch(absent);
     return directory;
@@ -152,7 +155,7 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
     async lease() {
       const named = await head();
       if (!named) throw new SyncError('store', 'nothing is stored');
-      if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }).catch(() => {}); // It is evicted sooner, then.
+      if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }).catch(() => {}); // Then it is evicted sooner.
       return leaseOf(named);
     },
 
@@ -162,7 +165,7 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
   };
 }
 
-/** All that a folder keeps. */
+/** All entries of a folder. */
 export async function opfsEntries(folder: string, watch = watching(FILE_STORE), rooted = storageRoot): Promise<Entry[]> {
   const store = await watchedFolder(await watch(rooted), watch).getDirectoryHandle(folder).catch(absent);
   const entries: Entry[] = [];
@@ -173,7 +176,7 @@ export async function opfsEntries(folder: string, watch = watching(FILE_STORE), 
   return entries;
 }
 
-/** What a folder keeps, if it is a key's. */
+/** The entry in a folder, if it is the folder of a key. */
 async function entryIn(folder: string, store: FileSystemDirectoryHandle, directory: FileSystemDirectoryHandle, watch: Watch): Promise<Entry | undefined> {
   const named = (name: string) => directory.getFileHandle(name).catch(absent);
   const [head, key] = await Promise.all([
@@ -186,20 +189,20 @@ async function entryIn(folder: string, store: FileSystemDirectoryHandle, directo
   return entryOf(folder, key, head, head && lockName(head.file), async () => {
     await directory.removeEntry('head').catch(absent);
     await removeAllBut(directory, [], lockName);
-    await store.removeEntry(directory.name).catch(() => {}); // A file in it is being read, then.
+    await store.removeEntry(directory.name).catch(() => {}); // A file in it is being read.
   });
 }
 
 /**
- * What a `head` file says. Read without a handle of its own: where the user clears the site's data while one is open, Chromium 156 hangs
- * in closing it.
+ * The content of a `head` file. Read without an access handle: if the user clears the site's data while such a handle
+ * is open, Chromium 156 hangs in closing it.
  */
 async function headIn(file: FileSystemFileHandle | undefined, watch: Watch): Promise<Head | undefined> {
   const record = await (file && readFile(file, (found) => found.slice(0, RECORD).arrayBuffer(), watch).catch(absent));
   return record && (await newest<Head>(new Uint8Array(record)))?.value;
 }
 
-/** Deletes a folder's files that nobody reads; whether there were any. */
+/** Deletes a folder's files that are not `kept` and that nobody reads. Returns whether there were any. */
 async function removeAllBut(directory: FileSystemDirectoryHandle, kept: (string | undefined)[], lockName: (file: string) => string): Promise<boolean> {
   let removed = false;
   for await (const name of directory.keys()) {
@@ -220,7 +223,7 @@ async function writableRoot(): Promise<FileSystemDirectoryHandle> {
   return storageRoot();
 }
 
-/** The folder's name for a key. */
+/** The name of a key's folder. */
 async function nameOf(key: string): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -231,8 +234,8 @@ function fileLock(folder: string, name: string, file: string): string {
 }
 
 /**
- * Reads a file by blocks, of which those used last stay at hand. A delta of many short copies asks for many short ranges, of copies and their
- * references by turns, and in a private window each read of the file is a message to another process.
+ * Reads a file in blocks and caches the blocks used last. A delta of many short copies reads many short ranges, of
+ * copies and their references in turn. In a private window each read of the file is a message to another process.
  */
 function inBlocks(access: FileSystemSyncAccessHandle): Held['read'] {
   const blocks = new Map<number, Uint8Array<ArrayBuffer>>();

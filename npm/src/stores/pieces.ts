@@ -1,15 +1,21 @@
 import type { Held, Range } from './store.js';
 
-/* A file as pieces of one length, of which the last may be shorter: read at random with some at hand, written in batches. */
+/*
+ * A file in pieces of one length, of which the last may be shorter. Pieces are read at random through a cache, and
+ * written in batches.
+ */
 
-/** How long a piece is that is read: Chromium reads 1 MiB at half the speed. */
+/** Length of the pieces that are read. Chromium reads pieces of 1 MiB at half the speed. */
 export const PIECE = 1 << 22;
 /** How many bytes are stored at once. */
 export const BATCH = 1 << 24;
-/** How many of what is held are kept at hand, those used last: copies and their references come from all over a file, some places again and again. */
+/**
+ * How many pieces are cached, those used last. Copies and their references come from all over a file, and from some
+ * places again and again.
+ */
 const CACHED = 32;
 
-/** Reads a file by its pieces; `load` gives nothing where one is lost. */
+/** Reads a file by its pieces. `load` returns undefined for a piece that was lost. */
 export function readingPieces(length: number, load: (index: number) => Promise<Uint8Array | undefined>): Pick<Held, 'ready' | 'read'> {
   const pieces = new Map<number, Uint8Array>();
   const coming = new Map<number, Promise<void>>();
@@ -25,7 +31,7 @@ export function readingPieces(length: number, load: (index: number) => Promise<U
     return loading;
   }
 
-  /** Makes a piece the one used last; whether it is at hand. */
+  /** Marks a piece as used last. Returns whether it is cached. */
   function use(index: number): boolean {
     const piece = pieces.get(index);
     if (!piece) return false;
@@ -34,7 +40,7 @@ export function readingPieces(length: number, load: (index: number) => Promise<U
     return true;
   }
 
-  /** While a file is read in order the next piece comes, after the last, for two at once are slower. */
+  /** While a file is read in order, loads the next piece after the last one. Two at the same time are slower. */
   function ahead(last: number): void {
     const next = last + 1;
     const inOrder = last === 0 || pieces.has(last - 1);
@@ -60,7 +66,7 @@ export function readingPieces(length: number, load: (index: number) => Promise<U
   };
 }
 
-/** Reads at random across pieces of a length; ends where `pieceAt` gives none. */
+/** Reads at random across pieces of a length. Stops where `pieceAt` returns undefined. */
 export function readerOfPieces(length: number, pieceAt: (index: number) => Uint8Array | undefined): Held['read'] {
   return (into, at) => {
     let filled = 0;
@@ -75,15 +81,21 @@ export function readerOfPieces(length: number, pieceAt: (index: number) => Uint8
   };
 }
 
-/** A file's pieces while they are written. */
+/** Writes the pieces of a file. */
 export interface Pieces {
-  /** Takes bytes; the promise, if there is one, is for who would go too fast: one batch is stored while the next fills. */
+  /**
+   * Takes bytes. Callers that wait for the promise, if there is one, are slowed to the speed of the store: one batch is
+   * stored while the next fills.
+   */
   write(bytes: Uint8Array): Promise<void> | undefined;
-  /** Waits until all are stored; gives those that were not, for want of room. */
+  /** Waits until all pieces are stored. Returns those for which there was no room. */
   flush(): Promise<Blob[]>;
 }
 
-/** Writes pieces of a length. `store` takes some and the index of the first, and tells whether there was room; after it was not it is called no more. */
+/**
+ * Writes pieces of a length. `store` gets some pieces and the index of the first, and returns whether there was room.
+ * It is not called again after there was none.
+ */
 export function writingPieces(length: number, store: (from: number, pieces: Blob[]) => Promise<boolean>): Pieces {
   const left: Blob[] = [];
   let parts: Blob[] = [];
@@ -105,14 +117,14 @@ export function writingPieces(length: number, store: (from: number, pieces: Blob
     storing = storing.then(async () => {
       if (0 < left.length || !(await store(first, pieces))) left.push(...pieces);
     });
-    storing.catch(() => {}); // Who waits for it hears of it.
+    storing.catch(() => {}); // The caller that waits for it gets the error.
   }
 
   return {
     write(bytes) {
       for (let at = 0; at < bytes.length; ) {
         const part = bytes.subarray(at, at + length - filled);
-        parts.push(new Blob([part as Uint8Array<ArrayBuffer>])); // It copies.
+        parts.push(new Blob([part as Uint8Array<ArrayBuffer>])); // The blob has a copy.
         filled += part.length;
         at += part.length;
         if (filled === length) finish();

@@ -1,16 +1,17 @@
 /*
- * A small JSON value in a file, replaced atomically. OPFS has no rename that every browser knows, so a record is two slots, each with a
- * sequence number and a checksum. A write goes to the slot that is not the newest; where it is torn, the other still stands.
+ * A small JSON value in a file, replaced atomically. Not every browser can rename files there, so a record has two
+ * slots, each with a sequence number and a checksum. A write goes to the slot that is not the newest: if it is torn,
+ * the other slot is valid.
  */
 
-/** A slot fills whole disk blocks, so that writing one cannot tear the other. */
+/** A slot fills whole disk blocks, so that writing it cannot tear the other. */
 const SLOT = 4096;
 const CHECKSUM = 32;
 
-/** How long a record is, at most. */
+/** The length of a record in bytes. */
 export const RECORD = 2 * SLOT;
 
-/** Of a record's bytes the newest value whose checksum fits. */
+/** The newest value of a record whose checksum is right. */
 export async function newest<T>(record: Uint8Array<ArrayBuffer>): Promise<{ sequence: number; value: T } | undefined> {
   const slots = await Promise.all([slotOf<T>(record, 0), slotOf<T>(record, 1)]);
   return slots.reduce((newest, slot) => (slot && (newest?.sequence ?? -1) < slot.sequence ? slot : newest), undefined);
@@ -27,7 +28,7 @@ export async function writeRecord<T>(file: FileSystemSyncAccessHandle, value: T)
   file.flush();
 }
 
-/** A value as JSON, filled up with spaces to `size` bytes of which the last are a checksum. */
+/** A value as JSON, padded with spaces to `size` bytes, of which the last are a checksum. */
 export async function sealed(value: unknown, size: number): Promise<Uint8Array<ArrayBuffer>> {
   const json = new TextEncoder().encode(JSON.stringify(value));
   const slot = new Uint8Array(size).fill(0x20);
@@ -38,7 +39,7 @@ export async function sealed(value: unknown, size: number): Promise<Uint8Array<A
   return slot;
 }
 
-/** The value that was sealed, or nothing where any byte differs. */
+/** The sealed value; undefined if any byte has changed. */
 export async function unsealed<T>(slot: Uint8Array<ArrayBuffer>): Promise<T | undefined> {
   const body = slot.subarray(0, slot.length - CHECKSUM);
   const checksum = new Uint8Array(await crypto.subtle.digest('SHA-256', body));

@@ -2,14 +2,20 @@ import { absent, isQuota, openAccess } from './access.js';
 import { withRoom } from './entries.js';
 import { SyncError } from '../shared/error.js';
 
-/** How much of a file is moved to memory at once. */
+/** How many bytes are moved to memory at once. */
 const SPILLED_PIECE = 1 << 20;
 
-/** A file while it is written; where the disk is full and stays so, its bytes move to memory and go on there. */
+/**
+ * A file that is being written. If the disk is full and no room can be made, its bytes move to memory and further ones
+ * are kept there.
+ */
 export interface StagingFile {
-  /** Takes bytes, which are the caller's again when it returns; the promise, if there is one, is for who would go too fast. */
+  /**
+   * Takes bytes. The caller may reuse them when it returns. Callers that wait for the promise, if there is one, are
+   * slowed to the speed of the store.
+   */
   write(bytes: Uint8Array): Promise<void> | undefined;
-  /** Makes the bytes durable, or gives them where they are in memory. */
+  /** Makes the bytes durable. Returns them if they are in memory. */
   flush(): Promise<Uint8Array<ArrayBuffer>[] | undefined>;
   /** Moves the bytes to memory. */
   spill(): Uint8Array<ArrayBuffer>[];
@@ -17,7 +23,7 @@ export interface StagingFile {
   discard(): Promise<void>;
 }
 
-/** Starts a file. `makeRoom` is called where the disk is full, until it gives `false`. */
+/** Creates a file. `makeRoom` is called when the disk is full, until it returns `false`. */
 export async function stagingFile(directory: FileSystemDirectoryHandle, name: string, makeRoom: () => Promise<boolean>): Promise<StagingFile> {
   let at = 0;
   let pieces: Uint8Array<ArrayBuffer>[] | undefined;

@@ -1,8 +1,8 @@
 import type { Watch } from '../shared/watch.js';
 
 /**
- * Where versions are kept between syncs. Made by {@link browserStore}, {@link opfsStore}, {@link indexedDbStore} or {@link memoryStore}, in Node
- * by `directoryStore` too; the worker opens it.
+ * A place where versions are kept between syncs. Created by {@link browserStore}, {@link opfsStore}, {@link
+ * indexedDbStore} or {@link memoryStore}; in Node by `directoryStore` too. The worker opens it.
  */
 export interface Store {
   readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory' | 'level';
@@ -30,23 +30,25 @@ export interface StoreOpener {
 export interface Version {
   readonly version: string;
   readonly length: number;
-  /** What verifies it group by group, as base64. Without it, or where it is wrong, a version is verified as a whole. */
+  /**
+   * The hashes that verify its groups, as base64. Without it, or if it is damaged, a version is verified as a whole.
+   */
   readonly outboard?: string | undefined;
 }
 
 /**
  * What a store keeps of one URL: a head, and perhaps a delta that was cut off. One sync uses it at a time.
  *
- * A store is a cache. Empty, half-written and edited are normal states of it, and what it gives is verified by whoever reads it.
+ * A store is a cache. It may be empty, half-written or edited: readers verify what it returns.
  */
 export interface Snapshot {
-  /** The head, open for reading; nothing where none is whole. */
+  /** Opens the head for reading; undefined if there is none, or it is not complete. */
   held(): Promise<Held | undefined>;
-  /** Forgets the head, whose bytes are not those of its version. */
+  /** Deletes the head, because its bytes are not those of its version. */
   drop(): Promise<void>;
-  /** What an earlier sync left of a delta. */
+  /** The start of a delta that an earlier sync kept. */
   begun(): Promise<Begun | undefined>;
-  /** Starts to keep a delta's bytes, in place of any kept before. */
+  /** Starts to keep a delta's bytes, in place of those kept before. */
   journal(pair: Pair): Journal;
   /** Starts to write a version beside the head. */
   stage(target: Version): Promise<Staging>;
@@ -56,21 +58,21 @@ export interface Snapshot {
   tidy(): Promise<void>;
 }
 
-/** From the first byte to before the last. */
+/** From the first byte, to before `end`. */
 export type Range = readonly [start: number, end: number];
 
-/** A version that is held, read at random. */
+/** A stored version, open for random reads. */
 export interface Held extends Version {
-  /** Brings the bytes of some ranges to where `read` finds them until the next call; nothing where that takes no time. */
+  /** Loads the bytes of some ranges, so that `read` finds them until the next call; undefined if that takes no time. */
   ready?(ranges: readonly Range[]): Promise<void> | undefined;
-  /** Fills `into` with the bytes from `at` on; gives how many there were. */
+  /** Fills `into` with the bytes from `at` on. Returns how many there were. */
   read(into: Uint8Array, at: number): number;
-  /** The bytes of a range in a buffer of their own, where that is quicker; nothing where they are gone. */
+  /** The bytes of a range in a buffer of their own, for stores where that is faster; undefined if they were lost. */
   slice?(range: Range): Promise<Uint8Array<ArrayBuffer> | undefined>;
   close(): void;
 }
 
-/** The delta that goes from one version, or `none`, to another, and the ETag of its bytes. */
+/** The delta from one version, or `none`, to another, and the ETag of its bytes. */
 export interface Pair {
   readonly from: string;
   readonly to: string;
@@ -81,40 +83,47 @@ export interface Pair {
 export interface Begun extends Pair {
   readonly length: number;
   read(into: Uint8Array, at: number): number;
-  /** Goes on keeping: what is appended follows what is there. Ends the use of both. */
+  /**
+   * Continues to keep the delta: appended bytes follow those that are stored. This object must not be used afterwards.
+   */
   proceed(): Journal;
 }
 
-/** Takes a delta's bytes as they come. */
+/** Keeps a delta's bytes as they arrive. */
 export interface Journal {
   append(bytes: Uint8Array): Promise<void>;
-  /** Makes sure that what came survives this worker. */
+  /** Makes sure that the bytes survive this worker. */
   keep(): Promise<void>;
-  /** Deletes it: the delta is done, or no good. */
+  /** Deletes the bytes: the delta is complete or damaged. */
   discard(): Promise<void>;
 }
 
-/** A version while it is written. */
+/** A version that is being written. */
 export interface Staging {
-  /** Takes bytes, which are the caller's again when it returns; the promise, if there is one, is for who would go too fast. */
+  /**
+   * Takes bytes. The caller may reuse them when it returns. Callers that wait for the promise, if there is one, are
+   * slowed to the speed of the store.
+   */
   write(verified: Uint8Array): Promise<void> | undefined | void;
-  /** Makes what was written the head, in one step and after it is durable; or gives it from memory where there is no room. */
+  /**
+   * Makes the bytes durable, then makes them the head, in one step. If there is no room, returns a lease from memory.
+   */
   commit(): Promise<Lease>;
   discard(): Promise<void>;
 }
 
-/** A version's bytes, there until released. */
+/** A version whose bytes stay until the lease is released. */
 export interface Lease extends Version {
   blob(): Promise<Blob>;
-  /** Opens it; nothing where it is gone. */
+  /** Opens it; undefined if it is gone. */
   held(): Promise<Held | undefined>;
-  /** Why the version is not stored, if it is not. */
+  /** Why the version is not stored; undefined if it is. */
   readonly warning?: string | undefined;
-  /** The bytes as this sync verified them, where they are few enough to keep. */
+  /** The bytes that this sync verified, if they are in memory. */
   readonly verified?: ArrayBuffer;
-  /** Makes a version durable that is not yet, and the head; gives the warning if that fails. */
+  /** Makes the version durable, and the head, if it is not yet. Returns the warning if that fails. */
   store?(): Promise<string | undefined>;
   release(): void;
-  /** Holds it again after a release; whether it was deleted meanwhile shows when it is read. */
+  /** Holds it again after a release. If it was deleted meanwhile, reading fails. */
   renew?(): Promise<void>;
 }

@@ -8,24 +8,26 @@ import type { Basis } from './basis.js';
 import type { Applied, OpenedStore, Session } from './session.js';
 import type { Journal, Lease, Staging, Version } from '../stores/store.js';
 
-/** A delta on its way, and what it takes to carry it out. */
+/** A delta that is being received, and what is needed to apply it. */
 export interface Delta {
-  /** Makes the machine for it. */
+  /** Creates the decoder. */
   decoder(): Decoder;
-  /** Its bytes, or the rest of them. */
+  /** The delta's bytes, or those that an earlier sync did not receive. */
   readonly pieces: AsyncIterable<Uint8Array>;
-  /** What it is applied to. */
+  /** What the delta copies from. */
   readonly basis?: Basis | undefined;
-  /** Its first bytes, as an earlier sync kept them, and what goes on keeping. */
+  /** The delta's first bytes, which an earlier sync kept, and the journal that keeps the rest. */
   readonly begun?: { readonly pieces: Iterable<Uint8Array>; readonly journal: Journal } | undefined;
-  /** Starts to keep its bytes, if they can be of use to a later sync; called when it is known which version they lead to. */
+  /** Starts a journal for the delta, if a later sync can use it. Called with the target once it is known. */
   readonly journal?: ((to: string) => Journal) | undefined;
 }
 
-/** The longest version whose bytes are kept while it is written, for who reads it at once. */
+/** The longest version that is collected in memory while it is decoded, in bytes. */
 const IN_MEMORY = 1 << 25;
 
-/** Carries a delta out: its bytes into the decoder, verified ones into a staging file, and that becomes the head. */
+/**
+ * Applies a delta: passes its bytes to the decoder and writes verified bytes to a staging file, which becomes the head.
+ */
 export async function apply(session: Session, delta: Delta): Promise<Applied> {
   const core = await session.core;
   const decoder = delta.decoder();
@@ -51,7 +53,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
         const { start, end } = decoder;
         const ready = delta.basis?.ready(start, end);
         if (ready) await ready;
-        // The room is everybody's: nothing may come between filling it and handing it on.
+        // All decoders share the room: no other code may run between filling it and passing it on.
         decoder.handleBasis(core.room, delta.basis?.fill(core, start, end) ?? 0);
       } else if (want === Want.Output) {
         if (!target) await begin();
@@ -67,7 +69,9 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     }
   }
 
-  /** What fits is collected in memory, given out, and only then written; anything longer is written as it comes. */
+  /**
+   * Collects a short version in memory: the handle gets it before it is written. A longer one is written as it arrives.
+   */
   async function begin(): Promise<void> {
     target = { version: decoder.target ?? '', length: decoder.length ?? 0 };
     Object.assign(session.progress, { length: target.length, written: 0 });
@@ -82,7 +86,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     unkept = [];
   }
 
-  /** Takes all of the delta; gives how much of the basis it reused. */
+  /** Decodes the whole delta. Returns how many bytes of the basis it reused. */
   async function decode(): Promise<number> {
     try {
       for (const piece of delta.begun?.pieces ?? []) await take(piece);
@@ -96,7 +100,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
       if (!same && !target) await begin();
       return decoder.reused;
     } catch (error) {
-      await keep().catch(() => {}); // An abort may come while a piece is taken.
+      await keep().catch(() => {}); // An abort may come while a piece is decoded.
       throw error;
     } finally {
       decoder.free();
@@ -110,7 +114,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     await journal?.discard();
     return { lease, reused };
   } catch (error) {
-    // What fails now is not why.
+    // Errors of the clean-up are not the reason of the failure.
     await staging?.discard().catch(() => {});
     await (isRefused(error) ? journal?.discard() : journal?.keep())?.catch(() => {});
     throw asSyncError('store', 'the store failed', error);
@@ -118,8 +122,9 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
 }
 
 /**
- * A lease that can be read from memory before the version is durable; its `store` must be called, by the lock's holder. The bytes move to
- * the page, so a copy is stored; it lies in the core's memory, where the decoder has just left room.
+ * A lease that can be read from memory before the version is durable. The holder of the lock must call its `store`. The
+ * bytes are transferred to the page, so a copy is stored. The copy is in the core's memory, where the decoder has just
+ * freed space.
  */
 function leaseBefore({ snapshot, instead }: Session, core: Core, target: Version, { buffer }: Uint8Array<ArrayBuffer>, journal?: Journal): Lease {
   const { length } = target;
@@ -134,7 +139,7 @@ function leaseBefore({ snapshot, instead }: Session, core: Core, target: Version
       await staging.write(bytes());
       return { warning, ...(await staging.commit()) };
     } catch (error) {
-      await staging?.discard().catch(() => {}); // The next sync tidies up.
+      await staging?.discard().catch(() => {}); // The next sync deletes what is left over.
       const other = await instead(error);
       if (other) return commitTo(other);
       return memoryLease(target, [bytes().slice()], `the version was not stored, it is in memory only: ${error}`);
@@ -163,15 +168,15 @@ function leaseBefore({ snapshot, instead }: Session, core: Core, target: Version
   };
 }
 
-/** Whether an error says that a delta, or what it was applied to, is not what it should be. */
+/** Whether an error means that the delta, or the basis it was applied to, is damaged. */
 export function isRefused(error: unknown): boolean {
   return error instanceof SyncError && error.code === 'protocol';
 }
 
-/** What keeps an answer whose ETag is known, so that a later sync can go on where it ends. */
+/** A journal for an answer that has an ETag, so that a later sync can continue after its last byte. */
 export function journalOf({ snapshot }: Session, from: string, { response }: Answer & { kind: 'delta' }): Delta['journal'] {
   const etag = response.headers.get('etag') ?? '';
-  // The record that names it has room for so much.
+  // Longer ETags do not fit into the journal's record.
   return etag.startsWith('"') && etag.length < 256 ? (to) => snapshot.journal({ from, to, etag }) : undefined;
 }
 
@@ -179,7 +184,7 @@ function poll(decoder: Decoder): Want {
   try {
     return decoder.poll();
   } catch (error) {
-    // A delta that ends early was cut; anything else is wrong in itself.
+    // A delta that ends too early was cut off. Any other error means that the delta is damaged.
     const truncated = error instanceof Error && 'code' in error && error.code === 'truncated';
     throw truncated ? asSyncError('network', 'the connection ended while reading the answer: the delta was cut off (sync again to go on)', error) : asSyncError('protocol', 'the delta was refused (tell who runs the server)', error);
   }

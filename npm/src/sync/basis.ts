@@ -5,13 +5,13 @@ import type { Held } from '../stores/store.js';
 
 /** The bytes that a delta copies from. */
 export interface Basis {
-  /** Brings a range to where `fill` finds it; nothing where that takes no time. */
+  /** Loads a range so that `fill` can read it; undefined if that takes no time. */
   ready(start: number, end: number): Promise<void> | undefined;
-  /** Fills the core's room with the bytes of a range; gives how many there were. */
+  /** Fills the core's room with the bytes of a range. Returns how many there were. */
   fill(core: Core, start: number, end: number): number;
 }
 
-/** What is held, as a basis. */
+/** The stored version, as a basis. */
 export function basisOf(held: Held | undefined): Basis | undefined {
   if (!held) return undefined;
   return {
@@ -20,7 +20,7 @@ export function basisOf(held: Held | undefined): Basis | undefined {
   };
 }
 
-/** The machine for a delta from what is held. */
+/** The decoder for a delta from the stored version, or from nothing. */
 export function decoderFor({ maxBytes }: Session, held: Held | undefined): Decoder {
   return held ? Decoder.version(held.version, held.length, maxBytes) : Decoder.none(maxBytes);
 }

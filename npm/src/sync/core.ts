@@ -4,28 +4,28 @@ import type { Held, Range } from '../stores/store.js';
 
 export { Decoder, Room, Signer, Verifier, Want };
 
-/** How much is handed to the core at once. */
+/** How many bytes are passed to the core at once. */
 const ROOM = 1 << 20;
 
-/** How long this thread works before others have their turn, in milliseconds. */
+/** How long this thread works before other tasks run, in milliseconds. */
 const TIME_SLICE = 8;
 
 /** The longest group that is verified at once. */
 const GROUP = 1 << 24;
 
-/** The wasm module, ready, with the room through which bytes go in. */
+/** The wasm module, loaded, with the room through which it gets bytes. */
 export interface Core {
   readonly room: Room;
-  /** The first `length` bytes of the room, to be filled. Stands until the next call into the core. */
+  /** The first `length` bytes of the room, to be filled. Valid until the next call into the core. */
   fill(length: number): Uint8Array<ArrayBuffer>;
-  /** Bytes of the module's memory. Stands until the next call into the core. */
+  /** Bytes of the module's memory. Valid until the next call into the core. */
   view(start: number, end: number): Uint8Array<ArrayBuffer>;
 }
 
-/** Loads the module from beside the script, or from the URL that is given. In Node it is loaded already. */
+/** Loads the module from the URL given, or from beside the script. In Node it is loaded already. */
 export async function loadCore(url: string | URL = new URL('../../wasm/driblet_bg.wasm', import.meta.url)): Promise<Core> {
   const abort = new AbortController();
-  // The request must end, or the next try would wait for the same.
+  // End the request, or the next try would wait for the same one.
   const loading = () => load({ module_or_path: new Request(url, { signal: abort.signal }) });
   const { memory } = await within(CALL_TURNS, "driblet's wasm module", loading).finally(() => abort.abort());
   const room = new Room(ROOM);
@@ -39,7 +39,10 @@ export async function loadCore(url: string | URL = new URL('../../wasm/driblet_b
 
 let warmed = false;
 
-/** Does once, while there is nothing else to do, what the first long version would wait for: getting its memory, compiling the hash. */
+/**
+ * Does, while there is nothing else to do, what would delay the first long version: allocates its memory and compiles
+ * the hash. Does it once.
+ */
 export function warm({ room }: Core, length: number): void {
   if (warmed) return;
   warmed = true;
@@ -51,7 +54,9 @@ export function warm({ room }: Core, length: number): void {
 
 let lastYield = 0;
 
-/** Lets others have their turn where this thread has worked for long: it may be a page's, and an abort comes as a message. */
+/**
+ * Lets other tasks run if this thread has worked for long. The thread may be a page's, and aborts arrive as messages.
+ */
 export function yieldIfDue(): Promise<void> | undefined {
   if (performance.now() < lastYield + TIME_SLICE) return undefined;
   return new Promise((resolve) => {
@@ -65,7 +70,7 @@ export function yieldIfDue(): Promise<void> | undefined {
   });
 }
 
-/** Copies bytes into the room, a roomful at a time, and tells how many are there. */
+/** Copies bytes into the room, one roomful at a time. Yields how many bytes the room has. */
 export function* roomfuls(core: Core, bytes: Uint8Array): Generator<number> {
   for (let at = 0; at < bytes.length; at += ROOM) {
     const piece = bytes.subarray(at, at + ROOM);
@@ -74,7 +79,10 @@ export function* roomfuls(core: Core, bytes: Uint8Array): Generator<number> {
   }
 }
 
-/** Reads a range of what is held through the room; `take` is told how many bytes are in it. `false` where the file is too short. */
+/**
+ * Reads a range of a stored version through the room. `take` is called with the number of bytes in it. Resolves to
+ * `false` if the file is too short.
+ */
 export async function readThrough(core: Core, held: Held, [start, end]: Range, take: (length: number) => void): Promise<boolean> {
   for (let at = start; at < end; at += ROOM) {
     const ready = held.ready?.([[at, Math.min(end, at + ROOM)]]);

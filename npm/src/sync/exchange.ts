@@ -2,23 +2,23 @@ import { now } from '../shared/clock.js';
 import { SyncError, asSyncError } from '../shared/error.js';
 import type { Cost, Prefetched, JobOptions } from '../shared/messages.js';
 
-/** The requests of one sync: what they cost, and their end. */
+/** The requests of one sync, and what they cost. */
 export interface Exchange {
   readonly cost: Pick<Cost, 'sent' | 'received' | 'requests'>;
-  /** When the first answer began; nothing where there was none. */
+  /** When the first answer began; undefined if there was none. */
   readonly answered: number | undefined;
-  /** Asks for a sync resource of the URL, by the resource's name. */
+  /** Requests a sync resource of the URL, by the resource's name. */
   ask(name: string, init?: RequestInit): Promise<Answer>;
-  /** Lets go what the page asked for and nobody took. */
+  /** Cancels the answer that the page prefetched, if nobody took it. */
   close(): void;
 }
 
-/** A delta (or a matched answer) on its way, or why there is none. */
+/** A delta (or a matched answer) that is being received, or the reason why there is none. */
 export type Answer =
   | { readonly kind: 'delta'; readonly response: Response; readonly pieces: AsyncIterable<Uint8Array> }
   | { readonly kind: 'no-delta'; readonly status: number; readonly problem: Problem };
 
-/** An RFC 9457 problem, as far as it was one. */
+/** The members of an RFC 9457 problem that driblet reads. All are unchecked. */
 export interface Problem {
   readonly code?: unknown;
   readonly detail?: unknown;
@@ -29,36 +29,38 @@ export interface Problem {
 
 const MEDIA_TYPES = ['application/vnd.driblet.delta', 'application/vnd.driblet.matched', 'application/octet-stream', ''];
 
-/** A delta in any codec; what a plain file host or a proxy says it is does not matter. */
+/** Accepts deltas in any codec, with any media type: plain file hosts and proxies send their own. */
 const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
 
 /** Not found, the signature is too large, the range is beyond the end: another request may do. */
 const OTHER_WAY = [404, 413, 416];
 
-/** The most bytes of an error's body that are worth reading. */
+/** The most characters that are read of an error's body. */
 const MAX_PROBLEM = 1 << 16;
 
-/** What is done when a request fails. */
+/** The phases of a request, as errors name them. */
 const WAITING = 'waiting for the answer';
 const READING = 'reading the answer';
 
-/** In the names that Node has for failures of a connection that there was: it broke, or no answer came on it. */
+/** Node's error codes for a connection that was established: it broke, or no answer came. */
 const REACHED = /SOCKET|HEADERS|HPE|RESET|PIPE/;
 
-/** How long a sync asks a busy server again and again, in milliseconds. */
+/** How long a sync asks a busy server again, in milliseconds. */
 const BUSY_LIMIT = 180_000;
-/** The least and the most seconds that it waits between. */
+/** The shortest and the longest pause before it asks again, in seconds. */
 const MIN_PAUSE = 0.25;
 const MAX_PAUSE = 30;
 
-/** Starts an exchange. `abort` ends it: from outside, or when no byte comes for the job's timeout. */
+/**
+ * Starts the exchange of a job. It ends when `abort` is aborted, and aborts it if no byte comes for the job's timeout.
+ */
 export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void, prefetched?: Promise<Prefetched | undefined>): Exchange {
   const cost = { sent: 0, received: 0, requests: 0 };
-  // What the page asked for does not hear of this worker's signal.
+  // Requests that the page made do not use this signal.
   const aborted = new Promise<never>((_, reject) => abort.signal.addEventListener('abort', () => reject(abort.signal.reason)));
   aborted.catch(() => {});
 
-  /** Waits for the peer, but not for ever; `phase` is what fails where it fails. */
+  /** Waits for the server, at most for the job's timeout. `phase` is what errors call this wait. */
   async function patiently<T>(promise: Promise<T>, phase = READING): Promise<T> {
     const silence = new SyncError('network', `${phase}: the server sent nothing for ${job.timeout} ms; sync again to go on`);
     const timer = job.timeout < Infinity ? setTimeout(() => abort.abort(silence), job.timeout) : undefined;
@@ -71,7 +73,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
     }
   }
 
-  /** Waits as long as a busy server asks to; an abort ends that. */
+  /** Waits as long as a busy server asks for. An abort ends it. */
   async function pause(wait: number): Promise<void> {
     let timer;
     try {
@@ -110,7 +112,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
     }
   }
 
-  /** What the page asked for before, if it was this; an answer to anything else is let go. */
+  /** The answer that the page prefetched, if it is for this resource. Any other answer is cancelled. */
   async function prefetchedAnswer(name: string | undefined): Promise<Response | undefined> {
     const waited = prefetched;
     prefetched = undefined;
@@ -151,7 +153,7 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
         if (OTHER_WAY.includes(status)) return { kind: 'no-delta', status, problem };
         const wait = waitOf(response);
         if (wait === undefined || job.asksOnce || end <= now() + wait) throw refusal(status, problem);
-        onReceived(); // A sign of life, for all who wait.
+        onReceived(); // Tells others that wait for the lock that this sync works.
         await pause(wait);
       }
     },
@@ -162,7 +164,10 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
   };
 }
 
-/** How many milliseconds a server that is busy asks to wait, and a little more, lest all who wait come back at once; nothing where it does not ask. */
+/**
+ * How many milliseconds a busy server asks to wait; undefined if it does not ask. A random part is added, so that
+ * clients do not all come back at once.
+ */
 function waitOf({ status, headers }: Response): number | undefined {
   const told = headers.get('retry-after');
   if (told === null || (status !== 503 && status !== 429)) return undefined;
@@ -171,14 +176,14 @@ function waitOf({ status, headers }: Response): number | undefined {
   return Math.min(Math.max(seconds || 0, MIN_PAUSE), MAX_PAUSE) * (1000 + 250 * Math.random());
 }
 
-/** A request that failed in a phase. A browser does not tell whether it reached the server; Node does. */
+/** The error for a request that failed. Browsers do not tell whether the server was reached; Node does. */
 function failed({ url }: JobOptions, phase: string, error: unknown): SyncError {
   const { code } = ((error as Error).cause ?? {}) as { code?: string };
   const doing = phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
   return asSyncError('network', `the connection failed while ${doing} (sync again to go on)`, error);
 }
 
-/** Cancels an prefetched answer; gives the length that it had, for how much of it came is known to the network alone. */
+/** Cancels a prefetched answer. Returns its announced length: how much of it arrived is not known. */
 function letGo({ answer }: Prefetched): number {
   if ('failed' in answer) return 0;
   answer.body?.cancel().catch(() => {}); // It may have failed by itself.
@@ -193,7 +198,7 @@ export function requestDelta(job: JobOptions, name: string, init: RequestInit): 
   return fetch(resource(job.url, name), { cache: 'no-store', ...init, headers, credentials: job.credentials });
 }
 
-/** The URL of a sync resource: below the asset's own path. */
+/** The URL of a sync resource, which is below the asset's own path. */
 function resource(url: string, name: string): URL {
   const below = new URL(url);
   below.pathname += `.driblet/${name}`;
@@ -209,7 +214,7 @@ function notADelta(url: URL, type: string): SyncError {
   return new SyncError('protocol', `${url} answered with ${type}, not with a delta${hint}`);
 }
 
-/** Why there is no delta, in the server's words where it has some. */
+/** The error for an answer without a delta, with the server's own explanation if it has one. */
 export function refusal(status: number, { detail }: Problem): SyncError {
   const said = typeof detail === 'string' ? detail : `the server answered with status ${status}`;
   return new SyncError(500 <= status || status === 429 || status === 408 ? 'network' : 'protocol', said);

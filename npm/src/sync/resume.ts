@@ -5,7 +5,7 @@ import { outcomeOf } from './session.js';
 import type { Outcome, Session } from './session.js';
 import type { Begun, Held, Journal } from '../stores/store.js';
 
-/** Finishes a delta that an earlier sync began, where its basis is still held and the server still has it. */
+/** Finishes a delta that an earlier sync began, if its basis is still stored and the server still has the delta. */
 export async function finishBegun(session: Session, held: Held | undefined): Promise<Outcome | undefined> {
   const begun = await session.snapshot.begun();
   if (!begun) return undefined;
@@ -24,13 +24,13 @@ export async function finishBegun(session: Session, held: Held | undefined): Pro
     const delta = { decoder: () => decoderFor(session, held), pieces, basis: basisOf(held), begun: kept };
     return await outcomeOf(session, held, await apply(session, delta));
   } catch (error) {
-    // Whatever is wrong with what was kept, a new start has none of it.
+    // The kept bytes may be damaged. The sync then starts anew without them.
     if (isRefused(error)) return undefined;
     throw error;
   }
 }
 
-/** The delta's bytes, and whether the kept ones are the first of them; nothing where the server cannot go on from there. */
+/** The rest of a delta, and whether it continues the kept bytes. Undefined if the server cannot continue there. */
 async function restOf({ exchange }: Session, begun: Begun, journal: Journal) {
   const headers = { range: `bytes=${begun.length}-`, 'if-range': begun.etag };
   try {

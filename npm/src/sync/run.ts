@@ -10,12 +10,13 @@ import type { Held } from '../stores/store.js';
 import type { Outcome, Session } from './session.js';
 
 /*
- * A sync: which request to make, and what to do with its answer. The tries are in the protocol's order: finish what was begun, ask for
- * what is held, sign it where the server does not know it, take the whole file. Each gives an outcome, or nothing where the next is to
- * be tried, or throws where none would help.
+ * A sync: which requests to make, and what to do with the answers. It tries in this order: finish a delta that was cut
+ * off; ask for the delta from the stored version; send a signature of that version if the server does not know it; take
+ * the whole file. Each try returns an outcome, or undefined if the next one should be tried. It throws if no other try
+ * would help.
  */
 
-/** Brings the snapshot to the server's head, or to the version that is pinned. */
+/** Brings the snapshot to the server's head, or to the pinned version. */
 export async function run(session: Session): Promise<Outcome> {
   const { finished, outcome } = await withHeld(session, async (held) => {
     const finished = await finishBegun(session, held);
@@ -24,7 +25,7 @@ export async function run(session: Session): Promise<Outcome> {
   return finished ? newest(session, finished) : (outcome ?? fromNothing(session));
 }
 
-/** What was begun may be the head no longer. */
+/** The version of a finished delta may no longer be the head: asks for a delta from it. */
 async function newest(session: Session, finished: Outcome): Promise<Outcome> {
   if (session.pin !== undefined) return finished;
   await finished.lease.store?.();
@@ -55,18 +56,18 @@ async function fromHeld(session: Session, held: Held | undefined): Promise<Outco
     const delta = { decoder: () => decoderFor(session, held), pieces: answer.pieces, basis: basisOf(held), journal };
     return await outcomeOf(session, held, await apply(session, delta));
   } catch (error) {
-    // Either the delta is at fault or what is held; the latter is fetched as if it had never been there.
+    // The delta or the stored version is damaged. A damaged version is dropped, and the whole file is fetched.
     if (!isRefused(error) || (await isWhole(await session.core, held))) throw error;
     await snapshot.drop();
     return undefined;
   }
 }
 
-/** Readies the core while the server is asked, unless the answer is here already. */
+/** Prepares the core while the server is asked, unless the answer is there first. */
 function warmMeanwhile({ core }: Session, { length }: Held, asked: Promise<unknown>): void {
   const waiting = core.then((ready) => setTimeout(() => warm(ready, length)));
   const stop = async () => clearTimeout(await waiting);
-  asked.then(stop, stop).catch(() => {}); // Whoever needs the core, or the answer, hears of it.
+  asked.then(stop, stop).catch(() => {}); // Code that needs the core or the answer handles the error.
 }
 
 async function fromNothing(session: Session): Promise<Outcome> {

@@ -8,38 +8,41 @@ import type { Exchange } from './exchange.js';
 export interface Session {
   readonly core: Promise<Core>;
   readonly snapshot: Snapshot;
-  /** What stands in for the snapshot after an error; nothing where the error is not that a part of the platform is denied or silent. */
+  /**
+   * Opens another store after an error that means that a part of the platform is denied or silent. Undefined for other
+   * errors.
+   */
   instead(error: unknown): Promise<OpenedStore | undefined>;
   readonly exchange: Exchange;
-  /** Ends it, until the version is written. */
+  /** Aborts the sync, until the version is written. */
   readonly signal: AbortSignal;
-  /** The only version that will do, if one is pinned. */
+  /** The only version to accept, if there is one. */
   readonly pin: string | undefined;
   readonly maxBytes: number;
   readonly progress: Pick<Progress, 'written' | 'length'>;
   report(): void;
 }
 
-/** A store, opened; or what stands in for it, and why. */
+/** An open store; or what replaces it, and the reason. */
 export interface OpenedStore {
   readonly snapshot: Snapshot;
   readonly warning?: string | undefined;
 }
 
-/** A version that is synced, and how. */
+/** A synced version, and how it was made. */
 export interface Outcome {
   readonly lease: Lease;
   readonly basis: Cost['basis'];
   readonly reused: number;
 }
 
-/** What came of a delta: the new head, or nothing where the version named is the head. */
+/** The result of a delta: the new head, or no lease if the named version is the head. */
 export interface Applied {
   readonly lease: Lease | undefined;
   readonly reused: number;
 }
 
-/** Gives the version that is stored, and asks nobody. */
+/** Returns the stored version without a request. */
 export async function storedOutcome({ snapshot, pin }: Session): Promise<Outcome> {
   const lease = await snapshot.lease();
   if ((pin ?? lease.version) !== lease.version) {
@@ -49,7 +52,7 @@ export async function storedOutcome({ snapshot, pin }: Session): Promise<Outcome
   return { lease, basis: 'same', reused: lease.length };
 }
 
-/** What a delta from a version, or from none, came to. */
+/** The outcome of a delta from the stored version, or from nothing. */
 export async function outcomeOf(session: Session, held: Held | undefined, applied: Applied): Promise<Outcome> {
   if (applied.lease) return { lease: applied.lease, basis: held ? 'version' : 'none', reused: applied.reused };
   return storedOutcome(session);

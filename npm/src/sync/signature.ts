@@ -11,8 +11,8 @@ import type { Held, Range } from '../stores/store.js';
 const SIGNATURE = 'application/vnd.driblet.signature';
 
 /**
- * Syncs from a version that the server does not know: describes what is held, and takes a delta against what of it matched. Nothing
- * where that does not lead to a version, as when a tag matched that should not have.
+ * Syncs from a version that the server does not know: sends its signature, and applies a delta against the chunks that
+ * matched. Undefined if that fails, for example because a tag matched by chance.
  */
 export async function fromSignature(session: Session, held: Held, problem: Problem): Promise<Outcome | undefined> {
   const core = await session.core;
@@ -42,7 +42,7 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
   }
 }
 
-/** A signer as the server asked for it, and its list of the head's sections. */
+/** A signer with the chunk sizes that the server asked for, and the list of the head's sections. */
 function signerFor({ rungs, sections }: Problem): { signer: Signer; list: Uint8Array } {
   try {
     const list = fromBase64(sections);
@@ -53,7 +53,7 @@ function signerFor({ rungs, sections }: Problem): { signer: Signer; list: Uint8A
   }
 }
 
-/** Reads the runs at the start of an answer; what is left of its pieces is the delta. */
+/** Reads the runs at the start of an answer. The rest of its pieces is the delta. */
 async function readRuns(signer: Signer, pieces: AsyncIterable<Uint8Array>) {
   const rest = pieces[Symbol.asyncIterator]();
   let came = new Uint8Array();
@@ -79,7 +79,7 @@ async function* following(first: Uint8Array, rest: AsyncIterator<Uint8Array>): A
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }
 
-/** The matched basis, whose bytes lie all over what is held. */
+/** The matched basis: its bytes are in many places of the stored version. */
 function matchedBasis(held: Held, matched: Matched): Basis {
   return {
     ready: (start, end) => held.ready?.([...spans(matched.locate(start, end))]),

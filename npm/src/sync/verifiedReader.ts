@@ -3,16 +3,18 @@ import { Verifier, yieldIfDue, readThrough, roomfuls } from './core.js';
 import type { Core } from './core.js';
 import type { Held, Lease, Range } from '../stores/store.js';
 
-/* Reading what is stored. No byte is given whose group was not found right, and no group is hashed twice for one handle. */
+/*
+ * Reads stored versions. Returns only bytes of groups that were verified, and verifies no group twice for one handle.
+ */
 
-/** Reads a version. Gives nothing where what is read is not the version's. */
+/** Reads a version. Returns undefined if the stored bytes are not the version's. */
 export interface VerifiedReader {
   range(range: Range): Promise<ArrayBuffer | undefined>;
-  /** All of it, which may stay on the disk. */
+  /** All bytes, which may stay on the disk. */
   blob(): Promise<Blob | undefined>;
 }
 
-/** The reader of what a handle has. */
+/** The reader for a handle. */
 export function verifiedReaderOf(lease: Lease, loaded: () => Promise<Core>): VerifiedReader {
   const right = new Set<number>();
 
@@ -33,7 +35,7 @@ export function verifiedReaderOf(lease: Lease, loaded: () => Promise<Core>): Ver
   };
 }
 
-/** Whether what is held is the version that it is held for; groups that were found `right` are not looked at again. */
+/** Whether the stored bytes are those of their version. Groups in `right` were verified before. */
 export function isWhole(core: Core, held: Held, right = new Set<number>()): Promise<boolean> {
   return verifying(held, [0, held.length], async (verifier, groups) => {
     for (const group of groups) {
@@ -67,7 +69,7 @@ function readRange(core: Core, held: Held, range: Range, right: Set<number>): Pr
   });
 }
 
-/** Works with the groups that a range lies in, one at least. */
+/** Calls `work` with the groups that contain a range, at least one. */
 async function verifying<T>(held: Held, [start, end]: Range, work: (verifier: Verifier, groups: Range[]) => Promise<T>): Promise<T> {
   const verifier = new Verifier(held.version, held.length, outboardBytes(held.outboard));
   try {
@@ -84,7 +86,7 @@ async function verifying<T>(held: Held, [start, end]: Range, work: (verifier: Ve
   }
 }
 
-/** Whether a group is right: it was found so before, or is read through. */
+/** Whether a group is right: it was verified before, or is read and verified now. */
 async function isRight(core: Core, held: Held, verifier: Verifier, group: Range, right: Set<number>): Promise<boolean> {
   if (right.has(group[0])) return true;
   verifier.begin(group[0]);
@@ -103,7 +105,7 @@ async function bytesIn(held: Held, range: Range): Promise<Uint8Array<ArrayBuffer
   return bytes.subarray(0, held.read(bytes, start));
 }
 
-/** An outboard as it is kept; of no bytes where it is damaged. */
+/** The outboard as bytes; empty if it is damaged. */
 function outboardBytes(outboard: unknown): Uint8Array {
   try {
     return fromBase64(outboard ?? '');

@@ -16,15 +16,18 @@ import type { VerifiedReader } from '../sync/verifiedReader.js';
 import type { OpenedStore, Session } from '../sync/session.js';
 import type { Lease, Range, Snapshot } from '../stores/store.js';
 
-/* What runs syncs and keeps what their handles read: in a worker of its own, or where none starts, in the page's thread. */
+/*
+ * Runs syncs, and keeps what their handles read. Runs in a worker of its own, or in the page's thread if no worker
+ * starts.
+ */
 
-/** The other end: where replies go, and requests come from. */
+/** The connection to the page: replies go out, requests come in. */
 export interface Port {
   postMessage(message: Reply, options: { transfer: Transferable[] }): void;
   onmessage: ((event: MessageEvent<Request>) => void) | null;
 }
 
-/** A version that the page has a handle of. */
+/** A version for which the page has a handle. */
 interface OpenHandle {
   readonly lease: Lease;
   readonly job: JobOptions;
@@ -32,14 +35,14 @@ interface OpenHandle {
 }
 
 const running = new Map<number, AbortController>();
-/** The syncs whose first request the page may have made; it tells in any case. */
+/** The syncs whose first request the page may have made. The page sends the result, or that there is none. */
 const awaitedPrefetches = new Map<number, (prefetched: Prefetched | undefined) => void>();
 const handles = new Map<number, OpenHandle>();
 const memory = new Map<string, Snapshot>();
 let loading: Promise<Core> | undefined;
 let reply: (message: Reply, transfer?: Transferable[]) => void;
 
-/** Takes requests from a port, of which there is one for each thread. */
+/** Handles the requests of a port. There is one port for each thread. */
 export function serve(port: Port): void {
   reply = (message, transfer = []) => port.postMessage(message, { transfer });
   port.onmessage = ({ data }) => receive(data);
@@ -84,12 +87,14 @@ async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched 
   };
   const exchanged = exchange(job, abort, report, prefetched);
   const ready = core(job);
-  ready.catch(() => {}); // The session may not come to need it.
+  ready.catch(() => {}); // The session may never need it.
   const { store: { kind, name }, key, version: pin, maxBytes } = job;
   const next = openerOf(job, abandoned.signal);
-  const opening = next(); // Harmless without the lock: it reads nothing.
+  const opening = next(); // Opening needs no lock: it reads nothing.
 
-  /** Syncs into the first place that works. Without the lock, for the reason given, what is new stays in memory. */
+  /**
+   * Syncs into the first place that works. With `noLock`, the reason why there is no lock, new versions stay in memory.
+   */
   async function intoFirst(noLock?: string): Promise<void> {
     const writable = (opened: OpenedStore): OpenedStore => (noLock === undefined ? opened : beside(opened, job, noLock));
     const instead = async (error: unknown) => {
@@ -99,7 +104,7 @@ async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched 
     let opened: OpenedStore | undefined = writable(await opening);
     while (opened) {
       const { snapshot, warning } = opened;
-      if (warning === undefined && kind !== 'memory') memory.delete(standIn(job)); // The store is there again.
+      if (warning === undefined && kind !== 'memory') memory.delete(standIn(job)); // The store works again.
       try {
         return await syncAlone(id, job, opened, { core: ready, snapshot, instead, exchange: exchanged, signal: abort.signal, pin, maxBytes, progress, report });
       } catch (error) {
@@ -125,7 +130,9 @@ async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched 
   }
 }
 
-/** Ends what an aborted sync still does, some time after the abort: a store that hangs must not keep the lock. */
+/**
+ * Ends what an aborted sync still does some time after the abort, so that a store that hangs does not keep the lock.
+ */
 function abandonment(aborted: AbortSignal) {
   const controller = new AbortController();
   const { signal } = controller;
@@ -155,7 +162,7 @@ async function syncAlone(id: number, job: JobOptions, { warning: fallback }: Ope
     const failed = await lease.store?.();
     if (verified) reply({ kind: 'stored', id, warning: failed ?? warning });
   } finally {
-    await snapshot.tidy().catch(() => {}); // What is left over is deleted after the next sync.
+    await snapshot.tidy().catch(() => {}); // The next sync deletes what is left over.
   }
 }
 
@@ -183,18 +190,21 @@ function close(handle: number): void {
   handles.delete(handle);
 }
 
-/** A page that rests holds no lock, or browsers would not keep it for going back to. */
+/** A suspended page holds no locks. Browsers do not keep pages with locks in the back/forward cache. */
 function suspend(isSuspended: boolean): void {
   for (const { lease } of handles.values()) {
     if (isSuspended) lease.release();
-    else lease.renew?.().catch(() => {}); // Reading tells whether the version is there.
+    else lease.renew?.().catch(() => {}); // Reading tells whether the version is still there.
   }
 }
 
-/** Places that opened and then turned out to be denied, or silent a short while ago. */
+/** Places that opened and were then denied, or that were silent recently. */
 const failing = new Map<string, { failed: Unavailable; until: number }>();
 
-/** Opens a job's store at the first place that works; when that fails later, at the next. */
+/**
+ * Returns a function that opens a job's store at the first place that works. Called again with the reason for a
+ * failure, it opens the next place.
+ */
 function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable) => Promise<OpenedStore> {
   const { store: { kind, name }, key, openers = storeOpeners[kind] ?? [], noStore } = job;
   const left = noStore === undefined ? [...openers] : [];
@@ -221,17 +231,17 @@ function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable)
   };
 }
 
-/** What may be read, and what stands in for what may not be written. */
+/** Reads from the store, and writes to memory. */
 function beside({ snapshot }: OpenedStore, job: JobOptions, reason: string): OpenedStore {
   return { snapshot: inMemoryBeside(snapshot, inMemory(standIn(job))), warning: `what is new is in memory only: ${reason}` };
 }
 
-/** The name of the snapshot in memory that stands in for a store. */
+/** The name of the snapshot in memory that replaces a store. */
 function standIn({ store: { kind, name }, key }: JobOptions): string {
   return `${kind} ${name} ${key}`;
 }
 
-/** The wasm module, loaded once; where that fails, the next sync tries again. */
+/** Loads the wasm module once. If that fails, the next sync tries again. */
 function core({ wasmUrl }: JobOptions): Promise<Core> {
   loading ??= loadCore(wasmUrl).catch((error) => {
     loading = undefined;
@@ -241,7 +251,7 @@ function core({ wasmUrl }: JobOptions): Promise<Core> {
   return loading;
 }
 
-/** A memory store that nobody can sync into any more. */
+/** Frees a memory store that is no longer reachable. */
 function forgetMemoryStore(store: string): void {
   for (const name of memory.keys()) if (name.startsWith(`${store} `)) memory.delete(name);
 }
@@ -252,7 +262,7 @@ function inMemory(name: string): Snapshot {
   return snapshot;
 }
 
-/** An error as it can be sent to the page, with its reason if it has one. */
+/** An error's cause, in a form that can be sent to the page. */
 function transferable(cause: unknown): unknown {
   if (!(cause instanceof Error)) return typeof cause === 'object' ? undefined : cause;
   return cause;
