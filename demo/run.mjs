@@ -29,7 +29,10 @@ if (!binary) {
 }
 const installed = statSync(here('node_modules/.package-lock.json'), { throwIfNoEntry: false });
 if (!installed || installed.mtimeMs < statSync(here('package-lock.json')).mtimeMs) {
-  execFileSync('npm', ['ci', '--silent', '--no-audit', '--no-fund'], { cwd: here('.'), stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync('npm', ['ci', '--silent', '--no-audit', '--no-fund'], {
+    cwd: here('.'),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
 }
 
 const home = mkdtempSync(join(tmpdir(), 'driblet-demo-'));
@@ -56,7 +59,11 @@ const control = createServer(async (request, response) => {
   // One after the other, whichever page asks.
   if (request.method === 'POST') acting = Promise.resolve(acting).then(() => act(request.url));
   await acting;
-  response.writeHead(200, { 'access-control-allow-origin': origin, 'cache-control': 'no-store', 'content-type': 'application/json' });
+  response.writeHead(200, {
+    'access-control-allow-origin': origin,
+    'cache-control': 'no-store',
+    'content-type': 'application/json',
+  });
   const releases = Object.fromEntries(Object.entries(ASSETS).map(([name, { releases }]) => [name, releases[step]]));
   response.end(JSON.stringify({ visitor, releases, isLast: step === LAST }));
 });
@@ -118,7 +125,10 @@ function drain(path) {
     const headers = { 'accept-encoding': 'gzip, deflate, br, zstd' };
     const asked = get(new URL(path, server.site), { agent: false, headers }, (response) => {
       if (response.statusCode !== 200) reject(new Error(`${path}: ${response.statusCode}`));
-      response.on('end', () => resolve(response.headers)).on('error', reject).resume();
+      response
+        .on('end', () => resolve(response.headers))
+        .on('error', reject)
+        .resume();
     });
     asked.on('error', reject);
   });
@@ -127,7 +137,9 @@ function drain(path) {
 /** Starts a server that remembers nothing. */
 function serve(address) {
   const history = mkdtempSync(join(home, 'history-'));
-  const child = spawn(binary, ['serve', root, '--listen', address, '--history', history], { stdio: ['ignore', 'inherit', 'pipe'] });
+  const child = spawn(binary, ['serve', root, '--listen', address, '--history', history], {
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const fail = (code) => stop(code ?? 0);
   child.once('exit', fail);

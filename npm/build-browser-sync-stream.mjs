@@ -9,7 +9,8 @@ const MAIN = 'module.exports = Object.assign(module.exports.default, module.expo
 
 /** Gives the files that went into them. */
 export async function bundleBrowserSyncStream(here) {
-  if (!existsSync(`${here}wasm-browser-sync-stream/driblet_bg.wasm`)) throw new Error('npm/wasm-browser-sync-stream/ is missing; run scripts/wasm.sh first');
+  if (!existsSync(`${here}wasm-browser-sync-stream/driblet_bg.wasm`))
+    throw new Error('npm/wasm-browser-sync-stream/ is missing; run scripts/wasm.sh first');
   const inputs = [];
   for (const [name, platform] of Object.entries(PLATFORMS)) {
     copyFileSync(`${here}src/browser-sync-stream/${name}.d.cts`, `${here}dist/browser-sync-stream/${name}.d.cts`);
@@ -26,9 +27,20 @@ export async function bundleBrowserSyncStream(here) {
       drop: ['console'],
       plugins: [streams(here, platform)],
     };
-    const { metafile } = await build({ ...options, format: 'esm', target: 'es2022', outfile: `${here}dist/browser-sync-stream/${name}.js` });
+    const { metafile } = await build({
+      ...options,
+      format: 'esm',
+      target: 'es2022',
+      outfile: `${here}dist/browser-sync-stream/${name}.js`,
+    });
     // Bundlers as old as the original do not know younger forms.
-    await build({ ...options, format: 'cjs', target: 'es2018', footer: { js: MAIN }, outfile: `${here}dist/browser-sync-stream/${name}.cjs` });
+    await build({
+      ...options,
+      format: 'cjs',
+      target: 'es2018',
+      footer: { js: MAIN },
+      outfile: `${here}dist/browser-sync-stream/${name}.cjs`,
+    });
     inputs.push(...Object.keys(metafile.inputs));
   }
   return inputs;
@@ -39,7 +51,8 @@ function streams(here, platform) {
   return {
     name: 'streams',
     setup({ onResolve }) {
-      if (platform === 'node') onResolve({ filter: /^readable-stream$/ }, () => ({ path: 'node:stream', external: true }));
+      if (platform === 'node')
+        onResolve({ filter: /^readable-stream$/ }, () => ({ path: 'node:stream', external: true }));
       else onResolve({ filter: /^process\/$/ }, () => ({ path: `${here}src/browser-sync-stream/process.ts` }));
     },
   };

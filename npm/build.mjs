@@ -43,7 +43,9 @@ const leanGlue = {
 if (!existsSync(`${here}wasm/driblet_bg.wasm`)) throw new Error('npm/wasm/ is missing; run scripts/wasm.sh first');
 rmSync(`${here}dist`, { recursive: true, force: true });
 for (const project of ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.browser-sync-stream.json']) {
-  execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', `${here}${project}`], { stdio: 'inherit' });
+  execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', `${here}${project}`], {
+    stdio: 'inherit',
+  });
 }
 const inputs = await bundleBrowserSyncStream(here);
 if (existsSync(fileURLToPath(new URL('../crates/driblet/', import.meta.url)))) {
@@ -60,7 +62,8 @@ async function ship() {
   writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}store.js`, await bundle('storage'));
   // The server sends these where brotli is accepted.
-  for (const name of readdirSync(shipped)) writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));
+  for (const name of readdirSync(shipped))
+    writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));
 }
 
 async function bundle(name) {

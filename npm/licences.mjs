@@ -19,9 +19,23 @@ export function writeLicences(here, inputs) {
 /** The crates that are compiled into the modules, and C code in them. */
 function crates() {
   const manifest = fileURLToPath(new URL('../Cargo.toml', import.meta.url));
-  const options = ['metadata', '--format-version=1', '--locked', '--filter-platform=wasm32-unknown-unknown', '--manifest-path', manifest];
-  const { packages, resolve } = JSON.parse(execFileSync('cargo', options, { encoding: 'utf8', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', 'inherit'] }));
-  const dependencies = new Map(resolve.nodes.map(({ id, deps }) => [id, deps.filter(({ dep_kinds }) => dep_kinds.some(({ kind }) => kind === null)).map(({ pkg }) => pkg)]));
+  const options = [
+    'metadata',
+    '--format-version=1',
+    '--locked',
+    '--filter-platform=wasm32-unknown-unknown',
+    '--manifest-path',
+    manifest,
+  ];
+  const { packages, resolve } = JSON.parse(
+    execFileSync('cargo', options, { encoding: 'utf8', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', 'inherit'] }),
+  );
+  const dependencies = new Map(
+    resolve.nodes.map(({ id, deps }) => [
+      id,
+      deps.filter(({ dep_kinds }) => dep_kinds.some(({ kind }) => kind === null)).map(({ pkg }) => pkg),
+    ]),
+  );
   const found = new Set();
   const visit = (id) => found.has(id) || (found.add(id), dependencies.get(id).forEach(visit));
   packages.filter(({ name }) => MODULES.includes(name)).forEach(({ id }) => visit(id));

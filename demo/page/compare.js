@@ -43,7 +43,8 @@ function eachGap(old, fresh, tell) {
       continue;
     }
     let [start, before] = [at, run];
-    while (told < start && 0 < before && fresh[start - 1] === old[before - 1]) [start, before] = [start - 1, before - 1];
+    while (told < start && 0 < before && fresh[start - 1] === old[before - 1])
+      [start, before] = [start - 1, before - 1];
     let [end, after] = [at + RUN, run + RUN];
     while (end < fresh.length && after < old.length && fresh[end] === old[after]) [end, after] = [end + 1, after + 1];
     if (told < start) tell(told, start);

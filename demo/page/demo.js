@@ -9,7 +9,12 @@ const forgetSwitch = document.getElementById('forget');
 const status = document.getElementById('status');
 const failure = document.getElementById('failure');
 
-const assets = NAMES.map((name) => ({ name, view: assetView(document.getElementById('assets'), name), release: undefined, held: undefined }));
+const assets = NAMES.map((name) => ({
+  name,
+  view: assetView(document.getElementById('assets'), name),
+  release: undefined,
+  held: undefined,
+}));
 const comparing = new Worker(new URL('compare.js', import.meta.url), { type: 'module' });
 let control;
 let state;
@@ -114,7 +119,8 @@ async function forgetAll() {
   const stores = await navigator.storage.getDirectory();
   for await (const name of stores.keys()) {
     // One that is still open goes the next time.
-    if (name.startsWith(STORES) && name !== STORES + state.visitor) await stores.removeEntry(name, { recursive: true }).catch(() => {});
+    if (name.startsWith(STORES) && name !== STORES + state.visitor)
+      await stores.removeEntry(name, { recursive: true }).catch(() => {});
   }
 }
 

@@ -48,7 +48,10 @@ export function assetView(parent, name) {
     },
     showMap(fresh, { before, length }) {
       drawMap(part('svg'), fresh ?? [], length / CELLS);
-      part('svg').setAttribute('aria-label', fresh ? describe(fresh, before, length) : 'There is no map: this page did not have the release before.');
+      part('svg').setAttribute(
+        'aria-label',
+        fresh ? describe(fresh, before, length) : 'There is no map: this page did not have the release before.',
+      );
     },
   };
 }
@@ -60,7 +63,9 @@ export function bytesOf(count) {
 function howOf({ basis, requests }, before) {
   switch (basis) {
     case 'none':
-      return requests === 1 ? 'A first visit: all of it came, compressed.' : 'Too little matched: all of it came, compressed.';
+      return requests === 1
+        ? 'A first visit: all of it came, compressed.'
+        : 'Too little matched: all of it came, compressed.';
     case 'same':
       return 'This page has it already.';
     case 'version':
@@ -76,7 +81,9 @@ function showBar(row, count, length) {
 }
 
 function showRow(row, { requests, elapsed, moved }) {
-  const times = [elapsed, requests * ROUND_TRIP_MS + moved / BYTES_A_MS].map((ms) => `${Math.round(ms).toLocaleString('en')} ms`);
+  const times = [elapsed, requests * ROUND_TRIP_MS + moved / BYTES_A_MS].map(
+    (ms) => `${Math.round(ms).toLocaleString('en')} ms`,
+  );
   const cells = row.querySelectorAll('td');
   [String(requests), ...times].forEach((text, at) => (cells[at].textContent = text));
 }

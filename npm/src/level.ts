@@ -29,11 +29,14 @@ const names = new WeakMap<LevelDatabase, string>();
 export function levelStore(db: LevelDatabase): LevelStore {
   const database = databaseOf(db);
   if (!runHere(() => serve)) {
-    throw new Error("levelStore() must be called before the page's first sync(): driblet has started its worker, and a worker cannot use the database");
+    throw new Error(
+      "levelStore() must be called before the page's first sync(): driblet has started its worker, and a worker cannot use the database",
+    );
   }
   const name = names.get(db) ?? nameOf(db);
   names.set(db, name);
-  const open = async (name: string, key: string, watch: Watch) => levelSnapshot(watchedDatabase(database, watch), name, key);
+  const open = async (name: string, key: string, watch: Watch) =>
+    levelSnapshot(watchedDatabase(database, watch), name, key);
   return { kind: 'level', name, openers: [{ part: LEVEL, open }] };
 }
 

@@ -51,7 +51,8 @@ export interface DirectoryStore extends LocalStore {
  * const store = directoryStore('cache');
  */
 export function directoryStore(path: string): DirectoryStore {
-  const open = (name: string, key: string, watch: Watch) => opfsSnapshot(name, key, watch, async () => directoryHandle(''), ownName);
+  const open = (name: string, key: string, watch: Watch) =>
+    opfsSnapshot(name, key, watch, async () => directoryHandle(''), ownName);
   // Locks contain the store's name, so it is the whole path.
   return { kind: 'directory', name: join(resolve(path), 'driblet'), openers: [{ part: 'the folder', open }] };
 }

@@ -52,7 +52,12 @@ export interface Estimate {
 export async function list(store: Store = { kind: 'browser', name: 'driblet' }): Promise<Stored[]> {
   const { kind, name } = store;
   if (kind === 'memory') throw new TypeError('what is in memory is not listed: it goes with the page');
-  check(['browser', 'opfs', 'indexeddb'].includes(kind) && typeof name === 'string', 'a store that is listed', 'what browserStore(), opfsStore() or indexedDbStore() gives', store);
+  check(
+    ['browser', 'opfs', 'indexeddb'].includes(kind) && typeof name === 'string',
+    'a store that is listed',
+    'what browserStore(), opfsStore() or indexedDbStore() gives',
+    store,
+  );
   const places: Promise<Entry[]>[] = [];
   if (kind !== 'indexeddb') places.push(opfsEntries(name));
   if (kind !== 'opfs') places.push(indexedDbEntries(name));
@@ -62,7 +67,9 @@ export async function list(store: Store = { kind: 'browser', name: 'driblet' }):
   const failures = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   const failure = failures.find((reason) => !(reason instanceof Unavailable) || reason.isSilent);
   if (failure !== undefined && failures.length === places.length) throw failure;
-  const kept = found.filter((entry): entry is WithHead => entry.head !== undefined).sort((a, b) => b.head.used - a.head.used);
+  const kept = found
+    .filter((entry): entry is WithHead => entry.head !== undefined)
+    .sort((a, b) => b.head.used - a.head.used);
   // Both places have a key if the first one failed for a while.
   const sameKey = ({ key }: WithHead) => kept.filter((other) => other.key === key);
   return kept.filter((entry) => sameKey(entry)[0] === entry).map((entry) => storedOf(store, sameKey(entry)));

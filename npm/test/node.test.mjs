@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { release, serve } from './support/driblet.mjs';
@@ -23,7 +32,10 @@ before(async () => {
   packed = install();
   server = await serve();
   link = await proxyTo(server);
-  entry = execFileSync(process.execPath, ['--input-type=module', '-e', "console.log(import.meta.resolve('driblet'))"], { cwd: packed.folder, encoding: 'utf8' }).trim();
+  entry = execFileSync(process.execPath, ['--input-type=module', '-e', "console.log(import.meta.resolve('driblet'))"], {
+    cwd: packed.folder,
+    encoding: 'utf8',
+  }).trim();
   driblet = await import(entry);
 });
 after(async () => {
@@ -58,13 +70,24 @@ const TRAP = new URL('support/trap.mjs', import.meta.url).href;
 
 /** Starts a script in a process of its own, with the file's URL and the folder; `trap` is the call of node:fs that it stops in. */
 function start(script, name, trap) {
-  const values = [...(trap ? ['--import', TRAP] : []), '--input-type=module', '-e', script, new URL(name, link.url).href, folder];
+  const values = [
+    ...(trap ? ['--import', TRAP] : []),
+    '--input-type=module',
+    '-e',
+    script,
+    new URL(name, link.url).href,
+    folder,
+  ];
   const child = spawn(process.execPath, values, { cwd: packed.folder, env: { ...process.env, TRAP: trap } });
   let said = '';
   let errors = '';
   child.stdout.setEncoding('latin1').on('data', (text) => (said += text));
-  const trapped = new Promise((resolve) => child.stderr.setEncoding('utf8').on('data', (text) => (errors += text).includes('trapped') && resolve(true)));
-  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ said: Buffer.from(said, 'latin1'), signal, errors })));
+  const trapped = new Promise((resolve) =>
+    child.stderr.setEncoding('utf8').on('data', (text) => (errors += text).includes('trapped') && resolve(true)),
+  );
+  const ended = new Promise((resolve) =>
+    child.once('close', (code, signal) => resolve({ said: Buffer.from(said, 'latin1'), signal, errors })),
+  );
   return {
     ended,
     async trapped() {
@@ -110,12 +133,16 @@ async function assertStill(name, { version }, path) {
 
 /** The folder's files. */
 function kept() {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) => (entry.isFile() ? [join(entry.parentPath ?? entry.path, entry.name)] : []));
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() ? [join(entry.parentPath ?? entry.path, entry.name)] : [],
+  );
 }
 
 /** What the folder has besides one version. */
 function leftOver({ version }) {
-  return kept().map((file) => basename(file)).filter((name) => !['head', 'key'].includes(name) && !name.startsWith(version));
+  return kept()
+    .map((file) => basename(file))
+    .filter((name) => !['head', 'key'].includes(name) && !name.startsWith(version));
 }
 
 test('in memory, the default: a first sync, the same, a delta', async () => {
@@ -152,14 +179,23 @@ test('in a folder: what one process stored another takes the delta from, or desc
 test('a folder keeps apart what scopes and paths tell apart, and does once what is wanted twice at once', async () => {
   server.publish('scope.d.ts', old);
   const bases = [];
-  for (const options of [{ scope: 'ann' }, { scope: 'bob' }, {}, { store: driblet.directoryStore(join(folder, 'another')) }, { scope: 'ann' }]) {
+  for (const options of [
+    { scope: 'ann' },
+    { scope: 'bob' },
+    {},
+    { store: driblet.directoryStore(join(folder, 'another')) },
+    { scope: 'ann' },
+  ]) {
     const found = await attempt('scope.d.ts', options);
     assertIs(found, old);
     bases.push(found.cost.basis);
   }
   assert.deepEqual(bases, ['none', 'none', 'none', 'none', 'same']);
   const twice = await Promise.all([1, 2].map(() => attempt('scope.d.ts', { scope: 'twice' })));
-  assert.deepEqual(twice.map(({ cost }) => cost.basis), ['none', 'same']);
+  assert.deepEqual(
+    twice.map(({ cost }) => cost.basis),
+    ['none', 'same'],
+  );
 });
 
 test('a folder takes files of no byte and of one', async () => {
@@ -263,7 +299,14 @@ test('a delta that was cut off goes on where it ended', async () => {
 });
 
 for (const [how, damage] of [
-  ['a flipped byte', (file) => { const bytes = readFileSync(file); bytes[1000] ^= 1; writeFileSync(file, bytes); }],
+  [
+    'a flipped byte',
+    (file) => {
+      const bytes = readFileSync(file);
+      bytes[1000] ^= 1;
+      writeFileSync(file, bytes);
+    },
+  ],
   ['a truncated file', (file) => truncateSync(file, 1000)],
   ['a deleted file', (file) => rmSync(file)],
 ]) {
@@ -328,7 +371,10 @@ test('an abort while a delta comes: the old version is whole, and the next sync 
   const aborting = new AbortController();
   link.fault = (request) => (isDelta(request) ? { stall: 3_000 } : undefined);
   const enough = () => aborting.abort(new Error('enough'));
-  const { message } = await attempt('aborted.d.ts', { signal: aborting.signal, onProgress: ({ received }) => 3_000 <= received && setImmediate(enough) });
+  const { message } = await attempt('aborted.d.ts', {
+    signal: aborting.signal,
+    onProgress: ({ received }) => 3_000 <= received && setImmediate(enough),
+  });
   link.fault = () => undefined;
   assert.equal(message, 'enough');
   await assertStill('aborted.d.ts', before, old);
@@ -426,7 +472,9 @@ test('errors as in a browser: a page in place of a delta, an abort, a relative U
   const page = await attempt('page.d.ts');
   link.fault = () => undefined;
   assert.deepEqual([page.code, /captive portal/.test(page.message)], ['protocol', true]);
-  await assert.rejects(driblet.sync(new URL('x', link.url), { signal: AbortSignal.abort(new Error('enough')) }), { message: 'enough' });
+  await assert.rejects(driblet.sync(new URL('x', link.url), { signal: AbortSignal.abort(new Error('enough')) }), {
+    message: 'enough',
+  });
   await assert.rejects(driblet.sync('/relative.js'), { name: 'TypeError', message: /must be absolute/ });
 });
 

@@ -60,20 +60,33 @@ describe('numbers', () => {
   const no = [0, -1, NaN, -Infinity, '1000', null, true, {}, 10n];
   const wrong = {
     timeout: [no, /^timeout must be a number of milliseconds above 0, or Infinity for no limit, not /],
-    maxBytes: [[-1, NaN, '5', null, {}], /^maxBytes must be a number of bytes from 0 on, or Infinity for no limit, not /],
-    version: [['', 'f'.repeat(63), 'F'.repeat(64), `${'f'.repeat(64)}\n`, 7, null], /^version must be 64 lower-case hex digits, not /],
+    maxBytes: [
+      [-1, NaN, '5', null, {}],
+      /^maxBytes must be a number of bytes from 0 on, or Infinity for no limit, not /,
+    ],
+    version: [
+      ['', 'f'.repeat(63), 'F'.repeat(64), `${'f'.repeat(64)}\n`, 7, null],
+      /^version must be 64 lower-case hex digits, not /,
+    ],
     scope: [[7, null, {}, '\ud800'], /^scope must be a string of whole characters, not /],
     credentials: [['always', null, true], /^credentials must be 'omit', 'same-origin' or 'include', not /],
     onProgress: [['yes', null, {}], /^onProgress must be a function, not /],
     signal: [[true, {}, new AbortController()], /^signal must be an AbortSignal, not /],
-    store: [[null, 'memory', {}, { kind: 'memory' }, { kind: 'memory', name: 7 }], /^store must be what browserStore\(\), memoryStore\(\) or another of them gives, not /],
+    store: [
+      [null, 'memory', {}, { kind: 'memory' }, { kind: 'memory', name: 7 }],
+      /^store must be what browserStore\(\), memoryStore\(\) or another of them gives, not /,
+    ],
   };
   for (const [name, [values, message]] of Object.entries(wrong)) {
     test(`${name}: what makes no sense is a TypeError that says what would, and nothing is asked`, async () => {
       for (const value of values) {
         if (name === 'store' && value === null) continue; // In Node it is the default.
         link.requests.length = 0;
-        await assert.rejects(sync(file(), { store: memoryStore(), [name]: value }), { name: 'TypeError', message }, inspect(value));
+        await assert.rejects(
+          sync(file(), { store: memoryStore(), [name]: value }),
+          { name: 'TypeError', message },
+          inspect(value),
+        );
         assert.deepEqual(link.requests, []);
       }
     });
@@ -87,26 +100,49 @@ describe('numbers', () => {
   });
 
   test('what is no URL is a TypeError', async () => {
-    for (const url of [undefined, null, 7, {}, new Request(file())]) await assert.rejects(sync(url), { name: 'TypeError', message: /^a URL must be a string or a URL, not / });
-    for (const url of ['data:text/plain,x', 'blob:http://127.0.0.1/x', 'mailto:x']) await assert.rejects(sync(url), { name: 'TypeError', message: /one with a path/ });
-    for (const url of ['/relative.js', 'http://', 'http://127.0.0.1:99999/']) await assert.rejects(sync(url), { name: 'TypeError', message: /must be absolute; .* is not$/ });
+    for (const url of [undefined, null, 7, {}, new Request(file())])
+      await assert.rejects(sync(url), { name: 'TypeError', message: /^a URL must be a string or a URL, not / });
+    for (const url of ['data:text/plain,x', 'blob:http://127.0.0.1/x', 'mailto:x'])
+      await assert.rejects(sync(url), { name: 'TypeError', message: /one with a path/ });
+    for (const url of ['/relative.js', 'http://', 'http://127.0.0.1:99999/'])
+      await assert.rejects(sync(url), { name: 'TypeError', message: /must be absolute; .* is not$/ });
   });
 
   test('driblet/store lists no store that it does not know', async () => {
-    for (const store of [directoryStore(folder), levelStore(new MemoryLevel()), {}, 'driblet']) await assert.rejects(list(store), TypeError);
+    for (const store of [directoryStore(folder), levelStore(new MemoryLevel()), {}, 'driblet'])
+      await assert.rejects(list(store), TypeError);
   });
 
   test('driblet/browser-sync-stream, both sides', () => {
     for (const timeout of no.filter((value) => value !== null)) {
-      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { timeout }), { name: 'TypeError', message: /^timeout must be / });
-      assert.throws(() => browserSyncStream.send('x', { timeout }), { name: 'TypeError', message: /^timeout must be / });
+      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { timeout }), {
+        name: 'TypeError',
+        message: /^timeout must be /,
+      });
+      assert.throws(() => browserSyncStream.send('x', { timeout }), {
+        name: 'TypeError',
+        message: /^timeout must be /,
+      });
     }
-    for (const maxBytes of [-1, NaN, '5']) assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { maxBytes }), { name: 'TypeError', message: /^maxBytes must be / });
+    for (const maxBytes of [-1, NaN, '5'])
+      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { maxBytes }), {
+        name: 'TypeError',
+        message: /^maxBytes must be /,
+      });
     for (const name of ['bits', 'min', 'max']) {
-      for (const value of [-1, NaN, Infinity, 1.5, '9', 2 ** 32]) assert.throws(() => browserSyncStream.send('x', { [name]: value }), { name: 'TypeError', message: new RegExp(`^${name} must be a whole number`) });
+      for (const value of [-1, NaN, Infinity, 1.5, '9', 2 ** 32])
+        assert.throws(() => browserSyncStream.send('x', { [name]: value }), {
+          name: 'TypeError',
+          message: new RegExp(`^${name} must be a whole number`),
+        });
     }
-    for (const name of [7, {}, '\ud800']) assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { name }), { name: 'TypeError', message: /^name must be / });
-    for (const timeout of [Infinity, 2 ** 31]) browserSyncStream.receive(new MemoryLevel(), { timeout }, () => {}).destroy();
+    for (const name of [7, {}, '\ud800'])
+      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { name }), {
+        name: 'TypeError',
+        message: /^name must be /,
+      });
+    for (const timeout of [Infinity, 2 ** 31])
+      browserSyncStream.receive(new MemoryLevel(), { timeout }, () => {}).destroy();
   });
 
   test('driblet/browser-sync-stream waits as long as it is told', async (t) => {
@@ -118,7 +154,9 @@ describe('numbers', () => {
     writeFileSync(join(folder, 'sent'), FILE);
     for (const timeout of [Infinity, 2 ** 31, 2 ** 40]) {
       const { promise, resolve, reject } = resolvers();
-      const receiver = browserSyncStream.receive(new MemoryLevel(), { timeout }, (error, got) => (error ? reject(error) : resolve(got)));
+      const receiver = browserSyncStream.receive(new MemoryLevel(), { timeout }, (error, got) =>
+        error ? reject(error) : resolve(got),
+      );
       const sender = browserSyncStream.send(join(folder, 'sent'), { timeout });
       receiver.pipe(sender).pipe(receiver);
       assert.equal((await promise).toString(), FILE);
@@ -168,8 +206,17 @@ describe('one signal', () => {
       if (left === 0) resolve();
       return { never: true };
     };
-    const syncing = Array.from({ length: 12 }, (_, at) => sync(file(), { store: memoryStore(), signal: abort.signal, scope: `${at}` }));
-    const failed = Promise.all(syncing.map((each) => each.then(() => 'synced', (error) => error)));
+    const syncing = Array.from({ length: 12 }, (_, at) =>
+      sync(file(), { store: memoryStore(), signal: abort.signal, scope: `${at}` }),
+    );
+    const failed = Promise.all(
+      syncing.map((each) =>
+        each.then(
+          () => 'synced',
+          (error) => error,
+        ),
+      ),
+    );
     await asked;
     abort.abort(reason);
     assert.deepEqual([...new Set(await failed)], [reason]);
@@ -183,7 +230,10 @@ describe('one signal', () => {
     const other = new AbortController();
     let following;
     abort.signal.addEventListener('abort', () => (following = syncs({ signal: other.signal })));
-    await assert.rejects(sync(file(), { store: memoryStore(), signal: abort.signal, onProgress: () => abort.abort() }), { name: 'AbortError' });
+    await assert.rejects(
+      sync(file(), { store: memoryStore(), signal: abort.signal, onProgress: () => abort.abort() }),
+      { name: 'AbortError' },
+    );
     await following;
     assert.equal(getEventListeners(other.signal, 'abort').length, 0);
   });
@@ -208,7 +258,12 @@ describe('behind proxies', () => {
       const seen = [];
       link.fault = ({ headers }) => void seen.push(headers['x-one']);
       for (const headers of [{ 'x-one': '1' }, [['x-one', '1']], new Map([['x-one', '1']])]) {
-        const options = wrapped({ store: wrapped(memoryStore()), headers: wrapped(headers instanceof Map && how === 'a plain Proxy' ? [...headers] : headers), version, timeout: 30_000 });
+        const options = wrapped({
+          store: wrapped(memoryStore()),
+          headers: wrapped(headers instanceof Map && how === 'a plain Proxy' ? [...headers] : headers),
+          version,
+          timeout: 30_000,
+        });
         await syncs(options);
       }
       await syncs({ headers: new Headers({ 'x-one': '1' }) });
@@ -230,7 +285,12 @@ describe('a URL with a password', () => {
   const SECRET = 'pässword';
   const AUTHORIZATION = `Basic ${Buffer.from(`us@er:${SECRET}:/`).toString('base64')}`;
   const withPassword = (url) => Object.assign(new URL(url), { username: 'us@er', password: `${SECRET}:/` });
-  const isSecret = (text) => text.includes(SECRET) || text.includes(encodeURIComponent(SECRET)) || text.includes('us@er') || text.includes('us%40er') || text.includes(AUTHORIZATION.slice(6));
+  const isSecret = (text) =>
+    text.includes(SECRET) ||
+    text.includes(encodeURIComponent(SECRET)) ||
+    text.includes('us@er') ||
+    text.includes('us%40er') ||
+    text.includes(AUTHORIZATION.slice(6));
 
   test('is sent as basic authorisation, with each request, and is in no file', async () => {
     const seen = [];
@@ -242,9 +302,12 @@ describe('a URL with a password', () => {
     assert.deepEqual(seen, [AUTHORIZATION, AUTHORIZATION]);
     // Without it the URL is the same asset.
     assert.equal((await syncs({ store })).cost.basis, 'same');
-    const kept = readdirSync(join(folder, 'secret'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const kept = readdirSync(join(folder, 'secret'), { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
     assert.ok(0 < kept.length);
-    for (const { parentPath, path, name } of kept) assert.ok(!isSecret(name + readFileSync(join(parentPath ?? path, name), 'utf8')), name);
+    for (const { parentPath, path, name } of kept)
+      assert.ok(!isSecret(name + readFileSync(join(parentPath ?? path, name), 'utf8')), name);
   });
 
   test('a header that the caller gives comes first', async () => {
@@ -258,7 +321,10 @@ describe('a URL with a password', () => {
     const errors = [];
     const failing = async (url, fault, options) => {
       link.fault = (request) => (isDelta(request) ? fault : undefined);
-      await sync(url, { store: memoryStore(), ...options }).then(() => assert.fail('it synced'), (error) => errors.push(error));
+      await sync(url, { store: memoryStore(), ...options }).then(
+        () => assert.fail('it synced'),
+        (error) => errors.push(error),
+      );
     };
     await failing(withPassword(file()), { html: 'log in' });
     await failing(withPassword(file()), { cut: 0 });

@@ -57,7 +57,13 @@ function first(count, fault) {
 
 describe('a busy server', () => {
   const inAMoment = () => new Date(Date.now() + 500).toUTCString();
-  for (const [how, busy] of [['seconds', '1'], ['no second', '0'], ['a date', inAMoment()], ['a date that is over', 'Sun, 06 Nov 1994 08:49:37 GMT'], ['nonsense', 'soon']]) {
+  for (const [how, busy] of [
+    ['seconds', '1'],
+    ['no second', '0'],
+    ['a date', inAMoment()],
+    ['a date that is over', 'Sun, 06 Nov 1994 08:49:37 GMT'],
+    ['nonsense', 'soon'],
+  ]) {
     test(`asks to come back after ${how}: the sync does, and brings the file`, async () => {
       first(2, { busy });
       const synced = await attempt('lib.d.ts', { store: memoryStore(), timeout: 20_000 });
@@ -76,7 +82,10 @@ describe('a busy server', () => {
   test('when a delta is resumed, and when a version is described', async () => {
     const store = memoryStore();
     link.fault = (request) => (isDelta(request) ? { stall: 20_000 } : undefined);
-    assert.equal((await attempt('lib.d.ts', { store, onProgress: ({ received }) => 20_000 <= received && link.hangUp() })).code, 'network');
+    assert.equal(
+      (await attempt('lib.d.ts', { store, onProgress: ({ received }) => 20_000 <= received && link.hangUp() })).code,
+      'network',
+    );
     first(1, { busy: '0' });
     link.requests.length = 0;
     assertIs(await attempt('lib.d.ts', { store }), old);
@@ -116,14 +125,20 @@ describe('an error says what was being done', () => {
   test('connecting', async () => {
     const { name, code, message } = await sync('http://127.0.0.1:1/lib.d.ts').catch((error) => error);
     assert.deepEqual([name, code], ['SyncError', 'network']);
-    assert.match(message, /while connecting to 127\.0\.0\.1:1\b.*bad port|while connecting to 127\.0\.0\.1:1\b.*ECONNREFUSED/);
+    assert.match(
+      message,
+      /while connecting to 127\.0\.0\.1:1\b.*bad port|while connecting to 127\.0\.0\.1:1\b.*ECONNREFUSED/,
+    );
     // A port that nobody listens on any more.
     const gone = createServer().listen(0, '127.0.0.1');
     await once(gone, 'listening');
     const { port } = gone.address();
     await new Promise((resolve) => gone.close(resolve));
     const refused = await sync(`http://127.0.0.1:${port}/lib.d.ts`).catch((error) => error);
-    assert.match(refused.message, new RegExp(`^the connection failed while connecting to 127\\.0\\.0\\.1:${port}, .*ECONNREFUSED`));
+    assert.match(
+      refused.message,
+      new RegExp(`^the connection failed while connecting to 127\\.0\\.0\\.1:${port}, .*ECONNREFUSED`),
+    );
     const unknown = await sync('http://nowhere.invalid/lib.d.ts').catch((error) => error);
     assert.match(unknown.message, /^the connection failed while connecting to nowhere\.invalid, /);
   });
@@ -131,18 +146,27 @@ describe('an error says what was being done', () => {
   test('waiting for the answer', async () => {
     first(1, { never: true });
     const silent = await attempt('lib.d.ts', { store: memoryStore(), timeout: 200 });
-    assert.deepEqual([silent.code, silent.message], ['network', 'waiting for the answer: the server sent nothing for 200 ms; sync again to go on']);
+    assert.deepEqual(
+      [silent.code, silent.message],
+      ['network', 'waiting for the answer: the server sent nothing for 200 ms; sync again to go on'],
+    );
     first(1, { hangUp: true });
     const hungUp = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(hungUp.code, 'network');
-    assert.match(hungUp.message, /^the connection failed while waiting for the answer \(sync again to go on\): .*other side closed/);
+    assert.match(
+      hungUp.message,
+      /^the connection failed while waiting for the answer \(sync again to go on\): .*other side closed/,
+    );
   });
 
   test('reading the answer', async () => {
     assertIs(await attempt('lib.d.ts', { store: memoryStore() }), old); // From now on it comes at once.
     first(1, { stall: 1000 });
     const silent = await attempt('lib.d.ts', { store: memoryStore(), timeout: 2000 });
-    assert.deepEqual([silent.code, silent.message], ['network', 'reading the answer: the server sent nothing for 2000 ms; sync again to go on']);
+    assert.deepEqual(
+      [silent.code, silent.message],
+      ['network', 'reading the answer: the server sent nothing for 2000 ms; sync again to go on'],
+    );
     first(1, { cut: 1000 });
     const cut = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(cut.code, 'network');
@@ -155,7 +179,12 @@ describe('an error says what was being done', () => {
   });
 });
 
-for (const [what, fault] of Object.entries({ 'a weak ETag': { weak: true }, 'gzip': { gzip: true }, 'no length': { lengthless: true }, 'all of these': { weak: true, gzip: true, lengthless: true } })) {
+for (const [what, fault] of Object.entries({
+  'a weak ETag': { weak: true },
+  gzip: { gzip: true },
+  'no length': { lengthless: true },
+  'all of these': { weak: true, gzip: true, lengthless: true },
+})) {
   test(`behind a proxy that makes of each answer one with ${what}: all ways to sync, and to resume`, async () => {
     const store = memoryStore();
     link.fault = () => fault;
@@ -173,7 +202,15 @@ for (const [what, fault] of Object.entries({ 'a weak ETag': { weak: true }, 'gzi
     assert.deepEqual([...bases, matched.cost.basis], ['none', 'same', 'version', 'matched']);
     const another = memoryStore();
     link.fault = (request) => (isDelta(request) ? { ...fault, gzip: false, stall: 20_000 } : fault);
-    assert.equal((await attempt('proxied.d.ts', { store: another, onProgress: ({ received }) => 20_000 <= received && link.hangUp() })).code, 'network');
+    assert.equal(
+      (
+        await attempt('proxied.d.ts', {
+          store: another,
+          onProgress: ({ received }) => 20_000 <= received && link.hangUp(),
+        })
+      ).code,
+      'network',
+    );
     link.fault = () => fault;
     assertIs(await attempt('proxied.d.ts', { store: another }), old);
   });

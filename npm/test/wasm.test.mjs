@@ -43,7 +43,10 @@ function decode(decoder, delta, size, basisAt) {
 
 function assertOutcome(outcome, vector, held) {
   if (vector.refused !== null) {
-    assert.ok([vector.refused].flat().includes(outcome.refused), `refused as ${outcome.refused}, not ${vector.refused}`);
+    assert.ok(
+      [vector.refused].flat().includes(outcome.refused),
+      `refused as ${outcome.refused}, not ${vector.refused}`,
+    );
     return;
   }
   assert.equal(outcome.refused, undefined);
@@ -60,7 +63,11 @@ for (const vector of vectors.deltas) {
       return Decoder.version(vector.named ?? versionOf(basis), basis.length, limit);
     };
     for (const size of [1, 7, delta.length + 1]) {
-      assertOutcome(decode(start(), delta, size, (from, to) => basis.subarray(from, to)), vector, basis);
+      assertOutcome(
+        decode(start(), delta, size, (from, to) => basis.subarray(from, to)),
+        vector,
+        basis,
+      );
     }
   });
 }
@@ -101,7 +108,10 @@ for (const vector of vectors.versions) {
     assert.deepEqual(groupsRight(bytes, vector.version, []), [true]);
     if (vector.chaining_values.length === 0) return;
     const outboard = Buffer.from([vector.group, ...Buffer.from(vector.chaining_values.join(''), 'hex')]);
-    assert.deepEqual(groupsRight(bytes, vector.version, outboard), vector.chaining_values.map(() => true));
+    assert.deepEqual(
+      groupsRight(bytes, vector.version, outboard),
+      vector.chaining_values.map(() => true),
+    );
     outboard[1] ^= 1;
     assert.deepEqual(groupsRight(bytes, vector.version, outboard), [true], 'one that is damaged is as none');
     outboard[1] ^= 1;
@@ -127,7 +137,8 @@ function groupsRight(bytes, version, outboard) {
   const right = [];
   for (let at = 0; at === 0 || at < bytes.length; at += verifier.groupLength) {
     verifier.begin(at);
-    for (const length of roomfuls(core, bytes.subarray(at, at + verifier.groupLength))) verifier.update(core.room, length);
+    for (const length of roomfuls(core, bytes.subarray(at, at + verifier.groupLength)))
+      verifier.update(core.room, length);
     right.push(verifier.isRight());
   }
   verifier.free();

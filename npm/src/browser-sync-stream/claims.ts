@@ -39,14 +39,19 @@ export function claimsOf(database: Database, name: string | undefined): Claims {
   let next = Date.now();
   const record = (hashes: readonly string[]): Change[] => {
     next += 1;
-    return hashes.length === 0 ? [] : [[`${own}${next}`, Buffer.concat(hashes.map((hash) => Buffer.from(hash, 'hex')))]];
+    return hashes.length === 0
+      ? []
+      : [[`${own}${next}`, Buffer.concat(hashes.map((hash) => Buffer.from(hash, 'hex')))]];
   };
   return {
     add: record,
     async settle(stored, used, needed) {
       const keys = await records(database);
       const mine = keys.filter((key) => key.startsWith(own));
-      const others = await claimed(database, keys.filter((key) => !key.startsWith(own)));
+      const others = await claimed(
+        database,
+        keys.filter((key) => !key.startsWith(own)),
+      );
       const dispensable = [...(await claimed(database, mine))].filter((hash) => !used.has(hash) && !others.has(hash));
       const garbage = dispensable.filter((hash) => !needed(hash));
       return [

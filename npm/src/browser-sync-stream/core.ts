@@ -29,7 +29,11 @@ let loading: Promise<StreamCore> | undefined;
 export function loadStreamCore(): Promise<StreamCore> {
   loading ??= start().catch((error) => {
     loading = undefined;
-    throw asSyncError('network', "the wasm module did not start (a page's policy must have script-src 'wasm-unsafe-eval')", error);
+    throw asSyncError(
+      'network',
+      "the wasm module did not start (a page's policy must have script-src 'wasm-unsafe-eval')",
+      error,
+    );
   });
   return loading;
 }

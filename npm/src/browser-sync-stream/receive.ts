@@ -42,12 +42,21 @@ export type ReceiveCallback = (error: Error | null, file?: Buffer) => void;
  */
 export function receive(db: LevelDatabase, callback?: ReceiveCallback): DuplexStream;
 export function receive(db: LevelDatabase, options: ReceiveOptions, callback?: ReceiveCallback): DuplexStream;
-export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallback = {}, last?: ReceiveCallback): DuplexStream {
+export function receive(
+  db: LevelDatabase,
+  given: ReceiveOptions | ReceiveCallback = {},
+  last?: ReceiveCallback,
+): DuplexStream {
   const [options, callback] = typeof given === 'function' ? [{}, given] : [given ?? {}, last];
   const name = options.name ?? undefined;
   const maxBytes = checkMaxBytes(options.maxBytes ?? 2 ** 31);
   const timeout = checkTimeout(options.timeout ?? 30_000);
-  check(name === undefined || (typeof name === 'string' && !/\p{Surrogate}/u.test(name)), 'name', 'a string of whole characters', name);
+  check(
+    name === undefined || (typeof name === 'string' && !/\p{Surrogate}/u.test(name)),
+    'name',
+    'a string of whole characters',
+    name,
+  );
   check(callback === undefined || typeof callback === 'function', 'the callback', 'a function', callback);
   databaseOf(db);
   let receiver: FileReceiver | undefined;
@@ -58,17 +67,22 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
   let opened: (receiver: FileReceiver) => void;
   const opening = new Promise<FileReceiver>((resolve) => (opened = resolve));
   const sources: { destroy?(): void }[] = [];
-  const idle = idleTimer(timeout, () => fail(new SyncError('network', `the sender was silent for ${timeout} ms; try again`)));
+  const idle = idleTimer(timeout, () =>
+    fail(new SyncError('network', `the sender was silent for ${timeout} ms; try again`)),
+  );
 
   const stream = new Duplex({
     construct(constructed) {
       const onNew = (chunk: Buffer) => void stream.emit('download', chunk);
-      beginReceiving({ db, name, maxBytes, onNew }).then((begun) => {
-        receiver = begun;
-        opened(begun);
-        idle.start();
-        constructed();
-      }, (error) => constructed(asSyncError('store', 'nothing can be received', error) as Error));
+      beginReceiving({ db, name, maxBytes, onNew }).then(
+        (begun) => {
+          receiver = begun;
+          opened(begun);
+          idle.start();
+          constructed();
+        },
+        (error) => constructed(asSyncError('store', 'nothing can be received', error) as Error),
+      );
     },
     read() {
       const { list } = receiver as FileReceiver;
@@ -88,7 +102,9 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
     },
     destroy(error, destroyed) {
       idle.stop();
-      const reason = isDone ? error : (error ?? new SyncError('network', 'the stream was closed before the file was complete'));
+      const reason = isDone
+        ? error
+        : (error ?? new SyncError('network', 'the stream was closed before the file was complete'));
       // pipe() does not close the connection.
       if (reason) sources.forEach((source) => source.destroy?.());
       const left = receiver?.leave().catch(() => {}); // The first error is reported.
@@ -128,7 +144,10 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
     /** A connection error. The close may have a better reason: the sender gave up. */
     let failure: unknown;
     const then = (work: (receiver: FileReceiver) => Promise<void>) => {
-      queue = queue?.then(() => opening).then((receiver) => (stream.destroyed ? undefined : work(receiver))).catch(fail);
+      queue = queue
+        ?.then(() => opening)
+        .then((receiver) => (stream.destroyed ? undefined : work(receiver)))
+        .catch(fail);
     };
     socket.addEventListener('message', ({ data }) => {
       const bytes = bytesOf(data);
@@ -152,13 +171,15 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
     return true;
   }
 
-  stream.on('pipe', (source: typeof sources[number] & NodeJS.EventEmitter) => {
+  stream.on('pipe', (source: (typeof sources)[number] & NodeJS.EventEmitter) => {
     sources.push(source);
     source.on('error', (error: unknown) => fail(error instanceof SyncError ? error : broken(error)));
     if (listenToSocket(source)) return;
     source.on('close', () => {
-      const { ended, endEmitted } = (source as { _readableState?: { ended?: boolean; endEmitted?: boolean } })._readableState ?? {};
-      if (!ended && !endEmitted && !isDone) fail(new SyncError('network', 'the stream from the sender closed before its end; try again'));
+      const { ended, endEmitted } =
+        (source as { _readableState?: { ended?: boolean; endEmitted?: boolean } })._readableState ?? {};
+      if (!ended && !endEmitted && !isDone)
+        fail(new SyncError('network', 'the stream from the sender closed before its end; try again'));
     });
   });
   return stream;
@@ -176,5 +197,9 @@ function later(call: () => void): void {
 function broken(error: unknown): SyncError {
   const said = error instanceof Error ? error.message : 'no reason is known';
   const told = said.replaceAll(/\/\/[^/?#\s]*@/g, '//');
-  return new SyncError('network', `the stream from the sender failed: ${told}; try again`, told === said ? { cause: error } : {});
+  return new SyncError(
+    'network',
+    `the stream from the sender failed: ${told}; try again`,
+    told === said ? { cause: error } : {},
+  );
 }

@@ -106,7 +106,10 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
       const bytes = viewOf(values[at] ?? new Uint8Array()).subarray(HASH);
       if (core.hash(bytes) !== hash) {
         await database.change([[hash, undefined]]).catch(failed('a damaged chunk cannot be deleted'));
-        throw new SyncError('store', `the stored chunk ${hash} was changed or removed; it is deleted now, so sync again`);
+        throw new SyncError(
+          'store',
+          `the stored chunk ${hash} was changed or removed; it is deleted now, so sync again`,
+        );
       }
       used.set(hash, bytes);
     }
@@ -121,7 +124,11 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
     }
     const bytes = used.get(hash) as Buffer;
     length += bytes.length;
-    if (maxBytes < length) throw new SyncError('protocol', `the file is longer than the ${maxBytes} bytes that are accepted; say maxBytes to accept more`);
+    if (maxBytes < length)
+      throw new SyncError(
+        'protocol',
+        `the file is longer than the ${maxBytes} bytes that are accepted; say maxBytes to accept more`,
+      );
     file.push(bytes);
     if (value) onNew(bytes);
   }
@@ -129,7 +136,10 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
   async function store(): Promise<void> {
     const batch = waiting;
     [waiting, waitingBytes] = [[], 0];
-    if (0 < batch.length) await database.change([...batch, ...claims.add(batch.map(([hash]) => hash))]).catch(failed('chunks cannot be stored'));
+    if (0 < batch.length)
+      await database
+        .change([...batch, ...claims.add(batch.map(([hash]) => hash))])
+        .catch(failed('chunks cannot be stored'));
   }
 
   async function take(piece: Uint8Array): Promise<void> {
@@ -143,7 +153,9 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
     await store();
     const whole = joined(file, length);
     const needed = (hash: string) => [...all].some((other) => other !== announced && other.has(hash));
-    const changes = await claims.settle(announced, new Set(used.keys()), needed).catch(failed('what is claimed cannot be read'));
+    const changes = await claims
+      .settle(announced, new Set(used.keys()), needed)
+      .catch(failed('what is claimed cannot be read'));
     if (0 < changes.length) await database.change(changes).catch(failed('old chunks cannot be deleted'));
     return whole;
   }
@@ -173,7 +185,9 @@ function joined(file: Buffer[], length: number): Buffer {
   try {
     return Buffer.concat(file, length);
   } catch (error) {
-    throw new SyncError('store', `the file has ${length} bytes, more than fit into memory; all its chunks are stored`, { cause: error });
+    throw new SyncError('store', `the file has ${length} bytes, more than fit into memory; all its chunks are stored`, {
+      cause: error,
+    });
   }
 }
 

@@ -44,7 +44,9 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   let isOver = false;
   let drained = () => {};
   const idle = idleTimer(timeout, () => {
-    const what = isListed ? `the receiver has read nothing for ${timeout} ms` : `the receiver's list was not complete after ${timeout} ms`;
+    const what = isListed
+      ? `the receiver has read nothing for ${timeout} ms`
+      : `the receiver's list was not complete after ${timeout} ms`;
     stream.destroy(new SyncError('network', what));
   });
 
@@ -59,7 +61,9 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
     },
     read: () => drained(),
     write(piece: Buffer, _encoding, taken) {
-      takeList(piece).catch(giveUp).then(() => taken());
+      takeList(piece)
+        .catch(giveUp)
+        .then(() => taken());
     },
     final(ended) {
       if (!isListed && !isOver) {
@@ -81,7 +85,7 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   });
   // A server must not crash because of one client.
   stream.on('error', () => {});
-  stream.on('pipe', (source: typeof sources[number]) => sources.push(source));
+  stream.on('pipe', (source: (typeof sources)[number]) => sources.push(source));
 
   async function takeList(piece: Uint8Array): Promise<void> {
     if (isListed || isOver) return;

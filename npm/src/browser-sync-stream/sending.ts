@@ -54,7 +54,11 @@ export interface Outgoing {
 }
 
 /** Opens a file and starts to cut it. */
-export async function openOutgoing(filename: string, { bits = 0, min = 0, max = 0 }: RabinOptions, onIndexed: (chunk: Indexed) => void): Promise<Outgoing> {
+export async function openOutgoing(
+  filename: string,
+  { bits = 0, min = 0, max = 0 }: RabinOptions,
+  onIndexed: (chunk: Indexed) => void,
+): Promise<Outgoing> {
   const core = await loadStreamCore();
   const chunks = attempt(() => new core.Chunks(bits, min, max));
   const file = await open(filename).catch(unreadable(filename));
@@ -105,9 +109,17 @@ function cut(filename: string, file: FileHandle, chunks: Chunks, onIndexed: (chu
 
   function reportCuts(): void {
     for (; reported < chunks.count; reported += 1) {
-      onIndexed({ hash: chunks.hash(reported) as string, offset: chunks.offset(reported) as number, length: chunks.length(reported) as number });
+      onIndexed({
+        hash: chunks.hash(reported) as string,
+        offset: chunks.offset(reported) as number,
+        length: chunks.length(reported) as number,
+      });
     }
-    if (MAX_CHUNKS < reported) throw new SyncError('protocol', `the file has more than ${MAX_CHUNKS} chunks; cut longer ones, or sync it by driblet's own protocol`);
+    if (MAX_CHUNKS < reported)
+      throw new SyncError(
+        'protocol',
+        `the file has more than ${MAX_CHUNKS} chunks; cut longer ones, or sync it by driblet's own protocol`,
+      );
     grown();
     growing = new Promise((resolve) => (grown = resolve));
   }
@@ -117,7 +129,9 @@ function cut(filename: string, file: FileHandle, chunks: Chunks, onIndexed: (chu
     if (!found.isFile()) throw new SyncError('store', `${filename} cannot be sent: it is no regular file`);
     const piece = Buffer.allocUnsafe(Math.min(READ, found.size));
     for (let at = 0; at < found.size && !isStopped; ) {
-      const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, found.size - at), at).catch(unreadable(filename));
+      const { bytesRead } = await file
+        .read(piece, 0, Math.min(piece.length, found.size - at), at)
+        .catch(unreadable(filename));
       if (bytesRead === 0) throw changed(filename);
       chunks.handleInput(piece.subarray(0, bytesRead));
       at += bytesRead;
@@ -143,7 +157,14 @@ function cut(filename: string, file: FileHandle, chunks: Chunks, onIndexed: (chu
 }
 
 /** Returns a function that makes the next messages of the file. */
-function messagesOf(core: StreamCore, filename: string, file: FileHandle, chunks: Chunks, sender: Sender, cutting: Cutting): Outgoing['next'] {
+function messagesOf(
+  core: StreamCore,
+  filename: string,
+  file: FileHandle,
+  chunks: Chunks,
+  sender: Sender,
+  cutting: Cutting,
+): Outgoing['next'] {
   let at = 0;
   return async () => {
     if (!(await cutting.more(at))) return undefined;
@@ -152,7 +173,11 @@ function messagesOf(core: StreamCore, filename: string, file: FileHandle, chunks
     const heads: Uint8Array[] = [];
     const isNew = (head: Uint8Array | undefined) => head?.[0] !== HASH;
     let size = 0;
-    for (let head = sender.head(chunks, at); head && size < MESSAGE_BYTES && heads.length < MESSAGES; head = sender.head(chunks, at)) {
+    for (
+      let head = sender.head(chunks, at);
+      head && size < MESSAGE_BYTES && heads.length < MESSAGES;
+      head = sender.head(chunks, at)
+    ) {
       if (0 < heads.length && isNew(head) !== isNew(heads[0])) break;
       heads.push(head);
       size += isNew(head) ? (chunks.length(at) as number) : 0;
@@ -185,10 +210,15 @@ function attempt<T>(work: () => T): T {
 
 function unreadable(filename: string): (error: unknown) => never {
   return (error) => {
-    throw new SyncError('store', `${filename} cannot be read: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw new SyncError('store', `${filename} cannot be read: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
   };
 }
 
 function changed(filename: string): SyncError {
-  return new SyncError('store', `${filename} was changed while it was sent; send it again, and replace files by renaming others over them`);
+  return new SyncError(
+    'store',
+    `${filename} was changed while it was sent; send it again, and replace files by renaming others over them`,
+  );
 }

@@ -20,7 +20,10 @@ const CLOSING = 2;
 /** The socket behind a stream, if there is one that is not closed. */
 export function socketOf(stream: unknown): Socket | undefined {
   const { socket } = stream as { socket?: Partial<Socket> };
-  const isSocket = typeof socket?.addEventListener === 'function' && typeof socket.readyState === 'number' && socket.readyState < CLOSING;
+  const isSocket =
+    typeof socket?.addEventListener === 'function' &&
+    typeof socket.readyState === 'number' &&
+    socket.readyState < CLOSING;
   return isSocket ? (socket as Socket) : undefined;
 }
 

@@ -39,8 +39,14 @@ let lastId = 0;
 
 if (globalThis.document) {
   // A page in the back/forward cache must hold no locks.
-  for (const [name, isSuspended] of [['pagehide', true], ['pageshow', false]] as const) {
-    addEventListener(name, ({ persisted }: PageTransitionEvent) => persisted && engine?.post({ kind: 'suspend', isSuspended }));
+  for (const [name, isSuspended] of [
+    ['pagehide', true],
+    ['pageshow', false],
+  ] as const) {
+    addEventListener(
+      name,
+      ({ persisted }: PageTransitionEvent) => persisted && engine?.post({ kind: 'suspend', isSuspended }),
+    );
   }
 }
 
@@ -161,7 +167,8 @@ function startWorker(): Engine | undefined {
 
   const ping = () => worker.postMessage({ kind: 'ping' } satisfies Request);
 
-  const nextMessage = (turns: number) => within(turns, "driblet's worker", () => new Promise<void>((resolve) => awaitingMessage.add(resolve)));
+  const nextMessage = (turns: number) =>
+    within(turns, "driblet's worker", () => new Promise<void>((resolve) => awaitingMessage.add(resolve)));
 
   /** A worker may hang in a call that never returns: Chromium does when it closes a file whose site data was cleared. */
   const checkWorker = () => {
@@ -239,11 +246,18 @@ function startHere(load: () => Serve | Promise<Serve>): Engine {
   const started = within(CALL_TURNS, "driblet's engine", async () => load()).then((serve) => serve(port));
   started.catch((error) => {
     engine = undefined;
-    rejectAll('network', `neither driblet's worker nor its engine loaded: ${error instanceof Error ? error.message : error}`);
+    rejectAll(
+      'network',
+      `neither driblet's worker nor its engine loaded: ${error instanceof Error ? error.message : error}`,
+    );
   });
   return {
     isWorker: false,
-    post: (request) => void started.then(() => port.onmessage?.({ data: request } as MessageEvent<Request>), () => {}),
+    post: (request) =>
+      void started.then(
+        () => port.onmessage?.({ data: request } as MessageEvent<Request>),
+        () => {},
+      ),
   };
 }
 

@@ -41,7 +41,9 @@ export function configure({ workerUrl, wasmUrl, workerTimeout }: Configuration):
   };
   for (const name of Object.keys(wanted) as (keyof Settings)[]) {
     if (!isInUse || wanted[name] === settings[name]) continue;
-    throw new Error(`configure() must be called before the first sync(): driblet runs with ${name} ${settings[name] ?? 'by default'}, not ${wanted[name]}`);
+    throw new Error(
+      `configure() must be called before the first sync(): driblet runs with ${name} ${settings[name] ?? 'by default'}, not ${wanted[name]}`,
+    );
   }
   settings = wanted;
 }

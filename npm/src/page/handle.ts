@@ -119,7 +119,12 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
     stored,
     bytes: () => read(0, length),
     stream(start = 0, end = length) {
-      check([start, end].every(Number.isSafeInteger) && 0 <= start && start <= end && end <= length, 'a range', `within the ${length} bytes`, start);
+      check(
+        [start, end].every(Number.isSafeInteger) && 0 <= start && start <= end && end <= length,
+        'a range',
+        `within the ${length} bytes`,
+        start,
+      );
       return streamOf(handle, start, end, read);
     },
     async blob(type = mediaTypeOf(url)) {
@@ -133,7 +138,11 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
       return URL.createObjectURL(await handle.blob(type));
     },
     response(init) {
-      const headers = new Headers({ 'content-length': String(length), 'content-type': mediaTypeOf(url), etag: `"${version}"` });
+      const headers = new Headers({
+        'content-length': String(length),
+        'content-type': mediaTypeOf(url),
+        etag: `"${version}"`,
+      });
       new Headers(init?.headers).forEach((value, name) => headers.set(name, value));
       return new Response(handle.stream() as ReadableStream<Uint8Array<ArrayBuffer>>, { ...init, headers });
     },
@@ -212,7 +221,12 @@ const STREAM_PIECE = 1 << 20;
  * Streams a range. The stream refers to the handle, so that the version stays while it is read. It reads the next slice
  * while the current one is consumed.
  */
-function streamOf(handle: Handle, first: number, end: number, read: (start: number, end: number) => Promise<Uint8Array>): ReadableStream<Uint8Array> {
+function streamOf(
+  handle: Handle,
+  first: number,
+  end: number,
+  read: (start: number, end: number) => Promise<Uint8Array>,
+): ReadableStream<Uint8Array> {
   const step = handle.length <= WHOLE ? handle.length : SLICE;
   let at = first;
   const next = () => {

@@ -20,12 +20,32 @@ export const DEFAULT_STORE: Store = { kind: 'browser', name: 'driblet' };
 
 /** Describes a sync. Throws a TypeError if an option is not valid. */
 export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
-  const { store = DEFAULT_STORE, headers, credentials = 'same-origin', version, maxBytes = 2 ** 32, timeout = 30_000, scope, onProgress, signal } = options;
+  const {
+    store = DEFAULT_STORE,
+    headers,
+    credentials = 'same-origin',
+    version,
+    maxBytes = 2 ** 32,
+    timeout = 30_000,
+    scope,
+    onProgress,
+    signal,
+  } = options;
   const [url, authorization] = urlOf(given);
   check(/^[^:]+:\/./.test(url), 'a URL', 'one with a path, as http: and https: have it', url.split(':', 1)[0]);
   check(version === undefined || /^[0-9a-f]{64}$/.test(`${version}`), 'version', '64 lower-case hex digits', version);
-  check(scope === undefined || (typeof scope === 'string' && !/\p{Surrogate}/u.test(scope)), 'scope', 'a string of whole characters', scope);
-  check(['omit', 'same-origin', 'include'].includes(credentials), 'credentials', "'omit', 'same-origin' or 'include'", credentials);
+  check(
+    scope === undefined || (typeof scope === 'string' && !/\p{Surrogate}/u.test(scope)),
+    'scope',
+    'a string of whole characters',
+    scope,
+  );
+  check(
+    ['omit', 'same-origin', 'include'].includes(credentials),
+    'credentials',
+    "'omit', 'same-origin' or 'include'",
+    credentials,
+  );
   check(onProgress === undefined || typeof onProgress === 'function', 'onProgress', 'a function', onProgress);
   check(signal === undefined || typeof signal?.addEventListener === 'function', 'signal', 'an AbortSignal', signal);
   const sent = new Headers(headers);
@@ -61,6 +81,11 @@ export async function syncJob(job: JobOptions, options: SyncOptions): Promise<Ha
 
 /** A store in a form that can be sent to a worker. */
 export function storeOf(store: Store): Store {
-  check(typeof store?.kind === 'string' && typeof store.name === 'string', 'store', 'what browserStore(), memoryStore() or another of them gives', store);
+  check(
+    typeof store?.kind === 'string' && typeof store.name === 'string',
+    'store',
+    'what browserStore(), memoryStore() or another of them gives',
+    store,
+  );
   return { kind: store.kind, name: store.name };
 }

@@ -69,8 +69,15 @@ type Asset = Record<'synced' | 'stored' | 'network', () => Promise<Response>>;
 
 function isServed({ method, url, headers, cache }: Request): boolean {
   const { origin, pathname } = new URL(url);
-  const isAsset = origin === location.origin && url !== location.href && !decodedPath(pathname).split('/').some((part) => part.endsWith('.driblet'));
-  return isAsset && (method === 'GET' || method === 'HEAD') && !headers.has('authorization') && cache !== 'only-if-cached';
+  const isAsset =
+    origin === location.origin &&
+    url !== location.href &&
+    !decodedPath(pathname)
+      .split('/')
+      .some((part) => part.endsWith('.driblet'));
+  return (
+    isAsset && (method === 'GET' || method === 'HEAD') && !headers.has('authorization') && cache !== 'only-if-cached'
+  );
 }
 
 /** Whether the response's headers limit what the asset may do. */
@@ -91,7 +98,9 @@ async function subresource({ synced, stored, network }: Asset): Promise<Response
     const kept = isUnreached ? await orNothing(stored) : undefined;
     if (kept) return kept;
     const response = await orNothing(network);
-    return isAnswer(response) ? response : ((isUnreached ? undefined : await orNothing(stored)) ?? response ?? Response.error());
+    return isAnswer(response)
+      ? response
+      : ((isUnreached ? undefined : await orNothing(stored)) ?? response ?? Response.error());
   }
 }
 
@@ -108,7 +117,12 @@ function orNothing(way: () => Promise<Response>): Promise<Response | undefined> 
  * The response to a request, from a handle. Reads the first bytes before it resolves, so that a damaged version is not
  * the answer.
  */
-async function responseOf(handle: Handle, { url }: JobOptions, { method, headers: asked }: Request, type = typeOf(url)): Promise<Response> {
+async function responseOf(
+  handle: Handle,
+  { url }: JobOptions,
+  { method, headers: asked }: Request,
+  type = typeOf(url),
+): Promise<Response> {
   const { length, version } = handle;
   const etag = `"${version}"`;
   const headers = new Headers({ 'accept-ranges': 'bytes', 'cache-control': 'no-cache', 'content-type': type, etag });
@@ -118,7 +132,8 @@ async function responseOf(handle: Handle, { url }: JobOptions, { method, headers
   };
   if (asked.has('if-match') && !names(asked.get('if-match'), etag)) return bodiless(412);
   if (asked.has('if-none-match') && names(asked.get('if-none-match')?.replaceAll('W/', ''), etag)) return bodiless(304);
-  const wanted = method === 'GET' && (asked.get('if-range') ?? etag) === etag ? rangeOf(asked.get('range'), length) : undefined;
+  const wanted =
+    method === 'GET' && (asked.get('if-range') ?? etag) === etag ? rangeOf(asked.get('range'), length) : undefined;
   const [start, end] = wanted ?? [0, length];
   if (wanted) headers.set('content-range', start < end ? `bytes ${start}-${end - 1}/${length}` : `bytes */${length}`);
   if (wanted && start === end) return bodiless(416);

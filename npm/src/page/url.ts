@@ -12,11 +12,15 @@ export function urlOf(given: string | URL): [href: string, authorization?: strin
   } catch {
     // The platform's message may contain the password.
     const shown = /@/.test(`${given}`) ? 'the one given' : given;
-    throw new TypeError(`a URL must be valid${globalThis.location ? '' : ', and in Node it must be absolute'}; ${shown} is not`);
+    throw new TypeError(
+      `a URL must be valid${globalThis.location ? '' : ', and in Node it must be absolute'}; ${shown} is not`,
+    );
   }
   const { username, password } = url;
   url.hash = url.username = url.password = '';
-  return username || password ? [url.href, `Basic ${btoa(`${percentDecoded(username)}:${percentDecoded(password)}`)}`] : [url.href];
+  return username || password
+    ? [url.href, `Basic ${btoa(`${percentDecoded(username)}:${percentDecoded(password)}`)}`]
+    : [url.href];
 }
 
 /** The bytes of a percent-encoded text, one character each. */

@@ -30,13 +30,21 @@ export function syncLock(store: string, key: string): string {
  * Runs `work` while nobody else runs under `name`. `work` calls its argument each time it makes progress. An abort ends
  * the waiting, not the work. Rejects with a {@link LockSilent} if another thread holds the lock and makes no progress.
  */
-export async function withLock<T>(name: string, work: (progressed: () => void) => Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function withLock<T>(
+  name: string,
+  work: (progressed: () => void) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   let progress: number | undefined;
   const progressed = () => {
     progress = performance.now();
   };
   const waiting = new AbortController();
-  const stop = signsOfLife(name, () => progress, (reason) => waiting.abort(reason));
+  const stop = signsOfLife(
+    name,
+    () => progress,
+    (reason) => waiting.abort(reason),
+  );
   const abort = () => waiting.abort(signal?.reason);
   signal?.addEventListener('abort', abort);
   try {
@@ -63,9 +71,14 @@ export async function inTurn<T>(name: string, work: () => Promise<T>, signal?: A
     signal?.throwIfAborted();
     return work();
   });
-  const done: Promise<void> = turn.then(() => {}, () => {}).then(() => {
-    if (queues.get(name) === done) queues.delete(name);
-  });
+  const done: Promise<void> = turn
+    .then(
+      () => {},
+      () => {},
+    )
+    .then(() => {
+      if (queues.get(name) === done) queues.delete(name);
+    });
   queues.set(name, done);
   return turn;
 }
@@ -167,7 +180,11 @@ function promptly(name: string, options: LockOptions): ReturnType<typeof acquire
  * While `progress` returns nothing, asks whether the holder of a lock makes progress, and ends the waiting if it does
  * not. Afterwards, answers others that ask. Returns a function that stops this.
  */
-function signsOfLife(name: string, progress: () => number | undefined, endWaiting: (reason: LockSilent) => void): () => void {
+function signsOfLife(
+  name: string,
+  progress: () => number | undefined,
+  endWaiting: (reason: LockSilent) => void,
+): () => void {
   let silence = 0;
   let channel: BroadcastChannel | undefined;
 

@@ -61,7 +61,13 @@ export function watching(part: string, signal?: AbortSignal, turns = CALL_TURNS)
  * Makes a call and waits for it, for a number of turns. Rejects with an {@link Unavailable} if there is no answer or
  * the part is denied.
  */
-export async function within<T>(turns: number, part: string, call: () => Promise<T>, late?: (answer: T) => void, signal?: AbortSignal): Promise<T> {
+export async function within<T>(
+  turns: number,
+  part: string,
+  call: () => Promise<T>,
+  late?: (answer: T) => void,
+  signal?: AbortSignal,
+): Promise<T> {
   signal?.throwIfAborted();
   let left = turns;
   let waits = true;
@@ -81,7 +87,10 @@ export async function within<T>(turns: number, part: string, call: () => Promise
   });
   try {
     const answer = call();
-    answer.then((value) => waits || late?.(value), () => {});
+    answer.then(
+      (value) => waits || late?.(value),
+      () => {},
+    );
     return await Promise.race([answer, ended]);
   } catch (error) {
     throw isDenial(error) ? new Unavailable(`${part} is denied: ${error.message}`, false, error) : error;

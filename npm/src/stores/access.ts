@@ -8,7 +8,9 @@ const TRIES = 50;
 
 /** Opens a file for synchronous access. A worker that has just died may hold it a moment longer. */
 export async function openAccess(file: FileSystemFileHandle, mode = 'readwrite'): Promise<FileSystemSyncAccessHandle> {
-  const open = file.createSyncAccessHandle.bind(file) as (options: { mode: string }) => Promise<FileSystemSyncAccessHandle>;
+  const open = file.createSyncAccessHandle.bind(file) as (options: {
+    mode: string;
+  }) => Promise<FileSystemSyncAccessHandle>;
   return whenFree('NoModificationAllowedError', () => open({ mode }));
 }
 
@@ -38,29 +40,39 @@ export function watchedFolder(folder: FileSystemDirectoryHandle, watch: Watch): 
     kind: 'file',
     getFile: () => watch(() => file.getFile()),
     createSyncAccessHandle: (options: object) =>
-      watch(() => (file.createSyncAccessHandle as (options: object) => Promise<FileSystemSyncAccessHandle>)(options), (access) => access.close()),
+      watch(
+        () => (file.createSyncAccessHandle as (options: object) => Promise<FileSystemSyncAccessHandle>)(options),
+        (access) => access.close(),
+      ),
   });
 
   async function* watched<T>(entries: AsyncIterableIterator<T>): AsyncGenerator<T> {
-    for (let next = await watch(() => entries.next()); !next.done; next = await watch(() => entries.next())) yield next.value;
+    for (let next = await watch(() => entries.next()); !next.done; next = await watch(() => entries.next()))
+      yield next.value;
   }
 
   const handle = {
     kind: 'directory',
     name: folder.name,
-    getDirectoryHandle: async (name: string, options: FileSystemGetDirectoryOptions) => watchedFolder(await watch(() => folder.getDirectoryHandle(name, options)), watch),
-    getFileHandle: async (name: string, options: FileSystemGetFileOptions) => watchedFile(await watch(() => folder.getFileHandle(name, options))),
+    getDirectoryHandle: async (name: string, options: FileSystemGetDirectoryOptions) =>
+      watchedFolder(await watch(() => folder.getDirectoryHandle(name, options)), watch),
+    getFileHandle: async (name: string, options: FileSystemGetFileOptions) =>
+      watchedFile(await watch(() => folder.getFileHandle(name, options))),
     removeEntry: (name: string) => watch(() => folder.removeEntry(name)),
     keys: () => watched(folder.keys()),
     async *values() {
-      for await (const entry of watched(folder.values())) yield entry.kind === 'directory' ? watchedFolder(entry as FileSystemDirectoryHandle, watch) : entry;
+      for await (const entry of watched(folder.values()))
+        yield entry.kind === 'directory' ? watchedFolder(entry as FileSystemDirectoryHandle, watch) : entry;
     },
   };
   return handle as unknown as FileSystemDirectoryHandle;
 }
 
 /** Opens a file, uses it and closes it. */
-export async function withAccess<T>(file: FileSystemFileHandle, use: (access: FileSystemSyncAccessHandle) => Promise<T>): Promise<T> {
+export async function withAccess<T>(
+  file: FileSystemFileHandle,
+  use: (access: FileSystemSyncAccessHandle) => Promise<T>,
+): Promise<T> {
   const access = await openAccess(file);
   try {
     return await use(access);

@@ -23,10 +23,13 @@ export interface Database {
 
 /** Wraps a level database. Throws a TypeError if it is something else. */
 export function databaseOf(db: LevelDatabase): Database {
-  if (typeof db !== 'object' || db === null) throw new TypeError('a levelup or abstract-level database is wanted first');
+  if (typeof db !== 'object' || db === null)
+    throw new TypeError('a levelup or abstract-level database is wanted first');
   if ('createKeyStream' in db) return byCallbacks(db as Levelup);
   if ('keys' in db && 'getMany' in db && 'batch' in db) return byPromises(db as AbstractLevel);
-  throw new TypeError('the database has neither createKeyStream, as levelup has, nor keys and getMany, as abstract-level has');
+  throw new TypeError(
+    'the database has neither createKeyStream, as levelup has, nor keys and getMany, as abstract-level has',
+  );
 }
 
 /** Wraps a database so that all its calls are watched. */
@@ -65,7 +68,8 @@ function byCallbacks(db: Levelup): Database {
     new Promise<Uint8Array | undefined>((resolve, reject) => {
       db.get(key, ENCODINGS, (error, value) => {
         if (!error) return resolve(bytesOf(value));
-        if (error.notFound || error.type === 'NotFoundError' || error.name === 'NotFoundError') return resolve(undefined);
+        if (error.notFound || error.type === 'NotFoundError' || error.name === 'NotFoundError')
+          return resolve(undefined);
         return reject(error);
       });
     });
@@ -79,7 +83,10 @@ function byCallbacks(db: Levelup): Database {
         stream.on('end', () => resolve(found));
       }),
     values: (keys) => Promise.all(keys.map(valueOf)),
-    change: (changes) => new Promise((resolve, reject) => db.batch(changes.map(operationOf), ENCODINGS, (error) => (error ? reject(error) : resolve()))),
+    change: (changes) =>
+      new Promise((resolve, reject) =>
+        db.batch(changes.map(operationOf), ENCODINGS, (error) => (error ? reject(error) : resolve())),
+      ),
   };
 }
 

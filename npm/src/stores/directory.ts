@@ -67,7 +67,10 @@ function fileHandle(path: string): FileSystemFileHandle {
       return size <= RECORD ? new Blob([await named(readFile(path))]) : named(openAsBlob(path));
     },
     async createSyncAccessHandle({ mode = 'readwrite' } = {}) {
-      return accessHandle(path, namedAtOnce(() => openSync(path, mode === 'read-only' ? 'r' : 'r+')));
+      return accessHandle(
+        path,
+        namedAtOnce(() => openSync(path, mode === 'read-only' ? 'r' : 'r+')),
+      );
     },
   };
   return handle as unknown as FileSystemFileHandle;
@@ -94,7 +97,8 @@ const CLOSED = -1;
 function flush(path: string, file: number): void {
   fsyncSync(file);
   const isGone = fstatSync(file).nlink === 0;
-  if (isGone && makerOf(path) !== undefined) throw new DOMException('a file was removed while it was written', 'NotFoundError');
+  if (isGone && makerOf(path) !== undefined)
+    throw new DOMException('a file was removed while it was written', 'NotFoundError');
   if (isGone || process.platform === 'win32') return; // Windows cannot open folders.
   const folder = openSync(dirname(path), 'r');
   try {
@@ -123,7 +127,12 @@ function makerOf(name: string): number | undefined {
 }
 
 /** The names that the interface gives to the system's errors. */
-const NAMES: Record<string, string> = { EDQUOT: 'QuotaExceededError', EFBIG: 'QuotaExceededError', ENOENT: 'NotFoundError', ENOSPC: 'QuotaExceededError' };
+const NAMES: Record<string, string> = {
+  EDQUOT: 'QuotaExceededError',
+  EFBIG: 'QuotaExceededError',
+  ENOENT: 'NotFoundError',
+  ENOSPC: 'QuotaExceededError',
+};
 
 function asNamed(error: unknown): unknown {
   const { code = '', message } = error as NodeJS.ErrnoException;

@@ -40,7 +40,13 @@ export function isWorthNoting(used: number): boolean {
  * Creates an entry of a store. `remove` deletes its head, then its files that nobody reads. Readers of the head hold
  * `lock`.
  */
-export function entryOf(store: string, key: string, head: Entry['head'], lock: string | undefined, remove: () => Promise<void>): Entry {
+export function entryOf(
+  store: string,
+  key: string,
+  head: Entry['head'],
+  lock: string | undefined,
+  remove: () => Promise<void>,
+): Entry {
   const isFree = async () => lock === undefined || lockIfFree(lock, async () => true);
   return {
     key,
@@ -63,11 +69,17 @@ export function entryOf(store: string, key: string, head: Entry['head'], lock: s
  * there is nothing left to delete. Whether a version can fit at all is not known in advance: browsers do not tell their
  * quota exactly.
  */
-export function roomFor(key: string, tidy: () => Promise<boolean>, entries: () => Promise<Entry[]>): () => Promise<boolean> {
+export function roomFor(
+  key: string,
+  tidy: () => Promise<boolean>,
+  entries: () => Promise<Entry[]>,
+): () => Promise<boolean> {
   let left: Entry[] | undefined;
   return async () => {
     if (!left) {
-      left = (await entries()).filter((entry) => entry.key !== key).sort((a, b) => (a.head?.used ?? 0) - (b.head?.used ?? 0));
+      left = (await entries())
+        .filter((entry) => entry.key !== key)
+        .sort((a, b) => (a.head?.used ?? 0) - (b.head?.used ?? 0));
       if (await tidy()) return true;
     }
     for (let next = left.shift(); next; next = left.shift()) {
@@ -78,7 +90,10 @@ export function roomFor(key: string, tidy: () => Promise<boolean>, entries: () =
 }
 
 /** Runs a write. If the disk is full, makes room and runs it again. Undefined if no more room can be made. */
-export async function withRoom<T>(makeRoom: () => Promise<boolean>, write: () => Promise<T> | T): Promise<T | undefined> {
+export async function withRoom<T>(
+  makeRoom: () => Promise<boolean>,
+  write: () => Promise<T> | T,
+): Promise<T | undefined> {
   for (;;) {
     try {
       return await write();

@@ -145,7 +145,14 @@ async function writeBlobs(blobs: Blob[], write: (pieces: Piece[]) => Promise<voi
 function heldIn({ version, length, outboard }: Version, file: Blob): Held | undefined {
   if (file.size !== length) return undefined;
   const slice = ([start, end]: Range) => bytesOf(INDEXED_DB, file.slice(start, end));
-  return { version, length, outboard, slice, ...readingPieces(length, (index) => slice([index * PIECE, (index + 1) * PIECE])), close() {} };
+  return {
+    version,
+    length,
+    outboard,
+    slice,
+    ...readingPieces(length, (index) => slice([index * PIECE, (index + 1) * PIECE])),
+    close() {},
+  };
 }
 
 type Table = 'heads' | 'files' | 'pieces';
@@ -167,7 +174,11 @@ const databases = new Map<string, Promise<IDBDatabase>>();
 async function openTables(name: string, watch: Watch): Promise<Tables> {
   await database(name);
 
-  async function transact<T>(mode: IDBTransactionMode, options: IDBTransactionOptions, work: (table: (name: Table) => IDBObjectStore) => () => T): Promise<T> {
+  async function transact<T>(
+    mode: IDBTransactionMode,
+    options: IDBTransactionOptions,
+    work: (table: (name: Table) => IDBObjectStore) => () => T,
+  ): Promise<T> {
     const begin = async () => (await database(name)).transaction(['heads', 'files', 'pieces'], mode, options);
     return watch(async () => {
       // The connection was closed meanwhile, for example because the user cleared the site's data.
@@ -179,7 +190,8 @@ async function openTables(name: string, watch: Watch): Promise<Tables> {
       return new Promise<T>((resolve, reject) => {
         const results = work((table) => transaction.objectStore(table));
         transaction.oncomplete = () => resolve(results());
-        transaction.onabort = () => reject(transaction.error ?? new DOMException('a transaction was aborted', 'AbortError'));
+        transaction.onabort = () =>
+          reject(transaction.error ?? new DOMException('a transaction was aborted', 'AbortError'));
       });
     });
   }
@@ -214,7 +226,14 @@ function resultOf<T>(request: IDBRequest<T>): () => T {
 function database(name: string): Promise<IDBDatabase> {
   const known = databases.get(name);
   if (known) return known;
-  const opening = watching(INDEXED_DB, undefined, OPEN_TURNS)(() => openDatabase(name), (late) => late.close());
+  const opening = watching(
+    INDEXED_DB,
+    undefined,
+    OPEN_TURNS,
+  )(
+    () => openDatabase(name),
+    (late) => late.close(),
+  );
   databases.set(name, opening);
   opening.then(
     (database) => {
@@ -236,7 +255,8 @@ function openDatabase(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     if (!globalThis.indexedDB) return reject(new Unavailable('there is no IndexedDB here'));
     const request = indexedDB.open(name, TABLES);
-    request.onupgradeneeded = () => (['heads', 'files', 'pieces'] as const).forEach((table) => request.result.createObjectStore(table));
+    request.onupgradeneeded = () =>
+      (['heads', 'files', 'pieces'] as const).forEach((table) => request.result.createObjectStore(table));
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(reasonOf(name, request.error));
   });
@@ -246,5 +266,7 @@ function openDatabase(name: string): Promise<IDBDatabase> {
 function reasonOf(name: string, error: DOMException | null): Error | null {
   if (error?.name === 'VersionError') return new Error(`the database ${name} was written by a later driblet`);
   // Chromium has no error name for it.
-  return error && /denied|did not allow/.test(error.message) ? new Unavailable(`IndexedDB is denied: ${error.message}`, false, error) : error;
+  return error && /denied|did not allow/.test(error.message)
+    ? new Unavailable(`IndexedDB is denied: ${error.message}`, false, error)
+    : error;
 }

@@ -39,7 +39,10 @@ export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Beg
  * Collects a delta's bytes, and writes them when there are `worth` of them. If there is no room, or the store is not
  * available, the rest is not kept: a later sync then receives it again.
  */
-export function collecting(worth: number, write: (pieces: Uint8Array<ArrayBuffer>[]) => Promise<void>): Pick<Journal, 'append' | 'keep'> {
+export function collecting(
+  worth: number,
+  write: (pieces: Uint8Array<ArrayBuffer>[]) => Promise<void>,
+): Pick<Journal, 'append' | 'keep'> {
   let waiting: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   let full = false;

@@ -36,7 +36,10 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
     }
   }
 
-  const recorded = (what: string, value: unknown): Change => [`${own}${what}`, new TextEncoder().encode(JSON.stringify(value))];
+  const recorded = (what: string, value: unknown): Change => [
+    `${own}${what}`,
+    new TextEncoder().encode(JSON.stringify(value)),
+  ];
 
   async function remove(file: string): Promise<void> {
     const keys = [...(await keysOf(file)), ...(file === BEGUN ? [`${own}${BEGUN}`] : [])];
@@ -51,7 +54,11 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
 
     async head() {
       const found = await record<Partial<PieceHead>>('head');
-      const isHead = typeof found?.version === 'string' && Number.isSafeInteger(found.length) && 0 <= (found.length ?? -1) && typeof found.file === 'string';
+      const isHead =
+        typeof found?.version === 'string' &&
+        Number.isSafeInteger(found.length) &&
+        0 <= (found.length ?? -1) &&
+        typeof found.file === 'string';
       return isHead ? (found as PieceHead) : undefined;
     },
 
@@ -75,7 +82,11 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
     },
 
     // Databases do not tell a full disk from other failures.
-    writer: () => (write) => write().then(() => true, () => false),
+    writer: () => (write) =>
+      write().then(
+        () => true,
+        () => false,
+      ),
 
     pair: () => record<Pair>(BEGUN),
 

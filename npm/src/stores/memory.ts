@@ -32,7 +32,12 @@ export function memorySnapshot(): Snapshot {
     async begun(): Promise<Begun | undefined> {
       if (!begun) return undefined;
       const { pair, pieces } = begun;
-      return { ...pair, length: lengthOf(pieces), read: readerOfBuffers(...pieces), proceed: () => journal(pair, [...pieces]) };
+      return {
+        ...pair,
+        length: lengthOf(pieces),
+        read: readerOfBuffers(...pieces),
+        proceed: () => journal(pair, [...pieces]),
+      };
     },
     journal: (pair) => journal(pair, []),
     async stage(target): Promise<Staging> {
@@ -59,7 +64,8 @@ export function memorySnapshot(): Snapshot {
 /** A snapshot that writes to memory, and reads from the store until there is a version in memory. */
 export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
   let isDropped = false;
-  const held = async () => (await memory.held()) ?? (isDropped ? undefined : await stored.held().catch(() => undefined));
+  const held = async () =>
+    (await memory.held()) ?? (isDropped ? undefined : await stored.held().catch(() => undefined));
   return {
     ...memory,
     held,
@@ -74,7 +80,14 @@ export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
 /** A lease of bytes that are in memory only. */
 export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
   const { version, length } = target;
-  return { version, length, blob: async () => new Blob(pieces), held: async () => heldIn(target, pieces), release() {}, ...(warning === undefined ? {} : { warning }) };
+  return {
+    version,
+    length,
+    blob: async () => new Blob(pieces),
+    held: async () => heldIn(target, pieces),
+    release() {},
+    ...(warning === undefined ? {} : { warning }),
+  };
 }
 
 function heldIn({ version, length, outboard }: Version, pieces: Uint8Array[]): Held {

@@ -41,7 +41,13 @@ export const FILE_STORE = 'the file store';
  * Opens what `folder` keeps under a key, in the origin private file system or in something with its interface. Rejects
  * if there is none, or if this thread cannot write to it.
  */
-export async function opfsSnapshot(folder: string, key: string, watch: Watch, rooted = writableRoot, ownName = (): string => crypto.randomUUID()): Promise<Snapshot> {
+export async function opfsSnapshot(
+  folder: string,
+  key: string,
+  watch: Watch,
+  rooted = writableRoot,
+  ownName = (): string => crypto.randomUUID(),
+): Promise<Snapshot> {
   const [plainRoot, name] = await Promise.all([watch(rooted), nameOf(key)]);
   const root = watchedFolder(plainRoot, watch);
   const lockName = (file: string) => fileLock(folder, name, file);
@@ -50,13 +56,18 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
 
   /** The folder, if it exists; another holder of the lock may have created it meanwhile. */
   async function there(): Promise<FileSystemDirectoryHandle | undefined> {
-    directory ??= await root.getDirectoryHandle(folder).then((store) => store.getDirectoryHandle(name)).catch(absent);
+    directory ??= await root
+      .getDirectoryHandle(folder)
+      .then((store) => store.getDirectoryHandle(name))
+      .catch(absent);
     return directory;
   }
 
   async function made(): Promise<FileSystemDirectoryHandle> {
     const before = directory;
-    directory = await (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, { create: true });
+    directory = await (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, {
+      create: true,
+    });
     if (!before) await noteKey(directory);
     return directory;
   }
@@ -88,7 +99,8 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
     const found = await fileNamed(file);
     const access = await (found && openAccess(found, 'read-only').catch(absent));
     if (!access) return undefined;
-    if (access.getSize() === length) return { version, length, outboard, read: inBlocks(access), close: () => access.close() };
+    if (access.getSize() === length)
+      return { version, length, outboard, read: inBlocks(access), close: () => access.close() };
     access.close();
     return undefined;
   }
@@ -108,7 +120,9 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
 
   async function tidy(...kept: (string | undefined)[]): Promise<boolean> {
     const directory = await there();
-    return directory ? removeAllBut(directory, ['key', 'head', 'begun', (await head())?.file, ...kept], lockName) : false;
+    return directory
+      ? removeAllBut(directory, ['key', 'head', 'begun', (await head())?.file, ...kept], lockName)
+      : false;
   }
 
   return {
@@ -130,7 +144,11 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
 
     async stage(target): Promise<Staging> {
       const file = `${target.version}-${ownName()}`;
-      const makeRoom = roomFor(key, () => tidy(file), () => opfsEntries(folder, watch, rooted));
+      const makeRoom = roomFor(
+        key,
+        () => tidy(file),
+        () => opfsEntries(folder, watch, rooted),
+      );
       const staging = await stagingFile(await made(), file, makeRoom);
       return {
         write: staging.write,
@@ -166,18 +184,32 @@ export async function opfsSnapshot(folder: string, key: string, watch: Watch, ro
 }
 
 /** All entries of a folder. */
-export async function opfsEntries(folder: string, watch = watching(FILE_STORE), rooted = storageRoot): Promise<Entry[]> {
-  const store = await watchedFolder(await watch(rooted), watch).getDirectoryHandle(folder).catch(absent);
+export async function opfsEntries(
+  folder: string,
+  watch = watching(FILE_STORE),
+  rooted = storageRoot,
+): Promise<Entry[]> {
+  const store = await watchedFolder(await watch(rooted), watch)
+    .getDirectoryHandle(folder)
+    .catch(absent);
   const entries: Entry[] = [];
   for await (const directory of store?.values() ?? []) {
-    const entry = directory.kind === 'directory' ? await entryIn(folder, store!, directory as FileSystemDirectoryHandle, watch) : undefined;
+    const entry =
+      directory.kind === 'directory'
+        ? await entryIn(folder, store!, directory as FileSystemDirectoryHandle, watch)
+        : undefined;
     if (entry) entries.push(entry);
   }
   return entries;
 }
 
 /** The entry in a folder, if it is the folder of a key. */
-async function entryIn(folder: string, store: FileSystemDirectoryHandle, directory: FileSystemDirectoryHandle, watch: Watch): Promise<Entry | undefined> {
+async function entryIn(
+  folder: string,
+  store: FileSystemDirectoryHandle,
+  directory: FileSystemDirectoryHandle,
+  watch: Watch,
+): Promise<Entry | undefined> {
   const named = (name: string) => directory.getFileHandle(name).catch(absent);
   const [head, key] = await Promise.all([
     named('head').then((file) => headIn(file, watch)),
@@ -203,7 +235,11 @@ async function headIn(file: FileSystemFileHandle | undefined, watch: Watch): Pro
 }
 
 /** Deletes a folder's files that are not `kept` and that nobody reads. Returns whether there were any. */
-async function removeAllBut(directory: FileSystemDirectoryHandle, kept: (string | undefined)[], lockName: (file: string) => string): Promise<boolean> {
+async function removeAllBut(
+  directory: FileSystemDirectoryHandle,
+  kept: (string | undefined)[],
+  lockName: (file: string) => string,
+): Promise<boolean> {
   let removed = false;
   for await (const name of directory.keys()) {
     if (kept.includes(name)) continue;
@@ -219,7 +255,8 @@ async function storageRoot(): Promise<FileSystemDirectoryHandle> {
 }
 
 async function writableRoot(): Promise<FileSystemDirectoryHandle> {
-  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) throw new Unavailable('the file store can be written in workers only');
+  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype))
+    throw new Unavailable('the file store can be written in workers only');
   return storageRoot();
 }
 

@@ -118,7 +118,9 @@ export function pieceSnapshot(database: PieceDatabase): Snapshot {
     async stage(target) {
       const file = `${target.version} ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
       const hasRoom = database.writer(() => tidy(file));
-      const pieces = writingPieces(database.pieceLength, (from, batch) => hasRoom(() => database.write(file, from, batch)));
+      const pieces = writingPieces(database.pieceLength, (from, batch) =>
+        hasRoom(() => database.write(file, from, batch)),
+      );
       return {
         write: pieces.write,
         async commit() {
@@ -126,7 +128,8 @@ export function pieceSnapshot(database: PieceDatabase): Snapshot {
           const head = { ...target, file };
           if (left.length === 0 && (await hasRoom(() => database.setHead(head)))) return leaseOf(head);
           const bytes = await bytesOf(database.part, new Blob([await database.blob(file), ...left]));
-          if (bytes?.length !== target.length) throw new SyncError('store', 'pieces of a file in the store were removed while it was written; sync again');
+          if (bytes?.length !== target.length)
+            throw new SyncError('store', 'pieces of a file in the store were removed while it was written; sync again');
           await database.remove(file).catch(() => {}); // The next sync tidies up.
           return memoryLease(target, [bytes], NO_ROOM);
         },

@@ -16,7 +16,10 @@ export const BATCH = 1 << 24;
 const CACHED = 32;
 
 /** Reads a file by its pieces. `load` returns undefined for a piece that was lost. */
-export function readingPieces(length: number, load: (index: number) => Promise<Uint8Array | undefined>): Pick<Held, 'ready' | 'read'> {
+export function readingPieces(
+  length: number,
+  load: (index: number) => Promise<Uint8Array | undefined>,
+): Pick<Held, 'ready' | 'read'> {
   const pieces = new Map<number, Uint8Array>();
   const coming = new Map<number, Promise<void>>();
 
@@ -72,7 +75,9 @@ export function readerOfPieces(length: number, pieceAt: (index: number) => Uint8
     let filled = 0;
     while (filled < into.length) {
       const from = at + filled;
-      const part = pieceAt(Math.floor(from / length))?.subarray(from % length).subarray(0, into.length - filled);
+      const part = pieceAt(Math.floor(from / length))
+        ?.subarray(from % length)
+        .subarray(0, into.length - filled);
       if (!part || part.length === 0) break;
       into.set(part, filled);
       filled += part.length;

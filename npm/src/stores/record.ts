@@ -32,7 +32,8 @@ export async function writeRecord<T>(file: FileSystemSyncAccessHandle, value: T)
 export async function sealed(value: unknown, size: number): Promise<Uint8Array<ArrayBuffer>> {
   const json = new TextEncoder().encode(JSON.stringify(value));
   const slot = new Uint8Array(size).fill(0x20);
-  if (size - CHECKSUM < json.length) throw new RangeError(`a record of ${json.length} bytes, at most ${size - CHECKSUM} fit`);
+  if (size - CHECKSUM < json.length)
+    throw new RangeError(`a record of ${json.length} bytes, at most ${size - CHECKSUM} fit`);
   slot.set(json);
   const body = slot.subarray(0, size - CHECKSUM);
   slot.set(new Uint8Array(await crypto.subtle.digest('SHA-256', body)), size - CHECKSUM);

@@ -24,7 +24,11 @@ export interface StagingFile {
 }
 
 /** Creates a file. `makeRoom` is called when the disk is full, until it returns `false`. */
-export async function stagingFile(directory: FileSystemDirectoryHandle, name: string, makeRoom: () => Promise<boolean>): Promise<StagingFile> {
+export async function stagingFile(
+  directory: FileSystemDirectoryHandle,
+  name: string,
+  makeRoom: () => Promise<boolean>,
+): Promise<StagingFile> {
   let at = 0;
   let pieces: Uint8Array<ArrayBuffer>[] | undefined;
   let access: FileSystemSyncAccessHandle | undefined;
@@ -33,7 +37,8 @@ export async function stagingFile(directory: FileSystemDirectoryHandle, name: st
     pieces = [];
     for (let start = 0; access && start < at; start += SPILLED_PIECE) {
       const piece = new Uint8Array(Math.min(SPILLED_PIECE, at - start));
-      if (access.read(piece, { at: start }) < piece.length) throw new SyncError('store', 'a file in the store shrank while it was written');
+      if (access.read(piece, { at: start }) < piece.length)
+        throw new SyncError('store', 'a file in the store shrank while it was written');
       pieces.push(piece);
     }
     return pieces;

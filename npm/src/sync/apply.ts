@@ -76,7 +76,8 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
     target = { version: decoder.target ?? '', length: decoder.length ?? 0 };
     Object.assign(session.progress, { length: target.length, written: 0 });
     if (target.length <= IN_MEMORY) verified = new Uint8Array(target.length);
-    else staging = await session.snapshot.stage({ ...target, outboard: toBase64(decoder.outboard ?? new Uint8Array()) });
+    else
+      staging = await session.snapshot.stage({ ...target, outboard: toBase64(decoder.outboard ?? new Uint8Array()) });
   }
 
   async function keep(): Promise<void> {
@@ -126,7 +127,13 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
  * bytes are transferred to the page, so a copy is stored. The copy is in the core's memory, where the decoder has just
  * freed space.
  */
-function leaseBefore({ snapshot, instead }: Session, core: Core, target: Version, { buffer }: Uint8Array<ArrayBuffer>, journal?: Journal): Lease {
+function leaseBefore(
+  { snapshot, instead }: Session,
+  core: Core,
+  target: Version,
+  { buffer }: Uint8Array<ArrayBuffer>,
+  journal?: Journal,
+): Lease {
   const { length } = target;
   const copy = new Room(length);
   const bytes = () => core.view(copy.at, copy.at + length);
@@ -174,7 +181,11 @@ export function isRefused(error: unknown): boolean {
 }
 
 /** A journal for an answer that has an ETag, so that a later sync can continue after its last byte. */
-export function journalOf({ snapshot }: Session, from: string, { response }: Answer & { kind: 'delta' }): Delta['journal'] {
+export function journalOf(
+  { snapshot }: Session,
+  from: string,
+  { response }: Answer & { kind: 'delta' },
+): Delta['journal'] {
   const etag = response.headers.get('etag') ?? '';
   // Longer ETags do not fit into the journal's record.
   return etag.startsWith('"') && etag.length < 256 ? (to) => snapshot.journal({ from, to, etag }) : undefined;
@@ -186,7 +197,13 @@ function poll(decoder: Decoder): Want {
   } catch (error) {
     // A delta that ends too early was cut off. Any other error means that the delta is damaged.
     const truncated = error instanceof Error && 'code' in error && error.code === 'truncated';
-    throw truncated ? asSyncError('network', 'the connection ended while reading the answer: the delta was cut off (sync again to go on)', error) : asSyncError('protocol', 'the delta was refused (tell who runs the server)', error);
+    throw truncated
+      ? asSyncError(
+          'network',
+          'the connection ended while reading the answer: the delta was cut off (sync again to go on)',
+          error,
+        )
+      : asSyncError('protocol', 'the delta was refused (tell who runs the server)', error);
   }
 }
 

@@ -23,7 +23,9 @@ export interface Core {
 }
 
 /** Loads the module from the URL given, or from beside the script. In Node it is loaded already. */
-export async function loadCore(url: string | URL = new URL('../../wasm/driblet_bg.wasm', import.meta.url)): Promise<Core> {
+export async function loadCore(
+  url: string | URL = new URL('../../wasm/driblet_bg.wasm', import.meta.url),
+): Promise<Core> {
   const abort = new AbortController();
   // End the request, or the next try would wait for the same one.
   const loading = () => load({ module_or_path: new Request(url, { signal: abort.signal }) });
@@ -83,7 +85,12 @@ export function* roomfuls(core: Core, bytes: Uint8Array): Generator<number> {
  * Reads a range of a stored version through the room. `take` is called with the number of bytes in it. Resolves to
  * `false` if the file is too short.
  */
-export async function readThrough(core: Core, held: Held, [start, end]: Range, take: (length: number) => void): Promise<boolean> {
+export async function readThrough(
+  core: Core,
+  held: Held,
+  [start, end]: Range,
+  take: (length: number) => void,
+): Promise<boolean> {
   for (let at = start; at < end; at += ROOM) {
     const ready = held.ready?.([[at, Math.min(end, at + ROOM)]]);
     if (ready) await ready;

@@ -27,7 +27,12 @@ export interface Problem {
   readonly sections?: unknown;
 }
 
-const MEDIA_TYPES = ['application/vnd.driblet.delta', 'application/vnd.driblet.matched', 'application/octet-stream', ''];
+const MEDIA_TYPES = [
+  'application/vnd.driblet.delta',
+  'application/vnd.driblet.matched',
+  'application/octet-stream',
+  '',
+];
 
 /** Accepts deltas in any codec, with any media type: plain file hosts and proxies send their own. */
 const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
@@ -54,15 +59,25 @@ const MAX_PAUSE = 30;
 /**
  * Starts the exchange of a job. It ends when `abort` is aborted, and aborts it if no byte comes for the job's timeout.
  */
-export function exchange(job: JobOptions, abort: AbortController, onReceived: () => void, prefetched?: Promise<Prefetched | undefined>): Exchange {
+export function exchange(
+  job: JobOptions,
+  abort: AbortController,
+  onReceived: () => void,
+  prefetched?: Promise<Prefetched | undefined>,
+): Exchange {
   const cost = { sent: 0, received: 0, requests: 0 };
   // Requests that the page made do not use this signal.
-  const aborted = new Promise<never>((_, reject) => abort.signal.addEventListener('abort', () => reject(abort.signal.reason)));
+  const aborted = new Promise<never>((_, reject) =>
+    abort.signal.addEventListener('abort', () => reject(abort.signal.reason)),
+  );
   aborted.catch(() => {});
 
   /** Waits for the server, at most for the job's timeout. `phase` is what errors call this wait. */
   async function patiently<T>(promise: Promise<T>, phase = READING): Promise<T> {
-    const silence = new SyncError('network', `${phase}: the server sent nothing for ${job.timeout} ms; sync again to go on`);
+    const silence = new SyncError(
+      'network',
+      `${phase}: the server sent nothing for ${job.timeout} ms; sync again to go on`,
+    );
     const timer = job.timeout < Infinity ? setTimeout(() => abort.abort(silence), job.timeout) : undefined;
     try {
       return await Promise.race([promise, aborted]);
@@ -141,7 +156,9 @@ export function exchange(job: JobOptions, abort: AbortController, onReceived: ()
         cost.requests += 1;
         cost.sent += name === 'signature' ? 0 : name.length;
         if (init.body instanceof Uint8Array) cost.sent += init.body.length;
-        const response = (await prefetchedAnswer(name === 'signature' || init.headers ? undefined : name)) ?? (await patiently(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
+        const response =
+          (await prefetchedAnswer(name === 'signature' || init.headers ? undefined : name)) ??
+          (await patiently(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
         answered ??= now();
         if (response.ok) {
           const type = mediaType(response);
@@ -179,7 +196,8 @@ function waitOf({ status, headers }: Response): number | undefined {
 /** The error for a request that failed. Browsers do not tell whether the server was reached; Node does. */
 function failed({ url }: JobOptions, phase: string, error: unknown): SyncError {
   const { code } = ((error as Error).cause ?? {}) as { code?: string };
-  const doing = phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
+  const doing =
+    phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
   return asSyncError('network', `the connection failed while ${doing} (sync again to go on)`, error);
 }
 

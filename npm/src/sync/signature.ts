@@ -19,10 +19,15 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
   const { signer, list } = signerFor(problem);
   let matched: Matched | undefined;
   try {
-    if (!(await readThrough(core, held, [0, held.length], (length) => signer.handleInput(core.room, length)))) return undefined;
+    if (!(await readThrough(core, held, [0, held.length], (length) => signer.handleInput(core.room, length))))
+      return undefined;
     const nonce = crypto.getRandomValues(new Uint8Array(16));
     const body = signer.sign(nonce, list) as Uint8Array<ArrayBuffer>;
-    const answer = await session.exchange.ask('signature', { method: 'POST', body, headers: { 'content-type': SIGNATURE } });
+    const answer = await session.exchange.ask('signature', {
+      method: 'POST',
+      body,
+      headers: { 'content-type': SIGNATURE },
+    });
     if (answer.kind === 'no-delta') return undefined;
     const start = await readRuns(signer, answer.pieces);
     const basis = (matched = start.matched);
@@ -59,7 +64,11 @@ async function readRuns(signer: Signer, pieces: AsyncIterable<Uint8Array>) {
   let came = new Uint8Array();
   for (;;) {
     const next = await rest.next();
-    if (next.done) throw new SyncError('network', 'the connection ended while reading the answer to the signature, before its runs did; sync again');
+    if (next.done)
+      throw new SyncError(
+        'network',
+        'the connection ended while reading the answer to the signature, before its runs did; sync again',
+      );
     came = joined([came, next.value]);
     const matched = decodeRuns(signer, came);
     if (matched) return { matched, pieces: following(came.subarray(matched.consumed), rest) };
@@ -86,7 +95,8 @@ function matchedBasis(held: Held, matched: Matched): Basis {
     fill(core, start, end) {
       const room = core.fill(end - start);
       let filled = 0;
-      for (const [from, to] of spans(matched.locate(start, end))) filled += held.read(room.subarray(filled, filled + to - from), from);
+      for (const [from, to] of spans(matched.locate(start, end)))
+        filled += held.read(room.subarray(filled, filled + to - from), from);
       return filled;
     },
   };

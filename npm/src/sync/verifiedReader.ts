@@ -70,7 +70,11 @@ function readRange(core: Core, held: Held, range: Range, right: Set<number>): Pr
 }
 
 /** Calls `work` with the groups that contain a range, at least one. */
-async function verifying<T>(held: Held, [start, end]: Range, work: (verifier: Verifier, groups: Range[]) => Promise<T>): Promise<T> {
+async function verifying<T>(
+  held: Held,
+  [start, end]: Range,
+  work: (verifier: Verifier, groups: Range[]) => Promise<T>,
+): Promise<T> {
   const verifier = new Verifier(held.version, held.length, outboardBytes(held.outboard));
   try {
     const size = verifier.groupLength;

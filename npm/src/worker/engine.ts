@@ -51,7 +51,9 @@ export function serve(port: Port): void {
 
 function receive(data: Request): void {
   if (data.kind === 'sync') {
-    const prefetched = data.isPrefetched ? new Promise<Prefetched | undefined>((resolve) => awaitedPrefetches.set(data.id, resolve)) : undefined;
+    const prefetched = data.isPrefetched
+      ? new Promise<Prefetched | undefined>((resolve) => awaitedPrefetches.set(data.id, resolve))
+      : undefined;
     void answer(data.id, () => sync(data.id, data.job, prefetched));
   }
   if (data.kind === 'prefetched') {
@@ -75,7 +77,11 @@ async function answer(id: number, work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched | undefined> | undefined): Promise<void> {
+async function sync(
+  id: number,
+  job: JobOptions,
+  prefetched: Promise<Prefetched | undefined> | undefined,
+): Promise<void> {
   const abort = new AbortController();
   const abandoned = abandonment(abort.signal);
   running.set(id, abort);
@@ -88,7 +94,12 @@ async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched 
   const exchanged = exchange(job, abort, report, prefetched);
   const ready = core(job);
   ready.catch(() => {}); // The session may never need it.
-  const { store: { kind, name }, key, version: pin, maxBytes } = job;
+  const {
+    store: { kind, name },
+    key,
+    version: pin,
+    maxBytes,
+  } = job;
   const next = openerOf(job, abandoned.signal);
   const opening = next(); // Opening needs no lock: it reads nothing.
 
@@ -96,7 +107,8 @@ async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched 
    * Syncs into the first place that works. With `noLock`, the reason why there is no lock, new versions stay in memory.
    */
   async function intoFirst(noLock?: string): Promise<void> {
-    const writable = (opened: OpenedStore): OpenedStore => (noLock === undefined ? opened : beside(opened, job, noLock));
+    const writable = (opened: OpenedStore): OpenedStore =>
+      noLock === undefined ? opened : beside(opened, job, noLock);
     const instead = async (error: unknown) => {
       const failed = asUnavailable(error);
       return failed && writable(await next(failed));
@@ -106,7 +118,17 @@ async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched 
       const { snapshot, warning } = opened;
       if (warning === undefined && kind !== 'memory') memory.delete(standIn(job)); // The store works again.
       try {
-        return await syncAlone(id, job, opened, { core: ready, snapshot, instead, exchange: exchanged, signal: abort.signal, pin, maxBytes, progress, report });
+        return await syncAlone(id, job, opened, {
+          core: ready,
+          snapshot,
+          instead,
+          exchange: exchanged,
+          signal: abort.signal,
+          pin,
+          maxBytes,
+          progress,
+          report,
+        });
       } catch (error) {
         opened = await instead(error);
         if (!opened) throw error;
@@ -122,7 +144,10 @@ async function sync(id: number, job: JobOptions, prefetched: Promise<Prefetched 
   };
   try {
     if (kind === 'memory') await here();
-    else await withLock(lock, inAllTabs, abort.signal).catch((error) => (error instanceof LockSilent ? here(error.message) : Promise.reject(error)));
+    else
+      await withLock(lock, inAllTabs, abort.signal).catch((error) =>
+        error instanceof LockSilent ? here(error.message) : Promise.reject(error),
+      );
   } finally {
     abandoned.end();
     exchanged.close();
@@ -150,14 +175,28 @@ function abandonment(aborted: AbortSignal) {
   return { signal, end, race: <T>(work: Promise<T>) => Promise.race([work, abandoned]) };
 }
 
-async function syncAlone(id: number, job: JobOptions, { warning: fallback }: OpenedStore, session: Session): Promise<void> {
+async function syncAlone(
+  id: number,
+  job: JobOptions,
+  { warning: fallback }: OpenedStore,
+  session: Session,
+): Promise<void> {
   const { snapshot, exchange } = session;
   const opened = now();
   try {
     const { lease, basis, reused } = await (job.isStored ? storedOutcome(session) : run(session));
     handles.set(id, { lease, job, reader: verifiedReaderOf(lease, () => core(job)) });
     const { version, length, warning = fallback, verified } = lease;
-    const synced = { handle: id, version, length, warning, cost: { ...exchange.cost, basis, reused }, opened, answered: exchange.answered, verified };
+    const synced = {
+      handle: id,
+      version,
+      length,
+      warning,
+      cost: { ...exchange.cost, basis, reused },
+      opened,
+      answered: exchange.answered,
+      verified,
+    };
     reply({ kind: 'synced', id, synced }, verified ? [verified] : []);
     const failed = await lease.store?.();
     if (verified) reply({ kind: 'stored', id, warning: failed ?? warning });
@@ -173,7 +212,10 @@ async function read(id: number, handle: number, range: Range | undefined): Promi
   const content = await (range ? reader.range(range) : reader.blob());
   if (!content) {
     await withLock(syncLock(job.store.name, job.key), () => drop(job, lease));
-    throw new SyncError('store', 'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew');
+    throw new SyncError(
+      'store',
+      'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew',
+    );
   }
   reply({ kind: 'read', id, content }, content instanceof ArrayBuffer ? [content] : []);
 }
@@ -206,7 +248,12 @@ const failing = new Map<string, { failed: Unavailable; until: number }>();
  * failure, it opens the next place.
  */
 function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable) => Promise<OpenedStore> {
-  const { store: { kind, name }, key, openers = storeOpeners[kind] ?? [], noStore } = job;
+  const {
+    store: { kind, name },
+    key,
+    openers = storeOpeners[kind] ?? [],
+    noStore,
+  } = job;
   const left = noStore === undefined ? [...openers] : [];
   const reasons = noStore === undefined ? [] : [noStore];
   let last = '';
@@ -233,7 +280,10 @@ function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable)
 
 /** Reads from the store, and writes to memory. */
 function beside({ snapshot }: OpenedStore, job: JobOptions, reason: string): OpenedStore {
-  return { snapshot: inMemoryBeside(snapshot, inMemory(standIn(job))), warning: `what is new is in memory only: ${reason}` };
+  return {
+    snapshot: inMemoryBeside(snapshot, inMemory(standIn(job))),
+    warning: `what is new is in memory only: ${reason}`,
+  };
 }
 
 /** The name of the snapshot in memory that replaces a store. */
@@ -245,8 +295,13 @@ function standIn({ store: { kind, name }, key }: JobOptions): string {
 function core({ wasmUrl }: JobOptions): Promise<Core> {
   loading ??= loadCore(wasmUrl).catch((error) => {
     loading = undefined;
-    if (/content security policy/i.test(String(error))) throw asSyncError('protocol', "the page's policy must have script-src 'wasm-unsafe-eval'", error);
-    throw new SyncError('network', `the wasm module did not load (sync again): ${error instanceof Error ? error.message : error}`, { cause: error });
+    if (/content security policy/i.test(String(error)))
+      throw asSyncError('protocol', "the page's policy must have script-src 'wasm-unsafe-eval'", error);
+    throw new SyncError(
+      'network',
+      `the wasm module did not load (sync again): ${error instanceof Error ? error.message : error}`,
+      { cause: error },
+    );
   });
   return loading;
 }

@@ -22,12 +22,14 @@ const INPUTS = {
   zeros: (length) => Buffer.alloc(length),
   xorshift(length) {
     let state = 1;
-    return Buffer.from(Array.from({ length }, () => {
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-      return state & 255;
-    }));
+    return Buffer.from(
+      Array.from({ length }, () => {
+        state ^= state << 13;
+        state ^= state >>> 17;
+        state ^= state << 5;
+        return state & 255;
+      }),
+    );
   },
   text(length) {
     const lines = [];
@@ -55,7 +57,10 @@ function indexed(path, options) {
   });
 }
 
-const digest = (lengths) => createHash('sha256').update(Buffer.from(Uint32Array.from(lengths).buffer)).digest('hex');
+const digest = (lengths) =>
+  createHash('sha256')
+    .update(Buffer.from(Uint32Array.from(lengths).buffer))
+    .digest('hex');
 
 test('both cut where npm rabin cuts', async () => {
   const known = cases.filter(({ input, len }) => input in INPUTS && 0 < len);
@@ -66,7 +71,11 @@ test('both cut where npm rabin cuts', async () => {
     const path = join(folder, 'input');
     writeFileSync(path, bytes);
     const defaults = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== 0));
-    assert.equal(digest(chunksOf(bytes, defaults).map((chunk) => chunk.bytes.length)), expected, `the stand-in: ${name}`);
+    assert.equal(
+      digest(chunksOf(bytes, defaults).map((chunk) => chunk.bytes.length)),
+      expected,
+      `the stand-in: ${name}`,
+    );
     assert.equal(digest((await indexed(path, options)).map(({ length }) => length)), expected, `ours: ${name}`);
   }
 });
@@ -74,5 +83,8 @@ test('both cut where npm rabin cuts', async () => {
 test('a real release: equal cuts and hashes, of all chunks', async () => {
   const path = release('5.9.2');
   const expected = chunksOf(readFileSync(path)).map(({ hash, bytes }) => [hash, bytes.length]);
-  assert.deepEqual((await indexed(path)).map(({ hash, length }) => [hash, length]), expected);
+  assert.deepEqual(
+    (await indexed(path)).map(({ hash, length }) => [hash, length]),
+    expected,
+  );
 });

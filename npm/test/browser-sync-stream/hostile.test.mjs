@@ -10,7 +10,14 @@ import { MemoryLevel } from 'memory-level';
 import websocket from 'websocket-stream';
 import { release, serve } from '../support/driblet.mjs';
 import { chunksOf } from '../support/rabin.mjs';
-import { message, peerSend, receiveOver, browserSyncStream, tcpServer, websocketServer } from '../support/browser-sync-stream.mjs';
+import {
+  message,
+  peerSend,
+  receiveOver,
+  browserSyncStream,
+  tcpServer,
+  websocketServer,
+} from '../support/browser-sync-stream.mjs';
 
 const OLD = release('5.8.3', 'lib.dom.d.ts');
 const CHUNKS = chunksOf(readFileSync(OLD));
@@ -26,7 +33,14 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 /** A database that holds the old version. */
 async function holding() {
   const db = new MemoryLevel();
-  await db.batch(CHUNKS.map(({ hash, bytes }) => ({ type: 'put', key: hash, value: Buffer.concat([Buffer.from(hash, 'hex'), bytes]) })), { valueEncoding: 'buffer' });
+  await db.batch(
+    CHUNKS.map(({ hash, bytes }) => ({
+      type: 'put',
+      key: hash,
+      value: Buffer.concat([Buffer.from(hash, 'hex'), bytes]),
+    })),
+    { valueEncoding: 'buffer' },
+  );
   return db;
 }
 
@@ -46,7 +60,8 @@ async function all(stream) {
 
 /** The end of a receiver's list. */
 async function listed(socket) {
-  for await (const piece of socket.iterator({ destroyOnReturn: false })) if (piece.subarray(-2).equals(Buffer.from([1, 0]))) return;
+  for await (const piece of socket.iterator({ destroyOnReturn: false }))
+    if (piece.subarray(-2).equals(Buffer.from([1, 0]))) return;
 }
 
 /** Receives from a sender that does `then` once it has the list. */
@@ -64,11 +79,26 @@ describe('receive', () => {
   const cases = [
     ['a message of 31 bytes', [message(Buffer.alloc(31))], 'protocol', /31 bytes came where a hash of 32/],
     ['an empty message', [message()], 'protocol', /0 bytes came where a hash/],
-    ['2^40 announced bytes', [Buffer.from([0x80, 0x80, 0x80, 0x80, 0x80, 0x20])], 'protocol', /1099511627776 bytes is announced/],
+    [
+      '2^40 announced bytes',
+      [Buffer.from([0x80, 0x80, 0x80, 0x80, 0x80, 0x20])],
+      'protocol',
+      /1099511627776 bytes is announced/,
+    ],
     ['a length that is none', [Buffer.alloc(11, 0xff)], 'protocol', /no|none/],
-    ['a wrong hash', [good(fresh), message(sha256('other'), fresh.bytes)], 'protocol', /chunk 1 should have the hash d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa and has/],
+    [
+      'a wrong hash',
+      [good(fresh), message(sha256('other'), fresh.bytes)],
+      'protocol',
+      /chunk 1 should have the hash d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa and has/,
+    ],
     ['a hash that was never announced', [message(sha256('other'))], 'protocol', /never announced/],
-    ['a cut within a message', [good(fresh), good(CHUNKS[0]).subarray(0, 1000)], 'network', /ended within a message, after 1000 of/],
+    [
+      'a cut within a message',
+      [good(fresh), good(CHUNKS[0]).subarray(0, 1000)],
+      'network',
+      /ended within a message, after 1000 of/,
+    ],
     ['a cut within a length', [Buffer.from([0x80])], 'network', /ended within a message/],
     ['a sender that gave up', [good(fresh), message(Buffer.alloc(32))], 'network', /the sender gave up/],
   ];
@@ -77,11 +107,16 @@ describe('receive', () => {
       test(`${name}${split ? ', byte by byte' : ''}`, async (t) => {
         const db = await holding();
         const bytes = Buffer.concat(pieces);
-        const { error } = await receiveFrom(t, async (socket) => {
-          if (split) for (const byte of bytes) socket.write(Buffer.from([byte]));
-          else socket.write(bytes);
-          socket.end();
-        }, {}, db);
+        const { error } = await receiveFrom(
+          t,
+          async (socket) => {
+            if (split) for (const byte of bytes) socket.write(Buffer.from([byte]));
+            else socket.write(bytes);
+            socket.end();
+          },
+          {},
+          db,
+        );
         assert.deepEqual([error.name, error.code], ['SyncError', code], error.message);
         assert.match(error.message, text);
         await assertKept(db);
@@ -95,7 +130,12 @@ describe('receive', () => {
     const db = await holding();
     // Of a chunk that is held, again and again: little moves, and much would be made of it.
     const again = message(Buffer.from(CHUNKS[0].hash, 'hex'));
-    const { error } = await receiveFrom(t, (socket) => socket.end(Buffer.concat(Array(1000).fill(again))), { maxBytes: 1_000_000 }, db);
+    const { error } = await receiveFrom(
+      t,
+      (socket) => socket.end(Buffer.concat(Array(1000).fill(again))),
+      { maxBytes: 1_000_000 },
+      db,
+    );
     assert.equal(error.code, 'protocol');
     assert.match(error.message, /longer than the 1000000 bytes/);
     await assertKept(db);
@@ -103,7 +143,10 @@ describe('receive', () => {
 
   test('a sender that says nothing, and one that hangs up', async (t) => {
     const silent = await receiveFrom(t, () => {}, { timeout: 50 });
-    assert.deepEqual([silent.error.code, silent.error.message], ['network', 'the sender was silent for 50 ms; try again']);
+    assert.deepEqual(
+      [silent.error.code, silent.error.message],
+      ['network', 'the sender was silent for 50 ms; try again'],
+    );
     const gone = await receiveFrom(t, (socket) => socket.resetAndDestroy());
     assert.equal(gone.error.code, 'network');
   });
@@ -115,7 +158,10 @@ describe('receive', () => {
     t.after(server.close);
     const { error } = await receiveOver(server.connect(), db);
     assert.equal(error.code, 'store');
-    assert.match(error.message, new RegExp(`${CHUNKS[3].hash} was changed or removed; it is deleted now, so sync again`));
+    assert.match(
+      error.message,
+      new RegExp(`${CHUNKS[3].hash} was changed or removed; it is deleted now, so sync again`),
+    );
     const { file, downloaded } = await receiveOver(server.connect(), db);
     assert.ok(readFileSync(OLD).equals(file));
     assert.equal(downloaded, CHUNKS[3].bytes.length);
@@ -127,7 +173,10 @@ describe('receive', () => {
       throw new Error('the disk is full');
     };
     const { error } = await receiveFrom(t, (socket) => socket.end(good(fresh)), {}, db);
-    assert.deepEqual([error.code, error.message], ['store', 'chunks cannot be stored; look at what the database says, or clear it: the disk is full']);
+    assert.deepEqual(
+      [error.code, error.message],
+      ['store', 'chunks cannot be stored; look at what the database says, or clear it: the disk is full'],
+    );
     assert.throws(() => browserSyncStream.receive({}), TypeError);
     assert.throws(() => browserSyncStream.receive(undefined), TypeError);
   });
@@ -148,7 +197,10 @@ describe('receive, over WebSockets', () => {
     url.protocol = 'ws:';
     const db = await holding();
     const { error } = await receiveOver(websocket(url.href), db);
-    assert.deepEqual([error.code, error.message], ['protocol', 'the server closed with 4404: There is no file of that name here.']);
+    assert.deepEqual(
+      [error.code, error.message],
+      ['protocol', 'the server closed with 4404: There is no file of that name here.'],
+    );
     await assertKept(db);
     // What original receivers, who hear no code, get to hear.
     const stream = websocket(url.href);
@@ -184,7 +236,8 @@ describe('receive, over WebSockets', () => {
     let waiting = 0;
     db.batch = async function (...values) {
       // Not before the socket is closed, which is when websocket-stream forgets what it has.
-      if (stream.socket.readyState !== 3) await new Promise((resolve) => stream.socket.addEventListener('close', resolve));
+      if (stream.socket.readyState !== 3)
+        await new Promise((resolve) => stream.socket.addEventListener('close', resolve));
       waiting += 1;
       return batch.apply(this, values);
     };
@@ -220,7 +273,12 @@ async function sendTo(t, then, path = OLD, options = {}) {
 describe('send', () => {
   const cases = [
     ['a message of 31 bytes', message(Buffer.alloc(31)), 'protocol', /31 bytes came where a hash/],
-    ['2^40 announced bytes', Buffer.from([0x80, 0x80, 0x80, 0x80, 0x80, 0x20]), 'protocol', /1099511627776 bytes is announced/],
+    [
+      '2^40 announced bytes',
+      Buffer.from([0x80, 0x80, 0x80, 0x80, 0x80, 0x20]),
+      'protocol',
+      /1099511627776 bytes is announced/,
+    ],
     ['a chunk where a hash should be', message(Buffer.alloc(33)), 'protocol', /33 bytes is announced, and at most 32/],
     ['a list without its end', message(Buffer.alloc(32, 7)), 'network', /broke off after 1 hashes/],
     ['nothing', Buffer.alloc(0), 'network', /broke off after 0 hashes/],
@@ -238,10 +296,12 @@ describe('send', () => {
 
   test('three million hashes, and then the file: memory stays', async (t) => {
     const hash = Buffer.alloc(33, 32);
-    const many = Buffer.concat(Array.from({ length: 100_000 }, (_, at) => {
-      hash.writeUInt32LE(at, 1);
-      return Buffer.from(hash);
-    }));
+    const many = Buffer.concat(
+      Array.from({ length: 100_000 }, (_, at) => {
+        hash.writeUInt32LE(at, 1);
+        return Buffer.from(hash);
+      }),
+    );
     const { socket } = await sendTo(t, async (socket) => {
       for (let round = 0; round < 30; round += 1) {
         for (let at = 0; at < many.length; at += 33) many.writeUInt32LE(round, at + 5);
@@ -249,15 +309,23 @@ describe('send', () => {
       }
       socket.write(Buffer.from([1, 0]));
     });
-    assert.equal(Buffer.concat(await socket.toArray()).length, CHUNKS.reduce((sum, chunk) => sum + good(chunk).length, 0));
+    assert.equal(
+      Buffer.concat(await socket.toArray()).length,
+      CHUNKS.reduce((sum, chunk) => sum + good(chunk).length, 0),
+    );
     assert.ok(process.memoryUsage().external < 100e6, `${process.memoryUsage().external} bytes`);
   });
 
   test('a list that never ends', async (t) => {
-    const { sender } = await sendTo(t, (socket) => {
-      const more = () => socket.destroyed || socket.write(message(Buffer.alloc(32, 7)), more);
-      more();
-    }, OLD, { timeout: 200 });
+    const { sender } = await sendTo(
+      t,
+      (socket) => {
+        const more = () => socket.destroyed || socket.write(message(Buffer.alloc(32, 7)), more);
+        more();
+      },
+      OLD,
+      { timeout: 200 },
+    );
     const [error] = await once(sender, 'error');
     assert.deepEqual([error.code, error.message], ['network', "the receiver's list was not complete after 200 ms"]);
   });
@@ -265,7 +333,9 @@ describe('send', () => {
   test('a receiver that stops reading', async (t) => {
     const path = join(folder, 'large');
     writeFileSync(path, Buffer.alloc(50_000_000, 'x'));
-    const { sender, socket } = await sendTo(t, (socket) => socket.pause().write(Buffer.from([1, 0])), path, { timeout: 200 });
+    const { sender, socket } = await sendTo(t, (socket) => socket.pause().write(Buffer.from([1, 0])), path, {
+      timeout: 200,
+    });
     let uploaded = 0;
     sender.on('upload', ({ length }) => (uploaded += length));
     const [error] = await once(sender, 'error');
@@ -286,7 +356,9 @@ describe('send', () => {
       assert.match(error.message, text);
       assert.ok(Buffer.concat(await socket.toArray()).equals(message(Buffer.alloc(32))));
     }
-    const server = await tcpServer((socket) => socket.pipe(browserSyncStream.send(join(folder, 'missing'))).pipe(socket));
+    const server = await tcpServer((socket) =>
+      socket.pipe(browserSyncStream.send(join(folder, 'missing'))).pipe(socket),
+    );
     t.after(server.close);
     const { error } = await receiveOver(server.connect(), await holding());
     assert.equal(error.code, 'network');

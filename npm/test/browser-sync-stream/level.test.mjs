@@ -118,7 +118,13 @@ for (const [kind, make] of Object.entries(DATABASES)) {
     test('keeps what scopes and databases tell apart', async () => {
       server.publish(`${kind}-scope.d.ts`, old);
       const bases = [];
-      for (const options of [{ scope: 'ann!' }, { scope: 'ann' }, {}, { store: levelStore(new MemoryLevel()) }, { scope: 'ann!' }]) {
+      for (const options of [
+        { scope: 'ann!' },
+        { scope: 'ann' },
+        {},
+        { store: levelStore(new MemoryLevel()) },
+        { scope: 'ann!' },
+      ]) {
         const found = await attempt(`${kind}-scope.d.ts`, { store, ...options });
         assertIs(found, old);
         bases.push(found.cost.basis);
@@ -154,7 +160,10 @@ for (const [kind, make] of Object.entries(DATABASES)) {
 
     test('does once what two want at once', async () => {
       server.publish(`${kind}-twice.d.ts`, old);
-      const results = await Promise.all([attempt(`${kind}-twice.d.ts`, { store }), attempt(`${kind}-twice.d.ts`, { store })]);
+      const results = await Promise.all([
+        attempt(`${kind}-twice.d.ts`, { store }),
+        attempt(`${kind}-twice.d.ts`, { store }),
+      ]);
       assert.deepEqual(results.map(({ cost }) => cost.basis).sort(), ['none', 'same']);
     });
   });
@@ -187,7 +196,10 @@ describe('a level store that is damaged', () => {
     server.publish('head.d.ts', old);
     await attempt('head.d.ts', { store });
     for (const value of ['', '{}', 'null', '{"version":1,"length":-1,"file":2}']) {
-      await db.put((await db.keys().all()).find((key) => key.endsWith('!head')), value);
+      await db.put(
+        (await db.keys().all()).find((key) => key.endsWith('!head')),
+        value,
+      );
       const found = await attempt('head.d.ts', { store });
       assertIs(found, old);
       assert.equal(found.cost.basis, 'none');
@@ -213,7 +225,9 @@ test('what is no database is told at once', () => {
 test('browser-level, in a page', async (t) => {
   const browser = await launch();
   t.after(browser.close);
-  writeFileSync(join(folder, 'main.js'), `
+  writeFileSync(
+    join(folder, 'main.js'),
+    `
     import { configure, sync } from '${here}dist/index.js';
     import { levelStore } from '${here}dist/level.js';
     import { BrowserLevel } from 'browser-level';
@@ -228,11 +242,22 @@ test('browser-level, in a page', async (t) => {
       const found = { digest: hex, basis: handle.cost.basis, warning: handle.warning };
       return found;
     };
-  `);
-  const { outputFiles } = await esbuild({ entryPoints: [join(folder, 'main.js')], bundle: true, format: 'esm', write: false, nodePaths: [join(here, 'node_modules')], logLevel: 'error' });
+  `,
+  );
+  const { outputFiles } = await esbuild({
+    entryPoints: [join(folder, 'main.js')],
+    bundle: true,
+    format: 'esm',
+    write: false,
+    nodePaths: [join(here, 'node_modules')],
+    logLevel: 'error',
+  });
   writeFileSync(join(server.root, 'main.js'), outputFiles[0].text);
   writeFileSync(join(server.root, 'driblet_bg.wasm'), readFileSync(join(here, 'wasm', 'driblet_bg.wasm')));
-  writeFileSync(join(server.root, 'index.html'), '<!doctype html><title>level</title><script type="module" src="main.js"></script>');
+  writeFileSync(
+    join(server.root, 'index.html'),
+    '<!doctype html><title>level</title><script type="module" src="main.js"></script>',
+  );
   const bases = [];
   for (const path of [old, old, fresh]) {
     server.publish('page.d.ts', path);

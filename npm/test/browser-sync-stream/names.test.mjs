@@ -7,7 +7,11 @@ import { chunksOf } from '../support/rabin.mjs';
 import { newLength, peerSend, receiveOver, tcpServer } from '../support/browser-sync-stream.mjs';
 
 const [shared, a, b, c] = [200_000, 300_000, 300_000, 100_000].map((length) => randomBytes(length));
-const FILES = { a: chunksOf(Buffer.concat([a, shared])), b: chunksOf(Buffer.concat([b, shared])), next: chunksOf(Buffer.concat([a, c])) };
+const FILES = {
+  a: chunksOf(Buffer.concat([a, shared])),
+  b: chunksOf(Buffer.concat([b, shared])),
+  next: chunksOf(Buffer.concat([a, c])),
+};
 let server;
 let wanted;
 
@@ -62,7 +66,9 @@ test('a file without a name leaves alone what a name claims', async () => {
 
 test('what came of a file that broke off is found the next time, and goes when nobody needs it', async () => {
   const db = new MemoryLevel();
-  const broken = await tcpServer((socket) => peerSend(socket, FILES.a.slice(0, -1).concat({ hash: FILES.a[0].hash, bytes: Buffer.from('wrong') })));
+  const broken = await tcpServer((socket) =>
+    peerSend(socket, FILES.a.slice(0, -1).concat({ hash: FILES.a[0].hash, bytes: Buffer.from('wrong') })),
+  );
   const { error } = await receiveOver(broken.connect(), db, { name: 'a' });
   await broken.close();
   assert.equal(error.code, 'protocol');
@@ -77,10 +83,12 @@ test('two at once: neither deletes what the other has announced', async (t) => {
   // Announces the first file's chunks, and hears that it shall use them only when the other is done without them.
   let corked;
   const announced = new Promise((resolve) => (corked = resolve));
-  const slow = await tcpServer((socket) => peerSend(socket, FILES.a, () => {
-    socket.cork();
-    corked(socket);
-  }));
+  const slow = await tcpServer((socket) =>
+    peerSend(socket, FILES.a, () => {
+      socket.cork();
+      corked(socket);
+    }),
+  );
   t.after(slow.close);
   const second = receiveOver(slow.connect(), db, { name: 'two' });
   const socket = await announced;

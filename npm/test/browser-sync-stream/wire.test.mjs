@@ -16,7 +16,17 @@ import { MemoryLevel } from 'memory-level';
 import websocket from 'websocket-stream';
 import { binary, release, serve } from '../support/driblet.mjs';
 import { chunksOf } from '../support/rabin.mjs';
-import { answerLength, listLength, newLength, peerReceive, peerSend, receiveOver, browserSyncStream, tcpServer, websocketServer } from '../support/browser-sync-stream.mjs';
+import {
+  answerLength,
+  listLength,
+  newLength,
+  peerReceive,
+  peerSend,
+  receiveOver,
+  browserSyncStream,
+  tcpServer,
+  websocketServer,
+} from '../support/browser-sync-stream.mjs';
 
 const PATHS = { old: release('5.8.3'), fresh: release('5.9.2') };
 const FILES = { old: readFileSync(PATHS.old), fresh: readFileSync(PATHS.fresh) };
@@ -32,7 +42,11 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Cold, warm, and up to date: `sync` receives what was published last. */
 async function assertSyncs(publish, sync) {
-  for (const [held, wanted] of [[[], 'old'], [CHUNKS.old, 'fresh'], [CHUNKS.fresh, 'fresh']]) {
+  for (const [held, wanted] of [
+    [[], 'old'],
+    [CHUNKS.old, 'fresh'],
+    [CHUNKS.fresh, 'fresh'],
+  ]) {
     await publish(wanted);
     const { error, file, sent, received, downloaded } = await sync(held);
     assert.ifError(error);
@@ -46,7 +60,10 @@ async function assertSyncs(publish, sync) {
 async function assertHolds(db, chunks) {
   const found = await db.iterator({ keyEncoding: 'utf8', valueEncoding: 'buffer' }).all();
   const expected = distinct(chunks).map(({ hash, bytes }) => [hash, Buffer.concat([Buffer.from(hash, 'hex'), bytes])]);
-  assert.deepEqual(found.map(([key]) => key), expected.map(([key]) => key).sort());
+  assert.deepEqual(
+    found.map(([key]) => key),
+    expected.map(([key]) => key).sort(),
+  );
   const values = new Map(expected);
   for (const [key, value] of found) assert.ok(values.get(key).equals(value), key);
 }
@@ -93,7 +110,10 @@ describe('receive', () => {
     const db = new MemoryLevel();
     const url = new URL('file', ours.url);
     url.protocol = 'ws:';
-    await assertSyncs((name) => ours.publish('file', PATHS[name]), () => receiveOver(websocket(url.href), db));
+    await assertSyncs(
+      (name) => ours.publish('file', PATHS[name]),
+      () => receiveOver(websocket(url.href), db),
+    );
     await assertHolds(db, CHUNKS.fresh);
   });
 
@@ -131,7 +151,10 @@ describe('send', () => {
   after(() => server?.close());
 
   test('to a receiver made of the original libraries', async () => {
-    await assertSyncs(publish, async (held) => ({ ...(await peerReceive(websocket(server.url), distinct(held))), downloaded: uploaded }));
+    await assertSyncs(publish, async (held) => ({
+      ...(await peerReceive(websocket(server.url), distinct(held))),
+      downloaded: uploaded,
+    }));
   });
 
   test('to our own', async () => {
@@ -160,7 +183,10 @@ describe("driblet's own server and client", () => {
     t.after(server.close);
     const url = new URL('file', server.url);
     url.protocol = 'ws:';
-    await assertSyncs((name) => server.publish('file', PATHS[name]), (held) => peerReceive(websocket(url.href), distinct(held)));
+    await assertSyncs(
+      (name) => server.publish('file', PATHS[name]),
+      (held) => peerReceive(websocket(url.href), distinct(held)),
+    );
   });
 
   test('driblet pull ws:, from a server made of the original libraries', async (t) => {
@@ -168,11 +194,14 @@ describe("driblet's own server and client", () => {
     const server = await websocketServer((stream) => peerSend(stream, CHUNKS[wanted]));
     t.after(server.close);
     const target = join(folder, 'pulled-original');
-    await assertSyncs(async (name) => void (wanted = name), async () => {
-      const { stdout } = await promisify(execFile)(binary, ['pull', server.url, target, '--stats', 'json']);
-      const { sent, received } = JSON.parse(stdout);
-      return { sent, received, file: readFileSync(target) };
-    });
+    await assertSyncs(
+      async (name) => void (wanted = name),
+      async () => {
+        const { stdout } = await promisify(execFile)(binary, ['pull', server.url, target, '--stats', 'json']);
+        const { sent, received } = JSON.parse(stdout);
+        return { sent, received, file: readFileSync(target) };
+      },
+    );
   });
 
   test('a list of 40,000 hashes by the original libraries is no message that driblet serve refuses', async (t) => {
@@ -181,7 +210,10 @@ describe("driblet's own server and client", () => {
     server.publish('file', PATHS.old);
     const url = new URL('file', server.url);
     url.protocol = 'ws:';
-    const many = Array.from({ length: 40_000 }, (_, at) => ({ hash: createHash('sha256').update(String(at)).digest('hex'), bytes: Buffer.alloc(0) }));
+    const many = Array.from({ length: 40_000 }, (_, at) => ({
+      hash: createHash('sha256').update(String(at)).digest('hex'),
+      bytes: Buffer.alloc(0),
+    }));
     const stream = websocket(url.href);
     const lengths = [];
     const { send } = stream.socket;

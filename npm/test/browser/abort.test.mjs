@@ -39,14 +39,24 @@ const PHASES = {
   'while the server is silent': { fault: { never: true }, begun: 'asked()' },
   'while a delta comes': { fault: { stall: 60 }, begun: 'reported(({ received }) => 0 < received)' },
   'while the version is written': { begun: 'reported(({ written }) => 0 < written)' },
-  'while the server thinks about a signature': { forgotten: true, which: isSignature, fault: { never: true }, begun: 'asked()' },
+  'while the server thinks about a signature': {
+    forgotten: true,
+    which: isSignature,
+    fault: { never: true },
+    begun: 'asked()',
+  },
   'while a delta is resumed': { cut: 100, fault: { stall: 0 }, begun: 'asked()' },
-  'while the version is committed': { stop: { opfs: 'FileSystemSyncAccessHandle.flush.1', indexeddb: 'IDBObjectStore.put.1.heads' }, begun: 'asked()' },
+  'while the version is committed': {
+    stop: { opfs: 'FileSystemSyncAccessHandle.flush.1', indexeddb: 'IDBObjectStore.put.1.heads' },
+    begun: 'asked()',
+  },
 };
 
 for (const kind of ['opfs', 'indexeddb']) {
   describe(`into the ${kind} store`, () => {
-    for (const [phase, { first = false, forgotten, which = isDelta, cut, stop, fault, begun }] of Object.entries(PHASES)) {
+    for (const [phase, { first = false, forgotten, which = isDelta, cut, stop, fault, begun }] of Object.entries(
+      PHASES,
+    )) {
       test(phase, async () => {
         const name = `${kind}-${Object.keys(PHASES).indexOf(phase)}.bin`;
         const store = { kind, name };
@@ -57,37 +67,49 @@ for (const kind of ['opfs', 'indexeddb']) {
         if (cut !== undefined) assert.equal((await s.attemptCut(name, cut, { store })).code, 'network');
         if (forgotten) await s.server.forget();
         const { stopped, goOn } = stops(s.link);
-        const wasAsked = stop ? stopped : new Promise((asked) => {
-          s.link.fault = (request) => {
-            if (!which(request)) return undefined;
-            asked();
-            return fault;
-          };
-        });
+        const wasAsked = stop
+          ? stopped
+          : new Promise((asked) => {
+              s.link.fault = (request) => {
+                if (!which(request)) return undefined;
+                asked();
+                return fault;
+              };
+            });
         // A page of its own, whose worker is not there yet.
         const page = await open(s.browser, s.link.url);
         await page.exposeFunction('asked', () => wasAsked);
-        const said = await page.evaluate(async ([name, store, begun, first, workerUrl]) => {
-          configure({ workerUrl });
-          const abort = new AbortController();
-          const reason = new Error('enough');
-          const listeners = new Set();
-          const reported = (wanted) => new Promise((resolve) => listeners.add((progress) => wanted(progress) && resolve()));
-          const others = first ? sync(name, { store, signal: abort.signal }).catch(() => {}) : undefined;
-          const begin = new Function('abort', 'reason', 'reported', `return ${begun}`)(abort, reason, reported);
-          const onProgress = (progress) => listeners.forEach((listener) => listener(progress));
-          const started = sync(name, { store, signal: abort.signal, onProgress }).then(() => 'synced', (error) => error);
-          await begin;
-          abort.abort(reason);
-          await others;
-          return (await started) === reason ? 'its reason' : String(await started);
-        }, [name, store, begun, first, stop && stoppingIn(stop[kind])]);
+        const said = await page.evaluate(
+          async ([name, store, begun, first, workerUrl]) => {
+            configure({ workerUrl });
+            const abort = new AbortController();
+            const reason = new Error('enough');
+            const listeners = new Set();
+            const reported = (wanted) =>
+              new Promise((resolve) => listeners.add((progress) => wanted(progress) && resolve()));
+            const others = first ? sync(name, { store, signal: abort.signal }).catch(() => {}) : undefined;
+            const begin = new Function('abort', 'reason', 'reported', `return ${begun}`)(abort, reason, reported);
+            const onProgress = (progress) => listeners.forEach((listener) => listener(progress));
+            const started = sync(name, { store, signal: abort.signal, onProgress }).then(
+              () => 'synced',
+              (error) => error,
+            );
+            await begin;
+            abort.abort(reason);
+            await others;
+            return (await started) === reason ? 'its reason' : String(await started);
+          },
+          [name, store, begun, first, stop && stoppingIn(stop[kind])],
+        );
         assert.equal(said, 'its reason');
         goOn();
         s.link.fault = () => undefined;
         // A sync of the same page waits until the lock is free. Where all had come the new version may be stored by now, else it is the old one.
         const held = async (version) => {
-          const { digest, cost, message } = await page.evaluate(([name, store, version]) => attempt(name, { store, version }), [name, store, version]);
+          const { digest, cost, message } = await page.evaluate(
+            ([name, store, version]) => attempt(name, { store, version }),
+            [name, store, version],
+          );
           return message ?? (cost.requests === 0 ? digest : 'fetched anew');
         };
         await whenIdle(page, store, name);

@@ -64,7 +64,14 @@ test('a flipped byte is found by a stream before it gives any', async () => {
   await damage(kept, kept.version, { byte: 1_000_000 });
   const code = await s.page.evaluate(async (store) => {
     const handle = await sync('/stream.d.ts', { store });
-    const said = await handle.stream().getReader().read().then(() => 'gave bytes', (error) => error.code);
+    const said = await handle
+      .stream()
+      .getReader()
+      .read()
+      .then(
+        () => 'gave bytes',
+        (error) => error.code,
+      );
     handle.close();
     return said;
   }, kept.store);
@@ -123,9 +130,16 @@ for (const how of ['flip', 'truncate', 'delete', { byte: 5 }]) {
 
 test('a read that fails though the bytes are whole says so, and drops nothing', async () => {
   const kept = await held('unreadable.d.ts');
-  publishWorker(s.server, 'unreadable.js', "FileSystemSyncAccessHandle.prototype.read = () => { throw new DOMException('the disk is busy', 'InvalidStateError'); };");
+  publishWorker(
+    s.server,
+    'unreadable.js',
+    "FileSystemSyncAccessHandle.prototype.read = () => { throw new DOMException('the disk is busy', 'InvalidStateError'); };",
+  );
   const page = await open(s.browser, s.link.url);
-  const failed = await page.evaluate((store) => attempt('/unreadable.d.ts', { store, workerUrl: '/unreadable.js' }), kept.store);
+  const failed = await page.evaluate(
+    (store) => attempt('/unreadable.d.ts', { store, workerUrl: '/unreadable.js' }),
+    kept.store,
+  );
   assert.deepEqual([failed.name, failed.code], ['SyncError', 'store'], failed.message);
   assert.match(failed.message, /the disk is busy/);
   await page.close();
@@ -135,11 +149,15 @@ test('a read that fails though the bytes are whole says so, and drops nothing', 
 test('a sync that fails says why, though what it staged cannot be deleted', async () => {
   const name = 'undeletable.bin';
   writeFileSync(join(s.server.root, name), randomBytes(40_000_000));
-  publishWorker(s.server, 'undeletable.js', `
+  publishWorker(
+    s.server,
+    'undeletable.js',
+    `
     FileSystemDirectoryHandle.prototype.removeEntry = async () => {
       await fetch('/undeletable');
       throw new DOMException('the disk is busy', 'InvalidStateError');
-    };`);
+    };`,
+  );
   s.link.fault = (request) => (isDelta(request) ? { stall: 20_000_000 } : undefined);
   const page = await open(s.browser, s.link.url);
   await page.exposeFunction('hangUp', s.link.hangUp);
@@ -149,7 +167,10 @@ test('a sync that fails says why, though what it staged cannot be deleted', asyn
   }, name);
   s.link.fault = () => undefined;
   assert.deepEqual([failed.name, failed.code], ['SyncError', 'network'], failed.message);
-  assert.ok(s.link.requests.some(({ path }) => path === '/undeletable'), 'nothing was to be deleted');
+  assert.ok(
+    s.link.requests.some(({ path }) => path === '/undeletable'),
+    'nothing was to be deleted',
+  );
   await page.close();
   assertIs(await s.attempt(name, { store: { kind: 'opfs', name } }), join(s.server.root, name));
 });
@@ -158,7 +179,8 @@ test('no room left: the version is delivered verified from memory with a warning
   const kept = await held('quota.d.ts');
   const session = await s.browser.context.newCDPSession(s.page);
   const { usage } = await session.send('Storage.getUsageAndQuota', { origin: new URL(s.link.url).origin });
-  const limit = (quotaSize) => session.send('Storage.overrideQuotaForOrigin', { origin: new URL(s.link.url).origin, ...quotaSize });
+  const limit = (quotaSize) =>
+    session.send('Storage.overrideQuotaForOrigin', { origin: new URL(s.link.url).origin, ...quotaSize });
   s.server.publish('quota.d.ts', fresh);
   for (const room of [0, 100_000, 1_000_000]) {
     await limit({ quotaSize: usage + room });
@@ -177,22 +199,21 @@ test('no room left: the version is delivered verified from memory with a warning
 test('a version that cannot be stored after its bytes were given out: it stays in memory with a warning, and the next sync heals', async () => {
   const kept = await held('late.d.ts');
   s.server.publish('late.d.ts', fresh);
-  const result = await s.page.evaluate(
-    async (store) => {
-      // A folder where a file is to be.
-      const { directory } = (await files()).find(({ path, name }) => path.startsWith(`/${store.name}/`) && name === 'key');
-      await directory.removeEntry('key');
-      await directory.getDirectoryHandle('key', { create: true });
-      const handle = await sync('/late.d.ts', { store });
-      const given = await digest(await handle.bytes());
-      await handle.stored;
-      const again = await digest(await handle.bytes());
-      await directory.removeEntry('key');
-      handle.close();
-      return { given, again, warning: handle.warning };
-    },
-    kept.store,
-  );
+  const result = await s.page.evaluate(async (store) => {
+    // A folder where a file is to be.
+    const { directory } = (await files()).find(
+      ({ path, name }) => path.startsWith(`/${store.name}/`) && name === 'key',
+    );
+    await directory.removeEntry('key');
+    await directory.getDirectoryHandle('key', { create: true });
+    const handle = await sync('/late.d.ts', { store });
+    const given = await digest(await handle.bytes());
+    await handle.stored;
+    const again = await digest(await handle.bytes());
+    await directory.removeEntry('key');
+    handle.close();
+    return { given, again, warning: handle.warning };
+  }, kept.store);
   assert.deepEqual([result.given, result.again], Array(2).fill(digestOf(fresh)));
   assert.match(result.warning, /not stored/);
   const still = await s.attempt('late.d.ts', { store: kept.store, version: kept.version });

@@ -30,7 +30,9 @@ after(async () => {
 });
 
 test('a first visit brings all of the first releases', async () => {
-  await page.waitForFunction(() => document.getElementById('status').textContent.startsWith('typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here'));
+  await page.waitForFunction(() =>
+    document.getElementById('status').textContent.startsWith('typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here'),
+  );
   const shown = await typescript();
   assert.equal(shown.how, 'A first visit: all of it came, compressed.');
   assert.equal(shown.map, 'Map of the file: all of it came.');
@@ -94,7 +96,8 @@ test('a screen reader is told all that the page shows', async () => {
     'img "Map of the file: all of it came."',
     'columnheader "Round trips"',
     'rowheader "plain fetch"',
-  ]) assert.ok(said.includes(part), `no ${part} in\n${said}`);
+  ])
+    assert.ok(said.includes(part), `no ${part} in\n${said}`);
 });
 
 test('light and dark, its text is told from its ground', async () => {
@@ -106,7 +109,9 @@ test('light and dark, its text is told from its ground', async () => {
       const luminance = (colour) => {
         context.fillStyle = colour;
         context.fillRect(0, 0, 1, 1);
-        const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, (byte) => byte / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, (byte) => byte / 255).map(
+          (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4),
+        );
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
       };
       const ground = luminance(getComputedStyle(document.body).backgroundColor);
@@ -116,7 +121,8 @@ test('light and dark, its text is told from its ground', async () => {
       });
     });
     // WCAG 2.2's level AA.
-    for (const [selector, contrast] of contrasts) assert.ok(4.5 <= contrast, `${colorScheme}: ${selector} has ${contrast.toFixed(2)}`);
+    for (const [selector, contrast] of contrasts)
+      assert.ok(4.5 <= contrast, `${colorScheme}: ${selector} has ${contrast.toFixed(2)}`);
   }
 });
 
@@ -139,13 +145,19 @@ test('a sync that fails says so, and can be tried again', async () => {
 /** Presses a key on what has the focus, which goes by that name, and can be used. */
 async function press(name, key) {
   await page.waitForSelector(':focus:not([aria-disabled])');
-  assert.equal(await page.evaluate(() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()), name);
+  assert.equal(
+    await page.evaluate(() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()),
+    name,
+  );
   await page.keyboard.press(key);
 }
 
 /** Waits until a release of typescript.js, and what came with it, is here. */
 async function here(release) {
-  await page.waitForFunction((release) => document.getElementById('status').textContent.startsWith(`typescript.js ${release} and`), release);
+  await page.waitForFunction(
+    (release) => document.getElementById('status').textContent.startsWith(`typescript.js ${release} and`),
+    release,
+  );
 }
 
 /** What the page says of typescript.js. */
@@ -154,7 +166,10 @@ function typescript() {
     const article = document.querySelector('article');
     const text = (selector) => article.querySelector(selector).textContent;
     const number = (selector) => Number(/[\d,]+/.exec(text(selector))[0].replaceAll(',', ''));
-    const cells = (map, selector) => Array.from(map.querySelectorAll(selector), (path) => path.getAttribute('d')).join('').split('z').length - 1;
+    const cells = (map, selector) =>
+      Array.from(map.querySelectorAll(selector), (path) => path.getAttribute('d'))
+        .join('')
+        .split('z').length - 1;
     return {
       moved: number('.moved strong'),
       length: number('.moved span'),
@@ -169,7 +184,9 @@ function typescript() {
 }
 
 async function startDemo() {
-  const child = spawn('node', [fileURLToPath(new URL('../../../demo/run.mjs', import.meta.url)), binary], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('node', [fileURLToPath(new URL('../../../demo/run.mjs', import.meta.url)), binary], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = once(child, 'exit');
   const url = await new Promise((resolve, reject) => {
     createInterface(child.stdout).on('line', (line) => {

@@ -29,7 +29,10 @@ const BROWSERS = {
     hasFiles: true,
     async start(cookies) {
       const profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'));
-      const settings = { blocked: { default_content_setting_values: { cookies: 2 } }, third: { cookie_controls_mode: 1, block_third_party_cookies: true } };
+      const settings = {
+        blocked: { default_content_setting_values: { cookies: 2 } },
+        third: { cookie_controls_mode: 1, block_third_party_cookies: true },
+      };
       mkdirSync(join(profile, 'Default'));
       writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify({ profile: settings[cookies] ?? {} }));
       const browser = await launchChromium({}, profile);
@@ -45,7 +48,10 @@ const BROWSERS = {
   },
   Firefox: {
     hasFiles: true,
-    start: (cookies) => launchFirefox({ blocked: { 'network.cookie.cookieBehavior': 2 }, third: { 'network.cookie.cookieBehavior': 1 } }[cookies]),
+    start: (cookies) =>
+      launchFirefox(
+        { blocked: { 'network.cookie.cookieBehavior': 2 }, third: { 'network.cookie.cookieBehavior': 1 } }[cookies],
+      ),
   },
   WebKit: {
     hasFiles: false,
@@ -56,7 +62,9 @@ const BROWSERS = {
   },
 };
 
-for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked', 'third'], start }] of Object.entries(BROWSERS)) {
+for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked', 'third'], start }] of Object.entries(
+  BROWSERS,
+)) {
   describe(`in ${name}`, () => {
     /** Has the browser open a page of the site by its name or by the other, and closes it. */
     async function inPage(cookies, host, work) {
@@ -117,7 +125,12 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
         const path = `/${id}.d.ts`;
         if (thread === 'worker') publishWorker(server, `${id}.js`, denying(parts, way));
         const page = await browser.open(server.url.href);
-        const ask = await prepared(page, thread === 'page' ? denying(parts, way, parts.includes('Worker') && way !== 'reject' ? {} : { Worker: 'missing' }) : '');
+        const ask = await prepared(
+          page,
+          thread === 'page'
+            ? denying(parts, way, parts.includes('Worker') && way !== 'reject' ? {} : { Worker: 'missing' })
+            : '',
+        );
         const options = thread === 'page' ? {} : { workerUrl: `/${id}.js` };
         server.publish(path, old);
         const first = await ask('attempt', path, 'browser', options);
@@ -137,7 +150,9 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
 
       for (const thread of ['worker', 'page']) {
         for (const way of WAYS.filter((way) => way !== 'hang')) {
-          for (const part of Object.keys(PARTS).filter((part) => denying([part], way) && (thread === 'page' || !['Worker', 'localStorage'].includes(part)))) {
+          for (const part of Object.keys(PARTS).filter(
+            (part) => denying([part], way) && (thread === 'page' || !['Worker', 'localStorage'].includes(part)),
+          )) {
             test(`${part} denied to a ${thread} (${way})`, () => syncsWithout([part], way, thread));
           }
           test(`all denied to a ${thread} (${way})`, () => syncsWithout(Object.keys(PARTS), way, thread));

@@ -96,7 +96,10 @@ for (const at of [0, 2_500]) {
 test('what is noted is stored no longer, so the answer is dropped, and counted', async () => {
   const name = 'dropped';
   const visitor = await returning(name);
-  await s.page.evaluate(async (folder) => (await navigator.storage.getDirectory()).removeEntry(folder, { recursive: true }), name);
+  await s.page.evaluate(
+    async (folder) => (await navigator.storage.getDirectory()).removeEntry(folder, { recursive: true }),
+    name,
+  );
   const [delta, whole] = [visitor.version, 'none'].map((from) => new URL(`${name}.driblet/${from}`, s.server.url));
   const best = lengthOfDiff(old, fresh);
   await whenDeltaIs(best, delta);
@@ -113,7 +116,9 @@ test('a sync that fails before it takes the answer ends the request', async () =
   await s.page.evaluate(
     async ([folder, version]) => {
       // A folder in place of the version's file.
-      const { name, directory } = (await files()).find(({ path, name }) => path.startsWith(`/${folder}/`) && name.startsWith(version));
+      const { name, directory } = (await files()).find(
+        ({ path, name }) => path.startsWith(`/${folder}/`) && name.startsWith(version),
+      );
       await directory.removeEntry(name);
       await directory.getDirectoryHandle(name, { create: true });
     },

@@ -18,7 +18,9 @@ let s;
 
 before(async () => {
   root = mkdtempSync(join(tmpdir(), 'driblet-files-'));
-  cpSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url)), join(root, '.driblet'), { recursive: true });
+  cpSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url)), join(root, '.driblet'), {
+    recursive: true,
+  });
   writeFileSync(join(root, 'index.html'), '<!doctype html><title>files</title>');
   s = await site(await serveFiles(root));
 });

@@ -23,10 +23,13 @@ afterEach(() => s.assertNothingLeft());
 async function killIn(call, path, store, worker = stoppingIn(call)) {
   const tab = await open(s.browser, s.link.url);
   const { stopped } = stops(s.link);
-  await tab.evaluate(([path, store, workerUrl]) => {
-    configure({ workerUrl });
-    void sync(path, { store }).catch(() => {});
-  }, [path, store, worker]);
+  await tab.evaluate(
+    ([path, store, workerUrl]) => {
+      configure({ workerUrl });
+      void sync(path, { store }).catch(() => {});
+    },
+    [path, store, worker],
+  );
   await stopped;
   s.link.fault = () => undefined;
   const crashed = new Promise((resolve) => tab.once('crash', resolve));
@@ -96,7 +99,10 @@ test('a tab without locks deletes what another is writing, and that one is kille
   const store = { kind: 'indexeddb', name: path };
   writeFileSync(join(s.server.root, path), Buffer.alloc(40_000_000, path));
   // The deletion comes between the first batch and the second, as the other tab's would.
-  publishWorker(s.server, 'robbed.js', `
+  publishWorker(
+    s.server,
+    'robbed.js',
+    `
     import './before-stopping.js';
     const { transaction } = IDBDatabase.prototype;
     let writing = 0;
@@ -107,7 +113,8 @@ test('a tab without locks deletes what another is writing, and that one is kille
         for (const table of ['files', 'pieces']) other.objectStore(table).clear();
       }
       return transaction.apply(this, options);
-    };`);
+    };`,
+  );
   const call = 'IDBObjectStore.put.1.heads';
   await killIn(call, path, store, `/robbed.js?${call}`);
   assert.deepEqual(await listed(store), []);
@@ -125,14 +132,17 @@ describe('a worker that hangs is ended', () => {
       s.server.publish(path, old);
       const tab = await open(s.browser, s.link.url);
       stops(s.link);
-      const seen = await tab.evaluate(async ([path, store, workerUrl]) => {
-        configure({ workerUrl, workerTimeout: 2000 });
-        const handle = await sync(path, { store });
-        const given = await digest(await handle.bytes());
-        const isStored = await handle.stored;
-        const { code, message } = await handle.bytes().catch((error) => error);
-        return { given, isStored, warning: handle.warning, code, message };
-      }, [path, store, stoppingIn(`${FILE}.close.${nth}`)]);
+      const seen = await tab.evaluate(
+        async ([path, store, workerUrl]) => {
+          configure({ workerUrl, workerTimeout: 2000 });
+          const handle = await sync(path, { store });
+          const given = await digest(await handle.bytes());
+          const isStored = await handle.stored;
+          const { code, message } = await handle.bytes().catch((error) => error);
+          return { given, isStored, warning: handle.warning, code, message };
+        },
+        [path, store, stoppingIn(`${FILE}.close.${nth}`)],
+      );
       s.link.fault = () => undefined;
       assert.deepEqual([seen.given, seen.isStored, seen.code], [digestOf(old), false, 'store']);
       assert.match(seen.warning, /hung/);
@@ -149,13 +159,16 @@ describe('a worker that hangs is ended', () => {
     await s.attempt(path, { store });
     const tab = await open(s.browser, s.link.url);
     stops(s.link);
-    const seen = await tab.evaluate(async ([path, store, workerUrl]) => {
-      configure({ workerUrl, workerTimeout: 2000 });
-      const handle = await sync(path, { store });
-      await handle.stored;
-      const { code, message } = await handle.blob().catch((error) => error);
-      return { basis: handle.cost.basis, code, message };
-    }, [path, store, stoppingIn(`${FILE}.close.2`)]);
+    const seen = await tab.evaluate(
+      async ([path, store, workerUrl]) => {
+        configure({ workerUrl, workerTimeout: 2000 });
+        const handle = await sync(path, { store });
+        await handle.stored;
+        const { code, message } = await handle.blob().catch((error) => error);
+        return { basis: handle.cost.basis, code, message };
+      },
+      [path, store, stoppingIn(`${FILE}.close.2`)],
+    );
     s.link.fault = () => undefined;
     assert.deepEqual([seen.basis, seen.code], ['same', 'store']);
     assert.match(seen.message, /hung/);

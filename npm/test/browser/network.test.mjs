@@ -123,7 +123,10 @@ test('a web page in place of a delta is refused', async () => {
   await assertStillOld();
 });
 
-for (const [stall, where] of [[0, 'before the first byte'], [2_500, 'in the middle']]) {
+for (const [stall, where] of [
+  [0, 'before the first byte'],
+  [2_500, 'in the middle'],
+]) {
   test(`a server that stalls ${where}: the sync gives up at its deadline, and the next one goes on`, async () => {
     s.link.fault = (request) => (isDelta(request) ? { stall } : undefined);
     const failed = await s.attempt('/lib.d.ts', { timeout: 500 });
@@ -204,7 +207,8 @@ test('more than maxBytes is refused, also where the server says that it is less;
 });
 
 test('a delta whose ETag is too long to note is not resumed, and does no harm', async () => {
-  s.link.fault = (request) => (isDelta(request) ? { headers: { etag: `"${'e'.repeat(2000)}"` }, cut: 2_000 } : undefined);
+  s.link.fault = (request) =>
+    isDelta(request) ? { headers: { etag: `"${'e'.repeat(2000)}"` }, cut: 2_000 } : undefined;
   const failed = await s.attempt('/lib.d.ts');
   s.link.fault = () => undefined;
   assert.deepEqual([failed.name, failed.code], ['SyncError', 'network'], failed.message);

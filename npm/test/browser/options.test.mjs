@@ -20,7 +20,10 @@ before(async () => {
   s = await site();
   packed = install();
   packed.publish(s.server);
-  copyFileSync(join(here, 'node_modules', '@vue', 'reactivity', 'dist', 'reactivity.esm-browser.js'), join(s.server.root, 'vue.js'));
+  copyFileSync(
+    join(here, 'node_modules', '@vue', 'reactivity', 'dist', 'reactivity.esm-browser.js'),
+    join(s.server.root, 'vue.js'),
+  );
   s.server.publish('lib.d.ts', old);
   page = await open(s.browser, s.link.url, BASES.installed);
 });
@@ -43,17 +46,41 @@ describe('behind a proxy', () => {
     test(`${how}: every store, headers, the options themselves`, async () => {
       const seen = [];
       s.link.fault = (request) => void (isDelta(request) && seen.push(request.headers['x-one']));
-      const results = await page.evaluate(async ([wrap, name]) => {
-        const wrapped = await new Function(`return (async () => ${wrap})()`)();
-        const results = [];
-        for (const store of [browserStore(name), opfsStore(`${name} opfs`), indexedDbStore(`${name} indexeddb`), memoryStore()]) {
-          results.push(await attempt('/lib.d.ts', wrapped({ store: wrapped(store), headers: wrapped([['x-one', '1']]), scope: 'one' })));
-        }
-        const { version } = results[0];
-        results.push(await attempt('/lib.d.ts', wrapped({ store: wrapped(browserStore(name)), headers: wrapped({ 'x-one': '1' }), scope: 'one', version, signal: new AbortController().signal })));
-        const [{ url }] = await list(wrapped(opfsStore(`${name} opfs`)));
-        return [results, url];
-      }, [wrap, how]);
+      const results = await page.evaluate(
+        async ([wrap, name]) => {
+          const wrapped = await new Function(`return (async () => ${wrap})()`)();
+          const results = [];
+          for (const store of [
+            browserStore(name),
+            opfsStore(`${name} opfs`),
+            indexedDbStore(`${name} indexeddb`),
+            memoryStore(),
+          ]) {
+            results.push(
+              await attempt(
+                '/lib.d.ts',
+                wrapped({ store: wrapped(store), headers: wrapped([['x-one', '1']]), scope: 'one' }),
+              ),
+            );
+          }
+          const { version } = results[0];
+          results.push(
+            await attempt(
+              '/lib.d.ts',
+              wrapped({
+                store: wrapped(browserStore(name)),
+                headers: wrapped({ 'x-one': '1' }),
+                scope: 'one',
+                version,
+                signal: new AbortController().signal,
+              }),
+            ),
+          );
+          const [{ url }] = await list(wrapped(opfsStore(`${name} opfs`)));
+          return [results, url];
+        },
+        [wrap, how],
+      );
       for (const result of results[0]) {
         assertIs(result, old);
         assert.equal(result.warning, undefined);
@@ -81,13 +108,27 @@ test('timeouts of whatever length: no timer fires at once, in the page or in the
 });
 
 test('what makes no sense is a TypeError', async () => {
-  for (const options of [{ timeout: 0 }, { timeout: -1 }, { timeout: '1000' }, { maxBytes: -1 }, { version: 'x' }, { scope: 7 }, { credentials: 'x' }, { onProgress: 1 }, { store: {} }, { signal: {} }]) {
+  for (const options of [
+    { timeout: 0 },
+    { timeout: -1 },
+    { timeout: '1000' },
+    { maxBytes: -1 },
+    { version: 'x' },
+    { scope: 7 },
+    { credentials: 'x' },
+    { onProgress: 1 },
+    { store: {} },
+    { signal: {} },
+  ]) {
     const { name, message } = await page.evaluate((options) => attempt('/lib.d.ts', options), options);
     assert.equal(name, 'TypeError', message);
     assert.match(message, new RegExp(`^${Object.keys(options)[0]} must be `));
   }
   const { name, message } = await page.evaluate(() => attempt('/lib.d.ts', { timeout: NaN }));
-  assert.deepEqual([name, message], ['TypeError', 'timeout must be a number of milliseconds above 0, or Infinity for no limit, not NaN']);
+  assert.deepEqual(
+    [name, message],
+    ['TypeError', 'timeout must be a number of milliseconds above 0, or Infinity for no limit, not NaN'],
+  );
 });
 
 test('a handle streams a part of its bytes, and no more than there are', async () => {
@@ -95,7 +136,14 @@ test('a handle streams a part of its bytes, and no more than there are', async (
     const handle = await sync('/lib.d.ts', { store: memoryStore() });
     const text = (start, end) => new Response(handle.stream(start, end)).text();
     const parts = [await text(10, 20), await text(0, 0), await text(handle.length - 3), await text(5, 5)];
-    const refused = [[-1, 2], [3, 2], [0, handle.length + 1], [0.5, 2], [NaN, 2], ['0', 2]].map((range) => {
+    const refused = [
+      [-1, 2],
+      [3, 2],
+      [0, handle.length + 1],
+      [0.5, 2],
+      [NaN, 2],
+      ['0', 2],
+    ].map((range) => {
       try {
         return handle.stream(...range) && 'streams';
       } catch ({ name }) {
@@ -123,7 +171,15 @@ describe('a password in the URL', () => {
     assertIs(synced, fresh);
     assert.equal(synced.cost.basis, 'version');
     assert.deepEqual(seen, [authorization, authorization]);
-    const names = await other.evaluate(async (store) => JSON.stringify([await list(store), { ...localStorage }, performance.getEntriesByType('resource').map(({ name }) => name)]), store);
+    const names = await other.evaluate(
+      async (store) =>
+        JSON.stringify([
+          await list(store),
+          { ...localStorage },
+          performance.getEntriesByType('resource').map(({ name }) => name),
+        ]),
+      store,
+    );
     assert.ok(names.includes('/lib.d.ts'));
     assert.ok(!/ann|p%C3%A4|pä/.test(names), names);
     await other.close();
@@ -134,7 +190,13 @@ describe('a password in the URL', () => {
     const seen = [];
     const other = createServer((request, response) => {
       if (request.method !== 'OPTIONS') seen.push(request.headers.authorization);
-      response.writeHead(200, { 'access-control-allow-origin': '*', 'access-control-allow-headers': '*', 'content-type': 'text/html' }).end();
+      response
+        .writeHead(200, {
+          'access-control-allow-origin': '*',
+          'access-control-allow-headers': '*',
+          'content-type': 'text/html',
+        })
+        .end();
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
     const errors = [];
@@ -161,11 +223,15 @@ describe('a password in the URL', () => {
   test('of the page itself: what is relative to it is synced all the same', async () => {
     const seen = [];
     const server = createServer((request, response) => {
-      if (request.headers.authorization !== authorization) return response.writeHead(401, { 'www-authenticate': 'Basic realm="x", charset="UTF-8"' }).end();
+      if (request.headers.authorization !== authorization)
+        return response.writeHead(401, { 'www-authenticate': 'Basic realm="x", charset="UTF-8"' }).end();
       seen.push(request.url);
       const onward = new URL(request.url, s.server.url);
       return fetch(onward).then(async (answer) => {
-        response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type'), ...(answer.headers.has('etag') && { etag: answer.headers.get('etag') }) });
+        response.writeHead(answer.status, {
+          'content-type': answer.headers.get('content-type'),
+          ...(answer.headers.has('etag') && { etag: answer.headers.get('etag') }),
+        });
         response.end(Buffer.from(await answer.arrayBuffer()));
       });
     }).listen(0, '127.0.0.1');
@@ -173,10 +239,15 @@ describe('a password in the URL', () => {
     writeFileSync(join(s.server.root, 'guarded.txt'), 'guarded');
     const browser = await launch();
     try {
-      const url = Object.assign(new URL(`http://127.0.0.1:${server.address().port}/`), { username: 'ann', password: 'pä@ss' });
+      const url = Object.assign(new URL(`http://127.0.0.1:${server.address().port}/`), {
+        username: 'ann',
+        password: 'pä@ss',
+      });
       const guarded = await open(browser, url.href, BASES.installed);
       assert.ok((await guarded.evaluate(() => document.baseURI)).includes('ann'));
-      const { length, warning, message } = await guarded.evaluate(() => attempt('/guarded.txt', { wasmUrl: '/driblet/wasm/driblet_bg.wasm' }));
+      const { length, warning, message } = await guarded.evaluate(() =>
+        attempt('/guarded.txt', { wasmUrl: '/driblet/wasm/driblet_bg.wasm' }),
+      );
       assert.deepEqual([length, warning], [7, undefined], message);
       assert.ok(seen.includes('/guarded.txt.driblet/none'));
     } finally {

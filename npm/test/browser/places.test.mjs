@@ -26,12 +26,17 @@ after(async () => {
 afterEach(() => s.assertNothingLeft());
 
 /** The service worker that the package's README shows. */
-const recipe = /^  import \{ serveAsset \} from '\/\.driblet\/inline\.js';[^]*?(?=^  ```)/m.exec(readFileSync(join(here, 'README.md'), 'utf8'))[0];
+const recipe = /^  import \{ serveAsset \} from '\/\.driblet\/inline\.js';[^]*?(?=^  ```)/m.exec(
+  readFileSync(join(here, 'README.md'), 'utf8'),
+)[0];
 
 /** Opens a page with that policy. */
 function openUnder(policy, base) {
   const name = `policy-${Math.random()}.html`;
-  writeFileSync(join(s.server.root, name), `<!doctype html><meta http-equiv="content-security-policy" content="${policy}"><title>driblet</title>`);
+  writeFileSync(
+    join(s.server.root, name),
+    `<!doctype html><meta http-equiv="content-security-policy" content="${policy}"><title>driblet</title>`,
+  );
   return open(s.browser, `${s.link.url}${name}`, base);
 }
 
@@ -52,7 +57,10 @@ const workersOf = (page) => page.workers().length;
 for (const policy of ['require-corp', 'credentialless']) {
   test(`a page that embeds nothing without leave (${policy}): the shipped worker starts`, async () => {
     const path = `/?${policy}`;
-    s.link.fault = ({ url }) => (url === path ? { headers: { 'cross-origin-embedder-policy': policy, 'cross-origin-opener-policy': 'same-origin' } } : undefined);
+    s.link.fault = ({ url }) =>
+      url === path
+        ? { headers: { 'cross-origin-embedder-policy': policy, 'cross-origin-opener-policy': 'same-origin' } }
+        : undefined;
     const page = await open(s.browser, new URL(path, s.link.url).href);
     s.link.fault = () => undefined;
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
@@ -62,7 +70,10 @@ for (const policy of ['require-corp', 'credentialless']) {
   });
 
   test(`a page that embeds nothing without leave (${policy}), and a server of another origin`, async () => {
-    const home = await serveFiles(s.server.root, { 'cross-origin-embedder-policy': policy, 'cross-origin-opener-policy': 'same-origin' });
+    const home = await serveFiles(s.server.root, {
+      'cross-origin-embedder-policy': policy,
+      'cross-origin-opener-policy': 'same-origin',
+    });
     const other = await serve('--allow-origin', home.url.origin);
     const browser = await launch();
     try {
@@ -75,7 +86,10 @@ for (const policy of ['require-corp', 'credentialless']) {
         const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
         return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
       }, other.url.origin);
-      assert.deepEqual([digest, workersOf(page), await page.evaluate(() => crossOriginIsolated)], [digestOf(old), 1, true]);
+      assert.deepEqual(
+        [digest, workersOf(page), await page.evaluate(() => crossOriginIsolated)],
+        [digestOf(old), 1, true],
+      );
     } finally {
       await browser.close();
       await other.close();
@@ -86,23 +100,35 @@ for (const policy of ['require-corp', 'credentialless']) {
 
 for (const [where, base] of Object.entries(BASES)) {
   describe(`as it is ${where}`, () => {
-    test('a strict policy: scripts and workers of the page\'s own origin, and wasm', async () => {
-      const page = await openUnder("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'", base);
+    test("a strict policy: scripts and workers of the page's own origin, and wasm", async () => {
+      const page = await openUnder(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
+        base,
+      );
       assert.equal((await syncsTwice(page, `${where}-strict.d.ts`)).warning, undefined);
       assert.equal(workersOf(page), 1);
       await page.close();
     });
 
-    test('a policy that forbids workers: the same in the page\'s thread, in IndexedDB', async () => {
-      const page = await openUnder("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'none'", base);
+    test("a policy that forbids workers: the same in the page's thread, in IndexedDB", async () => {
+      const page = await openUnder(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'none'",
+        base,
+      );
       assert.equal((await syncsTwice(page, `${where}-workerless.d.ts`)).warning, undefined);
       assert.equal(workersOf(page), 0);
-      assert.equal(await page.evaluate(async () => (await indexedDB.databases()).some(({ name }) => name === 'driblet')), true);
+      assert.equal(
+        await page.evaluate(async () => (await indexedDB.databases()).some(({ name }) => name === 'driblet')),
+        true,
+      );
       await page.close();
     });
 
     test('a policy that forbids wasm: an error that says so', async () => {
-      const page = await openUnder("default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'none'", base);
+      const page = await openUnder(
+        "default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'none'",
+        base,
+      );
       s.server.publish('wasmless.d.ts', old);
       const failed = await page.evaluate(() => attempt('/wasmless.d.ts'));
       assert.equal(failed.code, 'protocol');
@@ -115,19 +141,31 @@ for (const [where, base] of Object.entries(BASES)) {
       const page = await s.browser.context.newPage();
       const syncs = async (name) => {
         await page.goto(url);
-        return page.evaluate(async ([path, client]) => {
-          const { sync } = await import(client);
-          const handle = await sync(path);
-          const there = new Uint8Array(await (await fetch(path)).arrayBuffer());
-          const bytes = await handle.bytes();
-          await handle.stored;
-          const { cost, warning, version } = handle;
-          return { isSecureContext, cost, warning, version, isThere: bytes.length === there.length && bytes.every((byte, at) => byte === there[at]) };
-        }, [name, base.client]);
+        return page.evaluate(
+          async ([path, client]) => {
+            const { sync } = await import(client);
+            const handle = await sync(path);
+            const there = new Uint8Array(await (await fetch(path)).arrayBuffer());
+            const bytes = await handle.bytes();
+            await handle.stored;
+            const { cost, warning, version } = handle;
+            return {
+              isSecureContext,
+              cost,
+              warning,
+              version,
+              isThere: bytes.length === there.length && bytes.every((byte, at) => byte === there[at]),
+            };
+          },
+          [name, base.client],
+        );
       };
       s.server.publish(`${where}-plain.d.ts`, old);
       const first = await syncs(`/${where}-plain.d.ts`);
-      assert.deepEqual([first.isSecureContext, first.isThere, first.warning, first.cost.basis], [false, true, undefined, 'none']);
+      assert.deepEqual(
+        [first.isSecureContext, first.isThere, first.warning, first.cost.basis],
+        [false, true, undefined, 'none'],
+      );
       s.server.publish(`${where}-plain.d.ts`, fresh);
       const next = await syncs(`/${where}-plain.d.ts`);
       assert.deepEqual([next.isThere, next.cost.basis, next.cost.requests], [true, 'version', 1]);
@@ -143,12 +181,19 @@ for (const [where, base] of Object.entries(BASES)) {
         const page = await browser.context.newPage();
         await page.goto(home.url.href);
         const run = () =>
-          page.evaluate(async ([origin, client]) => {
-            const { sync } = await import(`${origin}${client}`);
-            const handle = await sync(`${origin}/app.d.ts`);
-            const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
-            return { cost: handle.cost, warning: handle.warning, digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('') };
-          }, [other.url.origin, base.client]);
+          page.evaluate(
+            async ([origin, client]) => {
+              const { sync } = await import(`${origin}${client}`);
+              const handle = await sync(`${origin}/app.d.ts`);
+              const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
+              return {
+                cost: handle.cost,
+                warning: handle.warning,
+                digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join(''),
+              };
+            },
+            [other.url.origin, base.client],
+          );
         other.publish('app.d.ts', old);
         const first = await run();
         assertIs(first, old);
@@ -164,11 +209,14 @@ for (const [where, base] of Object.entries(BASES)) {
     });
 
     test('the service worker that README shows answers with synced versions, offline with stored ones, which scripts and modules run from', async () => {
-      writeFileSync(join(s.server.root, `sw-${where}.js`), `
+      writeFileSync(
+        join(s.server.root, `sw-${where}.js`),
+        `
         ${recipe.replace('/assets/', `/${where}/`).replace('/.driblet/inline.js', base.inline)}
         addEventListener('install', () => skipWaiting());
         addEventListener('activate', (event) => event.waitUntil(clients.claim()));
-      `);
+      `,
+      );
       mkdirSync(join(s.server.root, where), { recursive: true });
       const module = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0]);
       writeFileSync(join(s.server.root, where, 'empty.wasm'), module);
@@ -178,15 +226,18 @@ for (const [where, base] of Object.entries(BASES)) {
       const page = await s.browser.context.newPage();
       await page.goto(s.link.url);
       await page.evaluate(async (where) => {
-        const controlled = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
+        const controlled = new Promise((resolve) =>
+          navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }),
+        );
         await navigator.serviceWorker.register(`/sw-${where}.js`, { type: 'module' });
         await controlled;
       }, where);
-      const fetched = () => page.evaluate(async (where) => {
-        const response = await fetch(`/${where}/lib.d.ts`);
-        const digest = await crypto.subtle.digest('SHA-256', await response.arrayBuffer());
-        return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-      }, where);
+      const fetched = () =>
+        page.evaluate(async (where) => {
+          const response = await fetch(`/${where}/lib.d.ts`);
+          const digest = await crypto.subtle.digest('SHA-256', await response.arrayBuffer());
+          return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+        }, where);
       assert.equal(await fetched(), digestOf(old));
       s.server.publish(`${where}/lib.d.ts`, fresh);
       s.link.requests.length = 0;
@@ -195,7 +246,14 @@ for (const [where, base] of Object.entries(BASES)) {
       s.link.fault = () => ({ cut: 0 });
       assert.equal(await fetched(), digestOf(fresh), 'offline');
       s.link.fault = () => undefined;
-      assert.equal(await page.evaluate(async (where) => (await WebAssembly.compileStreaming(fetch(`/${where}/empty.wasm`))) instanceof WebAssembly.Module, where), true);
+      assert.equal(
+        await page.evaluate(
+          async (where) =>
+            (await WebAssembly.compileStreaming(fetch(`/${where}/empty.wasm`))) instanceof WebAssembly.Module,
+          where,
+        ),
+        true,
+      );
       assert.equal(await page.evaluate(async (where) => (await import(`/${where}/one.mjs`)).two, where), 2);
       await page.evaluate(async () => (await navigator.serviceWorker.getRegistration()).unregister());
       // It would live on for a while, and its handles with it.
@@ -207,16 +265,22 @@ for (const [where, base] of Object.entries(BASES)) {
   });
 }
 
-test('a worker of the page\'s own syncs as the page does', async () => {
-  writeFileSync(join(s.server.root, 'own.js'), `
+test("a worker of the page's own syncs as the page does", async () => {
+  writeFileSync(
+    join(s.server.root, 'own.js'),
+    `
     import { sync } from '/.driblet/client.js';
     sync('/own.d.ts').then(async (handle) => postMessage((await handle.bytes()).length)).catch((error) => postMessage(String(error)));
-  `);
+  `,
+  );
   s.server.publish('own.d.ts', old);
   const page = await open(s.browser, s.link.url);
-  const length = await page.evaluate(() => new Promise((resolve) => {
-    new Worker('/own.js', { type: 'module' }).onmessage = ({ data }) => resolve(data);
-  }));
+  const length = await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        new Worker('/own.js', { type: 'module' }).onmessage = ({ data }) => resolve(data);
+      }),
+  );
   assert.equal(length, statSync(old).size);
   await page.close();
 });
@@ -226,14 +290,37 @@ test('a handle gives a blob, a file, a URL and a response with the type of its e
   const seen = await s.page.evaluate(async () => {
     const handle = await sync('/a%20module.mjs');
     const url = await handle.objectUrl();
-    const [blob, file, response, text] = [await handle.blob(), await handle.file(), handle.response(), await (await fetch(url)).text()];
+    const [blob, file, response, text] = [
+      await handle.blob(),
+      await handle.file(),
+      handle.response(),
+      await (await fetch(url)).text(),
+    ];
     const { answer } = await import(url);
     URL.revokeObjectURL(url);
     const plain = await handle.blob('text/plain');
     handle.close();
-    return [blob.type, file.name, file.type, plain.type, response.headers.get('content-type'), response.headers.get('content-length'), text.length, answer];
+    return [
+      blob.type,
+      file.name,
+      file.type,
+      plain.type,
+      response.headers.get('content-type'),
+      response.headers.get('content-length'),
+      text.length,
+      answer,
+    ];
   });
-  assert.deepEqual(seen, ['text/javascript', 'a module.mjs', 'text/javascript', 'text/plain', 'text/javascript', '25', 25, 42]);
+  assert.deepEqual(seen, [
+    'text/javascript',
+    'a module.mjs',
+    'text/javascript',
+    'text/plain',
+    'text/javascript',
+    '25',
+    25,
+    42,
+  ]);
 });
 
 test('a page that the browser keeps for going back holds no lock meanwhile, and its handles go on after', async () => {
@@ -243,7 +330,9 @@ test('a page that the browser keeps for going back holds no lock meanwhile, and 
   try {
     const page = await open(browser, s.link.url);
     await page.evaluate(async () => {
-      globalThis.restored = new Promise((resolve) => addEventListener('pageshow', ({ persisted }) => persisted && resolve(true)));
+      globalThis.restored = new Promise((resolve) =>
+        addEventListener('pageshow', ({ persisted }) => persisted && resolve(true)),
+      );
       globalThis.held = await sync('/back.d.ts');
       await held.stored;
       const closed = await sync('/back.d.ts', { scope: 'closed' });
@@ -251,7 +340,12 @@ test('a page that the browser keeps for going back holds no lock meanwhile, and 
       addEventListener('pageshow', ({ persisted }) => persisted && closed.close());
     });
     const other = await open(browser, s.link.url);
-    const locks = () => other.evaluate(async () => (await navigator.locks.query()).held.map(({ name }) => name).filter((name) => name.startsWith('driblet file')).length);
+    const locks = () =>
+      other.evaluate(
+        async () =>
+          (await navigator.locks.query()).held.map(({ name }) => name).filter((name) => name.startsWith('driblet file'))
+            .length,
+      );
     const haveLocks = async (wanted) => {
       let found;
       for (let tries = 0; tries < 1000 && found !== wanted; tries += 1) found = await locks();
@@ -301,7 +395,12 @@ test('two pages without locks that sync at once: both have the bytes, and readin
     s.server.publish('unlocked.d.ts', fresh);
     assert.equal(await other.evaluate(() => syncs('/unlocked.d.ts')), true);
     // The one's version may be gone by now.
-    const read = await one.evaluate(() => held.bytes().then(({ length }) => length === held.length, ({ code }) => code));
+    const read = await one.evaluate(() =>
+      held.bytes().then(
+        ({ length }) => length === held.length,
+        ({ code }) => code,
+      ),
+    );
     assert.ok([true, 'store'].includes(read), String(read));
     assert.equal(await one.evaluate(() => syncs('/unlocked.d.ts')), true);
   } finally {
@@ -316,7 +415,10 @@ test('a handle that gave a URL keeps its version without being kept itself, unti
     globalThis.shown = await (await sync('/shown.d.ts')).objectUrl();
     await (await sync('/shown.d.ts', { scope: 'forgotten' })).stored;
   });
-  const locks = () => page.evaluate(async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith('driblet file')).length);
+  const locks = () =>
+    page.evaluate(
+      async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith('driblet file')).length,
+    );
   // The other handle goes at some time.
   for (let tries = 0; tries < 1000 && 1 < (await locks()); tries += 1) await page.requestGC();
   assert.equal(await locks(), 1);

@@ -16,15 +16,21 @@ let browser;
 before(async () => {
   // The version that a page comes back with is forgotten by then, so that it sends a signature.
   server = await serve('--history-versions', '1');
-  writeFileSync(join(server.root, 'page.html'), '<!doctype html><title>driblet</title><script type="module" src="main.mjs"></script>');
-  writeFileSync(join(server.root, 'main.mjs'), `import { sync } from '/.driblet/client.js';
+  writeFileSync(
+    join(server.root, 'page.html'),
+    '<!doctype html><title>driblet</title><script type="module" src="main.mjs"></script>',
+  );
+  writeFileSync(
+    join(server.root, 'main.mjs'),
+    `import { sync } from '/.driblet/client.js';
     globalThis.syncs = async (path) => {
       const handle = await sync(path);
       const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
       await handle.stored;
       return { basis: handle.cost.basis, digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('') };
     };
-    globalThis.loaded = true;`);
+    globalThis.loaded = true;`,
+  );
   browser = await launch();
 });
 after(async () => {
@@ -32,7 +38,10 @@ after(async () => {
   await server?.close();
 });
 
-for (const [how, more] of [['plain', ''], ['compressing everything', 'gzip on; gzip_proxied any; gzip_types *; gzip_min_length 1;']]) {
+for (const [how, more] of [
+  ['plain', ''],
+  ['compressing everything', 'gzip on; gzip_proxied any; gzip_types *; gzip_min_length 1;'],
+]) {
   test(`nginx, ${how}: module scripts, a first sync, and a signature`, async () => {
     const proxy = await nginx(`location / { proxy_pass ${server.url.origin}; ${more} }`);
     const page = await browser.context.newPage();

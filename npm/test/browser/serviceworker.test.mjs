@@ -22,7 +22,9 @@ before(async () => {
   packed = install();
   packed.publish(s.server);
   mkdirSync(join(s.server.root, 'assets'));
-  writeFileSync(join(s.server.root, 'serving.js'), `
+  writeFileSync(
+    join(s.server.root, 'serving.js'),
+    `
     import { serveAsset } from '${BASES.installed.inline}';
     addEventListener('install', () => skipWaiting());
     addEventListener('activate', (event) => event.waitUntil(clients.claim()));
@@ -30,7 +32,8 @@ before(async () => {
       const { pathname, searchParams } = new URL(event.request.url);
       if (pathname.startsWith('/assets/')) serveAsset(event, { timeout: 5000, ...(searchParams.has('as') && { url: searchParams.get('as'), type: 'text/x-as' }) });
     });
-  `);
+  `,
+  );
   publish('text.txt', TEXT);
   publish('empty.txt', '');
   publish('page.html', '<!doctype html><title>a page</title>');
@@ -39,7 +42,9 @@ before(async () => {
   page = await s.browser.context.newPage();
   await page.goto(s.link.url);
   await page.evaluate(async () => {
-    const controlled = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
+    const controlled = new Promise((resolve) =>
+      navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }),
+    );
     await navigator.serviceWorker.register('/serving.js', { type: 'module' });
     await controlled;
     /** Fetches, and tells what came. */
@@ -92,20 +97,35 @@ test('GET: the file, with its type, length, version and that it has ranges; move
   const { 'content-type': type, 'content-length': length, 'accept-ranges': ranges, etag } = headers;
   assert.deepEqual([type, length, ranges], ['text/plain; charset=utf-8', '10000', 'bytes']);
   assert.match(etag, /^"[0-9a-f]{64}"$/);
-  assert.deepEqual(paths().filter((path) => path.includes('text.txt')), ['/assets/text.txt.driblet/none']);
+  assert.deepEqual(
+    paths().filter((path) => path.includes('text.txt')),
+    ['/assets/text.txt.driblet/none'],
+  );
 });
 
 test('HEAD: the same headers, and no body', async () => {
   const { status, headers, body } = await fetched('/assets/text.txt', { method: 'HEAD' });
-  assert.deepEqual([status, headers['content-length'], headers['content-type'], body], [200, '10000', 'text/plain; charset=utf-8', '']);
+  assert.deepEqual(
+    [status, headers['content-length'], headers['content-type'], body],
+    [200, '10000', 'text/plain; charset=utf-8', ''],
+  );
 });
 
 for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
   test(`${method}: the server's own answer`, async () => {
     listen();
-    const { status, body } = await fetched('/assets/text.txt', { method, body: method === 'OPTIONS' ? undefined : 'x' });
-    assert.deepEqual({ status, body }, await direct('/assets/text.txt', { method, body: method === 'OPTIONS' ? undefined : 'x' }));
-    assert.deepEqual(seen.map(({ method, url }) => [method, url]), [[method, '/assets/text.txt']]);
+    const { status, body } = await fetched('/assets/text.txt', {
+      method,
+      body: method === 'OPTIONS' ? undefined : 'x',
+    });
+    assert.deepEqual(
+      { status, body },
+      await direct('/assets/text.txt', { method, body: method === 'OPTIONS' ? undefined : 'x' }),
+    );
+    assert.deepEqual(
+      seen.map(({ method, url }) => [method, url]),
+      [[method, '/assets/text.txt']],
+    );
   });
 }
 
@@ -143,21 +163,36 @@ describe('ranges', () => {
     };
     assert.deepEqual(await told('/assets/empty.txt', { headers: { range: 'bytes=0-' } }), [416, 'bytes */0']);
     assert.deepEqual(await told('/assets/empty.txt', { headers: { range: 'bytes=-5' } }), [200, undefined]);
-    assert.deepEqual(await told('/assets/text.txt', { method: 'HEAD', headers: { range: 'bytes=0-4' } }), [200, undefined]);
+    assert.deepEqual(await told('/assets/text.txt', { method: 'HEAD', headers: { range: 'bytes=0-4' } }), [
+      200,
+      undefined,
+    ]);
     const ranged = (ifRange) => told('/assets/text.txt', { headers: { range: 'bytes=0-4', 'if-range': ifRange } });
     assert.deepEqual(await ranged(etag), [206, 'bytes 0-4/10000']);
-    for (const other of [`W/${etag}`, '"other"', new Date().toUTCString()]) assert.deepEqual(await ranged(other), [200, undefined], other);
+    for (const other of [`W/${etag}`, '"other"', new Date().toUTCString()])
+      assert.deepEqual(await ranged(other), [200, undefined], other);
   });
 
   test('of what is kept in parts', async () => {
     const bytes = Buffer.alloc(40_000_000);
     for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
     publish('long.bin', bytes);
-    for (const [from, to] of [[0, 10], [16_777_210, 16_777_230], [39_999_990, 40_000_000]]) {
-      const got = await page.evaluate(async ([from, to]) => {
-        const response = await fetch('/assets/long.bin', { headers: { range: `bytes=${from}-${to - 1}` } });
-        return [response.status, response.headers.get('content-range'), [...new Uint8Array(await response.arrayBuffer())]];
-      }, [from, to]);
+    for (const [from, to] of [
+      [0, 10],
+      [16_777_210, 16_777_230],
+      [39_999_990, 40_000_000],
+    ]) {
+      const got = await page.evaluate(
+        async ([from, to]) => {
+          const response = await fetch('/assets/long.bin', { headers: { range: `bytes=${from}-${to - 1}` } });
+          return [
+            response.status,
+            response.headers.get('content-range'),
+            [...new Uint8Array(await response.arrayBuffer())],
+          ];
+        },
+        [from, to],
+      );
       assert.deepEqual(got, [206, `bytes ${from}-${to - 1}/40000000`, [...bytes.subarray(from, to)]]);
     }
     rmSync(join(s.server.root, 'assets', 'long.bin'));
@@ -168,10 +203,12 @@ test('conditions: 304 for what the page has, 412 for what is something else now'
   const { etag } = (await fetched('/assets/text.txt')).headers;
   const statusOf = async (headers, method = 'GET') => (await fetched('/assets/text.txt', { method, headers })).status;
   for (const matching of [etag, `W/${etag}`, `"a", ${etag}`, '*']) {
-    for (const method of ['GET', 'HEAD']) assert.equal(await statusOf({ 'if-none-match': matching }, method), 304, matching);
+    for (const method of ['GET', 'HEAD'])
+      assert.equal(await statusOf({ 'if-none-match': matching }, method), 304, matching);
   }
   assert.equal(await statusOf({ 'if-none-match': '"other"' }), 200);
-  for (const matching of [etag, `"a", ${etag}`, '*']) assert.equal(await statusOf({ 'if-match': matching }), 200, matching);
+  for (const matching of [etag, `"a", ${etag}`, '*'])
+    assert.equal(await statusOf({ 'if-match': matching }), 200, matching);
   for (const other of ['"other"', `W/${etag}`]) assert.equal(await statusOf({ 'if-match': other }), 412, other);
   assert.equal(await statusOf({ 'if-none-match': etag, range: 'bytes=0-4' }), 304);
   assert.equal(await statusOf({ 'if-match': '"other"', 'if-none-match': etag }), 412);
@@ -215,7 +252,10 @@ test('bytes that were damaged in the store: the file, from the network, and it i
   publish('damaged.txt', TEXT);
   await fetched('/assets/damaged.txt');
   await page.evaluate(async () => {
-    const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+    const done = (request) =>
+      new Promise((resolve, reject) =>
+        Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }),
+      );
     const database = await done(indexedDB.open('driblet'));
     const pieces = () => database.transaction('pieces', 'readwrite').objectStore('pieces');
     const keys = (await done(pieces().getAllKeys())).filter(([key]) => key.endsWith('/assets/damaged.txt'));
@@ -239,10 +279,13 @@ test('sync resources, the worker itself, and requests with an authorisation are 
   }
   listen();
   assert.equal((await fetched('/assets/text.txt', { headers: { authorization: 'Bearer x' } })).body, TEXT);
-  assert.deepEqual(seen.map(({ url, headers }) => [url, headers.authorization]), [['/assets/text.txt', 'Bearer x']]);
+  assert.deepEqual(
+    seen.map(({ url, headers }) => [url, headers.authorization]),
+    [['/assets/text.txt', 'Bearer x']],
+  );
 });
 
-test('only-if-cached: the browser\'s own cache, and no request', async () => {
+test("only-if-cached: the browser's own cache, and no request", async () => {
   publish('uncached.txt', TEXT);
   assert.equal((await fetched('/assets/uncached.txt')).body, TEXT);
   listen();
@@ -259,7 +302,10 @@ test('another origin is asked by the browser', async () => {
     writeFileSync(join(server.root, 'assets', 'text.txt'), 'of another');
     const { origin } = new URL(other.url);
     await page.evaluate((url) => fetch(url, { mode: 'no-cors' }), `${origin}/assets/text.txt`);
-    assert.deepEqual(other.requests.map(({ path }) => path), ['/assets/text.txt']);
+    assert.deepEqual(
+      other.requests.map(({ path }) => path),
+      ['/assets/text.txt'],
+    );
   } finally {
     await other.close();
     await server.close();
@@ -297,25 +343,34 @@ describe('pages', () => {
     assert.deepEqual([response.status(), await other.title()], [200, 'a page']);
     assert.equal((await response.allHeaders())['content-security-policy'], "default-src 'none'");
     assert.ok(paths().includes('/assets/page.html'));
-    for (const path of ['assets/missing.html', 'assets/']) assert.equal((await open(path)).status(), (await direct(path)).status, path);
+    for (const path of ['assets/missing.html', 'assets/'])
+      assert.equal((await open(path)).status(), (await direct(path)).status, path);
   });
 
   test('and from the store when there is none', async () => {
     await fetched('/assets/page.html');
     offline();
     const response = await open('assets/page.html');
-    assert.deepEqual([response.status(), await other.title(), (await response.allHeaders())['content-type']], [200, 'a page', 'text/html; charset=utf-8']);
+    assert.deepEqual(
+      [response.status(), await other.title(), (await response.allHeaders())['content-type']],
+      [200, 'a page', 'text/html; charset=utf-8'],
+    );
     await assert.rejects(open('assets/never.html'), /ERR_FAILED/);
   });
 
   test("as do workers, whose script's headers are their policy", async () => {
     listen();
-    assert.equal(await page.evaluate(() => new Promise((resolve) => (new Worker('/assets/worker.js').onmessage = ({ data }) => resolve(data)))), '/assets/worker.js');
+    assert.equal(
+      await page.evaluate(
+        () => new Promise((resolve) => (new Worker('/assets/worker.js').onmessage = ({ data }) => resolve(data))),
+      ),
+      '/assets/worker.js',
+    );
     assert.deepEqual(paths(), ['/assets/worker.js']);
   });
 });
 
-test('the digest of a large file is the file\'s', async () => {
+test("the digest of a large file is the file's", async () => {
   const digest = await page.evaluate(async () => {
     const digest = await crypto.subtle.digest('SHA-256', await (await fetch('/assets/lib.d.ts')).arrayBuffer());
     return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -74,7 +74,10 @@ describe('what never answers', { concurrency: true }, () => {
       else assert.match(synced.warning, /in memory only: .*(did not answer|does nothing)/);
       await page.close();
       const { version } = synced;
-      const stored = await s.page.evaluate(([path, kind, version]) => attempt(path, { store: { kind, name: 'driblet' }, version }), [`/${name}`, left ?? kind, version]);
+      const stored = await s.page.evaluate(
+        ([path, kind, version]) => attempt(path, { store: { kind, name: 'driblet' }, version }),
+        [`/${name}`, left ?? kind, version],
+      );
       assert.equal(stored.cost?.requests === 0, left !== undefined, stored.message);
     });
   }
@@ -84,7 +87,13 @@ describe('what never answers', { concurrency: true }, () => {
     const { page, ask } = await pageAfter('');
     await page.route(/\.wasm$/, () => {}, { times: 1 });
     const failed = await ask('attempt', '/module.d.ts', 'browser');
-    assert.deepEqual([failed.code, failed.message], ['network', "SyncError: the wasm module did not load (sync again): driblet's wasm module did not answer for 30 seconds"]);
+    assert.deepEqual(
+      [failed.code, failed.message],
+      [
+        'network',
+        "SyncError: the wasm module did not load (sync again): driblet's wasm module did not answer for 30 seconds",
+      ],
+    );
     assertIs(await ask('attempt', '/module.d.ts', 'browser'), old);
     await page.close();
   });
@@ -94,7 +103,13 @@ describe('what never answers', { concurrency: true }, () => {
     const { page, ask } = await pageAfter(denying([], 'hang', HERE));
     await page.route(/\/worker-\w+\.js$/, () => {});
     const failed = await ask('attempt', '/engine.d.ts', 'browser');
-    assert.deepEqual([failed.code, failed.message], ['network', "SyncError: neither driblet's worker nor its engine loaded: driblet's engine did not answer for 30 seconds"]);
+    assert.deepEqual(
+      [failed.code, failed.message],
+      [
+        'network',
+        "SyncError: neither driblet's worker nor its engine loaded: driblet's engine did not answer for 30 seconds",
+      ],
+    );
     await page.close();
   });
 
@@ -102,7 +117,10 @@ describe('what never answers', { concurrency: true }, () => {
     s.server.publish('listed.d.ts', old);
     await s.attempt('/listed.d.ts', { store: { kind: 'opfs', name: 'driblet' } });
     const { page, ask } = await pageAfter(denying(['indexedDB'], 'hang'));
-    const [both, one] = await Promise.all([ask('listed', 'browser'), ask('listed', 'indexeddb').catch(({ message }) => message)]);
+    const [both, one] = await Promise.all([
+      ask('listed', 'browser'),
+      ask('listed', 'indexeddb').catch(({ message }) => message),
+    ]);
     assert.ok(both.includes('/listed.d.ts'));
     assert.match(one, /SyncError: IndexedDB did not answer/);
     await page.close();
@@ -124,7 +142,10 @@ describe('what never answers', { concurrency: true }, () => {
     }
     const again = await sync();
     assert.deepEqual([again.digest, again.cost.basis], [digestOf(fresh), 'same']);
-    assert.equal((await s.page.evaluate((store) => list(store), store)).find(({ url }) => url.endsWith(name)).version, version);
+    assert.equal(
+      (await s.page.evaluate((store) => list(store), store)).find(({ url }) => url.endsWith(name)).version,
+      version,
+    );
     await page.evaluate(() => free());
     await page.close();
     const stored = await sync();
@@ -136,21 +157,30 @@ describe('what never answers', { concurrency: true }, () => {
     const path = join(s.server.root, name);
     writeFileSync(path, randomBytes(200_000));
     const holder = await open(s.browser, s.link.url);
-    s.link.fault = (request) => (isDelta(request) && request.url.startsWith(`/${name}`) ? { stall: 100_000 } : undefined);
-    const cut = holder.evaluate((name) => new Promise((begun) => {
-      globalThis.syncing = attempt(name, { timeout: 120_000, onProgress: begun });
-    }), name);
+    s.link.fault = (request) =>
+      isDelta(request) && request.url.startsWith(`/${name}`) ? { stall: 100_000 } : undefined;
+    const cut = holder.evaluate(
+      (name) =>
+        new Promise((begun) => {
+          globalThis.syncing = attempt(name, { timeout: 120_000, onProgress: begun });
+        }),
+      name,
+    );
     await cut;
     const waiter = await open(s.browser, s.link.url);
     const waiting = waiter.evaluate((name) => attempt(name), name);
     // It asks once a second whether the holder works.
-    await s.page.evaluate((name) => new Promise((resolve) => {
-      let asked = 0;
-      new BroadcastChannel(`driblet sync driblet ${new URL(name, location).href}`).onmessage = ({ data }) => {
-        asked += data.includes('?') ? 1 : 0;
-        if (asked === 35) resolve();
-      };
-    }), name);
+    await s.page.evaluate(
+      (name) =>
+        new Promise((resolve) => {
+          let asked = 0;
+          new BroadcastChannel(`driblet sync driblet ${new URL(name, location).href}`).onmessage = ({ data }) => {
+            asked += data.includes('?') ? 1 : 0;
+            if (asked === 35) resolve();
+          };
+        }),
+      name,
+    );
     s.link.fault = () => undefined;
     s.link.hangUp();
     assert.equal((await holder.evaluate(() => syncing)).code, 'network');
@@ -168,7 +198,10 @@ test('a worker that hangs in the middle of a sync is ended, and the sync goes on
   await s.attempt(name, { store: { kind: 'memory', name } }); // The server has made the delta then.
   const tab = await open(s.browser, s.link.url);
   stops(s.link);
-  const synced = await tab.evaluate(([name, store, workerUrl]) => attempt(name, { store, workerUrl, workerTimeout: 8000 }), [name, store, stoppingIn('FileSystemSyncAccessHandle.write.2')]);
+  const synced = await tab.evaluate(
+    ([name, store, workerUrl]) => attempt(name, { store, workerUrl, workerTimeout: 8000 }),
+    [name, store, stoppingIn('FileSystemSyncAccessHandle.write.2')],
+  );
   s.link.fault = () => undefined;
   assertIs(synced, path);
   assert.match(synced.warning, /in memory only: driblet's worker hung/);
@@ -179,7 +212,11 @@ test('a worker that hangs in the middle of a sync is ended, and the sync goes on
 describe('an abort while the store hangs frees the lock', () => {
   for (const [what, worker] of Object.entries({
     'in a call that never answers': (name) => {
-      publishWorker(s.server, `${name}.js`, denying(['files'], 'hang').replace('new Promise(() => {})', "(fetch('/hangs'), new Promise(() => {}))"));
+      publishWorker(
+        s.server,
+        `${name}.js`,
+        denying(['files'], 'hang').replace('new Promise(() => {})', "(fetch('/hangs'), new Promise(() => {}))"),
+      );
       return `/${name}.js`;
     },
     'in a call that does not return': () => stoppingIn('FileSystemSyncAccessHandle.flush.1'),
@@ -196,11 +233,14 @@ describe('an abort while the store hangs frees the lock', () => {
           return { never: true };
         };
       });
-      await tab.evaluate(([name, store, workerUrl]) => {
-        configure({ workerUrl });
-        globalThis.abort = new AbortController();
-        globalThis.aborted = sync(name, { store, signal: abort.signal }).catch(({ name }) => name);
-      }, [name, store, worker(name)]);
+      await tab.evaluate(
+        ([name, store, workerUrl]) => {
+          configure({ workerUrl });
+          globalThis.abort = new AbortController();
+          globalThis.aborted = sync(name, { store, signal: abort.signal }).catch(({ name }) => name);
+        },
+        [name, store, worker(name)],
+      );
       await hangs;
       assert.equal(await tab.evaluate(() => (abort.abort(), aborted)), 'AbortError');
       const synced = await s.attempt(name, { store });
@@ -219,14 +259,20 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
     s.server.publish(name, old);
     await s.attempt(name, { store });
     const tab = await open(s.browser, s.link.url);
-    await tab.evaluate(([name, store]) => {
-      globalThis.listing = true;
-      globalThis.lists = (async () => {
-        const seen = [];
-        while (listing) seen.push(await list(store).then((kept) => kept.map(({ url }) => new URL(url).pathname.slice(1)).join(), String));
-        return seen;
-      })();
-    }, [name, store]);
+    await tab.evaluate(
+      ([name, store]) => {
+        globalThis.listing = true;
+        globalThis.lists = (async () => {
+          const seen = [];
+          while (listing)
+            seen.push(
+              await list(store).then((kept) => kept.map(({ url }) => new URL(url).pathname.slice(1)).join(), String),
+            );
+          return seen;
+        })();
+      },
+      [name, store],
+    );
     for (let turn = 1; turn <= 40; turn += 1) {
       s.server.publish(name, versions[turn % 2]);
       assertIs(await s.attempt(name, { store }), versions[turn % 2]);

@@ -25,16 +25,28 @@ afterEach(() => s.assertNothingLeft());
 
 /** Lists a store, times as numbers. */
 function listed(store) {
-  return s.page.evaluate(async (store) => (await list(store)).map((kept) => ({ ...kept, stored: kept.stored.getTime(), used: kept.used.getTime(), delete: undefined })), store);
+  return s.page.evaluate(
+    async (store) =>
+      (await list(store)).map((kept) => ({
+        ...kept,
+        stored: kept.stored.getTime(),
+        used: kept.used.getTime(),
+        delete: undefined,
+      })),
+    store,
+  );
 }
 
 /** Deletes what a store has of a path; whether it had it. */
 function remove(store, path) {
-  return s.page.evaluate(async ([store, path]) => {
-    const found = (await list(store)).filter(({ url }) => new URL(url).pathname === path);
-    for (const kept of found) await kept.delete();
-    return found.length;
-  }, [store, path]);
+  return s.page.evaluate(
+    async ([store, path]) => {
+      const found = (await list(store)).filter(({ url }) => new URL(url).pathname === path);
+      for (const kept of found) await kept.delete();
+      return found.length;
+    },
+    [store, path],
+  );
 }
 
 /** Publishes a file of noise, which no codec makes shorter. */
@@ -58,11 +70,20 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
       const second = await attempt('listed.bin?q=1', { scope: 'ann\nand bob' });
       const found = await listed(store);
       const { href } = new URL('listed.bin?q=1', s.link.url);
-      assert.deepEqual(found.map(({ url, scope, version, length }) => ({ url, scope, version, length })), [
-        { url: href, scope: 'ann\nand bob', version: second.version, length: 1000 },
-        { url: new URL('listed.d.ts', s.link.url).href, scope: undefined, version: first.version, length: first.length },
-      ]);
-      for (const { stored, used } of found) assert.ok(before <= stored && stored <= Date.now() && used === stored, `${stored}, ${used}`);
+      assert.deepEqual(
+        found.map(({ url, scope, version, length }) => ({ url, scope, version, length })),
+        [
+          { url: href, scope: 'ann\nand bob', version: second.version, length: 1000 },
+          {
+            url: new URL('listed.d.ts', s.link.url).href,
+            scope: undefined,
+            version: first.version,
+            length: first.length,
+          },
+        ],
+      );
+      for (const { stored, used } of found)
+        assert.ok(before <= stored && stored <= Date.now() && used === stored, `${stored}, ${used}`);
     });
 
     test('deletes what is asked, and nothing else; the next sync brings it anew', async () => {
@@ -86,7 +107,10 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
         await reading.bytes(); // What follows is read from the store.
       }, store);
       assert.equal(await remove(store, '/read.d.ts'), 1);
-      assert.equal((await listed(store)).some(({ url }) => url.endsWith('/read.d.ts')), false);
+      assert.equal(
+        (await listed(store)).some(({ url }) => url.endsWith('/read.d.ts')),
+        false,
+      );
       assert.equal(await s.page.evaluate(async () => digest(await reading.bytes())), digestOf(old));
       // Synced anew beside it, the same version has another file.
       assert.equal((await attempt('read.d.ts')).cost.basis, 'none');
@@ -103,7 +127,11 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
         await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 5_000_000 });
         const store = { kind, name: 'full' };
         const attempt = (name) => page.evaluate(([name, store]) => attempt(`/${name}.bin`, { store }), [name, store]);
-        const names = () => page.evaluate(async (store) => (await list(store)).map(({ url }) => /(\w)\.bin$/.exec(url)[1]).join(''), store);
+        const names = () =>
+          page.evaluate(
+            async (store) => (await list(store)).map(({ url }) => /(\w)\.bin$/.exec(url)[1]).join(''),
+            store,
+          );
         const all = 'abcdefghijkl';
         publishNoise('a.bin', 700_000);
         await page.evaluate(async (store) => {
@@ -143,8 +171,19 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
           await cleared.stored;
           await cleared.bytes();
         }, store);
-        await (await other.context.newCDPSession(page)).send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
-        assert.equal(await page.evaluate(() => cleared.bytes().then(() => 'read', ({ code }) => code)), 'store');
+        await (await other.context.newCDPSession(page)).send('Storage.clearDataForOrigin', {
+          origin,
+          storageTypes: 'all',
+        });
+        assert.equal(
+          await page.evaluate(() =>
+            cleared.bytes().then(
+              () => 'read',
+              ({ code }) => code,
+            ),
+          ),
+          'store',
+        );
         // It clears on for a moment after it has said that it is done: syncs may lose what they store, or their worker.
         const bases = [];
         while (bases.length < 6 && bases.at(-1) !== 'same') {
@@ -225,26 +264,49 @@ const GOING = `async (kind) => {
   return seen;
 }`;
 
-for (const [kind, place] of [['indexedDbStore', 'page'], ['opfsStore', 'worker']]) {
+for (const [kind, place] of [
+  ['indexedDbStore', 'page'],
+  ['opfsStore', 'worker'],
+]) {
   test(`a clock that was set back, ${kind}: versions are kept and listed, and what is used then is noted`, async () => {
     publishNoise('clock.bin', 1000);
-    writeFileSync(join(s.server.root, 'clock.js'), `(${GOING})('${kind}').then(postMessage, (error) => postMessage(String(error)));`);
+    writeFileSync(
+      join(s.server.root, 'clock.js'),
+      `(${GOING})('${kind}').then(postMessage, (error) => postMessage(String(error)));`,
+    );
     const page = await s.browser.context.newPage();
     await page.goto(s.link.url);
-    const times = await page.evaluate(([going, kind, place]) => {
-      if (place === 'page') return (0, eval)(going)(kind);
-      return new Promise((resolve) => Object.assign(new Worker('/clock.js', { type: 'module' }), { onmessage: ({ data }) => resolve(data) }));
-    }, [GOING, kind, place]);
+    const times = await page.evaluate(
+      ([going, kind, place]) => {
+        if (place === 'page') return (0, eval)(going)(kind);
+        return new Promise((resolve) =>
+          Object.assign(new Worker('/clock.js', { type: 'module' }), { onmessage: ({ data }) => resolve(data) }),
+        );
+      },
+      [GOING, kind, place],
+    );
     await page.close();
-    assert.deepEqual(times, [['none', 0, 0], ['same', 0, -86_400_000], ['same', 0, 86_400_000], ['same', 0, 86_400_000]]);
+    assert.deepEqual(times, [
+      ['none', 0, 0],
+      ['same', 0, -86_400_000],
+      ['same', 0, 86_400_000],
+      ['same', 0, 86_400_000],
+    ]);
   });
 }
 
 test('fifty syncs at once, of ten files: each has its bytes, and each file comes once', async () => {
   const paths = Array.from({ length: 10 }, (_, index) => publishNoise(`many-${index}.bin`, 100_000 + index));
   const before = s.link.requests.length;
-  const digests = await s.page.evaluate(() => Promise.all(Array.from({ length: 50 }, (_, index) => attempt(`/many-${index % 10}.bin`).then(({ digest }) => digest))));
-  assert.deepEqual(digests, Array.from({ length: 50 }, (_, index) => digestOf(paths[index % 10])));
+  const digests = await s.page.evaluate(() =>
+    Promise.all(
+      Array.from({ length: 50 }, (_, index) => attempt(`/many-${index % 10}.bin`).then(({ digest }) => digest)),
+    ),
+  );
+  assert.deepEqual(
+    digests,
+    Array.from({ length: 50 }, (_, index) => digestOf(paths[index % 10])),
+  );
   const asked = s.link.requests.slice(before).map(({ path }) => path);
   assert.equal(asked.filter((path) => path.endsWith('/none')).length, 10);
 });
@@ -271,21 +333,39 @@ for (const kind of ['indexeddb', 'opfs']) {
     try {
       const page = await open(other, s.link.url);
       const name = `clearing-${kind}.d.ts`;
-      const attempt = (options) => page.evaluate(([name, store, options]) => attempt(name, { store, ...options }), [name, { kind, name }, options]);
+      const attempt = (options) =>
+        page.evaluate(
+          ([name, store, options]) => attempt(name, { store, ...options }),
+          [name, { kind, name }, options],
+        );
       await page.evaluate(() => configure({ workerTimeout: 4000 }));
       s.server.publish(name, old);
       const { version } = await attempt();
       s.server.publish(name, fresh);
       await (await fetch(new URL(`${name}.driblet/${version}`, s.server.url))).arrayBuffer(); // Made now, it comes at once.
       s.link.fault = (request) => (isDelta(request) ? { stall: 10_000 } : undefined);
-      const cut = page.evaluate(([name, store]) => {
-        return attempt(name, { store, timeout: 1000, onProgress: ({ received }) => (globalThis.came ||= 10_000 <= received) });
-      }, [name, { kind, name }]);
+      const cut = page.evaluate(
+        ([name, store]) => {
+          return attempt(name, {
+            store,
+            timeout: 1000,
+            onProgress: ({ received }) => (globalThis.came ||= 10_000 <= received),
+          });
+        },
+        [name, { kind, name }],
+      );
       await page.waitForFunction(() => globalThis.came, null, { polling: 10 });
-      await (await other.context.newCDPSession(page)).send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
+      await (await other.context.newCDPSession(page)).send('Storage.clearDataForOrigin', {
+        origin,
+        storageTypes: 'all',
+      });
       const { code, message } = await cut;
       // Chromium may hang in closing the files.
-      if (kind === 'indexeddb' || code === 'network') assert.deepEqual([code, message], ['network', 'reading the answer: the server sent nothing for 1000 ms; sync again to go on']);
+      if (kind === 'indexeddb' || code === 'network')
+        assert.deepEqual(
+          [code, message],
+          ['network', 'reading the answer: the server sent nothing for 1000 ms; sync again to go on'],
+        );
       else assert.equal(code, 'store', message);
       s.link.fault = () => undefined;
       assertIs(await attempt(), fresh);

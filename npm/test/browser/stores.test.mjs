@@ -19,10 +19,20 @@ before(async () => {
   await s.page.evaluate(() => {
     /** Works with the tables of a database: `table(name, method, ...arguments)` gives a request's result. */
     globalThis.inDatabase = async (name, work) => {
-      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+      const done = (request) =>
+        new Promise((resolve, reject) =>
+          Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }),
+        );
       const database = await done(indexedDB.open(name));
       try {
-        return await work((table, method, ...rest) => done(database.transaction(table, 'readwrite').objectStore(table)[method](...rest)));
+        return await work((table, method, ...rest) =>
+          done(
+            database
+              .transaction(table, 'readwrite')
+              .objectStore(table)
+              [method](...rest),
+          ),
+        );
       } finally {
         database.close();
       }
@@ -75,7 +85,8 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
 
     test('keeps a delta that was cut off, and goes on where it ended', async () => {
       s.server.publish(`${kind}-cut.d.ts`, old);
-      const whole = (await attempt(`${kind}-cut.d.ts`, { store: { kind: 'memory', name: `other-${kind}` } })).cost.received;
+      const whole = (await attempt(`${kind}-cut.d.ts`, { store: { kind: 'memory', name: `other-${kind}` } })).cost
+        .received;
       assert.equal((await s.attemptCut(`${kind}-cut.d.ts`, 20_000, { store })).code, 'network');
       const rest = await attempt(`${kind}-cut.d.ts`);
       assertIs(rest, old);
@@ -86,9 +97,12 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
     test('keeps a version while a handle reads it, whatever is synced meanwhile', async () => {
       s.server.publish(`${kind}-held.d.ts`, old);
       const read = () => s.page.evaluate(async () => digest(await held.bytes()));
-      await s.page.evaluate(async ([path, store]) => {
-        globalThis.held = await sync(path, { store });
-      }, [`${kind}-held.d.ts`, store]);
+      await s.page.evaluate(
+        async ([path, store]) => {
+          globalThis.held = await sync(path, { store });
+        },
+        [`${kind}-held.d.ts`, store],
+      );
       assert.equal(await read(), digestOf(old));
       s.server.publish(`${kind}-held.d.ts`, fresh);
       assertIs(await attempt(`${kind}-held.d.ts`), fresh);
@@ -100,7 +114,13 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
     test('keeps what scopes and names tell apart', async () => {
       s.server.publish(`${kind}-scope.d.ts`, old);
       const bases = [];
-      for (const options of [{ scope: 'ann' }, { scope: 'bob' }, {}, { store: { kind, name: `another-${kind}` } }, { scope: 'ann' }]) {
+      for (const options of [
+        { scope: 'ann' },
+        { scope: 'bob' },
+        {},
+        { store: { kind, name: `another-${kind}` } },
+        { scope: 'ann' },
+      ]) {
         const found = await attempt(`${kind}-scope.d.ts`, options);
         assertIs(found, old);
         bases.push(found.cost.basis);
@@ -163,18 +183,26 @@ for (const kind of ['opfs', 'indexeddb']) {
 
     /** Streams what is stored: how much came, its digest, and how it ended. */
     const stream = () =>
-      s.page.evaluate(async ([name, store]) => {
-        const handle = await sync(name, { store });
-        const pieces = [];
-        let code;
-        try {
-          for await (const piece of handle.stream()) pieces.push(piece);
-        } catch (error) {
-          code = error.code;
-        }
-        handle.close();
-        return { basis: handle.cost.basis, came: pieces.reduce((sum, { length }) => sum + length, 0), digest: await digest(await new Blob(pieces).arrayBuffer()), code };
-      }, [name, store]);
+      s.page.evaluate(
+        async ([name, store]) => {
+          const handle = await sync(name, { store });
+          const pieces = [];
+          let code;
+          try {
+            for await (const piece of handle.stream()) pieces.push(piece);
+          } catch (error) {
+            code = error.code;
+          }
+          handle.close();
+          return {
+            basis: handle.cost.basis,
+            came: pieces.reduce((sum, { length }) => sum + length, 0),
+            digest: await digest(await new Blob(pieces).arrayBuffer()),
+            code,
+          };
+        },
+        [name, store],
+      );
 
     test('is verified part by part as it is read: what is before the damage comes, what is there never does', async () => {
       await held();
@@ -182,7 +210,12 @@ for (const kind of ['opfs', 'indexeddb']) {
       await flip(kind, name, 35_000_000);
       const damaged = await stream();
       assert.deepEqual([damaged.basis, damaged.came, damaged.code], ['same', 2 ** 25, 'store']);
-      assert.equal(damaged.digest, createHash('sha256').update(readFileSync(path).subarray(0, 2 ** 25)).digest('hex'));
+      assert.equal(
+        damaged.digest,
+        createHash('sha256')
+          .update(readFileSync(path).subarray(0, 2 ** 25))
+          .digest('hex'),
+      );
       assert.equal((await stream()).basis, 'none');
     });
 
@@ -201,61 +234,74 @@ for (const kind of ['opfs', 'indexeddb']) {
 
 /** Flips a byte of the only version in a store. */
 function flip(kind, name, offset) {
-  return s.page.evaluate(async ([kind, name, offset]) => {
-    if (kind === 'opfs') {
-      const { directory, name: file } = (await files()).find(({ path, length }) => path.startsWith(`/${name}/`) && offset < length);
-      const handle = await directory.getFileHandle(file);
-      const writer = await handle.createWritable({ keepExistingData: true });
-      const [byte] = new Uint8Array(await (await handle.getFile()).slice(offset, offset + 1).arrayBuffer());
-      await writer.write({ type: 'write', position: offset, data: Uint8Array.of(byte ^ 1) });
-      return writer.close();
-    }
-    return inDatabase(name, async (table) => {
-      let start = 0;
-      for (const key of await table('pieces', 'getAllKeys')) {
-        const piece = await table('pieces', 'get', key);
-        if (start <= offset && offset < start + piece.size) {
-          const bytes = new Uint8Array(await piece.arrayBuffer());
-          bytes[offset - start] ^= 1;
-          await table('pieces', 'put', new Blob([bytes]), key);
-        }
-        start += piece.size;
+  return s.page.evaluate(
+    async ([kind, name, offset]) => {
+      if (kind === 'opfs') {
+        const { directory, name: file } = (await files()).find(
+          ({ path, length }) => path.startsWith(`/${name}/`) && offset < length,
+        );
+        const handle = await directory.getFileHandle(file);
+        const writer = await handle.createWritable({ keepExistingData: true });
+        const [byte] = new Uint8Array(await (await handle.getFile()).slice(offset, offset + 1).arrayBuffer());
+        await writer.write({ type: 'write', position: offset, data: Uint8Array.of(byte ^ 1) });
+        return writer.close();
       }
-    });
-  }, [kind, name, offset]);
+      return inDatabase(name, async (table) => {
+        let start = 0;
+        for (const key of await table('pieces', 'getAllKeys')) {
+          const piece = await table('pieces', 'get', key);
+          if (start <= offset && offset < start + piece.size) {
+            const bytes = new Uint8Array(await piece.arrayBuffer());
+            bytes[offset - start] ^= 1;
+            await table('pieces', 'put', new Blob([bytes]), key);
+          }
+          start += piece.size;
+        }
+      });
+    },
+    [kind, name, offset],
+  );
 }
 
 /** Changes what a store keeps to verify its only version part by part. */
 function setOutboard(kind, name, outboard) {
-  return s.page.evaluate(async ([kind, name, outboard]) => {
-    if (kind === 'indexeddb') {
-      return inDatabase(name, async (table) => {
-        const [key] = await table('heads', 'getAllKeys');
-        await table('heads', 'put', { ...(await table('heads', 'get', key)), outboard }, key);
-      });
-    }
-    // The record's two slots, with their checksums.
-    const { directory, name: file } = (await files()).find(({ path, name: file }) => path.startsWith(`/${name}/`) && file === 'head');
-    const handle = await directory.getFileHandle(file);
-    const record = new Uint8Array(await (await handle.getFile()).arrayBuffer());
-    for (let at = 0; at < record.length; at += 4096) {
-      const body = record.subarray(at, at + 4064);
-      const text = new TextDecoder().decode(body).replaceAll('\0', '').trim();
-      if (text === '') continue;
-      const { sequence, value } = JSON.parse(text);
-      body.fill(0x20).set(new TextEncoder().encode(JSON.stringify({ sequence, value: { ...value, outboard } })));
-      record.set(new Uint8Array(await crypto.subtle.digest('SHA-256', body)), at + 4064);
-    }
-    const writer = await handle.createWritable();
-    await writer.write(record);
-    await writer.close();
-  }, [kind, name, outboard]);
+  return s.page.evaluate(
+    async ([kind, name, outboard]) => {
+      if (kind === 'indexeddb') {
+        return inDatabase(name, async (table) => {
+          const [key] = await table('heads', 'getAllKeys');
+          await table('heads', 'put', { ...(await table('heads', 'get', key)), outboard }, key);
+        });
+      }
+      // The record's two slots, with their checksums.
+      const { directory, name: file } = (await files()).find(
+        ({ path, name: file }) => path.startsWith(`/${name}/`) && file === 'head',
+      );
+      const handle = await directory.getFileHandle(file);
+      const record = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+      for (let at = 0; at < record.length; at += 4096) {
+        const body = record.subarray(at, at + 4064);
+        const text = new TextDecoder().decode(body).replaceAll('\0', '').trim();
+        if (text === '') continue;
+        const { sequence, value } = JSON.parse(text);
+        body.fill(0x20).set(new TextEncoder().encode(JSON.stringify({ sequence, value: { ...value, outboard } })));
+        record.set(new Uint8Array(await crypto.subtle.digest('SHA-256', body)), at + 4064);
+      }
+      const writer = await handle.createWritable();
+      await writer.write(record);
+      await writer.close();
+    },
+    [kind, name, outboard],
+  );
 }
 
 test('a delta of many copies from all over a file reads that file about once from OPFS', async () => {
   const name = 'typescript.js';
   s.server.publish(name, release('5.8.3'));
-  publishWorker(s.server, 'counting.js', `
+  publishWorker(
+    s.server,
+    'counting.js',
+    `
     const { read, close } = FileSystemSyncAccessHandle.prototype;
     let total = 0;
     Object.assign(FileSystemSyncAccessHandle.prototype, {
@@ -268,9 +314,11 @@ test('a delta of many copies from all over a file reads that file about once fro
         fetch('/read?' + total);
         return close.call(this);
       },
-    });`);
+    });`,
+  );
   const page = await open(s.browser, s.link.url);
-  const synced = () => page.evaluate((name) => attempt(name, { store: { kind: 'opfs', name }, workerUrl: '/counting.js' }), name);
+  const synced = () =>
+    page.evaluate((name) => attempt(name, { store: { kind: 'opfs', name }, workerUrl: '/counting.js' }), name);
   assertIs(await synced(), release('5.8.3'));
   s.server.publish(name, release('5.9.2'));
   s.link.requests.length = 0;
@@ -293,13 +341,17 @@ describe('IndexedDB', () => {
 
   /** Changes a piece of the first file: flips a byte of it, or deletes it. */
   function change(name, how) {
-    return s.page.evaluate(([name, how]) => inDatabase(name, async (table) => {
-      const [key] = await table('pieces', 'getAllKeys');
-      if (how === 'delete') return table('pieces', 'delete', key);
-      const bytes = new Uint8Array(await (await table('pieces', 'get', key)).arrayBuffer());
-      bytes[1000] ^= 1;
-      return table('pieces', 'put', new Blob([bytes]), key);
-    }), [name, how]);
+    return s.page.evaluate(
+      ([name, how]) =>
+        inDatabase(name, async (table) => {
+          const [key] = await table('pieces', 'getAllKeys');
+          if (how === 'delete') return table('pieces', 'delete', key);
+          const bytes = new Uint8Array(await (await table('pieces', 'get', key)).arrayBuffer());
+          bytes[1000] ^= 1;
+          return table('pieces', 'put', new Blob([bytes]), key);
+        }),
+      [name, how],
+    );
   }
 
   test('a flipped byte: reading fails and drops the version, the next sync brings it anew', async () => {
@@ -331,9 +383,13 @@ describe('IndexedDB', () => {
 
   test('a database that is deleted while the page is open: the next sync makes it anew', async () => {
     const sync = await held('deleted.d.ts');
-    await s.page.evaluate((name) => new Promise((resolve, reject) => {
-      Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve, onerror: reject });
-    }), 'deleted.d.ts');
+    await s.page.evaluate(
+      (name) =>
+        new Promise((resolve, reject) => {
+          Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve, onerror: reject });
+        }),
+      'deleted.d.ts',
+    );
     const again = await sync();
     assertIs(again, old);
     assert.equal(again.cost.basis, 'none');
@@ -348,15 +404,22 @@ describe('IndexedDB', () => {
     const tab = await open(s.browser, s.link.url);
     const { stopped, goOn } = stops(s.link);
     // In the second of three batches; what the other tab does waits for it, and comes before the third.
-    const syncing = tab.evaluate(([name, store, workerUrl]) => attempt(name, { store, workerUrl }), [name, store, stoppingIn('IDBObjectStore.put.4')]);
+    const syncing = tab.evaluate(
+      ([name, store, workerUrl]) => attempt(name, { store, workerUrl }),
+      [name, store, stoppingIn('IDBObjectStore.put.4')],
+    );
     await stopped;
-    await s.page.evaluate((name) => new Promise((begun) => {
-      globalThis.deleted = inDatabase(name, (table) => {
-        const both = [table('files', 'clear'), table('pieces', 'clear')];
-        begun();
-        return Promise.all(both);
-      });
-    }), name);
+    await s.page.evaluate(
+      (name) =>
+        new Promise((begun) => {
+          globalThis.deleted = inDatabase(name, (table) => {
+            const both = [table('files', 'clear'), table('pieces', 'clear')];
+            begun();
+            return Promise.all(both);
+          });
+        }),
+      name,
+    );
     goOn();
     s.link.fault = () => undefined;
     const failed = await syncing;
@@ -372,15 +435,22 @@ describe('IndexedDB', () => {
   test('a transaction that the browser aborts is a failing store, and no abort of who syncs', async () => {
     const name = 'aborted.bin';
     const path = publishLarge(name, []);
-    publishWorker(s.server, 'aborting.js', `
+    publishWorker(
+      s.server,
+      'aborting.js',
+      `
       const { put } = IDBObjectStore.prototype;
       IDBObjectStore.prototype.put = function (...values) {
         const request = put.apply(this, values);
         this.transaction.abort();
         return request;
-      };`);
+      };`,
+    );
     const tab = await open(s.browser, s.link.url);
-    const failed = await tab.evaluate(([name, store]) => attempt(name, { store, workerUrl: '/aborting.js' }), [name, { kind: 'indexeddb', name }]);
+    const failed = await tab.evaluate(
+      ([name, store]) => attempt(name, { store, workerUrl: '/aborting.js' }),
+      [name, { kind: 'indexeddb', name }],
+    );
     assert.deepEqual([failed.name, failed.code], ['SyncError', 'store'], failed.message);
     await tab.close();
     assertIs(await s.attempt(name, { store: { kind: 'indexeddb', name } }), path);
@@ -388,10 +458,13 @@ describe('IndexedDB', () => {
 
   test('a database of a later driblet is left alone: the version is in memory, and the handle says why', async () => {
     s.server.publish('later.d.ts', old);
-    await s.page.evaluate(() => new Promise((resolve, reject) => {
-      const request = indexedDB.open('later', 99);
-      Object.assign(request, { onsuccess: () => resolve(request.result.close()), onerror: reject });
-    }));
+    await s.page.evaluate(
+      () =>
+        new Promise((resolve, reject) => {
+          const request = indexedDB.open('later', 99);
+          Object.assign(request, { onsuccess: () => resolve(request.result.close()), onerror: reject });
+        }),
+    );
     const found = await s.attempt('later.d.ts', { store: { kind: 'indexeddb', name: 'later' } });
     assertIs(found, old);
     assert.match(found.warning, /in memory only.*later driblet/);

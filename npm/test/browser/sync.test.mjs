@@ -26,7 +26,10 @@ test('a first sync brings the file, a second finds it the same, a third brings o
   const same = await s.attempt('/first.js');
   assert.equal(same.digest, first.digest);
   assert.deepEqual([same.cost.basis, same.cost.requests], ['same', 1]);
-  assert.ok(same.cost.sent + same.cost.received <= 200, `${same.cost.sent} + ${same.cost.received} bytes for nothing new`);
+  assert.ok(
+    same.cost.sent + same.cost.received <= 200,
+    `${same.cost.sent} + ${same.cost.received} bytes for nothing new`,
+  );
 
   s.server.publish('first.js', fresh);
   const next = await s.attempt('/first.js');
@@ -49,7 +52,10 @@ test('a version that the server does not know is signed, and only what does not 
   const matched = await s.attempt('/forgotten.js');
   assertIs(matched, fresh);
   assert.deepEqual([matched.cost.basis, matched.cost.requests], ['matched', 2]);
-  assert.ok(matched.cost.sent + matched.cost.received <= 30_000, `${matched.cost.sent} + ${matched.cost.received} bytes`);
+  assert.ok(
+    matched.cost.sent + matched.cost.received <= 30_000,
+    `${matched.cost.sent} + ${matched.cost.received} bytes`,
+  );
 });
 
 test('what is stored outlives the page, and another page of the origin syncs from it', async () => {
@@ -77,8 +83,15 @@ test('a new page asks for the delta while its worker starts, and asks once', asy
 test('two syncs of one URL at once come to the same version, one after the other', async () => {
   s.server.publish('twice.js', old);
   const other = await open(s.browser, s.link.url);
-  const results = await Promise.all([s.attempt('/twice.js'), s.attempt('/twice.js'), other.evaluate(() => attempt('/twice.js'))]);
-  assert.deepEqual(results.map(({ digest }) => digest), Array(3).fill(digestOf(old)));
+  const results = await Promise.all([
+    s.attempt('/twice.js'),
+    s.attempt('/twice.js'),
+    other.evaluate(() => attempt('/twice.js')),
+  ]);
+  assert.deepEqual(
+    results.map(({ digest }) => digest),
+    Array(3).fill(digestOf(old)),
+  );
   assert.deepEqual(results.map(({ cost }) => cost.basis).sort(), ['none', 'same', 'same']);
   await other.close();
 });
@@ -92,9 +105,16 @@ test('a handle reads its version as long as it is open, whatever is synced meanw
   const next = await s.attempt('/held.js');
   assertIs(next, fresh);
   assert.equal(await s.page.evaluate(async () => digest(await held.bytes())), digestOf(old));
-  assert.equal(await s.page.evaluate(async () => digest(await new Response(held.stream()).arrayBuffer())), digestOf(old));
+  assert.equal(
+    await s.page.evaluate(async () => digest(await new Response(held.stream()).arrayBuffer())),
+    digestOf(old),
+  );
   await whenIdle(s.page, { name: 'driblet' }, '/held.js');
-  const stored = () => s.page.evaluate(async (version) => (await files()).filter(({ name }) => name.startsWith(version)).length, oldVersion);
+  const stored = () =>
+    s.page.evaluate(
+      async (version) => (await files()).filter(({ name }) => name.startsWith(version)).length,
+      oldVersion,
+    );
   const oldVersion = await s.page.evaluate(() => held.version);
   assert.equal(await s.page.evaluate(() => held.version.length), 64);
   const before = await stored();
@@ -121,7 +141,11 @@ test('a memory store keeps a version for the next sync of this page, and shares 
   s.server.publish('memory.js', old);
   const bases = await s.page.evaluate(async () => {
     const store = memoryStore();
-    const results = [await attempt('/memory.js', { store }), await attempt('/memory.js', { store }), await attempt('/memory.js', { store: memoryStore() })];
+    const results = [
+      await attempt('/memory.js', { store }),
+      await attempt('/memory.js', { store }),
+      await attempt('/memory.js', { store: memoryStore() }),
+    ];
     return results.map(({ cost }) => cost.basis);
   });
   assert.deepEqual(bases, ['none', 'same', 'none']);
@@ -171,7 +195,7 @@ test('progress ends with what was received and the length of the version', async
   for (const { received, written, length } of reports) assert.ok(0 < received && written <= (length ?? written));
 });
 
-test('a path that does not exist is a protocol error in the server\'s words', async () => {
+test("a path that does not exist is a protocol error in the server's words", async () => {
   const failed = await s.attempt('/missing.js');
   assert.deepEqual([failed.name, failed.code], ['SyncError', 'protocol']);
 });

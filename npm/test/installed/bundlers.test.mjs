@@ -33,13 +33,19 @@ after(async () => {
 function app(name, { configuration = '', head = '' } = {}) {
   const folder = join(packed.folder, name);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'main.js'), `
+  writeFileSync(
+    join(folder, 'main.js'),
+    `
     import { configure, sync } from 'driblet';
     configure({${configuration}});
     const handle = await sync(new URLSearchParams(location.search).get('url') ?? '/lib.d.ts');
     globalThis.done = { version: handle.version, warning: handle.warning, digest: crypto.subtle.digest('SHA-256', await handle.bytes()) };
-  `);
-  writeFileSync(join(folder, 'index.html'), `<!doctype html><title>app</title>${head}<script type="module" src="./main.js"></script>`);
+  `,
+  );
+  writeFileSync(
+    join(folder, 'index.html'),
+    `<!doctype html><title>app</title>${head}<script type="module" src="./main.js"></script>`,
+  );
   return folder;
 }
 
@@ -50,7 +56,9 @@ async function assertSyncs(url) {
   page.on('console', (message) => said.push(message.text()));
   page.on('pageerror', (error) => said.push(String(error)));
   await page.goto(url);
-  await page.waitForFunction(() => globalThis.done, null, { timeout: 30_000 }).catch(() => assert.fail(said.join('\n') || 'the app said nothing'));
+  await page
+    .waitForFunction(() => globalThis.done, null, { timeout: 30_000 })
+    .catch(() => assert.fail(said.join('\n') || 'the app said nothing'));
   const { digest, warning } = await page.evaluate(async () => {
     const hex = Array.from(new Uint8Array(await done.digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     return { digest: hex, warning: done.warning };
@@ -107,7 +115,10 @@ test('webpack 5', async () => {
   const root = app('webpack', { head: POLICY });
   const output = join(root, 'dist');
   await runWebpack({ context: root, mode: 'production', entry: './main.js', output: { path: output } });
-  writeFileSync(join(output, 'index.html'), readFileSync(join(root, 'index.html'), 'utf8').replace('type="module"', 'defer'));
+  writeFileSync(
+    join(output, 'index.html'),
+    readFileSync(join(root, 'index.html'), 'utf8').replace('type="module"', 'defer'),
+  );
   await assertSyncs(publish(output, 'webpack'));
 });
 
@@ -115,7 +126,14 @@ test('esbuild', async () => {
   const root = app('esbuild', { head: POLICY, configuration: "wasmUrl: 'driblet_bg.wasm'" });
   const output = join(root, 'dist');
   const driblet = join(packed.folder, 'node_modules', 'driblet');
-  await esbuild({ absWorkingDir: root, entryPoints: { main: 'main.js', worker: join(driblet, 'dist', 'worker.js') }, bundle: true, format: 'esm', outdir: output, logLevel: 'error' });
+  await esbuild({
+    absWorkingDir: root,
+    entryPoints: { main: 'main.js', worker: join(driblet, 'dist', 'worker.js') },
+    bundle: true,
+    format: 'esm',
+    outdir: output,
+    logLevel: 'error',
+  });
   copyFileSync(join(driblet, 'wasm', 'driblet_bg.wasm'), join(output, 'driblet_bg.wasm'));
   copyFileSync(join(root, 'index.html'), join(output, 'index.html'));
   await assertSyncs(publish(output, 'esbuild'));
@@ -125,7 +143,9 @@ test('esbuild', async () => {
 function serviceApp(name, configuration = '') {
   const folder = join(packed.folder, name);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'sw.js'), `
+  writeFileSync(
+    join(folder, 'sw.js'),
+    `
     import { configure, sync } from 'driblet/inline';
     configure({${configuration}});
     addEventListener('install', () => skipWaiting());
@@ -133,7 +153,8 @@ function serviceApp(name, configuration = '') {
     addEventListener('fetch', (event) => {
       if (event.request.url.endsWith('?synced')) event.respondWith(sync('/lib.d.ts').then((handle) => handle.response()));
     });
-  `);
+  `,
+  );
   writeFileSync(join(folder, 'index.html'), '<!doctype html><title>app</title>');
   return folder;
 }
@@ -144,7 +165,9 @@ async function assertAnswers(root, name, type) {
   const page = await browser.context.newPage();
   await page.goto(publish(join(root, 'dist'), name));
   const digest = await page.evaluate(async (type) => {
-    const controlled = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
+    const controlled = new Promise((resolve) =>
+      navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }),
+    );
     await navigator.serviceWorker.register('sw.js', { type });
     await controlled;
     const digest = await crypto.subtle.digest('SHA-256', await (await fetch('?synced')).arrayBuffer());
@@ -157,7 +180,13 @@ async function assertAnswers(root, name, type) {
 test('vite, a service worker', async () => {
   const root = serviceApp('vite-service');
   const output = { entryFileNames: '[name].js' };
-  await viteBuild({ root, base: './', logLevel: 'error', configFile: false, build: { rollupOptions: { input: join(root, 'sw.js'), output } } });
+  await viteBuild({
+    root,
+    base: './',
+    logLevel: 'error',
+    configFile: false,
+    build: { rollupOptions: { input: join(root, 'sw.js'), output } },
+  });
   await assertAnswers(root, 'vite-service', 'module');
 });
 
@@ -171,7 +200,17 @@ test('webpack 5, a service worker', async () => {
 test('esbuild, a service worker', async () => {
   const root = serviceApp('esbuild-service', "wasmUrl: 'driblet_bg.wasm'");
   const output = join(root, 'dist');
-  await esbuild({ absWorkingDir: root, entryPoints: ['sw.js'], bundle: true, format: 'esm', outdir: output, logLevel: 'error' });
-  copyFileSync(join(packed.folder, 'node_modules', 'driblet', 'wasm', 'driblet_bg.wasm'), join(output, 'driblet_bg.wasm'));
+  await esbuild({
+    absWorkingDir: root,
+    entryPoints: ['sw.js'],
+    bundle: true,
+    format: 'esm',
+    outdir: output,
+    logLevel: 'error',
+  });
+  copyFileSync(
+    join(packed.folder, 'node_modules', 'driblet', 'wasm', 'driblet_bg.wasm'),
+    join(output, 'driblet_bg.wasm'),
+  );
   await assertAnswers(root, 'esbuild-service', 'module');
 });

@@ -86,10 +86,11 @@ export async function websocketServer(use) {
   await once(server, 'listening');
   return {
     url: `ws://127.0.0.1:${server._server.address().port}/`,
-    close: () => new Promise((resolve) => {
-      for (const { socket } of streams) socket.terminate();
-      server.close(resolve);
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        for (const { socket } of streams) socket.terminate();
+        server.close(resolve);
+      }),
   };
 }
 
@@ -97,7 +98,9 @@ export async function websocketServer(use) {
 export function receiveOver(stream, db, options = {}) {
   return new Promise((resolve) => {
     let [sent, received, downloaded] = [0, 0, 0];
-    const receiver = browserSyncStream.receive(db, options, (error, file) => resolve({ error, file, sent, received, downloaded }));
+    const receiver = browserSyncStream.receive(db, options, (error, file) =>
+      resolve({ error, file, sent, received, downloaded }),
+    );
     receiver.on('download', ({ length }) => (downloaded += length));
     // What a WebSocket brings the receiver takes from the socket itself.
     if (stream.socket) stream.socket.addEventListener('message', ({ data }) => (received += data.byteLength));
@@ -118,9 +121,10 @@ export async function tcpServer(use) {
   server.on('connection', (socket) => sockets.push(socket));
   return {
     connect: () => connect({ port: server.address().port, host: '127.0.0.1', allowHalfOpen: true }),
-    close: () => new Promise((resolve) => {
-      sockets.forEach((socket) => socket.destroy());
-      server.close(resolve);
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        sockets.forEach((socket) => socket.destroy());
+        server.close(resolve);
+      }),
   };
 }

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const ARGUMENTS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+const ARGUMENTS =
+  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 
 /** A name that leads to this machine, and whose pages are not secure contexts. */
 export const PLAIN_HOST = 'plain.driblet.test';
@@ -20,7 +21,12 @@ export const BASES = {
 /** Starts a browser. */
 export async function launch(options = {}, profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'))) {
   const args = [...ARGUMENTS.split(' '), `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`];
-  const context = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args, ...options });
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: executable(),
+    headless: true,
+    args,
+    ...options,
+  });
   return {
     context,
     async close() {
@@ -35,7 +41,9 @@ export async function open({ context }, url, base = BASES.shipped) {
   const page = await context.newPage();
   await page.goto(url);
   await page.evaluate(async (base) => {
-    const { browserStore, configure, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(base.client);
+    const { browserStore, configure, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(
+      base.client
+    );
     const { estimate, list, persist } = await import(base.store);
     const hex = (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     const digest = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
@@ -70,17 +78,31 @@ export async function open({ context }, url, base = BASES.shipped) {
       }
       return found;
     };
-    Object.assign(globalThis, { attempt, browserStore, configure, digest, estimate, files, indexedDbStore, list, memoryStore, opfsStore, persist, sync });
+    Object.assign(globalThis, {
+      attempt,
+      browserStore,
+      configure,
+      digest,
+      estimate,
+      files,
+      indexedDbStore,
+      list,
+      memoryStore,
+      opfsStore,
+      persist,
+      sync,
+    });
   }, base);
   return page;
 }
 
 /** Waits until every lock is given back; fails where one is not, or the page has more workers than the one that is to stay. */
 export async function assertNothingLeft(page) {
-  const locks = () => page.evaluate(async () => {
-    const { held, pending } = await navigator.locks.query();
-    return [...held, ...pending].map(({ name }) => name).filter((name) => name.startsWith('driblet '));
-  });
+  const locks = () =>
+    page.evaluate(async () => {
+      const { held, pending } = await navigator.locks.query();
+      return [...held, ...pending].map(({ name }) => name).filter((name) => name.startsWith('driblet '));
+    });
   let left = await locks();
   for (let tries = 1000; 0 < tries && 0 < left.length; tries -= 1) left = await locks();
   assert.deepEqual(left, []);
@@ -89,7 +111,10 @@ export async function assertNothingLeft(page) {
 
 /** Waits until nobody syncs a URL into a store, nor tidies up after it. */
 export function whenIdle(page, { name }, path) {
-  return page.evaluate(([name, path]) => navigator.locks.request(`driblet sync ${name} ${new URL(path, location).href}`, () => {}), [name, path]);
+  return page.evaluate(
+    ([name, path]) => navigator.locks.request(`driblet sync ${name} ${new URL(path, location).href}`, () => {}),
+    [name, path],
+  );
 }
 
 /** What a store has besides one version, when no sync of a URL runs any more. */
@@ -102,7 +127,10 @@ export async function leftOver(page, store, version, path) {
         const own = found.find((file) => file.startsWith(version));
         return found.filter((file) => !['key', 'head', own].includes(file));
       }
-      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+      const done = (request) =>
+        new Promise((resolve, reject) =>
+          Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }),
+        );
       const database = await done(indexedDB.open(name));
       const all = (table, method) => done(database.transaction(table).objectStore(table)[method]());
       const found = [...(await all('files', 'getAllKeys')), ...(await all('pieces', 'getAllKeys'))];

@@ -44,35 +44,51 @@ const FRAME = `<!doctype html><title>frame</title><script type="module">${COMMAN
 
 /** Opens that page in a frame; gives what tells it what to do. */
 export async function framed(page, src, sandbox) {
-  await page.evaluate(([src, sandbox]) => new Promise((ready) => {
-    const frame = document.createElement('iframe');
-    if (sandbox !== null) frame.setAttribute('sandbox', sandbox);
-    frame.src = src;
-    const asked = [];
-    globalThis.tellFrame = (name, values) => new Promise((resolve, reject) => {
-      asked.push({ resolve, reject });
-      frame.contentWindow.postMessage({ id: asked.length - 1, name, values }, '*');
-    });
-    addEventListener('message', ({ data }) => {
-      if (data === 'ready') return ready();
-      if ('error' in data) asked[data.id].reject(new Error(data.error));
-      else asked[data.id].resolve(data.value);
-    });
-    document.documentElement.append(frame);
-  }), [src, sandbox ?? null]);
+  await page.evaluate(
+    ([src, sandbox]) =>
+      new Promise((ready) => {
+        const frame = document.createElement('iframe');
+        if (sandbox !== null) frame.setAttribute('sandbox', sandbox);
+        frame.src = src;
+        const asked = [];
+        globalThis.tellFrame = (name, values) =>
+          new Promise((resolve, reject) => {
+            asked.push({ resolve, reject });
+            frame.contentWindow.postMessage({ id: asked.length - 1, name, values }, '*');
+          });
+        addEventListener('message', ({ data }) => {
+          if (data === 'ready') return ready();
+          if ('error' in data) asked[data.id].reject(new Error(data.error));
+          else asked[data.id].resolve(data.value);
+        });
+        document.documentElement.append(frame);
+      }),
+    [src, sandbox ?? null],
+  );
   return (name, ...values) => page.evaluate(([name, values]) => tellFrame(name, values), [name, values]);
 }
 
 /** Prepares a page itself, in which a script runs first; gives what tells it what to do. */
 export async function prepared(page, script) {
-  await page.evaluate(([script, commands]) => (0, eval)(`(async () => { ${script}; ${commands}; globalThis.commands = commands; })()`), [script, COMMANDS]);
+  await page.evaluate(
+    ([script, commands]) => (0, eval)(`(async () => { ${script}; ${commands}; globalThis.commands = commands; })()`),
+    [script, COMMANDS],
+  );
   return (name, ...values) => page.evaluate(([name, values]) => commands[name](...values), [name, values]);
 }
 
 /** Parts of the platform: where a page or a worker finds each, and the calls that are made of it. */
 export const PARTS = {
-  locks: { at: "navigator.locks", calls: ['LockManager.request', 'LockManager.query'] },
-  storage: { at: 'navigator.storage', calls: ['StorageManager.getDirectory', 'StorageManager.estimate', 'StorageManager.persist', 'StorageManager.persisted'] },
+  locks: { at: 'navigator.locks', calls: ['LockManager.request', 'LockManager.query'] },
+  storage: {
+    at: 'navigator.storage',
+    calls: [
+      'StorageManager.getDirectory',
+      'StorageManager.estimate',
+      'StorageManager.persist',
+      'StorageManager.persisted',
+    ],
+  },
   files: { calls: ['FileSystemFileHandle.createSyncAccessHandle'] },
   folders: { calls: ['FileSystemDirectoryHandle.getFileHandle'] },
   writing: { calls: ['FileSystemSyncAccessHandle.write'], returns: true },
@@ -88,7 +104,9 @@ export const WAYS = ['look', 'missing', 'throw', 'reject', 'hang'];
 
 /** A script that denies some parts in one way, and others in the way that each has; nothing where none of them can be denied so. */
 export function denying(parts, way, others = {}) {
-  const calls = [...parts.map((part) => [part, way]), ...Object.entries(others)].flatMap(([part, way]) => callsFor(part, way));
+  const calls = [...parts.map((part) => [part, way]), ...Object.entries(others)].flatMap(([part, way]) =>
+    callsFor(part, way),
+  );
   return calls.length === 0 ? undefined : [DENY, ...calls].join('\n');
 }
 

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-export const binary = process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../../target/release/driblet', import.meta.url));
+export const binary =
+  process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../../target/release/driblet', import.meta.url));
 
 /** A file of a real release: `release('5.8.3')` is typescript.js. */
 export function release(version, file = 'typescript.js') {
@@ -65,7 +66,9 @@ export async function serve(...options) {
 }
 
 async function start(root, history, options) {
-  const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const said = [];
   const url = await new Promise((resolve, reject) => {

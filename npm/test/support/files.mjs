@@ -20,7 +20,11 @@ export async function serveFiles(root, more = {}) {
       return createReadStream(path).pipe(response);
     }
     if (found.size <= start) return response.writeHead(416, { 'content-range': `bytes */${found.size}` }).end();
-    response.writeHead(206, { ...headers, 'content-length': found.size - start, 'content-range': `bytes ${start}-${found.size - 1}/${found.size}` });
+    response.writeHead(206, {
+      ...headers,
+      'content-length': found.size - start,
+      'content-range': `bytes ${start}-${found.size - 1}/${found.size}`,
+    });
     return createReadStream(path, { start }).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -7,7 +7,12 @@ const PREFERENCES = { 'javascript.options.wasm_simd_avx': false };
 
 /** Starts a browser with a profile of its own, and these preferences besides. */
 export async function launch(preferences = {}) {
-  const browser = await launchBrowser({ browser: 'firefox', executablePath: executable(), headless: true, extraPrefsFirefox: { ...PREFERENCES, ...preferences } });
+  const browser = await launchBrowser({
+    browser: 'firefox',
+    executablePath: executable(),
+    headless: true,
+    extraPrefsFirefox: { ...PREFERENCES, ...preferences },
+  });
   return {
     async open(url) {
       const page = await browser.newPage();

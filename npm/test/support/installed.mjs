@@ -10,13 +10,25 @@ export const here = fileURLToPath(new URL('../..', import.meta.url));
 /** Packs and installs; gives the folder, and what the package has in it. */
 export function install() {
   const folder = mkdtempSync(join(tmpdir(), 'driblet-package-'));
-  const said = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: here, encoding: 'utf8' });
+  const said = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: here,
+    encoding: 'utf8',
+  });
   const parsed = JSON.parse(said);
   // npm 12 names packages in an object.
   const packed = Array.isArray(parsed) ? parsed[0] : Object.values(parsed)[0];
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--offline', join(folder, packed.filename)], { cwd: folder, stdio: 'pipe' });
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--offline', join(folder, packed.filename)], {
+    cwd: folder,
+    stdio: 'pipe',
+  });
   /** Puts the installed package where `BASES.installed` says. */
-  const publish = ({ root }) => cpSync(join(folder, 'node_modules', 'driblet'), join(root, 'driblet'), { recursive: true });
-  return { folder, publish, files: packed.files.map(({ path }) => path), remove: () => rmSync(folder, { recursive: true, force: true }) };
+  const publish = ({ root }) =>
+    cpSync(join(folder, 'node_modules', 'driblet'), join(root, 'driblet'), { recursive: true });
+  return {
+    folder,
+    publish,
+    files: packed.files.map(({ path }) => path),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }

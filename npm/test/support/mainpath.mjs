@@ -43,7 +43,10 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
     const page = await browser.open(link.url);
     await page.evaluate(async (base) => {
       Object.assign(globalThis, await import(base.client), await import(base.store));
-      const digest = async (bytes) => Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+      const digest = async (bytes) =>
+        Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) =>
+          byte.toString(16).padStart(2, '0'),
+        ).join('');
       /** Syncs, reads, closes, and tells what came of it; or how it failed. */
       globalThis.attempt = async (path, options) => {
         try {
@@ -61,7 +64,8 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
     return page;
   }
 
-  const attempt = (path, store) => page.evaluate((path, store) => globalThis.attempt(path, store ? { store } : {}), path, store ?? null);
+  const attempt = (path, store) =>
+    page.evaluate((path, store) => globalThis.attempt(path, store ? { store } : {}), path, store ?? null);
   const assertIs = ({ digests, message }, path) => assert.deepEqual(digests, Array(2).fill(digestOf(path)), message);
 
   for (const [where, base] of Object.entries(BASES)) {
@@ -133,7 +137,8 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
           globalThis.listing = true;
           globalThis.lists = (async () => {
             const seen = [];
-            while (listing) seen.push(await list().then((kept) => kept.filter(({ url }) => url.endsWith(path)).length, String));
+            while (listing)
+              seen.push(await list().then((kept) => kept.filter(({ url }) => url.endsWith(path)).length, String));
             return seen;
           })();
         }, path);
@@ -157,7 +162,10 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
       });
 
       test('a module that is synced runs', async () => {
-        writeFileSync(join(server.root, `${where}-answer.wasm`), Buffer.from('AGFzbQEAAAABBQFgAAF/AwIBAAcKAQZhbnN3ZXIAAAoGAQQAQSoL', 'base64'));
+        writeFileSync(
+          join(server.root, `${where}-answer.wasm`),
+          Buffer.from('AGFzbQEAAAABBQFgAAF/AwIBAAcKAQZhbnN3ZXIAAAoGAQQAQSoL', 'base64'),
+        );
         const answer = await page.evaluate(async (where) => {
           const handle = await sync(`/${where}-answer.wasm`);
           const { instance } = await WebAssembly.instantiateStreaming(handle.response());

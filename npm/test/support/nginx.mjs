@@ -11,7 +11,9 @@ export async function nginx(lines) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-nginx-'));
   const port = await freePort();
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${home}/${kind};`);
-  writeFileSync(join(home, 'nginx.conf'), `daemon off; master_process off; pid ${home}/pid; error_log stderr;
+  writeFileSync(
+    join(home, 'nginx.conf'),
+    `daemon off; master_process off; pid ${home}/pid; error_log stderr;
 events {}
 http {
   access_log off;
@@ -20,8 +22,11 @@ http {
 ${lines}
   }
 }
-`);
-  const child = spawn('nginx', ['-p', home, '-c', 'nginx.conf', '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'inherit'] });
+`,
+  );
+  const child = spawn('nginx', ['-p', home, '-c', 'nginx.conf', '-e', 'stderr'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const ended = once(child, 'exit');
   await Promise.race([answers(port), ended.then(([code]) => Promise.reject(new Error(`nginx ended with ${code}`)))]);
   return {
@@ -47,7 +52,9 @@ async function freePort() {
 async function answers(port) {
   for (;;) {
     const socket = connect(port, '127.0.0.1');
-    const is = await new Promise((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)));
+    const is = await new Promise((resolve) =>
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false)),
+    );
     socket.destroy();
     if (is) return;
   }

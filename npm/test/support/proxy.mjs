@@ -17,7 +17,10 @@ export async function proxyTo(server) {
   const proxy = createServer((asked, answer) => {
     link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
     const fault = link.fault(asked) ?? {};
-    if (fault.after || fault.delay) return (fault.after ?? new Promise((resolve) => setTimeout(resolve, fault.delay))).then(() => pass(asked, answer, fault));
+    if (fault.after || fault.delay)
+      return (fault.after ?? new Promise((resolve) => setTimeout(resolve, fault.delay))).then(() =>
+        pass(asked, answer, fault),
+      );
     return pass(asked, answer, fault);
   });
 
@@ -25,13 +28,22 @@ export async function proxyTo(server) {
     if (fault.gone) answer.once('close', fault.gone);
     if (fault.never) return undefined;
     if (fault.hangUp) return answer.socket.destroy();
-    if (fault.redirect) return answer.writeHead(307, { location: fault.redirect, 'access-control-allow-origin': '*' }).end();
-    if (fault.busy !== undefined) return answer.writeHead(503, fault.busy === null ? {} : { 'retry-after': fault.busy }).end('busy');
+    if (fault.redirect)
+      return answer.writeHead(307, { location: fault.redirect, 'access-control-allow-origin': '*' }).end();
+    if (fault.busy !== undefined)
+      return answer.writeHead(503, fault.busy === null ? {} : { 'retry-after': fault.busy }).end('busy');
     if (fault.until) return fault.until.then(() => answer.end());
     if (fault.html) return answer.setHeader('content-type', 'text/html; charset=utf-8').end(fault.html);
     const { host } = server.url;
     const headers = { ...asked.headers, host, ...(asked.headers.origin && { origin: `http://${host}` }) };
-    const onward = request({ host: server.url.hostname, port: server.url.port, method: asked.method, path: fault.instead ?? asked.url, headers, agent: false });
+    const onward = request({
+      host: server.url.hostname,
+      port: server.url.port,
+      method: asked.method,
+      path: fault.instead ?? asked.url,
+      headers,
+      agent: false,
+    });
     onward.on('error', () => answer.destroy());
     answer.on('close', () => onward.destroy());
     onward.on('response', (response) => {
@@ -48,7 +60,8 @@ export async function proxyTo(server) {
       let at = 0;
       const [place, value] = fault.put ?? [];
       response.on('data', (bytes) => {
-        if (fault.flip !== undefined && at <= fault.flip && fault.flip < at + bytes.length) bytes[fault.flip - at] ^= 1 << fault.flip % 8;
+        if (fault.flip !== undefined && at <= fault.flip && fault.flip < at + bytes.length)
+          bytes[fault.flip - at] ^= 1 << (fault.flip % 8);
         if (at <= place && place < at + bytes.length) bytes[place - at] = value;
         const end = fault.cut ?? fault.stall;
         if (end === undefined || at + bytes.length <= end) {

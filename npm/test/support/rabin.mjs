@@ -8,14 +8,22 @@ const WINDOW = 64;
 
 /** A polynomial's remainder. */
 function rest(value) {
-  for (let degree = BigInt(value.toString(2).length - 1); DEGREE <= degree && value !== 0n; degree = BigInt(value.toString(2).length - 1)) value ^= P << (degree - DEGREE);
+  for (
+    let degree = BigInt(value.toString(2).length - 1);
+    DEGREE <= degree && value !== 0n;
+    degree = BigInt(value.toString(2).length - 1)
+  )
+    value ^= P << (degree - DEGREE);
   return value;
 }
 
 /** A table of 256 polynomials of up to 61 bits, as upper and lower halves. */
 function table(of) {
   const values = Array.from({ length: 256 }, (_, byte) => of(BigInt(byte)));
-  return [Uint32Array.from(values, (value) => Number(value >> 32n)), Uint32Array.from(values, (value) => Number(value & 0xffffffffn))];
+  return [
+    Uint32Array.from(values, (value) => Number(value >> 32n)),
+    Uint32Array.from(values, (value) => Number(value & 0xffffffffn)),
+  ];
 }
 
 const [leaveHigh, leaveLow] = table((byte) => rest(byte << BigInt(8 * (WINDOW - 1))));

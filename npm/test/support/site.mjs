@@ -25,7 +25,8 @@ export async function site(server) {
       link.fault = (request) => (isDelta(request) ? { stall: at } : undefined);
       try {
         return await page.evaluate(
-          ([path, at, options]) => attempt(path, { ...options, onProgress: ({ received }) => at <= received && hangUp() }),
+          ([path, at, options]) =>
+            attempt(path, { ...options, onProgress: ({ received }) => at <= received && hangUp() }),
           [path, at, options],
         );
       } finally {

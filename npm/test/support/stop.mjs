@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 
 /** Publishes a worker in which that script runs first. */
 export function publishWorker({ root }, name, script) {
-  const worker = readdirSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url))).find((name) => /^worker-\w+\.js$/.test(name));
+  const worker = readdirSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url))).find((name) =>
+    /^worker-\w+\.js$/.test(name),
+  );
   writeFileSync(join(root, name), `import './before-${name}';\nimport '/.driblet/${worker}';\n`);
   writeFileSync(join(root, `before-${name}`), script);
 }
@@ -13,7 +15,10 @@ export function publishWorker({ root }, name, script) {
 /** Puts the worker's script where the server has it. */
 export function publishStop(server) {
   // It says so by a request, whose answer it waits for.
-  publishWorker(server, 'stopping.js', `
+  publishWorker(
+    server,
+    'stopping.js',
+    `
     const [type, method, nth, name] = location.search.slice(1).split('.');
     const { prototype } = self[type];
     const call = prototype[method];
@@ -27,7 +32,8 @@ export function publishStop(server) {
         request.send();
       }
       return call.apply(this, values);
-    };`);
+    };`,
+  );
 }
 
 /** The URL of a worker that stops in that call. */

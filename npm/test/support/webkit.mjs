@@ -14,12 +14,23 @@ export const AS_SAFARI = '--features=+StorageAPI,+StorageAPIEstimate,+FileSystem
 /** Starts a browser with these arguments and one page, of a site that has `publishPage`'s. */
 export async function launch(url, ...args) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-webkit-'));
-  const screen = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const screen = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const [display] = await once(createInterface(screen.stdout), 'line');
   const channel = await commands();
-  const env = { ...process.env, DISPLAY: `:${display}`, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), XDG_DATA_HOME: join(home, 'data'), XDG_RUNTIME_DIR: home };
+  const env = {
+    ...process.env,
+    DISPLAY: `:${display}`,
+    HOME: home,
+    XDG_CACHE_HOME: join(home, 'cache'),
+    XDG_DATA_HOME: join(home, 'data'),
+    XDG_RUNTIME_DIR: home,
+  };
   const browser = spawn(executable(), [...args, `${url}driven.html?${channel.port}`], { env, stdio: 'ignore' });
-  const ended = once(browser, 'exit').then(([code, signal]) => Promise.reject(new Error(`MiniBrowser ended with ${code ?? signal} before it asked for anything`)));
+  const ended = once(browser, 'exit').then(([code, signal]) =>
+    Promise.reject(new Error(`MiniBrowser ended with ${code ?? signal} before it asked for anything`)),
+  );
   ended.catch(() => {}); // Later it may.
   await Promise.race([channel.ready(), ended]);
   return {
@@ -102,7 +113,11 @@ function mailbox() {
 
 /** Distributions have it in no path of programs, but in /usr/lib/ARCHITECTURE/webkit2gtk-4.1. */
 function executable() {
-  const found = process.env.WEBKIT ?? execFileSync('find', ['/usr/lib', '-name', 'MiniBrowser', '-path', '*webkit*'], { encoding: 'utf8' }).split('\n')[0];
+  const found =
+    process.env.WEBKIT ??
+    execFileSync('find', ['/usr/lib', '-name', 'MiniBrowser', '-path', '*webkit*'], { encoding: 'utf8' }).split(
+      '\n',
+    )[0];
   if (!found) throw new Error('there is no MiniBrowser of WebKitGTK here; set WEBKIT, or run scripts/setup.sh browser');
   return found;
 }
