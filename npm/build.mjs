@@ -21,9 +21,9 @@ const UNUSED = [
   [/const \w+Finalization = [^;]*;/g, ''],
   [/\w+Finalization\.(un)?register\([^)]*\);/g, ''],
   [/_assertClass\([^)]*\);/g, ''],
-  [/ {4}if \(realloc === undefined\) \{([^}]*)\}[^]*?\n\}\n/, '$1}\n'],
-  [/if \(!\('encodeInto' in cachedTextEncoder\)\) \{[^]*?\n\}\n/, ''],
-  [/ {4}numBytesDecoded \+= [^]*?\n {4}\}\n/, ''],
+  [/ {4}if \(realloc === undefined\) \{([^}]*)\}[\s\S]*?\n\}\n/, '$1}\n'],
+  [/if \(!\('encodeInto' in cachedTextEncoder\)\) \{[\s\S]*?\n\}\n/, ''],
+  [/ {4}numBytesDecoded \+= [\s\S]*?\n {4}\}\n/, ''],
 ];
 
 const leanGlue = {

@@ -37,7 +37,11 @@ function crates() {
     ]),
   );
   const found = new Set();
-  const visit = (id) => found.has(id) || (found.add(id), dependencies.get(id).forEach(visit));
+  const visit = (id) => {
+    if (found.has(id)) return;
+    found.add(id);
+    dependencies.get(id).forEach(visit);
+  };
   packages.filter(({ name }) => MODULES.includes(name)).forEach(({ id }) => visit(id));
   return packages
     .filter(({ id, source }) => source && found.has(id))

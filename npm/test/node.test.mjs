@@ -86,7 +86,7 @@ function start(script, name, trap) {
     child.stderr.setEncoding('utf8').on('data', (text) => (errors += text).includes('trapped') && resolve(true)),
   );
   const ended = new Promise((resolve) =>
-    child.once('close', (code, signal) => resolve({ said: Buffer.from(said, 'latin1'), signal, errors })),
+    child.once('close', (_code, signal) => resolve({ said: Buffer.from(said, 'latin1'), signal, errors })),
   );
   return {
     ended,

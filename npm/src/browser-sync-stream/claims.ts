@@ -45,7 +45,7 @@ export function claimsOf(database: Database, name: string | undefined): Claims {
   };
   return {
     add: record,
-    async settle(stored, used, needed) {
+    async settle(_stored, used, needed) {
       const keys = await records(database);
       const mine = keys.filter((key) => key.startsWith(own));
       const others = await claimed(

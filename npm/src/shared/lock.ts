@@ -157,7 +157,12 @@ async function acquire(name: string, options: LockOptions): Promise<Release | ty
       signal?.addEventListener('abort', () => reject(signal.reason));
       const held = (lock: Lock | null) => {
         if (!lock || signal?.aborted) return resolve(undefined);
-        return new Promise<void>((end) => resolve(() => (end(), ended)));
+        return new Promise<void>((end) => {
+          resolve(() => {
+            end();
+            return ended;
+          });
+        });
       };
       const ended: Promise<void> = locks.request(name, options, held).then(() => {}, reject);
     });

@@ -64,7 +64,7 @@ interface LevelError extends Error {
 }
 
 function byCallbacks(db: Levelup): Database {
-  const valueOf = (key: string) =>
+  const valueAt = (key: string) =>
     new Promise<Uint8Array | undefined>((resolve, reject) => {
       db.get(key, ENCODINGS, (error, value) => {
         if (!error) return resolve(bytesOf(value));
@@ -82,7 +82,7 @@ function byCallbacks(db: Levelup): Database {
         stream.on('error', reject);
         stream.on('end', () => resolve(found));
       }),
-    values: (keys) => Promise.all(keys.map(valueOf)),
+    values: (keys) => Promise.all(keys.map(valueAt)),
     change: (changes) =>
       new Promise((resolve, reject) =>
         db.batch(changes.map(operationOf), ENCODINGS, (error) => (error ? reject(error) : resolve())),

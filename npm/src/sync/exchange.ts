@@ -90,7 +90,7 @@ export function exchange(
 
   /** Waits as long as a busy server asks for. An abort ends it. */
   async function pause(wait: number): Promise<void> {
-    let timer;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       await Promise.race([new Promise((resolve) => (timer = setTimeout(resolve, wait))), aborted]);
     } finally {

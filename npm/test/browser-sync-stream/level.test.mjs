@@ -171,7 +171,10 @@ for (const [kind, make] of Object.entries(DATABASES)) {
 
 describe('a level store that is damaged', () => {
   const damages = {
-    'a flipped byte': (value) => ((value[1000] ^= 1), value),
+    'a flipped byte': (value) => {
+      value[1000] ^= 1;
+      return value;
+    },
     'a shorter piece': (value) => value.subarray(0, 1000),
     'a lost piece': () => undefined,
   };

@@ -58,7 +58,7 @@ const BROWSERS = {
     // Its settings of cookies deny no storage.
     frames: ['allowed'],
     hasOneTab: true,
-    start: (cookies, url) => launchWebkit(url),
+    start: (_cookies, url) => launchWebkit(url),
   },
 };
 

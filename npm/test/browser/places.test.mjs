@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { BASES, PLAIN_HOST, assertNothingLeft, launch, open } from '../support/browser.mjs';
+import { BASES, PLAIN_HOST, launch, open } from '../support/browser.mjs';
 import { release, serve } from '../support/driblet.mjs';
 import { serveFiles } from '../support/files.mjs';
 import { here, install } from '../support/installed.mjs';
@@ -26,7 +26,7 @@ after(async () => {
 afterEach(() => s.assertNothingLeft());
 
 /** The service worker that the package's README shows. */
-const recipe = /^  import \{ serveAsset \} from '\/\.driblet\/inline\.js';[^]*?(?=^  ```)/m.exec(
+const recipe = /^ {2}import \{ serveAsset \} from '\/\.driblet\/inline\.js';[\s\S]*?(?=^ {2}```)/m.exec(
   readFileSync(join(here, 'README.md'), 'utf8'),
 )[0];
 

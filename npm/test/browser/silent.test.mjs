@@ -259,20 +259,17 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
     s.server.publish(name, old);
     await s.attempt(name, { store });
     const tab = await open(s.browser, s.link.url);
-    await tab.evaluate(
-      ([name, store]) => {
-        globalThis.listing = true;
-        globalThis.lists = (async () => {
-          const seen = [];
-          while (listing)
-            seen.push(
-              await list(store).then((kept) => kept.map(({ url }) => new URL(url).pathname.slice(1)).join(), String),
-            );
-          return seen;
-        })();
-      },
-      [name, store],
-    );
+    await tab.evaluate((store) => {
+      globalThis.listing = true;
+      globalThis.lists = (async () => {
+        const seen = [];
+        while (listing)
+          seen.push(
+            await list(store).then((kept) => kept.map(({ url }) => new URL(url).pathname.slice(1)).join(), String),
+          );
+        return seen;
+      })();
+    }, store);
     for (let turn = 1; turn <= 40; turn += 1) {
       s.server.publish(name, versions[turn % 2]);
       assertIs(await s.attempt(name, { store }), versions[turn % 2]);

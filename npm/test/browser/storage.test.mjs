@@ -12,12 +12,10 @@ import { assertIs, digestOf, site } from '../support/site.mjs';
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
 let s;
-let browser;
 let origin;
 
 before(async () => {
   s = await site();
-  browser = await s.browser.context.newCDPSession(s.page);
   origin = new URL(s.link.url).origin;
 });
 after(() => s?.close());

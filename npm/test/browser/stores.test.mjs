@@ -219,7 +219,7 @@ for (const kind of ['opfs', 'indexeddb']) {
       assert.equal((await stream()).basis, 'none');
     });
 
-    for (const outboard of [undefined, 7, 'no base64!', btoa('\x02' + 'x'.repeat(32 * 39))]) {
+    for (const outboard of [undefined, 7, 'no base64!', btoa(`\x02${'x'.repeat(32 * 39)}`)]) {
       test(`is verified as a whole where nobody knows its parts (${String(outboard).slice(0, 10)})`, async () => {
         await held();
         await setOutboard(kind, name, outboard);
