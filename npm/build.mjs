@@ -1,5 +1,6 @@
-// Builds what is published (dist/, beside wasm/) and what `driblet serve` ships (crates/driblet/client/): files that name
-// each other by relative URL, minified, the worker and the module with a hash in their names so that they may be cached for good.
+// Builds the published package (dist/, beside wasm/) and the files that `driblet serve` ships (crates/driblet/client/).
+// The shipped files name each other by relative URL and are minified. The names of the worker and the module contain a
+// hash, so that they may be cached without limit.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,8 +15,9 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const shipped = fileURLToPath(new URL('../crates/driblet/client/', import.meta.url));
 
 /**
- * What wasm-bindgen's code has for callers that we have not: those who let objects go without freeing them, who pass objects of the wrong class, who
- * read gigabytes of text in a Safari. And the texts that are passed are 64 hex digits, which need no second way.
+ * Parts of wasm-bindgen's code that driblet does not use: they free objects that are garbage-collected, check the
+ * classes of arguments, and decode gigabytes of text in Safari. The only texts that are passed are 64 hex digits, which
+ * need one encoder.
  */
 const UNUSED = [
   [/const \w+Finalization = [^;]*;/g, ''],
@@ -61,7 +63,7 @@ async function ship() {
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
   writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}store.js`, await bundle('storage'));
-  // The server sends these where brotli is accepted.
+  // The server sends these to clients that accept brotli.
   for (const name of readdirSync(shipped))
     writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));
 }
@@ -73,14 +75,14 @@ async function bundle(name) {
     format: 'esm',
     minify: true,
     target: 'es2022',
-    // Of wasm-bindgen's code: what it would say of servers other than ours, and ways to free that nobody takes.
+    // Parts of wasm-bindgen's code: its warnings about servers, and ways to free objects that nobody uses.
     drop: ['console'],
     define: name === 'worker' ? { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' } : {},
     write: false,
     external: ['./worker.js'],
     plugins: [leanGlue],
   });
-  // A twentieth shorter than what esbuild makes of it: the limit of what a page loads is a promise.
+  // 5 % shorter than esbuild's output. A test limits the size of what a page loads.
   return (await minify(outputFiles[0].text, { module: true, ecma: 2022, compress: { passes: 4 } })).code;
 }
 

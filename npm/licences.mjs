@@ -1,4 +1,5 @@
-// Writes dist/LICENCES.txt: the licences of the crates in the wasm modules, and of the packages in dist/browser-sync-stream/.
+// Writes dist/LICENCES.txt: the licences of the crates in the wasm modules, and of the packages in
+// dist/browser-sync-stream/.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const MODULES = ['driblet-wasm', 'driblet-wasm-browser-sync-stream'];
 
-/** `inputs` are the files that went into bundles, relative to `here`. */
+/** `inputs` are the files in the bundles, relative to `here`. */
 export function writeLicences(here, inputs) {
   const sharing = new Map();
   for (const { name, folder } of [...crates(), ...packages(here, inputs)]) {
@@ -16,7 +17,7 @@ export function writeLicences(here, inputs) {
   writeFileSync(`${here}dist/LICENCES.txt`, parts.join(`\n${'-'.repeat(80)}\n\n`));
 }
 
-/** The crates that are compiled into the modules, and C code in them. */
+/** The crates that are compiled into the modules, and the C code in them. */
 function crates() {
   const manifest = fileURLToPath(new URL('../Cargo.toml', import.meta.url));
   const options = [
@@ -52,7 +53,7 @@ function crates() {
     });
 }
 
-/** The packages that files are of. */
+/** The packages that files belong to. */
 function packages(here, inputs) {
   const folders = new Set(inputs.flatMap((path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []));
   return [...folders].map((folder) => {

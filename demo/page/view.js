@@ -1,12 +1,12 @@
-/* One file of the page: its numbers, its bars, and the map of what changed. */
+/* One file on the page: its numbers, its bars, and the map of its changes. */
 
 const COLUMNS = 72;
 const ROWS = 20;
 
-/** Parts that the map has. */
+/** The number of parts of the map. */
 export const CELLS = COLUMNS * ROWS;
 
-/** What a cell is drawn as, by the part of it that is new: the first whose `most` reaches it. */
+/** How a cell is drawn, by its share of new bytes: the first level whose `most` is at least that share. */
 const LEVELS = [
   { name: 'held', most: 0 },
   { name: 'some', most: 0.01 },
@@ -14,13 +14,13 @@ const LEVELS = [
   { name: 'most', most: Infinity },
 ];
 
-/** The line that the last column of the table assumes. */
+/** The connection that the last column of the table assumes. */
 const BYTES_A_MS = 20e6 / 8 / 1000;
 const ROUND_TRIP_MS = 40;
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Adds a file to the page; what it gives shows what comes of it. */
+/** Adds a file to the page. Returns functions that show its results. */
 export function assetView(parent, name) {
   const article = document.getElementById('asset').content.cloneNode(true).firstElementChild;
   const part = (selector) => article.querySelector(selector);
@@ -88,7 +88,7 @@ function showRow(row, { requests, elapsed, moved }) {
   [String(requests), ...times].forEach((text, at) => (cells[at].textContent = text));
 }
 
-/** One path for each level, of all the cells that are drawn so. */
+/** One path for each level, with all cells of that level. */
 function drawMap(svg, fresh, size) {
   const paths = LEVELS.map(({ name, most }, level) => {
     const path = document.createElementNS(SVG, 'path');

@@ -1,4 +1,4 @@
-// The package in Node, as it is installed: in memory, in a folder, and what can go wrong with one.
+// The installed package in Node: in memory, in a folder, and failures of a folder.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -14,8 +14,10 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
+import { assertIsFile as assertIs, attemptBy } from './support/attempt.mjs';
 import { release, serve } from './support/driblet.mjs';
 import { install } from './support/installed.mjs';
+import { largeBytes } from './support/large.mjs';
 import { isDelta, proxyTo } from './support/proxy.mjs';
 import { digestOf } from './support/site.mjs';
 
@@ -47,28 +49,17 @@ beforeEach(() => {
   folder = mkdtempSync(join(packed.folder, 'store-'));
 });
 
-/** Syncs, reads, closes, and tells what came of it; or how it failed. */
-async function attempt(name, options) {
-  try {
-    const handle = await driblet.sync(new URL(name, link.url), { store: driblet.directoryStore(folder), ...options });
-    const bytes = await handle.bytes();
-    await handle.stored;
-    const { version, cost, warning } = handle;
-    handle.close();
-    return { version, cost, warning, bytes };
-  } catch (error) {
-    return { code: error.code, message: error.message };
-  }
-}
-
-function assertIs({ bytes, code, message }, path) {
-  assert.ok(bytes, `${code}: ${message}`);
-  assert.ok(readFileSync(path).equals(bytes));
+/** Syncs into the folder; see `attemptBy`. */
+function attempt(name, options) {
+  return attemptBy(driblet.sync, new URL(name, link.url), { store: driblet.directoryStore(folder), ...options });
 }
 
 const TRAP = new URL('support/trap.mjs', import.meta.url).href;
 
-/** Starts a script in a process of its own, with the file's URL and the folder; `trap` is the call of node:fs that it stops in. */
+/**
+ * Starts a script in a process of its own, with the file's URL and the folder. The process stops in the call `trap` of
+ * node:fs.
+ */
 function start(script, name, trap) {
   const values = [
     ...(trap ? ['--import', TRAP] : []),
@@ -98,7 +89,7 @@ function start(script, name, trap) {
   };
 }
 
-/** Syncs, reads, and tells what came of it. */
+/** Syncs, reads, and returns the result as JSON. */
 const SYNC = `
   import { createHash } from 'node:crypto';
   import { directoryStore, sync } from 'driblet';
@@ -113,10 +104,9 @@ async function toldBy({ ended }) {
   return JSON.parse(said);
 }
 
-/** Writes a file that is stored as it comes, for it is longer than what a sync keeps in memory: 40 MB, of which `edit` is a little. */
+/** Publishes a large file, with some bytes set to `edit`. */
 function publishLarge(name, edit) {
-  const bytes = Buffer.alloc(40_000_000);
-  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+  const bytes = largeBytes();
   bytes.fill(edit, 20_000_000, 20_000_100);
   const path = join(folder, '..', `${name}-${edit}`);
   writeFileSync(path, bytes);
@@ -124,21 +114,21 @@ function publishLarge(name, edit) {
   return path;
 }
 
-/** Reads the stored version, without a request. */
+/** Reads the stored version without a request. */
 async function assertStill(name, { version }, path) {
   const still = await attempt(name, { version });
   assertIs(still, path);
   assert.equal(still.cost.requests, 0);
 }
 
-/** The folder's files. */
+/** The files in the folder. */
 function kept() {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
     entry.isFile() ? [join(entry.parentPath ?? entry.path, entry.name)] : [],
   );
 }
 
-/** What the folder has besides one version. */
+/** The files in the folder that do not belong to one version. */
 function leftOver({ version }) {
   return kept()
     .map((file) => basename(file))
@@ -171,7 +161,7 @@ test('in a folder: what one process stored another takes the delta from, or desc
   const matched = await attempt('folder.d.ts');
   assertIs(matched, old);
   assert.equal(matched.cost.basis, 'matched');
-  await attempt('folder.d.ts'); // When it begins the one before has tidied up.
+  await attempt('folder.d.ts'); // The sync before has cleaned up when this one begins.
   assert.equal(kept().length, 3);
   assert.deepEqual(leftOver(matched), []);
 });
@@ -224,7 +214,7 @@ test('a process that stages while another syncs and tidies up: both come to thei
   const other = start(SYNC, 'staging.bin', 'writeSync.3');
   await other.trapped();
   for (const basis of ['version', 'same']) {
-    const mine = await attempt('staging.bin'); // When it begins the one before has tidied up.
+    const mine = await attempt('staging.bin'); // The sync before has cleaned up when this one begins.
     assertIs(mine, path);
     assert.equal(mine.cost.basis, basis);
   }
@@ -341,7 +331,7 @@ for (const [when, trap, whole] of [
     const next = await attempt(name);
     assertIs(next, fresh);
     assert.equal(next.cost.basis, whole === old ? 'version' : 'same');
-    await attempt(name); // When it begins the one before has tidied up.
+    await attempt(name); // The sync before has cleaned up when this one begins.
     assert.equal(kept().length, 3);
     assert.deepEqual(leftOver(next), []);
   });
@@ -383,7 +373,7 @@ test('an abort while a delta comes: the old version is whole, and the next sync 
   assert.equal(link.requests[0].range, 'bytes=3000-');
 });
 
-/** Makes the folder a disk of its own, if this user may. */
+/** Mounts a disk at the folder, if this user may. */
 function mounted(t, size) {
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder], { stdio: 'pipe' });
@@ -429,7 +419,7 @@ test('a full disk: what was used longest ago goes, but not what a sync or a hand
   const stalled = new Promise((resolve) => (came = resolve));
   const using = attempt('using.d.ts', { onProgress: ({ received }) => 3_000 <= received && came() });
   await stalled;
-  // A version that comes whole takes twice its length: what is kept for resuming goes when it is stored.
+  // A version needs twice its length: the bytes kept for resuming are deleted once it is stored.
   writeFileSync(join(server.root, 'wanted.bin'), randomBytes(2_000_000));
   assert.equal((await attempt('wanted.bin')).warning, undefined);
   writeFileSync(join(server.root, 'more.bin'), randomBytes(3_000_000));

@@ -1,4 +1,5 @@
-// What callers say: numbers beyond what timers take, options behind proxies, URLs with a password, one signal for many syncs. In Node.
+// Options of callers, in Node: numbers longer than timers take, options behind proxies, URLs with a password, one
+// signal for many syncs.
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,7 +39,7 @@ afterEach(() => {
 
 const file = (name = 'file.txt') => new URL(name, link.url);
 
-/** Syncs the file; fails unless it comes. */
+/** Syncs the file; fails if the sync does. */
 async function syncs(options, url = file()) {
   const handle = await sync(url, { store: memoryStore(), ...options });
   assert.equal(Buffer.from(await handle.bytes()).toString(), FILE);
@@ -51,7 +52,7 @@ async function syncs(options, url = file()) {
 describe('numbers', () => {
   for (const timeout of [Infinity, 2 ** 31 - 1, 2 ** 31, 2 ** 53, Number.MAX_VALUE]) {
     test(`a timeout of ${timeout} ms waits`, async () => {
-      // An answer that takes longer than the millisecond after which such timers fired.
+      // The answer takes longer than the millisecond after which timers with a too long delay fire.
       link.fault = (request) => (isDelta(request) ? { delay: 50 } : undefined);
       await syncs({ timeout });
     });
@@ -80,7 +81,7 @@ describe('numbers', () => {
   for (const [name, [values, message]] of Object.entries(wrong)) {
     test(`${name}: what makes no sense is a TypeError that says what would, and nothing is asked`, async () => {
       for (const value of values) {
-        if (name === 'store' && value === null) continue; // In Node it is the default.
+        if (name === 'store' && value === null) continue; // In Node this is the default.
         link.requests.length = 0;
         await assert.rejects(
           sync(file(), { store: memoryStore(), [name]: value }),
@@ -146,7 +147,7 @@ describe('numbers', () => {
   });
 
   test('driblet/browser-sync-stream waits as long as it is told', async (t) => {
-    // Timers of Node say so where they are given more than they take, and fire at once.
+    // Node warns of delays that are too long for timers, and fires them at once.
     const warned = [];
     const onWarning = ({ name }) => warned.push(name);
     process.on('warning', onWarning);
@@ -189,7 +190,7 @@ describe('one signal', () => {
     goOn();
     await Promise.all(syncing);
     assert.equal(getEventListeners(signal, 'abort').length, 0);
-    await new Promise(setImmediate); // Warnings come a little later.
+    await new Promise(setImmediate); // Warnings arrive a little later.
     assert.deepEqual(warned, []);
   });
 
@@ -300,7 +301,7 @@ describe('a URL with a password', () => {
       await syncs({ store }, url);
     }
     assert.deepEqual(seen, [AUTHORIZATION, AUTHORIZATION]);
-    // Without it the URL is the same asset.
+    // Without the password the URL names the same asset.
     assert.equal((await syncs({ store })).cost.basis, 'same');
     const kept = readdirSync(join(folder, 'secret'), { recursive: true, withFileTypes: true }).filter((entry) =>
       entry.isFile(),

@@ -1,4 +1,4 @@
-// The package as its users install it: packed, installed into an empty folder, opened from a plain page.
+// The package as users install it: packed, installed into an empty folder, opened from a plain page.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -64,7 +64,7 @@ test('a plain page imports the installed package and syncs', async () => {
 
 test('what a page loads stays small: client, worker and module, as brotli', () => {
   const client = join(here, '..', 'crates', 'driblet', 'client');
-  // A service worker loads inline.js in place of the client and the worker; store.js is for who asks for it.
+  // A service worker loads inline.js instead of the client and the worker. store.js is loaded only on request.
   const names = readdirSync(client).filter(
     (name) => !name.endsWith('.br') && !['inline.js', 'store.js'].includes(name),
   );

@@ -1,10 +1,10 @@
-// A server that is busy, a connection that fails in each phase of a request, and proxies that change what passes. In Node.
+// Busy servers, connections that fail in each phase of a request, and proxies that change answers. In Node.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { memoryStore, sync } from '../dist/node.js';
+import { assertIsFile as assertIs, attemptBy } from './support/attempt.mjs';
 import { release, serve } from './support/driblet.mjs';
 import { isDelta, proxyTo } from './support/proxy.mjs';
 
@@ -27,25 +27,9 @@ afterEach(() => {
   link.requests.length = 0;
 });
 
-/** Syncs, reads, closes, and tells what came of it; or how it failed. */
-async function attempt(name, options) {
-  try {
-    const handle = await sync(new URL(name, link.url), options);
-    const bytes = await handle.bytes();
-    await handle.stored;
-    handle.close();
-    return { cost: handle.cost, bytes };
-  } catch (error) {
-    return error;
-  }
-}
+const attempt = (name, options) => attemptBy(sync, new URL(name, link.url), options);
 
-function assertIs({ bytes, code, message }, path) {
-  assert.ok(bytes, `${code}: ${message}`);
-  assert.ok(readFileSync(path).equals(bytes));
-}
-
-/** The first `count` requests for a delta meet that fault. */
+/** The first `count` requests for a delta get that fault. */
 function first(count, fault) {
   let left = count;
   link.fault = (request) => {
@@ -73,7 +57,7 @@ describe('a busy server', () => {
   }
 
   test('is no silence: the wait may be longer than the timeout', async () => {
-    // What the server has made before comes at once.
+    // The server has made this delta before, so it answers at once.
     assertIs(await attempt('lib.d.ts', { store: memoryStore() }), old);
     first(1, { busy: '3' });
     assertIs(await attempt('lib.d.ts', { store: memoryStore(), timeout: 2_900 }), old);
@@ -129,7 +113,7 @@ describe('an error says what was being done', () => {
       message,
       /while connecting to 127\.0\.0\.1:1\b.*bad port|while connecting to 127\.0\.0\.1:1\b.*ECONNREFUSED/,
     );
-    // A port that nobody listens on any more.
+    // A port on which nobody listens.
     const gone = createServer().listen(0, '127.0.0.1');
     await once(gone, 'listening');
     const { port } = gone.address();
@@ -160,7 +144,7 @@ describe('an error says what was being done', () => {
   });
 
   test('reading the answer', async () => {
-    assertIs(await attempt('lib.d.ts', { store: memoryStore() }), old); // From now on it comes at once.
+    assertIs(await attempt('lib.d.ts', { store: memoryStore() }), old); // From now on the server answers at once.
     first(1, { stall: 1000 });
     const silent = await attempt('lib.d.ts', { store: memoryStore(), timeout: 2000 });
     assert.deepEqual(
@@ -171,7 +155,7 @@ describe('an error says what was being done', () => {
     const cut = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(cut.code, 'network');
     assert.match(cut.message, /^the connection failed while reading the answer \(sync again to go on\): /);
-    // Without a length the end of the connection looks like the end of the answer.
+    // Without a length, the end of the connection looks like the end of the answer.
     first(1, { cut: 1000, lengthless: true, headers: { connection: 'close', 'transfer-encoding': 'identity' } });
     const short = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(short.code, 'network');

@@ -1,4 +1,4 @@
-// The vectors of the protocol, run through the wasm module as the browser gets it.
+// Runs the protocol's vectors through the wasm module for browsers.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -11,7 +11,7 @@ const core = await loadCore(readFileSync(new URL('../wasm/driblet_bg.wasm', impo
 const vectors = JSON.parse(readFileSync(new URL('../../spec/vectors.json', import.meta.url), 'utf8'));
 const LIMIT = 2 ** 40;
 
-/** Carries a delta out, its bytes in pieces of `size`; what the target is, or why it was refused. */
+/** Applies a delta whose bytes come in pieces of `size`. Returns the target, or the reason of the refusal. */
 function decode(decoder, delta, size, basisAt) {
   const target = [];
   const drain = () => {
@@ -131,7 +131,7 @@ test('what is no version, chunk size or nonce is refused by name', () => {
   refused(() => new Signer(11, 9).matched(new Uint8Array(3)), 'not-signed');
 });
 
-/** Which groups of some bytes are a version's, by its outboard. */
+/** Which groups of some bytes are right, by a version's outboard. */
 function groupsRight(bytes, version, outboard) {
   const verifier = new Verifier(version, bytes.length, Uint8Array.from(outboard));
   const right = [];

@@ -1,4 +1,4 @@
-// Cut points: those of the stand-in for npm `rabin`, and ours, against those that the package itself made.
+// Cut points: those of the replacement for npm `rabin`, and driblet's, against those of the package itself.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The inputs as that file defines them; those of the bench's corpus are not here. */
+/** The inputs that this file defines; those of the bench's corpus are not here. */
 const INPUTS = {
   zeros: (length) => Buffer.alloc(length),
   xorshift(length) {
@@ -41,7 +41,7 @@ const INPUTS = {
   },
 };
 
-/** What our sender cuts, of a receiver that never speaks. */
+/** The cuts of driblet's sender, without a receiver. */
 function indexed(path, options) {
   return new Promise((resolve, reject) => {
     const found = [];

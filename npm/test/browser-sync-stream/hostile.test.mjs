@@ -1,4 +1,4 @@
-// Peers that do not keep to the wire, streams that break, databases that are damaged: a clear error, and nothing is lost that was held.
+// Peers that break the wire's rules, streams that break, damaged databases: a clear error, and no stored chunk is lost.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -30,7 +30,7 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A database that holds the old version. */
+/** A database with the old version. */
 async function holding() {
   const db = new MemoryLevel();
   await db.batch(
@@ -44,13 +44,13 @@ async function holding() {
   return db;
 }
 
-/** Fails unless all that was held still is. */
+/** Fails unless all stored chunks are still there. */
 async function assertKept(db) {
   const keys = new Set(await db.keys().all());
   for (const { hash } of CHUNKS) assert.ok(keys.has(hash), hash);
 }
 
-/** All that comes on a stream of websocket-stream's. */
+/** All bytes from a stream of websocket-stream. */
 async function all(stream) {
   const pieces = [];
   stream.on('data', (piece) => pieces.push(piece));
@@ -64,7 +64,7 @@ async function listed(socket) {
     if (piece.subarray(-2).equals(Buffer.from([1, 0]))) return;
 }
 
-/** Receives from a sender that does `then` once it has the list. */
+/** Receives from a sender that runs `then` once it has the list. */
 async function receiveFrom(t, then, options, db) {
   const server = await tcpServer(async (socket) => {
     await listed(socket);
@@ -120,7 +120,7 @@ describe('receive', () => {
         assert.deepEqual([error.name, error.code], ['SyncError', code], error.message);
         assert.match(error.message, text);
         await assertKept(db);
-        // What came before is verified and stays for the next time.
+        // The chunks before the fault are verified, and stay for the next sync.
         if (pieces[0].equals(good(fresh))) assert.ok(await db.get(fresh.hash));
       });
     }
@@ -128,7 +128,7 @@ describe('receive', () => {
 
   test('a file longer than is accepted', async (t) => {
     const db = await holding();
-    // Of a chunk that is held, again and again: little moves, and much would be made of it.
+    // The same stored chunk again and again: a short transfer would make a long file.
     const again = message(Buffer.from(CHUNKS[0].hash, 'hex'));
     const { error } = await receiveFrom(
       t,
@@ -202,7 +202,7 @@ describe('receive, over WebSockets', () => {
       ['protocol', 'the server closed with 4404: There is no file of that name here.'],
     );
     await assertKept(db);
-    // What original receivers, who hear no code, get to hear.
+    // What browser-sync-stream's receivers get, which do not see the close code.
     const stream = websocket(url.href);
     stream.write(Buffer.from([1, 0]));
     assert.ok(Buffer.concat(await all(stream)).equals(message(Buffer.alloc(32))));
@@ -235,7 +235,7 @@ describe('receive, over WebSockets', () => {
     const { batch } = db;
     let waiting = 0;
     db.batch = async function (...values) {
-      // Not before the socket is closed, which is when websocket-stream forgets what it has.
+      // Not before the socket is closed: then websocket-stream drops its data.
       if (stream.socket.readyState !== 3)
         await new Promise((resolve) => stream.socket.addEventListener('close', resolve));
       waiting += 1;
@@ -254,7 +254,7 @@ describe('receive, over WebSockets', () => {
   });
 });
 
-/** Serves one connection with `send`, to a receiver that does `then` with its socket; gives the stream of `send`. */
+/** Serves one connection with `send`, to a receiver that runs `then` with its socket. Returns the stream of `send`. */
 async function sendTo(t, then, path = OLD, options = {}) {
   let started;
   const stream = new Promise((resolve) => (started = resolve));
@@ -265,7 +265,7 @@ async function sendTo(t, then, path = OLD, options = {}) {
   });
   t.after(server.close);
   const socket = server.connect();
-  socket.on('error', () => {}); // It is the sender's right to hang up.
+  socket.on('error', () => {}); // The sender may hang up.
   await then(socket);
   return { sender: await stream, socket };
 }
@@ -289,7 +289,7 @@ describe('send', () => {
       const [error] = await once(sender, 'error');
       assert.deepEqual([error.name, error.code], ['SyncError', code], error.message);
       assert.match(error.message, text);
-      // The receiver hears it, in words that it understands.
+      // The receiver is told, in a form that it understands.
       assert.ok(Buffer.concat(await socket.toArray()).equals(message(Buffer.alloc(32))));
     });
   }
@@ -374,7 +374,7 @@ describe('send', () => {
       let indexed = 0;
       sender.on('indexing', ({ length }) => {
         indexed += length;
-        // All is known by now, and no byte is read again before this is done.
+        // All chunks are known by now, and no byte is read again before this is done.
         if (indexed === readFileSync(OLD).length) {
           writeFileSync(path, Buffer.alloc(indexed));
           socket.pipe(sender).pipe(socket);

@@ -1,4 +1,4 @@
-// What every store must do, in level databases: in Node, in memory and on the disk, and in a page.
+// The contract of all stores, with level databases: in Node, in memory and on the disk, and in a page.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,9 +12,11 @@ import memdown from 'memdown';
 import { MemoryLevel } from 'memory-level';
 import { levelStore } from '../../dist/level.js';
 import { memoryStore, sync } from '../../dist/node.js';
+import { assertIsFile, attemptBy } from '../support/attempt.mjs';
 import { launch } from '../support/browser.mjs';
 import { release, serve } from '../support/driblet.mjs';
 import { here } from '../support/installed.mjs';
+import { largeBytes } from '../support/large.mjs';
 import { isDelta, proxyTo } from '../support/proxy.mjs';
 import { digestOf } from '../support/site.mjs';
 
@@ -35,24 +37,12 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Syncs, reads, closes, and tells what came of it; or how it failed. */
-async function attempt(name, options) {
-  try {
-    const handle = await sync(new URL(name, link.url), options);
-    const bytes = await handle.bytes();
-    await handle.stored;
-    const { cost, warning } = handle;
-    handle.close();
-    return { cost, warning, bytes: Buffer.from(bytes) };
-  } catch (error) {
-    return { code: error.code, message: error.message };
-  }
-}
+const attempt = (name, options) => attemptBy(sync, new URL(name, link.url), options);
 
-function assertIs({ bytes, code, message, warning }, path) {
-  assert.ok(bytes, `${code}: ${message}`);
-  assert.ok(readFileSync(path).equals(bytes));
-  assert.equal(warning, undefined);
+/** Fails unless an attempt returned that file and stored it. */
+function assertIs(result, path) {
+  assertIsFile(result, path);
+  assert.equal(result.warning, undefined);
 }
 
 const DATABASES = {
@@ -133,8 +123,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
     });
 
     test('takes versions that are stored as they come, and leaves nothing of those before', async () => {
-      const bytes = Buffer.alloc(40_000_000);
-      for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+      const bytes = largeBytes();
       const path = join(server.root, `${kind}-large.bin`);
       const keys = async () => (await db.keys?.().all())?.filter((key) => key.includes('large')).length;
       writeFileSync(path, bytes);
@@ -145,7 +134,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       const next = await attempt(`${kind}-large.bin`, { store });
       assertIs(next, path);
       assert.equal(next.cost.basis, 'version');
-      // A sync tidies up after it has told; the next begins when that is done.
+      // A sync cleans up after it has resolved. The next one begins when that is done.
       assert.equal((await attempt(`${kind}-large.bin`, { store })).cost.basis, 'same');
       assert.equal(await keys(), kept);
     });

@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => server?.close());
 
-/** Receives one of the files, as of a name if one is given; gives how much of it was new. */
+/** Receives one of the files, with a name if one is given. Returns how much of it was new. */
 async function receive(db, file, options) {
   wanted = file;
   const { error, file: found, downloaded } = await receiveOver(server.connect(), db, options);
@@ -29,7 +29,7 @@ async function receive(db, file, options) {
   return downloaded;
 }
 
-/** The chunks in a database, of all that are anywhere in these files. */
+/** The chunks in a database, of all chunks of these files. */
 async function held(db) {
   return (await db.keys().all()).filter((key) => /^[0-9a-f]{64}$/.test(key)).sort();
 }
@@ -80,7 +80,8 @@ test('what came of a file that broke off is found the next time, and goes when n
 test('two at once: neither deletes what the other has announced', async (t) => {
   const db = new MemoryLevel();
   await receive(db, 'a', { name: 'one' });
-  // Announces the first file's chunks, and hears that it shall use them only when the other is done without them.
+  // Announces the first file's chunks, and gets an answer that uses them only after the other sync has finished without
+  // them.
   let corked;
   const announced = new Promise((resolve) => (corked = resolve));
   const slow = await tcpServer((socket) =>
@@ -99,7 +100,7 @@ test('two at once: neither deletes what the other has announced', async (t) => {
   assert.ifError(error);
   assert.equal(downloaded, 0);
   await receive(db, 'next', { name: 'two' });
-  // What the first left for the second's sake it deletes itself.
+  // The first sync later deletes the chunks that it kept for the second.
   await receive(db, 'next', { name: 'one' });
   assert.deepEqual(await held(db), hashes('next'));
 });

@@ -1,5 +1,5 @@
-// The installed entry in a real Chromium: behind websocket-stream with browser-level, `require`d as users of the original have it; and behind other
-// bundlers, or none.
+// The installed entry in a real Chromium: behind websocket-stream with browser-level, loaded by `require` as
+// browser-sync-stream is; and with other bundlers, or none.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -35,7 +35,7 @@ after(async () => {
   packed?.remove();
 });
 
-/** The example of the original's README, with `require` changed, and figures. */
+/** The example of browser-sync-stream's README, with `require` changed and figures added. */
 const ORIGINAL = `
   const receive = require('driblet/browser-sync-stream');
   const { Level } = require('level');
@@ -67,13 +67,13 @@ const ORIGINAL = `
   });
 `;
 
-/** What websocket-stream wants of Node. */
+/** The parts of Node that websocket-stream needs. */
 const NODE = `
   export { Buffer } from 'buffer';
   export const process = { title: 'browser', browser: true, env: {}, version: '', nextTick: (call, ...values) => queueMicrotask(() => call(...values)) };
 `;
 
-/** Opens a page with a script in it, that driblet serves. */
+/** Opens a page with a script, served by driblet. */
 async function open(name, script, type = 'module') {
   mkdirSync(join(server.root, name), { recursive: true });
   if (script) writeFileSync(join(server.root, name, 'main.js'), script);
@@ -144,7 +144,7 @@ test('the original example, against a server of the original libraries and again
   }
 });
 
-/** Without websocket-stream: what a page does with a WebSocket of its own. */
+/** Without websocket-stream: a page uses its own WebSocket. */
 const PLAIN = `
   globalThis.run = (url) => new Promise((resolve, reject) => {
     const stream = receive(database(), (error, file) => (error ? reject(error) : resolve(file.length)));
@@ -223,7 +223,7 @@ test('in Node, by require and by import: what the module itself is, and its name
     ),
     'true function function',
   );
-  // Who chooses what pages get, as bundlers do.
+  // The entry that bundlers choose for pages.
   const page =
     "const browserSyncStream = require('driblet/browser-sync-stream'); console.log(browserSyncStream === browserSyncStream.receive, browserSyncStream.send)";
   assert.equal(run('--conditions=browser', '--input-type=commonjs', '-e', page), 'true undefined');

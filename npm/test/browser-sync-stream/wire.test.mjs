@@ -1,5 +1,5 @@
-// Each of our two sides against the other side made of the original's libraries, and against driblet's own server and client: the file is right, and
-// what moves is what the wire's rules say, to the byte.
+// Each of driblet's two sides against the other side made of browser-sync-stream's libraries, and against driblet's own
+// server and client: the file is right, and the transferred bytes are exactly those of the wire's rules.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -31,7 +31,7 @@ import {
 const PATHS = { old: release('5.8.3'), fresh: release('5.9.2') };
 const FILES = { old: readFileSync(PATHS.old), fresh: readFileSync(PATHS.fresh) };
 const CHUNKS = { old: chunksOf(FILES.old), fresh: chunksOf(FILES.fresh) };
-/** A chunk that a file has twice is held once. */
+/** A chunk that occurs twice in a file is stored once. */
 const distinct = (chunks) => [...new Map(chunks.map((chunk) => [chunk.hash, chunk])).values()];
 
 let folder;
@@ -40,7 +40,7 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Cold, warm, and up to date: `sync` receives what was published last. */
+/** A first sync, an update, and a sync without changes: `sync` receives what was published last. */
 async function assertSyncs(publish, sync) {
   for (const [held, wanted] of [
     [[], 'old'],
@@ -56,7 +56,7 @@ async function assertSyncs(publish, sync) {
   }
 }
 
-/** Fails unless a database has these chunks, as the original lays them out, and nothing else. */
+/** Fails unless a database has exactly these chunks, as browser-sync-stream stores them. */
 async function assertHolds(db, chunks) {
   const found = await db.iterator({ keyEncoding: 'utf8', valueEncoding: 'buffer' }).all();
   const expected = distinct(chunks).map(({ hash, bytes }) => [hash, Buffer.concat([Buffer.from(hash, 'hex'), bytes])]);
@@ -224,7 +224,7 @@ describe("driblet's own server and client", () => {
     const { file, sent } = await peerReceive(stream, many);
     assert.ok(FILES.old.equals(file));
     assert.equal(sent, listLength(40_000));
-    // They write as much at once as a stream buffers, and no message is empty.
+    // Both write as much at once as a stream buffers, and no message is empty.
     assert.ok(Math.max(...lengths) <= 1 << 15, `${Math.max(...lengths)} bytes`);
     assert.ok(0 < Math.min(...lengths));
   });

@@ -1,37 +1,33 @@
-// A signal that is aborted, in every phase of a sync: its reason at once, the old version whole, and no lock left behind.
+// Aborts in every phase of a sync: the sync rejects with the signal's reason at once, the old version is whole, and no
+// lock is left.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { assertNothingLeft, leftOver, open, whenIdle } from '../support/browser.mjs';
+import { LARGE, largeBytes } from '../support/large.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, stoppingIn, stops } from '../support/stop.mjs';
 
-/** Longer than what is given before it is stored. */
-const LENGTH = 40_000_000;
-let s;
+const s = useSite();
 let oldPath;
 
 before(async () => {
-  s = await site();
   oldPath = join(s.server.root, 'old.bin');
   publishStop(s.server);
 });
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
 
-/** 40 MB, of which every 100,000th byte differs by edition. */
+/** A large file, in which every 100,000th byte differs between editions. */
 function edition(number) {
-  const bytes = Buffer.alloc(LENGTH);
-  for (let at = 0; at < LENGTH; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
-  for (let at = 0; at < LENGTH; at += 100_000) bytes[at] = number;
+  const bytes = largeBytes();
+  for (let at = 0; at < LARGE; at += 100_000) bytes[at] = number;
   return bytes;
 }
 
 const isSignature = ({ method }) => method === 'POST';
 
-/** When to abort: what the page runs to wait until a sync is there, and what keeps it there. */
+/** When to abort: the script with which the page waits for that phase, and what keeps the sync in it. */
 const PHASES = {
   'before it begins': { begun: 'abort.abort(reason)' },
   'while the worker starts': { begun: 'undefined' },
@@ -76,7 +72,7 @@ for (const kind of ['opfs', 'indexeddb']) {
                 return fault;
               };
             });
-        // A page of its own, whose worker is not there yet.
+        // A new page, which has no worker yet.
         const page = await open(s.browser, s.link.url);
         await page.exposeFunction('asked', () => wasAsked);
         const said = await page.evaluate(
@@ -104,7 +100,8 @@ for (const kind of ['opfs', 'indexeddb']) {
         assert.equal(said, 'its reason');
         goOn();
         s.link.fault = () => undefined;
-        // A sync of the same page waits until the lock is free. Where all had come the new version may be stored by now, else it is the old one.
+        // A sync in the same page waits until the lock is free. If the whole delta had arrived, the new version may be
+        // stored by now; otherwise the old one is.
         const held = async (version) => {
           const { digest, cost, message } = await page.evaluate(
             ([name, store, version]) => attempt(name, { store, version }),

@@ -1,24 +1,19 @@
-// A store that was changed behind our back, or has no room: noticed when it is read, healed by a sync.
+// Stores that were changed from outside, and stores without room: reading notices it, and the next sync repairs it.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
+import { LARGE } from '../support/large.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishWorker } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
-
-before(async () => {
-  s = await site();
-});
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
+const s = useSite();
 
 /** Syncs the old version of a file of this name, into a store of its own. */
 async function held(name) {
@@ -29,7 +24,7 @@ async function held(name) {
   return { store, version: synced.version, sync: () => s.attempt(name, { store }) };
 }
 
-/** Changes the file of that store whose name begins so: one byte, its end, or its being there. */
+/** Changes the file of that store whose name starts with this: flips a byte, truncates it or deletes it. */
 function damage({ store }, start, how) {
   return s.page.evaluate(
     async ([folder, start, how]) => {
@@ -109,7 +104,7 @@ test('a record torn while it was written: the one before still stands', async ()
   const kept = await held('torn.d.ts');
   s.server.publish('torn.d.ts', fresh);
   await s.page.evaluate(async (store) => {
-    // An open handle keeps the old version's file where it is.
+    // An open handle keeps the old version's file in its place.
     globalThis.torn = await sync('/torn.d.ts', { store });
     await torn.stored;
   }, kept.store);
@@ -148,7 +143,7 @@ test('a read that fails though the bytes are whole says so, and drops nothing', 
 
 test('a sync that fails says why, though what it staged cannot be deleted', async () => {
   const name = 'undeletable.bin';
-  writeFileSync(join(s.server.root, name), randomBytes(40_000_000));
+  writeFileSync(join(s.server.root, name), randomBytes(LARGE));
   publishWorker(
     s.server,
     'undeletable.js',
@@ -200,7 +195,7 @@ test('a version that cannot be stored after its bytes were given out: it stays i
   const kept = await held('late.d.ts');
   s.server.publish('late.d.ts', fresh);
   const result = await s.page.evaluate(async (store) => {
-    // A folder where a file is to be.
+    // A folder in the place of a file.
     const { directory } = (await files()).find(
       ({ path, name }) => path.startsWith(`/${store.name}/`) && name === 'key',
     );

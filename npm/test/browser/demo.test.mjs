@@ -1,4 +1,4 @@
-// The demo, as a person without a mouse goes through it.
+// Uses the demo by keyboard.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { launch } from '../support/browser.mjs';
 import { binary } from '../support/driblet.mjs';
 
-/** Parts that each map has. */
+/** The number of parts of each map. */
 const CELLS = 1440;
 
 let demo;
@@ -104,7 +104,7 @@ test('light and dark, its text is told from its ground', async () => {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     const contrasts = await page.evaluate(() => {
-      // Painted, whatever way a colour is written in becomes bytes.
+      // Paints a colour, which turns every notation into bytes.
       const context = new OffscreenCanvas(1, 1).getContext('2d');
       const luminance = (colour) => {
         context.fillStyle = colour;
@@ -120,7 +120,7 @@ test('light and dark, its text is told from its ground', async () => {
         return [selector, (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05)];
       });
     });
-    // WCAG 2.2's level AA.
+    // Level AA of WCAG 2.2.
     for (const [selector, contrast] of contrasts)
       assert.ok(4.5 <= contrast, `${colorScheme}: ${selector} has ${contrast.toFixed(2)}`);
   }
@@ -152,7 +152,7 @@ async function press(name, key) {
   await page.keyboard.press(key);
 }
 
-/** Waits until a release of typescript.js, and what came with it, is here. */
+/** Waits until the page shows a release of typescript.js, and how it was transferred. */
 async function here(release) {
   await page.waitForFunction(
     (release) => document.getElementById('status').textContent.startsWith(`typescript.js ${release} and`),
@@ -160,7 +160,7 @@ async function here(release) {
   );
 }
 
-/** What the page says of typescript.js. */
+/** The page's texts about typescript.js. */
 function typescript() {
   return page.evaluate(() => {
     const article = document.querySelector('article');

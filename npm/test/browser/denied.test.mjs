@@ -1,4 +1,5 @@
-// Whatever the browser denies: a sync goes on with what is left, in memory at worst, and its warning says why.
+// Parts of the platform that the browser denies: a sync continues without them, in memory at worst, and its warning
+// says why.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +24,10 @@ before(async () => {
 });
 after(() => server?.close());
 
-/** The browsers: each starts at a site with `allowed` or `blocked` cookies, or with `third` parties' blocked; `hasFiles` says whether pages have a file store. */
+/**
+ * The browsers. Each opens a site with `allowed` or `blocked` cookies, or with cookies blocked for `third` parties.
+ * `hasFiles` says whether pages have a file store.
+ */
 const BROWSERS = {
   Chromium: {
     hasFiles: true,
@@ -55,7 +59,7 @@ const BROWSERS = {
   },
   WebKit: {
     hasFiles: false,
-    // Its settings of cookies deny no storage.
+    // Its cookie settings deny no storage.
     frames: ['allowed'],
     hasOneTab: true,
     start: (_cookies, url) => launchWebkit(url),
@@ -66,7 +70,7 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
   BROWSERS,
 )) {
   describe(`in ${name}`, () => {
-    /** Has the browser open a page of the site by its name or by the other, and closes it. */
+    /** Opens a page of the site by its own name or by the other one, and closes it. */
     async function inPage(cookies, host, work) {
       const url = server.url.href.replace('127.0.0.1', host);
       const browser = await start(cookies, url);
@@ -112,14 +116,14 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
       });
       after(() => browser?.close());
 
-      /** Where a sync stores where these parts are denied to its thread; nothing where nowhere. */
+      /** Where a sync stores if these parts are denied to its thread; undefined if in memory only. */
       function placeLeft(thread, parts) {
         const isDenied = (...some) => some.some((part) => parts.includes(part));
         if (hasFiles && thread === 'worker' && !isDenied('storage', 'files', 'folders', 'writing')) return 'opfs';
         return isDenied('indexedDB', 'transactions') ? undefined : 'indexeddb';
       }
 
-      /** Denies parts to a page, or to its worker, and syncs there. */
+      /** Denies parts to a page or to its worker, and syncs there. */
       async function syncsWithout(parts, way, thread) {
         const id = `${name}-${thread}-${parts.join('')}-${way}`;
         const path = `/${id}.d.ts`;
@@ -142,7 +146,7 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
         if (place) assert.equal(next.warning ?? undefined, undefined);
         else assert.match(next.warning, /in memory only: ./);
         await page.close();
-        // What is stored is there for others.
+        // Other pages find the stored version.
         if (hasOneTab || !undenied) undenied = await prepared(await browser.open(server.url.href), '');
         assert.equal((await undenied('listed', 'browser')).includes(path), place !== undefined);
         if (place) assert.ok((await undenied('listed', place)).includes(path), `not in ${place}`);

@@ -1,4 +1,4 @@
-// A publisher that lays its resources out as files, on a host that knows nothing of driblet.
+// Resources that `driblet` lays out as files, on a file host without driblet.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,10 @@ after(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** Makes `target` the head: lays out the deltas from none, from `bases` and from itself, to the head and of the exact pair. */
+/**
+ * Makes `target` the head: writes the deltas from none, from `bases` and from itself, to the head and for the exact
+ * pair.
+ */
 function publish(target, bases) {
   const folder = join(root, 'lib.d.ts.driblet');
   mkdirSync(folder, { recursive: true });

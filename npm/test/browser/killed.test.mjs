@@ -1,23 +1,21 @@
-// A tab whose process ends in the middle of a call into its store: what was stored before, or what was to be stored, is whole.
+// A tab whose process ends during a call of its store: the version stored before, or the new one, is whole.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { leftOver, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { LARGE } from '../support/large.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite();
 
 before(async () => {
-  s = await site();
   publishStop(s.server);
 });
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
 
 /** Syncs in a new tab until its worker is in that call, and kills the tab's process there. */
 async function killIn(call, path, store, worker = stoppingIn(call)) {
@@ -34,7 +32,7 @@ async function killIn(call, path, store, worker = stoppingIn(call)) {
   s.link.fault = () => undefined;
   const crashed = new Promise((resolve) => tab.once('crash', resolve));
   const session = await s.browser.context.newCDPSession(tab);
-  session.send('Page.crash').catch(() => {}); // Nobody is left to answer.
+  session.send('Page.crash').catch(() => {}); // Nobody can answer.
   await crashed;
   await tab.close();
 }
@@ -84,7 +82,7 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
     test('while a first version is staged as it comes: nothing is stored, and what is left over goes with the next sync', async () => {
       const path = `${kind}-large.bin`;
       const store = { kind, name: path };
-      writeFileSync(join(s.server.root, path), Buffer.alloc(40_000_000, path)); // Its delta is too short for a journal.
+      writeFileSync(join(s.server.root, path), Buffer.alloc(LARGE, path)); // Its delta is too short for a journal.
       await killIn(kind === 'opfs' ? `${FILE}.write.20` : 'IDBObjectStore.put.4', path, store);
       assert.deepEqual(await listed(store), []);
       const whole = await s.attempt(path, { store });
@@ -97,8 +95,8 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
 test('a tab without locks deletes what another is writing, and that one is killed: nothing is left over', async () => {
   const path = 'robbed.bin';
   const store = { kind: 'indexeddb', name: path };
-  writeFileSync(join(s.server.root, path), Buffer.alloc(40_000_000, path));
-  // The deletion comes between the first batch and the second, as the other tab's would.
+  writeFileSync(join(s.server.root, path), Buffer.alloc(LARGE, path));
+  // The deletion comes between the first batch and the second, as another tab's would.
   publishWorker(
     s.server,
     'robbed.js',
@@ -124,7 +122,7 @@ test('a tab without locks deletes what another is writing, and that one is kille
 });
 
 describe('a worker that hangs is ended', () => {
-  // The first of a store closes the note of its key, the last the version's file.
+  // The first close is that of the key's file, the last one that of the version's file.
   for (const nth of [1, 4]) {
     test(`while it stores what it gave, in close ${nth}: the handle says so, and another tab syncs`, async () => {
       const path = `hangs-${nth}.d.ts`;

@@ -1,26 +1,24 @@
-// What a network can do: cut, flip, stall, answer in the server's place. The stored version stays whole through all of it.
+// Network faults: connections that break or stall, flipped bytes, answers from something else than the server. The
+// stored version stays whole.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { lengthOfDiff, release, whenDeltaIs } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite();
 let oldVersion;
 let deltaLength;
 
 before(async () => {
-  s = await site();
   s.server.publish('lib.d.ts', old);
   oldVersion = (await s.attempt('/lib.d.ts')).version;
   s.server.publish('lib.d.ts', fresh);
   deltaLength = lengthOfDiff(old, fresh);
   await whenDeltaIs(deltaLength, new URL(`lib.d.ts.driblet/${oldVersion}`, s.server.url));
 });
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
 
 /** Makes the old version the stored one again. */
 async function goBack() {
@@ -54,7 +52,7 @@ test('cut at every 1,000th byte of a delta: the version stays whole, the next sy
 test('cut at every 10,000th byte of a first sync: nothing is stored, the next sync resumes', async () => {
   const folder = (name) => ({ kind: 'opfs', name });
   await s.attempt('/lib.d.ts', { store: folder('whole') });
-  // The first visitor gets what is made at once; from then on it is the better one.
+  // The first request gets a delta made at once; later ones get the better one.
   const wholeLength = lengthOfDiff('/dev/null', fresh);
   await whenDeltaIs(wholeLength, new URL('lib.d.ts.driblet/none', s.server.url));
   for (let cut = 10_000; cut < wholeLength; cut += 10_000) {
@@ -198,7 +196,7 @@ test('more than maxBytes is refused, also where the server says that it is less;
   const options = { maxBytes: 1_000_000 };
   const honest = await s.attempt('/lib.d.ts', options);
   assert.deepEqual([honest.code, /1000000 allowed/.test(honest.message)], ['protocol', true], honest.message);
-  // The length is a varint of three bytes after two bytes and the version; the last one of them is made small.
+  // The length is a varint of three bytes, after two bytes and the version. Its last byte is made small.
   s.link.fault = (request) => (isDelta(request) ? { put: [36, 1] } : undefined);
   const understated = await s.attempt('/lib.d.ts', options);
   assert.equal(understated.code, 'protocol', understated.message);

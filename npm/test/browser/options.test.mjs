@@ -1,4 +1,5 @@
-// Options on their way to the worker: what is behind a proxy, numbers that timers do not take, URLs with a password. In Chromium.
+// Options on their way to the worker: objects behind proxies, numbers that timers do not take, URLs with a password. In
+// Chromium.
 import assert from 'node:assert/strict';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -8,16 +9,15 @@ import { BASES, launch, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { here, install } from '../support/installed.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, site } from '../support/site.mjs';
+import { assertIs, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite();
 let packed;
 let page;
 
 before(async () => {
-  s = await site();
   packed = install();
   packed.publish(s.server);
   copyFileSync(
@@ -28,12 +28,10 @@ before(async () => {
   page = await open(s.browser, s.link.url, BASES.installed);
 });
 after(async () => {
-  await s?.close();
   packed?.remove();
 });
-afterEach(async () => {
+afterEach(() => {
   s.link.fault = () => undefined;
-  await s.assertNothingLeft();
 });
 
 describe('behind a proxy', () => {
@@ -100,7 +98,7 @@ test('timeouts of whatever length: no timer fires at once, in the page or in the
     s.link.fault = (request) => (isDelta(request) ? (asked(), { after }) : undefined);
     const syncing = page.evaluate((timeout) => attempt('/lib.d.ts', { timeout, store: memoryStore() }), timeout);
     await wasAsked;
-    // In this time a timer of a millisecond has fired in both.
+    // Within this time a timer of a millisecond has fired in both threads.
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
     goOn();
     assertIs(await syncing, old, String(timeout));

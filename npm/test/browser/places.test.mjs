@@ -1,31 +1,29 @@
-// Where the client runs: under content security policies, from other origins, without https, without a worker, in a service worker.
+// Where the client runs: under content security policies, from other origins, without https, without a worker, in a
+// service worker.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { BASES, PLAIN_HOST, launch, open } from '../support/browser.mjs';
 import { release, serve } from '../support/driblet.mjs';
 import { serveFiles } from '../support/files.mjs';
 import { here, install } from '../support/installed.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite();
 let packed;
 
 before(async () => {
-  s = await site();
   packed = install();
   packed.publish(s.server);
 });
 after(async () => {
-  await s?.close();
   packed?.remove();
 });
-afterEach(() => s.assertNothingLeft());
 
-/** The service worker that the package's README shows. */
+/** The service worker in the package's README. */
 const recipe = /^ {2}import \{ serveAsset \} from '\/\.driblet\/inline\.js';[\s\S]*?(?=^ {2}```)/m.exec(
   readFileSync(join(here, 'README.md'), 'utf8'),
 )[0];
@@ -256,7 +254,7 @@ for (const [where, base] of Object.entries(BASES)) {
       );
       assert.equal(await page.evaluate(async (where) => (await import(`/${where}/one.mjs`)).two, where), 2);
       await page.evaluate(async () => (await navigator.serviceWorker.getRegistration()).unregister());
-      // It would live on for a while, and its handles with it.
+      // Otherwise the page, and its handles, would live a while longer.
       const session = await s.browser.context.newCDPSession(page);
       await session.send('ServiceWorker.enable');
       await session.send('ServiceWorker.stopAllWorkers');
@@ -325,7 +323,7 @@ test('a handle gives a blob, a file, a URL and a response with the type of its e
 
 test('a page that the browser keeps for going back holds no lock meanwhile, and its handles go on after', async () => {
   s.server.publish('back.d.ts', old);
-  // What drives pages keeps them from being kept, unless it is told not to.
+  // Automated browsers keep no pages in the back/forward cache unless told to.
   const browser = await launch({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
   try {
     const page = await open(browser, s.link.url);
@@ -358,7 +356,7 @@ test('a page that the browser keeps for going back holds no lock meanwhile, and 
     assert.equal(await page.evaluate(() => restored), true);
     assert.equal(await page.evaluate(async () => digest(await held.bytes())), digestOf(old));
     await page.evaluate(async () => digest(await held.bytes()));
-    // What was closed while it was taken again is free.
+    // A lock that was released while it was taken again is free.
     await haveLocks(1);
   } finally {
     await browser.close();
@@ -374,7 +372,7 @@ test('two pages without locks that sync at once: both have the bytes, and readin
       await page.goto(url);
       await page.evaluate(async () => {
         const { sync } = await import('/.driblet/client.js');
-        /** Syncs, and keeps the handle; whether its bytes are those of the plain file. */
+        /** Syncs and keeps the handle. Returns whether its bytes are those of the plain file. */
         globalThis.syncs = async (path) => {
           const there = new Uint8Array(await (await fetch(path)).arrayBuffer());
           globalThis.held = await sync(path);
@@ -394,7 +392,7 @@ test('two pages without locks that sync at once: both have the bytes, and readin
     assert.equal(await one.evaluate(() => syncs('/unlocked.d.ts')), true);
     s.server.publish('unlocked.d.ts', fresh);
     assert.equal(await other.evaluate(() => syncs('/unlocked.d.ts')), true);
-    // The one's version may be gone by now.
+    // The version of one of the two may be deleted by now.
     const read = await one.evaluate(() =>
       held.bytes().then(
         ({ length }) => length === held.length,
@@ -419,7 +417,7 @@ test('a handle that gave a URL keeps its version without being kept itself, unti
     page.evaluate(
       async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith('driblet file')).length,
     );
-  // The other handle goes at some time.
+  // The other handle is collected at some time.
   for (let tries = 0; tries < 1000 && 1 < (await locks()); tries += 1) await page.requestGC();
   assert.equal(await locks(), 1);
   s.server.publish('shown.d.ts', fresh);

@@ -1,4 +1,4 @@
-// Real pages behind a real nginx, as it is configured first: with the upstream's name as Host.
+// Pages behind a real nginx in its usual first configuration: with the upstream's name as Host.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ let server;
 let browser;
 
 before(async () => {
-  // The version that a page comes back with is forgotten by then, so that it sends a signature.
+  // The server has forgotten the page's version when the page comes back, so the page sends a signature.
   server = await serve('--history-versions', '1');
   writeFileSync(
     join(server.root, 'page.html'),

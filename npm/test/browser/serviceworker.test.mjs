@@ -1,4 +1,5 @@
-// What a service worker answers by `serveAsset`: as the server would, and what is not its business not at all.
+// The answers of `serveAsset` in a service worker: those of the server, and no answer to requests that it leaves to the
+// browser.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,19 +7,19 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { BASES } from '../support/browser.mjs';
 import { release, serve } from '../support/driblet.mjs';
 import { install } from '../support/installed.mjs';
+import { largeBytes } from '../support/large.mjs';
 import { proxyTo } from '../support/proxy.mjs';
-import { digestOf, site } from '../support/site.mjs';
+import { digestOf, useSite } from '../support/site.mjs';
 
 const TEXT = '0123456789'.repeat(1000);
 const lib = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite();
 let packed;
 let page;
-/** The requests that the server's side has had. */
+/** The requests that the server has received. */
 let seen;
 
 before(async () => {
-  s = await site();
   packed = install();
   packed.publish(s.server);
   mkdirSync(join(s.server.root, 'assets'));
@@ -47,7 +48,7 @@ before(async () => {
     );
     await navigator.serviceWorker.register('/serving.js', { type: 'module' });
     await controlled;
-    /** Fetches, and tells what came. */
+    /** Fetches, and returns the response. */
     globalThis.fetched = async (path, init) => {
       try {
         const response = await fetch(path, init);
@@ -59,19 +60,17 @@ before(async () => {
   });
 });
 after(async () => {
-  await s?.close();
   packed?.remove();
 });
 afterEach(async () => {
   listen();
-  await s.assertNothingLeft();
 });
 
 function publish(name, content) {
   writeFileSync(join(s.server.root, 'assets', name), content);
 }
 
-/** Keeps what is asked from now on; `fault` as the link has it. */
+/** Records requests from now on. `fault` is as for the link. */
 function listen(fault = () => undefined) {
   seen = [];
   s.link.fault = (request) => {
@@ -84,7 +83,7 @@ const paths = () => seen.map(({ url }) => url);
 const offline = () => listen(() => ({ hangUp: true }));
 const fetched = (path, init) => page.evaluate(([path, init]) => fetched(path, init), [path, init]);
 
-/** What the server says by itself. */
+/** The server's own answer. */
 async function direct(path, init) {
   const response = await fetch(new URL(path, s.server.url), init);
   return { status: response.status, body: await response.text() };
@@ -174,8 +173,7 @@ describe('ranges', () => {
   });
 
   test('of what is kept in parts', async () => {
-    const bytes = Buffer.alloc(40_000_000);
-    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+    const bytes = largeBytes();
     publish('long.bin', bytes);
     for (const [from, to] of [
       [0, 10],

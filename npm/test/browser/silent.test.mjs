@@ -1,40 +1,34 @@
-// Parts of the platform that never answer, and other tabs that hold what they do not use: a sync waits as long as there is a sign of life, and then goes on without.
+// Parts of the platform that never answer, and other tabs that hold a lock and do nothing: a sync waits while there is
+// a sign of life, and then continues without them.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { open } from '../support/browser.mjs';
 import { denying, prepared } from '../support/denied.mjs';
 import { release } from '../support/driblet.mjs';
+import { LARGE } from '../support/large.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite({ checks: 'at the end' });
 
 before(async () => {
-  s = await site();
   publishStop(s.server);
 });
-after(async () => {
-  try {
-    await s?.assertNothingLeft();
-  } finally {
-    await s?.close();
-  }
-});
 
-/** Publishes a file that is longer than what is given before it is stored. */
+/** Publishes a file that is too long to be collected in memory. */
 function publishLong(name) {
   const path = join(s.server.root, name);
-  writeFileSync(path, Buffer.alloc(40_000_000, name));
+  writeFileSync(path, Buffer.alloc(LARGE, name));
   return path;
 }
 
-/** A page in which a script runs first; gives what tells it what to do. */
+/** Opens a page in which a script runs first. Returns the page, and a function that sends it commands. */
 async function pageAfter(script) {
   const page = await s.browser.context.newPage();
   await page.goto(s.link.url);
@@ -43,7 +37,7 @@ async function pageAfter(script) {
 
 const HERE = { Worker: 'missing' };
 
-/** What never answers, to whom, and what is left then. */
+/** The parts that never answer, the thread that calls them, and where the sync then stores. */
 const SILENT = [
   { parts: ['storage'], left: 'indexeddb' },
   { parts: ['folders'], left: 'indexeddb' },
@@ -59,7 +53,7 @@ const SILENT = [
   { parts: ['Worker'], left: 'indexeddb' },
 ];
 
-// They wait at the same time, each some seconds.
+// These tests wait at the same time, some seconds each.
 describe('what never answers', { concurrency: true }, () => {
   for (const [index, { parts, here = false, kind = 'browser', left }] of SILENT.entries()) {
     test(`${parts.join(', ')}, called by a ${here ? 'page' : 'worker'}, ${kind} store: the sync goes on into ${left ?? 'memory, and says so'}`, async () => {
@@ -169,7 +163,7 @@ describe('what never answers', { concurrency: true }, () => {
     await cut;
     const waiter = await open(s.browser, s.link.url);
     const waiting = waiter.evaluate((name) => attempt(name), name);
-    // It asks once a second whether the holder works.
+    // The waiting page asks every second whether the holder works.
     await s.page.evaluate(
       (name) =>
         new Promise((resolve) => {
@@ -195,7 +189,7 @@ test('a worker that hangs in the middle of a sync is ended, and the sync goes on
   const name = 'hangs-syncing.bin';
   const path = publishLong(name);
   const store = { kind: 'opfs', name };
-  await s.attempt(name, { store: { kind: 'memory', name } }); // The server has made the delta then.
+  await s.attempt(name, { store: { kind: 'memory', name } }); // The server then has the delta.
   const tab = await open(s.browser, s.link.url);
   stops(s.link);
   const synced = await tab.evaluate(

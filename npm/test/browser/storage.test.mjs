@@ -1,27 +1,24 @@
-// What is kept: listed, deleted, evicted where the disk is full, and cleared by the user.
+// Stored versions: listed, deleted, evicted when the disk is full, and cleared by the user.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { launch, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite();
 let origin;
 
 before(async () => {
-  s = await site();
   origin = new URL(s.link.url).origin;
 });
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
 
-/** Lists a store, times as numbers. */
+/** Lists a store, with times as numbers. */
 function listed(store) {
   return s.page.evaluate(
     async (store) =>
@@ -35,7 +32,7 @@ function listed(store) {
   );
 }
 
-/** Deletes what a store has of a path; whether it had it. */
+/** Deletes the versions of a path. Returns how many there were. */
 function remove(store, path) {
   return s.page.evaluate(
     async ([store, path]) => {
@@ -47,8 +44,8 @@ function remove(store, path) {
   );
 }
 
-/** Publishes a file of noise, which no codec makes shorter. */
-function publishNoise(name, length) {
+/** Publishes a file of random bytes, which no codec shortens. */
+function publishRandom(name, length) {
   const path = join(s.server.root, name);
   writeFileSync(path, randomBytes(length));
   return path;
@@ -62,7 +59,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
     test('lists what it keeps, the latest first: where from, which version, how long, since when', async () => {
       const before = Date.now();
       s.server.publish('listed.d.ts', old);
-      publishNoise('listed.bin', 1000);
+      publishRandom('listed.bin', 1000);
       assert.deepEqual(await listed(store), []);
       const first = await attempt('listed.d.ts');
       const second = await attempt('listed.bin?q=1', { scope: 'ann\nand bob' });
@@ -102,7 +99,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
       await s.page.evaluate(async (store) => {
         globalThis.reading = await sync('/read.d.ts', { store });
         await reading.stored;
-        await reading.bytes(); // What follows is read from the store.
+        await reading.bytes(); // Later reads come from the store.
       }, store);
       assert.equal(await remove(store, '/read.d.ts'), 1);
       assert.equal(
@@ -110,14 +107,14 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
         false,
       );
       assert.equal(await s.page.evaluate(async () => digest(await reading.bytes())), digestOf(old));
-      // Synced anew beside it, the same version has another file.
+      // A new sync beside it stores the same version in another file.
       assert.equal((await attempt('read.d.ts')).cost.basis, 'none');
       assert.equal(await s.page.evaluate(async () => digest(await reading.bytes())), digestOf(old));
       await s.page.evaluate(() => reading.close());
     });
 
     test('a quota of 5 MB: the versions that were used longest ago go, but none that a handle reads', async () => {
-      // Browsers remember for a while how much room there was, so this one has never had more.
+      // Browsers remember for a while how much room there was. This one never had more.
       const other = await launch();
       try {
         const page = await open(other, s.link.url);
@@ -131,13 +128,13 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
             store,
           );
         const all = 'abcdefghijkl';
-        publishNoise('a.bin', 700_000);
+        publishRandom('a.bin', 700_000);
         await page.evaluate(async (store) => {
           globalThis.reading = await sync('/a.bin', { store });
           await reading.stored;
         }, store);
         for (const name of all.slice(1)) {
-          const path = publishNoise(`${name}.bin`, 700_000);
+          const path = publishRandom(`${name}.bin`, 700_000);
           const synced = await attempt(name);
           assertIs(synced, path);
           assert.equal(synced.warning, undefined, name);
@@ -147,8 +144,8 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
         assert.ok(kept.length < 8, kept);
         assert.ok([...all].reverse().join('').startsWith(kept.slice(0, -1)), kept);
         await page.evaluate(() => reading.close());
-        // What does not fit though all else goes is delivered all the same.
-        const large = publishNoise('large.bin', 6_000_000);
+        // A version that does not fit even when all others are evicted is delivered all the same.
+        const large = publishRandom('large.bin', 6_000_000);
         const delivered = await attempt('large');
         assertIs(delivered, large);
         assert.match(delivered.warning, /no room.*in memory only/);
@@ -158,7 +155,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
     });
 
     test('the user clears the data of the site: handles say so, and syncs bring all anew', async () => {
-      // Where files are open Chromium may never be done with clearing them, so the browser is this test's own.
+      // If files are open, Chromium may never finish clearing them, so this test has its own browser.
       const other = await launch();
       try {
         const page = await open(other, s.link.url);
@@ -182,7 +179,8 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
           ),
           'store',
         );
-        // It clears on for a moment after it has said that it is done: syncs may lose what they store, or their worker.
+        // The browser continues to clear for a moment after it has answered: syncs may lose their stored version, or
+        // their worker.
         const bases = [];
         while (bases.length < 6 && bases.at(-1) !== 'same') {
           const next = await page.evaluate((store) => attempt('/cleared.d.ts', { store, timeout: 1000 }), store);
@@ -203,11 +201,11 @@ test('a page without stores lists nothing; memory is not listed', async () => {
 });
 
 test('the browser tells what is used and allowed, and promises to keep it where it may', async () => {
-  // Of a browser in which nothing else goes on.
+  // In a browser in which nothing else runs.
   const other = await launch();
   try {
     const page = await open(other, s.link.url);
-    publishNoise('estimated.bin', 3_000_000);
+    publishRandom('estimated.bin', 3_000_000);
     const before = await page.evaluate(() => estimate());
     await page.evaluate(() => attempt('estimated.bin', { store: opfsStore('estimated') }));
     const after = await page.evaluate(() => estimate());
@@ -222,7 +220,7 @@ test('the browser tells what is used and allowed, and promises to keep it where 
 });
 
 test('where the browser forbids one place, what is in the other is listed', async () => {
-  publishNoise('elsewhere.bin', 1000);
+  publishRandom('elsewhere.bin', 1000);
   await s.attempt('elsewhere.bin', { store: { kind: 'indexeddb', name: 'elsewhere' } });
   const page = await open(s.browser, s.link.url);
   const urls = await page.evaluate(async () => {
@@ -237,7 +235,7 @@ test('where the browser forbids one place, what is in the other is listed', asyn
 });
 
 test('what both places have is listed once, and deleted in both', async () => {
-  publishNoise('both.bin', 1000);
+  publishRandom('both.bin', 1000);
   for (const kind of ['indexeddb', 'opfs']) await s.attempt('both.bin', { store: { kind, name: 'both' } });
   const store = { kind: 'browser', name: 'both' };
   assert.equal((await listed(store)).length, 1);
@@ -245,7 +243,7 @@ test('what both places have is listed once, and deleted in both', async () => {
   assert.deepEqual(await listed(store), []);
 });
 
-/** Syncs into a store while the clock goes; runs in the thread whose clock it sets. */
+/** Syncs into a store while the clock moves. Runs in the thread whose clock it sets. */
 const GOING = `async (kind) => {
   const [driblet, { list }] = await Promise.all([import('/.driblet/inline.js'), import('/.driblet/store.js')]);
   const store = driblet[kind]('clock');
@@ -267,7 +265,7 @@ for (const [kind, place] of [
   ['opfsStore', 'worker'],
 ]) {
   test(`a clock that was set back, ${kind}: versions are kept and listed, and what is used then is noted`, async () => {
-    publishNoise('clock.bin', 1000);
+    publishRandom('clock.bin', 1000);
     writeFileSync(
       join(s.server.root, 'clock.js'),
       `(${GOING})('${kind}').then(postMessage, (error) => postMessage(String(error)));`,
@@ -294,7 +292,7 @@ for (const [kind, place] of [
 }
 
 test('fifty syncs at once, of ten files: each has its bytes, and each file comes once', async () => {
-  const paths = Array.from({ length: 10 }, (_, index) => publishNoise(`many-${index}.bin`, 100_000 + index));
+  const paths = Array.from({ length: 10 }, (_, index) => publishRandom(`many-${index}.bin`, 100_000 + index));
   const before = s.link.requests.length;
   const digests = await s.page.evaluate(() =>
     Promise.all(
@@ -326,7 +324,7 @@ test('offline, then online: a network error at once, and then the sync goes thro
 
 for (const kind of ['indexeddb', 'opfs']) {
   test(`the user clears the data of the site while a delta comes into the ${kind} store: the sync ends with a word, the next one has the bytes`, async () => {
-    // Where files are open Chromium is never done with clearing them, so the browser is this test's own.
+    // If files are open, Chromium never finishes clearing them, so this test has its own browser.
     const other = await launch();
     try {
       const page = await open(other, s.link.url);
@@ -340,7 +338,7 @@ for (const kind of ['indexeddb', 'opfs']) {
       s.server.publish(name, old);
       const { version } = await attempt();
       s.server.publish(name, fresh);
-      await (await fetch(new URL(`${name}.driblet/${version}`, s.server.url))).arrayBuffer(); // Made now, it comes at once.
+      await (await fetch(new URL(`${name}.driblet/${version}`, s.server.url))).arrayBuffer(); // The delta is made now, so the next request for it is answered at once.
       s.link.fault = (request) => (isDelta(request) ? { stall: 10_000 } : undefined);
       const cut = page.evaluate(
         ([name, store]) => {

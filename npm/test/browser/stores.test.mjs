@@ -1,23 +1,23 @@
-// What every store must do, in every store; then what is particular to IndexedDB.
+// The contract of all stores, tested with each store; then tests of IndexedDB alone.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { leftOver, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { LARGE, largeBytes } from '../support/large.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite();
 
 before(async () => {
-  s = await site();
   publishStop(s.server);
   await s.page.evaluate(() => {
-    /** Works with the tables of a database: `table(name, method, ...arguments)` gives a request's result. */
+    /** Works with the tables of a database: `table(name, method, ...arguments)` returns a request's result. */
     globalThis.inDatabase = async (name, work) => {
       const done = (request) =>
         new Promise((resolve, reject) =>
@@ -39,13 +39,10 @@ before(async () => {
     };
   });
 });
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
 
-/** Writes a file that is longer than what a sync gives before it is stored: 40 MB, of which the edits change some. */
+/** Publishes a large file, with random bytes at the places in `edits`. */
 function publishLarge(name, edits) {
-  const bytes = Buffer.alloc(40_000_000);
-  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+  const bytes = largeBytes();
   for (const at of edits) randomBytes(1000).copy(bytes, at);
   const path = join(s.server.root, name);
   writeFileSync(path, bytes);
@@ -90,7 +87,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.equal((await s.attemptCut(`${kind}-cut.d.ts`, 20_000, { store })).code, 'network');
       const rest = await attempt(`${kind}-cut.d.ts`);
       assertIs(rest, old);
-      // What comes besides is the head's word that the version is its own.
+      // The other bytes are the answer that the version is the head.
       assert.ok(rest.cost.received <= whole - 20_000 + 100, `${rest.cost.received} bytes of ${whole}`);
     });
 
@@ -175,13 +172,13 @@ for (const kind of ['opfs', 'indexeddb']) {
     const store = { kind, name };
     let path;
 
-    /** Has the version stored as it was published. */
+    /** Asserts that the stored version is the published one. */
     async function held() {
       path ??= publishLarge(name, []);
       assertIs(await s.attempt(name, { store }), path);
     }
 
-    /** Streams what is stored: how much came, its digest, and how it ended. */
+    /** Streams the stored version. Returns how many bytes came, their digest, and how the stream ended. */
     const stream = () =>
       s.page.evaluate(
         async ([name, store]) => {
@@ -206,7 +203,7 @@ for (const kind of ['opfs', 'indexeddb']) {
 
     test('is verified part by part as it is read: what is before the damage comes, what is there never does', async () => {
       await held();
-      assert.deepEqual(await stream(), { basis: 'same', came: 40_000_000, digest: digestOf(path), code: undefined });
+      assert.deepEqual(await stream(), { basis: 'same', came: LARGE, digest: digestOf(path), code: undefined });
       await flip(kind, name, 35_000_000);
       const damaged = await stream();
       assert.deepEqual([damaged.basis, damaged.came, damaged.code], ['same', 2 ** 25, 'store']);
@@ -263,7 +260,7 @@ function flip(kind, name, offset) {
   );
 }
 
-/** Changes what a store keeps to verify its only version part by part. */
+/** Replaces the outboard of the only version in a store. */
 function setOutboard(kind, name, outboard) {
   return s.page.evaluate(
     async ([kind, name, outboard]) => {
@@ -339,7 +336,7 @@ describe('IndexedDB', () => {
     return (options) => s.attempt(name, { store, ...options });
   }
 
-  /** Changes a piece of the first file: flips a byte of it, or deletes it. */
+  /** Flips a byte of the first file's first piece, or deletes the piece. */
   function change(name, how) {
     return s.page.evaluate(
       ([name, how]) =>
@@ -400,10 +397,10 @@ describe('IndexedDB', () => {
     const name = 'stolen.bin';
     const store = { kind: 'indexeddb', name };
     const path = join(s.server.root, name);
-    writeFileSync(path, Buffer.alloc(40_000_000, name)); // Its delta is too short for a journal.
+    writeFileSync(path, Buffer.alloc(LARGE, name)); // Its delta is too short for a journal.
     const tab = await open(s.browser, s.link.url);
     const { stopped, goOn } = stops(s.link);
-    // In the second of three batches; what the other tab does waits for it, and comes before the third.
+    // In the second of three batches. The other tab's deletion waits for it, and comes before the third.
     const syncing = tab.evaluate(
       ([name, store, workerUrl]) => attempt(name, { store, workerUrl }),
       [name, store, stoppingIn('IDBObjectStore.put.4')],
@@ -468,7 +465,7 @@ describe('IndexedDB', () => {
     const found = await s.attempt('later.d.ts', { store: { kind: 'indexeddb', name: 'later' } });
     assertIs(found, old);
     assert.match(found.warning, /in memory only.*later driblet/);
-    // Where there are files, nobody asks it.
+    // If there are files, IndexedDB is not used.
     const store = { kind: 'browser', name: 'later' };
     assert.equal((await s.attempt('later.d.ts', { store })).warning, undefined);
     assert.equal((await s.page.evaluate((store) => list(store), store)).length, 1);

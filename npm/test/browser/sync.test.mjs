@@ -1,20 +1,14 @@
-// The usual ways of a sync: what it brings, from which basis, at which cost.
+// Ordinary syncs: the bytes, the basis and the cost.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { open, whenIdle } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.9.2');
 const fresh = release('5.9.3');
-let s;
-
-before(async () => {
-  s = await site();
-});
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
+const s = useSite();
 
 test('a first sync brings the file, a second finds it the same, a third brings only what changed', async () => {
   s.server.publish('first.js', old);

@@ -1,4 +1,5 @@
-// The installed package behind each bundler that README names, by README's recipe: built, served by driblet, run in Chromium.
+// The installed package with each bundler in the README, by the README's recipe: built, served by driblet, run in
+// Chromium.
 import assert from 'node:assert/strict';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +30,7 @@ after(async () => {
   packed?.remove();
 });
 
-/** Writes an app of one script; gives its folder. */
+/** Writes an app of one script. Returns its folder. */
 function app(name, { configuration = '', head = '' } = {}) {
   const folder = join(packed.folder, name);
   mkdirSync(folder, { recursive: true });
@@ -49,7 +50,7 @@ function app(name, { configuration = '', head = '' } = {}) {
   return folder;
 }
 
-/** Opens an app's page; fails unless it syncs the file, in a worker, into the file store. */
+/** Opens an app's page. Fails unless it syncs the file, in a worker, into the file store. */
 async function assertSyncs(url) {
   const page = await browser.context.newPage();
   const said = [];
@@ -68,7 +69,7 @@ async function assertSyncs(url) {
   await page.close();
 }
 
-/** Puts a built app where driblet serves it. */
+/** Copies a built app to where driblet serves it. */
 function publish(folder, name) {
   cpSync(folder, join(server.root, name), { recursive: true });
   return new URL(`${name}/index.html`, server.url).href;
@@ -101,7 +102,7 @@ test('vite, while developing', async () => {
   }
 });
 
-/** Builds by webpack; fails where it has anything to say. */
+/** Builds with webpack. Fails if it reports anything. */
 async function runWebpack(options) {
   const stats = await new Promise((resolve, reject) => {
     const compiler = webpack(options);
@@ -139,7 +140,7 @@ test('esbuild', async () => {
   await assertSyncs(publish(output, 'esbuild'));
 });
 
-/** Writes an app whose service worker answers `?synced` by what driblet/inline syncs; gives its folder. */
+/** Writes an app whose service worker answers `?synced` with a file that driblet/inline syncs. Returns its folder. */
 function serviceApp(name, configuration = '') {
   const folder = join(packed.folder, name);
   mkdirSync(folder, { recursive: true });
@@ -159,7 +160,7 @@ function serviceApp(name, configuration = '') {
   return folder;
 }
 
-/** Publishes a built app; fails unless its service worker answers with the file. */
+/** Publishes a built app. Fails unless its service worker answers with the file. */
 async function assertAnswers(root, name, type) {
   copyFileSync(join(root, 'index.html'), join(root, 'dist', 'index.html'));
   const page = await browser.context.newPage();

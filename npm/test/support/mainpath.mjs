@@ -1,4 +1,5 @@
-// The main path, in a browser that is not Chromium: what every browser must do with what is shipped and with what is installed.
+// The main path, in browsers other than Chromium: what every browser must do with the shipped and with the installed
+// scripts.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -14,8 +15,8 @@ const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
 
 /**
- * Tests the kinds of store of a browser. `launch(url)` starts it, and gives `open(url)`, which opens a page of the site with no worker of an earlier one, and `close`.
- * Such a page has `evaluate(work, ...args)` and `close`.
+ * Tests the kinds of store of a browser. `launch(url)` starts it. It returns `close` and `open(url)`, which opens a
+ * page of the site without a worker of an earlier page. Such a page has `evaluate(work, ...args)` and `close`.
  */
 export function testMainPath(launch, kinds, beforehand = () => {}) {
   let server;
@@ -29,7 +30,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
     beforehand(server);
     packed = install();
     packed.publish(server);
-    link = await proxyTo(server); // It stays where it is when the server starts anew.
+    link = await proxyTo(server); // The link keeps its address when the server starts anew.
     browser = await launch(link.url);
   });
   after(async () => {
@@ -47,7 +48,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) =>
           byte.toString(16).padStart(2, '0'),
         ).join('');
-      /** Syncs, reads, closes, and tells what came of it; or how it failed. */
+      /** Syncs, reads and closes. Returns what the handle says, or the error. */
       globalThis.attempt = async (path, options) => {
         try {
           const handle = await sync(path, options);
@@ -75,7 +76,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
       });
       after(() => page?.close());
 
-      // Stores are the same code in both.
+      // The stores' code is the same in both.
       for (const kind of where === 'shipped' ? kinds : ['browser']) {
         test(`the ${kind} store: a first sync, the same, a delta, a version that the server has forgotten`, async () => {
           const store = { kind, name: `${where}-${kind}` };

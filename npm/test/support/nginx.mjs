@@ -1,4 +1,4 @@
-// nginx in front of a server, as operators begin with it.
+// nginx in front of a server, in its usual first configuration.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Starts nginx on a free port, with these lines in its `server`; scripts/setup.sh installs it. */
+/** Starts nginx on a free port, with these lines in its `server` block. scripts/setup.sh installs it. */
 export async function nginx(lines) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-nginx-'));
   const port = await freePort();
@@ -48,7 +48,7 @@ async function freePort() {
   return port;
 }
 
-/** Waits until something listens there. */
+/** Waits until something listens on the port. */
 async function answers(port) {
   for (;;) {
     const socket = connect(port, '127.0.0.1');

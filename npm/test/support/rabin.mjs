@@ -1,12 +1,13 @@
-// Cut points as npm `rabin` has them, computed by the definition in spec/browser-sync-stream.md and checked against spec/rabin-cuts.json. It stands in for the
-// package, whose binding builds on no current Node, and shares nothing with driblet's own.
+// Cut points like npm `rabin`'s, computed by the definition in spec/browser-sync-stream.md and checked against
+// spec/rabin-cuts.json. It replaces that package, whose binding builds on no current Node. It shares no code with
+// driblet's own.
 import { createHash } from 'node:crypto';
 
 const P = 0x3da3358b4dc173n;
 const DEGREE = 53n;
 const WINDOW = 64;
 
-/** A polynomial's remainder. */
+/** The remainder of a polynomial. */
 function rest(value) {
   for (
     let degree = BigInt(value.toString(2).length - 1);

@@ -1,22 +1,19 @@
 // The request that a page makes while its worker starts: used, dropped, cut, stalled, cancelled.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { open } from '../support/browser.mjs';
 import { lengthOf, lengthOfDiff, release, whenDeltaIs } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
+const s = useSite();
 
-before(async () => {
-  s = await site();
-});
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
-
-/** A new page, for which a sync of the old version is stored and a fresh one is published; it syncs into the same store. */
+/**
+ * A new page, after another page has stored the old version and a fresh one was published. It syncs into the same
+ * store.
+ */
 async function returning(name) {
   const options = { store: { kind: 'opfs', name } };
   s.server.publish(name, old);
@@ -28,7 +25,7 @@ async function returning(name) {
     page,
     version: stored.version,
     sync: (more = {}) => page.evaluate(([name, options]) => attempt(name, options), [name, { ...options, ...more }]),
-    /** What the other page finds, without a request. */
+    /** The version that the other page finds without a request. */
     async assertStillOld() {
       const still = await s.attempt(name, { ...options, version: stored.version });
       assert.deepEqual([still.digest, still.cost.requests], [digestOf(old), 0]);
@@ -36,7 +33,7 @@ async function returning(name) {
   };
 }
 
-/** Makes a delta's answer stall; resolves when the browser has closed its end. */
+/** Makes the answer to a request for a delta stall. Resolves when the browser has closed its end. */
 function stalled(at) {
   return new Promise((gone) => {
     s.link.fault = (request) => (isDelta(request) ? { stall: at, gone } : undefined);
@@ -115,7 +112,7 @@ test('a sync that fails before it takes the answer ends the request', async () =
   const visitor = await returning(name);
   await s.page.evaluate(
     async ([folder, version]) => {
-      // A folder in place of the version's file.
+      // A folder in the place of the version's file.
       const { name, directory } = (await files()).find(
         ({ path, name }) => path.startsWith(`/${folder}/`) && name.startsWith(version),
       );
@@ -127,7 +124,7 @@ test('a sync that fails before it takes the answer ends the request', async () =
   const gone = stalled(2_500);
   s.link.requests.length = 0;
   assert.equal((await visitor.sync()).code, 'store');
-  // Where the sync fails before the request is out, there is none to end.
+  // If the sync fails before the request is sent, there is no request to end.
   if (s.link.requests.some(isDeltaPath)) await gone;
   s.link.fault = () => undefined;
   await visitor.page.close();
