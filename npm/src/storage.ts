@@ -51,11 +51,11 @@ export interface Estimate {
  */
 export async function list(store: Store = { kind: 'browser', name: 'driblet' }): Promise<Stored[]> {
   const { kind, name } = store;
-  if (kind === 'memory') throw new TypeError('what is in memory is not listed: it goes with the page');
+  if (kind === 'memory') throw new TypeError('a memoryStore() cannot be listed: its versions end with the page');
   check(
     ['browser', 'opfs', 'indexeddb'].includes(kind) && typeof name === 'string',
-    'a store that is listed',
-    'what browserStore(), opfsStore() or indexedDbStore() gives',
+    'store',
+    'a store from browserStore(), opfsStore() or indexedDbStore()',
     store,
   );
   const places: Promise<Entry[]>[] = [];

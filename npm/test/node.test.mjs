@@ -270,7 +270,7 @@ test('a file that is removed while it is written never becomes the head', async 
 });
 
 test('what was read of a record stands, although another process writes the next one meanwhile', async () => {
-  const { directoryHandle } = await import(new URL('directory.js', entry));
+  const { directoryHandle } = await import(new URL('stores/directory.js', entry));
   writeFileSync(join(folder, 'head'), 'one');
   const read = await (await directoryHandle(folder).getFileHandle('head')).getFile();
   writeFileSync(join(folder, 'head'), 'another');

@@ -69,13 +69,13 @@ describe('numbers', () => {
       ['', 'f'.repeat(63), 'F'.repeat(64), `${'f'.repeat(64)}\n`, 7, null],
       /^version must be 64 lower-case hex digits, not /,
     ],
-    scope: [[7, null, {}, '\ud800'], /^scope must be a string of whole characters, not /],
+    scope: [[7, null, {}, '\ud800'], /^scope must be a string without lone surrogates, not /],
     credentials: [['always', null, true], /^credentials must be 'omit', 'same-origin' or 'include', not /],
     onProgress: [['yes', null, {}], /^onProgress must be a function, not /],
     signal: [[true, {}, new AbortController()], /^signal must be an AbortSignal, not /],
     store: [
       [null, 'memory', {}, { kind: 'memory' }, { kind: 'memory', name: 7 }],
-      /^store must be what browserStore\(\), memoryStore\(\) or another of them gives, not /,
+      /^store must be a store from browserStore\(\), memoryStore\(\) or similar, not /,
     ],
   };
   for (const [name, [values, message]] of Object.entries(wrong)) {
@@ -104,7 +104,7 @@ describe('numbers', () => {
     for (const url of [undefined, null, 7, {}, new Request(file())])
       await assert.rejects(sync(url), { name: 'TypeError', message: /^a URL must be a string or a URL, not / });
     for (const url of ['data:text/plain,x', 'blob:http://127.0.0.1/x', 'mailto:x'])
-      await assert.rejects(sync(url), { name: 'TypeError', message: /one with a path/ });
+      await assert.rejects(sync(url), { name: 'TypeError', message: /a URL with a path/ });
     for (const url of ['/relative.js', 'http://', 'http://127.0.0.1:99999/'])
       await assert.rejects(sync(url), { name: 'TypeError', message: /must be absolute; .* is not$/ });
   });

@@ -132,14 +132,14 @@ describe('an error says what was being done', () => {
     const silent = await attempt('lib.d.ts', { store: memoryStore(), timeout: 200 });
     assert.deepEqual(
       [silent.code, silent.message],
-      ['network', 'waiting for the answer: the server sent nothing for 200 ms; sync again to go on'],
+      ['network', 'waiting for the answer: the server sent nothing for 200 ms; sync again to continue'],
     );
     first(1, { hangUp: true });
     const hungUp = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(hungUp.code, 'network');
     assert.match(
       hungUp.message,
-      /^the connection failed while waiting for the answer \(sync again to go on\): .*other side closed/,
+      /^the connection failed while waiting for the answer \(sync again to continue\): .*other side closed/,
     );
   });
 
@@ -149,12 +149,12 @@ describe('an error says what was being done', () => {
     const silent = await attempt('lib.d.ts', { store: memoryStore(), timeout: 2000 });
     assert.deepEqual(
       [silent.code, silent.message],
-      ['network', 'reading the answer: the server sent nothing for 2000 ms; sync again to go on'],
+      ['network', 'reading the answer: the server sent nothing for 2000 ms; sync again to continue'],
     );
     first(1, { cut: 1000 });
     const cut = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(cut.code, 'network');
-    assert.match(cut.message, /^the connection failed while reading the answer \(sync again to go on\): /);
+    assert.match(cut.message, /^the connection failed while reading the answer \(sync again to continue\): /);
     // Without a length, the end of the connection looks like the end of the answer.
     first(1, { cut: 1000, lengthless: true, headers: { connection: 'close', 'transfer-encoding': 'identity' } });
     const short = await attempt('lib.d.ts', { store: memoryStore() });

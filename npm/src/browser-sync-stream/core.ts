@@ -31,7 +31,7 @@ export function loadStreamCore(): Promise<StreamCore> {
     loading = undefined;
     throw asSyncError(
       'network',
-      "the wasm module did not start (a page's policy must have script-src 'wasm-unsafe-eval')",
+      "the wasm module did not start (a page's content security policy must allow script-src 'wasm-unsafe-eval')",
       error,
     );
   });

@@ -54,7 +54,7 @@ export function receive(
   check(
     name === undefined || (typeof name === 'string' && !/\p{Surrogate}/u.test(name)),
     'name',
-    'a string of whole characters',
+    'a string without lone surrogates',
     name,
   );
   check(callback === undefined || typeof callback === 'function', 'the callback', 'a function', callback);

@@ -50,7 +50,7 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
   const core = await loadStreamCore();
   const database = databaseOf(db);
   const claims = claimsOf(database, name);
-  const announced = new Set(await storedHashes(database).catch(failed('what is held cannot be read')));
+  const announced = new Set(await storedHashes(database).catch(failed('the stored chunks cannot be listed')));
   const all = relied.get(db) ?? new Set();
   relied.set(db, all.add(announced));
   const receiver = new core.Receiver();
@@ -127,7 +127,7 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
     if (maxBytes < length)
       throw new SyncError(
         'protocol',
-        `the file is longer than the ${maxBytes} bytes that are accepted; say maxBytes to accept more`,
+        `the file is longer than maxBytes, ${maxBytes} bytes; set maxBytes to accept longer files`,
       );
     file.push(bytes);
     if (value) onNew(bytes);
@@ -155,7 +155,7 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
     const needed = (hash: string) => [...all].some((other) => other !== announced && other.has(hash));
     const changes = await claims
       .settle(announced, new Set(used.keys()), needed)
-      .catch(failed('what is claimed cannot be read'));
+      .catch(failed('the claims cannot be read'));
     if (0 < changes.length) await database.change(changes).catch(failed('old chunks cannot be deleted'));
     return whole;
   }
@@ -204,6 +204,6 @@ export function refused(error: unknown): unknown {
 
 function failed(what: string): (error: unknown) => never {
   return (error) => {
-    throw asSyncError('store', `${what}; look at what the database says, or clear it`, error);
+    throw asSyncError('store', `${what}; check the database, or clear it`, error);
   };
 }

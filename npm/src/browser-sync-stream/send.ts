@@ -35,7 +35,7 @@ const GAVE_UP = Buffer.alloc(33).fill(32, 0, 1);
  * })).pipe(stream));
  */
 export function send(filename: string, options: SendOptions = {}): DuplexStream {
-  if (typeof filename !== 'string') throw new TypeError('a file name is wanted first');
+  if (typeof filename !== 'string') throw new TypeError('the first argument must be a file name');
   const timeout = checkTimeout(options?.timeout ?? 30_000);
   const cuts = { bits: cutOf(options, 'bits'), min: cutOf(options, 'min'), max: cutOf(options, 'max') };
   const sources: { destroy?(): void }[] = [];

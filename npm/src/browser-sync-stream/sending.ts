@@ -118,7 +118,7 @@ function cut(filename: string, file: FileHandle, chunks: Chunks, onIndexed: (chu
     if (MAX_CHUNKS < reported)
       throw new SyncError(
         'protocol',
-        `the file has more than ${MAX_CHUNKS} chunks; cut longer ones, or sync it by driblet's own protocol`,
+        `the file has more than ${MAX_CHUNKS} chunks; use longer chunks, or sync it with driblet's own protocol`,
       );
     grown();
     growing = new Promise((resolve) => (grown = resolve));
@@ -126,7 +126,7 @@ function cut(filename: string, file: FileHandle, chunks: Chunks, onIndexed: (chu
 
   async function work(): Promise<void> {
     const found = await file.stat().catch(unreadable(filename));
-    if (!found.isFile()) throw new SyncError('store', `${filename} cannot be sent: it is no regular file`);
+    if (!found.isFile()) throw new SyncError('store', `${filename} cannot be sent: it is not a regular file`);
     const piece = Buffer.allocUnsafe(Math.min(READ, found.size));
     for (let at = 0; at < found.size && !isStopped; ) {
       const { bytesRead } = await file
@@ -219,6 +219,6 @@ function unreadable(filename: string): (error: unknown) => never {
 function changed(filename: string): SyncError {
   return new SyncError(
     'store',
-    `${filename} was changed while it was sent; send it again, and replace files by renaming others over them`,
+    `${filename} was changed while it was sent; send it again, and replace files by renaming, not by writing into them`,
   );
 }

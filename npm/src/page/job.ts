@@ -32,12 +32,12 @@ export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
     signal,
   } = options;
   const [url, authorization] = urlOf(given);
-  check(/^[^:]+:\/./.test(url), 'a URL', 'one with a path, as http: and https: have it', url.split(':', 1)[0]);
+  check(/^[^:]+:\/./.test(url), 'a URL', 'a URL with a path, such as http: and https: URLs', url.split(':', 1)[0]);
   check(version === undefined || /^[0-9a-f]{64}$/.test(`${version}`), 'version', '64 lower-case hex digits', version);
   check(
     scope === undefined || (typeof scope === 'string' && !/\p{Surrogate}/u.test(scope)),
     'scope',
-    'a string of whole characters',
+    'a string without lone surrogates',
     scope,
   );
   check(
@@ -84,7 +84,7 @@ export function storeOf(store: Store): Store {
   check(
     typeof store?.kind === 'string' && typeof store.name === 'string',
     'store',
-    'what browserStore(), memoryStore() or another of them gives',
+    'a store from browserStore(), memoryStore() or similar',
     store,
   );
   return { kind: store.kind, name: store.name };

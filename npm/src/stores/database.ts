@@ -24,7 +24,7 @@ export interface Database {
 /** Wraps a level database. Throws a TypeError if it is something else. */
 export function databaseOf(db: LevelDatabase): Database {
   if (typeof db !== 'object' || db === null)
-    throw new TypeError('a levelup or abstract-level database is wanted first');
+    throw new TypeError('the first argument must be a levelup or abstract-level database');
   if ('createKeyStream' in db) return byCallbacks(db as Levelup);
   if ('keys' in db && 'getMany' in db && 'batch' in db) return byPromises(db as AbstractLevel);
   throw new TypeError(

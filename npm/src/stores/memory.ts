@@ -54,7 +54,7 @@ export function memorySnapshot(): Snapshot {
       };
     },
     async lease() {
-      if (!head) throw new Error('nothing is held');
+      if (!head) throw new Error('nothing is stored; sync again');
       return memoryLease(head, head.pieces);
     },
     async tidy() {},

@@ -109,7 +109,7 @@ export async function opfsSnapshot(
     const hold = await holdLock(lockName(named.file));
     try {
       const file = await fileNamed(named.file);
-      if (!file) throw new SyncError('store', 'a file in the store was removed');
+      if (!file) throw new SyncError('store', 'a file in the store was removed; sync again');
       const blob = await file.getFile();
       return { version: named.version, length: named.length, blob: async () => blob, held: () => open(named), ...hold };
     } catch (error) {
@@ -172,7 +172,7 @@ export async function opfsSnapshot(
 
     async lease() {
       const named = await head();
-      if (!named) throw new SyncError('store', 'nothing is stored');
+      if (!named) throw new SyncError('store', 'nothing is stored; sync again');
       if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }).catch(() => {}); // Then it is evicted sooner.
       return leaseOf(named);
     },

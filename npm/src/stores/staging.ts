@@ -38,7 +38,7 @@ export async function stagingFile(
     for (let start = 0; access && start < at; start += SPILLED_PIECE) {
       const piece = new Uint8Array(Math.min(SPILLED_PIECE, at - start));
       if (access.read(piece, { at: start }) < piece.length)
-        throw new SyncError('store', 'a file in the store shrank while it was written');
+        throw new SyncError('store', 'a file in the store shrank while it was written; sync again');
       pieces.push(piece);
     }
     return pieces;
@@ -51,7 +51,7 @@ export async function stagingFile(
 
   function append(bytes: Uint8Array): true {
     const written = access?.write(bytes as Uint8Array<ArrayBuffer>, { at });
-    if (written !== bytes.length) throw new DOMException('not all was written', 'QuotaExceededError');
+    if (written !== bytes.length) throw new DOMException('not all bytes were written', 'QuotaExceededError');
     at += bytes.length;
     return true;
   }

@@ -200,14 +200,14 @@ function poll(decoder: Decoder): Want {
     throw truncated
       ? asSyncError(
           'network',
-          'the connection ended while reading the answer: the delta was cut off (sync again to go on)',
+          'the connection ended while reading the answer: the delta was cut off (sync again to continue)',
           error,
         )
-      : asSyncError('protocol', 'the delta was refused (tell who runs the server)', error);
+      : asSyncError('protocol', 'the delta is not valid (report it to the operator of the server)', error);
   }
 }
 
 function checkPin({ pin }: Session, { target }: Decoder): void {
   if (pin === undefined || target === undefined || pin === target) return;
-  throw new SyncError('protocol', `the server sent version ${target}, pinned is ${pin}`);
+  throw new SyncError('protocol', `the server sent version ${target}, but version ${pin} was asked for`);
 }

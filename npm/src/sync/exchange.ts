@@ -76,7 +76,7 @@ export function exchange(
   async function patiently<T>(promise: Promise<T>, phase = READING): Promise<T> {
     const silence = new SyncError(
       'network',
-      `${phase}: the server sent nothing for ${job.timeout} ms; sync again to go on`,
+      `${phase}: the server sent nothing for ${job.timeout} ms; sync again to continue`,
     );
     const timer = job.timeout < Infinity ? setTimeout(() => abort.abort(silence), job.timeout) : undefined;
     try {
@@ -198,7 +198,7 @@ function failed({ url }: JobOptions, phase: string, error: unknown): SyncError {
   const { code } = ((error as Error).cause ?? {}) as { code?: string };
   const doing =
     phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
-  return asSyncError('network', `the connection failed while ${doing} (sync again to go on)`, error);
+  return asSyncError('network', `the connection failed while ${doing} (sync again to continue)`, error);
 }
 
 /** Cancels a prefetched answer. Returns its announced length: how much of it arrived is not known. */

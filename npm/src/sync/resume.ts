@@ -52,7 +52,7 @@ function* keptPieces(begun: Begun): Generator<Uint8Array> {
   const piece = new Uint8Array(1 << 16);
   for (let at = 0; at < begun.length; ) {
     const length = begun.read(piece.subarray(0, begun.length - at), at);
-    if (length === 0) throw new SyncError('store', 'what was kept of a delta shrank while it was read');
+    if (length === 0) throw new SyncError('store', 'a file in the store shrank while it was read; sync again');
     yield piece.subarray(0, length);
     at += length;
   }

@@ -47,7 +47,7 @@ export async function storedOutcome({ snapshot, pin }: Session): Promise<Outcome
   const lease = await snapshot.lease();
   if ((pin ?? lease.version) !== lease.version) {
     lease.release();
-    throw new SyncError('store', `version ${lease.version} is stored, pinned is ${pin}`);
+    throw new SyncError('store', `version ${lease.version} is stored, but version ${pin} was asked for`);
   }
   return { lease, basis: 'same', reused: lease.length };
 }

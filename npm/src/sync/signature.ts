@@ -54,7 +54,7 @@ function signerFor({ rungs, sections }: Problem): { signer: Signer; list: Uint8A
     const [coarse, fine] = rungs as number[];
     return { signer: new Signer(Number(coarse), Number(fine)), list };
   } catch (error) {
-    throw asSyncError('protocol', 'the server named no chunk sizes to sign with', error);
+    throw asSyncError('protocol', 'the server named no valid chunk sizes for the signature', error);
   }
 }
 
@@ -65,10 +65,7 @@ async function readRuns(signer: Signer, pieces: AsyncIterable<Uint8Array>) {
   for (;;) {
     const next = await rest.next();
     if (next.done)
-      throw new SyncError(
-        'network',
-        'the connection ended while reading the answer to the signature, before its runs did; sync again',
-      );
+      throw new SyncError('network', 'the connection ended while reading the answer to the signature; sync again');
     came = joined([came, next.value]);
     const matched = decodeRuns(signer, came);
     if (matched) return { matched, pieces: following(came.subarray(matched.consumed), rest) };
@@ -79,7 +76,7 @@ function decodeRuns(signer: Signer, came: Uint8Array): Matched | undefined {
   try {
     return signer.matched(came);
   } catch (error) {
-    throw asSyncError('protocol', 'the answer to the signature was refused', error);
+    throw asSyncError('protocol', 'the answer to the signature is not valid', error);
   }
 }
 

@@ -212,10 +212,7 @@ async function read(id: number, handle: number, range: Range | undefined): Promi
   const content = await (range ? reader.range(range) : reader.blob());
   if (!content) {
     await withLock(syncLock(job.store.name, job.key), () => drop(job, lease));
-    throw new SyncError(
-      'store',
-      'the stored bytes were changed or removed; they are dropped, and the next sync fetches them anew',
-    );
+    throw new SyncError('store', 'the stored bytes were changed or removed; sync again to fetch them anew');
   }
   reply({ kind: 'read', id, content }, content instanceof ArrayBuffer ? [content] : []);
 }
@@ -274,7 +271,7 @@ function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable)
       }
     }
     if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
-    return { snapshot: inMemory(standIn(job)), warning: `it is in memory only: ${reasons.join('; ')}` };
+    return { snapshot: inMemory(standIn(job)), warning: `the version is in memory only: ${reasons.join('; ')}` };
   };
 }
 
@@ -282,7 +279,7 @@ function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable)
 function beside({ snapshot }: OpenedStore, job: JobOptions, reason: string): OpenedStore {
   return {
     snapshot: inMemoryBeside(snapshot, inMemory(standIn(job))),
-    warning: `what is new is in memory only: ${reason}`,
+    warning: `new versions are in memory only: ${reason}`,
   };
 }
 
@@ -296,7 +293,11 @@ function core({ wasmUrl }: JobOptions): Promise<Core> {
   loading ??= loadCore(wasmUrl).catch((error) => {
     loading = undefined;
     if (/content security policy/i.test(String(error)))
-      throw asSyncError('protocol', "the page's policy must have script-src 'wasm-unsafe-eval'", error);
+      throw asSyncError(
+        'protocol',
+        "the page's content security policy must allow script-src 'wasm-unsafe-eval'",
+        error,
+      );
     throw new SyncError(
       'network',
       `the wasm module did not load (sync again): ${error instanceof Error ? error.message : error}`,

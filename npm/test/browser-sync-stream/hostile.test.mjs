@@ -137,7 +137,7 @@ describe('receive', () => {
       db,
     );
     assert.equal(error.code, 'protocol');
-    assert.match(error.message, /longer than the 1000000 bytes/);
+    assert.match(error.message, /longer than maxBytes, 1000000 bytes/);
     await assertKept(db);
   });
 
@@ -175,7 +175,7 @@ describe('receive', () => {
     const { error } = await receiveFrom(t, (socket) => socket.end(good(fresh)), {}, db);
     assert.deepEqual(
       [error.code, error.message],
-      ['store', 'chunks cannot be stored; look at what the database says, or clear it: the disk is full'],
+      ['store', 'chunks cannot be stored; check the database, or clear it: the disk is full'],
     );
     assert.throws(() => browserSyncStream.receive({}), TypeError);
     assert.throws(() => browserSyncStream.receive(undefined), TypeError);
@@ -348,7 +348,7 @@ describe('send', () => {
   test('a missing file, a folder, options that cannot be: an error on the stream, and to the receiver', async (t) => {
     for (const [path, options, text] of [
       [join(folder, 'missing'), {}, /missing cannot be read: ENOENT/],
-      [folder, {}, /is no regular file/],
+      [folder, {}, /is not a regular file/],
       [OLD, { bits: 31 }, /bits are at most 30/],
     ]) {
       const { sender, socket } = await sendTo(t, async () => {}, path, options);

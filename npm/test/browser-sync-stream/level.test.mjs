@@ -223,6 +223,14 @@ test('browser-level, in a page', async (t) => {
     import { configure, sync } from '${here}dist/index.js';
     import { levelStore } from '${here}dist/level.js';
     import { BrowserLevel } from 'browser-level';
+    globalThis.late = () => {
+      const pending = sync('/page.d.ts').catch(() => {});
+      try {
+        levelStore(new BrowserLevel('late'));
+      } catch ({ message }) {
+        return pending.then(() => message);
+      }
+    };
     globalThis.run = async () => {
       configure({ wasmUrl: '/driblet_bg.wasm' });
       const db = new BrowserLevel('cache');
@@ -261,4 +269,7 @@ test('browser-level, in a page', async (t) => {
     await page.close();
   }
   assert.deepEqual(bases, ['none', 'same', 'version']);
+  const page = await browser.context.newPage();
+  await page.goto(server.url.href);
+  assert.match(await page.evaluate(() => late()), /^levelStore\(\) must be called before the page's first sync\(\)/);
 });

@@ -89,6 +89,18 @@ describe('behind a proxy', () => {
   }
 });
 
+test('configure() throws once a worker runs from another URL', async () => {
+  const message = await page.evaluate(async () => {
+    (await sync('/lib.d.ts', { store: memoryStore() })).close();
+    try {
+      configure({ workerUrl: '/other.js' });
+    } catch (error) {
+      return `${error.name}: ${error.message}`;
+    }
+  });
+  assert.match(message, /^Error: configure\(\) must be called before the first sync\(\): .*\/other\.js$/);
+});
+
 test('timeouts of whatever length: no timer fires at once, in the page or in the worker', async () => {
   for (const timeout of [Infinity, 2 ** 53, 2 ** 31, 2 ** 31 - 1, 2 ** 29]) {
     let asked;

@@ -360,7 +360,7 @@ for (const kind of ['indexeddb', 'opfs']) {
       if (kind === 'indexeddb' || code === 'network')
         assert.deepEqual(
           [code, message],
-          ['network', 'reading the answer: the server sent nothing for 1000 ms; sync again to go on'],
+          ['network', 'reading the answer: the server sent nothing for 1000 ms; sync again to continue'],
         );
       else assert.equal(code, 'store', message);
       s.link.fault = () => undefined;
