@@ -46,7 +46,7 @@ async function ask(path) {
   state = await response.json();
 }
 
-/** Brings every file to its newest release, one after the other, so that their times do not add up. */
+/** Brings every file to its newest release, one after the other, so that none slows another. */
 async function syncAll() {
   let moved = 0;
   let length = 0;

@@ -64,14 +64,14 @@ function howOf({ basis, requests }, before) {
   switch (basis) {
     case 'none':
       return requests === 1
-        ? 'A first visit: all of it came, compressed.'
-        : 'Too little matched: all of it came, compressed.';
+        ? 'A first visit: the whole file was sent, compressed.'
+        : 'Too little matched: the whole file was sent, compressed.';
     case 'same':
-      return 'This page has it already.';
+      return 'This page already has it.';
     case 'version':
-      return `The server knew ${before ?? 'the release that this page had'}, and sent what changed.`;
+      return `The server knew ${before ?? 'the release that this page had'}, and sent only the changes.`;
     case 'matched':
-      return `The server did not know ${before ?? 'the release that this page had'}. The page described it, and what matched stayed.`;
+      return `The server did not know ${before ?? 'the release that this page had'}. The page sent a signature of it, and kept the parts that matched.`;
   }
 }
 
@@ -107,8 +107,8 @@ function drawMap(svg, fresh, size) {
 
 function describe(fresh, before, length) {
   const count = Math.round(fresh.reduce((sum, cell) => sum + cell, 0));
-  if (count === length) return 'Map of the file: all of it came.';
+  if (count === length) return 'Map of the file: all of it is new.';
   if (count === 0) return 'Map of the file: none of it is new.';
   const cells = fresh.filter((cell) => 0 < cell).length;
-  return `Map of the file in ${CELLS.toLocaleString('en')} parts: ${bytesOf(count)} of ${length.toLocaleString('en')} do not stand in ${before}. They are in ${cells.toLocaleString('en')} of the parts; the others are as before.`;
+  return `Map of the file in ${CELLS.toLocaleString('en')} parts: ${bytesOf(count)} of ${length.toLocaleString('en')} do not occur in ${before}. They are in ${cells.toLocaleString('en')} of the parts; the others are unchanged.`;
 }

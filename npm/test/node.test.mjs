@@ -148,7 +148,7 @@ test('in memory, the default: a first sync, the same, a delta', async () => {
   assert.deepEqual(bases, ['none', 'same', 'version']);
 });
 
-test('in a folder: what one process stored another takes the delta from, or describes to a server that has forgotten it', async () => {
+test('in a folder: one process takes a delta from the version that another stored, or sends a signature of it to a server that has forgotten it', async () => {
   server.publish('folder.d.ts', old);
   assert.equal((await toldBy(start(SYNC, 'folder.d.ts'))).basis, 'none');
   server.publish('folder.d.ts', fresh);
@@ -166,7 +166,7 @@ test('in a folder: what one process stored another takes the delta from, or desc
   assert.deepEqual(leftOver(matched), []);
 });
 
-test('a folder keeps apart what scopes and paths tell apart, and does once what is wanted twice at once', async () => {
+test('a folder keeps scopes and paths apart, and does the work once when two sync at once', async () => {
   server.publish('scope.d.ts', old);
   const bases = [];
   for (const options of [
@@ -188,7 +188,7 @@ test('a folder keeps apart what scopes and paths tell apart, and does once what 
   );
 });
 
-test('a folder takes files of no byte and of one', async () => {
+test('a folder takes files of zero bytes and of one', async () => {
   for (const content of ['', 'x', '']) {
     writeFileSync(join(server.root, 'small.txt'), content);
     const { bytes, warning } = await attempt('small.txt');
@@ -197,7 +197,7 @@ test('a folder takes files of no byte and of one', async () => {
   }
 });
 
-test('three processes at once come to the same bytes, and what they leave can be synced from', async () => {
+test('three processes at once get the same bytes, and the next sync works with the files that they leave', async () => {
   const path = publishLarge('thrice.bin', 1);
   const found = await Promise.all([1, 2, 3].map(() => toldBy(start(SYNC, 'thrice.bin'))));
   for (const { digest, warning } of found) assert.deepEqual([digest, warning], [digestOf(path), undefined]);
@@ -207,7 +207,7 @@ test('three processes at once come to the same bytes, and what they leave can be
   assert.deepEqual(leftOver(same), []);
 });
 
-test('a process that stages while another syncs and tidies up: both come to their versions', async () => {
+test('a process that stages while another syncs and cleans up: both get their versions', async () => {
   publishLarge('staging.bin', 1);
   await attempt('staging.bin');
   const path = publishLarge('staging.bin', 2);
@@ -241,7 +241,7 @@ test('a version that this process stored stays while a handle reads it, whatever
   assert.deepEqual(leftOver(same), []);
 });
 
-test("a version of a process that ended goes with another's sync: its reader hears of it, and the next sync heals", async () => {
+test("a version of a process that ended is deleted by another's sync: its reader gets an error, and the next sync repairs the folder", async () => {
   server.publish('lost.d.ts', old);
   await toldBy(start(SYNC, 'lost.d.ts'));
   const handle = await driblet.sync(new URL('lost.d.ts', link.url), { store: driblet.directoryStore(folder) });
@@ -269,7 +269,7 @@ test('a file that is removed while it is written never becomes the head', async 
   await assertStill('removed.d.ts', before, old);
 });
 
-test('what was read of a record stands, although another process writes the next one meanwhile', async () => {
+test('a record that was read stays valid while another process writes the next one', async () => {
   const { directoryHandle } = await import(new URL('stores/directory.js', entry));
   writeFileSync(join(folder, 'head'), 'one');
   const read = await (await directoryHandle(folder).getFileHandle('head')).getFile();
@@ -277,7 +277,7 @@ test('what was read of a record stands, although another process writes the next
   assert.equal(await read.text(), 'one');
 });
 
-test('a delta that was cut off goes on where it ended', async () => {
+test('a delta that was cut off continues where it ended', async () => {
   server.publish('cut.d.ts', old);
   link.fault = (request) => (isDelta(request) ? { stall: 20_000 } : undefined);
   const cut = await attempt('cut.d.ts', { onProgress: ({ received }) => 20_000 <= received && link.hangUp() });
@@ -300,7 +300,7 @@ for (const [how, damage] of [
   ['a truncated file', (file) => truncateSync(file, 1000)],
   ['a deleted file', (file) => rmSync(file)],
 ]) {
-  test(`${how}: noticed when it is read, healed by a sync`, async () => {
+  test(`${how}: noticed when it is read, repaired by a sync`, async () => {
     server.publish('damaged.d.ts', old);
     const { version } = await attempt('damaged.d.ts');
     damage(kept().find((file) => file.includes(version)));
@@ -318,7 +318,7 @@ for (const [when, trap, whole] of [
   ['after it wrote the record', 'fsyncSync.3', fresh],
   ['while it deletes the old version', 'rm.1', fresh],
 ]) {
-  test(`a process killed ${when}: one of the two versions is whole, the next sync goes on from it, and nothing is left over`, async () => {
+  test(`a process killed ${when}: one of the two versions is whole, the next sync continues from it, and nothing is left over`, async () => {
     const name = `killed-${trap}.d.ts`;
     server.publish(name, old);
     const before = await toldBy(start(SYNC, name));
@@ -337,7 +337,7 @@ for (const [when, trap, whole] of [
   });
 }
 
-test('a process killed while it stages what is stored as it comes: the old version is whole, and nothing is left over after the next sync', async () => {
+test('a process killed while it stages a version that arrives: the old version is whole, and nothing is left over after the next sync', async () => {
   const first = publishLarge('killed.bin', 1);
   const before = await attempt('killed.bin');
   const second = publishLarge('killed.bin', 2);
@@ -354,7 +354,7 @@ test('a process killed while it stages what is stored as it comes: the old versi
   assert.deepEqual(leftOver(next), []);
 });
 
-test('an abort while a delta comes: the old version is whole, and the next sync goes on', async () => {
+test('an abort while a delta arrives: the old version is whole, and the next sync continues', async () => {
   server.publish('aborted.d.ts', old);
   const before = await attempt('aborted.d.ts');
   server.publish('aborted.d.ts', fresh);
@@ -407,7 +407,7 @@ test('a full disk: the version is in memory with a warning, and the old one stay
   assert.equal((await attempt('full.d.ts')).warning, undefined);
 });
 
-test('a full disk: what was used longest ago goes, but not what a sync or a handle is using', async (t) => {
+test('a full disk: versions used longest ago are evicted, but none that a sync or a handle uses', async (t) => {
   if (!mounted(t, '6m')) return;
   server.publish('using.d.ts', old);
   const before = await attempt('using.d.ts');
@@ -431,7 +431,7 @@ test('a full disk: what was used longest ago goes, but not what a sync or a hand
   assert.equal((await attempt('unused.d.ts')).cost.basis, 'none');
 });
 
-test('a folder that cannot be written: what is stored is read, what is new is in memory with a warning', async (t) => {
+test('a folder that cannot be written: stored versions are read, new ones are in memory with a warning', async (t) => {
   if (!mounted(t, '9m')) return;
   server.publish('fixed.d.ts', old);
   await attempt('fixed.d.ts');
@@ -449,7 +449,7 @@ test('a folder that cannot be written: what is stored is read, what is new is in
   assert.match(message, /EROFS/);
 });
 
-test('what is no folder: the version is in memory, and the warning says why', async () => {
+test('a path that is not a folder: the version is in memory, and the warning says why', async () => {
   server.publish('file.d.ts', old);
   writeFileSync(join(folder, 'file'), 'x');
   const synced = await attempt('file.d.ts', { store: driblet.directoryStore(join(folder, 'file')) });

@@ -79,7 +79,7 @@ describe('numbers', () => {
     ],
   };
   for (const [name, [values, message]] of Object.entries(wrong)) {
-    test(`${name}: what makes no sense is a TypeError that says what would, and nothing is asked`, async () => {
+    test(`${name}: invalid values are a TypeError that says what is valid, and nothing is requested`, async () => {
       for (const value of values) {
         if (name === 'store' && value === null) continue; // In Node this is the default.
         link.requests.length = 0;
@@ -93,14 +93,14 @@ describe('numbers', () => {
     });
   }
 
-  test('maxBytes: Infinity accepts any, 0 only what is empty', async () => {
+  test('maxBytes: Infinity accepts any file, 0 only an empty one', async () => {
     await syncs({ maxBytes: Infinity });
     await assert.rejects(sync(file(), { maxBytes: 0 }), { code: 'protocol', message: /0 allowed/ });
     writeFileSync(join(server.root, 'empty'), '');
     assert.equal((await sync(file('empty'), { maxBytes: 0 })).length, 0);
   });
 
-  test('what is no URL is a TypeError', async () => {
+  test('something that is not a URL is a TypeError', async () => {
     for (const url of [undefined, null, 7, {}, new Request(file())])
       await assert.rejects(sync(url), { name: 'TypeError', message: /^a URL must be a string or a URL, not / });
     for (const url of ['data:text/plain,x', 'blob:http://127.0.0.1/x', 'mailto:x'])
@@ -109,7 +109,7 @@ describe('numbers', () => {
       await assert.rejects(sync(url), { name: 'TypeError', message: /must be absolute; .* is not$/ });
   });
 
-  test('driblet/store lists no store that it does not know', async () => {
+  test('driblet/store rejects stores that it cannot list', async () => {
     for (const store of [directoryStore(folder), levelStore(new MemoryLevel()), {}, 'driblet'])
       await assert.rejects(list(store), TypeError);
   });
@@ -146,7 +146,7 @@ describe('numbers', () => {
       browserSyncStream.receive(new MemoryLevel(), { timeout }, () => {}).destroy();
   });
 
-  test('driblet/browser-sync-stream waits as long as it is told', async (t) => {
+  test('driblet/browser-sync-stream waits for its timeout', async (t) => {
     // Node warns of delays that are too long for timers, and fires them at once.
     const warned = [];
     const onWarning = ({ name }) => warned.push(name);
@@ -168,7 +168,7 @@ describe('numbers', () => {
 });
 
 describe('one signal', () => {
-  test('30 syncs have one listener of it, Node warns of nothing, and none is left', async (t) => {
+  test('30 syncs add one listener, Node does not warn, and no listener is left', async (t) => {
     const warned = [];
     const onWarning = (warning) => warned.push(String(warning));
     process.on('warning', onWarning);
@@ -194,7 +194,7 @@ describe('one signal', () => {
     assert.deepEqual(warned, []);
   });
 
-  test('an abort ends all of them, each with its reason; one that failed before has let go', async () => {
+  test('an abort ends all of them, each with its reason; one that failed before has removed its listener', async () => {
     const abort = new AbortController();
     const reason = new Error('enough');
     await assert.rejects(sync(file('missing'), { signal: abort.signal }), { code: 'protocol' });
@@ -226,7 +226,7 @@ describe('one signal', () => {
     assert.equal(getEventListeners(abort.signal, 'abort').length, 0);
   });
 
-  test('an abort from within a listener for progress, and a new sync from within the abort, do no harm', async () => {
+  test('an abort from a progress listener, and a new sync from an abort listener, do no harm', async () => {
     const abort = new AbortController();
     const other = new AbortController();
     let following;
@@ -272,7 +272,7 @@ describe('behind proxies', () => {
     });
   }
 
-  test('a handle may be behind one too', async () => {
+  test('a handle may be behind a proxy too', async () => {
     const { handle } = reactive({ handle: await sync(file(), { store: memoryStore() }) });
     assert.equal(Buffer.from(await handle.bytes()).toString(), FILE);
     assert.equal(await handle.response().text(), FILE);
@@ -293,7 +293,7 @@ describe('a URL with a password', () => {
     text.includes('us%40er') ||
     text.includes(AUTHORIZATION.slice(6));
 
-  test('is sent as basic authorisation, with each request, and is in no file', async () => {
+  test('is sent as basic authorization with each request, and is in no file', async () => {
     const seen = [];
     link.fault = ({ headers }) => void seen.push(headers.authorization);
     const store = directoryStore(join(folder, 'secret'));
@@ -311,7 +311,7 @@ describe('a URL with a password', () => {
       assert.ok(!isSecret(name + readFileSync(join(parentPath ?? path, name), 'utf8')), name);
   });
 
-  test('a header that the caller gives comes first', async () => {
+  test('a header of the caller takes precedence', async () => {
     const seen = [];
     link.fault = ({ headers }) => void seen.push(headers.authorization);
     await syncs({ headers: { Authorization: 'Bearer x' } }, withPassword(file()));
@@ -352,7 +352,7 @@ describe('a URL with a password', () => {
     assert.deepEqual(seen, [undefined]);
   });
 
-  test('a stream from a WebSocket that says its URL when it fails: driblet/browser-sync-stream does not', async () => {
+  test("a stream from a WebSocket whose error contains its URL: driblet/browser-sync-stream's does not", async () => {
     const { promise, resolve } = resolvers();
     const receiver = browserSyncStream.receive(new MemoryLevel(), resolve);
     const source = new (await import('node:stream')).PassThrough();

@@ -77,10 +77,12 @@ test('what a page loads stays small: client, worker and module, as brotli', () =
 test('the types stand for themselves in a strict project', () => {
   writeFileSync(
     join(packed.folder, 'use.ts'),
-    `import { sync, memoryStore, SyncError, type Handle } from 'driblet';
-const handle: Handle = await sync('/app.js', { store: memoryStore(), timeout: 1 });
+    `import { configure, sync, memoryStore, SyncError, type Handle } from 'driblet';
+configure({ wasmUrl: '/driblet_bg.wasm', workerTimeout: 60_000 });
+await using handle: Handle = await sync('/app.js', { store: memoryStore(), timeout: 1 });
 const bytes: Uint8Array = await handle.bytes();
-export const moved: number = handle.cost.received + bytes.length;
+const isStored: boolean = await handle.stored;
+export const moved: number = isStored ? handle.cost.received + bytes.length : 0;
 export const again = (error: unknown): boolean => error instanceof SyncError && error.code === 'network';
 `,
   );
@@ -89,6 +91,14 @@ export const again = (error: unknown): boolean => error instanceof SyncError && 
     `import { serveAsset, type FetchEventLike, type ServeOptions } from 'driblet/inline';
 const options: ServeOptions = { timeout: 3000, scope: 'ann' };
 export const answers = (event: FetchEventLike): boolean => serveAsset(event, options);
+`,
+  );
+  writeFileSync(
+    join(packed.folder, 'level.ts'),
+    `import { levelStore, type LevelStore } from 'driblet/level';
+import { type Store } from 'driblet/store';
+export const store = (db: object): LevelStore => levelStore(db);
+export const anyStore = (db: object): Store => store(db);
 `,
   );
   const tsc = join(here, 'node_modules', 'typescript', 'lib', 'tsc.js');
@@ -103,6 +113,7 @@ export const answers = (event: FetchEventLike): boolean => serveAsset(event, opt
     'es2022,dom,dom.iterable',
     'use.ts',
     'serve.ts',
+    'level.ts',
   ];
   execFileSync(process.execPath, [tsc, ...options], { cwd: packed.folder, stdio: 'pipe' });
 });

@@ -48,7 +48,7 @@ describe('a busy server', () => {
     ['a date that is over', 'Sun, 06 Nov 1994 08:49:37 GMT'],
     ['nonsense', 'soon'],
   ]) {
-    test(`asks to come back after ${how}: the sync does, and brings the file`, async () => {
+    test(`asks to come back after ${how}: the sync does, and gets the file`, async () => {
       first(2, { busy });
       const synced = await attempt('lib.d.ts', { store: memoryStore(), timeout: 20_000 });
       assertIs(synced, old);
@@ -63,7 +63,7 @@ describe('a busy server', () => {
     assertIs(await attempt('lib.d.ts', { store: memoryStore(), timeout: 2_900 }), old);
   });
 
-  test('when a delta is resumed, and when a version is described', async () => {
+  test('when a delta is resumed, and when a signature is sent', async () => {
     const store = memoryStore();
     link.fault = (request) => (isDelta(request) ? { stall: 20_000 } : undefined);
     assert.equal(
@@ -97,7 +97,7 @@ describe('a busy server', () => {
     assert.equal(link.requests.length, 1);
   });
 
-  test('that does not ask to come back is an error', async () => {
+  test('that names no time to ask again is an error', async () => {
     link.fault = () => ({ busy: null });
     const { code, message } = await attempt('lib.d.ts', { store: memoryStore() });
     assert.deepEqual([code, /status 503/.test(message)], ['network', true], message);
@@ -105,7 +105,7 @@ describe('a busy server', () => {
   });
 });
 
-describe('an error says what was being done', () => {
+describe('an error names the phase of the request', () => {
   test('connecting', async () => {
     const { name, code, message } = await sync('http://127.0.0.1:1/lib.d.ts').catch((error) => error);
     assert.deepEqual([name, code], ['SyncError', 'network']);
@@ -169,7 +169,7 @@ for (const [what, fault] of Object.entries({
   'no length': { lengthless: true },
   'all of these': { weak: true, gzip: true, lengthless: true },
 })) {
-  test(`behind a proxy that makes of each answer one with ${what}: all ways to sync, and to resume`, async () => {
+  test(`behind a proxy that changes each answer to one with ${what}: all ways to sync, and to resume`, async () => {
     const store = memoryStore();
     link.fault = () => fault;
     const bases = [];

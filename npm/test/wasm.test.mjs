@@ -122,7 +122,7 @@ for (const vector of vectors.versions) {
   });
 }
 
-test('what is no version, chunk size or nonce is refused by name', () => {
+test('invalid versions, chunk sizes and nonces are refused by name', () => {
   const refused = (act, code) => assert.throws(act, (error) => error instanceof Error && error.code === code);
   refused(() => Decoder.version('ABC', 0, LIMIT), 'bad-version');
   refused(() => new Signer(11, 7), 'bad-chunk-size');

@@ -126,7 +126,7 @@ describe('receive', () => {
     }
   }
 
-  test('a file longer than is accepted', async (t) => {
+  test('a file longer than maxBytes', async (t) => {
     const db = await holding();
     // The same stored chunk again and again: a short transfer would make a long file.
     const again = message(Buffer.from(CHUNKS[0].hash, 'hex'));
@@ -141,7 +141,7 @@ describe('receive', () => {
     await assertKept(db);
   });
 
-  test('a sender that says nothing, and one that hangs up', async (t) => {
+  test('a sender that sends nothing, and one that hangs up', async (t) => {
     const silent = await receiveFrom(t, () => {}, { timeout: 50 });
     assert.deepEqual(
       [silent.error.code, silent.error.message],
@@ -151,7 +151,7 @@ describe('receive', () => {
     assert.equal(gone.error.code, 'network');
   });
 
-  test('a chunk that was damaged in the database is told, and comes anew', async (t) => {
+  test('a chunk that was damaged in the database is reported, and transferred again', async (t) => {
     const db = await holding();
     await db.put(CHUNKS[3].hash, Buffer.alloc(100), { valueEncoding: 'buffer' });
     const server = await tcpServer((socket) => peerSend(socket, CHUNKS));
@@ -167,7 +167,7 @@ describe('receive', () => {
     assert.equal(downloaded, CHUNKS[3].bytes.length);
   });
 
-  test('a database that fails, and what is none', async (t) => {
+  test('a database that fails, and an object that is no database', async (t) => {
     const db = await holding();
     db.batch = async () => {
       throw new Error('the disk is full');
@@ -190,7 +190,7 @@ describe('receive', () => {
 });
 
 describe('receive, over WebSockets', () => {
-  test('driblet serve has no such file: its reason is told, and nothing is deleted', async (t) => {
+  test('driblet serve has no such file: the error says so, and nothing is deleted', async (t) => {
     const server = await serve();
     t.after(server.close);
     const url = new URL('missing', server.url);
@@ -208,7 +208,7 @@ describe('receive, over WebSockets', () => {
     assert.ok(Buffer.concat(await all(stream)).equals(message(Buffer.alloc(32))));
   });
 
-  test('a connection that breaks between two messages is no end', async (t) => {
+  test('a connection that breaks between two messages is not an end', async (t) => {
     const server = await websocketServer((stream) => {
       stream.on('data', (piece) => {
         if (!piece.subarray(-2).equals(Buffer.from([1, 0]))) return;
@@ -222,7 +222,7 @@ describe('receive, over WebSockets', () => {
     await assertKept(db);
   });
 
-  test('messages that come faster than the database takes them are not lost when the server closes', async (t) => {
+  test('messages that arrive faster than the database stores them are not lost when the server closes', async (t) => {
     const large = chunksOf(readFileSync(release('5.9.2')));
     const server = await websocketServer((stream) => {
       stream.on('data', () => {
@@ -248,7 +248,7 @@ describe('receive, over WebSockets', () => {
     assert.ok(1 < waiting);
   });
 
-  test('no server is there', async () => {
+  test('the server cannot be reached', async () => {
     const { error } = await receiveOver(websocket('ws://127.0.0.1:1/'), await holding());
     assert.equal(error.code, 'network');
   });
@@ -345,7 +345,7 @@ describe('send', () => {
     await Promise.race([once(socket, 'end'), once(socket, 'close')]);
   });
 
-  test('a missing file, a folder, options that cannot be: an error on the stream, and to the receiver', async (t) => {
+  test('a missing file, a folder, invalid options: an error on the stream, and to the receiver', async (t) => {
     for (const [path, options, text] of [
       [join(folder, 'missing'), {}, /missing cannot be read: ENOENT/],
       [folder, {}, /is not a regular file/],

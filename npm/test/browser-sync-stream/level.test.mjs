@@ -73,7 +73,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.equal(next.cost.basis, 'version');
     });
 
-    test('describes a version that the server has forgotten', async () => {
+    test('sends a signature of a version that the server has forgotten', async () => {
       server.publish(`${kind}-forgotten.d.ts`, old);
       await attempt(`${kind}-forgotten.d.ts`, { store });
       server.publish(`${kind}-forgotten.d.ts`, fresh);
@@ -83,7 +83,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.equal(matched.cost.basis, 'matched');
     });
 
-    test('keeps a delta that was cut off, and goes on where it ended', async () => {
+    test('keeps a delta that was cut off, and continues where it ended', async () => {
       server.publish(`${kind}-cut.d.ts`, old);
       const whole = (await attempt(`${kind}-cut.d.ts`, { store: memoryStore() })).cost.received;
       link.fault = (request) => (isDelta(request) ? { stall: 20_000 } : undefined);
@@ -95,7 +95,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.ok(rest.cost.received <= whole - 20_000 + 100, `${rest.cost.received} bytes of ${whole}`);
     });
 
-    test('keeps a version while a handle reads it, whatever is synced meanwhile', async () => {
+    test('keeps a version while a handle reads it, even if newer ones are synced', async () => {
       server.publish(`${kind}-held.d.ts`, old);
       const held = await sync(new URL(`${kind}-held.d.ts`, link.url), { store });
       assert.ok(readFileSync(old).equals(await held.bytes()));
@@ -105,7 +105,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       held.close();
     });
 
-    test('keeps what scopes and databases tell apart', async () => {
+    test('keeps scopes and databases apart', async () => {
       server.publish(`${kind}-scope.d.ts`, old);
       const bases = [];
       for (const options of [
@@ -122,7 +122,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.deepEqual(bases, ['none', 'none', 'none', 'none', 'same']);
     });
 
-    test('takes versions that are stored as they come, and leaves nothing of those before', async () => {
+    test('takes versions that are stored while they arrive, and leaves nothing of earlier ones', async () => {
       const bytes = largeBytes();
       const path = join(server.root, `${kind}-large.bin`);
       const keys = async () => (await db.keys?.().all())?.filter((key) => key.includes('large')).length;
@@ -139,7 +139,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.equal(await keys(), kept);
     });
 
-    test('takes files of no byte and of one', async () => {
+    test('takes files of zero bytes and of one', async () => {
       for (const content of ['', 'x', '']) {
         const path = join(server.root, `${kind}-small.txt`);
         writeFileSync(path, content);
@@ -147,7 +147,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       }
     });
 
-    test('does once what two want at once', async () => {
+    test('does the work once when two sync at once', async () => {
       server.publish(`${kind}-twice.d.ts`, old);
       const results = await Promise.all([
         attempt(`${kind}-twice.d.ts`, { store }),
@@ -168,7 +168,7 @@ describe('a level store that is damaged', () => {
     'a lost piece': () => undefined,
   };
   for (const [name, damage] of Object.entries(damages)) {
-    test(`${name}: the next version comes all the same`, async () => {
+    test(`${name}: the next version is synced all the same`, async () => {
       const db = new MemoryLevel();
       const store = levelStore(db);
       server.publish('damaged.d.ts', old);
@@ -182,7 +182,7 @@ describe('a level store that is damaged', () => {
     });
   }
 
-  test('a head that is none: as if nothing were held', async () => {
+  test('a head that is not valid: as if nothing were stored', async () => {
     const db = new MemoryLevel();
     const store = levelStore(db);
     server.publish('head.d.ts', old);
@@ -210,7 +210,7 @@ describe('a level store that is damaged', () => {
   });
 });
 
-test('what is no database is told at once', () => {
+test('an object that is no database is a TypeError at once', () => {
   assert.throws(() => levelStore({}), /neither createKeyStream.* nor keys and getMany/);
 });
 

@@ -36,7 +36,7 @@ async function held(db) {
 
 const hashes = (...names) => [...new Set(names.flatMap((name) => FILES[name].map(({ hash }) => hash)))].sort();
 
-test('without a name, what this file does not use goes, as with the original', async () => {
+test('without a name, chunks that this file does not use are deleted, as by browser-sync-stream', async () => {
   const db = new MemoryLevel();
   await receive(db, 'a');
   assert.deepEqual(await held(db), hashes('a'));
@@ -44,7 +44,7 @@ test('without a name, what this file does not use goes, as with the original', a
   assert.deepEqual(await held(db), hashes('b'));
 });
 
-test('with names, both files stay, and what both have goes with the last', async () => {
+test('with names, both files stay, and shared chunks are deleted with the last one', async () => {
   const db = new MemoryLevel();
   await receive(db, 'a', { name: 'first!' });
   assert.equal(await receive(db, 'b', { name: 'second' }), newLength(FILES.b, FILES.a));
@@ -56,7 +56,7 @@ test('with names, both files stay, and what both have goes with the last', async
   assert.deepEqual(await held(db), hashes('next'));
 });
 
-test('a file without a name leaves alone what a name claims', async () => {
+test('a file without a name deletes no chunk that a name claims', async () => {
   const db = new MemoryLevel();
   await receive(db, 'a', { name: 'a' });
   await receive(db, 'b');
@@ -64,7 +64,7 @@ test('a file without a name leaves alone what a name claims', async () => {
   assert.deepEqual(await held(db), hashes('a', 'next'));
 });
 
-test('what came of a file that broke off is found the next time, and goes when nobody needs it', async () => {
+test('the chunks of a file that broke off are found the next time, and deleted when nobody needs them', async () => {
   const db = new MemoryLevel();
   const broken = await tcpServer((socket) =>
     peerSend(socket, FILES.a.slice(0, -1).concat({ hash: FILES.a[0].hash, bytes: Buffer.from('wrong') })),
@@ -77,7 +77,7 @@ test('what came of a file that broke off is found the next time, and goes when n
   assert.deepEqual(await held(db), hashes('next'));
 });
 
-test('two at once: neither deletes what the other has announced', async (t) => {
+test('two at once: neither deletes chunks that the other has announced', async (t) => {
   const db = new MemoryLevel();
   await receive(db, 'a', { name: 'one' });
   // Announces the first file's chunks, and gets an answer that uses them only after the other sync has finished without

@@ -87,7 +87,7 @@ async function open(name, script, type = 'module') {
   return page;
 }
 
-test('the original example, against a server of the original libraries and against driblet serve, cold, warm and up to date', async (t) => {
+test("browser-sync-stream's example, against a server of its libraries and against driblet serve: a first sync, an update, no change", async (t) => {
   const folder = join(packed.folder, 'original');
   mkdirSync(folder);
   writeFileSync(join(folder, 'main.js'), ORIGINAL);
@@ -207,7 +207,7 @@ test('webpack 5', async () => {
   await assertReceives(await open('webpack', undefined, 'text/javascript'));
 });
 
-test('in Node, by require and by import: what the module itself is, and its names', () => {
+test('in Node, by require and by import: the module itself, and its exports', () => {
   const run = (...options) => execFileSync(process.execPath, options, { cwd: packed.folder, encoding: 'utf8' }).trim();
   const names =
     "const { send, receive, SyncError } = browserSyncStream; console.log(browserSyncStream === send, typeof receive, new SyncError('network', 'x').code)";

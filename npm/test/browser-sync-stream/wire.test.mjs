@@ -82,7 +82,7 @@ describe('receive', () => {
   });
   const publish = async (name) => void (wanted = name);
 
-  test('from a server made of the original libraries, into memory-level', async () => {
+  test("from a server made of browser-sync-stream's libraries, into memory-level", async () => {
     const db = new MemoryLevel();
     await assertSyncs(publish, () => receiveOver(websocket(original.url), db));
     await assertHolds(db, CHUNKS.fresh);
@@ -100,7 +100,7 @@ describe('receive', () => {
     await assertSyncs(publish, () => receiveOver(websocket(original.url), db));
   });
 
-  test('into a database that thinks in JSON', async () => {
+  test('into a database whose default encoding is JSON', async () => {
     const db = new MemoryLevel({ keyEncoding: 'json', valueEncoding: 'json' });
     await assertSyncs(publish, () => receiveOver(websocket(original.url), db));
     await assertHolds(db, CHUNKS.fresh);
@@ -124,7 +124,7 @@ describe('receive', () => {
     await assertSyncs(publish, () => receiveOver(server.connect(), db));
   });
 
-  test('a file of no byte takes the place of one', async (t) => {
+  test('an empty file replaces a file', async (t) => {
     const db = new MemoryLevel();
     const server = await tcpServer((socket) => peerSend(socket, []));
     t.after(server.close);
@@ -150,14 +150,14 @@ describe('send', () => {
   });
   after(() => server?.close());
 
-  test('to a receiver made of the original libraries', async () => {
+  test("to a receiver made of browser-sync-stream's libraries", async () => {
     await assertSyncs(publish, async (held) => ({
       ...(await peerReceive(websocket(server.url), distinct(held))),
       downloaded: uploaded,
     }));
   });
 
-  test('to our own', async () => {
+  test("to driblet's own receiver", async () => {
     const db = new MemoryLevel();
     await assertSyncs(publish, () => receiveOver(websocket(server.url), db));
   });
@@ -171,14 +171,14 @@ describe('send', () => {
     });
   });
 
-  test('a file of no byte', async () => {
+  test('an empty file', async () => {
     writeFileSync(path(), '');
     assert.deepEqual(await peerReceive(websocket(server.url), []), { file: Buffer.alloc(0), sent: 2, received: 0 });
   });
 });
 
 describe("driblet's own server and client", () => {
-  test('driblet serve, to a receiver made of the original libraries', async (t) => {
+  test("driblet serve, to a receiver made of browser-sync-stream's libraries", async (t) => {
     const server = await serve();
     t.after(server.close);
     const url = new URL('file', server.url);
@@ -189,7 +189,7 @@ describe("driblet's own server and client", () => {
     );
   });
 
-  test('driblet pull ws:, from a server made of the original libraries', async (t) => {
+  test("driblet pull ws:, from a server made of browser-sync-stream's libraries", async (t) => {
     let wanted;
     const server = await websocketServer((stream) => peerSend(stream, CHUNKS[wanted]));
     t.after(server.close);
@@ -204,7 +204,7 @@ describe("driblet's own server and client", () => {
     );
   });
 
-  test('a list of 40,000 hashes by the original libraries is no message that driblet serve refuses', async (t) => {
+  test("driblet serve accepts a list of 40,000 hashes by browser-sync-stream's libraries", async (t) => {
     const server = await serve();
     t.after(server.close);
     server.publish('file', PATHS.old);

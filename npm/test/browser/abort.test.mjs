@@ -3,17 +3,16 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { assertNothingLeft, leftOver, open, whenIdle } from '../support/browser.mjs';
 import { LARGE, largeBytes } from '../support/large.mjs';
 import { isDelta } from '../support/proxy.mjs';
 import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, stoppingIn, stops } from '../support/stop.mjs';
 
-const s = useSite();
 let oldPath;
 
-before(async () => {
+const s = useSite(async () => {
   oldPath = join(s.server.root, 'old.bin');
   publishStop(s.server);
 });
@@ -124,7 +123,7 @@ for (const kind of ['opfs', 'indexeddb']) {
   });
 }
 
-test('after the handle came: it is too late, and the version is stored', async () => {
+test('after the handle was returned: it is too late, and the version is stored', async () => {
   const path = join(s.server.root, 'late.bin');
   writeFileSync(path, edition(3).subarray(0, 1_000_000));
   const warning = await s.page.evaluate(async () => {

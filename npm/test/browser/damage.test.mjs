@@ -45,7 +45,7 @@ function damage({ store }, start, how) {
   );
 }
 
-test('a flipped byte: reading fails and drops the version, the next sync brings it anew', async () => {
+test('a flipped byte: reading fails and drops the version, the next sync fetches it again', async () => {
   const kept = await held('flipped.d.ts');
   await damage(kept, kept.version, 'flip');
   const failed = await kept.sync();
@@ -74,7 +74,7 @@ test('a flipped byte is found by a stream before it gives any', async () => {
   assertIs(await kept.sync(), old);
 });
 
-test('a flipped byte in what a delta copies: the same sync brings the new version whole', async () => {
+test('a flipped byte in the basis of a delta: the same sync gets the new version whole', async () => {
   const kept = await held('basis.d.ts');
   await damage(kept, kept.version, 'flip');
   s.server.publish('basis.d.ts', fresh);
@@ -83,7 +83,7 @@ test('a flipped byte in what a delta copies: the same sync brings the new versio
 });
 
 for (const how of ['truncate', 'delete']) {
-  test(`the version's file, ${how}d: as if it had never been there`, async () => {
+  test(`the version's file, ${how}d: as if it did not exist`, async () => {
     const kept = await held(`${how}.d.ts`);
     await damage(kept, kept.version, how);
     const healed = await kept.sync();
@@ -91,7 +91,7 @@ for (const how of ['truncate', 'delete']) {
   });
 }
 
-test('the record that names the head, flipped or gone: fetched anew', async () => {
+test('the record that names the head, flipped or deleted: fetched anew', async () => {
   const kept = await held('record.d.ts');
   // The first record of a new store is in the second slot.
   for (const how of [{ byte: 4_100 }, 'delete', 'truncate']) {
@@ -100,7 +100,7 @@ test('the record that names the head, flipped or gone: fetched anew', async () =
   }
 });
 
-test('a record torn while it was written: the one before still stands', async () => {
+test('a record torn while it was written: the one before is still valid', async () => {
   const kept = await held('torn.d.ts');
   s.server.publish('torn.d.ts', fresh);
   await s.page.evaluate(async (store) => {
@@ -114,7 +114,7 @@ test('a record torn while it was written: the one before still stands', async ()
 });
 
 for (const how of ['flip', 'truncate', 'delete', { byte: 5 }]) {
-  test(`what was kept of a delta, ${JSON.stringify(how)}: the right file all the same`, async () => {
+  test(`the kept bytes of a delta, ${JSON.stringify(how)}: the sync still gets the right file`, async () => {
     const kept = await held(`begun-${how.byte ?? how}.d.ts`);
     s.server.publish(kept.store.name, fresh);
     assert.equal((await s.attemptCut(kept.store.name, 5_000, { store: kept.store })).code, 'network');
@@ -123,7 +123,7 @@ for (const how of ['flip', 'truncate', 'delete', { byte: 5 }]) {
   });
 }
 
-test('a read that fails though the bytes are whole says so, and drops nothing', async () => {
+test('a read that fails although the bytes are whole rejects, and drops nothing', async () => {
   const kept = await held('unreadable.d.ts');
   publishWorker(
     s.server,
@@ -141,7 +141,7 @@ test('a read that fails though the bytes are whole says so, and drops nothing', 
   assert.equal((await kept.sync()).cost.basis, 'same');
 });
 
-test('a sync that fails says why, though what it staged cannot be deleted', async () => {
+test('a sync that fails says why, although its staged file cannot be deleted', async () => {
   const name = 'undeletable.bin';
   writeFileSync(join(s.server.root, name), randomBytes(LARGE));
   publishWorker(
@@ -170,7 +170,7 @@ test('a sync that fails says why, though what it staged cannot be deleted', asyn
   assertIs(await s.attempt(name, { store: { kind: 'opfs', name } }), join(s.server.root, name));
 });
 
-test('no room left: the version is delivered verified from memory with a warning, the old one stays stored', async () => {
+test('no room left: the version is delivered from memory, verified and with a warning; the old one stays stored', async () => {
   const kept = await held('quota.d.ts');
   const session = await s.browser.context.newCDPSession(s.page);
   const { usage } = await session.send('Storage.getUsageAndQuota', { origin: new URL(s.link.url).origin });
@@ -191,7 +191,7 @@ test('no room left: the version is delivered verified from memory with a warning
   assert.equal((await kept.sync()).cost.basis, 'same');
 });
 
-test('a version that cannot be stored after its bytes were given out: it stays in memory with a warning, and the next sync heals', async () => {
+test('a version that cannot be stored after its bytes were returned: it stays in memory with a warning, and the next sync repairs the store', async () => {
   const kept = await held('late.d.ts');
   s.server.publish('late.d.ts', fresh);
   const result = await s.page.evaluate(async (store) => {

@@ -29,25 +29,25 @@ after(async () => {
   await demo?.stop();
 });
 
-test('a first visit brings all of the first releases', async () => {
+test('a first visit transfers the first releases whole', async () => {
   await page.waitForFunction(() =>
     document.getElementById('status').textContent.startsWith('typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here'),
   );
   const shown = await typescript();
-  assert.equal(shown.how, 'A first visit: all of it came, compressed.');
-  assert.equal(shown.map, 'Map of the file: all of it came.');
+  assert.equal(shown.how, 'A first visit: the whole file was sent, compressed.');
+  assert.equal(shown.map, 'Map of the file: all of it is new.');
   assert.ok(shown.moved < shown.plain && shown.plain < shown.length, JSON.stringify(shown));
 });
 
-test('the next release moves what changed, and the map shows where', async () => {
+test('the next release transfers what changed, and the map shows where', async () => {
   await page.keyboard.press('Tab');
   await press('Publish the next release', 'Enter');
   await here('5.9.2');
   const shown = await typescript();
-  assert.equal(shown.how, 'The server knew 5.8.3, and sent what changed.');
+  assert.equal(shown.how, 'The server knew 5.8.3, and sent only the changes.');
   assert.equal(shown.roundTrips, 1);
   assert.ok(shown.moved < 0.02 * shown.length, `${shown.moved} of ${shown.length} bytes`);
-  assert.match(shown.map, /bytes of 9,111,680 do not stand in 5\.8\.3/);
+  assert.match(shown.map, /bytes of 9,111,680 do not occur in 5\.8\.3/);
   assert.ok(0 < shown.asBefore && shown.asBefore < CELLS, `${shown.asBefore} cells as before`);
   assert.deepEqual(shown.drawn, [CELLS, CELLS]);
 });
@@ -59,7 +59,10 @@ test('a server that has forgotten the release takes two round trips', async () =
   await press('Publish the next release', 'Enter');
   await here('5.9.3');
   const shown = await typescript();
-  assert.equal(shown.how, 'The server did not know 5.9.2. The page described it, and what matched stayed.');
+  assert.equal(
+    shown.how,
+    'The server did not know 5.9.2. The page sent a signature of it, and kept the parts that matched.',
+  );
   assert.equal(shown.roundTrips, 2);
   assert.ok(shown.moved < 0.02 * shown.length, `${shown.moved} of ${shown.length} bytes`);
 });
@@ -68,7 +71,7 @@ test('a page that is loaded again has it already', async () => {
   await page.reload();
   await here('5.9.3');
   const shown = await typescript();
-  assert.equal(shown.how, 'This page has it already.');
+  assert.equal(shown.how, 'This page already has it.');
   assert.equal(shown.asBefore, CELLS);
 });
 
@@ -76,7 +79,7 @@ test('after the last release it starts over, with nothing stored', async () => {
   await page.keyboard.press('Tab');
   await press('Start over', 'Enter');
   await here('5.8.3');
-  assert.equal((await typescript()).how, 'A first visit: all of it came, compressed.');
+  assert.equal((await typescript()).how, 'A first visit: the whole file was sent, compressed.');
 });
 
 test('it fits a phone', async () => {
@@ -84,7 +87,7 @@ test('it fits a phone', async () => {
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
 });
 
-test('a screen reader is told all that the page shows', async () => {
+test('a screen reader gets everything that the page shows', async () => {
   const said = await page.locator('main').ariaSnapshot();
   for (const part of [
     'heading "driblet" [level=1]',
@@ -93,14 +96,14 @@ test('a screen reader is told all that the page shows', async () => {
     'status: "typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here',
     'article "typescript.js"',
     'article "sql-wasm.wasm"',
-    'img "Map of the file: all of it came."',
+    'img "Map of the file: all of it is new."',
     'columnheader "Round trips"',
     'rowheader "plain fetch"',
   ])
     assert.ok(said.includes(part), `no ${part} in\n${said}`);
 });
 
-test('light and dark, its text is told from its ground', async () => {
+test('its text has enough contrast, in light and dark', async () => {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     const contrasts = await page.evaluate(() => {
@@ -126,7 +129,7 @@ test('light and dark, its text is told from its ground', async () => {
   }
 });
 
-test('nothing was refused or thrown so far', () => assert.deepEqual(complaints, []));
+test('no error or refusal so far', () => assert.deepEqual(complaints, []));
 
 test('a sync that fails says so, and can be tried again', async () => {
   await browser.context.route('**/*.driblet/**', (route) => route.abort());
@@ -138,7 +141,7 @@ test('a sync that fails says so, and can be tried again', async () => {
   await page.keyboard.press('Tab');
   await press('Try again', 'Enter');
   await here('5.9.2');
-  assert.equal((await typescript()).how, 'The server knew 5.8.3, and sent what changed.');
+  assert.equal((await typescript()).how, 'The server knew 5.8.3, and sent only the changes.');
   assert.equal(await page.textContent('[role=alert]'), '');
 });
 

@@ -46,7 +46,7 @@ function publish(target, bases) {
   }
 }
 
-test('a first sync and one from a version that is held, each cut off: the next sync resumes by a range', async () => {
+test('a first sync and one from a stored version, each cut off: the next sync resumes by a range', async () => {
   publish(old, []);
   await assertResumes(old, 100_000);
   publish(fresh, [old]);

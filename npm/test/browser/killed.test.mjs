@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { leftOver, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { LARGE } from '../support/large.mjs';
@@ -11,9 +11,8 @@ import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.m
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-const s = useSite();
 
-before(async () => {
+const s = useSite(async () => {
   publishStop(s.server);
 });
 
@@ -60,7 +59,7 @@ const DEATHS = {
 for (const [kind, deaths] of Object.entries(DEATHS)) {
   describe(`a tab killed, ${kind}`, () => {
     for (const [when, call, kept] of deaths) {
-      test(`${when}: one of the two versions is whole, the next sync goes on from it, and nothing is left over`, async () => {
+      test(`${when}: one of the two versions is whole, the next sync continues from it, and nothing is left over`, async () => {
         const path = `${kind}-${call}.d.ts`;
         const store = { kind, name: path };
         s.server.publish(path, old);
@@ -79,7 +78,7 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
       });
     }
 
-    test('while a first version is staged as it comes: nothing is stored, and what is left over goes with the next sync', async () => {
+    test('while a first version is staged: nothing is stored, and the leftovers are deleted by the next sync', async () => {
       const path = `${kind}-large.bin`;
       const store = { kind, name: path };
       writeFileSync(join(s.server.root, path), Buffer.alloc(LARGE, path)); // Its delta is too short for a journal.
@@ -92,7 +91,7 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
   });
 }
 
-test('a tab without locks deletes what another is writing, and that one is killed: nothing is left over', async () => {
+test('a tab without locks deletes a file that another one is writing, and that one is killed: nothing is left over', async () => {
   const path = 'robbed.bin';
   const store = { kind: 'indexeddb', name: path };
   writeFileSync(join(s.server.root, path), Buffer.alloc(LARGE, path));
@@ -124,7 +123,7 @@ test('a tab without locks deletes what another is writing, and that one is kille
 describe('a worker that hangs is ended', () => {
   // The first close is that of the key's file, the last one that of the version's file.
   for (const nth of [1, 4]) {
-    test(`while it stores what it gave, in close ${nth}: the handle says so, and another tab syncs`, async () => {
+    test(`while it stores the version of a handle, in close ${nth}: the handle says so, and another tab syncs`, async () => {
       const path = `hangs-${nth}.d.ts`;
       const store = { kind: 'opfs', name: path };
       s.server.publish(path, old);
@@ -150,7 +149,7 @@ describe('a worker that hangs is ended', () => {
     });
   }
 
-  test('while it reads: reading says so, and the same tab syncs', async () => {
+  test('while it reads: the read rejects, and the same tab syncs', async () => {
     const path = 'hangs-reading.d.ts';
     const store = { kind: 'opfs', name: path };
     s.server.publish(path, old);

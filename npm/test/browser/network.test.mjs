@@ -1,18 +1,17 @@
 // Network faults: connections that break or stall, flipped bytes, answers from something else than the server. The
 // stored version stays whole.
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { lengthOfDiff, release, whenDeltaIs } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
 import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-const s = useSite();
 let oldVersion;
 let deltaLength;
 
-before(async () => {
+const s = useSite(async () => {
   s.server.publish('lib.d.ts', old);
   oldVersion = (await s.attempt('/lib.d.ts')).version;
   s.server.publish('lib.d.ts', fresh);
@@ -65,7 +64,7 @@ test('cut at every 10,000th byte of a first sync: nothing is stored, the next sy
   }
 });
 
-test('cut again while it resumes: what came each time is kept', async () => {
+test('cut again while it resumes: the bytes of each try are kept', async () => {
   for (const cut of [2_000, 1_500, 1_000]) {
     assert.equal((await s.attemptCut('/lib.d.ts', cut)).code, 'network');
   }
@@ -75,7 +74,7 @@ test('cut again while it resumes: what came each time is kept', async () => {
   await goBack();
 });
 
-test('what was begun is finished although there is a newer head, and then the head is fetched', async () => {
+test('a delta that was cut off is finished although there is a newer head, and then the head is fetched', async () => {
   assert.equal((await s.attemptCut('/lib.d.ts', 3_000)).code, 'network');
   const newer = release('5.9.3');
   s.server.publish('lib.d.ts', newer);
@@ -104,7 +103,7 @@ test('any byte of a delta flipped: an error or the right file, and the next sync
   }
 });
 
-test('flipped and then cut: what was kept is no good, and the next sync starts anew by itself', async () => {
+test('flipped and then cut: the kept bytes are damaged, and the next sync starts anew by itself', async () => {
   s.link.fault = (request) => (isDelta(request) ? { flip: 4_000, cut: 5_000 } : undefined);
   assert.ok((await s.attempt('/lib.d.ts')).code);
   s.link.fault = () => undefined;
@@ -125,7 +124,7 @@ for (const [stall, where] of [
   [0, 'before the first byte'],
   [2_500, 'in the middle'],
 ]) {
-  test(`a server that stalls ${where}: the sync gives up at its deadline, and the next one goes on`, async () => {
+  test(`a server that stalls ${where}: the sync gives up at its deadline, and the next one continues`, async () => {
     s.link.fault = (request) => (isDelta(request) ? { stall } : undefined);
     const failed = await s.attempt('/lib.d.ts', { timeout: 500 });
     assert.equal(failed.code, 'network');
@@ -158,7 +157,7 @@ test('an abort rejects with its reason and leaves the store whole', async () => 
   await goBack();
 });
 
-test('cut so fast that the browser throws bytes away: the version stays whole, the next sync comes through', async () => {
+test('cut so fast that the browser drops bytes: the version stays whole, the next sync succeeds', async () => {
   for (const cut of [10, 1_000, 5_000]) {
     s.link.fault = (request) => (isDelta(request) ? { cut } : undefined);
     assert.equal((await s.attempt('/lib.d.ts')).code, 'network');
@@ -169,7 +168,7 @@ test('cut so fast that the browser throws bytes away: the version stays whole, t
   }
 });
 
-test('a delta from another version than was named is refused', async () => {
+test('a delta from a version other than the named one is refused', async () => {
   s.server.publish('other.d.ts', release('5.9.3', 'lib.es5.d.ts'));
   const { version } = await s.attempt('/other.d.ts');
   s.server.publish('other.d.ts', fresh);
@@ -180,7 +179,7 @@ test('a delta from another version than was named is refused', async () => {
   await assertStillOld();
 });
 
-test('a delta to another version than is pinned is refused, by name', async () => {
+test('a delta to a version other than the pinned one is refused, by name', async () => {
   const pinned = 'c'.repeat(64);
   s.link.fault = (request) => (isDelta(request) ? { instead: `/lib.d.ts.driblet/${oldVersion}` } : undefined);
   for (const scope of [undefined, 'nothing is held']) {
@@ -193,7 +192,7 @@ test('a delta to another version than is pinned is refused, by name', async () =
   await assertStillOld();
 });
 
-test('more than maxBytes is refused, also where the server says that it is less; the old version stays', async () => {
+test('more than maxBytes is refused, even if the server announces less; the old version stays', async () => {
   const options = { maxBytes: 1_000_000 };
   const honest = await s.attempt('/lib.d.ts', options);
   assert.deepEqual([honest.code, /1000000 allowed/.test(honest.message)], ['protocol', true], honest.message);
@@ -205,7 +204,7 @@ test('more than maxBytes is refused, also where the server says that it is less;
   await assertStillOld();
 });
 
-test('a delta whose ETag is too long to note is not resumed, and does no harm', async () => {
+test('a delta whose ETag is too long for the journal is not resumed, and does no harm', async () => {
   s.link.fault = (request) =>
     isDelta(request) ? { headers: { etag: `"${'e'.repeat(2000)}"` }, cut: 2_000 } : undefined;
   const failed = await s.attempt('/lib.d.ts');
@@ -214,7 +213,7 @@ test('a delta whose ETag is too long to note is not resumed, and does no harm', 
   await assertStillOld();
 });
 
-test('a server that is gone is a network error', async () => {
+test('a server that cannot be reached is a network error', async () => {
   s.link.fault = (request) => (isDelta(request) ? { cut: 0 } : undefined);
   assert.equal((await s.attempt('/lib.d.ts')).code, 'network');
   s.link.fault = () => undefined;

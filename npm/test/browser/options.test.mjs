@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { after, afterEach, describe, test } from 'node:test';
 import { BASES, launch, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { here, install } from '../support/installed.mjs';
@@ -13,11 +13,10 @@ import { assertIs, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-const s = useSite();
 let packed;
 let page;
 
-before(async () => {
+const s = useSite(async () => {
   packed = install();
   packed.publish(s.server);
   copyFileSync(
@@ -117,7 +116,7 @@ test('timeouts of whatever length: no timer fires at once, in the page or in the
   }
 });
 
-test('what makes no sense is a TypeError', async () => {
+test('options that are not valid are a TypeError', async () => {
   for (const options of [
     { timeout: 0 },
     { timeout: -1 },
@@ -141,7 +140,7 @@ test('what makes no sense is a TypeError', async () => {
   );
 });
 
-test('a handle streams a part of its bytes, and no more than there are', async () => {
+test('a handle streams a range of its bytes, and no more than there are', async () => {
   const [all, parts, refused] = await page.evaluate(async () => {
     const handle = await sync('/lib.d.ts', { store: memoryStore() });
     const text = (start, end) => new Response(handle.stream(start, end)).text();
@@ -170,7 +169,7 @@ describe('a password in the URL', () => {
   const authorization = `Basic ${Buffer.from('ann:pä@ss').toString('base64')}`;
   const withPassword = (path) => Object.assign(new URL(path, s.link.url), { username: 'ann', password: 'pä@ss' }).href;
 
-  test('is sent as basic authorisation, also by a page that comes back, and is in no name', async () => {
+  test('is sent as basic authorization, also by a page that comes back, and is in no stored name', async () => {
     const seen = [];
     s.link.fault = (request) => void (isDelta(request) && seen.push(request.headers.authorization));
     const store = { kind: 'opfs', name: 'password' };
@@ -230,7 +229,7 @@ describe('a password in the URL', () => {
     }
   });
 
-  test('of the page itself: what is relative to it is synced all the same', async () => {
+  test('of the page itself: URLs relative to it are synced', async () => {
     const seen = [];
     const server = createServer((request, response) => {
       if (request.headers.authorization !== authorization)

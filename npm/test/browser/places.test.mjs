@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { BASES, PLAIN_HOST, launch, open } from '../support/browser.mjs';
 import { release, serve } from '../support/driblet.mjs';
 import { serveFiles } from '../support/files.mjs';
@@ -12,10 +12,9 @@ import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-const s = useSite();
 let packed;
 
-before(async () => {
+const s = useSite(async () => {
   packed = install();
   packed.publish(s.server);
 });
@@ -53,7 +52,7 @@ async function syncsTwice(page, name) {
 const workersOf = (page) => page.workers().length;
 
 for (const policy of ['require-corp', 'credentialless']) {
-  test(`a page that embeds nothing without leave (${policy}): the shipped worker starts`, async () => {
+  test(`a page with Cross-Origin-Embedder-Policy (${policy}): the shipped worker starts`, async () => {
     const path = `/?${policy}`;
     s.link.fault = ({ url }) =>
       url === path
@@ -67,7 +66,7 @@ for (const policy of ['require-corp', 'credentialless']) {
     await page.close();
   });
 
-  test(`a page that embeds nothing without leave (${policy}), and a server of another origin`, async () => {
+  test(`a page with Cross-Origin-Embedder-Policy (${policy}), and a server of another origin`, async () => {
     const home = await serveFiles(s.server.root, {
       'cross-origin-embedder-policy': policy,
       'cross-origin-opener-policy': 'same-origin',
@@ -134,7 +133,7 @@ for (const [where, base] of Object.entries(BASES)) {
       await page.close();
     });
 
-    test('a page without https: no file store, no locks, and versions are kept all the same', async () => {
+    test('a page without https: no file store, no locks, and versions are still kept', async () => {
       const url = s.link.url.replace('127.0.0.1', PLAIN_HOST);
       const page = await s.browser.context.newPage();
       const syncs = async (name) => {
@@ -206,7 +205,7 @@ for (const [where, base] of Object.entries(BASES)) {
       }
     });
 
-    test('the service worker that README shows answers with synced versions, offline with stored ones, which scripts and modules run from', async () => {
+    test('the service worker in the README answers with synced versions, offline with stored ones; scripts and modules run from them', async () => {
       writeFileSync(
         join(s.server.root, `sw-${where}.js`),
         `
@@ -263,7 +262,7 @@ for (const [where, base] of Object.entries(BASES)) {
   });
 }
 
-test("a worker of the page's own syncs as the page does", async () => {
+test("the page's own worker syncs as the page does", async () => {
   writeFileSync(
     join(s.server.root, 'own.js'),
     `
@@ -321,7 +320,7 @@ test('a handle gives a blob, a file, a URL and a response with the type of its e
   ]);
 });
 
-test('a page that the browser keeps for going back holds no lock meanwhile, and its handles go on after', async () => {
+test('a page in the back/forward cache holds no lock, and its handles work again afterwards', async () => {
   s.server.publish('back.d.ts', old);
   // Automated browsers keep no pages in the back/forward cache unless told to.
   const browser = await launch({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
@@ -363,7 +362,7 @@ test('a page that the browser keeps for going back holds no lock meanwhile, and 
   }
 });
 
-test('two pages without locks that sync at once: both have the bytes, and reading tells what the other took away', async () => {
+test('two pages without locks that sync at once: both get the bytes, and reading notices what the other deleted', async () => {
   const url = s.link.url.replace('127.0.0.1', PLAIN_HOST);
   const browser = await launch();
   try {
@@ -406,7 +405,7 @@ test('two pages without locks that sync at once: both have the bytes, and readin
   }
 });
 
-test('a handle that gave a URL keeps its version without being kept itself, until it is closed', async () => {
+test('a handle with an object URL keeps its version until it is closed, even if the page drops the handle', async () => {
   s.server.publish('shown.d.ts', old);
   const page = await open(s.browser, s.link.url);
   await page.evaluate(async () => {

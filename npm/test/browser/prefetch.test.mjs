@@ -40,7 +40,7 @@ function stalled(at) {
   });
 }
 
-test('the page asks, once, and its answer is used', async () => {
+test('the page asks once, and its answer is used', async () => {
   const visitor = await returning('used');
   s.link.requests.length = 0;
   const found = await visitor.sync();
@@ -65,7 +65,7 @@ test('the server is busy when the page asks: the worker asks again', async () =>
 });
 
 for (const at of [0, 2_500]) {
-  test(`cut at ${at}: a network error, the version stays whole, the next sync comes through`, async () => {
+  test(`cut at ${at}: a network error, the version stays whole, the next sync succeeds`, async () => {
     const visitor = await returning(`cut-${at}`);
     s.link.fault = (request) => (isDelta(request) ? { cut: at } : undefined);
     const failed = await visitor.sync();
@@ -76,7 +76,7 @@ for (const at of [0, 2_500]) {
     await visitor.page.close();
   });
 
-  test(`stalled at ${at}: the deadline ends the sync and the request, the next sync comes through`, async () => {
+  test(`stalled at ${at}: the deadline ends the sync and the request, the next sync succeeds`, async () => {
     const visitor = await returning(`stall-${at}`);
     const gone = stalled(at);
     const failed = await visitor.sync({ timeout: 500 });
@@ -90,7 +90,7 @@ for (const at of [0, 2_500]) {
   });
 }
 
-test('what is noted is stored no longer, so the answer is dropped, and counted', async () => {
+test('the noted version is no longer stored: the answer is dropped, and counted', async () => {
   const name = 'dropped';
   const visitor = await returning(name);
   await s.page.evaluate(

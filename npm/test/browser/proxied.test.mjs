@@ -64,7 +64,7 @@ for (const [how, more] of [
   });
 }
 
-test('nginx in front of a site without https: refused with the line to add, and well with it', async () => {
+test('nginx in front of a site without https: an error with the configuration line to add, and success with it', async () => {
   const proxy = await nginx(`location / { proxy_pass ${server.url.origin}; }
     location /named/ { proxy_pass ${server.url.origin}/; proxy_set_header X-Forwarded-Host $http_host; }`);
   const page = await browser.context.newPage();

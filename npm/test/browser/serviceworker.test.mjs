@@ -13,13 +13,12 @@ import { digestOf, useSite } from '../support/site.mjs';
 
 const TEXT = '0123456789'.repeat(1000);
 const lib = release('5.9.2', 'lib.dom.d.ts');
-const s = useSite();
 let packed;
 let page;
 /** The requests that the server has received. */
 let seen;
 
-before(async () => {
+const s = useSite(async () => {
   packed = install();
   packed.publish(s.server);
   mkdirSync(join(s.server.root, 'assets'));
@@ -154,7 +153,7 @@ describe('ranges', () => {
     });
   }
 
-  test('of a file of no byte, with HEAD, with If-Range', async () => {
+  test('of an empty file, with HEAD, with If-Range', async () => {
     const { etag } = (await fetched('/assets/text.txt')).headers;
     const told = async (path, init) => {
       const { status, headers } = await fetched(path, init);
@@ -172,7 +171,7 @@ describe('ranges', () => {
       assert.deepEqual(await ranged(other), [200, undefined], other);
   });
 
-  test('of what is kept in parts', async () => {
+  test('of a version that is verified in parts', async () => {
     const bytes = largeBytes();
     publish('long.bin', bytes);
     for (const [from, to] of [
@@ -197,7 +196,7 @@ describe('ranges', () => {
   });
 });
 
-test('conditions: 304 for what the page has, 412 for what is something else now', async () => {
+test('conditions: 304 for the version that the page has, 412 for another one', async () => {
   const { etag } = (await fetched('/assets/text.txt')).headers;
   const statusOf = async (headers, method = 'GET') => (await fetched('/assets/text.txt', { method, headers })).status;
   for (const matching of [etag, `W/${etag}`, `"a", ${etag}`, '*']) {
@@ -212,7 +211,7 @@ test('conditions: 304 for what the page has, 412 for what is something else now'
   assert.equal(await statusOf({ 'if-match': '"other"', 'if-none-match': etag }), 412);
 });
 
-test("missing files, and what is missing now: the server's own answer, also where a version is stored", async () => {
+test("missing files, and files that were removed: the server's own answer, even if a version is stored", async () => {
   const same = async (path) => {
     const { status, body } = await fetched(path);
     assert.deepEqual({ status, body }, await direct(path));
@@ -225,7 +224,7 @@ test("missing files, and what is missing now: the server's own answer, also wher
   await same('/assets/gone.txt');
 });
 
-test('offline: what is stored, whole, in part, by HEAD; for what is not, an error as without a worker', async () => {
+test('offline: stored versions, whole, in part, by HEAD; for others, an error as without a worker', async () => {
   publish('kept.txt', TEXT);
   assert.equal((await fetched('/assets/kept.txt')).body, TEXT);
   offline();
@@ -241,12 +240,12 @@ test('offline: what is stored, whole, in part, by HEAD; for what is not, an erro
   }
 });
 
-test('a server that is no driblet: the file, from the network', async () => {
+test('a server without driblet: the file, from the network', async () => {
   listen(({ url }) => (url.includes('.driblet/') ? { html: 'not found' } : undefined));
   assert.equal((await fetched('/assets/lib.d.ts')).body, readFileSync(lib, 'utf8'));
 });
 
-test('bytes that were damaged in the store: the file, from the network, and it is stored anew', async () => {
+test('bytes that were damaged in the store: the file, from the network, and it is stored again', async () => {
   publish('damaged.txt', TEXT);
   await fetched('/assets/damaged.txt');
   await page.evaluate(async () => {
@@ -269,7 +268,7 @@ test('bytes that were damaged in the store: the file, from the network, and it i
   assert.equal((await fetched('/assets/damaged.txt')).body, TEXT);
 });
 
-test('sync resources, the worker itself, and requests with an authorisation are not its business', async () => {
+test('sync resources, the worker itself, and requests with an authorization are left to the browser', async () => {
   for (const path of ['/assets/text.txt.driblet/head', '/assets/text.txt%2Edriblet/head']) {
     listen();
     assert.equal((await fetched(path)).status, (await direct(path)).status);
@@ -292,7 +291,7 @@ test("only-if-cached: the browser's own cache, and no request", async () => {
   assert.deepEqual(paths(), []);
 });
 
-test('another origin is asked by the browser', async () => {
+test('requests to another origin are left to the browser', async () => {
   const server = await serve('--allow-origin', new URL(s.link.url).origin);
   const other = await proxyTo(server);
   try {
@@ -310,7 +309,7 @@ test('another origin is asked by the browser', async () => {
   }
 });
 
-test('another asset than was asked for, with another type', async () => {
+test('an asset other than the requested one, with another type', async () => {
   const { headers, body } = await fetched('/assets/whatever?as=/assets/text.txt');
   assert.deepEqual([headers['content-type'], body], ['text/x-as', TEXT]);
 });
@@ -345,7 +344,7 @@ describe('pages', () => {
       assert.equal((await open(path)).status(), (await direct(path)).status, path);
   });
 
-  test('and from the store when there is none', async () => {
+  test('and from the store without a network', async () => {
     await fetched('/assets/page.html');
     offline();
     const response = await open('assets/page.html');
@@ -356,7 +355,7 @@ describe('pages', () => {
     await assert.rejects(open('assets/never.html'), /ERR_FAILED/);
   });
 
-  test("as do workers, whose script's headers are their policy", async () => {
+  test("workers too: their script's headers are their policy", async () => {
     listen();
     assert.equal(
       await page.evaluate(
@@ -368,7 +367,7 @@ describe('pages', () => {
   });
 });
 
-test("the digest of a large file is the file's", async () => {
+test('the digest of a large file is right', async () => {
   const digest = await page.evaluate(async () => {
     const digest = await crypto.subtle.digest('SHA-256', await (await fetch('/assets/lib.d.ts')).arrayBuffer());
     return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { open } from '../support/browser.mjs';
 import { denying, prepared } from '../support/denied.mjs';
 import { release } from '../support/driblet.mjs';
@@ -15,11 +15,13 @@ import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.m
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-const s = useSite({ checks: 'at the end' });
 
-before(async () => {
-  publishStop(s.server);
-});
+const s = useSite(
+  async () => {
+    publishStop(s.server);
+  },
+  { checks: 'at the end' },
+);
 
 /** Publishes a file that is too long to be collected in memory. */
 function publishLong(name) {
@@ -56,7 +58,7 @@ const SILENT = [
 // These tests wait at the same time, some seconds each.
 describe('what never answers', { concurrency: true }, () => {
   for (const [index, { parts, here = false, kind = 'browser', left }] of SILENT.entries()) {
-    test(`${parts.join(', ')}, called by a ${here ? 'page' : 'worker'}, ${kind} store: the sync goes on into ${left ?? 'memory, and says so'}`, async () => {
+    test(`${parts.join(', ')}, called by a ${here ? 'page' : 'worker'}, ${kind} store: the sync continues into ${left ?? 'memory, and says so'}`, async () => {
       const name = `silent-${index}.d.ts`;
       s.server.publish(name, old);
       const inPage = here || parts.includes('Worker');
@@ -92,7 +94,7 @@ describe('what never answers', { concurrency: true }, () => {
     await page.close();
   });
 
-  test('the engine, where there is no worker: a network error', async () => {
+  test('the engine does not load in a page without workers: a network error', async () => {
     s.server.publish('engine.d.ts', old);
     const { page, ask } = await pageAfter(denying([], 'hang', HERE));
     await page.route(/\/worker-\w+\.js$/, () => {});
@@ -107,7 +109,7 @@ describe('what never answers', { concurrency: true }, () => {
     await page.close();
   });
 
-  test('a list says which store did not answer; what the other place has is listed', async () => {
+  test('a list names the store that did not answer; the other place is listed', async () => {
     s.server.publish('listed.d.ts', old);
     await s.attempt('/listed.d.ts', { store: { kind: 'opfs', name: 'driblet' } });
     const { page, ask } = await pageAfter(denying(['indexedDB'], 'hang'));
@@ -120,7 +122,7 @@ describe('what never answers', { concurrency: true }, () => {
     await page.close();
   });
 
-  test('another tab that holds the lock and does nothing: what is new comes by a delta, into memory; when the lock is free it is stored', async () => {
+  test('another tab holds the lock and does nothing: the new version comes by a delta, into memory; once the lock is free it is stored', async () => {
     const name = 'held.d.ts';
     const store = { kind: 'browser', name: 'driblet' };
     s.server.publish(name, old);
@@ -146,7 +148,7 @@ describe('what never answers', { concurrency: true }, () => {
     assert.deepEqual([stored.digest, stored.cost.basis, stored.warning], [digestOf(fresh), 'version', undefined]);
   });
 
-  test('another tab that syncs for longer than a silent one is waited for: its version is found', async () => {
+  test('another tab that makes progress is waited for, longer than a silent one: its version is found', async () => {
     const name = 'slow.bin';
     const path = join(s.server.root, name);
     writeFileSync(path, randomBytes(200_000));
@@ -185,7 +187,7 @@ describe('what never answers', { concurrency: true }, () => {
   });
 });
 
-test('a worker that hangs in the middle of a sync is ended, and the sync goes on in memory and says so', async () => {
+test('a worker that hangs in the middle of a sync is ended, and the sync continues in memory and says so', async () => {
   const name = 'hangs-syncing.bin';
   const path = publishLong(name);
   const store = { kind: 'opfs', name };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { launch, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { isDelta } from '../support/proxy.mjs';
@@ -11,10 +11,9 @@ import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-const s = useSite();
 let origin;
 
-before(async () => {
+const s = useSite(async () => {
   origin = new URL(s.link.url).origin;
 });
 
@@ -56,7 +55,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
     const store = { kind, name: `kept-${kind}` };
     const attempt = (path, options) => s.attempt(path, { store, ...options });
 
-    test('lists what it keeps, the latest first: where from, which version, how long, since when', async () => {
+    test('lists its versions, the latest first, with URL, version, length and times', async () => {
       const before = Date.now();
       s.server.publish('listed.d.ts', old);
       publishRandom('listed.bin', 1000);
@@ -81,7 +80,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
         assert.ok(before <= stored && stored <= Date.now() && used === stored, `${stored}, ${used}`);
     });
 
-    test('deletes what is asked, and nothing else; the next sync brings it anew', async () => {
+    test('deletes one version and no other; the next sync fetches it again', async () => {
       s.server.publish('deleted.d.ts', old);
       s.server.publish('stays.d.ts', old);
       await attempt('deleted.d.ts');
@@ -113,7 +112,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
       await s.page.evaluate(() => reading.close());
     });
 
-    test('a quota of 5 MB: the versions that were used longest ago go, but none that a handle reads', async () => {
+    test('a quota of 5 MB: the versions used longest ago are evicted, but none that a handle reads', async () => {
       // Browsers remember for a while how much room there was. This one never had more.
       const other = await launch();
       try {
@@ -154,7 +153,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
       }
     });
 
-    test('the user clears the data of the site: handles say so, and syncs bring all anew', async () => {
+    test("the user clears the site's data: handles reject, and syncs fetch the files again", async () => {
       // If files are open, Chromium may never finish clearing them, so this test has its own browser.
       const other = await launch();
       try {
@@ -200,7 +199,7 @@ test('a page without stores lists nothing; memory is not listed', async () => {
   assert.equal(await s.page.evaluate(() => list(memoryStore()).catch(({ name }) => name)), 'TypeError');
 });
 
-test('the browser tells what is used and allowed, and promises to keep it where it may', async () => {
+test('the browser tells usage and quota, and promises to keep the data if it may', async () => {
   // In a browser in which nothing else runs.
   const other = await launch();
   try {
@@ -219,7 +218,7 @@ test('the browser tells what is used and allowed, and promises to keep it where 
   }
 });
 
-test('where the browser forbids one place, what is in the other is listed', async () => {
+test('if the browser forbids one place, the other one is listed', async () => {
   publishRandom('elsewhere.bin', 1000);
   await s.attempt('elsewhere.bin', { store: { kind: 'indexeddb', name: 'elsewhere' } });
   const page = await open(s.browser, s.link.url);
@@ -234,7 +233,7 @@ test('where the browser forbids one place, what is in the other is listed', asyn
   await page.close();
 });
 
-test('what both places have is listed once, and deleted in both', async () => {
+test('a version in both places is listed once, and deleted in both', async () => {
   publishRandom('both.bin', 1000);
   for (const kind of ['indexeddb', 'opfs']) await s.attempt('both.bin', { store: { kind, name: 'both' } });
   const store = { kind: 'browser', name: 'both' };
@@ -264,7 +263,7 @@ for (const [kind, place] of [
   ['indexedDbStore', 'page'],
   ['opfsStore', 'worker'],
 ]) {
-  test(`a clock that was set back, ${kind}: versions are kept and listed, and what is used then is noted`, async () => {
+  test(`a clock that was set back, ${kind}: versions are kept and listed, and uses are recorded`, async () => {
     publishRandom('clock.bin', 1000);
     writeFileSync(
       join(s.server.root, 'clock.js'),
@@ -291,7 +290,7 @@ for (const [kind, place] of [
   });
 }
 
-test('fifty syncs at once, of ten files: each has its bytes, and each file comes once', async () => {
+test('fifty syncs at once, of ten files: each gets its bytes, and each file is transferred once', async () => {
   const paths = Array.from({ length: 10 }, (_, index) => publishRandom(`many-${index}.bin`, 100_000 + index));
   const before = s.link.requests.length;
   const digests = await s.page.evaluate(() =>
@@ -307,7 +306,7 @@ test('fifty syncs at once, of ten files: each has its bytes, and each file comes
   assert.equal(asked.filter((path) => path.endsWith('/none')).length, 10);
 });
 
-test('offline, then online: a network error at once, and then the sync goes through', async () => {
+test('offline, then online: a network error at once, and then the sync succeeds', async () => {
   s.server.publish('offline.d.ts', old);
   const { version } = await s.attempt('offline.d.ts');
   s.server.publish('offline.d.ts', fresh);
@@ -323,7 +322,7 @@ test('offline, then online: a network error at once, and then the sync goes thro
 });
 
 for (const kind of ['indexeddb', 'opfs']) {
-  test(`the user clears the data of the site while a delta comes into the ${kind} store: the sync ends with a word, the next one has the bytes`, async () => {
+  test(`the user clears the site's data while a delta comes into the ${kind} store: the sync ends with an error, the next one gets the bytes`, async () => {
     // If files are open, Chromium never finishes clearing them, so this test has its own browser.
     const other = await launch();
     try {

@@ -12,9 +12,8 @@ import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.m
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-const s = useSite();
 
-before(async () => {
+const s = useSite(async () => {
   publishStop(s.server);
   await s.page.evaluate(() => {
     /** Works with the tables of a database: `table(name, method, ...arguments)` returns a request's result. */
@@ -70,7 +69,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.ok(next.cost.received < 200_000, `${next.cost.received} bytes`);
     });
 
-    test('describes a version that the server has forgotten', async () => {
+    test('sends a signature of a version that the server has forgotten', async () => {
       s.server.publish(`${kind}-forgotten.d.ts`, old);
       await attempt(`${kind}-forgotten.d.ts`);
       s.server.publish(`${kind}-forgotten.d.ts`, fresh);
@@ -80,7 +79,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.equal(matched.cost.basis, 'matched');
     });
 
-    test('keeps a delta that was cut off, and goes on where it ended', async () => {
+    test('keeps a delta that was cut off, and continues where it ended', async () => {
       s.server.publish(`${kind}-cut.d.ts`, old);
       const whole = (await attempt(`${kind}-cut.d.ts`, { store: { kind: 'memory', name: `other-${kind}` } })).cost
         .received;
@@ -91,7 +90,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.ok(rest.cost.received <= whole - 20_000 + 100, `${rest.cost.received} bytes of ${whole}`);
     });
 
-    test('keeps a version while a handle reads it, whatever is synced meanwhile', async () => {
+    test('keeps a version while a handle reads it, even if newer ones are synced', async () => {
       s.server.publish(`${kind}-held.d.ts`, old);
       const read = () => s.page.evaluate(async () => digest(await held.bytes()));
       await s.page.evaluate(
@@ -108,7 +107,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       await s.page.evaluate(() => held.close());
     });
 
-    test('keeps what scopes and names tell apart', async () => {
+    test('keeps scopes and names apart', async () => {
       s.server.publish(`${kind}-scope.d.ts`, old);
       const bases = [];
       for (const options of [
@@ -125,7 +124,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.deepEqual(bases, ['none', 'none', 'none', 'none', 'same']);
     });
 
-    test('takes versions that are stored as they come', async () => {
+    test('takes versions that are stored while they arrive', async () => {
       const path = publishLarge(`${kind}-large.bin`, []);
       assertIs(await attempt(`${kind}-large.bin`), path);
       publishLarge(`${kind}-large.bin`, [5_000, 20_000_000, 39_990_000]);
@@ -135,7 +134,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.ok(next.cost.received < 10_000, `${next.cost.received} bytes`);
     });
 
-    test('takes files of no byte and of one', async () => {
+    test('takes files of zero bytes and of one', async () => {
       for (const content of ['', 'x', '']) {
         writeFileSync(join(s.server.root, `${kind}-small.txt`), content);
         assert.equal((await attempt(`${kind}-small.txt`)).length, content.length);
@@ -143,7 +142,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
     });
 
     if (kind !== 'memory') {
-      test('outlives the page', async () => {
+      test('stays when the page ends', async () => {
         s.server.publish(`${kind}-page.d.ts`, old);
         await attempt(`${kind}-page.d.ts`);
         const other = await open(s.browser, s.link.url);
@@ -153,7 +152,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
         await other.close();
       });
 
-      test('does once what two pages want at once', async () => {
+      test('does the work once when two pages sync at once', async () => {
         s.server.publish(`${kind}-twice.d.ts`, old);
         const other = await open(s.browser, s.link.url);
         const there = other.evaluate(([path, store]) => attempt(path, { store }), [`${kind}-twice.d.ts`, store]);
@@ -201,7 +200,7 @@ for (const kind of ['opfs', 'indexeddb']) {
         [name, store],
       );
 
-    test('is verified part by part as it is read: what is before the damage comes, what is there never does', async () => {
+    test('is verified part by part while it is read: the bytes before the damage come, the damaged ones never do', async () => {
       await held();
       assert.deepEqual(await stream(), { basis: 'same', came: LARGE, digest: digestOf(path), code: undefined });
       await flip(kind, name, 35_000_000);
@@ -217,7 +216,7 @@ for (const kind of ['opfs', 'indexeddb']) {
     });
 
     for (const outboard of [undefined, 7, 'no base64!', btoa(`\x02${'x'.repeat(32 * 39)}`)]) {
-      test(`is verified as a whole where nobody knows its parts (${String(outboard).slice(0, 10)})`, async () => {
+      test(`is verified as a whole if the outboard is not valid (${String(outboard).slice(0, 10)})`, async () => {
         await held();
         await setOutboard(kind, name, outboard);
         assert.equal((await stream()).digest, digestOf(path));
@@ -351,7 +350,7 @@ describe('IndexedDB', () => {
     );
   }
 
-  test('a flipped byte: reading fails and drops the version, the next sync brings it anew', async () => {
+  test('a flipped byte: reading fails and drops the version, the next sync fetches it again', async () => {
     const sync = await held('flipped.d.ts');
     await change('flipped.d.ts', 'flip');
     assert.equal((await sync()).code, 'store');
@@ -360,7 +359,7 @@ describe('IndexedDB', () => {
     assert.equal(healed.cost.basis, 'none');
   });
 
-  test('a lost piece: as if the version had never been there', async () => {
+  test('a lost piece: as if the version did not exist', async () => {
     const sync = await held('lost.d.ts');
     await change('lost.d.ts', 'delete');
     const healed = await sync();
@@ -369,7 +368,7 @@ describe('IndexedDB', () => {
   });
 
   for (const how of ['flip', 'delete']) {
-    test(`a basis with a piece that is damaged (${how}): the next version comes whole`, async () => {
+    test(`a basis with a damaged piece (${how}): the next version is whole`, async () => {
       const name = `basis-${how}.d.ts`;
       const sync = await held(name);
       await change(name, how);
@@ -378,7 +377,7 @@ describe('IndexedDB', () => {
     });
   }
 
-  test('a database that is deleted while the page is open: the next sync makes it anew', async () => {
+  test('a database that is deleted while the page is open: the next sync creates it again', async () => {
     const sync = await held('deleted.d.ts');
     await s.page.evaluate(
       (name) =>
@@ -393,7 +392,7 @@ describe('IndexedDB', () => {
     assert.equal((await sync()).cost.basis, 'same');
   });
 
-  test('a file that a tab without locks deletes while it is written: reading says so, the next sync heals, and nothing is left over', async () => {
+  test('a file that a tab without locks deletes while it is written: the sync rejects, the next one repairs the store, and nothing is left over', async () => {
     const name = 'stolen.bin';
     const store = { kind: 'indexeddb', name };
     const path = join(s.server.root, name);
@@ -429,7 +428,7 @@ describe('IndexedDB', () => {
     await tab.close();
   });
 
-  test('a transaction that the browser aborts is a failing store, and no abort of who syncs', async () => {
+  test('a transaction that the browser aborts is a store error, not an abort of the sync', async () => {
     const name = 'aborted.bin';
     const path = publishLarge(name, []);
     publishWorker(

@@ -38,7 +38,7 @@ test('a first sync brings the file, a second finds it the same, a third brings o
   }
 });
 
-test('a version that the server does not know is signed, and only what does not match comes', async () => {
+test('a version that the server does not know: a signature is sent, and only what does not match is received', async () => {
   s.server.publish('forgotten.js', old);
   await s.attempt('/forgotten.js');
   s.server.publish('forgotten.js', fresh);
@@ -52,7 +52,7 @@ test('a version that the server does not know is signed, and only what does not 
   );
 });
 
-test('what is stored outlives the page, and another page of the origin syncs from it', async () => {
+test('a stored version stays when the page ends, and another page of the origin syncs from it', async () => {
   s.server.publish('pages.js', old);
   await s.attempt('/pages.js');
   const other = await open(s.browser, s.link.url);
@@ -74,7 +74,7 @@ test('a new page asks for the delta while its worker starts, and asks once', asy
   await other.close();
 });
 
-test('two syncs of one URL at once come to the same version, one after the other', async () => {
+test('two syncs of one URL at once get the same version, one after the other', async () => {
   s.server.publish('twice.js', old);
   const other = await open(s.browser, s.link.url);
   const results = await Promise.all([
@@ -90,7 +90,7 @@ test('two syncs of one URL at once come to the same version, one after the other
   await other.close();
 });
 
-test('a handle reads its version as long as it is open, whatever is synced meanwhile; then the file goes', async () => {
+test('a handle reads its version while it is open, even if newer ones are synced; then the file is deleted', async () => {
   s.server.publish('held.js', old);
   await s.page.evaluate(async () => {
     globalThis.held = await sync('/held.js');
@@ -118,7 +118,7 @@ test('a handle reads its version as long as it is open, whatever is synced meanw
   assert.equal(await stored(), before - 1);
 });
 
-test('a response has the bytes, their length and the version, and what is asked of it', async () => {
+test('a response has the bytes, their length, the version, and what init adds', async () => {
   s.server.publish('response.js', old);
   const seen = await s.page.evaluate(async () => {
     const handle = await sync('/response.js');
@@ -145,7 +145,7 @@ test('a memory store keeps a version for the next sync of this page, and shares 
   assert.deepEqual(bases, ['none', 'same', 'none']);
 });
 
-test('a pinned version is fetched although it is the head no longer, and then needs no request', async () => {
+test('a pinned version is fetched although it is not the head, and then needs no request', async () => {
   s.server.publish('pinned.js', old);
   const { version } = await s.attempt('/pinned.js');
   s.server.publish('pinned.js', fresh);
@@ -156,7 +156,7 @@ test('a pinned version is fetched although it is the head no longer, and then ne
   assert.equal((await s.attempt('/pinned.js', { version })).cost.requests, 0);
 });
 
-test('a pinned version that there never was is refused', async () => {
+test('a pinned version that never existed is refused', async () => {
   s.server.publish('never.js', old);
   const failed = await s.attempt('/never.js', { version: '0'.repeat(64) });
   assert.deepEqual([failed.name, failed.code], ['SyncError', 'protocol']);
@@ -169,7 +169,7 @@ test('a version beyond maxBytes is refused by the limit', async () => {
   assert.match(failed.message, /1000000 allowed/);
 });
 
-test('files of no byte and of one are versions like others', async () => {
+test('files of zero bytes and of one are versions like others', async () => {
   const { writeFileSync } = await import('node:fs');
   for (const content of ['', 'x', '', 'xy']) {
     writeFileSync(`${s.server.root}/small.txt`, content);

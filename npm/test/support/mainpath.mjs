@@ -100,7 +100,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         });
       }
 
-      test('a version that is stored as it comes is read part by part', async () => {
+      test('a version that is stored while it arrives is read part by part', async () => {
         const path = `/${where}-long.bin`;
         writeFileSync(join(server.root, path), Buffer.concat(Array(5).fill(randomBytes(8_000_000))));
         const seen = await page.evaluate(async (path) => {
@@ -114,7 +114,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         assert.deepEqual(seen, [true, null]);
       });
 
-      test('what is stored is listed, streamed and deleted', async () => {
+      test('stored versions are listed, streamed and deleted', async () => {
         server.publish(`${where}-kept.d.ts`, old);
         const seen = await page.evaluate(async (where) => {
           const handle = await sync(`/${where}-kept.d.ts`);
@@ -130,7 +130,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         assert.deepEqual(seen, [true, 1, 0]);
       });
 
-      test('a list beside syncs has each time what is kept', async () => {
+      test('a list during syncs always has the stored version', async () => {
         const path = `/${where}-beside.d.ts`;
         server.publish(path, old);
         await attempt(path);
@@ -162,7 +162,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         assert.equal(said, 'enough');
       });
 
-      test('a module that is synced runs', async () => {
+      test('a synced module runs', async () => {
         writeFileSync(
           join(server.root, `${where}-answer.wasm`),
           Buffer.from('AGFzbQEAAAABBQFgAAF/AwIBAAcKAQZhbnN3ZXIAAAoGAQQAQSoL', 'base64'),

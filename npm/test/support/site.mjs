@@ -8,12 +8,17 @@ import { serve } from './driblet.mjs';
 import { isDelta, proxyTo } from './proxy.mjs';
 
 /**
- * Starts a site before the tests of a file, and closes it after them. Checks that no lock is left: after each test, or
- * with `checks: 'at the end'` after all. Returns the site, whose members exist once the tests run.
+ * Starts a site before the tests of a file, then runs `prepare`, and closes the site after the tests. Checks that no lock
+ * is left: after each test, or with `checks: 'at the end'` after all. Returns the site, whose members exist once
+ * `prepare` runs.
  */
-export function useSite({ checks = 'after each' } = {}) {
+export function useSite(prepare = () => {}, { checks = 'after each' } = {}) {
   const used = {};
-  before(async () => Object.assign(used, await site()));
+  // One hook for both: Node 20 does not wait for a hook before it runs the next.
+  before(async () => {
+    Object.assign(used, await site());
+    await prepare();
+  });
   if (checks === 'after each') afterEach(() => used.assertNothingLeft());
   after(async () => {
     try {
