@@ -195,11 +195,11 @@ function later(call: () => void): void {
  * logs.
  */
 function broken(error: unknown): SyncError {
-  const said = error instanceof Error ? error.message : 'no reason is known';
-  const told = said.replaceAll(/\/\/[^/?#\s]*@/g, '//');
+  const message = error instanceof Error ? error.message : 'no reason is known';
+  const shown = message.replaceAll(/\/\/[^/?#\s]*@/g, '//');
   return new SyncError(
     'network',
-    `the stream from the sender failed: ${told}; try again`,
-    told === said ? { cause: error } : {},
+    `the stream from the sender failed: ${shown}; try again`,
+    shown === message ? { cause: error } : {},
   );
 }

@@ -38,10 +38,10 @@ export function bytesOf(data: unknown): Buffer | undefined {
 export function closeError(code: number, reason: unknown): SyncError | undefined {
   if (code === 1000 || code === 1005) return undefined;
   if (code === 1006) return new SyncError('network', 'the connection broke before the file was complete; try again');
-  const said = String(reason ?? '') || 'without a reason';
+  const text = String(reason ?? '') || 'without a reason';
   return PASSING.includes(code)
-    ? new SyncError('network', `the server closed with ${code}: ${said}; try again`)
-    : new SyncError('protocol', `the server closed with ${code}: ${said}`);
+    ? new SyncError('network', `the server closed with ${code}: ${text}; try again`)
+    : new SyncError('protocol', `the server closed with ${code}: ${text}`);
 }
 
 /** Close codes after which another try may work: the server goes away, restarts or is busy, or the list was late. */

@@ -1,5 +1,5 @@
 import { requestDelta } from '../sync/exchange.js';
-import type { Prefetched, JobOptions } from '../shared/messages.js';
+import type { JobOptions, Prefetched } from '../shared/messages.js';
 import type { Store } from '../stores/store.js';
 
 /*

@@ -57,7 +57,7 @@ export function serveAsset(event: FetchEventLike, options: ServeOptions = {}): b
       event.waitUntil(handle.stored);
       return responseOf(handle, job, request, type);
     },
-    stored: async () => responseOf(await syncJob({ ...job, isStored: true }, { signal }), job, request, type),
+    stored: async () => responseOf(await syncJob({ ...job, storedOnly: true }, { signal }), job, request, type),
     network: async () => (await event.preloadResponse) ?? fetch(request),
   };
   event.respondWith(isDocument(request) ? document(asset) : subresource(asset));
@@ -130,8 +130,9 @@ async function responseOf(
     handle.close();
     return new Response(null, { status, headers });
   };
-  if (asked.has('if-match') && !names(asked.get('if-match'), etag)) return bodiless(412);
-  if (asked.has('if-none-match') && names(asked.get('if-none-match')?.replaceAll('W/', ''), etag)) return bodiless(304);
+  if (asked.has('if-match') && !containsEtag(asked.get('if-match'), etag)) return bodiless(412);
+  if (asked.has('if-none-match') && containsEtag(asked.get('if-none-match')?.replaceAll('W/', ''), etag))
+    return bodiless(304);
   const wanted =
     method === 'GET' && (asked.get('if-range') ?? etag) === etag ? rangeOf(asked.get('range'), length) : undefined;
   const [start, end] = wanted ?? [0, length];
@@ -143,7 +144,7 @@ async function responseOf(
 }
 
 /** Whether a list of entity tags contains this one, by strong comparison. */
-function names(list: string | null | undefined, etag: string): boolean {
+function containsEtag(list: string | null | undefined, etag: string): boolean {
   return list === '*' || list?.split(',').some((each) => each.trim() === etag) === true;
 }
 

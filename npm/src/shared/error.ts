@@ -28,11 +28,11 @@ export class SyncError extends Error {
 /** Returns a {@link SyncError} as it is, and wraps any other error. */
 export function asSyncError(code: SyncErrorCode, doing: string, error: unknown): SyncError {
   if (error instanceof SyncError) return error;
-  return new SyncError(code, `${doing}: ${said(error)}`, { cause: error });
+  return new SyncError(code, `${doing}: ${messageOf(error)}`, { cause: error });
 }
 
 /** The message of an error and of its cause. Node's fetch says only in the cause why it failed. */
-export function said(error: unknown): string {
+export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }

@@ -71,7 +71,7 @@ export interface JobOptions {
   /** How to open the store, if only this thread can. These are functions: such a job cannot be sent to a worker. */
   readonly openers?: readonly StoreOpener[] | undefined;
   /** Whether to return the stored version without any request. */
-  readonly isStored?: true;
+  readonly storedOnly?: true;
   /** Whether to fail at once if the server is busy. */
   readonly asksOnce?: true;
   readonly headers: [string, string][];

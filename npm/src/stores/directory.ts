@@ -26,30 +26,30 @@ export function directoryHandle(path: string): FileSystemDirectoryHandle {
 
     async getDirectoryHandle(name: string, { create = false } = {}) {
       const below = join(path, name);
-      if (create) await named(mkdir(below, { recursive: true }));
-      else await named(stat(below));
+      if (create) await withDomErrors(mkdir(below, { recursive: true }));
+      else await withDomErrors(stat(below));
       return directoryHandle(below);
     },
 
     async getFileHandle(name: string, { create = false } = {}) {
       const file = join(path, name);
-      if (create) await named(open(file, 'a').then((made) => made.close()));
-      else await named(stat(file));
+      if (create) await withDomErrors(open(file, 'a').then((made) => made.close()));
+      else await withDomErrors(stat(file));
       return fileHandle(file);
     },
 
     async removeEntry(name: string) {
       const entry = join(path, name);
-      const isFolder = (await named(stat(entry))).isDirectory();
-      await named(isFolder ? rmdir(entry) : rm(entry));
+      const isFolder = (await withDomErrors(stat(entry))).isDirectory();
+      await withDomErrors(isFolder ? rmdir(entry) : rm(entry));
     },
 
     async *keys() {
-      yield* (await named(readdir(path))).filter((name) => !isOthers(name));
+      yield* (await withDomErrors(readdir(path))).filter((name) => !belongsToOther(name));
     },
 
     async *values() {
-      for (const entry of await named(readdir(path, { withFileTypes: true }))) {
+      for (const entry of await withDomErrors(readdir(path, { withFileTypes: true }))) {
         const below = join(path, entry.name);
         yield entry.isDirectory() ? directoryHandle(below) : fileHandle(below);
       }
@@ -63,13 +63,13 @@ function fileHandle(path: string): FileSystemFileHandle {
     kind: 'file',
     async getFile() {
       // A file that may be a record is read at once: reading a file's blob fails if the file is written meanwhile.
-      const { size } = await named(stat(path));
-      return size <= RECORD ? new Blob([await named(readFile(path))]) : named(openAsBlob(path));
+      const { size } = await withDomErrors(stat(path));
+      return size <= RECORD ? new Blob([await withDomErrors(readFile(path))]) : withDomErrors(openAsBlob(path));
     },
     async createSyncAccessHandle({ mode = 'readwrite' } = {}) {
       return accessHandle(
         path,
-        namedAtOnce(() => openSync(path, mode === 'read-only' ? 'r' : 'r+')),
+        withDomErrorsSync(() => openSync(path, mode === 'read-only' ? 'r' : 'r+')),
       );
     },
   };
@@ -79,10 +79,10 @@ function fileHandle(path: string): FileSystemFileHandle {
 function accessHandle(path: string, file: number): FileSystemSyncAccessHandle {
   return {
     read: (into: Uint8Array, { at = 0 } = {}) => readSync(file, into, 0, into.length, at),
-    write: (bytes: Uint8Array, { at = 0 } = {}) => namedAtOnce(() => writeSync(file, bytes, 0, bytes.length, at)),
+    write: (bytes: Uint8Array, { at = 0 } = {}) => withDomErrorsSync(() => writeSync(file, bytes, 0, bytes.length, at)),
     truncate: (length: number) => ftruncateSync(file, length),
     getSize: () => fstatSync(file).size,
-    flush: () => namedAtOnce(() => flush(path, file)),
+    flush: () => withDomErrorsSync(() => flush(path, file)),
     close() {
       // It may be closed twice, and another file may have the number by then.
       if (0 <= file) closeSync(file);
@@ -109,7 +109,7 @@ function flush(path: string, file: number): void {
 }
 
 /** Whether a file belongs to another process that lives. */
-function isOthers(name: string): boolean {
+function belongsToOther(name: string): boolean {
   const maker = makerOf(name);
   if (maker === undefined || maker === process.pid) return false;
   try {
@@ -134,19 +134,19 @@ const NAMES: Record<string, string> = {
   ENOSPC: 'QuotaExceededError',
 };
 
-function asNamed(error: unknown): unknown {
+function asDomError(error: unknown): unknown {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return code in NAMES ? new DOMException(message, NAMES[code]) : error;
 }
 
-function named<T>(promise: Promise<T>): Promise<T> {
-  return promise.catch((error) => Promise.reject(asNamed(error)));
+function withDomErrors<T>(promise: Promise<T>): Promise<T> {
+  return promise.catch((error) => Promise.reject(asDomError(error)));
 }
 
-function namedAtOnce<T>(work: () => T): T {
+function withDomErrorsSync<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw asNamed(error);
+    throw asDomError(error);
   }
 }

@@ -45,17 +45,17 @@ export async function opfsSnapshot(
   folder: string,
   key: string,
   watch: Watch,
-  rooted = writableRoot,
+  openRoot = writableRoot,
   ownName = (): string => crypto.randomUUID(),
 ): Promise<Snapshot> {
-  const [plainRoot, name] = await Promise.all([watch(rooted), nameOf(key)]);
+  const [plainRoot, name] = await Promise.all([watch(openRoot), nameOf(key)]);
   const root = watchedFolder(plainRoot, watch);
   const lockName = (file: string) => fileLock(folder, name, file);
   let directory: FileSystemDirectoryHandle | undefined;
-  await there();
+  await existing();
 
   /** The folder, if it exists; another holder of the lock may have created it meanwhile. */
-  async function there(): Promise<FileSystemDirectoryHandle | undefined> {
+  async function existing(): Promise<FileSystemDirectoryHandle | undefined> {
     directory ??= await root
       .getDirectoryHandle(folder)
       .then((store) => store.getDirectoryHandle(name))
@@ -63,7 +63,7 @@ export async function opfsSnapshot(
     return directory;
   }
 
-  async function made(): Promise<FileSystemDirectoryHandle> {
+  async function created(): Promise<FileSystemDirectoryHandle> {
     const before = directory;
     directory = await (await root.getDirectoryHandle(folder, { create: true })).getDirectoryHandle(name, {
       create: true,
@@ -82,7 +82,7 @@ export async function opfsSnapshot(
   }
 
   async function fileNamed(file: string): Promise<FileSystemFileHandle | undefined> {
-    return (await there())?.getFileHandle(file).catch(absent);
+    return (await existing())?.getFileHandle(file).catch(absent);
   }
 
   async function head(): Promise<Head | undefined> {
@@ -90,7 +90,7 @@ export async function opfsSnapshot(
   }
 
   async function setHead(value: Head): Promise<void> {
-    const directory = await made();
+    const directory = await created();
     await noteKey(directory);
     await withAccess(await directory.getFileHandle('head', { create: true }), (access) => writeRecord(access, value));
   }
@@ -119,7 +119,7 @@ export async function opfsSnapshot(
   }
 
   async function tidy(...kept: (string | undefined)[]): Promise<boolean> {
-    const directory = await there();
+    const directory = await existing();
     return directory
       ? removeAllBut(directory, ['key', 'head', 'begun', (await head())?.file, ...kept], lockName)
       : false;
@@ -132,24 +132,24 @@ export async function opfsSnapshot(
     },
 
     async drop() {
-      await (await there())?.removeEntry('head').catch(absent);
+      await (await existing())?.removeEntry('head').catch(absent);
     },
 
     async begun() {
-      const directory = await there();
+      const directory = await existing();
       return directory && begunIn(directory);
     },
 
-    journal: (pair) => journalIn(made, pair),
+    journal: (pair) => journalIn(created, pair),
 
     async stage(target): Promise<Staging> {
       const file = `${target.version}-${ownName()}`;
       const makeRoom = roomFor(
         key,
         () => tidy(file),
-        () => opfsEntries(folder, watch, rooted),
+        () => opfsEntries(folder, watch, openRoot),
       );
-      const staging = await stagingFile(await made(), file, makeRoom);
+      const staging = await stagingFile(await created(), file, makeRoom);
       return {
         write: staging.write,
         discard: staging.discard,
@@ -187,9 +187,9 @@ export async function opfsSnapshot(
 export async function opfsEntries(
   folder: string,
   watch = watching(FILE_STORE),
-  rooted = storageRoot,
+  openRoot = storageRoot,
 ): Promise<Entry[]> {
-  const store = await watchedFolder(await watch(rooted), watch)
+  const store = await watchedFolder(await watch(openRoot), watch)
     .getDirectoryHandle(folder)
     .catch(absent);
   const entries: Entry[] = [];

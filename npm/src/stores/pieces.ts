@@ -44,7 +44,7 @@ export function readingPieces(
   }
 
   /** While a file is read in order, loads the next piece after the last one. Two at the same time are slower. */
-  function ahead(last: number): void {
+  function loadAhead(last: number): void {
     const next = last + 1;
     const inOrder = last === 0 || pieces.has(last - 1);
     if (inOrder && !pieces.has(next) && next * PIECE < length) void bring(next);
@@ -62,8 +62,8 @@ export function readingPieces(
         if (!wanted.has(index)) pieces.delete(index);
       }
       const last = Math.max(...wanted);
-      if (missing.length === 0) return void ahead(last);
-      return Promise.all(missing.map(bring)).then(() => ahead(last));
+      if (missing.length === 0) return void loadAhead(last);
+      return Promise.all(missing.map(bring)).then(() => loadAhead(last));
     },
     read: readerOfPieces(PIECE, (index) => pieces.get(index)),
   };

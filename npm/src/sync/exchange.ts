@@ -1,6 +1,6 @@
 import { now } from '../shared/clock.js';
 import { SyncError, asSyncError } from '../shared/error.js';
-import type { Cost, Prefetched, JobOptions } from '../shared/messages.js';
+import type { Cost, JobOptions, Prefetched } from '../shared/messages.js';
 
 /** The requests of one sync, and what they cost. */
 export interface Exchange {
@@ -38,7 +38,7 @@ const MEDIA_TYPES = [
 const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
 
 /** Not found, the signature is too large, the range is beyond the end: another request may do. */
-const OTHER_WAY = [404, 413, 416];
+const TRY_ANOTHER = [404, 413, 416];
 
 /** The most characters that are read of an error's body. */
 const MAX_PROBLEM = 1 << 16;
@@ -73,7 +73,7 @@ export function exchange(
   aborted.catch(() => {});
 
   /** Waits for the server, at most for the job's timeout. `phase` is what errors call this wait. */
-  async function patiently<T>(promise: Promise<T>, phase = READING): Promise<T> {
+  async function withTimeout<T>(promise: Promise<T>, phase = READING): Promise<T> {
     const silence = new SyncError(
       'network',
       `${phase}: the server sent nothing for ${job.timeout} ms; sync again to continue`,
@@ -82,7 +82,7 @@ export function exchange(
     try {
       return await Promise.race([promise, aborted]);
     } catch (error) {
-      throw abort.signal.aborted ? abort.signal.reason : failed(job, phase, error);
+      throw abort.signal.aborted ? abort.signal.reason : connectionError(job, phase, error);
     } finally {
       clearTimeout(timer);
     }
@@ -102,7 +102,7 @@ export function exchange(
     const reader = response.body?.getReader();
     if (!reader) return;
     try {
-      for (let read = await patiently(reader.read()); !read.done; read = await patiently(reader.read())) {
+      for (let read = await withTimeout(reader.read()); !read.done; read = await withTimeout(reader.read())) {
         cost.received += read.value.length;
         onReceived();
         yield read.value;
@@ -131,16 +131,16 @@ export function exchange(
   async function prefetchedAnswer(name: string | undefined): Promise<Response | undefined> {
     const waited = prefetched;
     prefetched = undefined;
-    const found = waited && (await patiently(waited, WAITING));
+    const found = waited && (await withTimeout(waited, WAITING));
     if (!found) return undefined;
     const { answer } = found;
     if (found.name !== name) {
       cost.requests += 1;
       cost.sent += found.name.length;
-      cost.received += letGo(found);
+      cost.received += cancelPrefetched(found);
       return undefined;
     }
-    if ('failed' in answer) throw failed(job, WAITING, answer.failed);
+    if ('failed' in answer) throw connectionError(job, WAITING, answer.failed);
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   }
 
@@ -158,7 +158,7 @@ export function exchange(
         if (init.body instanceof Uint8Array) cost.sent += init.body.length;
         const response =
           (await prefetchedAnswer(name === 'signature' || init.headers ? undefined : name)) ??
-          (await patiently(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
+          (await withTimeout(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
         answered ??= now();
         if (response.ok) {
           const type = mediaType(response);
@@ -167,7 +167,7 @@ export function exchange(
         }
         const { status } = response;
         const problem = await problemOf(response);
-        if (OTHER_WAY.includes(status)) return { kind: 'no-delta', status, problem };
+        if (TRY_ANOTHER.includes(status)) return { kind: 'no-delta', status, problem };
         const wait = waitOf(response);
         if (wait === undefined || job.asksOnce || end <= now() + wait) throw refusal(status, problem);
         onReceived(); // Tells others that wait for the lock that this sync works.
@@ -175,7 +175,7 @@ export function exchange(
       }
     },
     close() {
-      prefetched?.then((found) => found && letGo(found));
+      prefetched?.then((found) => found && cancelPrefetched(found));
       prefetched = undefined;
     },
   };
@@ -186,15 +186,15 @@ export function exchange(
  * clients do not all come back at once.
  */
 function waitOf({ status, headers }: Response): number | undefined {
-  const told = headers.get('retry-after');
-  if (told === null || (status !== 503 && status !== 429)) return undefined;
+  const retryAfter = headers.get('retry-after');
+  if (retryAfter === null || (status !== 503 && status !== 429)) return undefined;
   // RFC 9110, section 10.2.3: seconds, or a date.
-  const seconds = /^\d+$/.test(told) ? Number(told) : (Date.parse(told) - Date.now()) / 1000;
+  const seconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1000;
   return Math.min(Math.max(seconds || 0, MIN_PAUSE), MAX_PAUSE) * (1000 + 250 * Math.random());
 }
 
 /** The error for a request that failed. Browsers do not tell whether the server was reached; Node does. */
-function failed({ url }: JobOptions, phase: string, error: unknown): SyncError {
+function connectionError({ url }: JobOptions, phase: string, error: unknown): SyncError {
   const { code } = ((error as Error).cause ?? {}) as { code?: string };
   const doing =
     phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
@@ -202,7 +202,7 @@ function failed({ url }: JobOptions, phase: string, error: unknown): SyncError {
 }
 
 /** Cancels a prefetched answer. Returns its announced length: how much of it arrived is not known. */
-function letGo({ answer }: Prefetched): number {
+function cancelPrefetched({ answer }: Prefetched): number {
   if ('failed' in answer) return 0;
   answer.body?.cancel().catch(() => {}); // It may have failed by itself.
   return Number(new Headers(answer.headers).get('content-length') ?? 0);
@@ -234,6 +234,6 @@ function notADelta(url: URL, type: string): SyncError {
 
 /** The error for an answer without a delta, with the server's own explanation if it has one. */
 export function refusal(status: number, { detail }: Problem): SyncError {
-  const said = typeof detail === 'string' ? detail : `the server answered with status ${status}`;
-  return new SyncError(500 <= status || status === 429 || status === 408 ? 'network' : 'protocol', said);
+  const message = typeof detail === 'string' ? detail : `the server answered with status ${status}`;
+  return new SyncError(500 <= status || status === 429 || status === 408 ? 'network' : 'protocol', message);
 }

@@ -10,7 +10,7 @@ import { verifiedReaderOf } from '../sync/verifiedReader.js';
 import { run } from '../sync/run.js';
 import { storedOutcome } from '../sync/session.js';
 import type { Core } from '../sync/core.js';
-import type { Prefetched, JobOptions, Reply, Request } from '../shared/messages.js';
+import type { JobOptions, Prefetched, Reply, Request } from '../shared/messages.js';
 import type { Unavailable } from '../shared/watch.js';
 import type { VerifiedReader } from '../sync/verifiedReader.js';
 import type { OpenedStore, Session } from '../sync/session.js';
@@ -106,9 +106,9 @@ async function sync(
   /**
    * Syncs into the first place that works. With `noLock`, the reason why there is no lock, new versions stay in memory.
    */
-  async function intoFirst(noLock?: string): Promise<void> {
+  async function syncIntoFirst(noLock?: string): Promise<void> {
     const writable = (opened: OpenedStore): OpenedStore =>
-      noLock === undefined ? opened : beside(opened, job, noLock);
+      noLock === undefined ? opened : writingToMemory(opened, job, noLock);
     const instead = async (error: unknown) => {
       const failed = asUnavailable(error);
       return failed && writable(await next(failed));
@@ -116,7 +116,7 @@ async function sync(
     let opened: OpenedStore | undefined = writable(await opening);
     while (opened) {
       const { snapshot, warning } = opened;
-      if (warning === undefined && kind !== 'memory') memory.delete(standIn(job)); // The store works again.
+      if (warning === undefined && kind !== 'memory') memory.delete(memoryName(job)); // The store works again.
       try {
         return await syncAlone(id, job, opened, {
           core: ready,
@@ -137,10 +137,10 @@ async function sync(
   }
 
   const lock = syncLock(name, key);
-  const here = (noLock?: string) => inTurn(lock, () => abandoned.race(intoFirst(noLock)), abort.signal);
-  const inAllTabs = (getsOn: () => void) => {
-    progressed = getsOn;
-    return abandoned.race(intoFirst());
+  const here = (noLock?: string) => inTurn(lock, () => abandoned.race(syncIntoFirst(noLock)), abort.signal);
+  const inAllTabs = (onProgress: () => void) => {
+    progressed = onProgress;
+    return abandoned.race(syncIntoFirst());
   };
   try {
     if (kind === 'memory') await here();
@@ -184,7 +184,7 @@ async function syncAlone(
   const { snapshot, exchange } = session;
   const opened = now();
   try {
-    const { lease, basis, reused } = await (job.isStored ? storedOutcome(session) : run(session));
+    const { lease, basis, reused } = await (job.storedOnly ? storedOutcome(session) : run(session));
     handles.set(id, { lease, job, reader: verifiedReaderOf(lease, () => core(job)) });
     const { version, length, warning = fallback, verified } = lease;
     const synced = {
@@ -271,20 +271,20 @@ function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable)
       }
     }
     if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
-    return { snapshot: inMemory(standIn(job)), warning: `the version is in memory only: ${reasons.join('; ')}` };
+    return { snapshot: inMemory(memoryName(job)), warning: `the version is in memory only: ${reasons.join('; ')}` };
   };
 }
 
 /** Reads from the store, and writes to memory. */
-function beside({ snapshot }: OpenedStore, job: JobOptions, reason: string): OpenedStore {
+function writingToMemory({ snapshot }: OpenedStore, job: JobOptions, reason: string): OpenedStore {
   return {
-    snapshot: inMemoryBeside(snapshot, inMemory(standIn(job))),
+    snapshot: inMemoryBeside(snapshot, inMemory(memoryName(job))),
     warning: `new versions are in memory only: ${reason}`,
   };
 }
 
 /** The name of the snapshot in memory that replaces a store. */
-function standIn({ store: { kind, name }, key }: JobOptions): string {
+function memoryName({ store: { kind, name }, key }: JobOptions): string {
   return `${kind} ${name} ${key}`;
 }
 
