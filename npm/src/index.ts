@@ -18,8 +18,8 @@ export type { Store } from './stores/store.js';
  * Updates this browser's copy of `url` to the server's head, and returns a handle that reads it. Transfers only what
  * changed.
  *
- * Rejects with a {@link SyncError}, with the signal's reason, or with a `TypeError` if an option is not valid. The version
- * stored before stays whole in each case.
+ * Rejects with a {@link SyncError}, with the signal's reason, or with a `TypeError` if an option is not valid. The
+ * version stored before stays whole in each case.
  *
  * @example
  * const app = await sync('/app.js');
@@ -75,8 +75,8 @@ export function indexedDbStore(name = 'driblet'): Store {
  */
 export function memoryStore(): Store {
   const store: Store = { kind: 'memory', name: crypto.getRandomValues(new Uint32Array(4)).join('-') };
-  collected.register(store, store.name);
+  collectedStores.register(store, store.name);
   return store;
 }
 
-const collected = new FinalizationRegistry(sendForget);
+const collectedStores = new FinalizationRegistry(sendForget);

@@ -19,8 +19,9 @@ const names = new WeakMap<LevelDatabase, string>();
 /**
  * Keeps versions in a level database, beside other data that is in it.
  *
- * A database cannot be sent to a worker. From the first call on, **all syncs of the page run in this thread**, in steps of
- * some ten milliseconds. Call it before the page's first `sync()`: it throws an error if driblet has started its worker.
+ * A database cannot be sent to a worker. From the first call on, **all syncs of the page run in this thread**, in steps
+ * of some ten milliseconds. Call it before the page's first `sync()`: it throws an error if driblet has started its
+ * worker.
  *
  * @param db - a levelup or abstract-level instance, of any version. Throws a `TypeError` if it is something else.
  * @example
@@ -30,10 +31,10 @@ export function levelStore(db: LevelDatabase): LevelStore {
   const database = databaseOf(db);
   if (!runHere(() => serve)) {
     throw new Error(
-      "levelStore() must be called before the page's first sync(): driblet has started its worker, and a worker cannot use the database",
+      "levelStore() must be called before the first sync(): driblet's worker runs, and it cannot use the database",
     );
   }
-  const name = names.get(db) ?? nameOf(db);
+  const name = names.get(db) ?? databaseName(db);
   names.set(db, name);
   const open = async (name: string, key: string, watch: Watch) =>
     levelSnapshot(watchedDatabase(database, watch), name, key);
@@ -41,7 +42,8 @@ export function levelStore(db: LevelDatabase): LevelStore {
 }
 
 /** The name of a database, which locks contain: the same in all tabs if the database has a location. */
-function nameOf(db: LevelDatabase): string {
+function databaseName(db: LevelDatabase): string {
   const { location } = db as { location?: unknown };
-  return `level ${typeof location === 'string' && location !== '' ? location : crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
+  const isNamed = typeof location === 'string' && location !== '';
+  return `level ${isNamed ? location : crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
 }

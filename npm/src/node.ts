@@ -10,7 +10,9 @@ import type { Handle, SyncOptions } from './index.js';
 import type { Watch } from './shared/watch.js';
 import type { LocalStore, Store } from './stores/store.js';
 
-/* The same interface for Node: syncs run in the caller's thread, into memory or a folder. Importing it reads no file. */
+/*
+ * The same interface for Node: syncs run in the caller's thread, into memory or a folder. Importing it reads no file.
+ */
 
 export * from './index.js';
 export type { LocalStore } from './stores/store.js';

@@ -80,8 +80,8 @@ test('configure() takes effect before the first sync, and throws afterwards unle
     'none',
     'none',
     'none',
-    `${late} wasmUrl https://example.com/one.wasm, not https://example.com/two.wasm`,
-    `${late} workerUrl by default, not https://example.com/worker.js`,
+    `${late} https://example.com/one.wasm as wasmUrl, not with https://example.com/two.wasm`,
+    `${late} its default as workerUrl, not with https://example.com/worker.js`,
   ]);
 });
 

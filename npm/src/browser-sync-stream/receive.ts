@@ -4,7 +4,7 @@ import { SyncError, asSyncError } from '../shared/error.js';
 import { databaseOf } from '../stores/database.js';
 import { idleTimer } from './idleTimer.js';
 import { beginReceiving } from './receiving.js';
-import { bytesOf, closeError, socketOf } from './socket.js';
+import { messageBytes, closeError, socketOf } from './socket.js';
 import type { Buffer } from 'buffer';
 import type { Duplex as DuplexStream } from 'node:stream';
 import type { LevelDatabase } from '../stores/database.js';
@@ -150,7 +150,7 @@ export function receive(
         .catch(fail);
     };
     socket.addEventListener('message', ({ data }) => {
-      const bytes = bytesOf(data);
+      const bytes = messageBytes(data);
       if (!bytes) return fail(new TypeError("a WebSocket's binaryType must be 'arraybuffer'"));
       return then(async (receiver) => {
         if (failure) return;

@@ -6,7 +6,7 @@ import { databaseOf } from '../stores/database.js';
 import type { Change, LevelDatabase } from '../stores/database.js';
 
 /** Bytes of new chunks that are stored in one batch. */
-const BATCH = 1 << 20;
+const CHUNK_BATCH = 1 << 20;
 /** How many chunks are handled at once: the stored ones among them are read together. */
 const TAKEN = 256;
 /** Bytes of a hash. */
@@ -73,7 +73,7 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
    */
   function poll(): Part[] {
     const parts: Part[] = [];
-    for (let size = 0; size < BATCH && parts.length < TAKEN; ) {
+    for (let size = 0; size < CHUNK_BATCH && parts.length < TAKEN; ) {
       let came: Came;
       try {
         came = receiver.poll();
@@ -95,7 +95,7 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
     for (let parts = poll(); 0 < parts.length && !isLeft; parts = poll()) {
       await read(parts.flatMap(({ hash, value }) => (value || used.has(hash) ? [] : hash)));
       for (const part of parts) add(part);
-      if (BATCH <= waitingBytes) await store();
+      if (CHUNK_BATCH <= waitingBytes) await store();
     }
   }
 
@@ -151,7 +151,7 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
     receiver.handleEnd();
     await drain();
     await store();
-    const whole = joined(file, length);
+    const whole = wholeFile(file, length);
     const needed = (hash: string) => [...all].some((other) => other !== announced && other.has(hash));
     const changes = await claims
       .settle(announced, new Set(used.keys()), needed)
@@ -181,7 +181,7 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOpt
   };
 }
 
-function joined(file: Buffer[], length: number): Buffer {
+function wholeFile(file: Buffer[], length: number): Buffer {
   try {
     return Buffer.concat(file, length);
   } catch (error) {

@@ -14,11 +14,11 @@ const MESSAGES = 1 << 10;
  * How many of the receiver's hashes are kept while the file is still being cut: those of a version of some 200 MB. A
  * longer list waits until the file is cut.
  */
-const ROOM = 1 << 14;
+const KEPT_HASHES = 1 << 14;
 /** The most chunks of a file. */
 const MAX_CHUNKS = 1 << 20;
 /** The first byte of a message that is only a hash. */
-const HASH = 32;
+const HASH_ALONE = 32;
 
 /** How a file is cut: the options of npm rabin. 0 means the default. */
 export interface RabinOptions {
@@ -63,7 +63,7 @@ export async function openOutgoing(
   const chunks = attempt(() => new core.Chunks(bits, min, max));
   const file = await open(filename).catch(unreadable(filename));
   const cutting = cut(filename, file, chunks, onIndexed);
-  const sender = new core.Sender(ROOM);
+  const sender = new core.Sender(KEPT_HASHES);
   const next = messagesOf(core, filename, file, chunks, sender, cutting);
   return {
     async handleList(piece) {
@@ -171,7 +171,7 @@ function messagesOf(
     // Consecutive chunks that are all new, to be read together, or all known to the receiver.
     const begin = at;
     const heads: Uint8Array[] = [];
-    const isNew = (head: Uint8Array | undefined) => head?.[0] !== HASH;
+    const isNew = (head: Uint8Array | undefined) => head?.[0] !== HASH_ALONE;
     let size = 0;
     for (
       let head = sender.head(chunks, at);

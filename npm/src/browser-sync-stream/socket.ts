@@ -28,7 +28,7 @@ export function socketOf(stream: unknown): Socket | undefined {
 }
 
 /** A message's bytes, as websocket-stream converts them. */
-export function bytesOf(data: unknown): Buffer | undefined {
+export function messageBytes(data: unknown): Buffer | undefined {
   if (typeof data === 'string') return Buffer.from(data, 'utf8');
   if (data instanceof ArrayBuffer) return Buffer.from(data);
   return data instanceof Uint8Array ? Buffer.from(data.buffer, data.byteOffset, data.byteLength) : undefined;

@@ -106,7 +106,9 @@ export function sendForget(store: string): void {
   engine?.post({ kind: 'forget', store });
 }
 
-/** Waits until a sync's version is stored. Resolves to the warning if it is not. Call it as soon as the sync is done. */
+/**
+ * Waits until a sync's version is stored. Resolves to the warning if it is not. Call it as soon as the sync is done.
+ */
 export function whenStored({ handle, verified, warning }: Synced): Promise<string | undefined> {
   if (!verified) return Promise.resolve(warning);
   return new Promise((resolve) => storing.set(handle, resolve));
@@ -170,7 +172,9 @@ function startWorker(): Engine | undefined {
   const nextMessage = (turns: number) =>
     within(turns, "driblet's worker", () => new Promise<void>((resolve) => awaitingMessage.add(resolve)));
 
-  /** A worker may hang in a call that never returns: Chromium does when it closes a file whose site data was cleared. */
+  /**
+   * A worker may hang in a call that never returns: Chromium does when it closes a file whose site data was cleared.
+   */
   const checkWorker = () => {
     if (waiting.size + storing.size === 0) return stopWatchdog();
     if (unanswered) return undefined; // Its start has a limit of its own.
@@ -199,7 +203,7 @@ function startWorker(): Engine | undefined {
     hasAnswered = true;
     awaitingMessage.forEach((resolve) => resolve());
     awaitingMessage.clear();
-    receive(data);
+    receiveReply(data);
   };
   worker.onerror = (event) => {
     event.preventDefault();
@@ -227,7 +231,10 @@ function startWorker(): Engine | undefined {
   };
 }
 
-/** Starts the syncs of a worker that was ended in another engine; with `noStore` they use no store, for that reason. Rejects all else. */
+/**
+ * Moves the syncs of a worker that was ended to another engine. With `noStore`, the reason, they use no store. Rejects
+ * all other requests.
+ */
 function restartSyncs(code: SyncErrorCode, message: string, noStore?: string): void {
   const again = [...waiting].filter(([, { job }]) => job && job.noStore === undefined);
   again.forEach(([id]) => waiting.delete(id));
@@ -242,7 +249,7 @@ function restartSyncs(code: SyncErrorCode, message: string, noStore?: string): v
 
 /** Runs the engine in this thread. */
 function startHere(load: () => Serve | Promise<Serve>): Engine {
-  const port: Port = { onmessage: null, postMessage: (reply) => queueMicrotask(() => receive(reply)) };
+  const port: Port = { onmessage: null, postMessage: (reply) => queueMicrotask(() => receiveReply(reply)) };
   const started = within(CALL_TURNS, "driblet's engine", async () => load()).then((serve) => serve(port));
   started.catch((error) => {
     engine = undefined;
@@ -270,7 +277,7 @@ function rejectAll(code: SyncErrorCode, message: string): void {
   storing.clear();
 }
 
-function receive(reply: Reply): void {
+function receiveReply(reply: Reply): void {
   if (reply.kind === 'ready') return;
   if (reply.kind === 'stored') {
     storing.get(reply.id)?.(reply.warning);

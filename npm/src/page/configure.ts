@@ -5,12 +5,14 @@ import { urlOf } from './url.js';
 export interface Configuration {
   /** URL of driblet's worker script, `dist/worker.js`, if a bundler moved it. Default: beside driblet's own script. */
   workerUrl?: string | URL;
-  /** URL of driblet's wasm module, `wasm/driblet_bg.wasm`, if a bundler moved it. Default: beside driblet's own script. */
+  /**
+   * URL of driblet's wasm module, `wasm/driblet_bg.wasm`, if a bundler moved it. Default: beside driblet's own script.
+   */
   wasmUrl?: string | URL;
   /**
-   * How long driblet's worker may send no message while a sync or a read waits for it, in milliseconds. A worker that is
-   * silent for longer is ended, after twice that time at most, and its syncs continue in another worker. `Infinity`: no
-   * limit. Default: 120,000.
+   * How long driblet's worker may send no message while a sync or a read waits for it, in milliseconds. A worker that
+   * is silent for longer is ended, after twice that time at most, and its syncs continue in another worker. `Infinity`:
+   * no limit. Default: 120,000.
    */
   workerTimeout?: number;
 }
@@ -41,9 +43,9 @@ export function configure({ workerUrl, wasmUrl, workerTimeout }: Configuration):
   };
   for (const name of Object.keys(wanted) as (keyof Settings)[]) {
     if (!isInUse || wanted[name] === settings[name]) continue;
-    throw new Error(
-      `configure() must be called before the first sync(): driblet runs with ${name} ${settings[name] ?? 'by default'}, not ${wanted[name]}`,
-    );
+    const used = settings[name] ?? 'its default';
+    const message = `driblet runs with ${used} as ${name}, not with ${wanted[name]}`;
+    throw new Error(`configure() must be called before the first sync(): ${message}`);
   }
   settings = wanted;
 }

@@ -28,9 +28,9 @@ export interface Handle extends Disposable, AsyncDisposable {
    */
   readonly warning: string | undefined;
   /**
-   * Resolves to `true` when the store has the version, and to `false` if it is in memory only: then {@link warning} says
-   * why. It never rejects, because such a handle works, and most callers do not wait for this promise. If the page ends
-   * before it resolves, the store keeps the version it had.
+   * Resolves to `true` when the store has the version, and to `false` if it is in memory only: then {@link warning}
+   * says why. It never rejects, because such a handle works, and most callers do not wait for this promise. If the page
+   * ends before it resolves, the store keeps the version it had.
    */
   readonly stored: Promise<boolean>;
   /**
@@ -41,15 +41,15 @@ export interface Handle extends Disposable, AsyncDisposable {
    */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Streams the bytes from the store while the handle is open. A version longer than 32 MiB is verified part by part: if
-   * a later part is damaged, the stream fails there.
+   * Streams the bytes from the store while the handle is open. A version longer than 32 MiB is verified part by part:
+   * if a later part is damaged, the stream fails there.
    *
    * @param start - first byte. Default: 0.
    * @param end - end of the range, exclusive. Default: `length`.
    */
   stream(start?: number, end?: number): ReadableStream<Uint8Array>;
   /**
-   * Returns all bytes as a blob, which may stay on the disk. It can be read until the handle is closed or collected.
+   * Returns all bytes as a blob, which may stay on the disk. It can be read until the handle is closed or collectedHandles.
    *
    * @param type - media type. Default: the type of the URL's extension.
    */
@@ -78,13 +78,13 @@ export interface Handle extends Disposable, AsyncDisposable {
    */
   response(init?: ResponseInit): Response;
   /**
-   * Lets the store delete the version once there is a newer one. A handle that is garbage-collected closes itself, unless
-   * it created an object URL. `using` calls this; `await using` waits for {@link stored} first.
+   * Lets the store delete the version once there is a newer one. A handle that is garbage-collectedHandles closes itself,
+   * unless it created an object URL. `using` calls this; `await using` waits for {@link stored} first.
    */
   close(): void;
 }
 
-const collected = new FinalizationRegistry(sendClose);
+const collectedHandles = new FinalizationRegistry(sendClose);
 /** Handles with an object URL: the URL does not keep the handle alive. */
 const withUrl = new Set<object>();
 
@@ -130,7 +130,7 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
     async blob(type = mediaTypeOf(url)) {
       return new Blob([await content()], { type });
     },
-    async file(name = nameOf(url), type = mediaTypeOf(url)) {
+    async file(name = fileNameOf(url), type = mediaTypeOf(url)) {
       return new File([await content()], name, { type });
     },
     async objectUrl(type) {
@@ -147,13 +147,13 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
       return new Response(handle.stream() as ReadableStream<Uint8Array<ArrayBuffer>>, { ...init, headers });
     },
     close() {
-      collected.unregister(handle);
+      collectedHandles.unregister(handle);
       withUrl.delete(handle);
       verified = undefined;
       sendClose(id);
     },
   } satisfies Omit<Handle, keyof Disposable | keyof AsyncDisposable> as Handle;
-  collected.register(handle, id, handle);
+  collectedHandles.register(handle, id, handle);
   return disposable(handle);
 }
 
@@ -193,7 +193,7 @@ const MEDIA_TYPES: Record<string, string> = {
   xml: 'text/xml',
 };
 
-function nameOf(url: string): string {
+function fileNameOf(url: string): string {
   const name = new URL(url).pathname.replace(/^.*\//, '');
   try {
     return decodeURIComponent(name);

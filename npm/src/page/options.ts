@@ -5,7 +5,10 @@ import type { Store } from '../stores/store.js';
 export interface SyncOptions {
   /** Where versions are kept. Default: `browserStore()`; in Node, memory. */
   store?: Store;
-  /** Aborts the sync. The stored version stays whole, and the next sync continues with the bytes received so far. Default: none. */
+  /**
+   * Aborts the sync. The stored version stays whole, and the next sync continues with the bytes received so far.
+   * Default: none.
+   */
   signal?: AbortSignal;
   /** Called with the progress each time bytes arrive. Default: none. */
   onProgress?: (progress: Progress) => void;
@@ -17,7 +20,9 @@ export interface SyncOptions {
   version?: string;
   /** The longest version to accept, in bytes; `Infinity` accepts any. Default: 4 GiB. */
   maxBytes?: number;
-  /** Keeps what is synced under this name apart, for example for each of several accounts on an origin. Default: none. */
+  /**
+   * Keeps what is synced under this name apart, for example for each of several accounts on an origin. Default: none.
+   */
   scope?: string;
   /**
    * How long the server may send nothing, in milliseconds: before its answer, and between two reads of the answer.

@@ -67,7 +67,7 @@ function byCallbacks(db: Levelup): Database {
   const valueAt = (key: string) =>
     new Promise<Uint8Array | undefined>((resolve, reject) => {
       db.get(key, ENCODINGS, (error, value) => {
-        if (!error) return resolve(bytesOf(value));
+        if (!error) return resolve(valueBytes(value));
         if (error.notFound || error.type === 'NotFoundError' || error.name === 'NotFoundError')
           return resolve(undefined);
         return reject(error);
@@ -97,7 +97,7 @@ function byPromises(db: AbstractLevel): Database {
       for await (const key of db.keys({ gte: first, lt: end, ...ENCODINGS })) found.push(String(key));
       return found;
     },
-    values: async (keys) => (await db.getMany(keys, ENCODINGS)).map(bytesOf),
+    values: async (keys) => (await db.getMany(keys, ENCODINGS)).map(valueBytes),
     change: (changes) => db.batch(changes.map(operationOf), ENCODINGS),
   };
 }
@@ -107,7 +107,7 @@ function operationOf([key, value]: Change): Operation {
 }
 
 /** A value as bytes; undefined if it is something else. */
-function bytesOf(value: unknown): Uint8Array | undefined {
+function valueBytes(value: unknown): Uint8Array | undefined {
   if (value instanceof Uint8Array) return value;
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
   return typeof value === 'string' ? Uint8Array.from(value, (letter) => letter.charCodeAt(0)) : undefined;

@@ -1,7 +1,7 @@
 import { Unavailable, OPEN_TURNS, watching } from '../shared/watch.js';
 import { isQuota } from './access.js';
 import { entryOf, headTimesNow, isWorthNoting, roomFor, withRoom } from './entries.js';
-import { BEGUN, bytesOf, pieceSnapshot, removeUnused } from './pieceSnapshot.js';
+import { BEGUN, blobBytes, pieceSnapshot, removeUnused } from './pieceSnapshot.js';
 import { BATCH, PIECE, readingPieces } from './pieces.js';
 import type { Watch } from '../shared/watch.js';
 import type { Entry, HeadTimes } from './entries.js';
@@ -9,9 +9,9 @@ import type { PieceDatabase, PieceHead } from './pieceSnapshot.js';
 import type { Held, Pair, Range, Snapshot, Version } from './store.js';
 
 /*
- * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` has the head of each
- * key; `files` has an entry for each file; `pieces` has the files' bytes. Pieces are blobs where the browser stores them:
- * Chromium writes and reads blobs twice as fast as buffers, and a blob stays on the disk until it is read.
+ * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` has the head of
+ * each key; `files` has an entry for each file; `pieces` has the files' bytes. Pieces are blobs where the browser
+ * stores them: Chromium writes and reads blobs twice as fast as buffers, and a blob stays on the disk until it is read.
  */
 
 const TABLES = 1;
@@ -29,8 +29,8 @@ type Head = PieceHead & HeadTimes;
 type PieceKey = [key: string, file: string, index: number];
 
 /**
- * Opens what the database `name` keeps under a key. Rejects if IndexedDB does not work here, or if a later driblet wrote
- * the database.
+ * Opens what the database `name` keeps under a key. Rejects if IndexedDB does not work here, or if a later driblet
+ * wrote the database.
  */
 export async function indexedDbSnapshot(name: string, key: string, watch: Watch): Promise<Snapshot> {
   return pieceSnapshot(databaseFor(name, key, await openTables(name, watch), watch));
@@ -144,7 +144,7 @@ async function writeBlobs(blobs: Blob[], write: (pieces: Piece[]) => Promise<voi
 /** Opens a version whose bytes are in `file`; undefined if some were lost. */
 function heldIn({ version, length, outboard }: Version, file: Blob): Held | undefined {
   if (file.size !== length) return undefined;
-  const slice = ([start, end]: Range) => bytesOf(INDEXED_DB, file.slice(start, end));
+  const slice = ([start, end]: Range) => blobBytes(INDEXED_DB, file.slice(start, end));
   return {
     version,
     length,

@@ -5,7 +5,9 @@ import type { Store, StoreOpener } from './store.js';
 const FILES: StoreOpener = { part: FILE_STORE, open: opfsSnapshot };
 const DATABASE: StoreOpener = { part: INDEXED_DB, open: indexedDbSnapshot };
 
-/** How the stores that every thread can open are opened: the places of each kind, in the order in which they are tried. */
+/**
+ * How the stores that every thread can open are opened: the places of each kind, in the order in which they are tried.
+ */
 export const storeOpeners: Partial<Record<Store['kind'], readonly StoreOpener[]>> = {
   browser: [FILES, DATABASE],
   opfs: [FILES],

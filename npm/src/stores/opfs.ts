@@ -6,7 +6,7 @@ import { holdLock, lockIfFree } from '../shared/lock.js';
 import { NO_ROOM, memoryLease } from './memory.js';
 import { Unavailable, watching } from '../shared/watch.js';
 import { readerOfPieces } from './pieces.js';
-import { RECORD, newest, writeRecord } from './record.js';
+import { RECORD, newestValue, writeRecord } from './record.js';
 import { stagingFile } from './staging.js';
 import type { Entry, HeadTimes } from './entries.js';
 import type { Watch } from '../shared/watch.js';
@@ -48,7 +48,7 @@ export async function opfsSnapshot(
   openRoot = writableRoot,
   ownName = (): string => crypto.randomUUID(),
 ): Promise<Snapshot> {
-  const [plainRoot, name] = await Promise.all([watch(openRoot), nameOf(key)]);
+  const [plainRoot, name] = await Promise.all([watch(openRoot), folderNameOf(key)]);
   const root = watchedFolder(plainRoot, watch);
   const lockName = (file: string) => fileLock(folder, name, file);
   let directory: FileSystemDirectoryHandle | undefined;
@@ -173,7 +173,8 @@ export async function opfsSnapshot(
     async lease() {
       const named = await head();
       if (!named) throw new SyncError('store', 'nothing is stored; sync again');
-      if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }).catch(() => {}); // Then it is evicted sooner.
+      // If this fails, the version is evicted sooner.
+      if (isWorthNoting(named.used)) await setHead({ ...named, used: Date.now() }).catch(() => {});
       return leaseOf(named);
     },
 
@@ -215,7 +216,7 @@ async function entryIn(
     named('head').then((file) => headIn(file, watch)),
     named('key').then((file) => file && readFile(file, (found) => found.text(), watch).catch(absent)),
   ]);
-  if (key === undefined || (await nameOf(key)) !== directory.name) return undefined;
+  if (key === undefined || (await folderNameOf(key)) !== directory.name) return undefined;
   const lockName = (file: string) => fileLock(folder, directory.name, file);
 
   return entryOf(folder, key, head, head && lockName(head.file), async () => {
@@ -231,7 +232,7 @@ async function entryIn(
  */
 async function headIn(file: FileSystemFileHandle | undefined, watch: Watch): Promise<Head | undefined> {
   const record = await (file && readFile(file, (found) => found.slice(0, RECORD).arrayBuffer(), watch).catch(absent));
-  return record && (await newest<Head>(new Uint8Array(record)))?.value;
+  return record && (await newestValue<Head>(new Uint8Array(record)))?.value;
 }
 
 /** Deletes a folder's files that are not `kept` and that nobody reads. Returns whether there were any. */
@@ -261,7 +262,7 @@ async function writableRoot(): Promise<FileSystemDirectoryHandle> {
 }
 
 /** The name of a key's folder. */
-async function nameOf(key: string): Promise<string> {
+async function folderNameOf(key: string): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

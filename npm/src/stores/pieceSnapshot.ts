@@ -7,12 +7,12 @@ import { writingPieces } from './pieces.js';
 import type { Held, Journal, Lease, Pair, Snapshot, Version } from './store.js';
 
 /*
- * A snapshot whose files are stored in pieces, in IndexedDB or in a level database. The head says which version is stored
- * and in which file. A delta that was cut off is a file too. A file that the head does not name is a leftover, or a
- * handle reads it.
+ * A snapshot whose files are stored in pieces, in IndexedDB or in a level database. The head says which version is
+ * stored and in which file. A delta that was cut off is a file too. A file that the head does not name is a leftover,
+ * or a handle reads it.
  *
- * Order of writes: the pieces, then the head, then deletions. A crash may lose pieces: reading verifies them. The head is
- * durable before the old version is deleted.
+ * Order of writes: the pieces, then the head, then deletions. A crash may lose pieces: reading verifies them. The head
+ * is durable before the old version is deleted.
  */
 
 /** The name of the file with the bytes of a delta that was cut off. */
@@ -44,8 +44,8 @@ export interface PieceDatabase {
   /** Writes pieces of a file, of which the first has the number `from`. */
   write(file: string, from: number, pieces: Blob[]): Promise<void>;
   /**
-   * Returns a function that runs a write and tells whether there was room. `tidy` deletes this key's leftovers, and tells
-   * whether there were any.
+   * Returns a function that runs a write and tells whether there was room. `tidy` deletes this key's leftovers, and
+   * tells whether there were any.
    */
   writer(tidy: () => Promise<boolean>): (write: () => Promise<void>) => Promise<boolean>;
   /** What the file {@link BEGUN} is the start of. */
@@ -105,7 +105,7 @@ export function pieceSnapshot(database: PieceDatabase): Snapshot {
     async begun() {
       const pair = await database.pair();
       if (!pair) return undefined;
-      const bytes = await bytesOf(database.part, await database.blob(BEGUN));
+      const bytes = await blobBytes(database.part, await database.blob(BEGUN));
       if (!bytes?.length) {
         await database.remove(BEGUN);
         return undefined;
@@ -127,7 +127,7 @@ export function pieceSnapshot(database: PieceDatabase): Snapshot {
           const left = await pieces.flush();
           const head = { ...target, file };
           if (left.length === 0 && (await hasRoom(() => database.setHead(head)))) return leaseOf(head);
-          const bytes = await bytesOf(database.part, new Blob([await database.blob(file), ...left]));
+          const bytes = await blobBytes(database.part, new Blob([await database.blob(file), ...left]));
           if (bytes?.length !== target.length)
             throw new SyncError('store', 'pieces of a file in the store were removed while it was written; sync again');
           await database.remove(file).catch(() => {}); // The next sync tidies up.
@@ -165,7 +165,7 @@ export async function removeUnused(database: PieceDatabase, kept: (string | unde
 }
 
 /** The bytes of a blob; undefined if the database lost them. */
-export async function bytesOf(part: string, blob: Blob): Promise<Uint8Array<ArrayBuffer> | undefined> {
+export async function blobBytes(part: string, blob: Blob): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
     return new Uint8Array(await watching(part)(() => blob.arrayBuffer()));
   } catch (error) {

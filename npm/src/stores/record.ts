@@ -12,7 +12,9 @@ const CHECKSUM = 32;
 export const RECORD = 2 * SLOT;
 
 /** The newest value of a record whose checksum is right. */
-export async function newest<T>(record: Uint8Array<ArrayBuffer>): Promise<{ sequence: number; value: T } | undefined> {
+export async function newestValue<T>(
+  record: Uint8Array<ArrayBuffer>,
+): Promise<{ sequence: number; value: T } | undefined> {
   const slots = await Promise.all([slotOf<T>(record, 0), slotOf<T>(record, 1)]);
   return slots.reduce((newest, slot) => (slot && (newest?.sequence ?? -1) < slot.sequence ? slot : newest), undefined);
 }
@@ -20,7 +22,7 @@ export async function newest<T>(record: Uint8Array<ArrayBuffer>): Promise<{ sequ
 /** Writes a value and waits until it is durable. */
 export async function writeRecord<T>(file: FileSystemSyncAccessHandle, value: T): Promise<void> {
   const record = new Uint8Array(RECORD);
-  const before = await newest(record.subarray(0, file.read(record, { at: 0 })));
+  const before = await newestValue(record.subarray(0, file.read(record, { at: 0 })));
   const sequence = (before?.sequence ?? 0) + 1;
   const slot = await sealed({ sequence, value }, SLOT);
   const written = file.write(slot, { at: (sequence % 2) * SLOT });

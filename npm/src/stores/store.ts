@@ -10,7 +10,8 @@ export interface Store {
 }
 
 /**
- * A {@link Store} that only the thread that made it can open. Syncs with it run in that thread, not in driblet's worker.
+ * A {@link Store} that only the thread that made it can open. Syncs with it run in that thread, not in driblet's
+ * worker.
  */
 export interface LocalStore extends Store {
   readonly kind: 'directory' | 'level';

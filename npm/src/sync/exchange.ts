@@ -27,7 +27,7 @@ export interface Problem {
   readonly sections?: unknown;
 }
 
-const MEDIA_TYPES = [
+const DELTA_TYPES = [
   'application/vnd.driblet.delta',
   'application/vnd.driblet.matched',
   'application/octet-stream',
@@ -162,7 +162,7 @@ export function exchange(
         answered ??= now();
         if (response.ok) {
           const type = mediaType(response);
-          if (!MEDIA_TYPES.includes(type)) throw notADelta(resource(job.url, name), type);
+          if (!DELTA_TYPES.includes(type)) throw notADelta(resource(job.url, name), type);
           return { kind: 'delta', response, pieces: piecesOf(response) };
         }
         const { status } = response;

@@ -22,11 +22,11 @@ export async function run(session: Session): Promise<Outcome> {
     const finished = await finishBegun(session, held);
     return finished ? { finished } : { outcome: await fromHeld(session, held) };
   });
-  return finished ? newest(session, finished) : (outcome ?? fromNothing(session));
+  return finished ? fromFinished(session, finished) : (outcome ?? fromNothing(session));
 }
 
 /** The version of a finished delta may no longer be the head: asks for a delta from it. */
-async function newest(session: Session, finished: Outcome): Promise<Outcome> {
+async function fromFinished(session: Session, finished: Outcome): Promise<Outcome> {
   if (session.pin !== undefined) return finished;
   await finished.lease.store?.();
   if (finished.lease.warning !== undefined) return finished;

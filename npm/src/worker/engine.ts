@@ -45,16 +45,16 @@ let reply: (message: Reply, transfer?: Transferable[]) => void;
 /** Handles the requests of a port. There is one port for each thread. */
 export function serve(port: Port): void {
   reply = (message, transfer = []) => port.postMessage(message, { transfer });
-  port.onmessage = ({ data }) => receive(data);
+  port.onmessage = ({ data }) => receiveRequest(data);
   reply({ kind: 'ready' });
 }
 
-function receive(data: Request): void {
+function receiveRequest(data: Request): void {
   if (data.kind === 'sync') {
     const prefetched = data.isPrefetched
       ? new Promise<Prefetched | undefined>((resolve) => awaitedPrefetches.set(data.id, resolve))
       : undefined;
-    void answer(data.id, () => sync(data.id, data.job, prefetched));
+    void answer(data.id, () => runSync(data.id, data.job, prefetched));
   }
   if (data.kind === 'prefetched') {
     awaitedPrefetches.get(data.id)?.(data.prefetched);
@@ -77,7 +77,7 @@ async function answer(id: number, work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function sync(
+async function runSync(
   id: number,
   job: JobOptions,
   prefetched: Promise<Prefetched | undefined> | undefined,

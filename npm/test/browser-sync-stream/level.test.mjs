@@ -271,5 +271,5 @@ test('browser-level, in a page', async (t) => {
   assert.deepEqual(bases, ['none', 'same', 'version']);
   const page = await browser.context.newPage();
   await page.goto(server.url.href);
-  assert.match(await page.evaluate(() => late()), /^levelStore\(\) must be called before the page's first sync\(\)/);
+  assert.match(await page.evaluate(() => late()), /^levelStore\(\) must be called before the first sync\(\)/);
 });

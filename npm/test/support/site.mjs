@@ -8,8 +8,8 @@ import { serve } from './driblet.mjs';
 import { isDelta, proxyTo } from './proxy.mjs';
 
 /**
- * Starts a site before the tests of a file, then runs `prepare`, and closes the site after the tests. Checks that no lock
- * is left: after each test, or with `checks: 'at the end'` after all. Returns the site, whose members exist once
+ * Starts a site before the tests of a file, then runs `prepare`, and closes the site after the tests. Checks that no
+ * lock is left: after each test, or with `checks: 'at the end'` after all. Returns the site, whose members exist once
  * `prepare` runs.
  */
 export function useSite(prepare = () => {}, { checks = 'after each' } = {}) {
