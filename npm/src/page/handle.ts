@@ -49,7 +49,7 @@ export interface Handle extends Disposable, AsyncDisposable {
    */
   stream(start?: number, end?: number): ReadableStream<Uint8Array>;
   /**
-   * Returns all bytes as a blob, which may stay on the disk. It can be read until the handle is closed or collectedHandles.
+   * Returns all bytes as a blob, which may stay on the disk. It can be read until the handle is closed or collected.
    *
    * @param type - media type. Default: the type of the URL's extension.
    */
@@ -78,7 +78,7 @@ export interface Handle extends Disposable, AsyncDisposable {
    */
   response(init?: ResponseInit): Response;
   /**
-   * Lets the store delete the version once there is a newer one. A handle that is garbage-collectedHandles closes itself,
+   * Lets the store delete the version once there is a newer one. A handle that is garbage-collected closes itself,
    * unless it created an object URL. `using` calls this; `await using` waits for {@link stored} first.
    */
   close(): void;
