@@ -13,13 +13,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
+import { after, beforeEach, test } from 'node:test';
 import { assertIsFile as assertIs, attemptBy } from './support/attempt.mjs';
-import { release, serve } from './support/driblet.mjs';
+import { release } from './support/driblet.mjs';
 import { install } from './support/installed.mjs';
 import { largeBytes } from './support/large.mjs';
-import { isDelta, proxyTo } from './support/proxy.mjs';
+import { isDelta } from './support/proxy.mjs';
 import { digestOf } from './support/site.mjs';
+import { useServer } from './support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
@@ -30,21 +31,16 @@ let entry;
 let driblet;
 let folder;
 
-before(async () => {
+useServer(async (started) => {
   packed = install();
-  server = await serve();
-  link = await proxyTo(server);
+  ({ server, link } = started);
   entry = execFileSync(process.execPath, ['--input-type=module', '-e', "console.log(import.meta.resolve('driblet'))"], {
     cwd: packed.folder,
     encoding: 'utf8',
   }).trim();
   driblet = await import(entry);
 });
-after(async () => {
-  await link?.close();
-  await server?.close();
-  packed?.remove();
-});
+after(() => packed?.remove());
 beforeEach(() => {
   folder = mkdtempSync(join(packed.folder, 'store-'));
 });

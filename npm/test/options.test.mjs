@@ -2,36 +2,29 @@
 // signal for many syncs.
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { reactive } from '@vue/reactivity';
 import { MemoryLevel } from 'memory-level';
 import { levelStore } from '../dist/level.js';
 import { directoryStore, memoryStore, sync } from '../dist/node.js';
 import { list } from '../dist/storage.js';
-import { serve } from './support/driblet.mjs';
-import { isDelta, proxyTo } from './support/proxy.mjs';
+import { isDelta } from './support/proxy.mjs';
 import { browserSyncStream } from './support/browser-sync-stream.mjs';
+import { temporaryFolder } from './support/folder.mjs';
+import { useServer } from './support/site.mjs';
 
 const FILE = 'a file\n'.repeat(1000);
 let server;
 let link;
-let folder;
+const folder = temporaryFolder('options');
 
-before(async () => {
-  server = await serve();
-  link = await proxyTo(server);
-  folder = mkdtempSync(join(tmpdir(), 'driblet-options-'));
+useServer((started) => {
+  ({ server, link } = started);
   writeFileSync(join(server.root, 'file.txt'), FILE);
-});
-after(async () => {
-  await link?.close();
-  await server?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 afterEach(() => {
   link.fault = () => undefined;

@@ -2,25 +2,21 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import { memoryStore, sync } from '../dist/node.js';
 import { assertIsFile as assertIs, attemptBy } from './support/attempt.mjs';
-import { release, serve } from './support/driblet.mjs';
-import { isDelta, proxyTo } from './support/proxy.mjs';
+import { release } from './support/driblet.mjs';
+import { isDelta } from './support/proxy.mjs';
+import { useServer } from './support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
 let server;
 let link;
 
-before(async () => {
-  server = await serve();
-  link = await proxyTo(server);
+useServer((started) => {
+  ({ server, link } = started);
   server.publish('lib.d.ts', old);
-});
-after(async () => {
-  await link?.close();
-  await server?.close();
 });
 afterEach(() => {
   link.fault = () => undefined;

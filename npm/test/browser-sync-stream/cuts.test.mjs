@@ -1,21 +1,17 @@
 // Cut points: those of the replacement for npm `rabin`, and driblet's, against those of the package itself.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { release } from '../support/driblet.mjs';
 import { chunksOf } from '../support/rabin.mjs';
 import { browserSyncStream } from '../support/browser-sync-stream.mjs';
+import { temporaryFolder } from '../support/folder.mjs';
 
 const { cases } = JSON.parse(readFileSync(new URL('../../../spec/rabin-cuts.json', import.meta.url), 'utf8'));
-let folder;
 
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'driblet-cuts-'));
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder('cuts');
 
 /** The inputs that this file defines; those of the bench's corpus are not here. */
 const INPUTS = {

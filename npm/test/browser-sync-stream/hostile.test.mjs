@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { MemoryLevel } from 'memory-level';
 import websocket from 'websocket-stream';
 import { release, serve } from '../support/driblet.mjs';
@@ -18,17 +17,14 @@ import {
   tcpServer,
   websocketServer,
 } from '../support/browser-sync-stream.mjs';
+import { temporaryFolder } from '../support/folder.mjs';
 
 const OLD = release('5.8.3', 'lib.dom.d.ts');
 const CHUNKS = chunksOf(readFileSync(OLD));
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 const good = ({ hash, bytes }) => message(Buffer.from(hash, 'hex'), bytes);
-let folder;
 
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'driblet-hostile-'));
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder('hostile');
 
 /** A database with the old version. */
 async function holding() {

@@ -1,7 +1,6 @@
 // The contract of all stores, with level databases: in Node, in memory and on the disk, and in a page.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import encodingDown from 'encoding-down';
@@ -14,27 +13,21 @@ import { levelStore } from '../../dist/level.js';
 import { memoryStore, sync } from '../../dist/node.js';
 import { assertIsFile, attemptBy } from '../support/attempt.mjs';
 import { launch } from '../support/browser.mjs';
-import { release, serve } from '../support/driblet.mjs';
+import { release } from '../support/driblet.mjs';
 import { here } from '../support/installed.mjs';
 import { largeBytes } from '../support/large.mjs';
-import { isDelta, proxyTo } from '../support/proxy.mjs';
-import { digestOf } from '../support/site.mjs';
+import { isDelta } from '../support/proxy.mjs';
+import { digestOf, useServer } from '../support/site.mjs';
+import { temporaryFolder } from '../support/folder.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
 let server;
 let link;
-let folder;
+const folder = temporaryFolder('level');
 
-before(async () => {
-  server = await serve();
-  link = await proxyTo(server);
-  folder = mkdtempSync(join(tmpdir(), 'driblet-level-'));
-});
-after(async () => {
-  await link?.close();
-  await server?.close();
-  rmSync(folder, { recursive: true, force: true });
+useServer((started) => {
+  ({ server, link } = started);
 });
 
 const attempt = (name, options) => attemptBy(sync, new URL(name, link.url), options);

@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -27,6 +26,7 @@ import {
   tcpServer,
   websocketServer,
 } from '../support/browser-sync-stream.mjs';
+import { temporaryFolder } from '../support/folder.mjs';
 
 const PATHS = { old: release('5.8.3'), fresh: release('5.9.2') };
 const FILES = { old: readFileSync(PATHS.old), fresh: readFileSync(PATHS.fresh) };
@@ -34,11 +34,7 @@ const CHUNKS = { old: chunksOf(FILES.old), fresh: chunksOf(FILES.fresh) };
 /** A chunk that occurs twice in a file is stored once. */
 const distinct = (chunks) => [...new Map(chunks.map((chunk) => [chunk.hash, chunk])).values()];
 
-let folder;
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'driblet-browser-sync-stream-'));
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder('browser-sync-stream');
 
 /** A first sync, an update, and a sync without changes: `sync` receives what was published last. */
 async function assertSyncs(publish, sync) {

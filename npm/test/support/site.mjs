@@ -30,6 +30,22 @@ export function useSite(prepare = () => {}, { checks = 'after each' } = {}) {
   return used;
 }
 
+/**
+ * Starts a server and a link to it before the tests of a file, passes both to `prepare`, and closes them after the tests.
+ */
+export function useServer(prepare) {
+  let started;
+  before(async () => {
+    const server = await serve();
+    started = { server, link: await proxyTo(server) };
+    await prepare(started);
+  });
+  after(async () => {
+    await started?.link.close();
+    await started?.server.close();
+  });
+}
+
 /** Starts the three, and opens a page. The server is a `driblet serve` unless another is given. */
 export async function site(server) {
   server ??= await serve();
