@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Decoder, Signer, Verifier, Want } from '../wasm/driblet.js';
+import load, { Decoder, Signer, Verifier, Want } from '../wasm/driblet.js';
 import { loadCore, roomfuls } from '../dist/sync/core.js';
 import { inputOf } from './support/vectors.mjs';
 import { versionOf } from './support/version.mjs';
 
-const core = await loadCore(readFileSync(new URL('../wasm/driblet_bg.wasm', import.meta.url)));
+// Node's `fetch` reads no files, so the module is loaded before.
+await load({ module_or_path: readFileSync(new URL('../wasm/driblet_bg.wasm', import.meta.url)) });
+const core = await loadCore();
 const vectors = JSON.parse(readFileSync(new URL('../../spec/vectors.json', import.meta.url), 'utf8'));
 const LIMIT = 2 ** 40;
 
