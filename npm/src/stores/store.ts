@@ -1,8 +1,8 @@
 import type { Watch } from '../shared/watch.js';
 
 /**
- * A place where versions are kept between syncs. Created by {@link browserStore}, {@link opfsStore}, {@link
- * indexedDbStore} or {@link memoryStore}; in Node by `directoryStore` too. The worker opens it.
+ * A place where versions are kept between syncs. Created by {@link browserStore}, {@link opfsStore},
+ * {@link indexedDbStore} or {@link memoryStore}; in Node by `directoryStore` too. The worker opens it.
  */
 export interface Store {
   readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory' | 'level';
