@@ -1,6 +1,6 @@
 /** Measures how long a peer has been silent. */
 export interface IdleTimer {
-  /** Starts to measure anew. */
+  /** Starts the measurement, or restarts it. */
   start(): void;
   /** Stops measuring. */
   stop(): void;
