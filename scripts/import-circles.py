@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|b?r(#*)".*?"\1|b?"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'', re.S)
+TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|b?r(#*)".*?"\1|b?"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'', re.DOTALL)
 ATTRIBUTE = r"(?:#!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\s*)*"
 MODULE = re.compile(rf"({ATTRIBUTE})(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*([;{{])")
 USE = re.compile(rf"({ATTRIBUTE})(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]+);")
