@@ -21,6 +21,7 @@ TEST = re.compile(r"cfg\((?:test|all\(test\b|doctest)")
 
 class Module:
     """One module: its file, its child modules, the names that it imports, and the names that it defines."""
+
     def __init__(self, file, parent):
         self.file, self.parent = file, parent
         self.root = parent.root if parent else self
