@@ -1,5 +1,5 @@
-// `node demo/run.mjs DRIBLET` serves a page that keeps two files in step with the server, and publishes their next releases when the page
-// asks for it. It stops with Ctrl-C.
+// `node demo/run.mjs DRIBLET` serves a page that keeps two files up to date with the server. It publishes their next
+// releases when the page asks for it. Ctrl-C stops it.
 import { execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { copyFileSync, cpSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-// A first release, a minor one and a patch of each; they come out together.
+// The first release, a minor one and a patch of each file. They are published together.
 const ASSETS = {
   'typescript.js': {
     releases: ['5.8.3', '5.9.2', '5.9.3'],
@@ -29,14 +29,17 @@ if (!binary) {
 }
 const installed = statSync(here('node_modules/.package-lock.json'), { throwIfNoEntry: false });
 if (!installed || installed.mtimeMs < statSync(here('package-lock.json')).mtimeMs) {
-  execFileSync('npm', ['ci', '--silent', '--no-audit', '--no-fund'], { cwd: here('.'), stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync('npm', ['ci', '--silent', '--no-audit', '--no-fund'], {
+    cwd: here('.'),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
 }
 
 const home = mkdtempSync(join(tmpdir(), 'driblet-demo-'));
 const root = join(home, 'root');
 cpSync(here('page'), root, { recursive: true });
 let step = 0;
-// Names the store that the page keeps the files in: a visitor who starts over has nothing.
+// Names the store in which the page keeps the files. A visitor who starts over gets a new name, and has nothing stored.
 let visitor = randomUUID();
 let server;
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
@@ -49,14 +52,18 @@ await serve('127.0.0.1:0');
 let versions = await visit();
 let acting;
 
-// Publishing is no part of driblet: a release is a file that is replaced. This little server of its own does it for the page's button.
+// driblet does not publish files: a release is a file that is replaced. This server does that for the page's button.
 const { origin } = server.site;
 const control = createServer(async (request, response) => {
   if (request.headers.origin !== origin) return response.writeHead(403).end();
-  // One after the other, whichever page asks.
+  // One request after the other, from any page.
   if (request.method === 'POST') acting = Promise.resolve(acting).then(() => act(request.url));
   await acting;
-  response.writeHead(200, { 'access-control-allow-origin': origin, 'cache-control': 'no-store', 'content-type': 'application/json' });
+  response.writeHead(200, {
+    'access-control-allow-origin': origin,
+    'cache-control': 'no-store',
+    'content-type': 'application/json',
+  });
   const releases = Object.fromEntries(Object.entries(ASSETS).map(([name, { releases }]) => [name, releases[step]]));
   response.end(JSON.stringify({ visitor, releases, isLast: step === LAST }));
 });
@@ -83,7 +90,7 @@ async function act(path) {
   }
 }
 
-/** Puts the current releases into the root, each in one step. */
+/** Copies the current releases into the root, each in one step. */
 function publish() {
   for (const [name, { releases, at }] of Object.entries(ASSETS)) {
     copyFileSync(at(releases[step]), join(home, 'next'));
@@ -91,7 +98,7 @@ function publish() {
   }
 }
 
-/** Publishes while the server is down, which then finds a history that has none of the former releases. */
+/** Publishes while the server is stopped. It then starts with a history that has none of the earlier releases. */
 async function forget() {
   await server.end();
   publish();
@@ -99,35 +106,40 @@ async function forget() {
 }
 
 /**
- * Asks for what the page will ask for, so that the server has made it: the page is a release's second visitor, not its first. What only a
- * signature describes is made for one visitor each time. Gives the versions that are published, by name.
+ * Requests what the page will request, so that the server has made it: the page is the second visitor of a release, not
+ * the first. The answer to a signature is made for each visitor. Returns the published versions, by name.
  */
 async function visit(before) {
   const found = {};
   for (const name of Object.keys(ASSETS)) {
-    // The ETag is the version, and how it is encoded.
+    // The ETag consists of the version and the encoding.
     [found[name]] = /[0-9a-f]{64}/.exec((await drain(name)).etag);
     await drain(`${name}.driblet/${before?.[name] ?? 'none'}`);
   }
   return found;
 }
 
-/** Fetches as a browser does, reads to the end, and gives the headers. */
+/** Fetches as a browser does, reads to the end, and returns the headers. */
 function drain(path) {
   return new Promise((resolve, reject) => {
     const headers = { 'accept-encoding': 'gzip, deflate, br, zstd' };
     const asked = get(new URL(path, server.site), { agent: false, headers }, (response) => {
       if (response.statusCode !== 200) reject(new Error(`${path}: ${response.statusCode}`));
-      response.on('end', () => resolve(response.headers)).on('error', reject).resume();
+      response
+        .on('end', () => resolve(response.headers))
+        .on('error', reject)
+        .resume();
     });
     asked.on('error', reject);
   });
 }
 
-/** Starts a server that remembers nothing. */
+/** Starts a server with an empty history. */
 function serve(address) {
   const history = mkdtempSync(join(home, 'history-'));
-  const child = spawn(binary, ['serve', root, '--listen', address, '--history', history], { stdio: ['ignore', 'inherit', 'pipe'] });
+  const child = spawn(binary, ['serve', root, '--listen', address, '--history', history], {
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const fail = (code) => stop(code ?? 0);
   child.once('exit', fail);

@@ -1,5 +1,6 @@
-// Builds what is published (dist/, beside wasm/) and what `driblet serve` ships (crates/driblet/client/): files that name
-// each other by relative URL, minified, the worker and the module with a hash in their names so that they may be cached for good.
+// Builds the published package (dist/, beside wasm/) and the files that `driblet serve` ships (crates/driblet/client/).
+// The shipped files name each other by relative URL and are minified. The names of the worker and the module contain a
+// hash, so that they may be cached without limit.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,16 +15,17 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const shipped = fileURLToPath(new URL('../crates/driblet/client/', import.meta.url));
 
 /**
- * What wasm-bindgen's code has for callers that we have not: those who let objects go without freeing them, who pass objects of the wrong class, who
- * read gigabytes of text in a Safari. And the texts that are passed are 64 hex digits, which need no second way.
+ * Parts of wasm-bindgen's code that driblet does not use: they free objects that are garbage-collected, check the
+ * classes of arguments, and decode gigabytes of text in Safari. The only texts that are passed are 64 hex digits, which
+ * need one encoder.
  */
 const UNUSED = [
   [/const \w+Finalization = [^;]*;/g, ''],
   [/\w+Finalization\.(un)?register\([^)]*\);/g, ''],
   [/_assertClass\([^)]*\);/g, ''],
-  [/ {4}if \(realloc === undefined\) \{([^}]*)\}[^]*?\n\}\n/, '$1}\n'],
-  [/if \(!\('encodeInto' in cachedTextEncoder\)\) \{[^]*?\n\}\n/, ''],
-  [/ {4}numBytesDecoded \+= [^]*?\n {4}\}\n/, ''],
+  [/ {4}if \(realloc === undefined\) \{([^}]*)\}[\s\S]*?\n\}\n/, '$1}\n'],
+  [/if \(!\('encodeInto' in cachedTextEncoder\)\) \{[\s\S]*?\n\}\n/, ''],
+  [/ {4}numBytesDecoded \+= [\s\S]*?\n {4}\}\n/, ''],
 ];
 
 const leanGlue = {
@@ -43,7 +45,9 @@ const leanGlue = {
 if (!existsSync(`${here}wasm/driblet_bg.wasm`)) throw new Error('npm/wasm/ is missing; run scripts/wasm.sh first');
 rmSync(`${here}dist`, { recursive: true, force: true });
 for (const project of ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.browser-sync-stream.json']) {
-  execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', `${here}${project}`], { stdio: 'inherit' });
+  execFileSync(process.execPath, [`${here}node_modules/typescript/lib/tsc.js`, '-p', `${here}${project}`], {
+    stdio: 'inherit',
+  });
 }
 const inputs = await bundleBrowserSyncStream(here);
 if (existsSync(fileURLToPath(new URL('../crates/driblet/', import.meta.url)))) {
@@ -55,12 +59,13 @@ async function ship() {
   mkdirSync(shipped, { recursive: true });
   for (const name of readdirSync(shipped)) rmSync(`${shipped}${name}`);
   const module = write('driblet', 'wasm', readFileSync(`${here}wasm/driblet_bg.wasm`));
-  const worker = write('worker', 'js', replace(await bundle('worker'), '../wasm/driblet_bg.wasm', `./${module}`));
+  const worker = write('worker', 'js', replace(await bundle('worker'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
-  writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../wasm/driblet_bg.wasm', `./${module}`));
+  writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}store.js`, await bundle('storage'));
-  // The server sends these where brotli is accepted.
-  for (const name of readdirSync(shipped)) writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));
+  // The server sends these to clients that accept brotli.
+  for (const name of readdirSync(shipped))
+    writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));
 }
 
 async function bundle(name) {
@@ -70,14 +75,14 @@ async function bundle(name) {
     format: 'esm',
     minify: true,
     target: 'es2022',
-    // Of wasm-bindgen's code: what it would say of servers other than ours, and ways to free that nobody takes.
+    // Parts of wasm-bindgen's code: its warnings about servers, and ways to free objects that nobody uses.
     drop: ['console'],
-    define: { 'Symbol.dispose': 'undefined', ...(name === 'worker' && { FinalizationRegistry: 'undefined' }) },
+    define: name === 'worker' ? { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' } : {},
     write: false,
     external: ['./worker.js'],
     plugins: [leanGlue],
   });
-  // A twentieth shorter than what esbuild makes of it: the limit of what a page loads is a promise.
+  // 5 % shorter than esbuild's output. A test limits the size of what a page loads.
   return (await minify(outputFiles[0].text, { module: true, ecma: 2022, compress: { passes: 4 } })).code;
 }
 

@@ -1,4 +1,5 @@
-// Writes dist/LICENCES.txt: the licences of the crates in the wasm modules, and of the packages in dist/browser-sync-stream/.
+// Writes dist/LICENCES.txt: the licences of the crates in the wasm modules, and of the packages in
+// dist/browser-sync-stream/.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const MODULES = ['driblet-wasm', 'driblet-wasm-browser-sync-stream'];
 
-/** `inputs` are the files that went into bundles, relative to `here`. */
+/** `inputs` are the files in the bundles, relative to `here`. */
 export function writeLicences(here, inputs) {
   const sharing = new Map();
   for (const { name, folder } of [...crates(), ...packages(here, inputs)]) {
@@ -16,14 +17,32 @@ export function writeLicences(here, inputs) {
   writeFileSync(`${here}dist/LICENCES.txt`, parts.join(`\n${'-'.repeat(80)}\n\n`));
 }
 
-/** The crates that are compiled into the modules, and C code in them. */
+/** The crates that are compiled into the modules, and the C code in them. */
 function crates() {
   const manifest = fileURLToPath(new URL('../Cargo.toml', import.meta.url));
-  const options = ['metadata', '--format-version=1', '--locked', '--filter-platform=wasm32-unknown-unknown', '--manifest-path', manifest];
-  const { packages, resolve } = JSON.parse(execFileSync('cargo', options, { encoding: 'utf8', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', 'inherit'] }));
-  const dependencies = new Map(resolve.nodes.map(({ id, deps }) => [id, deps.filter(({ dep_kinds }) => dep_kinds.some(({ kind }) => kind === null)).map(({ pkg }) => pkg)]));
+  const options = [
+    'metadata',
+    '--format-version=1',
+    '--locked',
+    '--filter-platform=wasm32-unknown-unknown',
+    '--manifest-path',
+    manifest,
+  ];
+  const { packages, resolve } = JSON.parse(
+    execFileSync('cargo', options, { encoding: 'utf8', maxBuffer: 1 << 26, stdio: ['ignore', 'pipe', 'inherit'] }),
+  );
+  const dependencies = new Map(
+    resolve.nodes.map(({ id, deps }) => [
+      id,
+      deps.filter(({ dep_kinds }) => dep_kinds.some(({ kind }) => kind === null)).map(({ pkg }) => pkg),
+    ]),
+  );
   const found = new Set();
-  const visit = (id) => found.has(id) || (found.add(id), dependencies.get(id).forEach(visit));
+  const visit = (id) => {
+    if (found.has(id)) return;
+    found.add(id);
+    dependencies.get(id).forEach(visit);
+  };
   packages.filter(({ name }) => MODULES.includes(name)).forEach(({ id }) => visit(id));
   return packages
     .filter(({ id, source }) => source && found.has(id))
@@ -34,7 +53,7 @@ function crates() {
     });
 }
 
-/** The packages that files are of. */
+/** The packages that files belong to. */
 function packages(here, inputs) {
   const folders = new Set(inputs.flatMap((path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []));
   return [...folders].map((folder) => {

@@ -14,6 +14,7 @@ scripts/prose.sh
 step "lints"
 cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 .venv/bin/ruff check --quiet
+.venv/bin/ruff format --check --quiet
 (cd npm && npm run --silent lint && npm run --silent circles && npm run --silent check)
 scripts/import-circles.py crates/core crates/driblet crates/cli
 

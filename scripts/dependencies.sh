@@ -17,7 +17,7 @@ deny=("$target/tools/bin/cargo-deny" --log-level error)
 # The database of vulnerabilities is fetched from GitHub. Where that cannot be reached, an earlier copy serves.
 if "${deny[@]}" fetch db 2>/dev/null; then
   "${deny[@]}" check advisories
-elif compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*" >/dev/null; then
+elif compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*/" >/dev/null; then
   echo "dependencies.sh: GitHub cannot be reached; advisories are checked with an earlier copy"
   "${deny[@]}" --offline check advisories
 else

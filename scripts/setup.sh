@@ -70,10 +70,11 @@ setup_python() {
 }
 
 setup_npm() {
-  local stamp=$root/npm/node_modules/.package-lock.json
-  if [ -e "$stamp" ] && [ ! "$root/npm/package-lock.json" -nt "$stamp" ]; then return; fi
+  local lock=$root/npm/package-lock.json installed=$root/npm/node_modules/.installed-lock.json
+  if cmp --silent "$lock" "$installed"; then return; fi
   say "installing the npm package's tools"
   (cd "$root/npm" && quietly npm ci --no-audit --no-fund)
+  cp "$lock" "$installed"
 }
 
 # Checks dependencies. Without optimisation it builds in a minute, and runs in a second.

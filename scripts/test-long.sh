@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What takes longer than a change should wait for: fuzzing with coverage, ten minutes or SECONDS for each target, and the tests marked as long.
+# What takes longer than a change should wait for: fuzzing with coverage, ten minutes or SECONDS for each target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh

@@ -14,8 +14,16 @@ arguments=(build --locked --profile wasm --target "$target" --config profile.was
 flags="-C target-feature=+simd128,+bulk-memory"
 if [ "$way" = debian ]; then
   cargo=(env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo)
-  arguments+=(-Zbuild-std=std,panic_abort)
+  arguments+=(-Zbuild-std=std,panic_abort --ignore-rust-version)
   flags+=" -C linker=$(wasm_linker)"
+  # Debian's compiler is older than rust-version: it has features that these packages need, but not yet as stable ones.
+  arguments+=(-Zprofile-rustflags)
+  unstable() { arguments+=(--config "profile.wasm.package.$1.rustflags=['-Zcrate-attr=feature($2)']"); }
+  unstable fastcdc unsigned_is_multiple_of
+  unstable sha2 slice_as_chunks
+  for package in driblet-core driblet-wasm driblet-wasm-browser-sync-stream; do
+    unstable "$package" let_chains,slice_as_chunks,unsigned_is_multiple_of,vec_pop_if
+  done
 fi
 
 cd "$root"

@@ -1,4 +1,4 @@
-//! Embeds the browser client, every file of `client/`, so that the server carries it.
+//! Embeds the files of the browser client, which are in `client/`, into the server.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,9 +1,10 @@
 /*
- * What of a release is new, found by the bytes alone: what does not stand in the release before in a run of at least RUN bytes. The
- * delta is made by other means; this is only for the picture. It runs in a worker, since it takes some tenths of a second.
+ * Finds the bytes of a release that are new: those that are not in the release before, in a run of at least RUN bytes.
+ * This is only for the picture; the delta is made in another way. It takes some tenths of a second, so it runs in a
+ * worker.
  */
 
-/** Shorter runs are found by chance. */
+/** Shorter runs occur by chance. */
 const RUN = 16;
 const BASE = 0x2c9277b5;
 
@@ -26,10 +27,10 @@ function newBytes(old, fresh, cells) {
   return found;
 }
 
-/** Calls `tell` for each part of `fresh` between runs that stand in `old`. */
+/** Calls `tell` for each part of `fresh` between runs that occur in `old`. */
 function eachGap(old, fresh, tell) {
   const index = indexOf(old);
-  // What the byte that leaves the window was multiplied by since it came.
+  // The factor of the byte that leaves the window.
   let leaving = 1;
   for (let i = 0; i < RUN; i += 1) leaving = Math.imul(leaving, BASE);
   let told = 0;
@@ -43,7 +44,8 @@ function eachGap(old, fresh, tell) {
       continue;
     }
     let [start, before] = [at, run];
-    while (told < start && 0 < before && fresh[start - 1] === old[before - 1]) [start, before] = [start - 1, before - 1];
+    while (told < start && 0 < before && fresh[start - 1] === old[before - 1])
+      [start, before] = [start - 1, before - 1];
     let [end, after] = [at + RUN, run + RUN];
     while (end < fresh.length && after < old.length && fresh[end] === old[after]) [end, after] = [end + 1, after + 1];
     if (told < start) tell(told, start);
@@ -53,7 +55,7 @@ function eachGap(old, fresh, tell) {
   if (told < fresh.length) tell(told, fresh.length);
 }
 
-/** Every RUN-th window of `old` by its hash; where two have the same, the first is as good as any. */
+/** Every RUN-th window of `old` by its hash. If two have the same hash, either will do. */
 function indexOf(old) {
   const bits = Math.ceil(Math.log2(old.length / RUN + 1)) + 2;
   const places = new Int32Array(2 ** bits).fill(-1);

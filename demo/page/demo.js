@@ -9,7 +9,12 @@ const forgetSwitch = document.getElementById('forget');
 const status = document.getElementById('status');
 const failure = document.getElementById('failure');
 
-const assets = NAMES.map((name) => ({ name, view: assetView(document.getElementById('assets'), name), release: undefined, held: undefined }));
+const assets = NAMES.map((name) => ({
+  name,
+  view: assetView(document.getElementById('assets'), name),
+  release: undefined,
+  held: undefined,
+}));
 const comparing = new Worker(new URL('compare.js', import.meta.url), { type: 'module' });
 let control;
 let state;
@@ -33,7 +38,7 @@ async function begin() {
   await syncAll();
 }
 
-/** Asks the server that publishes for what is published; a path makes it publish first. */
+/** Asks the publishing server which releases are published. With a path it publishes first. */
 async function ask(path) {
   const response = await fetch(`${control}${path ?? ''}`, { method: path ? 'POST' : 'GET' }).catch(() => {
     throw new Error('The demo has stopped. Start it again with “make demo”, and open the address that it prints.');
@@ -41,7 +46,7 @@ async function ask(path) {
   state = await response.json();
 }
 
-/** Brings every file to its newest release, one after the other, so that none is in another's time. */
+/** Brings every file to its newest release, one after the other, so that none slows another. */
 async function syncAll() {
   let moved = 0;
   let length = 0;
@@ -73,7 +78,7 @@ async function syncOne(asset) {
   return file;
 }
 
-/** How many bytes of each cell are new; nothing where the bytes from before are not at hand. */
+/** How many bytes of each cell are new; undefined if the bytes of the release before are not available. */
 async function newBytes(held, file) {
   const { basis } = file.cost;
   if (basis === 'none') return new Float64Array(CELLS).fill(file.length / CELLS);
@@ -87,7 +92,7 @@ async function newBytes(held, file) {
   });
 }
 
-/** Fetches the file as a page without driblet does, and with nothing in its cache. */
+/** Fetches the file as a page without driblet does, with an empty cache. */
 async function fetchPlainly(path) {
   const { href } = new URL(path, location);
   const entry = new Promise((resolve) => {
@@ -105,7 +110,7 @@ async function fetchPlainly(path) {
   return { received: encodedBodySize, elapsed: duration };
 }
 
-/** Makes this a first visit, unless this visitor has been here: what other visitors stored goes. */
+/** Makes this a first visit, unless this visitor was here before: deletes what other visitors stored. */
 async function forgetAll() {
   for (const asset of assets) {
     asset.held?.close();
@@ -113,12 +118,13 @@ async function forgetAll() {
   }
   const stores = await navigator.storage.getDirectory();
   for await (const name of stores.keys()) {
-    // One that is still open goes the next time.
-    if (name.startsWith(STORES) && name !== STORES + state.visitor) await stores.removeEntry(name, { recursive: true }).catch(() => {});
+    // A database that is still open is deleted the next time.
+    if (name.startsWith(STORES) && name !== STORES + state.visitor)
+      await stores.removeEntry(name, { recursive: true }).catch(() => {});
   }
 }
 
-/** Lets one thing happen at a time, and tells what went wrong. The buttons keep the focus meanwhile. */
+/** Runs one action at a time, and shows its error. The buttons keep the focus meanwhile. */
 async function alone(work) {
   if (busy) return;
   busy = true;

@@ -1,12 +1,12 @@
-/* One file of the page: its numbers, its bars, and the map of what changed. */
+/* One file on the page: its numbers, its bars, and the map of its changes. */
 
 const COLUMNS = 72;
 const ROWS = 20;
 
-/** Parts that the map has. */
+/** The number of parts of the map. */
 export const CELLS = COLUMNS * ROWS;
 
-/** What a cell is drawn as, by the part of it that is new: the first whose `most` reaches it. */
+/** How a cell is drawn, by its share of new bytes: the first level whose `most` is at least that share. */
 const LEVELS = [
   { name: 'held', most: 0 },
   { name: 'some', most: 0.01 },
@@ -14,13 +14,13 @@ const LEVELS = [
   { name: 'most', most: Infinity },
 ];
 
-/** The line that the last column of the table assumes. */
+/** The connection that the last column of the table assumes. */
 const BYTES_A_MS = 20e6 / 8 / 1000;
 const ROUND_TRIP_MS = 40;
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Adds a file to the page; what it gives shows what comes of it. */
+/** Adds a file to the page. Returns functions that show its results. */
 export function assetView(parent, name) {
   const article = document.getElementById('asset').content.cloneNode(true).firstElementChild;
   const part = (selector) => article.querySelector(selector);
@@ -48,7 +48,10 @@ export function assetView(parent, name) {
     },
     showMap(fresh, { before, length }) {
       drawMap(part('svg'), fresh ?? [], length / CELLS);
-      part('svg').setAttribute('aria-label', fresh ? describe(fresh, before, length) : 'There is no map: this page did not have the release before.');
+      part('svg').setAttribute(
+        'aria-label',
+        fresh ? describe(fresh, before, length) : 'There is no map: this page did not have the release before.',
+      );
     },
   };
 }
@@ -60,13 +63,15 @@ export function bytesOf(count) {
 function howOf({ basis, requests }, before) {
   switch (basis) {
     case 'none':
-      return requests === 1 ? 'A first visit: all of it came, compressed.' : 'Too little matched: all of it came, compressed.';
+      return requests === 1
+        ? 'A first visit: the whole file was sent, compressed.'
+        : 'Too little matched: the whole file was sent, compressed.';
     case 'same':
-      return 'This page has it already.';
+      return 'This page already has it.';
     case 'version':
-      return `The server knew ${before ?? 'the release that this page had'}, and sent what changed.`;
+      return `The server knew ${before ?? 'the release that this page had'}, and sent only the changes.`;
     case 'matched':
-      return `The server did not know ${before ?? 'the release that this page had'}. The page described it, and what matched stayed.`;
+      return `The server did not know ${before ?? 'the release that this page had'}. The page sent a signature of it, and kept the parts that matched.`;
   }
 }
 
@@ -76,12 +81,14 @@ function showBar(row, count, length) {
 }
 
 function showRow(row, { requests, elapsed, moved }) {
-  const times = [elapsed, requests * ROUND_TRIP_MS + moved / BYTES_A_MS].map((ms) => `${Math.round(ms).toLocaleString('en')} ms`);
+  const times = [elapsed, requests * ROUND_TRIP_MS + moved / BYTES_A_MS].map(
+    (ms) => `${Math.round(ms).toLocaleString('en')} ms`,
+  );
   const cells = row.querySelectorAll('td');
   [String(requests), ...times].forEach((text, at) => (cells[at].textContent = text));
 }
 
-/** One path for each level, of all the cells that are drawn so. */
+/** One path for each level, with all cells of that level. */
 function drawMap(svg, fresh, size) {
   const paths = LEVELS.map(({ name, most }, level) => {
     const path = document.createElementNS(SVG, 'path');
@@ -100,8 +107,8 @@ function drawMap(svg, fresh, size) {
 
 function describe(fresh, before, length) {
   const count = Math.round(fresh.reduce((sum, cell) => sum + cell, 0));
-  if (count === length) return 'Map of the file: all of it came.';
+  if (count === length) return 'Map of the file: all of it is new.';
   if (count === 0) return 'Map of the file: none of it is new.';
   const cells = fresh.filter((cell) => 0 < cell).length;
-  return `Map of the file in ${CELLS.toLocaleString('en')} parts: ${bytesOf(count)} of ${length.toLocaleString('en')} do not stand in ${before}. They are in ${cells.toLocaleString('en')} of the parts; the others are as before.`;
+  return `Map of the file in ${CELLS.toLocaleString('en')} parts: ${bytesOf(count)} of ${length.toLocaleString('en')} do not occur in ${before}. They are in ${cells.toLocaleString('en')} of the parts; the others are unchanged.`;
 }

@@ -1,4 +1,4 @@
-//! Any bytes as a signature and as the answer to one.
+//! Decodes any bytes as a signature, and as the answer to a signature.
 #![no_main]
 
 use driblet_core::{Cuts, MatchedBasis, ChunkSizes, Runs, Signature};

@@ -1,4 +1,5 @@
-//! Any bytes as what either side of the wire of browser-sync-stream sends, at any split; and any file cut by any options.
+//! Feeds any bytes, split anywhere, to both sides of the browser-sync-stream protocol, and cuts any file by any
+//! options.
 #![no_main]
 
 use std::sync::Arc;

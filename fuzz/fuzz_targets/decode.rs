@@ -1,4 +1,4 @@
-//! Any bytes after a good header, in any pieces: an error or the right file.
+//! Decodes any bytes after a good header, split anywhere. The decoder must fail or make the right file.
 #![no_main]
 
 use driblet_core::{Basis, Decoder, EncodeOptions, Encoder, Event, Limits, Version};
@@ -9,7 +9,7 @@ const TARGET: &[u8] = &[b'x'; 3000];
 fuzz_target!(|input: (u8, bool, &[u8])| {
     let (piece, with_header, bytes) = input;
     let basis: Vec<u8> = (0..2000u32).map(|i| (i * i >> 3) as u8).collect();
-    let mut decoder = Decoder::new(Basis::of(&Version::of(&basis), basis.len() as u64), Limits { target: 1 << 20 });
+    let mut decoder = Decoder::new(Basis::of(&Version::of(&basis), basis.len() as u64), Limits::new().target(1 << 20));
     if with_header {
         let header = Encoder::new(&basis, TARGET, EncodeOptions::default()).poll_output();
         decoder.handle_input(&header.expect("it encodes").expect("it has a header"));

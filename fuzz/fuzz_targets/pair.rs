@@ -1,4 +1,4 @@
-//! `apply(basis, encode(basis, target)) == target`, where the target is the basis after a list of edits.
+//! Checks that `patch(basis, diff(basis, target)) == target`. The target is the basis after a list of edits.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -28,7 +28,7 @@ fuzz_target!(|case: Case| {
     let basis = edited(case.start, &case.before);
     let target = edited(&basis, &case.after);
     let codec = if case.dense { Codec::Dense } else { Codec::Fast };
-    let options = EncodeOptions { codec, budget: 1 << (case.budget % 28), thorough: case.budget < 128 };
+    let options = EncodeOptions::new().codec(codec).budget(1 << (case.budget % 28)).thorough(case.budget < 128);
     let mut encoder = Encoder::new(&basis, &target, options);
     let mut decoder = Decoder::new(Basis::of(&Version::of(&basis), basis.len() as u64), Limits::default());
     while let Some(piece) = encoder.poll_output().expect("it encodes") {

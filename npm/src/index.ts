@@ -1,54 +1,29 @@
-import { sendForget } from './client.js';
-import { SyncError } from './error.js';
-import { DEFAULT, jobOf, syncJob } from './job.js';
-import type { Handle } from './handle.js';
-import type { Progress } from './messages.js';
-import type { Store } from './store.js';
+import { sendForget } from './page/client.js';
+import { DEFAULT_STORE, jobOf, syncJob } from './page/job.js';
+import { SyncError } from './shared/error.js';
+import type { Handle } from './page/handle.js';
+import type { SyncOptions } from './page/options.js';
+import type { Store } from './stores/store.js';
 
 export { SyncError };
-export type { SyncErrorCode } from './error.js';
-export type { Handle } from './handle.js';
-export type { Cost, Progress, Times } from './messages.js';
-export type { Store } from './store.js';
-
-/** What a sync may be told. */
-export interface SyncOptions {
-  /** Where versions are kept. Default: `browserStore()`. */
-  store?: Store;
-  /** Ends the sync; what is stored stays whole, and what came is kept for the next one. */
-  signal?: AbortSignal;
-  /** Hears how far the sync is, with every piece that comes. */
-  onProgress?: (progress: Progress) => void;
-  /** Headers for every request, such as an authorisation. */
-  headers?: HeadersInit;
-  /** Whether cookies are sent, as for `fetch`. Default: `'same-origin'`. */
-  credentials?: RequestCredentials;
-  /** The only version to accept, 64 hex digits. Default: the server's head. */
-  version?: string;
-  /** The longest version to accept, in bytes; `Infinity` for any. Default: 4 GiB. */
-  maxBytes?: number;
-  /** Keeps what is synced under it apart from all else, as for one of several accounts on an origin. */
-  scope?: string;
-  /**
-   * How long the server may be silent, in milliseconds: until it answers, and between bytes. `Infinity` waits without end. An answer that says the
-   * server is busy (503 with Retry-After) is not silence: the sync asks again, for some minutes. Default: 30,000. A worker that hangs is ended after
-   * four to eight times that, four minutes at most.
-   */
-  timeout?: number;
-  /** Where driblet's worker script is, if a bundler has moved it. The first sync of a page decides. */
-  workerUrl?: string | URL;
-  /** Where driblet's wasm module is, if a bundler has moved it. The first sync of a page decides. */
-  wasmUrl?: string | URL;
-}
+export { configure } from './page/configure.js';
+export type { Configuration } from './page/configure.js';
+export type { Handle } from './page/handle.js';
+export type { SyncOptions } from './page/options.js';
+export type { SyncErrorCode } from './shared/error.js';
+export type { Cost, Progress, Times } from './shared/messages.js';
+export type { Store } from './stores/store.js';
 
 /**
- * Brings this browser's copy of `url` to the server's head, and gives a handle to read it by. Moves only what changed.
+ * Updates this browser's copy of `url` to the server's head, and returns a handle that reads it. Transfers only what
+ * changed.
  *
- * Rejects with a {@link SyncError}, or with the signal's reason. Either way the version stored before is whole.
+ * Rejects with a {@link SyncError}, with the signal's reason, or with a `TypeError` if an option is not valid. The
+ * version stored before stays whole in each case.
  *
  * @example
  * const app = await sync('/app.js');
- * console.log(`${app.cost.received} bytes moved of ${app.length}`);
+ * console.log(`${app.cost.received} bytes received of ${app.length}`);
  * const bytes = await app.bytes();
  */
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
@@ -56,30 +31,52 @@ export async function sync(url: string | URL, options: SyncOptions = {}): Promis
 }
 
 /**
- * Keeps versions where this browser keeps them best: in the origin private file system, else in IndexedDB (pages without https, threads
- * other than workers), else in memory, and the handle has a warning.
+ * Keeps versions at the first place that works: the origin private file system; IndexedDB, for pages without https and
+ * threads that are not workers; memory, and then the handle has a warning.
  *
- * @param name - one of the origin's stores. Default: `'driblet'`.
+ * @param name - name of one of the origin's stores. Default: `'driblet'`.
+ * @example
+ * await sync('/app.js', { store: browserStore('assets') });
  */
-export function browserStore(name = DEFAULT.name): Store {
-  return { ...DEFAULT, name };
+export function browserStore(name = DEFAULT_STORE.name): Store {
+  return { ...DEFAULT_STORE, name };
 }
 
-/** Keeps versions in the origin private file system, where they outlive the page. Where there is none, in memory, and the handle has a warning. */
+/**
+ * Keeps versions in the origin private file system. They stay when the page ends. If the page has no such file system,
+ * versions are in memory and the handle has a warning.
+ *
+ * @param name - name of one of the origin's stores. Default: `'driblet'`.
+ * @example
+ * await sync('/app.js', { store: opfsStore() });
+ */
 export function opfsStore(name = 'driblet'): Store {
   return { kind: 'opfs', name };
 }
 
-/** Keeps versions in an IndexedDB database, where they outlive the page. Where it does not open, in memory, and the handle has a warning. */
+/**
+ * Keeps versions in an IndexedDB database. They stay when the page ends. If the database does not open, versions are in
+ * memory and the handle has a warning.
+ *
+ * @param name - name of the database. Default: `'driblet'`.
+ * @example
+ * await sync('/app.js', { store: indexedDbStore() });
+ */
 export function indexedDbStore(name = 'driblet'): Store {
   return { kind: 'indexeddb', name };
 }
 
-/** Keeps versions in memory, as long as the page has the store. Each call makes another. */
+/**
+ * Keeps versions in memory as long as the page holds the store. Each call makes a new store.
+ *
+ * @example
+ * const store = memoryStore();
+ * await sync('/app.js', { store });
+ */
 export function memoryStore(): Store {
   const store: Store = { kind: 'memory', name: crypto.getRandomValues(new Uint32Array(4)).join('-') };
-  collected.register(store, store.name);
+  collectedStores.register(store, store.name);
   return store;
 }
 
-const collected = new FinalizationRegistry(sendForget);
+const collectedStores = new FinalizationRegistry(sendForget);

@@ -1,10 +1,10 @@
-import { runHere } from './client.js';
-import { serve } from './engine.js';
+import { runHere } from './page/client.js';
+import { serve } from './worker/engine.js';
 
-/* The same interface, for threads that can neither start a worker nor import a script later: service workers. */
+/* The same interface for service workers, which can neither start a worker nor import a script later. */
 
-runHere(serve);
+runHere(() => serve);
 
 export * from './index.js';
-export { serveAsset } from './serviceworker.js';
-export type { FetchEventLike, ServeOptions } from './serviceworker.js';
+export { serveAsset } from './page/serviceworker.js';
+export type { FetchEventLike, ServeOptions } from './page/serviceworker.js';

@@ -1,35 +1,49 @@
-import { runHere } from './client.js';
-import { databaseOf, watchedDatabase } from './database.js';
-import { WAYS, serve } from './engine.js';
-import { levelSnapshot } from './levelsnapshot.js';
-import type { LevelDatabase } from './database.js';
-import type { Store } from './store.js';
+import { runHere } from './page/client.js';
+import { databaseOf, watchedDatabase } from './stores/database.js';
+import { LEVEL, levelSnapshot } from './stores/levelSnapshot.js';
+import { serve } from './worker/engine.js';
+import type { Watch } from './shared/watch.js';
+import type { LevelDatabase } from './stores/database.js';
+import type { LocalStore } from './stores/store.js';
 
-export type { LevelDatabase } from './database.js';
+export type { LevelDatabase } from './stores/database.js';
+export type { LocalStore } from './stores/store.js';
 
-const databases = new Map<string, LevelDatabase>();
+/** A store in a level database. Syncs with it run in the thread that made it, which in a page is the page's own. */
+export interface LevelStore extends LocalStore {
+  readonly kind: 'level';
+}
+
 const names = new WeakMap<LevelDatabase, string>();
 
 /**
- * Keeps versions in a level database, beside what else is in it, for `sync()`. A database cannot be handed to a worker, so from the first call on
- * the syncs of a page run in its own thread; call it before the page's first sync.
+ * Keeps versions in a level database, beside other data that is in it.
  *
- * @param db - any levelup or abstract-level instance.
+ * A database cannot be sent to a worker. From the first call on, **all syncs of the page run in this thread**, in steps
+ * of some ten milliseconds. Call it before the page's first `sync()`: it throws an error if driblet has started its
+ * worker.
+ *
+ * @param db - a levelup or abstract-level instance, of any version. Throws a `TypeError` if it is something else.
  * @example
  * const app = await sync('/app.js', { store: levelStore(new Level('cache')) });
  */
-export function levelStore(db: LevelDatabase): Store {
-  databaseOf(db); // Says so here where it is none.
-  const name = names.get(db) ?? nameOf(db);
+export function levelStore(db: LevelDatabase): LevelStore {
+  const database = databaseOf(db);
+  if (!runHere(() => serve)) {
+    throw new Error(
+      "levelStore() must be called before the first sync(): driblet's worker runs, and it cannot use the database",
+    );
+  }
+  const name = names.get(db) ?? databaseName(db);
   names.set(db, name);
-  databases.set(name, db);
-  WAYS.level = [{ part: 'the level database', open: async (name, key, watch) => levelSnapshot(watchedDatabase(databaseOf(databases.get(name) as LevelDatabase), watch), name, key) }];
-  runHere(serve);
-  return { kind: 'level', name };
+  const open = async (name: string, key: string, watch: Watch) =>
+    levelSnapshot(watchedDatabase(database, watch), name, key);
+  return { kind: 'level', name, openers: [{ part: LEVEL, open }] };
 }
 
-/** A name that is the same in all tabs, where there is one, for locks have it in theirs. */
-function nameOf(db: LevelDatabase): string {
+/** The name of a database, which locks contain: the same in all tabs if the database has a location. */
+function databaseName(db: LevelDatabase): string {
   const { location } = db as { location?: unknown };
-  return typeof location === 'string' && location !== '' ? `level ${location}` : `level ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
+  const isNamed = typeof location === 'string' && location !== '';
+  return `level ${isNamed ? location : crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
 }

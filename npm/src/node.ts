@@ -1,39 +1,60 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import load from '../wasm/driblet.js';
-import { runHere } from './client.js';
-import { directoryHandle, ownName } from './directory.js';
-import { WAYS, serve } from './engine.js';
 import { memoryStore, sync as syncAnywhere } from './index.js';
-import { opfsSnapshot } from './opfs.js';
-import type { Handle, Store, SyncOptions } from './index.js';
+import { runHere } from './page/client.js';
+import { directoryHandle, ownName } from './stores/directory.js';
+import { opfsSnapshot } from './stores/opfs.js';
+import { serve } from './worker/engine.js';
+import type { Handle, SyncOptions } from './index.js';
+import type { Watch } from './shared/watch.js';
+import type { LocalStore, Store } from './stores/store.js';
 
-/* The same interface for Node: in the caller's thread, into memory or a folder. */
+/*
+ * The same interface for Node: syncs run in the caller's thread, into memory or a folder. Importing it reads no file.
+ */
 
 export * from './index.js';
+export type { LocalStore } from './stores/store.js';
 
-// The store's name is the whole path, for locks have it in theirs.
-WAYS.directory = [{ part: 'the folder', open: (name, key, watch) => opfsSnapshot(name, key, watch, async () => directoryHandle(''), ownName) }];
-
-// `fetch` reads no files here, so the module is loaded beforehand.
-const module = readFile(new URL('../wasm/driblet_bg.wasm', import.meta.url));
-runHere(module.then(async (bytes) => {
-  await load({ module_or_path: bytes });
+runHere(async () => {
+  // Node's `fetch` reads no files.
+  await load({ module_or_path: await readFile(new URL('../wasm/driblet_bg.wasm', import.meta.url)) });
   return serve;
-}));
+});
 
-const shared = memoryStore();
+let shared: Store | undefined;
 
 /**
- * Brings this process' copy of `url` to the server's head, and gives a handle to read it by. Moves only what changed.
+ * Updates this process' copy of `url` to the server's head, and returns a handle that reads it. Transfers only what
+ * changed. The URL must be absolute.
  *
- * The URL must be absolute. Default store: memory, as long as the process lives.
+ * Rejects with a {@link SyncError}, or with the signal's reason.
+ *
+ * @param options - the default store is memory, shared by all syncs of the process.
+ * @example
+ * const data = await sync('https://example.com/data.json', { store: directoryStore('cache') });
  */
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
-  return syncAnywhere(url, { ...options, store: options.store ?? shared });
+  return syncAnywhere(url, { ...options, store: options.store ?? (shared ??= memoryStore()) });
 }
 
-/** Keeps versions in a folder on the disk, which is made if it is not there. Processes may share it: each does its own work, and reading verifies. */
-export function directoryStore(path: string): Store {
-  return { kind: 'directory', name: join(resolve(path), 'driblet') };
+/** A store in a folder of the disk. Syncs with it run in the calling thread. */
+export interface DirectoryStore extends LocalStore {
+  readonly kind: 'directory';
+}
+
+/**
+ * Keeps versions in a folder on the disk, which is created if it does not exist. Processes may share it: each does its
+ * own work, and what is read is verified.
+ *
+ * @param path - relative to the working directory of this moment, or absolute.
+ * @example
+ * const store = directoryStore('cache');
+ */
+export function directoryStore(path: string): DirectoryStore {
+  const open = (name: string, key: string, watch: Watch) =>
+    opfsSnapshot(name, key, watch, async () => directoryHandle(''), ownName);
+  // Locks contain the store's name, so it is the whole path.
+  return { kind: 'directory', name: join(resolve(path), 'driblet'), openers: [{ part: 'the folder', open }] };
 }

@@ -1,32 +1,37 @@
-import { check } from './check.js';
-import { forget } from './early.js';
-import { indexedDbEntries } from './indexeddb.js';
-import { opfsEntries } from './opfs.js';
-import { Unavailable, watching } from './patience.js';
-import type { Entry } from './entries.js';
-import type { Store } from './store.js';
+import { check } from './shared/check.js';
+import { forgetNote } from './page/prefetch.js';
+import { indexedDbEntries } from './stores/indexeddb.js';
+import { opfsEntries } from './stores/opfs.js';
+import { Unavailable, watching } from './shared/watch.js';
+import type { Entry } from './stores/entries.js';
+import type { Store } from './stores/store.js';
 
-export type { Store } from './store.js';
+export type { Store } from './stores/store.js';
 
-/** A version that this browser keeps. */
+/** A version that this browser stores. */
 export interface Stored {
   /** The URL it was synced from. */
   readonly url: string;
-  /** The scope it was synced under, if it was under one. */
+  /** The scope it was synced with; undefined if none. */
   readonly scope: string | undefined;
   /** The version: the BLAKE3 hash of its bytes, 64 hex digits. */
   readonly version: string;
-  /** Its length in bytes, which is what it takes of the disk. */
+  /** Its length in bytes, which is also its size on the disk. */
   readonly length: number;
   /** When it was stored, by this machine's clock. */
   readonly stored: Date;
   /** When a sync last found it to be the head, to the hour. */
   readonly used: Date;
-  /** Deletes it, when no sync of it runs any more. A handle reads on; the bytes go when it is closed. */
+  /**
+   * Deletes it, after all syncs of its URL. Open handles continue to read it; the bytes are freed when they are closed.
+   */
   delete(): Promise<void>;
 }
 
-/** What an origin uses of the disk, driblet and all else, and may use, in bytes, where the browser tells it; and whether the browser has promised to keep it. */
+/**
+ * The disk space of an origin in bytes, as far as the browser tells, and whether the browser has promised to keep the
+ * data. `usage` includes what other code of the origin stores.
+ */
 export interface Estimate {
   readonly usage: number | undefined;
   readonly quota: number | undefined;
@@ -34,8 +39,8 @@ export interface Estimate {
 }
 
 /**
- * The versions that a store keeps, the one used last first; none where the browser denies the page its stores. Rejects where a store fails
- * or does not answer.
+ * Lists the versions that a store keeps, the one used last first. The list is empty if the browser denies the page its
+ * stores. Rejects if a store fails or does not answer.
  *
  * @param store - default: what `browserStore()` keeps.
  * @example
@@ -46,33 +51,49 @@ export interface Estimate {
  */
 export async function list(store: Store = { kind: 'browser', name: 'driblet' }): Promise<Stored[]> {
   const { kind, name } = store;
-  if (kind === 'memory') throw new TypeError('what is in memory is not listed: it goes with the page');
-  check(['browser', 'opfs', 'indexeddb'].includes(kind) && typeof name === 'string', 'a store that is listed', 'what browserStore(), opfsStore() or indexedDbStore() gives', store);
+  if (kind === 'memory') throw new TypeError('a memoryStore() cannot be listed: its versions end with the page');
+  check(
+    ['browser', 'opfs', 'indexeddb'].includes(kind) && typeof name === 'string',
+    'store',
+    'a store from browserStore(), opfsStore() or indexedDbStore()',
+    store,
+  );
   const places: Promise<Entry[]>[] = [];
   if (kind !== 'indexeddb') places.push(opfsEntries(name));
   if (kind !== 'opfs') places.push(indexedDbEntries(name));
   const settled = await Promise.allSettled(places);
   const found = settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
-  // A browser that forbids one place may have the other; where it forbids both, nothing is kept.
+  // A browser may forbid one place and allow the other. If it forbids both, nothing is stored.
   const failures = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   const failure = failures.find((reason) => !(reason instanceof Unavailable) || reason.isSilent);
   if (failure !== undefined && failures.length === places.length) throw failure;
-  const kept = found.filter((entry): entry is Kept => entry.head !== undefined).sort((a, b) => b.head.used - a.head.used);
-  // Both places may have a key, where the first failed for a while.
-  const sameKey = ({ key }: Kept) => kept.filter((other) => other.key === key);
+  const kept = found
+    .filter((entry): entry is WithHead => entry.head !== undefined)
+    .sort((a, b) => b.head.used - a.head.used);
+  // Both places have a key if the first one failed for a while.
+  const sameKey = ({ key }: WithHead) => kept.filter((other) => other.key === key);
   return kept.filter((entry) => sameKey(entry)[0] === entry).map((entry) => storedOf(store, sameKey(entry)));
 }
 
 /**
- * Asks the browser to keep what the origin stores when the disk runs full, which it else may delete, all of an origin at once. Whether
- * it will; some browsers ask the user. `false` too where a page cannot ask, as without https or in a sandboxed frame.
+ * Asks the browser not to delete the origin's data when the disk is full. Resolves to whether it agrees. Some browsers
+ * ask the user. Resolves to `false` on pages that cannot ask, such as pages without https and sandboxed frames.
+ *
+ * @example
+ * if (!(await persist())) console.log('the browser may delete stored versions');
  */
 export async function persist(): Promise<boolean> {
-  // Some browsers ask the user, who may take his time.
+  // No time limit: the user may be asked.
   return known(async () => navigator.storage?.persist?.()).then((may) => may ?? false);
 }
 
-/** What the browser says of this origin's storage. Pages without https, in sandboxed frames or with blocked cookies may hear nothing of it. */
+/**
+ * What the browser tells about this origin's storage. It may tell nothing on pages without https, in sandboxed frames
+ * and with blocked cookies.
+ *
+ * @example
+ * const { usage, quota } = await estimate();
+ */
 export async function estimate(): Promise<Estimate> {
   const watch = watching('the storage manager');
   const [found, persisted] = await Promise.all([
@@ -82,16 +103,16 @@ export async function estimate(): Promise<Estimate> {
   return { usage: found?.usage, quota: found?.quota, persisted: persisted ?? false };
 }
 
-/** What the browser tells; nothing where it denies it or does not answer. */
+/** The answer of the browser; undefined if it denies it or does not answer. */
 function known<T>(ask: () => Promise<T>): Promise<T | undefined> {
   return ask().catch(() => undefined);
 }
 
-type Kept = Entry & { readonly head: NonNullable<Entry['head']> };
+type WithHead = Entry & { readonly head: NonNullable<Entry['head']> };
 
-/** What is kept under one key, the latest first. */
-function storedOf(store: Store, copies: Kept[]): Stored {
-  const [{ key, head }] = copies as [Kept];
+/** The entries of one key, the one used last first. */
+function storedOf(store: Store, copies: WithHead[]): Stored {
+  const [{ key, head }] = copies as [WithHead];
   const [url = '', scope] = key.split(/\n(.*)/s);
   return {
     ...{ url, scope, version: head.version, length: head.length },
@@ -99,7 +120,7 @@ function storedOf(store: Store, copies: Kept[]): Stored {
     used: new Date(head.used),
     async delete() {
       for (const copy of copies) await copy.delete();
-      forget(store, key);
+      forgetNote(store, key);
     },
   };
 }

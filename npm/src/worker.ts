@@ -1,11 +1,11 @@
-import { serve } from './engine.js';
-import type { Port } from './engine.js';
+import { serve } from './worker/engine.js';
+import type { Port } from './worker/engine.js';
 
 /* The worker's script. A page in which no worker starts imports it too, and calls `serve` itself. */
 
 export { serve };
 
-/** What the page calls its worker, and knows it by. */
+/** The name that the page gives its worker. */
 const NAME = 'driblet';
 
 if (!globalThis.document && self.name === NAME) serve(self as unknown as Port);

@@ -1,14 +1,26 @@
-// The package in Node, as it is installed: in memory, in a folder, and what can go wrong with one.
+// The installed package in Node: in memory, in a folder, and failures of a folder.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
-import { release, serve } from './support/driblet.mjs';
+import { after, beforeEach, test } from 'node:test';
+import { assertIsFile as assertIs, attemptBy } from './support/attempt.mjs';
+import { release } from './support/driblet.mjs';
 import { install } from './support/installed.mjs';
-import { isDelta, proxyTo } from './support/proxy.mjs';
+import { largeBytes } from './support/large.mjs';
+import { isDelta } from './support/proxy.mjs';
 import { digestOf } from './support/site.mjs';
+import { useServer } from './support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
@@ -19,52 +31,50 @@ let entry;
 let driblet;
 let folder;
 
-before(async () => {
+useServer(async (started) => {
   packed = install();
-  server = await serve();
-  link = await proxyTo(server);
-  entry = execFileSync(process.execPath, ['--input-type=module', '-e', "console.log(import.meta.resolve('driblet'))"], { cwd: packed.folder, encoding: 'utf8' }).trim();
+  ({ server, link } = started);
+  entry = execFileSync(process.execPath, ['--input-type=module', '-e', "console.log(import.meta.resolve('driblet'))"], {
+    cwd: packed.folder,
+    encoding: 'utf8',
+  }).trim();
   driblet = await import(entry);
 });
-after(async () => {
-  await link?.close();
-  await server?.close();
-  packed?.remove();
-});
+after(() => packed?.remove());
 beforeEach(() => {
   folder = mkdtempSync(join(packed.folder, 'store-'));
 });
 
-/** Syncs, reads, closes, and tells what came of it; or how it failed. */
-async function attempt(name, options) {
-  try {
-    const handle = await driblet.sync(new URL(name, link.url), { store: driblet.directoryStore(folder), ...options });
-    const bytes = await handle.bytes();
-    await handle.stored;
-    const { version, cost, warning } = handle;
-    handle.close();
-    return { version, cost, warning, bytes };
-  } catch (error) {
-    return { code: error.code, message: error.message };
-  }
-}
-
-function assertIs({ bytes, code, message }, path) {
-  assert.ok(bytes, `${code}: ${message}`);
-  assert.ok(readFileSync(path).equals(bytes));
+/** Syncs into the folder; see `attemptBy`. */
+function attempt(name, options) {
+  return attemptBy(driblet.sync, new URL(name, link.url), { store: driblet.directoryStore(folder), ...options });
 }
 
 const TRAP = new URL('support/trap.mjs', import.meta.url).href;
 
-/** Starts a script in a process of its own, with the file's URL and the folder; `trap` is the call of node:fs that it stops in. */
+/**
+ * Starts a script in a process of its own, with the file's URL and the folder. The process stops in the call `trap` of
+ * node:fs.
+ */
 function start(script, name, trap) {
-  const values = [...(trap ? ['--import', TRAP] : []), '--input-type=module', '-e', script, new URL(name, link.url).href, folder];
+  const values = [
+    ...(trap ? ['--import', TRAP] : []),
+    '--input-type=module',
+    '-e',
+    script,
+    new URL(name, link.url).href,
+    folder,
+  ];
   const child = spawn(process.execPath, values, { cwd: packed.folder, env: { ...process.env, TRAP: trap } });
   let said = '';
   let errors = '';
   child.stdout.setEncoding('latin1').on('data', (text) => (said += text));
-  const trapped = new Promise((resolve) => child.stderr.setEncoding('utf8').on('data', (text) => (errors += text).includes('trapped') && resolve(true)));
-  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ said: Buffer.from(said, 'latin1'), signal, errors })));
+  const trapped = new Promise((resolve) =>
+    child.stderr.setEncoding('utf8').on('data', (text) => (errors += text).includes('trapped') && resolve(true)),
+  );
+  const ended = new Promise((resolve) =>
+    child.once('close', (_code, signal) => resolve({ said: Buffer.from(said, 'latin1'), signal, errors })),
+  );
   return {
     ended,
     async trapped() {
@@ -75,7 +85,7 @@ function start(script, name, trap) {
   };
 }
 
-/** Syncs, reads, and tells what came of it. */
+/** Syncs, reads, and returns the result as JSON. */
 const SYNC = `
   import { createHash } from 'node:crypto';
   import { directoryStore, sync } from 'driblet';
@@ -90,10 +100,9 @@ async function toldBy({ ended }) {
   return JSON.parse(said);
 }
 
-/** Writes a file that is stored as it comes, for it is longer than what a sync keeps in memory: 40 MB, of which `edit` is a little. */
+/** Publishes a large file, with some bytes set to `edit`. */
 function publishLarge(name, edit) {
-  const bytes = Buffer.alloc(40_000_000);
-  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+  const bytes = largeBytes();
   bytes.fill(edit, 20_000_000, 20_000_100);
   const path = join(folder, '..', `${name}-${edit}`);
   writeFileSync(path, bytes);
@@ -101,21 +110,25 @@ function publishLarge(name, edit) {
   return path;
 }
 
-/** Reads the stored version, without a request. */
+/** Reads the stored version without a request. */
 async function assertStill(name, { version }, path) {
   const still = await attempt(name, { version });
   assertIs(still, path);
   assert.equal(still.cost.requests, 0);
 }
 
-/** The folder's files. */
+/** The files in the folder. */
 function kept() {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) => (entry.isFile() ? [join(entry.parentPath ?? entry.path, entry.name)] : []));
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() ? [join(entry.parentPath ?? entry.path, entry.name)] : [],
+  );
 }
 
-/** What the folder has besides one version. */
+/** The files in the folder that do not belong to one version. */
 function leftOver({ version }) {
-  return kept().map((file) => basename(file)).filter((name) => !['head', 'key'].includes(name) && !name.startsWith(version));
+  return kept()
+    .map((file) => basename(file))
+    .filter((name) => !['head', 'key'].includes(name) && !name.startsWith(version));
 }
 
 test('in memory, the default: a first sync, the same, a delta', async () => {
@@ -131,7 +144,7 @@ test('in memory, the default: a first sync, the same, a delta', async () => {
   assert.deepEqual(bases, ['none', 'same', 'version']);
 });
 
-test('in a folder: what one process stored another takes the delta from, or describes to a server that has forgotten it', async () => {
+test('in a folder: one process takes a delta from the version that another stored, or sends a signature of it to a server that has forgotten it', async () => {
   server.publish('folder.d.ts', old);
   assert.equal((await toldBy(start(SYNC, 'folder.d.ts'))).basis, 'none');
   server.publish('folder.d.ts', fresh);
@@ -144,25 +157,34 @@ test('in a folder: what one process stored another takes the delta from, or desc
   const matched = await attempt('folder.d.ts');
   assertIs(matched, old);
   assert.equal(matched.cost.basis, 'matched');
-  await attempt('folder.d.ts'); // When it begins the one before has tidied up.
+  await attempt('folder.d.ts'); // The sync before has cleaned up when this one begins.
   assert.equal(kept().length, 3);
   assert.deepEqual(leftOver(matched), []);
 });
 
-test('a folder keeps apart what scopes and paths tell apart, and does once what is wanted twice at once', async () => {
+test('a folder keeps scopes and paths apart, and does the work once when two sync at once', async () => {
   server.publish('scope.d.ts', old);
   const bases = [];
-  for (const options of [{ scope: 'ann' }, { scope: 'bob' }, {}, { store: driblet.directoryStore(join(folder, 'another')) }, { scope: 'ann' }]) {
+  for (const options of [
+    { scope: 'ann' },
+    { scope: 'bob' },
+    {},
+    { store: driblet.directoryStore(join(folder, 'another')) },
+    { scope: 'ann' },
+  ]) {
     const found = await attempt('scope.d.ts', options);
     assertIs(found, old);
     bases.push(found.cost.basis);
   }
   assert.deepEqual(bases, ['none', 'none', 'none', 'none', 'same']);
   const twice = await Promise.all([1, 2].map(() => attempt('scope.d.ts', { scope: 'twice' })));
-  assert.deepEqual(twice.map(({ cost }) => cost.basis), ['none', 'same']);
+  assert.deepEqual(
+    twice.map(({ cost }) => cost.basis),
+    ['none', 'same'],
+  );
 });
 
-test('a folder takes files of no byte and of one', async () => {
+test('a folder takes files of zero bytes and of one', async () => {
   for (const content of ['', 'x', '']) {
     writeFileSync(join(server.root, 'small.txt'), content);
     const { bytes, warning } = await attempt('small.txt');
@@ -171,7 +193,7 @@ test('a folder takes files of no byte and of one', async () => {
   }
 });
 
-test('three processes at once come to the same bytes, and what they leave can be synced from', async () => {
+test('three processes at once get the same bytes, and the next sync works with the files that they leave', async () => {
   const path = publishLarge('thrice.bin', 1);
   const found = await Promise.all([1, 2, 3].map(() => toldBy(start(SYNC, 'thrice.bin'))));
   for (const { digest, warning } of found) assert.deepEqual([digest, warning], [digestOf(path), undefined]);
@@ -181,14 +203,14 @@ test('three processes at once come to the same bytes, and what they leave can be
   assert.deepEqual(leftOver(same), []);
 });
 
-test('a process that stages while another syncs and tidies up: both come to their versions', async () => {
+test('a process that stages while another syncs and cleans up: both get their versions', async () => {
   publishLarge('staging.bin', 1);
   await attempt('staging.bin');
   const path = publishLarge('staging.bin', 2);
   const other = start(SYNC, 'staging.bin', 'writeSync.3');
   await other.trapped();
   for (const basis of ['version', 'same']) {
-    const mine = await attempt('staging.bin'); // When it begins the one before has tidied up.
+    const mine = await attempt('staging.bin'); // The sync before has cleaned up when this one begins.
     assertIs(mine, path);
     assert.equal(mine.cost.basis, basis);
   }
@@ -215,7 +237,7 @@ test('a version that this process stored stays while a handle reads it, whatever
   assert.deepEqual(leftOver(same), []);
 });
 
-test("a version of a process that ended goes with another's sync: its reader hears of it, and the next sync heals", async () => {
+test("a version of a process that ended is deleted by another's sync: its reader gets an error, and the next sync repairs the folder", async () => {
   server.publish('lost.d.ts', old);
   await toldBy(start(SYNC, 'lost.d.ts'));
   const handle = await driblet.sync(new URL('lost.d.ts', link.url), { store: driblet.directoryStore(folder) });
@@ -243,15 +265,15 @@ test('a file that is removed while it is written never becomes the head', async 
   await assertStill('removed.d.ts', before, old);
 });
 
-test('what was read of a record stands, although another process writes the next one meanwhile', async () => {
-  const { directoryHandle } = await import(new URL('directory.js', entry));
+test('a record that was read stays valid while another process writes the next one', async () => {
+  const { directoryHandle } = await import(new URL('stores/directory.js', entry));
   writeFileSync(join(folder, 'head'), 'one');
   const read = await (await directoryHandle(folder).getFileHandle('head')).getFile();
   writeFileSync(join(folder, 'head'), 'another');
   assert.equal(await read.text(), 'one');
 });
 
-test('a delta that was cut off goes on where it ended', async () => {
+test('a delta that was cut off continues where it ended', async () => {
   server.publish('cut.d.ts', old);
   link.fault = (request) => (isDelta(request) ? { stall: 20_000 } : undefined);
   const cut = await attempt('cut.d.ts', { onProgress: ({ received }) => 20_000 <= received && link.hangUp() });
@@ -263,11 +285,18 @@ test('a delta that was cut off goes on where it ended', async () => {
 });
 
 for (const [how, damage] of [
-  ['a flipped byte', (file) => { const bytes = readFileSync(file); bytes[1000] ^= 1; writeFileSync(file, bytes); }],
+  [
+    'a flipped byte',
+    (file) => {
+      const bytes = readFileSync(file);
+      bytes[1000] ^= 1;
+      writeFileSync(file, bytes);
+    },
+  ],
   ['a truncated file', (file) => truncateSync(file, 1000)],
   ['a deleted file', (file) => rmSync(file)],
 ]) {
-  test(`${how}: noticed when it is read, healed by a sync`, async () => {
+  test(`${how}: noticed when it is read, repaired by a sync`, async () => {
     server.publish('damaged.d.ts', old);
     const { version } = await attempt('damaged.d.ts');
     damage(kept().find((file) => file.includes(version)));
@@ -285,7 +314,7 @@ for (const [when, trap, whole] of [
   ['after it wrote the record', 'fsyncSync.3', fresh],
   ['while it deletes the old version', 'rm.1', fresh],
 ]) {
-  test(`a process killed ${when}: one of the two versions is whole, the next sync goes on from it, and nothing is left over`, async () => {
+  test(`a process killed ${when}: one of the two versions is whole, the next sync continues from it, and nothing is left over`, async () => {
     const name = `killed-${trap}.d.ts`;
     server.publish(name, old);
     const before = await toldBy(start(SYNC, name));
@@ -298,13 +327,13 @@ for (const [when, trap, whole] of [
     const next = await attempt(name);
     assertIs(next, fresh);
     assert.equal(next.cost.basis, whole === old ? 'version' : 'same');
-    await attempt(name); // When it begins the one before has tidied up.
+    await attempt(name); // The sync before has cleaned up when this one begins.
     assert.equal(kept().length, 3);
     assert.deepEqual(leftOver(next), []);
   });
 }
 
-test('a process killed while it stages what is stored as it comes: the old version is whole, and nothing is left over after the next sync', async () => {
+test('a process killed while it stages a version that arrives: the old version is whole, and nothing is left over after the next sync', async () => {
   const first = publishLarge('killed.bin', 1);
   const before = await attempt('killed.bin');
   const second = publishLarge('killed.bin', 2);
@@ -321,14 +350,17 @@ test('a process killed while it stages what is stored as it comes: the old versi
   assert.deepEqual(leftOver(next), []);
 });
 
-test('an abort while a delta comes: the old version is whole, and the next sync goes on', async () => {
+test('an abort while a delta arrives: the old version is whole, and the next sync continues', async () => {
   server.publish('aborted.d.ts', old);
   const before = await attempt('aborted.d.ts');
   server.publish('aborted.d.ts', fresh);
   const aborting = new AbortController();
   link.fault = (request) => (isDelta(request) ? { stall: 3_000 } : undefined);
   const enough = () => aborting.abort(new Error('enough'));
-  const { message } = await attempt('aborted.d.ts', { signal: aborting.signal, onProgress: ({ received }) => 3_000 <= received && setImmediate(enough) });
+  const { message } = await attempt('aborted.d.ts', {
+    signal: aborting.signal,
+    onProgress: ({ received }) => 3_000 <= received && setImmediate(enough),
+  });
   link.fault = () => undefined;
   assert.equal(message, 'enough');
   await assertStill('aborted.d.ts', before, old);
@@ -337,7 +369,7 @@ test('an abort while a delta comes: the old version is whole, and the next sync 
   assert.equal(link.requests[0].range, 'bytes=3000-');
 });
 
-/** Makes the folder a disk of its own, if this user may. */
+/** Mounts a disk at the folder, if this user may. */
 function mounted(t, size) {
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder], { stdio: 'pipe' });
@@ -371,7 +403,7 @@ test('a full disk: the version is in memory with a warning, and the old one stay
   assert.equal((await attempt('full.d.ts')).warning, undefined);
 });
 
-test('a full disk: what was used longest ago goes, but not what a sync or a handle is using', async (t) => {
+test('a full disk: versions used longest ago are evicted, but none that a sync or a handle uses', async (t) => {
   if (!mounted(t, '6m')) return;
   server.publish('using.d.ts', old);
   const before = await attempt('using.d.ts');
@@ -383,7 +415,7 @@ test('a full disk: what was used longest ago goes, but not what a sync or a hand
   const stalled = new Promise((resolve) => (came = resolve));
   const using = attempt('using.d.ts', { onProgress: ({ received }) => 3_000 <= received && came() });
   await stalled;
-  // A version that comes whole takes twice its length: what is kept for resuming goes when it is stored.
+  // A version needs twice its length: the bytes kept for resuming are deleted once it is stored.
   writeFileSync(join(server.root, 'wanted.bin'), randomBytes(2_000_000));
   assert.equal((await attempt('wanted.bin')).warning, undefined);
   writeFileSync(join(server.root, 'more.bin'), randomBytes(3_000_000));
@@ -395,7 +427,7 @@ test('a full disk: what was used longest ago goes, but not what a sync or a hand
   assert.equal((await attempt('unused.d.ts')).cost.basis, 'none');
 });
 
-test('a folder that cannot be written: what is stored is read, what is new is in memory with a warning', async (t) => {
+test('a folder that cannot be written: stored versions are read, new ones are in memory with a warning', async (t) => {
   if (!mounted(t, '9m')) return;
   server.publish('fixed.d.ts', old);
   await attempt('fixed.d.ts');
@@ -413,7 +445,7 @@ test('a folder that cannot be written: what is stored is read, what is new is in
   assert.match(message, /EROFS/);
 });
 
-test('what is no folder: the version is in memory, and the warning says why', async () => {
+test('a path that is not a folder: the version is in memory, and the warning says why', async () => {
   server.publish('file.d.ts', old);
   writeFileSync(join(folder, 'file'), 'x');
   const synced = await attempt('file.d.ts', { store: driblet.directoryStore(join(folder, 'file')) });
@@ -426,7 +458,9 @@ test('errors as in a browser: a page in place of a delta, an abort, a relative U
   const page = await attempt('page.d.ts');
   link.fault = () => undefined;
   assert.deepEqual([page.code, /captive portal/.test(page.message)], ['protocol', true]);
-  await assert.rejects(driblet.sync(new URL('x', link.url), { signal: AbortSignal.abort(new Error('enough')) }), { message: 'enough' });
+  await assert.rejects(driblet.sync(new URL('x', link.url), { signal: AbortSignal.abort(new Error('enough')) }), {
+    message: 'enough',
+  });
   await assert.rejects(driblet.sync('/relative.js'), { name: 'TypeError', message: /must be absolute/ });
 });
 

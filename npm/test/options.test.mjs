@@ -1,36 +1,30 @@
-// What callers say: numbers beyond what timers take, options behind proxies, URLs with a password, one signal for many syncs. In Node.
+// Options of callers, in Node: numbers longer than timers take, options behind proxies, URLs with a password, one
+// signal for many syncs.
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { reactive } from '@vue/reactivity';
 import { MemoryLevel } from 'memory-level';
 import { levelStore } from '../dist/level.js';
 import { directoryStore, memoryStore, sync } from '../dist/node.js';
 import { list } from '../dist/storage.js';
-import { serve } from './support/driblet.mjs';
-import { isDelta, proxyTo } from './support/proxy.mjs';
+import { isDelta } from './support/proxy.mjs';
 import { browserSyncStream } from './support/browser-sync-stream.mjs';
+import { temporaryFolder } from './support/folder.mjs';
+import { useServer } from './support/site.mjs';
 
 const FILE = 'a file\n'.repeat(1000);
 let server;
 let link;
-let folder;
+const folder = temporaryFolder('options');
 
-before(async () => {
-  server = await serve();
-  link = await proxyTo(server);
-  folder = mkdtempSync(join(tmpdir(), 'driblet-options-'));
+useServer((started) => {
+  ({ server, link } = started);
   writeFileSync(join(server.root, 'file.txt'), FILE);
-});
-after(async () => {
-  await link?.close();
-  await server?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 afterEach(() => {
   link.fault = () => undefined;
@@ -38,7 +32,7 @@ afterEach(() => {
 
 const file = (name = 'file.txt') => new URL(name, link.url);
 
-/** Syncs the file; fails unless it comes. */
+/** Syncs the file; fails if the sync does. */
 async function syncs(options, url = file()) {
   const handle = await sync(url, { store: memoryStore(), ...options });
   assert.equal(Buffer.from(await handle.bytes()).toString(), FILE);
@@ -51,7 +45,7 @@ async function syncs(options, url = file()) {
 describe('numbers', () => {
   for (const timeout of [Infinity, 2 ** 31 - 1, 2 ** 31, 2 ** 53, Number.MAX_VALUE]) {
     test(`a timeout of ${timeout} ms waits`, async () => {
-      // An answer that takes longer than the millisecond after which such timers fired.
+      // The answer takes longer than the millisecond after which timers with a too long delay fire.
       link.fault = (request) => (isDelta(request) ? { delay: 50 } : undefined);
       await syncs({ timeout });
     });
@@ -60,57 +54,93 @@ describe('numbers', () => {
   const no = [0, -1, NaN, -Infinity, '1000', null, true, {}, 10n];
   const wrong = {
     timeout: [no, /^timeout must be a number of milliseconds above 0, or Infinity for no limit, not /],
-    maxBytes: [[-1, NaN, '5', null, {}], /^maxBytes must be a number of bytes from 0 on, or Infinity for no limit, not /],
-    version: [['', 'f'.repeat(63), 'F'.repeat(64), `${'f'.repeat(64)}\n`, 7, null], /^version must be 64 lower-case hex digits, not /],
-    scope: [[7, null, {}, '\ud800'], /^scope must be a string of whole characters, not /],
+    maxBytes: [
+      [-1, NaN, '5', null, {}],
+      /^maxBytes must be a number of bytes from 0 on, or Infinity for no limit, not /,
+    ],
+    version: [
+      ['', 'f'.repeat(63), 'F'.repeat(64), `${'f'.repeat(64)}\n`, 7, null],
+      /^version must be 64 lower-case hex digits, not /,
+    ],
+    scope: [[7, null, {}, '\ud800'], /^scope must be a string without lone surrogates, not /],
     credentials: [['always', null, true], /^credentials must be 'omit', 'same-origin' or 'include', not /],
     onProgress: [['yes', null, {}], /^onProgress must be a function, not /],
     signal: [[true, {}, new AbortController()], /^signal must be an AbortSignal, not /],
-    store: [[null, 'memory', {}, { kind: 'memory' }, { kind: 'memory', name: 7 }], /^store must be what browserStore\(\), memoryStore\(\) or another of them gives, not /],
+    store: [
+      [null, 'memory', {}, { kind: 'memory' }, { kind: 'memory', name: 7 }],
+      /^store must be a store from browserStore\(\), memoryStore\(\) or similar, not /,
+    ],
   };
   for (const [name, [values, message]] of Object.entries(wrong)) {
-    test(`${name}: what makes no sense is a TypeError that says what would, and nothing is asked`, async () => {
+    test(`${name}: invalid values are a TypeError that says what is valid, and nothing is requested`, async () => {
       for (const value of values) {
-        if (name === 'store' && value === null) continue; // In Node it is the default.
+        if (name === 'store' && value === null) continue; // In Node this is the default.
         link.requests.length = 0;
-        await assert.rejects(sync(file(), { store: memoryStore(), [name]: value }), { name: 'TypeError', message }, inspect(value));
+        await assert.rejects(
+          sync(file(), { store: memoryStore(), [name]: value }),
+          { name: 'TypeError', message },
+          inspect(value),
+        );
         assert.deepEqual(link.requests, []);
       }
     });
   }
 
-  test('maxBytes: Infinity accepts any, 0 only what is empty', async () => {
+  test('maxBytes: Infinity accepts any file, 0 only an empty one', async () => {
     await syncs({ maxBytes: Infinity });
     await assert.rejects(sync(file(), { maxBytes: 0 }), { code: 'protocol', message: /0 allowed/ });
     writeFileSync(join(server.root, 'empty'), '');
     assert.equal((await sync(file('empty'), { maxBytes: 0 })).length, 0);
   });
 
-  test('what is no URL is a TypeError', async () => {
-    for (const url of [undefined, null, 7, {}, new Request(file())]) await assert.rejects(sync(url), { name: 'TypeError', message: /^a URL must be a string or a URL, not / });
-    for (const url of ['data:text/plain,x', 'blob:http://127.0.0.1/x', 'mailto:x']) await assert.rejects(sync(url), { name: 'TypeError', message: /one with a path/ });
-    for (const url of ['/relative.js', 'http://', 'http://127.0.0.1:99999/']) await assert.rejects(sync(url), { name: 'TypeError', message: /must be absolute; .* is not$/ });
+  test('something that is not a URL is a TypeError', async () => {
+    for (const url of [undefined, null, 7, {}, new Request(file())])
+      await assert.rejects(sync(url), { name: 'TypeError', message: /^a URL must be a string or a URL, not / });
+    for (const url of ['data:text/plain,x', 'blob:http://127.0.0.1/x', 'mailto:x'])
+      await assert.rejects(sync(url), { name: 'TypeError', message: /a URL with a path/ });
+    for (const url of ['/relative.js', 'http://', 'http://127.0.0.1:99999/'])
+      await assert.rejects(sync(url), { name: 'TypeError', message: /must be absolute; .* is not$/ });
   });
 
-  test('driblet/store lists no store that it does not know', async () => {
-    for (const store of [directoryStore(folder), levelStore(new MemoryLevel()), {}, 'driblet']) await assert.rejects(list(store), TypeError);
+  test('driblet/store rejects stores that it cannot list', async () => {
+    for (const store of [directoryStore(folder), levelStore(new MemoryLevel()), {}, 'driblet'])
+      await assert.rejects(list(store), TypeError);
   });
 
   test('driblet/browser-sync-stream, both sides', () => {
     for (const timeout of no.filter((value) => value !== null)) {
-      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { timeout }), { name: 'TypeError', message: /^timeout must be / });
-      assert.throws(() => browserSyncStream.send('x', { timeout }), { name: 'TypeError', message: /^timeout must be / });
+      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { timeout }), {
+        name: 'TypeError',
+        message: /^timeout must be /,
+      });
+      assert.throws(() => browserSyncStream.send('x', { timeout }), {
+        name: 'TypeError',
+        message: /^timeout must be /,
+      });
     }
-    for (const maxBytes of [-1, NaN, '5']) assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { maxBytes }), { name: 'TypeError', message: /^maxBytes must be / });
+    for (const maxBytes of [-1, NaN, '5'])
+      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { maxBytes }), {
+        name: 'TypeError',
+        message: /^maxBytes must be /,
+      });
     for (const name of ['bits', 'min', 'max']) {
-      for (const value of [-1, NaN, Infinity, 1.5, '9', 2 ** 32]) assert.throws(() => browserSyncStream.send('x', { [name]: value }), { name: 'TypeError', message: new RegExp(`^${name} must be a whole number`) });
+      for (const value of [-1, NaN, Infinity, 1.5, '9', 2 ** 32])
+        assert.throws(() => browserSyncStream.send('x', { [name]: value }), {
+          name: 'TypeError',
+          message: new RegExp(`^${name} must be a whole number`),
+        });
     }
-    for (const name of [7, {}, '\ud800']) assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { name }), { name: 'TypeError', message: /^name must be / });
-    for (const timeout of [Infinity, 2 ** 31]) browserSyncStream.receive(new MemoryLevel(), { timeout }, () => {}).destroy();
+    for (const name of [7, {}, '\ud800'])
+      assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { name }), {
+        name: 'TypeError',
+        message: /^name must be /,
+      });
+    for (const timeout of [Infinity, 2 ** 31])
+      browserSyncStream.receive(new MemoryLevel(), { timeout }, () => {}).destroy();
   });
 
-  test('driblet/browser-sync-stream waits as long as it is told', async (t) => {
-    // Timers of Node say so where they are given more than they take, and fire at once.
+  test('driblet/browser-sync-stream waits for its timeout', async (t) => {
+    // Node warns of delays that are too long for timers, and fires them at once.
     const warned = [];
     const onWarning = ({ name }) => warned.push(name);
     process.on('warning', onWarning);
@@ -118,7 +148,9 @@ describe('numbers', () => {
     writeFileSync(join(folder, 'sent'), FILE);
     for (const timeout of [Infinity, 2 ** 31, 2 ** 40]) {
       const { promise, resolve, reject } = resolvers();
-      const receiver = browserSyncStream.receive(new MemoryLevel(), { timeout }, (error, got) => (error ? reject(error) : resolve(got)));
+      const receiver = browserSyncStream.receive(new MemoryLevel(), { timeout }, (error, got) =>
+        error ? reject(error) : resolve(got),
+      );
       const sender = browserSyncStream.send(join(folder, 'sent'), { timeout });
       receiver.pipe(sender).pipe(receiver);
       assert.equal((await promise).toString(), FILE);
@@ -129,7 +161,7 @@ describe('numbers', () => {
 });
 
 describe('one signal', () => {
-  test('30 syncs have one listener of it, Node warns of nothing, and none is left', async (t) => {
+  test('30 syncs add one listener, Node does not warn, and no listener is left', async (t) => {
     const warned = [];
     const onWarning = (warning) => warned.push(String(warning));
     process.on('warning', onWarning);
@@ -151,11 +183,11 @@ describe('one signal', () => {
     goOn();
     await Promise.all(syncing);
     assert.equal(getEventListeners(signal, 'abort').length, 0);
-    await new Promise(setImmediate); // Warnings come a little later.
+    await new Promise(setImmediate); // Warnings arrive a little later.
     assert.deepEqual(warned, []);
   });
 
-  test('an abort ends all of them, each with its reason; one that failed before has let go', async () => {
+  test('an abort ends all of them, each with its reason; one that failed before has removed its listener', async () => {
     const abort = new AbortController();
     const reason = new Error('enough');
     await assert.rejects(sync(file('missing'), { signal: abort.signal }), { code: 'protocol' });
@@ -168,8 +200,17 @@ describe('one signal', () => {
       if (left === 0) resolve();
       return { never: true };
     };
-    const syncing = Array.from({ length: 12 }, (_, at) => sync(file(), { store: memoryStore(), signal: abort.signal, scope: `${at}` }));
-    const failed = Promise.all(syncing.map((each) => each.then(() => 'synced', (error) => error)));
+    const syncing = Array.from({ length: 12 }, (_, at) =>
+      sync(file(), { store: memoryStore(), signal: abort.signal, scope: `${at}` }),
+    );
+    const failed = Promise.all(
+      syncing.map((each) =>
+        each.then(
+          () => 'synced',
+          (error) => error,
+        ),
+      ),
+    );
     await asked;
     abort.abort(reason);
     assert.deepEqual([...new Set(await failed)], [reason]);
@@ -178,12 +219,15 @@ describe('one signal', () => {
     assert.equal(getEventListeners(abort.signal, 'abort').length, 0);
   });
 
-  test('an abort from within a listener for progress, and a new sync from within the abort, do no harm', async () => {
+  test('an abort from a progress listener, and a new sync from an abort listener, do no harm', async () => {
     const abort = new AbortController();
     const other = new AbortController();
     let following;
     abort.signal.addEventListener('abort', () => (following = syncs({ signal: other.signal })));
-    await assert.rejects(sync(file(), { store: memoryStore(), signal: abort.signal, onProgress: () => abort.abort() }), { name: 'AbortError' });
+    await assert.rejects(
+      sync(file(), { store: memoryStore(), signal: abort.signal, onProgress: () => abort.abort() }),
+      { name: 'AbortError' },
+    );
     await following;
     assert.equal(getEventListeners(other.signal, 'abort').length, 0);
   });
@@ -208,7 +252,12 @@ describe('behind proxies', () => {
       const seen = [];
       link.fault = ({ headers }) => void seen.push(headers['x-one']);
       for (const headers of [{ 'x-one': '1' }, [['x-one', '1']], new Map([['x-one', '1']])]) {
-        const options = wrapped({ store: wrapped(memoryStore()), headers: wrapped(headers instanceof Map && how === 'a plain Proxy' ? [...headers] : headers), version, timeout: 30_000 });
+        const options = wrapped({
+          store: wrapped(memoryStore()),
+          headers: wrapped(headers instanceof Map && how === 'a plain Proxy' ? [...headers] : headers),
+          version,
+          timeout: 30_000,
+        });
         await syncs(options);
       }
       await syncs({ headers: new Headers({ 'x-one': '1' }) });
@@ -216,7 +265,7 @@ describe('behind proxies', () => {
     });
   }
 
-  test('a handle may be behind one too', async () => {
+  test('a handle may be behind a proxy too', async () => {
     const { handle } = reactive({ handle: await sync(file(), { store: memoryStore() }) });
     assert.equal(Buffer.from(await handle.bytes()).toString(), FILE);
     assert.equal(await handle.response().text(), FILE);
@@ -230,9 +279,14 @@ describe('a URL with a password', () => {
   const SECRET = 'pässword';
   const AUTHORIZATION = `Basic ${Buffer.from(`us@er:${SECRET}:/`).toString('base64')}`;
   const withPassword = (url) => Object.assign(new URL(url), { username: 'us@er', password: `${SECRET}:/` });
-  const isSecret = (text) => text.includes(SECRET) || text.includes(encodeURIComponent(SECRET)) || text.includes('us@er') || text.includes('us%40er') || text.includes(AUTHORIZATION.slice(6));
+  const isSecret = (text) =>
+    text.includes(SECRET) ||
+    text.includes(encodeURIComponent(SECRET)) ||
+    text.includes('us@er') ||
+    text.includes('us%40er') ||
+    text.includes(AUTHORIZATION.slice(6));
 
-  test('is sent as basic authorisation, with each request, and is in no file', async () => {
+  test('is sent as basic authorization with each request, and is in no file', async () => {
     const seen = [];
     link.fault = ({ headers }) => void seen.push(headers.authorization);
     const store = directoryStore(join(folder, 'secret'));
@@ -240,14 +294,17 @@ describe('a URL with a password', () => {
       await syncs({ store }, url);
     }
     assert.deepEqual(seen, [AUTHORIZATION, AUTHORIZATION]);
-    // Without it the URL is the same asset.
+    // Without the password the URL names the same asset.
     assert.equal((await syncs({ store })).cost.basis, 'same');
-    const kept = readdirSync(join(folder, 'secret'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const kept = readdirSync(join(folder, 'secret'), { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
     assert.ok(0 < kept.length);
-    for (const { parentPath, path, name } of kept) assert.ok(!isSecret(name + readFileSync(join(parentPath ?? path, name), 'utf8')), name);
+    for (const { parentPath, path, name } of kept)
+      assert.ok(!isSecret(name + readFileSync(join(parentPath ?? path, name), 'utf8')), name);
   });
 
-  test('a header that the caller gives comes first', async () => {
+  test('a header of the caller takes precedence', async () => {
     const seen = [];
     link.fault = ({ headers }) => void seen.push(headers.authorization);
     await syncs({ headers: { Authorization: 'Bearer x' } }, withPassword(file()));
@@ -258,7 +315,10 @@ describe('a URL with a password', () => {
     const errors = [];
     const failing = async (url, fault, options) => {
       link.fault = (request) => (isDelta(request) ? fault : undefined);
-      await sync(url, { store: memoryStore(), ...options }).then(() => assert.fail('it synced'), (error) => errors.push(error));
+      await sync(url, { store: memoryStore(), ...options }).then(
+        () => assert.fail('it synced'),
+        (error) => errors.push(error),
+      );
     };
     await failing(withPassword(file()), { html: 'log in' });
     await failing(withPassword(file()), { cut: 0 });
@@ -285,7 +345,7 @@ describe('a URL with a password', () => {
     assert.deepEqual(seen, [undefined]);
   });
 
-  test('a stream from a WebSocket that says its URL when it fails: driblet/browser-sync-stream does not', async () => {
+  test("a stream from a WebSocket whose error contains its URL: driblet/browser-sync-stream's does not", async () => {
     const { promise, resolve } = resolvers();
     const receiver = browserSyncStream.receive(new MemoryLevel(), resolve);
     const source = new (await import('node:stream')).PassThrough();

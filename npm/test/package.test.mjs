@@ -1,4 +1,4 @@
-// The package as its users install it: packed, installed into an empty folder, opened from a plain page.
+// The package as users install it: packed, installed into an empty folder, opened from a plain page.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -18,10 +18,25 @@ after(() => packed?.remove());
 
 test('the package has its code, its types, its module, and nothing else', () => {
   const names = packed.files;
-  for (const name of ['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/inline.js', 'dist/storage.js', 'dist/worker.js', 'dist/LICENCES.txt', 'wasm/driblet_bg.wasm']) {
+  for (const name of [
+    'LICENSE',
+    'README.md',
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/inline.js',
+    'dist/storage.js',
+    'dist/worker.js',
+    'dist/LICENCES.txt',
+    'wasm/driblet_bg.wasm',
+  ]) {
     assert.ok(names.includes(name), name);
   }
-  const strange = names.filter((name) => !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/(browser-sync-stream\/)?[\w.]+\.(c?js|d\.c?ts|wasm))$/.test(name) && name !== 'dist/LICENCES.txt');
+  const strange = names.filter(
+    (name) =>
+      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|page|shared|stores|sync|worker)\/)?[\w.]+\.(c?js|d\.c?ts|wasm))$/.test(
+        name,
+      ) && name !== 'dist/LICENCES.txt',
+  );
   assert.deepEqual(strange, []);
   const licences = readFileSync(join(packed.folder, 'node_modules', 'driblet', 'dist', 'LICENCES.txt'), 'utf8');
   for (const name of ['blake3', 'zstd', 'readable-stream']) assert.match(licences, new RegExp(`\\b${name}\\b`));
@@ -49,8 +64,10 @@ test('a plain page imports the installed package and syncs', async () => {
 
 test('what a page loads stays small: client, worker and module, as brotli', () => {
   const client = join(here, '..', 'crates', 'driblet', 'client');
-  // A service worker loads inline.js in place of the client and the worker; store.js is for who asks for it.
-  const names = readdirSync(client).filter((name) => !name.endsWith('.br') && !['inline.js', 'store.js'].includes(name));
+  // A service worker loads inline.js instead of the client and the worker. store.js is loaded only on request.
+  const names = readdirSync(client).filter(
+    (name) => !name.endsWith('.br') && !['inline.js', 'store.js'].includes(name),
+  );
   const sizes = names.map((name) => brotliCompressSync(readFileSync(join(client, name))).length);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   assert.equal(sizes.length, 3);
@@ -58,17 +75,45 @@ test('what a page loads stays small: client, worker and module, as brotli', () =
 });
 
 test('the types stand for themselves in a strict project', () => {
-  writeFileSync(join(packed.folder, 'use.ts'), `import { sync, memoryStore, SyncError, type Handle } from 'driblet';
-const handle: Handle = await sync('/app.js', { store: memoryStore(), timeout: 1 });
+  writeFileSync(
+    join(packed.folder, 'use.ts'),
+    `import { configure, sync, memoryStore, SyncError, type Handle } from 'driblet';
+configure({ wasmUrl: '/driblet_bg.wasm', workerTimeout: 60_000 });
+await using handle: Handle = await sync('/app.js', { store: memoryStore(), timeout: 1 });
 const bytes: Uint8Array = await handle.bytes();
-export const moved: number = handle.cost.received + bytes.length;
+const isStored: boolean = await handle.stored;
+export const moved: number = isStored ? handle.cost.received + bytes.length : 0;
 export const again = (error: unknown): boolean => error instanceof SyncError && error.code === 'network';
-`);
-  writeFileSync(join(packed.folder, 'serve.ts'), `import { serveAsset, type FetchEventLike, type ServeOptions } from 'driblet/inline';
+`,
+  );
+  writeFileSync(
+    join(packed.folder, 'serve.ts'),
+    `import { serveAsset, type FetchEventLike, type ServeOptions } from 'driblet/inline';
 const options: ServeOptions = { timeout: 3000, scope: 'ann' };
 export const answers = (event: FetchEventLike): boolean => serveAsset(event, options);
-`);
+`,
+  );
+  writeFileSync(
+    join(packed.folder, 'level.ts'),
+    `import { levelStore, type LevelStore } from 'driblet/level';
+import { type Store } from 'driblet/store';
+export const store = (db: object): LevelStore => levelStore(db);
+export const anyStore = (db: object): Store => store(db);
+`,
+  );
   const tsc = join(here, 'node_modules', 'typescript', 'lib', 'tsc.js');
-  const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--lib', 'es2022,dom,dom.iterable', 'use.ts', 'serve.ts'];
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--target',
+    'es2022',
+    '--module',
+    'nodenext',
+    '--lib',
+    'es2022,dom,dom.iterable',
+    'use.ts',
+    'serve.ts',
+    'level.ts',
+  ];
   execFileSync(process.execPath, [tsc, ...options], { cwd: packed.folder, stdio: 'pipe' });
 });

@@ -1,51 +1,31 @@
-// A server that is busy, a connection that fails in each phase of a request, and proxies that change what passes. In Node.
+// Busy servers, connections that fail in each phase of a request, and proxies that change answers. In Node.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import { memoryStore, sync } from '../dist/node.js';
-import { release, serve } from './support/driblet.mjs';
-import { isDelta, proxyTo } from './support/proxy.mjs';
+import { assertIsFile as assertIs, attemptBy } from './support/attempt.mjs';
+import { release } from './support/driblet.mjs';
+import { isDelta } from './support/proxy.mjs';
+import { useServer } from './support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
 let server;
 let link;
 
-before(async () => {
-  server = await serve();
-  link = await proxyTo(server);
+useServer((started) => {
+  ({ server, link } = started);
   server.publish('lib.d.ts', old);
-});
-after(async () => {
-  await link?.close();
-  await server?.close();
 });
 afterEach(() => {
   link.fault = () => undefined;
   link.requests.length = 0;
 });
 
-/** Syncs, reads, closes, and tells what came of it; or how it failed. */
-async function attempt(name, options) {
-  try {
-    const handle = await sync(new URL(name, link.url), options);
-    const bytes = await handle.bytes();
-    await handle.stored;
-    handle.close();
-    return { cost: handle.cost, bytes };
-  } catch (error) {
-    return error;
-  }
-}
+const attempt = (name, options) => attemptBy(sync, new URL(name, link.url), options);
 
-function assertIs({ bytes, code, message }, path) {
-  assert.ok(bytes, `${code}: ${message}`);
-  assert.ok(readFileSync(path).equals(bytes));
-}
-
-/** The first `count` requests for a delta meet that fault. */
+/** The first `count` requests for a delta get that fault. */
 function first(count, fault) {
   let left = count;
   link.fault = (request) => {
@@ -57,8 +37,14 @@ function first(count, fault) {
 
 describe('a busy server', () => {
   const inAMoment = () => new Date(Date.now() + 500).toUTCString();
-  for (const [how, busy] of [['seconds', '1'], ['no second', '0'], ['a date', inAMoment()], ['a date that is over', 'Sun, 06 Nov 1994 08:49:37 GMT'], ['nonsense', 'soon']]) {
-    test(`asks to come back after ${how}: the sync does, and brings the file`, async () => {
+  for (const [how, busy] of [
+    ['seconds', '1'],
+    ['no second', '0'],
+    ['a date', inAMoment()],
+    ['a date that is over', 'Sun, 06 Nov 1994 08:49:37 GMT'],
+    ['nonsense', 'soon'],
+  ]) {
+    test(`asks to come back after ${how}: the sync does, and gets the file`, async () => {
       first(2, { busy });
       const synced = await attempt('lib.d.ts', { store: memoryStore(), timeout: 20_000 });
       assertIs(synced, old);
@@ -67,16 +53,19 @@ describe('a busy server', () => {
   }
 
   test('is no silence: the wait may be longer than the timeout', async () => {
-    // What the server has made before comes at once.
+    // The server has made this delta before, so it answers at once.
     assertIs(await attempt('lib.d.ts', { store: memoryStore() }), old);
     first(1, { busy: '3' });
     assertIs(await attempt('lib.d.ts', { store: memoryStore(), timeout: 2_900 }), old);
   });
 
-  test('when a delta is resumed, and when a version is described', async () => {
+  test('when a delta is resumed, and when a signature is sent', async () => {
     const store = memoryStore();
     link.fault = (request) => (isDelta(request) ? { stall: 20_000 } : undefined);
-    assert.equal((await attempt('lib.d.ts', { store, onProgress: ({ received }) => 20_000 <= received && link.hangUp() })).code, 'network');
+    assert.equal(
+      (await attempt('lib.d.ts', { store, onProgress: ({ received }) => 20_000 <= received && link.hangUp() })).code,
+      'network',
+    );
     first(1, { busy: '0' });
     link.requests.length = 0;
     assertIs(await attempt('lib.d.ts', { store }), old);
@@ -104,7 +93,7 @@ describe('a busy server', () => {
     assert.equal(link.requests.length, 1);
   });
 
-  test('that does not ask to come back is an error', async () => {
+  test('that names no time to ask again is an error', async () => {
     link.fault = () => ({ busy: null });
     const { code, message } = await attempt('lib.d.ts', { store: memoryStore() });
     assert.deepEqual([code, /status 503/.test(message)], ['network', true], message);
@@ -112,18 +101,24 @@ describe('a busy server', () => {
   });
 });
 
-describe('an error says what was being done', () => {
+describe('an error names the phase of the request', () => {
   test('connecting', async () => {
     const { name, code, message } = await sync('http://127.0.0.1:1/lib.d.ts').catch((error) => error);
     assert.deepEqual([name, code], ['SyncError', 'network']);
-    assert.match(message, /while connecting to 127\.0\.0\.1:1\b.*bad port|while connecting to 127\.0\.0\.1:1\b.*ECONNREFUSED/);
-    // A port that nobody listens on any more.
+    assert.match(
+      message,
+      /while connecting to 127\.0\.0\.1:1\b.*bad port|while connecting to 127\.0\.0\.1:1\b.*ECONNREFUSED/,
+    );
+    // A port on which nobody listens.
     const gone = createServer().listen(0, '127.0.0.1');
     await once(gone, 'listening');
     const { port } = gone.address();
     await new Promise((resolve) => gone.close(resolve));
     const refused = await sync(`http://127.0.0.1:${port}/lib.d.ts`).catch((error) => error);
-    assert.match(refused.message, new RegExp(`^the connection failed while connecting to 127\\.0\\.0\\.1:${port}, .*ECONNREFUSED`));
+    assert.match(
+      refused.message,
+      new RegExp(`^the connection failed while connecting to 127\\.0\\.0\\.1:${port}, .*ECONNREFUSED`),
+    );
     const unknown = await sync('http://nowhere.invalid/lib.d.ts').catch((error) => error);
     assert.match(unknown.message, /^the connection failed while connecting to nowhere\.invalid, /);
   });
@@ -131,23 +126,32 @@ describe('an error says what was being done', () => {
   test('waiting for the answer', async () => {
     first(1, { never: true });
     const silent = await attempt('lib.d.ts', { store: memoryStore(), timeout: 200 });
-    assert.deepEqual([silent.code, silent.message], ['network', 'waiting for the answer: the server sent nothing for 200 ms; sync again to go on']);
+    assert.deepEqual(
+      [silent.code, silent.message],
+      ['network', 'waiting for the answer: the server sent nothing for 200 ms; sync again to continue'],
+    );
     first(1, { hangUp: true });
     const hungUp = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(hungUp.code, 'network');
-    assert.match(hungUp.message, /^the connection failed while waiting for the answer \(sync again to go on\): .*other side closed/);
+    assert.match(
+      hungUp.message,
+      /^the connection failed while waiting for the answer \(sync again to continue\): .*other side closed/,
+    );
   });
 
   test('reading the answer', async () => {
-    assertIs(await attempt('lib.d.ts', { store: memoryStore() }), old); // From now on it comes at once.
+    assertIs(await attempt('lib.d.ts', { store: memoryStore() }), old); // From now on the server answers at once.
     first(1, { stall: 1000 });
     const silent = await attempt('lib.d.ts', { store: memoryStore(), timeout: 2000 });
-    assert.deepEqual([silent.code, silent.message], ['network', 'reading the answer: the server sent nothing for 2000 ms; sync again to go on']);
+    assert.deepEqual(
+      [silent.code, silent.message],
+      ['network', 'reading the answer: the server sent nothing for 2000 ms; sync again to continue'],
+    );
     first(1, { cut: 1000 });
     const cut = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(cut.code, 'network');
-    assert.match(cut.message, /^the connection failed while reading the answer \(sync again to go on\): /);
-    // Without a length the end of the connection looks like the end of the answer.
+    assert.match(cut.message, /^the connection failed while reading the answer \(sync again to continue\): /);
+    // Without a length, the end of the connection looks like the end of the answer.
     first(1, { cut: 1000, lengthless: true, headers: { connection: 'close', 'transfer-encoding': 'identity' } });
     const short = await attempt('lib.d.ts', { store: memoryStore() });
     assert.equal(short.code, 'network');
@@ -155,8 +159,13 @@ describe('an error says what was being done', () => {
   });
 });
 
-for (const [what, fault] of Object.entries({ 'a weak ETag': { weak: true }, 'gzip': { gzip: true }, 'no length': { lengthless: true }, 'all of these': { weak: true, gzip: true, lengthless: true } })) {
-  test(`behind a proxy that makes of each answer one with ${what}: all ways to sync, and to resume`, async () => {
+for (const [what, fault] of Object.entries({
+  'a weak ETag': { weak: true },
+  gzip: { gzip: true },
+  'no length': { lengthless: true },
+  'all of these': { weak: true, gzip: true, lengthless: true },
+})) {
+  test(`behind a proxy that changes each answer to one with ${what}: all ways to sync, and to resume`, async () => {
     const store = memoryStore();
     link.fault = () => fault;
     const bases = [];
@@ -173,7 +182,15 @@ for (const [what, fault] of Object.entries({ 'a weak ETag': { weak: true }, 'gzi
     assert.deepEqual([...bases, matched.cost.basis], ['none', 'same', 'version', 'matched']);
     const another = memoryStore();
     link.fault = (request) => (isDelta(request) ? { ...fault, gzip: false, stall: 20_000 } : fault);
-    assert.equal((await attempt('proxied.d.ts', { store: another, onProgress: ({ received }) => 20_000 <= received && link.hangUp() })).code, 'network');
+    assert.equal(
+      (
+        await attempt('proxied.d.ts', {
+          store: another,
+          onProgress: ({ received }) => 20_000 <= received && link.hangUp(),
+        })
+      ).code,
+      'network',
+    );
     link.fault = () => fault;
     assertIs(await attempt('proxied.d.ts', { store: another }), old);
   });

@@ -1,17 +1,19 @@
-// The vectors of the protocol, run through the wasm module as the browser gets it.
+// Runs the protocol's vectors through the wasm module for browsers.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Decoder, Signer, Verifier, Want } from '../wasm/driblet.js';
-import { loadCore, roomfuls } from '../dist/core.js';
+import load, { Decoder, Signer, Verifier, Want } from '../wasm/driblet.js';
+import { loadCore, roomfuls } from '../dist/sync/core.js';
 import { inputOf } from './support/vectors.mjs';
 import { versionOf } from './support/version.mjs';
 
-const core = await loadCore(readFileSync(new URL('../wasm/driblet_bg.wasm', import.meta.url)));
+// Node's `fetch` reads no files, so the module is loaded before.
+await load({ module_or_path: readFileSync(new URL('../wasm/driblet_bg.wasm', import.meta.url)) });
+const core = await loadCore();
 const vectors = JSON.parse(readFileSync(new URL('../../spec/vectors.json', import.meta.url), 'utf8'));
 const LIMIT = 2 ** 40;
 
-/** Carries a delta out, its bytes in pieces of `size`; what the target is, or why it was refused. */
+/** Applies a delta whose bytes come in pieces of `size`. Returns the target, or the reason of the refusal. */
 function decode(decoder, delta, size, basisAt) {
   const target = [];
   const drain = () => {
@@ -43,7 +45,10 @@ function decode(decoder, delta, size, basisAt) {
 
 function assertOutcome(outcome, vector, held) {
   if (vector.refused !== null) {
-    assert.ok([vector.refused].flat().includes(outcome.refused), `refused as ${outcome.refused}, not ${vector.refused}`);
+    assert.ok(
+      [vector.refused].flat().includes(outcome.refused),
+      `refused as ${outcome.refused}, not ${vector.refused}`,
+    );
     return;
   }
   assert.equal(outcome.refused, undefined);
@@ -60,7 +65,11 @@ for (const vector of vectors.deltas) {
       return Decoder.version(vector.named ?? versionOf(basis), basis.length, limit);
     };
     for (const size of [1, 7, delta.length + 1]) {
-      assertOutcome(decode(start(), delta, size, (from, to) => basis.subarray(from, to)), vector, basis);
+      assertOutcome(
+        decode(start(), delta, size, (from, to) => basis.subarray(from, to)),
+        vector,
+        basis,
+      );
     }
   });
 }
@@ -101,7 +110,10 @@ for (const vector of vectors.versions) {
     assert.deepEqual(groupsRight(bytes, vector.version, []), [true]);
     if (vector.chaining_values.length === 0) return;
     const outboard = Buffer.from([vector.group, ...Buffer.from(vector.chaining_values.join(''), 'hex')]);
-    assert.deepEqual(groupsRight(bytes, vector.version, outboard), vector.chaining_values.map(() => true));
+    assert.deepEqual(
+      groupsRight(bytes, vector.version, outboard),
+      vector.chaining_values.map(() => true),
+    );
     outboard[1] ^= 1;
     assert.deepEqual(groupsRight(bytes, vector.version, outboard), [true], 'one that is damaged is as none');
     outboard[1] ^= 1;
@@ -112,7 +124,7 @@ for (const vector of vectors.versions) {
   });
 }
 
-test('what is no version, chunk size or nonce is refused by name', () => {
+test('invalid versions, chunk sizes and nonces are refused by name', () => {
   const refused = (act, code) => assert.throws(act, (error) => error instanceof Error && error.code === code);
   refused(() => Decoder.version('ABC', 0, LIMIT), 'bad-version');
   refused(() => new Signer(11, 7), 'bad-chunk-size');
@@ -121,13 +133,14 @@ test('what is no version, chunk size or nonce is refused by name', () => {
   refused(() => new Signer(11, 9).matched(new Uint8Array(3)), 'not-signed');
 });
 
-/** Which groups of some bytes are a version's, by its outboard. */
+/** Which groups of some bytes are right, by a version's outboard. */
 function groupsRight(bytes, version, outboard) {
   const verifier = new Verifier(version, bytes.length, Uint8Array.from(outboard));
   const right = [];
   for (let at = 0; at === 0 || at < bytes.length; at += verifier.groupLength) {
     verifier.begin(at);
-    for (const length of roomfuls(core, bytes.subarray(at, at + verifier.groupLength))) verifier.update(core.room, length);
+    for (const length of roomfuls(core, bytes.subarray(at, at + verifier.groupLength)))
+      verifier.update(core.room, length);
     right.push(verifier.isRight());
   }
   verifier.free();

@@ -1,6 +1,7 @@
-//! Which standard streams were closed when the process began.
+//! Finds out which standard streams were closed when the process began.
 //!
-//! Rust puts /dev/null in the place of a closed one before `main`. A result would be lost there, and an input be empty, without an error.
+//! Rust opens /dev/null in place of a closed stream before `main`. A result would be lost there, and an input would be
+//! empty, without an error.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -12,7 +13,7 @@ use rustix::stdio;
 static STDIN: AtomicBool = AtomicBool::new(false);
 static STDOUT: AtomicBool = AtomicBool::new(false);
 
-/// Runs before Rust's own start. It makes two system calls and sets two flags.
+/// Runs before Rust's own start code. It makes two system calls and sets two flags.
 #[ctor::ctor(unsafe)]
 fn look() {
     let is_closed = |stream: BorrowedFd<'static>| fcntl_getfd(stream).is_err();
@@ -20,16 +21,16 @@ fn look() {
     STDOUT.store(is_closed(stdio::stdout()), Ordering::Relaxed);
 }
 
-/// Fails where standard input was closed.
+/// Fails if standard input was closed.
 pub(crate) fn stdin() -> io::Result<()> {
-    open(&STDIN)
+    check(&STDIN)
 }
 
-/// Fails where standard output was closed.
+/// Fails if standard output was closed.
 pub(crate) fn stdout() -> io::Result<()> {
-    open(&STDOUT)
+    check(&STDOUT)
 }
 
-fn open(closed: &AtomicBool) -> io::Result<()> {
+fn check(closed: &AtomicBool) -> io::Result<()> {
     if closed.load(Ordering::Relaxed) { Err(io::Error::other("it is closed")) } else { Ok(()) }
 }

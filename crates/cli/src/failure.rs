@@ -4,13 +4,13 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use driblet::client::PullError;
+use driblet::{FileError, PullError};
 use signal_hook::consts::SIGPIPE;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::print;
 
-/// What a command could not do, and why: one line for the terminal.
+/// Why a command failed: one line for the terminal.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,
@@ -19,63 +19,80 @@ pub(crate) struct Failure {
 
 #[derive(Debug)]
 enum Kind {
-    /// It was tried.
+    /// The command was tried.
     Failed,
-    /// The arguments make no sense.
+    /// The arguments are invalid.
     Usage,
-    /// Whoever read the output has left, and so knows.
+    /// The reader of the output has closed it, and so knows already.
     ClosedPipe,
 }
 
+/// The options of the library, and the flags that set them.
+const FLAGS: [(&str, &str); 3] = [
+    ("set another folder with ServerBuilder::history", "name another folder with --history"),
+    ("set a new or empty folder with ServerBuilder::history", "name a new or empty folder with --history"),
+    ("set a folder for the history with ServerBuilder::history", "name a folder for the history with --history"),
+];
+
 impl Failure {
-    /// With the chain of causes, each said once.
+    /// A failure with the chain of its causes. Each cause appears once.
     pub(crate) fn new(what: impl fmt::Display, cause: &dyn Error) -> Failure {
-        let mut text = format!("{what}: {cause}");
-        let mut source = cause.source();
-        while let Some(cause) = source {
-            let said = cause.to_string();
-            if !text.contains(&said) {
+        let mut text = what.to_string();
+        let mut next = Some(cause);
+        while let Some(cause) = next {
+            let message = with_flags(cause.to_string());
+            if !text.contains(&message) {
                 text.push_str(": ");
-                text.push_str(&said);
+                text.push_str(&message);
             }
-            source = cause.source();
+            next = cause.source();
         }
         Failure { kind: Kind::Failed, text }
     }
 
-    /// Of which there is nothing more to say.
+    /// A failure without a cause.
     pub(crate) fn said(what: &str) -> Failure {
         Failure { kind: Kind::Failed, text: what.to_owned() }
     }
 
-    pub(crate) fn file(doing: &str, path: &Path, cause: &dyn Error) -> Failure {
+    /// An input could not be read.
+    pub(crate) fn input(path: &Path, cause: &io::Error) -> Failure {
         let name = if path == "-" { "standard input".into() } else { path.to_string_lossy() };
-        Failure::new(format_args!("cannot {doing} {name}"), cause)
+        Failure::new(format_args!("cannot read {name}"), cause)
     }
 
-    /// The output could not be written.
+    /// An output could not be written.
     pub(crate) fn output(name: &Path, cause: &io::Error) -> Failure {
-        let kind = if cause.kind() == io::ErrorKind::BrokenPipe { Kind::ClosedPipe } else { Kind::Failed };
-        Failure { kind, ..Failure::new(format_args!("cannot write {}", name.display()), cause) }
+        Failure::new(format_args!("cannot write {}", name.display()), cause).or_closed_pipe(cause)
     }
 
-    /// A pull ended early.
+    /// A file could not be diffed or patched.
+    pub(crate) fn file(cause: &FileError) -> Failure {
+        match cause {
+            FileError::SameStream { .. } => Failure::usage(cause.to_string()),
+            FileError::Write { path, source, .. } => Failure::output(path, source),
+            _ => {
+                let source = cause.source().map(|source| Failure::new(cause, source));
+                source.unwrap_or_else(|| Failure::said(&cause.to_string()))
+            }
+        }
+    }
+
+    /// A pull failed.
     pub(crate) fn pull(dest: &Path, cause: &PullError) -> Failure {
         let failure = Failure::new(format_args!("cannot pull {}", dest.display()), cause);
         match cause {
-            PullError::Store { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
-                Failure { kind: Kind::ClosedPipe, ..failure }
-            }
+            PullError::Store { source, .. } => failure.or_closed_pipe(source),
             _ => failure,
         }
     }
 
-    /// The arguments make no sense together.
+    /// The arguments are invalid, or do not fit together.
     pub(crate) fn usage(text: impl Into<String>) -> Failure {
         Failure { kind: Kind::Usage, text: text.into() }
     }
 
-    /// Says what is to be said, and how the process ends.
+    /// Prints the failure, and gives the exit code.
     pub(crate) fn end(self) -> ExitCode {
         match self.kind {
             Kind::Failed => print::error(format_args!("driblet: {self}")),
@@ -84,15 +101,20 @@ impl Failure {
                 return ExitCode::from(2);
             }
             Kind::ClosedPipe => {
-                // Ends the process as the signal would have, if Rust did not ignore it for the sake of sockets.
+                // Ends the process as the signal would have. Rust ignores the signal because of sockets.
                 let _ = emulate_default_handler(SIGPIPE);
             }
         }
         ExitCode::from(1)
     }
+
+    fn or_closed_pipe(self, cause: &io::Error) -> Failure {
+        let kind = if cause.kind() == io::ErrorKind::BrokenPipe { Kind::ClosedPipe } else { self.kind };
+        Failure { kind, ..self }
+    }
 }
 
-/// One line, whatever a file is called and a server says.
+/// One line, whatever characters file names and servers' messages contain.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for char in self.text.chars() {
@@ -103,4 +125,9 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
+}
+
+/// Names flags instead of options of the library.
+fn with_flags(message: String) -> String {
+    FLAGS.iter().fold(message, |message, (option, flag)| message.replace(option, flag))
 }

@@ -1,24 +1,28 @@
-//! The command line of driblet. One file for each command; nothing else prints or exits.
+//! The command line of driblet. Each command has a file of its own.
 
 mod chunks;
 mod closed;
+mod codec;
 mod command;
 mod failure;
-mod input;
+mod paths;
 mod print;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use command::{diff, patch, pull, serve};
+use failure::Failure;
 
 /// rsync between a server and the browser: only the difference crosses the wire.
 ///
-/// Serve a folder, sync it into pages with `import { sync } from "/.driblet/client.js"`, or into files with `driblet pull`.
+/// Serve a folder, sync it into pages with `import { sync } from "/.driblet/client.js"`, or into files with `driblet
+/// pull`.
 #[derive(Parser)]
 #[command(name = "driblet", version, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 not done (stderr says why), 2 wrong usage")]
+#[command(after_help = "Exit codes: 0 success, 1 failure (stderr says why), 2 wrong usage")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,7 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return print::clap(error),
+        Err(error) => return end_by_clap(&error),
     };
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
@@ -43,5 +47,12 @@ fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args),
         Command::Patch(args) => patch::run(args),
     };
-    result.map_or_else(failure::Failure::end, |()| ExitCode::SUCCESS)
+    result.map_or_else(Failure::end, |()| ExitCode::SUCCESS)
+}
+
+/// Prints help or a usage error.
+fn end_by_clap(error: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    let printed = print::clap(error).map_err(|error| Failure::output(Path::new("standard output"), &error));
+    printed.map_or_else(Failure::end, |()| code)
 }

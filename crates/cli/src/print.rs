@@ -1,30 +1,29 @@
-//! What is printed. A stream that is closed or full is an error or ignored, never a panic.
+//! Writes to the standard streams. A stream that is closed or full never causes a panic.
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
-use std::process::ExitCode;
 
 use crate::closed;
-use crate::failure::Failure;
 
-/// A line on standard output.
-pub(crate) fn line(text: impl Display) -> Result<(), Failure> {
+/// Writes a line to standard output.
+pub(crate) fn line(text: impl Display) -> io::Result<()> {
+    closed::stdout()?;
     let mut out = io::stdout().lock();
-    written(closed::stdout().and_then(|()| writeln!(out, "{text}")).and_then(|()| out.flush()))
+    writeln!(out, "{text}")?;
+    out.flush()
 }
 
-/// A line on standard error. Where that cannot be written nobody is left to be told.
+/// Writes a line to standard error. If that fails, there is no place to report it.
 pub(crate) fn error(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// What clap has to say: help, or what is wrong with the arguments.
-pub(crate) fn clap(error: clap::Error) -> ExitCode {
-    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+/// Writes the help or the usage error of clap.
+pub(crate) fn clap(error: &clap::Error) -> io::Result<()> {
     if !error.use_stderr() {
-        let printed = written(closed::stdout().and_then(|()| error.print()).and_then(|()| io::stdout().flush()));
-        return printed.map_or_else(Failure::end, |()| code);
+        closed::stdout()?;
+        error.print()?;
+        return io::stdout().flush();
     }
     let text = error.to_string();
     match without_password(&text) {
@@ -35,14 +34,10 @@ pub(crate) fn clap(error: clap::Error) -> ExitCode {
             let _ = error.print();
         }
     }
-    code
+    Ok(())
 }
 
-fn written(result: io::Result<()>) -> Result<(), Failure> {
-    result.map_err(|error| Failure::output(Path::new("standard output"), &error))
-}
-
-/// The text without what stands before the `@` of a URL, if there is one.
+/// The text without the part before the `@` of a URL. `None` if there is no such part.
 fn without_password(text: &str) -> Option<String> {
     let mut changed = false;
     let lines = text.split_inclusive('\n').map(|line| match (line.find("//"), line.rfind('@')) {

@@ -1,4 +1,4 @@
-//! The binary, as a person or a script meets it.
+//! The binary: exit codes, help and messages.
 
 mod support;
 
@@ -141,7 +141,7 @@ fn pull_speaks_the_wire_of_browser_sync_stream() {
     assert!(stats["received"].as_u64().unwrap() < 12_000 && stats["reused"].as_u64().unwrap() != 0, "{stats}");
     let missing = driblet(&["pull", &url.replace("app.js", "missing"), &dest]);
     let said = format!(
-        "driblet: cannot pull {dest}: the file: the server closed with 4404: There is no file of that name here.\n"
+        "driblet: cannot pull {dest}: the server refuses to send the file: the server closed the WebSocket with 4404: There is no file of that name here.\n"
     );
     assert_eq!((code(&missing), text(&missing.stderr)), (1, said));
     assert_eq!(fs::read(&dest).unwrap(), lines("two\n"));

@@ -1,4 +1,4 @@
-//! Passwords in URLs, servers that are busy, and what failed when something did.
+//! Passwords in URLs, busy servers, and error messages.
 
 mod support;
 
@@ -7,17 +7,16 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::process::Output;
-use std::thread::sleep;
 use std::time::Duration;
 
-use support::{Serving, Tap, code, driblet, http, lines, pair, path, refused, text};
+use support::{Serving, Tap, code, driblet, http, let_pass, lines, pair, path, refused, text};
 use tempfile::TempDir;
 
-/// user:p@ss w0rd, as it stands in a URL, and as it is sent.
+/// user:p@ss w0rd, in a URL and as it is sent.
 const SECRET: &str = "user:p%40ss%20w0rd@";
 const SENT: &str = "authorization: Basic dXNlcjpwQHNzIHcwcmQ=";
 
-/// A server of `app.js`, some 60 kB that do not compress away.
+/// A server of `app.js`, some 60 kB that hardly compress.
 fn serving(folder: &TempDir) -> Serving {
     let root = folder.path().join("root");
     fs::create_dir_all(&root).unwrap();
@@ -50,7 +49,7 @@ fn a_password_is_sent_and_never_shown() {
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     keeps_secret(&output);
     assert!(fs::read(&dest).unwrap() == lines("x\n"));
-    // A server that does not know what is held is sent a signature, with the password too.
+    // The signature to a server without the held version is sent with the password too.
     fs::write(&dest, lines("y\n")).unwrap();
     assert_eq!(code(&driblet(&["pull", &url, &dest])), 0);
     assert_eq!(asks(&tap), [true; 3]);
@@ -136,7 +135,7 @@ fn what_a_cut_leaves_is_private_and_holds_no_password() {
     let folder = TempDir::new().unwrap();
     let serving = serving(&folder);
     let host = serving.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    // Every second answer is cut in its body.
+    // Every second response is cut in its body.
     let tap = Tap::speaking(Some(&serving.url), move |number, head, client| {
         if number % 2 != 0 {
             return Ok(false);
@@ -186,7 +185,7 @@ fn a_busy_server_is_asked_again() {
     let tap = Tap::new(Some(&serving.url), busy);
     let output = driblet(&["pull", &format!("ws://{}/app.js", tap.address), &path(&folder, "by WebSocket")]);
     assert_eq!((code(&output), tap.heads().len()), (0, 3), "{}", text(&output.stderr));
-    // Without a time it is a refusal.
+    // Without Retry-After it is a refusal.
     let tap = Tap::new(None, |_, _| Some(http("503 Service Unavailable", &[], "")));
     let output = driblet(&["pull", &format!("http://{}/app.js", tap.address), &dest]);
     refused(&output, &["503 Service Unavailable"]);
@@ -204,9 +203,9 @@ fn bytes_that_come_slowly_are_waited_for() {
         let head =
             format!("HTTP/1.1 200 OK\r\ncontent-type: application/vnd.driblet.delta\r\ncontent-length: {len}\r\n\r\n");
         client.write_all(head.as_bytes())?;
-        // Longer in all than the command waits for one piece.
+        // In total longer than the command waits for one piece.
         for piece in delta.chunks(len / 6 + 1) {
-            sleep(Duration::from_millis(500));
+            let_pass(Duration::from_millis(500));
             client.write_all(piece)?;
         }
         Ok(true)
@@ -242,7 +241,7 @@ fn an_error_says_what_failed() {
     // Accepts, and hangs up.
     let rude = Tap::new(None, |_, _| Some(Vec::new()));
     for output in [pull(&format!("http://{}/x", rude.address)), by_websocket(&format!("ws://{}/x", rude.address))] {
-        refused(&output, &["was reached, but broke off before it answered"]);
+        refused(&output, &["was reached, but closed the connection before it answered"]);
         reached(&output);
     }
 

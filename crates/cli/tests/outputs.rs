@@ -1,4 +1,4 @@
-//! What a command writes to: devices, pipes, links, and files that somebody has set things on.
+//! Outputs of commands: devices, pipes, links, and files with permissions and attributes.
 
 mod support;
 
@@ -84,7 +84,7 @@ fn standard_output_by_any_name() {
         assert!(pulled.stdout == new(), "{name}");
         assert!(text(&pulled.stderr).contains("\"basis\":\"none\""), "{}", text(&pulled.stderr));
         assert!(driblet(&["pull", &url.replace("http:", "ws:"), name]).stdout == new(), "{name}");
-        // Into a regular file that is open already it goes after what is there, and the file stays.
+        // Bytes for a regular file that is open already are appended, and the file is not replaced.
         let mut file = File::create(at("redirected")).unwrap();
         file.write_all(b"before").unwrap();
         let inode = file.metadata().unwrap().ino();
@@ -113,7 +113,7 @@ fn streams_that_are_closed_are_named() {
         sh.args(["-c", &format!("exec \"$@\" {closed}"), "sh", env!("CARGO_BIN_EXE_driblet")]).args(args);
         refused(&sh.output().unwrap(), &[says]);
     }
-    // What needs neither does not mind.
+    // A command that needs neither works.
     let mut sh = Command::new("sh");
     sh.args(["-c", "exec \"$@\" <&- >&- 2>&-", "sh", env!("CARGO_BIN_EXE_driblet")]);
     assert!(sh.args(["patch", &old, &delta, "-o", &at("made")]).status().unwrap().success());
@@ -376,7 +376,7 @@ fn every_name_that_the_file_system_allows() {
         b"a\\b\"'$",
     ] {
         let name = OsStr::from_bytes(name);
-        // In the folder itself, so that what the name begins with matters.
+        // In the folder itself, so that the begin of the name matters.
         let into = folder.path().join("into");
         fs::create_dir(&into).unwrap();
         for round in ["made", "replaced", "up to date"] {
@@ -416,7 +416,7 @@ fn what_cannot_be_written_is_named_before_anything_is_transferred() {
         let name = &at(name);
         refused(&patch(&folder, name), &[name, says]);
         refused(&driblet(&["diff", &at("old"), &at("new"), "-o", name]), &[name, says]);
-        // Nobody answers there, and nobody is asked.
+        // No server is there, and the command asks none.
         refused(&driblet(&["pull", "http://127.0.0.1:1/file", name]), &[name, says]);
     }
     refused(&patch(&folder, "a\nb/c"), &["a\\nb"]);

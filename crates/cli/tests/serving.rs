@@ -1,4 +1,8 @@
-//! `driblet serve` as a service manager, a container and a crowd meet it.
+//! `driblet serve` under a service manager, in a container, and with many clients.
+
+#[path = "../../driblet/tests/support/wait.rs"]
+#[allow(dead_code)]
+mod wait;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -6,10 +10,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
+use wait::eventually_on_thread;
 
 const BIG: usize = 64 << 20;
 
-/// A running server with a file that is longer than any socket's buffer; killed at the end of the test if it still runs.
+/// A running server with a file that is longer than any socket's buffer. It is killed at the end of the test.
 struct Serving {
     process: Child,
     stderr: BufReader<ChildStderr>,
@@ -18,7 +23,7 @@ struct Serving {
 }
 
 impl Serving {
-    /// `around` is a command in front of driblet's own, if any.
+    /// `around` is a command that runs driblet.
     fn start(around: &[&str], more: &[&str]) -> Serving {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
@@ -67,12 +72,10 @@ impl Serving {
 
     /// Waits until no connection is accepted any more.
     fn refuses(&self) {
-        while TcpStream::connect(self.addr).is_ok() {
-            std::thread::yield_now();
-        }
+        eventually_on_thread(|| TcpStream::connect(self.addr).is_err());
     }
 
-    /// How it ended, and what it said meanwhile.
+    /// The exit status, and the text on stderr.
     fn end(mut self) -> (ExitStatus, String) {
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();
@@ -156,18 +159,18 @@ fn the_first_process_of_a_container_stops_too() {
     }
 }
 
-/// The one process that a process has begun.
+/// The only child of a process.
 fn child_of(parent: u32) -> u32 {
     let is_child = |process: &u32| {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        // After the name, which may have anything in it: the state, and the parent.
+        // The state and the parent follow the name, which may contain any character.
         stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(parent.to_string().as_str())
     };
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     processes.into_iter().find(is_child).unwrap()
 }
 
-/// Connections that stay open after an answer, and ones that never ask.
+/// Connections that stay open after a response, and connections without a request.
 fn crowd(serving: &Serving, len: usize) -> Vec<TcpStream> {
     let asked = (0..len).map(|_| {
         let mut stream = serving.ask("/a.txt");

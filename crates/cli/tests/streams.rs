@@ -1,4 +1,4 @@
-//! What a command reads from and prints to: pipes, FIFOs, files of /proc, and streams that are closed or full.
+//! Inputs and outputs of commands: pipes, FIFOs, files of /proc, and streams that are closed or full.
 
 mod support;
 
@@ -12,11 +12,11 @@ use std::thread;
 
 use support::{Serving, code, command, driblet, files, lines, pair, path, refused, text};
 
-/// Runs the command with these bytes coming through a pipe.
+/// Runs the command with these bytes from a pipe.
 fn fed(args: &[&str], bytes: Vec<u8>) -> Output {
     let mut child = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // A command that refuses does not read.
+    // A command that refuses its arguments does not read.
     let feeding = thread::spawn(move || drop(stdin.write_all(&bytes)));
     let output = child.wait_with_output().unwrap();
     feeding.join().unwrap();
@@ -69,7 +69,7 @@ fn process_substitution() {
 fn files_whose_length_is_not_theirs() {
     let folder = files(&[("new", &lines("x\n"))]);
     let at = |name: &str| path(&folder, name);
-    // Those of /proc say 0, those of /sys 4,096.
+    // Files of /proc have a length of 0, files of /sys one of 4,096.
     for odd in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"]
         .into_iter()
         .filter(|odd| fs::exists(odd).unwrap())

@@ -1,7 +1,8 @@
-//! Encodes in memory, and prints the least CPU seconds of its runs and the delta's bytes: `encode RUNS HOW OLD NEW [HOW OLD NEW]…`.
+//! Encodes in memory. Prints the fewest CPU seconds of all runs, and the length of the delta: `encode RUNS HOW OLD NEW
+//! [HOW OLD NEW]…`.
 //!
-//! `HOW` is `at-once`, which is for a request that waits, or the codec of a thorough encoder: `fast`, `dense`, or `auto` for 20 Mbit/s.
-//! An `OLD` of `-` is the empty basis. Needs Linux.
+//! `HOW` is `at-once` for an interactive encoder, or the codec of a thorough encoder: `fast`, `dense`, or `auto` for 20
+//! Mbit/s. An `OLD` of `-` is the empty basis. The example needs Linux.
 
 use std::error::Error;
 use std::fs;
@@ -37,7 +38,7 @@ fn options(how: &str) -> Result<EncodeOptions, Box<dyn Error>> {
         "auto" => Codec::Auto { bits_per_second: LINK },
         _ => return Err(format!("no way to encode is called {how}").into()),
     };
-    Ok(EncodeOptions { codec, thorough: how != "at-once", ..EncodeOptions::default() })
+    Ok(EncodeOptions::new().codec(codec).thorough(how != "at-once"))
 }
 
 fn encode(mut encoder: Encoder<'_>) -> Result<usize, EncodeError> {
@@ -48,7 +49,7 @@ fn encode(mut encoder: Encoder<'_>) -> Result<usize, EncodeError> {
     Ok(len)
 }
 
-/// What this thread has taken of a processor: an encoder uses no other thread.
+/// The CPU time of this thread. An encoder uses no other thread.
 fn cpu_nanoseconds() -> Result<u64, Box<dyn Error>> {
     let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(stat.split(' ').next().unwrap_or_default().parse()?)

@@ -1,6 +1,6 @@
-use crate::wire::Reader;
+use crate::wire::ByteReader;
 
-/// Bytes that came and are not read yet.
+/// Bytes that were received, of which some are not read yet.
 #[derive(Default)]
 pub(crate) struct Input {
     bytes: Vec<u8>,
@@ -21,8 +21,8 @@ impl Input {
         &self.bytes[self.at..]
     }
 
-    pub(crate) fn reader(&self) -> Reader<'_> {
-        Reader::new(self.unread())
+    pub(crate) fn reader(&self) -> ByteReader<'_> {
+        ByteReader::new(self.unread())
     }
 
     pub(crate) fn consume(&mut self, len: usize) {
@@ -37,7 +37,7 @@ impl Input {
         self.ended
     }
 
-    /// Bytes that came so far.
+    /// Bytes received so far.
     pub(crate) fn received(&self) -> u64 {
         self.received
     }

@@ -1,16 +1,24 @@
-//! The identity of what is synced.
+//! Versions and basis ids.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A snapshot's identity: the 32-byte BLAKE3 hash of a file's bytes.
+/// A version of a file: the 32-byte BLAKE3 hash of its bytes.
 ///
-/// In text it is exactly 64 lower-case hex digits.
+/// In text a version is exactly 64 lower-case hex digits.
+///
+/// ```
+/// use driblet_core::Version;
+///
+/// let version = Version::of(b"driblet");
+/// assert_eq!(version.to_string().parse::<Version>()?, version);
+/// # Ok::<(), driblet_core::BadVersion>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version([u8; 32]);
 
 impl Version {
-    /// The version of the file of 0 bytes.
+    /// The version of the empty file.
     pub const EMPTY: Version = Version([
         0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6, 0xa0, 0x40, 0x4d, 0xea, 0x36, 0xdc, 0xc9, 0x49, 0x9b, 0xcb,
         0x25, 0xc9, 0xad, 0xc1, 0x12, 0xb7, 0xcc, 0x9a, 0x93, 0xca, 0xe4, 0x1f, 0x32, 0x62,
@@ -21,7 +29,7 @@ impl Version {
         Version(*blake3::hash(bytes).as_bytes())
     }
 
-    /// A version from its 32 bytes; any 32 bytes name a version, whether or not a file with it is known.
+    /// A version from its 32 bytes. Any 32 bytes name a version, even if no file with it is known.
     pub const fn from_bytes(bytes: [u8; 32]) -> Version {
         Version(bytes)
     }
@@ -31,7 +39,7 @@ impl Version {
         &self.0
     }
 
-    /// What a delta's header says of a basis that is this version.
+    /// The basis id of a delta whose basis is this version.
     pub fn basis_id(&self) -> BasisId {
         BasisId::of_hash(&self.0)
     }
@@ -67,27 +75,43 @@ impl FromStr for Version {
 }
 
 /// Hashes a file piece by piece.
-#[derive(Clone, Default)]
+///
+/// ```
+/// use driblet_core::{Version, VersionHasher};
+///
+/// let mut hasher = VersionHasher::new();
+/// hasher.update(b"drib");
+/// hasher.update(b"let");
+/// assert_eq!(hasher.finalize(), Version::of(b"driblet"));
+/// ```
+#[derive(Clone, Default, Debug)]
 pub struct VersionHasher(blake3::Hasher);
 
 impl VersionHasher {
-    /// A hasher that has seen nothing.
+    /// A hasher that no bytes were given to.
     pub fn new() -> VersionHasher {
         VersionHasher::default()
     }
 
-    /// Takes the next bytes of the file. Pieces of 16 KiB and more hash at full speed.
+    /// Hashes the next bytes of the file. Pieces of 16 KiB and more hash at full speed.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The version of the bytes seen so far.
+    /// The version of the bytes so far.
     pub fn finalize(&self) -> Version {
         Version(*self.0.finalize().as_bytes())
     }
 }
 
-/// The 8 bytes by which a delta's header identifies its basis.
+/// The 8 bytes that identify the basis in a delta's header.
+///
+/// ```
+/// use driblet_core::Version;
+///
+/// let version = Version::of(b"driblet");
+/// assert_eq!(version.basis_id().as_bytes(), &version.as_bytes()[..8]);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BasisId([u8; 8]);
 
@@ -103,7 +127,7 @@ impl BasisId {
         BasisId(bytes)
     }
 
-    /// The 8 bytes as they stand in the header.
+    /// The 8 bytes.
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
@@ -129,7 +153,7 @@ fn hex_digit(digit: u8) -> Option<u8> {
     }
 }
 
-/// A text that is no version.
+/// The text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a version is 64 lower-case hex digits, not this text of {len} bytes")]
 pub struct BadVersion {

@@ -1,4 +1,4 @@
-//! The primitives of the wire: varints and a reader that knows when bytes are missing.
+//! Varints, and a reader that reports missing bytes.
 
 /// Appends an unsigned LEB128 integer.
 #[cfg_attr(not(feature = "encode"), allow(dead_code))]
@@ -10,7 +10,7 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// A signed number as the unsigned one that keeps small magnitudes small.
+/// Maps a signed number to an unsigned one, so that small magnitudes stay small.
 #[cfg(feature = "encode")]
 pub(crate) fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63) as u64
@@ -21,25 +21,25 @@ pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// Reads from bytes of which more may still be on their way.
+/// Reads numbers and bytes from input that may still be incomplete.
 #[derive(Clone)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct ByteReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-/// Why a read gave nothing.
+/// Why a read failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The bytes at hand end here.
+    /// The input ends before the value does.
     Incomplete,
     /// The integer is longer than 64 bits or not in its shortest form.
     BadVarint,
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes, at: 0 }
+impl<'a> ByteReader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> ByteReader<'a> {
+        ByteReader { bytes, at: 0 }
     }
 
     /// Bytes read so far.
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<u64, Stop> {
-        Reader::new(bytes).varint()
+        ByteReader::new(bytes).varint()
     }
 
     #[test]
@@ -116,6 +116,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "encode")]
     fn zigzag_goes_both_ways() {
         for value in [0, -1, 1, i64::MIN, i64::MAX] {
             assert_eq!(unzigzag(zigzag(value)), value);

@@ -1,4 +1,4 @@
-//! The wire of browser-sync-stream, both sides in memory: every sync fed every way, and everything a peer can get wrong.
+//! Runs both sides of the browser-sync-stream protocol in memory: syncs split anywhere, and all errors of a peer.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn cut(bytes: &[u8]) -> Vec<Chunk> {
     std::iter::from_fn(|| cutter.poll_chunk()).collect()
 }
 
-/// A message with its length, which is below 128.
+/// A message and its length, which is below 128.
 fn message(parts: &[&[u8]]) -> Vec<u8> {
     let bytes = parts.concat();
     [&[u8::try_from(bytes.len()).unwrap()], &bytes[..]].concat()
@@ -28,7 +28,7 @@ fn list(held: &[Chunk]) -> Vec<u8> {
     receiver.poll_output().unwrap()
 }
 
-/// A sender that took this list in pieces, knowing all chunks from the start or only when it is full.
+/// A sender that read this list in pieces. It gets the chunks of the file only when it is full.
 fn listed(list: &[u8], piece: usize, room: usize, file: &[Chunk]) -> Result<Sender, WireError> {
     let mut sender = Sender::new(room);
     let mut pieces = list.chunks(piece);
@@ -54,7 +54,7 @@ fn answer(sender: &Sender, bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What a receiver that holds the chunks of `held` makes of an answer.
+/// What a receiver that holds the chunks of `held` makes from an answer.
 fn receive(held: &[u8], answer: &[u8], piece: usize) -> Result<Vec<u8>, WireError> {
     let chunks = cut(held);
     let mut receiver = Receiver::new(128);
@@ -91,7 +91,8 @@ proptest! {
         let sender = listed(&list(&before), pieces.0, room, &after).unwrap();
         let answer = answer(&sender, &new);
         prop_assert_eq!(receive(&old, &answer, pieces.1).unwrap(), new);
-        // What the rules predict, to the byte: a hash for each chunk, and the bytes of those that are not held.
+        // The protocol predicts the length of an answer to the byte: a hash for each chunk, and the bytes of chunks
+        // that are not held.
         let is_held = |chunk: &Chunk| before.iter().any(|held| held.hash == chunk.hash);
         let cost = |chunk: &Chunk| 32 + if is_held(chunk) { 0 } else { chunk.len as usize };
         let framed = |len: usize| len + if len < 128 { 1 } else { 2 };
@@ -119,7 +120,7 @@ fn a_list_holds_each_hash_once() {
 }
 
 #[test]
-fn a_list_that_is_none() {
+fn malformed_lists_are_refused() {
     let refusal = |list: &[u8]| listed(list, 7, 100, &[]).err().unwrap();
     assert_eq!(refusal(&message(&[&[1; 31]])), WireError::NoHash { len: 31 });
     assert_eq!(refusal(&message(&[&[1]])), WireError::NoHash { len: 1 });
@@ -159,13 +160,13 @@ fn a_long_list_takes_no_more_memory_than_the_file_has_chunks() {
 }
 
 #[test]
-fn what_follows_the_list_means_nothing() {
+fn bytes_after_the_list_are_ignored() {
     let sender = listed(&[1, 0, 255, 255, 255], 9, 10, &[]);
     assert_eq!(sender.unwrap().poll_event(), Ok(SenderEvent::Listed));
 }
 
 #[test]
-fn an_answer_that_is_none() {
+fn malformed_answers_are_refused() {
     let held = b"some bytes that are held";
     let refusal = |answer: &[u8]| receive(held, answer, 5).unwrap_err();
     let hash = ChunkHash::of(b"new");

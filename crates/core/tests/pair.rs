@@ -1,4 +1,4 @@
-//! One table of pairs, each fed every way; and each delta cut, flipped and lied about.
+//! Pairs of files: each delta is split anywhere, cut, changed bit by bit, and applied to a changed basis.
 
 mod support;
 
@@ -18,9 +18,9 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         ("the same", old.clone(), old.clone()),
         ("an edit", old.clone(), edited.clone()),
         ("halves swapped", old.clone(), swapped),
-        ("noise to other noise", random_bytes(1, 5_000), random_bytes(9, 5_000)),
+        ("random bytes to others", random_bytes(1, 5_000), random_bytes(9, 5_000)),
         ("first sync of text", vec![], text(3, 20_000)),
-        ("first sync of noise", vec![], random_bytes(3, 3_000)),
+        ("first sync of random bytes", vec![], random_bytes(3, 3_000)),
         ("one group less one", vec![], text(4, GROUP - 1)),
         ("one group", vec![], text(4, GROUP)),
         ("one group and one", vec![], text(4, GROUP + 1)),
@@ -29,13 +29,13 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         ("other names", minified(5, 9_000, 1), minified(5, 9_000, 2)),
         ("other numbers", linked(5, 9_000, 0, 0), [&linked(5, 9_000, 9_000, 3)[..], &random_bytes(6, 900)].concat()),
         ("zeros to more zeros", vec![0; 40_000], vec![0; 100_001]),
-        ("zeros to noise", vec![0; 20_000], random_bytes(7, 20_000)),
+        ("zeros to random bytes", vec![0; 20_000], random_bytes(7, 20_000)),
         ("a repeated line to another", b"a line that is the same\n".repeat(900), b"a line, not the same\n".repeat(900)),
         ("short equal lines, one gone", b"ab\n".repeat(9_000), [b"ab\n".repeat(4_000), b"a\n".repeat(3_000)].concat()),
     ]
 }
 
-/// Every pair in every codec.
+/// The delta of each pair in each codec.
 fn deltas() -> impl Iterator<Item = (String, Vec<u8>, Vec<u8>, Vec<u8>)> {
     let codecs = [Codec::Fast, Codec::Dense];
     cases().into_iter().flat_map(move |(name, old, new)| {
@@ -44,7 +44,7 @@ fn deltas() -> impl Iterator<Item = (String, Vec<u8>, Vec<u8>, Vec<u8>)> {
 }
 
 #[test]
-fn nothing_makes_a_delta_longer_than_its_target() {
+fn no_delta_is_longer_than_its_target() {
     let inputs =
         [vec![0; 90_000], random_bytes(1, 90_000), random_bytes(2, 90_000), b"ab\n".repeat(30_000), text(3, 90_000)];
     for (old, new) in inputs.iter().flat_map(|old| inputs.iter().map(move |new| (old, new))) {
@@ -55,7 +55,7 @@ fn nothing_makes_a_delta_longer_than_its_target() {
 }
 
 #[test]
-fn a_long_file_is_followed_part_by_part() {
+fn a_long_file_gets_substitutions_part_by_part() {
     let module = |from, by, edit: &[u8]| {
         let parts = (0..34).flat_map(|at| [linked(at, 960 << 10, from, by), random_bytes(at, 64 << 10)]);
         [edit, &parts.collect::<Vec<_>>().concat()].concat()
@@ -68,7 +68,7 @@ fn a_long_file_is_followed_part_by_part() {
 }
 
 #[test]
-fn every_pair_fed_every_way() {
+fn every_pair_split_everywhere() {
     for (name, old, new, delta) in deltas() {
         assert_eq!(apply_whole(&old, &delta).as_ref(), Ok(&new), "{name}, whole");
         let bytes = apply(&old, basis_of(&old), Limits::default(), delta.chunks(1));
@@ -110,7 +110,8 @@ fn every_truncation_is_noticed() {
 #[test]
 fn no_flipped_bit_makes_a_wrong_file() {
     for (name, old, new, delta) in deltas() {
-        // All bits in turn at each place; every bit at every place takes minutes in the dense codec.
+        // Changes one bit at each position, another bit in turn. All bits at all positions would take minutes in the
+        // dense codec.
         for (turn, at) in (0..delta.len()).step_by(1 + delta.len() / 300).enumerate() {
             let mut flipped = delta.clone();
             flipped[at] ^= 1 << (turn % 8);
@@ -122,7 +123,7 @@ fn no_flipped_bit_makes_a_wrong_file() {
 }
 
 #[test]
-fn auto_takes_what_is_verified_sooner() {
+fn auto_chooses_the_codec_that_is_verified_sooner() {
     let old = minified(1, 200_000, 1);
     let new = [&minified(1, 120_000, 2)[..], &text(3, 9_000), &old[125_000..]].concat();
     let over = |bits_per_second| encode(&old, &new, with(Codec::Auto { bits_per_second }));
@@ -135,42 +136,44 @@ fn auto_takes_what_is_verified_sooner() {
 }
 
 #[test]
-fn what_the_dense_codec_cannot_make_smaller_takes_another() {
+fn another_codec_is_chosen_if_the_dense_codec_is_not_smaller() {
     let (archive, other) = (random_bytes(1, 1_300_000), random_bytes(2, 1_300_000));
     let page = minified(5, 200_000, 1);
     let with_archive = [&minified(5, 200_000, 2)[..], &other[..300_000]].concat();
-    for (name, old, new) in
-        [("noise", &archive, &other), ("text to noise", &page, &other), ("an archive in it", &page, &with_archive)]
-    {
+    for (name, old, new) in [
+        ("random bytes", &archive, &other),
+        ("text to random bytes", &page, &other),
+        ("an archive in it", &page, &with_archive),
+    ] {
         for thorough in [false, true] {
-            let delta = encode(old, new, EncodeOptions { codec: Codec::Dense, thorough, ..EncodeOptions::default() });
+            let delta = encode(old, new, EncodeOptions::new().codec(Codec::Dense).thorough(thorough));
             assert_ne!(delta[header_len(old, new)] & 0x3f, 2, "{name}");
             assert!(delta.len() < new.len() + 100, "{name}: {} bytes", delta.len());
             assert_eq!(apply_whole(old, &delta).as_ref(), Ok(new), "{name}");
         }
     }
-    // Two symbols pack to an eighth, which is no sign of a basis that can be followed.
+    // Bytes of two symbols compress to an eighth, although the files have nothing in common.
     let signs = |number| random_bytes(number, 17 << 20).iter().map(|byte| b'0' + byte % 2).collect::<Vec<u8>>();
     let (old, new) = (signs(3), signs(4));
-    let delta = encode(&old, &new, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() });
+    let delta = encode(&old, &new, EncodeOptions::new().codec(Codec::Dense));
     assert_ne!(delta[header_len(&old, &new)] & 0x3f, 2, "too many new bytes");
     let renamed = minified(5, 200_000, 2);
-    let delta = encode(&page, &renamed, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() });
+    let delta = encode(&page, &renamed, EncodeOptions::new().codec(Codec::Dense));
     assert_eq!(delta[header_len(&page, &renamed)] & 0x3f, 2, "what it can make smaller stays with it");
 }
 
 #[test]
-fn noise_that_comes_twice_is_sent_once() {
+fn repeated_random_bytes_are_sent_once() {
     let once = random_bytes(1, 3 << 20);
     let twice = once.repeat(2);
     for thorough in [false, true] {
-        let delta = encode(&[], &twice, EncodeOptions { thorough, ..EncodeOptions::default() });
+        let delta = encode(&[], &twice, EncodeOptions::new().thorough(thorough));
         assert!(delta.len() < once.len() + once.len() / 50, "{} bytes", delta.len());
     }
 }
 
 #[test]
-fn renamed_words_and_numbers_take_a_region_of_their_own() {
+fn renamed_words_and_numbers_make_a_substitution_region() {
     for (old, new) in
         [(minified(7, 150_000, 1), minified(7, 150_000, 2)), (linked(7, 150_000, 0, 0), linked(7, 150_000, 20_000, 12))]
     {
@@ -182,7 +185,7 @@ fn renamed_words_and_numbers_take_a_region_of_their_own() {
     }
 }
 
-/// How long a delta's header is.
+/// The length of a delta's header.
 fn header_len(old: &[u8], new: &[u8]) -> usize {
     Encoder::new(old, new, EncodeOptions::default()).poll_output().unwrap().unwrap().len()
 }
@@ -194,7 +197,7 @@ fn a_changed_basis_is_noticed() {
     let mut changed = old.clone();
     changed[100] ^= 1;
     assert_eq!(apply_whole(&changed, &delta).unwrap_err().reason(), "wrong-basis");
-    // The receiver believes that it holds the version, but its bytes were changed behind its back.
+    // The receiver named the version, but its bytes were changed afterwards.
     let behind = apply(&changed, basis_of(&old), Limits::default(), [&delta[..]].into_iter());
     assert_eq!(behind.unwrap_err().reason(), "bad-group-hash");
 }
@@ -228,13 +231,13 @@ fn a_file_of_several_large_groups_and_regions() {
 fn a_small_budget_still_finds_the_bulk() {
     let old = random_bytes(8, 8 << 20);
     let new = [&old[..5_000_000], b"here", &old[5_000_000..]].concat();
-    let delta = encode(&old, &new, EncodeOptions { budget: 64 << 10, ..EncodeOptions::default() });
+    let delta = encode(&old, &new, EncodeOptions::new().budget(64 << 10));
     assert!(delta.len() < 5_000, "{} bytes", delta.len());
     assert!(apply_whole(&old, &delta).as_ref() == Ok(&new));
 }
 
 #[test]
-fn what_matched_is_a_basis() {
+fn matched_chunks_are_a_basis() {
     let old = random_bytes(10, 300_000);
     let new = [&old[..100_000], b"between", &old[120_000..], &old[..50_000]].concat();
     let head = Cuts::of(&new, ChunkSizes::of(&new));
@@ -253,7 +256,7 @@ fn what_matched_is_a_basis() {
 }
 
 #[test]
-fn same_is_believed_only_of_the_version_named() {
+fn same_is_accepted_only_for_the_named_version() {
     let version = Version::of(b"held");
     let same = encode_same(version, 4);
     assert!(same.len() < 40);
@@ -265,14 +268,14 @@ fn same_is_believed_only_of_the_version_named() {
 #[test]
 fn a_long_target_is_refused_before_memory_is_taken() {
     let delta = encode(&[], &[1; 1000], EncodeOptions::default());
-    let refused = apply(&[], Basis::EMPTY, Limits { target: 999 }, [&delta[..]].into_iter()).unwrap_err();
+    let refused = apply(&[], Basis::EMPTY, Limits::new().target(999), [&delta[..]].into_iter()).unwrap_err();
     assert_eq!(refused, DecodeError::OverLimit { limit: Limit::Target, value: 1000, max: 999 });
     assert_eq!(refused.to_string(), "the target's length in bytes: 1000 announced, at most 999 allowed");
 }
 
 #[test]
-fn what_expands_most_comes_group_by_group() {
-    // No delta expands more: each 16 MiB are vouched for by 32 bytes of the header.
+fn the_greatest_expansion_comes_group_by_group() {
+    // No delta expands more: 32 bytes of the header verify 16 MiB of the target.
     let (old, new) = (vec![0; 1 << 20], vec![0; 256 << 20]);
     let delta = encode(&old, &new, EncodeOptions::default());
     assert!(300_000 * delta.len() < new.len(), "{} bytes", delta.len());

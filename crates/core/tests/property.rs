@@ -1,4 +1,4 @@
-//! `apply(basis, encode(basis, target)) == target`, and no bytes whatever make the decoders panic.
+//! Checks for random files that `patch(basis, diff(basis, target)) == target`, and that no input makes a decoder panic.
 
 mod support;
 
@@ -6,7 +6,7 @@ use driblet_core::*;
 use proptest::prelude::*;
 use support::{apply_whole, encode, linked, minified, random_bytes, text, with};
 
-/// An edit of a file: at a place, some bytes go and others come.
+/// An edit of a file: at a position, some bytes are removed and others inserted.
 #[derive(Clone, Debug)]
 struct Edit {
     at: usize,
@@ -43,7 +43,7 @@ fn edited(old: &[u8], edits: &[Edit]) -> Vec<u8> {
     new
 }
 
-/// A file and its successor, in which words or numbers have other names.
+/// A file and its successor, in which words or numbers are renamed.
 fn renamed() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     (any::<u64>(), 0..60_000usize, any::<[u16; 2]>(), any::<bool>(), edits()).prop_map(
         |(number, len, ways, words, edits)| {
@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn edited_files_come_back(old in file(), edits in edits(), budget in 0..20u32) {
         let new = edited(&old, &edits);
-        let delta = encode(&old, &new, EncodeOptions { budget: 1 << budget, ..EncodeOptions::default() });
+        let delta = encode(&old, &new, EncodeOptions::new().budget(1 << budget));
         prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
     }
 
@@ -105,7 +105,7 @@ proptest! {
         let new = edited(&old, &edits);
         let head = Cuts::of(&new, ChunkSizes::of(&new));
         let held = Cuts::of(&old, head.sizes()).describe(&head.list());
-        // That a tag matches by accident depends on the nonce.
+        // It depends on the nonce whether a tag matches by accident.
         let mut other = nonce;
         other[0] ^= 1;
         let agree = |nonce| matched(&old, &new, &head, &held, nonce) == Ok(new.clone());
@@ -113,14 +113,14 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn random_input_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(apply_whole(b"basis", &bytes).is_err());
         let _ = Signature::decode(&bytes, MAX_TAGS);
         let _ = Runs::decode(&bytes, 100);
     }
 
     #[test]
-    fn garbage_after_a_good_header_is_refused_or_right(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_after_a_good_header_are_refused_or_right(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let (old, new) = (text(1, 3000), text(2, 5000));
         let header = Encoder::new(&old, &new, EncodeOptions::default()).poll_output().unwrap().unwrap();
         prop_assert!(apply_whole(&old, &[header, bytes].concat()).is_err());
@@ -141,7 +141,7 @@ proptest! {
     }
 }
 
-/// The file that a receiver makes of the answer to its signature.
+/// The file that a receiver makes from the answer to its signature.
 fn matched(old: &[u8], new: &[u8], head: &Cuts, held: &[Chunk], nonce: [u8; 16]) -> Result<Vec<u8>, DecodeError> {
     let signature = Signature::sign(nonce, held);
     let matches = signature.match_chunks(head);

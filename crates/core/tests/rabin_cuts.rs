@@ -1,4 +1,4 @@
-//! Cut points against those of npm `rabin` itself: `spec/rabin-cuts.json` was made by running it.
+//! Compares cut points with those of npm `rabin`, which made `spec/rabin-cuts.json`.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn options(case: &Value) -> RabinOptions {
     RabinOptions { bits: option("bits"), min: option("min"), max: option("max") }
 }
 
-/// The inputs as the file defines them; those of the corpus where it was made (`bench/corpus/make.sh`).
+/// The inputs, as the file defines them. Some need the benchmark's corpus (`bench/corpus/make.sh`).
 fn input(name: &str, len: usize) -> Option<Vec<u8>> {
     Some(match name {
         "zeros" => vec![0; len],
@@ -76,12 +76,12 @@ fn cuts_are_those_of_npm_rabin() {
         assert_eq!(ChunkHash::of(&all).to_string(), case["sha256_of_lengths"].as_str().unwrap(), "{what}");
         assert_eq!(cut(&bytes, options(case), 4_099), chunks, "{what}");
     }
-    // Those of the corpus need its files; all others are made above.
+    // The inputs from the corpus can be missing; the others are made above.
     assert!(missing <= 18, "{missing} inputs are missing");
 }
 
 #[test]
-fn chunks_lie_one_behind_the_other_and_have_their_hashes() {
+fn chunks_are_adjacent_and_have_their_hashes() {
     let bytes = input("text", 100_000).unwrap();
     let mut end = 0;
     for chunk in cut(&bytes, RabinOptions { bits: 9, min: 1024, max: 4096 }, 1) {
@@ -92,7 +92,7 @@ fn chunks_lie_one_behind_the_other_and_have_their_hashes() {
     assert_eq!(end, bytes.len());
 }
 
-/// npm `rabin`'s loop, byte for byte: no byte is skipped, the fingerprint is a polynomial's remainder and nothing cleverer.
+/// The loop of npm `rabin`, byte for byte. It skips no byte, and the fingerprint is the remainder of a polynomial.
 fn naive(bytes: &[u8], (bits, min, max): (u32, usize, usize)) -> Vec<usize> {
     const POLYNOMIAL: u64 = 0x3d_a335_8b4d_c173;
     let append = |fingerprint: u64, byte: u8| {
@@ -131,7 +131,7 @@ fn odd_options_cut_like_the_naive_loop() {
 }
 
 #[test]
-fn what_cannot_be_cut_by_is_refused() {
+fn impossible_options_are_refused() {
     let refusal = |bits, max| Cutter::new(RabinOptions { bits, min: 0, max }).err().unwrap().to_string();
     assert_eq!(refusal(31, 0), "an average of 2^31 bytes is more than chunks can have; bits are at most 30");
     let long = refusal(0, (16 << 20) + 1);

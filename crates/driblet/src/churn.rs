@@ -1,20 +1,21 @@
-//! When a file that changes is ready to be published. Pure: the caller looks at the file and at the clock.
+//! Decides when a changing file is ready to be published. Pure: the caller looks at the file and at the clock.
 
 use std::time::{Duration, Instant};
 
 use crate::fingerprint::Fingerprint;
 
-/// How long a file must be quiet.
+/// How long a file must be quiet before it is published.
 const QUIET: Duration = Duration::from_millis(100);
-/// A file that has changed for so long …
+/// A file that keeps changing for this long must be quiet for longer.
 const LONG: Duration = Duration::from_secs(2);
-/// … must be quiet for so long.
+/// How long a file must be quiet that kept changing for [`LONG`].
 const QUIET_AFTER_LONG: Duration = Duration::from_millis(500);
-/// Where changes come with pauses, the quiet time is so many times the longest pause: whatever writes is not done.
+/// A file that changes with pauses must be quiet for this many times the longest pause.
 const PAUSES: u32 = 3;
-/// The longest quiet time; also that of a file which somebody has open for writing, or which lost more than half of its bytes in place.
+/// The longest quiet time. It applies too if a process has the file open for writing, and if more than half of the
+/// bytes were cut off.
 const LONGEST_QUIET: Duration = Duration::from_secs(3);
-/// A file that has changed for so long is published as it is.
+/// A file that keeps changing for this long is published as it is.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// How often a file is looked at while it changes.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
@@ -25,25 +26,26 @@ pub(crate) struct Look {
     pub(crate) fingerprint: Fingerprint,
     /// How long ago it changed, by the clock that stamps files.
     pub(crate) age: Option<Duration>,
-    /// Whether somebody has it open for writing, where the system can tell.
+    /// Whether a process has the file open for writing, if the system can tell.
     pub(crate) has_writer: Option<bool>,
-    /// What was published last at its path.
+    /// The file that was published last at the path.
     pub(crate) published: Option<Fingerprint>,
 }
 
 impl Look {
-    /// Whether a file that nobody writes to took the place of the published one, as a rename does: it is complete.
+    /// Whether another file, which no process writes to, took the place of the published one, as by a rename. Such a
+    /// file is complete.
     pub(crate) fn is_replacement(&self) -> bool {
         self.has_writer == Some(false) && self.published.is_some_and(|last| !last.is_same_file(&self.fingerprint))
     }
 
-    /// Whether the published file was changed in place and is shorter than it was: most likely it was cut, and is being written anew.
+    /// Whether the published file got shorter in place. Most likely it was cut, and is being written again.
     pub(crate) fn is_cut(&self) -> bool {
         let is_cut = |last: Fingerprint| last.is_same_file(&self.fingerprint) && self.fingerprint.len < last.len;
         self.published.is_some_and(is_cut)
     }
 
-    /// Whether the published file was changed in place and is longer than it was.
+    /// Whether the published file got longer in place.
     pub(crate) fn has_grown(&self) -> bool {
         self.published.is_some_and(|last| last.is_same_file(&self.fingerprint) && last.len < self.fingerprint.len)
     }
@@ -54,7 +56,7 @@ impl Look {
 pub(crate) struct Churn {
     began: Instant,
     seen: Fingerprint,
-    /// When it was first seen so.
+    /// When the file was first seen like this.
     since: Instant,
     changes: u32,
     longest_pause: Duration,
@@ -63,30 +65,30 @@ pub(crate) struct Churn {
 /// What to do about a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// It still changes, or may: look again after this time.
+    /// Look again after this time.
     Wait(Duration),
-    /// It may be read and published if it does not change meanwhile.
+    /// Read the file, and publish it unless it changes meanwhile.
     Ready {
-        /// Whether a later write would be noticed by the file's stamps.
+        /// Whether the file's stamps would show a later write.
         settled: bool,
     },
-    /// It has changed for so long that it is published as it is.
+    /// Publish the file as it is: it has been changing for too long.
     Overdue,
 }
 
 impl Churn {
-    /// A file that is seen to differ from what was published. `pause` is the time since the change before, where that was published and
-    /// this one continues it.
+    /// Begins when a file differs from what was published. `pause` is the time since the change before, if this change
+    /// continues it.
     pub(crate) fn new(look: &Look, now: Instant, pause: Option<Duration>) -> Churn {
         let longest_pause = pause.unwrap_or_default();
         Churn { began: now, seen: look.fingerprint, since: now, changes: 0, longest_pause }
     }
 
-    /// Takes notice of a look. Gives whether the file has changed since the one before.
+    /// Notes a look. Gives whether the file has changed since the look before.
     pub(crate) fn see(&mut self, look: &Look, now: Instant) -> bool {
         let has_changed = self.seen != look.fingerprint;
         if has_changed {
-            // A file that was replaced was written elsewhere: how long that took says nothing.
+            // A replacement was written elsewhere, so the pause says nothing.
             if self.seen.is_same_file(&look.fingerprint) {
                 self.longest_pause = self.longest_pause.max(now - self.since);
             }
@@ -102,13 +104,13 @@ impl Churn {
     }
 
     pub(crate) fn verdict(&self, look: &Look, now: Instant) -> Verdict {
-        // Clocks may be trusted for as long as the file has not been seen to change.
+        // The clocks are trusted until the file is seen to change.
         let by_clock = look.age.filter(|_| self.changes == 0).unwrap_or_default();
         let quiet = by_clock.max(now - self.since);
         let granularity = self.seen.granularity();
         let settled = granularity <= quiet;
         if look.is_replacement() {
-            // Read once, where that takes but a moment's patience.
+            // A short wait makes the stamps certain, so that one reading is enough.
             let waits = !settled && self.changes == 0 && !self.seen.is_coarse();
             return if waits { Verdict::Wait(granularity - quiet) } else { Verdict::Ready { settled } };
         }
@@ -124,14 +126,14 @@ impl Churn {
 
     fn quiet_time(&self, look: &Look, now: Instant) -> Duration {
         if look.published == Some(self.seen) {
-            // It looks as it did when it was read; only that reading came too soon after the last write.
+            // The file looks as it did when it was read. That reading came too soon after the last write.
             return self.seen.granularity();
         }
         if look.has_writer == Some(true) {
             return LONGEST_QUIET;
         }
         let least = if LONG <= now - self.began { QUIET_AFTER_LONG } else { QUIET };
-        // What was cut to less than half has most of its writing still before it.
+        // A file that was cut to less than half has most of its bytes still to come.
         let is_short = look.is_cut() && look.published.is_some_and(|last| self.seen.len < last.len / 2);
         let least = if is_short { LONGEST_QUIET } else { least };
         (self.longest_pause * PAUSES).clamp(least, LONGEST_QUIET)

@@ -1,12 +1,12 @@
-//! Noticing that a file has changed without reading it.
+//! Notices that a file has changed without reading it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// How finely Linux's own file systems stamp: with the kernel's tick, 10 ms at the most; doubled.
+/// Twice the kernel's longest tick, with which Linux file systems stamp.
 const FINE: Duration = Duration::from_millis(20);
-/// FAT stamps every two seconds, older systems every second.
+/// FAT stamps in steps of two seconds, some other file systems in steps of one.
 const COARSE: Duration = Duration::from_secs(2);
 
 /// What a file system says of a file: device, inode, size, and when bytes and metadata last changed.
@@ -19,13 +19,14 @@ pub(crate) struct Fingerprint {
     pub(crate) modified: i64,
     /// Nanoseconds since the epoch.
     pub(crate) changed: i64,
-    /// Nanoseconds since the epoch; 0 where the file system does not say. Inodes are used again at once, birth times are not.
+    /// Nanoseconds since the epoch; 0 if the file system does not say. It tells files apart that get the same inode one
+    /// after the other.
     #[serde(default)]
     pub(crate) born: i64,
 }
 
 impl Fingerprint {
-    /// That of no file.
+    /// The fingerprint of no file.
     pub(crate) const NONE: Fingerprint = Fingerprint {
         device: u64::MAX,
         inode: u64::MAX,
@@ -35,33 +36,33 @@ impl Fingerprint {
         born: i64::MIN,
     };
 
-    /// Two writes that lie less than this apart may leave the same stamp, so that the later one cannot be noticed (git's "racily clean"
-    /// entries).
+    /// Two writes within this time may leave the same stamp, so that the second one cannot be noticed (git calls such
+    /// files "racily clean").
     pub(crate) fn granularity(&self) -> Duration {
         if self.is_coarse() { COARSE } else { FINE }
     }
 
-    /// Whether this file system stamps whole seconds only.
+    /// Whether the file system stamps whole seconds only.
     pub(crate) fn is_coarse(&self) -> bool {
         self.modified % 1_000_000_000 == 0 && self.changed % 1_000_000_000 == 0
     }
 
-    /// How long ago the file changed, at `now` (nanoseconds since the epoch) by the clock that stamps files. `None` where the stamp lies in
-    /// the future, so that clocks say nothing.
+    /// How long ago the file changed. `now` is in nanoseconds since the epoch, by the clock that stamps files. `None`
+    /// if the stamp lies in the future, so that the clocks disagree.
     ///
-    /// A modification time in the future (an unpacked archive, a `touch`) is passed over: every write sets the change time too, and nothing
-    /// but the clock sets that.
+    /// A modification time in the future (from an archive, or by `touch`) is ignored: each write sets the change time
+    /// too, and no program can choose that.
     pub(crate) fn age(&self, now: i64) -> Option<Duration> {
         let latest = if self.modified <= now { self.modified.max(self.changed) } else { self.changed };
         u64::try_from(now.checked_sub(latest)?).ok().map(Duration::from_nanos)
     }
 
-    /// Whether both are the same file, changed in place or not at all.
+    /// Whether both are the same file, unchanged or changed in place.
     pub(crate) fn is_same_file(&self, other: &Fingerprint) -> bool {
         (self.device, self.inode, self.born) == (other.device, other.inode, other.born)
     }
 
-    /// Whether size and times are equal. Some file systems number a file anew each time it is looked up.
+    /// Whether size and times are equal. Some file systems give a file a new inode number at each look.
     pub(crate) fn has_stamps_of(&self, other: &Fingerprint) -> bool {
         (self.len, self.modified, self.changed) == (other.len, other.modified, other.changed)
     }

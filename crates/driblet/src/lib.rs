@@ -1,9 +1,10 @@
 //! rsync between a server and the browser: the server, its history, and the native client.
 //!
-//! A [`Server`] publishes a file or a folder as an axum router. Nest it behind whatever middleware the application has; what guards
-//! an asset then guards its deltas too.
+//! A [`Server`] publishes a file or a folder as an axum router. Nest the router behind the middleware of the
+//! application: what guards a file then guards its deltas too.
 //!
-//! ```no_run
+#![cfg_attr(feature = "server", doc = "```no_run")]
+#![cfg_attr(not(feature = "server"), doc = "```ignore")]
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = driblet::Server::builder("dist").build().await?;
 //! let app = axum::Router::new().fallback_service(server.router());
@@ -12,32 +13,70 @@
 //! # Ok(()) }
 //! ```
 //!
-//! From a URL to bytes, a request passes `http` (what is asked, by whom), `publisher` (the head, as the disk has it now), `history`
-//! (the versions kept) and `artifacts` (deltas, made once; from the last heads, ahead of any request). [`client`] is the other side, and [`output`] is how it replaces files. [`browser_sync_stream`] speaks the wire of browser-sync-stream.
+//! A [`Client`] brings files up to date with what a server publishes. [`diff_file`] and [`patch_file`] make and apply
+//! deltas without a server. [`output`] replaces files in one durable step. [`browser_sync_stream`] speaks the protocol
+//! of browser-sync-stream.
+//!
+//! Cargo features, all on by default: `server`, `client`, `browser-sync-stream`.
+//!
+//! A request passes `http` (reads the request), `publisher` (keeps the history up to date with the disk), `history`
+//! (stores versions) and `artifacts` (makes deltas and keeps them).
 
 #![deny(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
+#[cfg(feature = "server")]
 mod artifacts;
+#[cfg(feature = "browser-sync-stream")]
 pub mod browser_sync_stream;
+#[cfg(feature = "server")]
+mod causes;
+#[cfg(feature = "server")]
 mod churn;
+#[cfg(feature = "client")]
 pub mod client;
+mod files;
+#[cfg(feature = "server")]
 mod fingerprint;
+#[cfg(feature = "server")]
 mod history;
+#[cfg(feature = "server")]
 mod http;
+#[cfg(feature = "server")]
+mod lease;
 mod map;
 pub mod output;
+#[cfg(feature = "server")]
 mod publisher;
+#[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
+mod site;
+#[cfg(feature = "server")]
 mod source;
-mod writers;
+#[cfg(any(feature = "server", feature = "client", feature = "browser-sync-stream"))]
+mod task;
+#[cfg(any(feature = "client", feature = "browser-sync-stream"))]
+mod transfer;
 
+#[cfg(feature = "client")]
+pub use client::{BasisKind, Client, ClientBuilder, ClientError, Pulled, SetupError};
 pub use driblet_core::{Codec, Version};
-pub use history::{HistoryError, Limits as HistoryLimits};
+pub use files::{DiffOptions, Diffed, FileError, Input, Patched, diff_file, patch_file};
+#[cfg(feature = "server")]
+pub use history::{HistoryError, HistoryLimits, IndexError};
+#[cfg(feature = "server")]
 pub use serve::{ServeOptions, serve, serve_until};
-pub use server::{BuildError, Builder, Server, Stats};
+#[cfg(feature = "server")]
+pub use server::{BuildError, Server, ServerBuilder};
+#[cfg(feature = "server")]
+pub use site::Stats;
+#[cfg(any(feature = "client", feature = "browser-sync-stream"))]
+pub use transfer::{NetworkError, Phase, Progress, ProtocolError, PullError, PullOptions, PullState};
 
 /// Compiles what README shows.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "server"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -6,16 +6,20 @@ use std::ops::Deref;
 
 use memmap2::Mmap;
 
-/// A file's bytes, mapped for reading; a file of 0 bytes maps to nothing.
+/// The bytes of a file, mapped for reading. A file of 0 bytes has an empty map.
 pub(crate) struct Map(Option<Mmap>);
 
 impl Map {
+    /// Maps a file that no program writes to, or whose writes the caller notices afterwards. If another program cuts
+    /// the file short, the next read of a lost byte ends the process.
     pub(crate) fn of(file: &File) -> io::Result<Map> {
         if file.metadata()?.len() == 0 {
             return Ok(Map(None));
         }
-        // SAFETY: only the history's own files are mapped. They are private to the process by the history's lock, are never
-        // written after they got their name, and an unlinked file stays whole while it is open. Who truncates them from outside ends the process.
+        // SAFETY: the map is read-only and private. The history's files are never written after they have their name,
+        // and an unlinked file stays complete while it is open. Inputs of `diff_file` may be written by other programs:
+        // their bytes are only read as numbers, each result is checked, and `files/input.rs` refuses the delta if the
+        // file has changed.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(file)? };
         Ok(Map(Some(map)))

@@ -1,142 +1,51 @@
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use driblet_core::{Codec, Version};
+use driblet_core::Codec;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-use tracing::warn;
 
-use crate::artifacts::{self, Artifacts};
-use crate::browser_sync_stream::{BadOptions, Lists, RabinOptions};
-use crate::fingerprint::Fingerprint;
-use crate::history::{DirectoryHistory, Head, History, HistoryError, Kept, Limits, Seen};
+use crate::artifacts::{ArtifactOptions, Artifacts};
+#[cfg(feature = "browser-sync-stream")]
+use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
+use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
 use crate::http::{self, Guard, TrustedProxies};
-use crate::publisher::{Plain, PublishError, Publisher, Standing};
+use crate::publisher::Publisher;
+use crate::site::{Site, Stats};
 use crate::source::Source;
+use crate::task::{TaskFailed, blocking};
 
-/// Publishes a file or a folder: the files themselves, and deltas between their versions.
+/// How many signatures are received at the same time.
+const SIGNATURES: usize = 16;
+/// The longest that a request waits in a queue: less than clients wait for a first byte.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Publishes a file or a folder: the files themselves, and deltas between their versions. Clones share one server.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), driblet::BuildError> {
+/// let server = driblet::Server::builder("dist").build().await?;
+/// server.indexed().await;
+/// let app: axum::Router = axum::Router::new().nest_service("/assets", server.router());
+/// println!("{} files were read", server.stats().readings);
+/// # drop(app);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Server {
-    shared: Arc<Shared>,
-}
-
-/// What every request works with.
-pub(crate) struct Shared {
-    pub(crate) publisher: Arc<Publisher>,
-    pub(crate) artifacts: Arc<Artifacts>,
-    pub(crate) guard: Guard,
-    pub(crate) deadline: Duration,
-    pub(crate) max_tags: u64,
-    /// Turns to send a signature, each of which holds as much memory as its tags.
-    pub(crate) signers: Semaphore,
-    /// What the sessions of the protocol of browser-sync-stream share, where it is spoken.
-    pub(crate) browser_sync_stream: Option<Arc<Lists>>,
-    history: Arc<dyn History>,
-}
-
-/// What stands at a path, open for reading.
-pub(crate) enum Open {
-    File(Head, Arc<Kept>),
-    Folder,
-    Nothing,
-}
-
-/// What stands at a path, open for who does not care for versions.
-pub(crate) enum OpenPlain {
-    /// A version, published or not, and what the file looked like when it was read.
-    File(Seen, Arc<Kept>),
-    /// The file itself, where the history cannot give it.
-    Direct(Arc<File>, Fingerprint),
-    Folder,
-    Nothing,
-}
-
-/// Signatures received at once.
-const SIGNERS: usize = 16;
-/// How long a request waits for its turn at most: less than clients wait for a sign of life.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often a head is looked for that goes before it is open.
-const TRIES: u32 = 4;
-
-impl Shared {
-    /// Opens what stands at a path now.
-    pub(crate) async fn open(&self, path: &str) -> Result<Open, PublishError> {
-        for _ in 0..TRIES {
-            match self.publisher.standing(path).await? {
-                Standing::File(head) => {
-                    // Bytes that were changed or removed behind our back are dropped by opening them; the file is then read anew.
-                    if let Some(kept) = self.kept(path, head.version).await? {
-                        return Ok(Open::File(head, kept));
-                    }
-                }
-                Standing::Folder => return Ok(Open::Folder),
-                Standing::Nothing => return Ok(Open::Nothing),
-            }
-        }
-        Err(PublishError::Unstable { path: path.to_owned() })
-    }
-
-    /// Opens what stands at a path now, published or not, whatever befalls the history.
-    pub(crate) async fn open_plain(&self, path: &str) -> Result<OpenPlain, PublishError> {
-        let mut plain = self.publisher.plain(path).await?;
-        for _ in 0..TRIES {
-            plain = match plain {
-                Plain::Head(head) => match self.kept(path, head.version).await {
-                    Ok(Some(kept)) => return Ok(OpenPlain::File(head.seen, kept)),
-                    // As above: it is read anew.
-                    Ok(None) => self.publisher.plain(path).await?,
-                    Err(error) => {
-                        warn!(path, %error, "a version cannot be opened; the file itself is served");
-                        self.publisher.direct(path, None).await?
-                    }
-                },
-                Plain::Snapshot(snapshot) => return Ok(OpenPlain::File(snapshot.seen, snapshot.kept)),
-                Plain::Direct(file, fingerprint) => return Ok(OpenPlain::Direct(Arc::new(file), fingerprint)),
-                Plain::Folder => return Ok(OpenPlain::Folder),
-                Plain::Nothing => return Ok(OpenPlain::Nothing),
-            };
-        }
-        Err(PublishError::Unstable { path: path.to_owned() })
-    }
-
-    /// Opens a version of a path, off the runtime's threads: the first time it is read through.
-    pub(crate) async fn kept(&self, path: &str, version: Version) -> Result<Option<Arc<Kept>>, HistoryError> {
-        let (history, path) = (self.history.clone(), path.to_owned());
-        let opened = spawn_blocking({
-            let path = path.clone();
-            move || history.open(&path, &version)
-        });
-        // A panic is no sign that the version is not kept.
-        opened
-            .await
-            .unwrap_or_else(|error| Err(HistoryError::Io { path: path.into(), source: io::Error::other(error) }))
-    }
-}
-
-/// How much work a server has done since it was built.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stats {
-    /// How often a file was read to be published.
-    pub readings: u64,
-    /// Deltas computed; equal requests share one.
-    pub encodes: u64,
-    /// Those of them that were made before anybody asked for them.
-    pub ahead: u64,
-    /// Deltas and encoded files that wait to be made in the background.
-    pub waiting: usize,
+    site: Arc<Site>,
+    guard: Arc<Guard>,
 }
 
 impl Server {
-    /// Begins a server of what lies at `root`, a folder or one file.
-    pub fn builder(root: impl Into<PathBuf>) -> Builder {
-        Builder {
+    /// Begins to configure a server of `root`, a folder or one file.
+    pub fn builder(root: impl Into<PathBuf>) -> ServerBuilder {
+        ServerBuilder {
             root: root.into(),
             history: None,
-            limits: Limits::default(),
+            limits: HistoryLimits::default(),
             hidden: false,
             hosts: Vec::new(),
             origins: Vec::new(),
@@ -148,38 +57,58 @@ impl Server {
             max_tags: 1 << 20,
             codec: Codec::Auto { bits_per_second: 20_000_000 },
             ahead: 3,
+            #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
         }
     }
 
-    /// The routes, to be served as they are or nested in another application.
+    /// A router that answers every path. Serve it as it is, or nest it in another application.
     pub fn router(&self) -> Router {
-        http::router(self.shared.clone())
+        http::router(self.site.clone(), self.guard.clone())
     }
 
-    /// Waits until every file that was there at the start is hashed and copied into the history. Requests need not wait for it.
+    /// Waits until every file that was there at the start is hashed and copied into the history. Requests are answered
+    /// before that too.
     pub async fn indexed(&self) {
-        self.shared.publisher.indexed().await;
+        self.site.publisher.indexed().await;
     }
 
-    /// Waits until nothing waits to be made in the background: no delta ahead of its first request (see [`Builder::ahead`]), and no better
-    /// delta or encoded file than was sent. What changes meanwhile is waited for too.
+    /// Waits until no delta and no encoded file is made or queued in the background, including those that are queued
+    /// meanwhile.
     pub async fn prepared(&self) {
-        self.shared.artifacts.prepared().await;
+        self.site.artifacts.prepared().await;
     }
 
-    /// How much work has been done.
+    /// How much work the server has done.
     pub fn stats(&self) -> Stats {
-        Stats { readings: self.shared.publisher.readings(), ..self.shared.artifacts.stats() }
+        self.site.stats()
     }
 }
 
-/// What a [`Server`] publishes, and under which limits.
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let root = self.site.publisher.source().path();
+        f.debug_struct("Server").field("root", &root).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+/// Configures a [`Server`].
+///
+/// ```
+/// let builder = driblet::Server::builder("dist")
+///     .history("/var/cache/app")
+///     .history_limits(driblet::HistoryLimits::default().versions(20))
+///     .allow_host("assets.example")
+///     .allow_origin("https://app.example")
+///     .ahead(2);
+/// # drop(builder);
+/// ```
 #[derive(Clone, Debug)]
-pub struct Builder {
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ServerBuilder {
     root: PathBuf,
     history: Option<PathBuf>,
-    limits: Limits,
+    limits: HistoryLimits,
     hidden: bool,
     hosts: Vec<String>,
     origins: Vec<String>,
@@ -191,122 +120,135 @@ pub struct Builder {
     max_tags: u64,
     codec: Codec,
     ahead: usize,
+    #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
 }
 
-impl Builder {
-    /// Where versions are kept. Default: a folder of the user's cache that belongs to the root.
-    pub fn history(self, folder: impl Into<PathBuf>) -> Builder {
-        Builder { history: Some(folder.into()), ..self }
+impl ServerBuilder {
+    /// The folder in which versions are stored. Default: a folder in the user's cache, one for each root.
+    pub fn history(self, folder: impl Into<PathBuf>) -> ServerBuilder {
+        ServerBuilder { history: Some(folder.into()), ..self }
     }
 
-    /// How many versions are kept.
-    pub fn history_limits(self, limits: Limits) -> Builder {
-        Builder { limits, ..self }
+    /// How many versions are stored.
+    pub fn history_limits(self, limits: HistoryLimits) -> ServerBuilder {
+        ServerBuilder { limits, ..self }
     }
 
-    /// Whether names that begin with a dot exist. Default: no.
-    pub fn hidden(self, hidden: bool) -> Builder {
-        Builder { hidden, ..self }
+    /// Whether names that begin with a dot are published. Default: no.
+    pub fn hidden(self, hidden: bool) -> ServerBuilder {
+        ServerBuilder { hidden, ..self }
     }
 
-    /// Another name, with or without a port, that the server goes by, besides addresses and `localhost`. Pages of that very name (and port,
-    /// if it is not the default one) are the server's own, also where a proxy asks by another name.
-    pub fn allow_host(mut self, host: impl Into<String>) -> Builder {
+    /// Adds a host name of the server, with or without a port. Addresses and `localhost` are always allowed. Pages of
+    /// this very host (and port, unless it is the default one) are the server's own, even if a proxy asks by another
+    /// name.
+    pub fn allow_host(mut self, host: impl Into<String>) -> ServerBuilder {
         self.hosts.push(host.into());
         self
     }
 
-    /// Another origin, such as `https://app.example`, whose pages may use the server.
-    pub fn allow_origin(mut self, origin: impl Into<String>) -> Builder {
+    /// Adds another origin, such as `https://app.example`, whose pages may use the server.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> ServerBuilder {
         self.origins.push(origin.into());
         self
     }
 
-    /// A proxy, by its address or a range of addresses such as `10.0.0.0/8`, whose `X-Forwarded-Host` and `Forwarded` say by which name a
-    /// page asked for the server. A proxy on this machine needs not be named. Needs [`axum::extract::ConnectInfo`] in the requests, which
-    /// [`serve`](crate::serve) gives; without it no proxy is believed.
-    pub fn trust_proxy(mut self, addresses: impl Into<String>) -> Builder {
+    /// Adds a proxy, by its address or a range of addresses such as `10.0.0.0/8`. The server trusts its
+    /// `X-Forwarded-Host` and `Forwarded` for the host name that the browser asked for. Proxies on this machine are
+    /// always trusted. Requests must carry [`axum::extract::ConnectInfo`], which [`serve`](crate::serve) adds; without
+    /// it no proxy is trusted.
+    pub fn trust_proxy(mut self, addresses: impl Into<String>) -> ServerBuilder {
         self.proxies.push(addresses.into());
         self
     }
 
-    /// How long a request waits for its signature to come, and, up to 10 s, for a file to be read or for a turn to encode. Default: 30 s.
-    pub fn deadline(self, deadline: Duration) -> Builder {
-        Builder { deadline, ..self }
+    /// How long the server waits for a signature, and, up to 10 s, for a file to be read or for a free encoder.
+    /// Default: 30 s.
+    pub fn deadline(self, deadline: Duration) -> ServerBuilder {
+        ServerBuilder { deadline, ..self }
     }
 
-    /// Bytes of deltas and encoded files that are kept on the disk, half of them beyond the server's end. Default: 512 MiB.
-    pub fn artifact_bytes(self, bytes: u64) -> Builder {
-        Builder { artifact_bytes: bytes, ..self }
+    /// Bytes of deltas and encoded files on the disk. Half of them stay when the server ends. Default: 512 MiB.
+    pub fn artifact_bytes(self, bytes: u64) -> ServerBuilder {
+        ServerBuilder { artifact_bytes: bytes, ..self }
     }
 
-    /// Bytes of working memory for each delta that is being made. Default: 512 MiB.
-    pub fn memory(self, bytes: usize) -> Builder {
-        Builder { memory: bytes, ..self }
+    /// Bytes of working memory for each encoder. Default: 512 MiB.
+    pub fn memory(self, bytes: usize) -> ServerBuilder {
+        ServerBuilder { memory: bytes, ..self }
     }
 
-    /// Deltas and encoded files made at once for requests: so many of files up to 8 MiB, and so many of longer ones. Default: 2.
-    pub fn encoders(self, encoders: usize) -> Builder {
-        Builder { encoders: encoders.max(1), ..self }
+    /// How many deltas and encoded files are made at the same time for requests: this many of files up to 8 MiB, and
+    /// this many of longer ones. Default: 2.
+    pub fn encoders(self, encoders: usize) -> ServerBuilder {
+        ServerBuilder { encoders: encoders.max(1), ..self }
     }
 
     /// The most tags that a signature may have. Default: 2^20.
-    pub fn max_tags(self, tags: u64) -> Builder {
-        Builder { max_tags: tags, ..self }
+    pub fn max_tags(self, tags: u64) -> ServerBuilder {
+        ServerBuilder { max_tags: tags, ..self }
     }
 
-    /// What deltas between versions are made of, for receivers that say they read it. Default: whatever is verified sooner at 20 Mbit/s.
-    pub fn codec(self, codec: Codec) -> Builder {
-        Builder { codec, ..self }
+    /// The codec of deltas between versions, for receivers that accept it. Default: the one that is verified sooner
+    /// over 20 Mbit/s.
+    pub fn codec(self, codec: Codec) -> ServerBuilder {
+        ServerBuilder { codec, ..self }
     }
 
-    /// From how many of the heads before it the deltas to a new head are made in the background, ahead of their first request. Default: 3;
-    /// with 0 the first request for a delta is what has it made.
+    /// How many previous versions get a delta to a new version before any request asks for one. Default: 3; 0 disables
+    /// it.
     ///
-    /// A new head is noticed by the first request of any kind for its path, and for all paths when the server begins. The fast deltas come
-    /// first, then those of the server's [codec](Builder::codec), one at a time, the newest before the older ones. Who asks for one
-    /// meanwhile gets copies, made at once. A head that is replaced before its turn gets none, nor does a file shorter than 16 KiB (it comes
-    /// whole as soon) or longer than 64 MiB (a core would be busy for seconds at every change).
-    pub fn ahead(self, heads: usize) -> Builder {
-        Builder { ahead: heads, ..self }
+    /// The server notices a new version at the first request for its path, and at the start. It makes the deltas in the
+    /// background, one at a time: first the fast ones, then those of the server's [codec](ServerBuilder::codec), and
+    /// those from newer versions before those from older ones. A receiver that asks for a delta meanwhile gets a fast
+    /// one at once. Files shorter than 16 KiB or longer than 64 MiB get no such deltas.
+    pub fn ahead(self, versions: usize) -> ServerBuilder {
+        ServerBuilder { ahead: versions, ..self }
     }
 
-    /// How files are cut for clients of browser-sync-stream, whose WebSockets are answered on each file's own path, or `None` not to answer
-    /// them. Default: npm `rabin`'s own options.
-    pub fn browser_sync_stream(self, chunks: Option<RabinOptions>) -> Builder {
-        Builder { browser_sync_stream: chunks, ..self }
+    /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
+    /// path; with `None` it does not. Default: the default options of npm `rabin`.
+    #[cfg(feature = "browser-sync-stream")]
+    pub fn browser_sync_stream(self, chunks: Option<RabinOptions>) -> ServerBuilder {
+        ServerBuilder { browser_sync_stream: chunks, ..self }
     }
 
     /// Opens the root and its history, and begins to index in the background. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`BuildError`] says which option to change.
     pub async fn build(self) -> Result<Server, BuildError> {
         let proxies = TrustedProxies::parse(&self.proxies).map_err(|given| BuildError::Proxy { given })?;
-        let browser_sync_stream = self.browser_sync_stream.map(Lists::new).transpose()?.map(Arc::new);
+        #[cfg(feature = "browser-sync-stream")]
+        let chunk_lists = self.browser_sync_stream.map(ChunkLists::new).transpose()?.map(Arc::new);
         let builder = self.clone();
-        let (source, history) = spawn_blocking(move || builder.open()).await.unwrap_or_else(|error| {
-            Err(BuildError::Root { path: self.root.clone(), source: io::Error::other(error) })
-        })?;
+        let (source, history) = blocking(move || builder.open()).await?;
         let history: Arc<dyn History> = Arc::new(history);
-        let options = artifacts::Options {
+        let queue_timeout = self.deadline.min(QUEUE_TIMEOUT);
+        let options = ArtifactOptions {
             ahead: self.ahead,
             codec: self.codec,
             disk: self.artifact_bytes,
             memory: self.memory,
-            makers: self.encoders,
-            patience: self.deadline.min(PATIENCE),
+            encoders: self.encoders,
+            queue_timeout,
         };
         let artifacts = Arc::new(Artifacts::new(&history, options));
-        let shared = Shared {
-            publisher: Publisher::new(source, history.clone(), artifacts.clone(), self.deadline.min(PATIENCE)),
+        let listener = artifacts.clone();
+        let new_head = Box::new(move |path: &str, versions: &[_]| listener.new_head(path, versions));
+        let site = Site {
+            publisher: Publisher::new(source, history.clone(), queue_timeout, new_head),
             artifacts,
-            guard: Guard::new(&self.hosts, &self.origins, proxies),
+            history,
             deadline: self.deadline,
             max_tags: self.max_tags,
-            signers: Semaphore::new(SIGNERS),
-            browser_sync_stream,
-            history,
+            signature_permits: Semaphore::new(SIGNATURES),
+            #[cfg(feature = "browser-sync-stream")]
+            chunk_lists,
         };
-        Ok(Server { shared: Arc::new(shared) })
+        let guard = Guard::new(&self.hosts, &self.origins, proxies);
+        Ok(Server { site: Arc::new(site), guard: Arc::new(guard) })
     }
 
     fn open(&self) -> Result<(Source, DirectoryHistory), BuildError> {
@@ -314,39 +256,51 @@ impl Builder {
             .map_err(|source| BuildError::Root { path: self.root.clone(), source })?;
         let default = || DirectoryHistory::default_folder(source.path()).ok_or(BuildError::NoCache);
         let folder = self.history.as_deref().map(Path::to_path_buf).map_or_else(default, Ok)?;
-        // Where the root leads to now; it may be pointed elsewhere later.
+        // Where the root's links lead now. They may be changed later.
         let root = source.path().canonicalize().unwrap_or_else(|_| source.path().to_path_buf());
         let history = DirectoryHistory::open(&folder, &root, self.limits)?;
         Ok((source, history))
     }
 }
 
-/// Why a server cannot begin.
+/// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BuildError {
-    /// What should be published cannot be read.
-    #[error("cannot publish {path}: {source}")]
+    /// The folder or file to publish cannot be read.
+    #[error("cannot publish {}", path.display())]
+    #[non_exhaustive]
     Root {
-        /// The file or folder.
+        /// The folder or file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A proxy to trust is neither an address nor a range of them.
+    /// A trusted proxy is neither an address nor a range of addresses.
     #[error(
-        "{given:?} is neither an address nor a range of addresses such as 10.0.0.0/8; a proxy is named by one of these"
+        "{given:?} is neither an address nor a range of addresses such as 10.0.0.0/8; give a trusted proxy as one of these"
     )]
+    #[non_exhaustive]
     Proxy {
-        /// What was given.
+        /// The text that was given.
         given: String,
     },
-    /// There is no folder for a history by default.
-    #[error("there is neither XDG_CACHE_HOME nor a home folder; name a folder for the history with --history")]
+    /// There is no default folder for the history.
+    #[error(
+        "neither XDG_CACHE_HOME nor a home folder is set; set a folder for the history with ServerBuilder::history"
+    )]
     NoCache,
-    /// Files cannot be cut as the protocol of browser-sync-stream should have them.
+    /// The options for cutting files for browser-sync-stream are invalid.
+    #[cfg(feature = "browser-sync-stream")]
     #[error(transparent)]
     BrowserSyncStream(#[from] BadOptions),
     /// The history cannot be used.
     #[error(transparent)]
     History(#[from] HistoryError),
+}
+
+impl From<TaskFailed> for BuildError {
+    fn from(failed: TaskFailed) -> BuildError {
+        BuildError::History(failed.into())
+    }
 }

@@ -1,7 +1,7 @@
-//! The files as they lie on the disk now. Nothing outside the root can be reached, whatever a path or a link says.
+//! The published files as the disk has them now. No path and no link leads out of the root.
 //!
-//! The root is looked up by its path for every question: a deploy may remove and make it anew, rename another folder into its place, point
-//! a link elsewhere, or mount a volume over it, and the next question sees what the path leads to then.
+//! Each call looks the root up by its path. A deploy may replace the root, point a link elsewhere or mount a volume
+//! over it: the next call sees what the path leads to then.
 
 use std::fs::File;
 use std::io;
@@ -12,9 +12,9 @@ use cap_std::fs::Dir;
 
 /// What is published: a folder, or one file.
 pub(crate) struct Source {
-    /// Absolute; its links are followed at every question.
+    /// An absolute path. Each call follows its links again.
     path: PathBuf,
-    /// The name of the one file that is published, where it is not a whole folder.
+    /// The name of the published file; `None` if a folder is published.
     only: Option<String>,
     hidden: bool,
 }
@@ -25,19 +25,19 @@ pub(crate) enum Found {
     Folder,
 }
 
-/// Why nothing can be said of a path.
+/// Why a path cannot be looked up.
 #[derive(Debug)]
 pub(crate) enum FindError {
-    /// The root is not there, or cannot be opened.
-    Away(io::Error),
+    /// The root is missing or cannot be opened.
+    RootMissing(io::Error),
     /// The path below it cannot be read.
     Io(io::Error),
 }
 
 impl Source {
-    /// Checks that the root is there. `hidden` lets names that begin with a dot exist.
+    /// Opens the root to check it. With `hidden`, names that begin with a dot are published.
     pub(crate) fn open(path: &Path, hidden: bool) -> io::Result<Source> {
-        // Its parts, so that one path has one spelling, with and without a slash at its end.
+        // Collected from its parts, a path has no slash at its end.
         let path: PathBuf = std::path::absolute(path)?.components().collect();
         if path.metadata()?.is_dir() {
             Dir::open_ambient_dir(&path, ambient_authority())?;
@@ -49,22 +49,22 @@ impl Source {
         Ok(Source { path, only: Some(name), hidden: true })
     }
 
-    /// The root's own path, absolute.
+    /// The root's absolute path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of the one file that is published.
+    /// The path of the published file; `None` if a folder is published.
     pub(crate) fn only(&self) -> Option<&str> {
         self.only.as_deref()
     }
 
-    /// Opens what a path of `/`-separated, decoded names leads to; `None` where nothing exists that may be seen.
+    /// Opens what a path of `/`-separated, decoded names leads to; `None` if nothing is published there.
     pub(crate) fn find(&self, path: &str) -> Result<Option<Found>, FindError> {
         if let Some(only) = &self.only {
             return match path {
                 path if path == only => {
-                    open_file(&self.path).map(|file| Some(Found::File(file))).map_err(FindError::Away)
+                    open_file(&self.path).map(|file| Some(Found::File(file))).map_err(FindError::RootMissing)
                 }
                 _ => Ok(None),
             };
@@ -72,7 +72,7 @@ impl Source {
         if !self.may_see(path) {
             return Ok(None);
         }
-        let root = self.root().map_err(FindError::Away)?;
+        let root = self.root().map_err(FindError::RootMissing)?;
         if path.is_empty() {
             return Ok(Some(Found::Folder));
         }
@@ -82,7 +82,7 @@ impl Source {
         }
     }
 
-    /// Every file's path, for indexing at the start; what cannot be read is left out.
+    /// The paths of all files that can be read.
     pub(crate) fn paths(&self) -> Vec<String> {
         if let Some(only) = &self.only {
             return vec![only.clone()];
@@ -95,7 +95,7 @@ impl Source {
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
                 match entry.file_type() {
-                    // Links are left to the requests that follow them: a link to a parent has no end.
+                    // Links are not followed: a link to a parent folder would have no end.
                     Ok(kind) if kind.is_dir() && self.may_see(&path) => folders.push(path),
                     Ok(kind) if kind.is_file() && self.may_see(&path) => files.push(path),
                     _ => {}
@@ -115,7 +115,7 @@ impl Source {
 }
 
 fn find_in(root: &Dir, path: &str) -> io::Result<Option<Found>> {
-    // A link that leads out of the root is refused by cap-std with PermissionDenied.
+    // cap-std refuses a link that leads out of the root with PermissionDenied.
     let data = root.metadata(path)?;
     if data.is_dir() {
         return Ok(Some(Found::Folder));
@@ -126,7 +126,7 @@ fn find_in(root: &Dir, path: &str) -> io::Result<Option<Found>> {
     Ok(Some(Found::File(root.open(path)?.into_std())))
 }
 
-/// Opens a regular file; opening anything else could wait for ever.
+/// Opens a regular file. Opening a pipe could wait without end.
 fn open_file(path: &Path) -> io::Result<File> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
@@ -138,4 +138,21 @@ fn is_absence(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(error.kind(), NotFound | PermissionDenied | NotADirectory | InvalidInput | InvalidFilename)
         || error.raw_os_error() == Some(libc::ELOOP)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_in_a_circle_are_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("b", folder.path().join("a")).unwrap();
+        symlink("a", folder.path().join("b")).unwrap();
+        let source = Source::open(folder.path(), false).unwrap();
+        assert!(matches!(source.find("a"), Ok(None)));
+        assert!(is_absence(&io::Error::from_raw_os_error(libc::ELOOP)));
+    }
 }

@@ -1,18 +1,23 @@
-//! A list of ten million hashes, in a process of its own: its memory is measured.
+//! A list of ten million hashes. The test is a process of its own, whose memory is measured.
 
 use std::collections::HashSet;
 
-use crate::support::{Site, answer, hashes, list, message, random_bytes};
+use crate::support::{TestSite, answer, hashes, list, message, random_bytes};
 
+#[path = "browser_sync_stream/messages.rs"]
+mod messages;
 #[path = "../../core/tests/support/random.rs"]
 mod random;
 #[path = "browser_sync_stream/support.rs"]
 mod support;
+#[path = "support/wait.rs"]
+#[allow(dead_code)]
+mod wait;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_million_hashes_take_no_memory() {
     let new = random_bytes(3, 500_000);
-    let site = Site::new(&[("a", &new)]).await;
+    let site = TestSite::new(&[("a", &new)]).await;
     let mut raw = site.raw("a").await;
     let idle = anonymous_memory();
     let held: HashSet<_> = hashes(&new).into_iter().take(50).collect();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use driblet_core::browser_sync_stream::{Chunk, ChunkHash, ChunkIndex, Cutter, RabinOptions};
 use wasm_bindgen::prelude::*;
 
-use crate::error::Refused;
+use crate::exception::Throw;
 
 /// The hash of a chunk's bytes, as 64 hex digits.
 #[wasm_bindgen]
@@ -11,7 +11,7 @@ pub fn hash(bytes: &[u8]) -> String {
     ChunkHash::of(bytes).to_string()
 }
 
-/// The chunks of a file that comes piece by piece, without their bytes.
+/// Cuts a file into chunks piece by piece. It keeps the chunks, without their bytes.
 #[wasm_bindgen]
 pub struct Chunks {
     cutter: Cutter,
@@ -20,10 +20,10 @@ pub struct Chunks {
 
 #[wasm_bindgen]
 impl Chunks {
-    /// Of a file of which nothing is cut yet. 0 means an option's default.
+    /// Cuts by these options of npm `rabin`. 0 means the default of an option.
     #[wasm_bindgen(constructor)]
     pub fn new(bits: u32, min: u32, max: u32) -> Result<Chunks, JsValue> {
-        let cutter = Cutter::new(RabinOptions { bits, min, max }).map_err(Refused::refused)?;
+        let cutter = Cutter::new(RabinOptions { bits, min, max }).map_err(Throw::into_exception)?;
         Ok(Chunks { cutter, known: Vec::new() })
     }
 
@@ -34,7 +34,7 @@ impl Chunks {
         self.collect();
     }
 
-    /// The file has ended.
+    /// Call this when the file has ended.
     #[wasm_bindgen(js_name = handleEnd)]
     pub fn handle_end(&mut self) {
         self.cutter.handle_end();
@@ -47,17 +47,17 @@ impl Chunks {
         self.known.len()
     }
 
-    /// The hash of the chunk of that number, as 64 hex digits; nothing where there is none, here and below.
+    /// The hash of the chunk with this index, as 64 hex digits; `undefined` if there is no such chunk.
     pub fn hash(&self, at: usize) -> Option<String> {
         self.known.get(at).map(|chunk| chunk.hash.to_string())
     }
 
-    /// Where it begins in the file.
+    /// The position of the chunk with this index in the file; `undefined` if there is no such chunk.
     pub fn offset(&self, at: usize) -> Option<f64> {
         self.known.get(at).map(|chunk| chunk.offset as f64)
     }
 
-    /// Its length in bytes.
+    /// The length of the chunk with this index in bytes; `undefined` if there is no such chunk.
     pub fn length(&self, at: usize) -> Option<u32> {
         self.known.get(at).map(|chunk| chunk.len)
     }

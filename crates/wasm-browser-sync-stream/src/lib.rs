@@ -1,13 +1,15 @@
-//! driblet-core's browser-sync-stream for JavaScript: conversions, and nothing else.
+//! The protocol of browser-sync-stream in driblet-core, for JavaScript. This crate only converts.
 //!
-//! A module of its own, since who syncs by driblet's protocol does not need it, and who speaks the wire of browser-sync-stream needs no other. Bytes go in
-//! as copies, for they come in pieces of some kilobytes; a new chunk is read where it lies. What is refused becomes an exception whose
-//! `code` is that of a `SyncError`.
+//! It is a module of its own, because callers use either driblet's protocol or this one. Callers pass bytes in as
+//! copies, in pieces of some kilobytes; they read a new chunk from the module's memory. An error becomes an exception;
+//! its `code` is that of a `SyncError`.
 
 #![forbid(unsafe_code)]
 
 mod chunks;
-mod error;
+mod codes;
+#[path = "../../wasm/src/exception.rs"]
+mod exception;
 mod receiver;
 mod sender;
 

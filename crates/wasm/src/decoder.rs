@@ -1,11 +1,12 @@
 use driblet_core::{Basis, Event, Limits, Version};
 use wasm_bindgen::prelude::*;
 
-use crate::error::Refused;
+use crate::exception::Throw;
 use crate::room::Room;
 use crate::signer::Matched;
 
-/// Turns a delta and its basis into a verified target. After each `handle…`, poll until it wants input, or is done.
+/// Turns a delta and its basis into a verified target. After each `handle…`, poll until the decoder wants input or is
+/// done.
 #[wasm_bindgen]
 pub struct Decoder {
     machine: driblet_core::Decoder,
@@ -13,61 +14,62 @@ pub struct Decoder {
     end: f64,
 }
 
-/// What a [`Decoder`] wants or has; `start` and `end` say where.
+/// What a [`Decoder`] wants or gives out. `start` and `end` tell the range.
 #[wasm_bindgen]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Want {
-    /// More of the delta.
+    /// The decoder wants more of the delta.
     Input,
-    /// The basis' bytes from `start` to `end`, at most 1 MiB.
+    /// The decoder wants the bytes of the basis from `start` to `end`, at most 1 MiB.
     Basis,
-    /// Nothing: verified output lies in the module's memory from `start` to `end`, until the decoder is touched again.
+    /// Verified output is in the module's memory from `start` to `end`. It stays there until the next call of the
+    /// decoder.
     Output,
-    /// Nothing: the target is complete, and the delta has ended where it should.
+    /// The target is complete, and the delta ended where it should.
     Done,
-    /// Nothing: the version named is the head.
+    /// The receiver holds the head already: it is the version that the request named.
     Same,
 }
 
 #[wasm_bindgen]
 impl Decoder {
-    /// For a delta against nothing that makes at most `limit` bytes.
+    /// A decoder for a first sync whose target has at most `limit` bytes.
     pub fn none(limit: f64) -> Decoder {
         decoder(Basis::EMPTY, limit)
     }
 
-    /// For a delta against the version that was named in the request, of `len` bytes.
+    /// A decoder for a delta against the version that the request named. The version has `len` bytes.
     pub fn version(version: &str, len: f64, limit: f64) -> Result<Decoder, JsValue> {
-        let version: Version = version.parse().map_err(driblet_core::BadVersion::refused)?;
+        let version: Version = version.parse().map_err(driblet_core::BadVersion::into_exception)?;
         Ok(decoder(Basis::of(&version, len as u64), limit))
     }
 
-    /// For the delta that follows the runs of a matched answer.
+    /// A decoder for the delta after the runs of a matched answer.
     pub fn matched(matched: &Matched, limit: f64) -> Decoder {
         decoder(Basis::matched(&matched.basis), limit)
     }
 
-    /// Takes the first `len` bytes of the room, the next of the delta.
+    /// Takes the next bytes of the delta: the first `len` bytes of the room.
     #[wasm_bindgen(js_name = handleInput)]
     pub fn handle_input(&mut self, room: &Room, len: usize) {
         self.machine.handle_input(room.filled(len));
     }
 
-    /// Takes the first `len` bytes of the room, those of the basis that were wanted.
+    /// Takes the bytes of the basis that the decoder wanted: the first `len` bytes of the room.
     #[wasm_bindgen(js_name = handleBasis)]
     pub fn handle_basis(&mut self, room: &Room, len: usize) {
         self.machine.handle_basis(room.filled(len));
     }
 
-    /// The delta has ended.
+    /// Call this when the delta has ended.
     #[wasm_bindgen(js_name = handleEnd)]
     pub fn handle_end(&mut self) {
         self.machine.handle_end();
     }
 
-    /// What to do next; throws where the delta is refused, and then always.
+    /// What the decoder wants next. Throws if the delta is refused, and in every later call.
     pub fn poll(&mut self) -> Result<Want, JsValue> {
-        let (want, start, end) = match self.machine.poll_event().map_err(Refused::refused)? {
+        let (want, start, end) = match self.machine.poll_event().map_err(Throw::into_exception)? {
             Event::NeedInput => (Want::Input, 0.0, 0.0),
             Event::NeedBasis(range) => (Want::Basis, range.start as f64, range.end as f64),
             Event::Output(bytes) => {
@@ -81,37 +83,38 @@ impl Decoder {
         Ok(want)
     }
 
-    /// Where what was polled begins: in the basis, or in memory.
+    /// Where the range begins: in the basis, or in the module's memory.
     #[wasm_bindgen(getter)]
     pub fn start(&self) -> f64 {
         self.start
     }
 
-    /// Where it ends.
+    /// Where the range ends.
     #[wasm_bindgen(getter)]
     pub fn end(&self) -> f64 {
         self.end
     }
 
-    /// The version that the delta makes, once its header has come.
+    /// The version that the delta makes, if its header has come.
     #[wasm_bindgen(getter)]
     pub fn target(&self) -> Option<String> {
         self.machine.header().map(|header| header.target().to_string())
     }
 
-    /// The target's length in bytes, once the header has come.
+    /// The length of the target in bytes, if the header has come.
     #[wasm_bindgen(getter)]
     pub fn length(&self) -> Option<f64> {
         self.machine.header().map(|header| header.len() as f64)
     }
 
-    /// What verifies the target group by group when it is read later, once the header has come; of no bytes where it is one group.
+    /// The outboard that verifies the target group by group when it is read later, if the header has come. It is empty
+    /// if the target is one group.
     #[wasm_bindgen(getter)]
     pub fn outboard(&self) -> Option<Vec<u8>> {
         self.machine.header().map(|header| header.outboard().encode())
     }
 
-    /// Bytes copied from the basis so far.
+    /// How many bytes were copied from the basis so far.
     #[wasm_bindgen(getter)]
     pub fn reused(&self) -> f64 {
         self.machine.reused() as f64
@@ -119,5 +122,5 @@ impl Decoder {
 }
 
 fn decoder(basis: Basis, limit: f64) -> Decoder {
-    Decoder { machine: driblet_core::Decoder::new(basis, Limits { target: limit as u64 }), start: 0.0, end: 0.0 }
+    Decoder { machine: driblet_core::Decoder::new(basis, Limits::new().target(limit as u64)), start: 0.0, end: 0.0 }
 }

@@ -1,13 +1,14 @@
-//! driblet-core for JavaScript: conversions, and nothing else.
+//! The receiver's side of driblet-core for JavaScript. This crate only converts.
 //!
-//! Bytes cross the boundary where they lie. A machine lends the caller room in its memory ([`Room`]) to read a file or a
-//! response into, and says where its output lies; JavaScript lays a `Uint8Array` over either. What is refused becomes
-//! an exception with the reason as its `code`.
+//! Bytes are not copied across the boundary. Callers read a file or a response into a [`Room`] in the module's memory,
+//! and machines say where in that memory their output is. JavaScript uses a `Uint8Array` on both. An error becomes an
+//! exception; its `code` is the reason of the error.
 
 #![forbid(unsafe_code)]
 
+mod codes;
 mod decoder;
-mod error;
+mod exception;
 mod room;
 mod signer;
 mod verifier;

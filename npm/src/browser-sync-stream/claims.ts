@@ -1,67 +1,76 @@
 import { Buffer } from 'buffer';
-import type { Change, Database } from '../database.js';
+import type { Change, Database } from '../stores/database.js';
 
 /*
- * Which chunks are whose, in a database that several files share. A file that has a name claims its chunks: each batch of new ones comes with a
- * record of their hashes, and when the file is complete one record takes the place of all. A chunk goes when the last name that claimed
- * it does without. Records lie beside the chunks, under keys that are no hash:
+ * Records which files use which chunks, in a database that several files share. A file that has a name claims its
+ * chunks. Each batch of new chunks is written with a record of their hashes; when the file is complete, one record
+ * replaces all of them. A chunk is deleted when no name claims it any longer. The records are beside the chunks, under
+ * keys that are not hashes:
  *
  *   driblet!browser-sync-stream!NAME!NUMBER   hash*
  */
 
 const PREFIX = 'driblet!browser-sync-stream!';
 const HASH = 32;
-/** What all chunks' keys look like. */
+/** The keys of chunks. */
 const CHUNK = /^[0-9a-f]{64}$/;
 
-/** The hashes of all chunks that a database holds. */
-export async function held(database: Database): Promise<string[]> {
+/** The hashes of all chunks in a database. */
+export async function storedHashes(database: Database): Promise<string[]> {
   return (await database.keys('0', 'g')).filter((key) => CHUNK.test(key));
 }
 
-/** The claims of one file; of one without a name there are none. */
+/** The claims of one file. A file without a name has none. */
 export interface Claims {
-  /** The record that belongs into a batch with these new chunks. */
+  /** The record to write with a batch of these new chunks. */
   add(hashes: readonly string[]): Change[];
-  /** What changes when the file is complete and consists of `used`; chunks that are `needed` elsewhere stay, and go another time. */
-  settle(held: ReadonlySet<string>, used: ReadonlySet<string>, needed: (hash: string) => boolean): Promise<Change[]>;
+  /**
+   * The changes to make when the file is complete and consists of `used`. Chunks that are `needed` elsewhere stay, and
+   * are deleted later.
+   */
+  settle(stored: ReadonlySet<string>, used: ReadonlySet<string>, needed: (hash: string) => boolean): Promise<Change[]>;
 }
 
-/** The claims of the file that has this name, or none. */
+/** The claims of the file with this name. */
 export function claimsOf(database: Database, name: string | undefined): Claims {
   if (name === undefined) return nameless(database);
   const own = `${PREFIX}${encodeURIComponent(name).replaceAll('!', '%21')}!`;
-  // Apart from all that were made before, so that none is overwritten.
+  // Greater than the numbers of all earlier records, so that none is overwritten.
   let next = Date.now();
   const record = (hashes: readonly string[]): Change[] => {
     next += 1;
-    return hashes.length === 0 ? [] : [[`${own}${next}`, Buffer.concat(hashes.map((hash) => Buffer.from(hash, 'hex')))]];
+    return hashes.length === 0
+      ? []
+      : [[`${own}${next}`, Buffer.concat(hashes.map((hash) => Buffer.from(hash, 'hex')))]];
   };
   return {
     add: record,
-    async settle(held, used, needed) {
+    async settle(_stored, used, needed) {
       const keys = await records(database);
       const mine = keys.filter((key) => key.startsWith(own));
-      const others = await claimed(database, keys.filter((key) => !key.startsWith(own)));
+      const others = await claimed(
+        database,
+        keys.filter((key) => !key.startsWith(own)),
+      );
       const dispensable = [...(await claimed(database, mine))].filter((hash) => !used.has(hash) && !others.has(hash));
       const garbage = dispensable.filter((hash) => !needed(hash));
       return [
         ...garbage.map((hash): Change => [hash, undefined]),
         ...mine.map((key): Change => [key, undefined]),
-        // What is needed elsewhere stays claimed, or nobody would ever delete it.
+        // A chunk that is needed elsewhere stays claimed; otherwise nobody would delete it.
         ...record([...used, ...dispensable.filter(needed)]),
       ];
     },
   };
 }
 
-/** As the original: what this file does not use goes; but not what a name claims. */
+/** Like browser-sync-stream: deletes all chunks that this file does not use, except those that a name claims. */
 function nameless(database: Database): Claims {
   return {
     add: () => [],
-    async settle(held, used, needed) {
+    async settle(stored, used, needed) {
       const others = await claimed(database, await records(database));
-      const garbage = [...held].filter((hash) => !used.has(hash) && !others.has(hash) && !needed(hash));
+      const garbage = [...stored].filter((hash) => !used.has(hash) && !others.has(hash) && !needed(hash));
       return garbage.map((hash): Change => [hash, undefined]);
     },
   };
@@ -71,7 +80,10 @@ function records(database: Database): Promise<string[]> {
   return database.keys(PREFIX, `${PREFIX.slice(0, -1)}"`);
 }
 
-/** The hashes in some records. One that is damaged claims what it can: a chunk too many or too few only costs room, or a fetch. */
+/**
+ * The hashes in some records. A damaged record may claim a chunk too many, which costs space, or too few, which costs a
+ * transfer.
+ */
 async function claimed(database: Database, keys: readonly string[]): Promise<Set<string>> {
   const hashes = new Set<string>();
   for (const value of await database.values(keys)) {

@@ -1,11 +1,11 @@
-/* What TypeScript is not told otherwise. */
+/* Types of modules that have none. */
 
-/** In Node the platform's own streams take its place, of which it is a copy. */
+/** Like Node's own streams, of which it is a copy. In Node those take its place. */
 declare module 'readable-stream' {
   export { Duplex } from 'node:stream';
 }
 
-/** As base64. */
+/** The file's bytes as base64. */
 declare module '*.wasm' {
   const base64: string;
   export default base64;

@@ -1,5 +1,5 @@
 import type * as all from './page.js' with { 'resolution-mode': 'import' };
 
-/** As of the original: in a page the module itself is `receive`, with the rest on it. */
+/** Like browser-sync-stream: in a page the module itself is `receive`, with the other exports as members. */
 declare const browserSyncStream: typeof all.receive & typeof all;
 export = browserSyncStream;

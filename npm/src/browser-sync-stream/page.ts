@@ -1,9 +1,9 @@
-import { SyncError } from '../error.js';
+import { SyncError } from '../shared/error.js';
 import { receive } from './receive.js';
 
-export type { SyncErrorCode } from '../error.js';
-export type { LevelDatabase } from '../database.js';
+export type { SyncErrorCode } from '../shared/error.js';
+export type { LevelDatabase } from '../stores/database.js';
 export type { ReceiveCallback, ReceiveOptions } from './receive.js';
 export { SyncError, receive };
-/** As of the original: in a page the module itself is `receive`. */
+/** Like browser-sync-stream: in a page the module itself is `receive`. */
 export default receive;

@@ -1,11 +1,14 @@
-/* What readable-stream asks of Node's `process`, for pages: its usual stand-in waits for a timer with every step. */
+/*
+ * The parts of Node's `process` that readable-stream uses, for pages. The usual replacement waits for a timer in each
+ * step.
+ */
 
-/** Calls when what runs now is done. */
+/** Calls when the code that runs now is done. */
 export function nextTick(call: (...values: unknown[]) => void, ...values: unknown[]): void {
   queueMicrotask(() => call(...values));
 }
 
-/** Nothing that decides anything. */
+/** Read, but without effect. */
 export const env = {};
 export const stdout = undefined;
 export const stderr = undefined;

@@ -1,25 +1,30 @@
 import { Duplex } from 'readable-stream';
-import { check, checkMaxBytes, checkTimeout } from '../check.js';
-import { SyncError, asSyncError } from '../error.js';
-import { databaseOf } from '../database.js';
-import { patienceOf } from './patience.js';
+import { check, checkMaxBytes, checkTimeout } from '../shared/check.js';
+import { SyncError, asSyncError } from '../shared/error.js';
+import { databaseOf } from '../stores/database.js';
+import { idleTimer } from './idleTimer.js';
 import { beginReceiving } from './receiving.js';
-import { bytesOf, closeError, socketOf } from './socket.js';
+import { messageBytes, closeError, socketOf } from './socket.js';
 import type { Buffer } from 'buffer';
 import type { Duplex as DuplexStream } from 'node:stream';
-import type { LevelDatabase } from '../database.js';
-import type { Session } from './receiving.js';
+import type { LevelDatabase } from '../stores/database.js';
+import type { FileReceiver } from './receiving.js';
 
-/** Bytes of the list that are handed out at once, for WebSockets make a message of each. */
-const PIECE = 1 << 16;
+/** How many bytes of the list are sent at once: WebSockets make a message of each piece. */
+const LIST_PIECE = 1 << 16;
 
-/** What a receiver may be told. */
+/** Options of {@link receive}. */
 export interface ReceiveOptions {
-  /** The file's own name in a database that several files share; their chunks stay. Without one all chunks go that this file does not use. */
+  /**
+   * The file's name in a database that several files share: the chunks of files with other names stay. Default: none;
+   * all chunks that this file does not use, and that no name claims, are deleted.
+   */
   name?: string | undefined;
-  /** The longest file to accept, in bytes, `Infinity` for any; the callback gets it in memory. Default: 2 GiB. */
+  /**
+   * The longest file to accept, in bytes; `Infinity` accepts any. The callback gets the file in memory. Default: 2 GiB.
+   */
   maxBytes?: number | undefined;
-  /** How long to wait for the sender, in milliseconds; `Infinity` waits without end. Default: 30,000. */
+  /** How long the sender may send nothing, in milliseconds; `Infinity`: no limit. Default: 30,000. */
   timeout?: number | undefined;
 }
 
@@ -27,66 +32,82 @@ export interface ReceiveOptions {
 export type ReceiveCallback = (error: Error | null, file?: Buffer) => void;
 
 /**
- * A stream that syncs a file into a level database: pipe it to the sender, and the sender into it. Emits `'download'` with each new
- * chunk, a Buffer, once its hash is verified.
+ * Creates a stream that syncs a file into a level database. Pipe it to the sender, and the sender into it. It emits
+ * `'download'` with each new chunk, a Buffer, once its hash is verified.
  *
- * @param db - any levelup or abstract-level instance. One that browser-sync-stream wrote is understood.
+ * @param db - any levelup or abstract-level instance. It may have been written by browser-sync-stream.
  * @example
  * const stream = receive(db, (error, file) => console.log(error ?? file.length));
  * stream.pipe(websocket('ws://localhost:8080/app.js')).pipe(stream);
  */
 export function receive(db: LevelDatabase, callback?: ReceiveCallback): DuplexStream;
 export function receive(db: LevelDatabase, options: ReceiveOptions, callback?: ReceiveCallback): DuplexStream;
-export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallback = {}, last?: ReceiveCallback): DuplexStream {
+export function receive(
+  db: LevelDatabase,
+  given: ReceiveOptions | ReceiveCallback = {},
+  last?: ReceiveCallback,
+): DuplexStream {
   const [options, callback] = typeof given === 'function' ? [{}, given] : [given ?? {}, last];
   const name = options.name ?? undefined;
   const maxBytes = checkMaxBytes(options.maxBytes ?? 2 ** 31);
   const timeout = checkTimeout(options.timeout ?? 30_000);
-  check(name === undefined || (typeof name === 'string' && !/\p{Surrogate}/u.test(name)), 'name', 'a string of whole characters', name);
+  check(
+    name === undefined || (typeof name === 'string' && !/\p{Surrogate}/u.test(name)),
+    'name',
+    'a string without lone surrogates',
+    name,
+  );
   check(callback === undefined || typeof callback === 'function', 'the callback', 'a function', callback);
   databaseOf(db);
-  let session: Session | undefined;
+  let receiver: FileReceiver | undefined;
   let sent = 0;
   let isDone = false;
-  /** Where a socket is listened to: what it brought and nobody has taken yet, one after the other. */
+  /** The work on messages of a WebSocket, in order, if this stream listens to one. */
   let queue: Promise<void> | undefined;
-  let opened: (session: Session) => void;
-  const opening = new Promise<Session>((resolve) => (opened = resolve));
+  let opened: (receiver: FileReceiver) => void;
+  const opening = new Promise<FileReceiver>((resolve) => (opened = resolve));
   const sources: { destroy?(): void }[] = [];
-  const patience = patienceOf(timeout, () => fail(new SyncError('network', `the sender was silent for ${timeout} ms; try again`)));
+  const idle = idleTimer(timeout, () =>
+    fail(new SyncError('network', `the sender was silent for ${timeout} ms; try again`)),
+  );
 
   const stream = new Duplex({
     construct(constructed) {
       const onNew = (chunk: Buffer) => void stream.emit('download', chunk);
-      beginReceiving({ db, name, maxBytes, onNew }).then((begun) => {
-        session = begun;
-        opened(begun);
-        patience.wait();
-        constructed();
-      }, (error) => constructed(asSyncError('store', 'nothing can be received', error) as Error));
+      beginReceiving({ db, name, maxBytes, onNew }).then(
+        (begun) => {
+          receiver = begun;
+          opened(begun);
+          idle.start();
+          constructed();
+        },
+        (error) => constructed(asSyncError('store', 'nothing can be received', error) as Error),
+      );
     },
     read() {
-      const { list } = session as Session;
-      if (sent === list.length) return; // The end comes when the file has.
-      patience.wait();
-      const piece = list.subarray(sent, sent + PIECE);
+      const { list } = receiver as FileReceiver;
+      if (sent === list.length) return; // The stream ends when the file is complete.
+      idle.start();
+      const piece = list.subarray(sent, sent + LIST_PIECE);
       sent += piece.length;
       stream.push(piece);
     },
     write(piece: Buffer, _encoding, taken) {
-      if (queue) return taken(); // The socket brought it already.
-      take(session as Session, piece).then(() => taken(), taken);
+      if (queue) return taken(); // The socket's own message was used.
+      take(receiver as FileReceiver, piece).then(() => taken(), taken);
     },
     final(ended) {
       if (queue) return ended();
-      end(session as Session).then(() => ended(), ended);
+      end(receiver as FileReceiver).then(() => ended(), ended);
     },
     destroy(error, destroyed) {
-      patience.stop();
-      const reason = isDone ? error : (error ?? new SyncError('network', 'the stream was closed before the file was complete'));
-      // Else the connection would stay open, for pipe() does not tell.
+      idle.stop();
+      const reason = isDone
+        ? error
+        : (error ?? new SyncError('network', 'the stream was closed before the file was complete'));
+      // pipe() does not close the connection.
       if (reason) sources.forEach((source) => source.destroy?.());
-      const left = session?.leave().catch(() => {}); // What failed first is told.
+      const left = receiver?.leave().catch(() => {}); // The first error is reported.
       void Promise.resolve(left).then(() => {
         if (!isDone) later(() => callback?.(reason));
         isDone = true;
@@ -94,18 +115,18 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
       });
     },
   });
-  // Whoever is called back need not listen.
+  // With a callback, no listener for 'error' is needed.
   if (callback) stream.on('error', () => {});
 
-  async function take(session: Session, piece: Uint8Array): Promise<void> {
-    patience.stop();
-    await session.take(piece);
-    patience.wait();
+  async function take(receiver: FileReceiver, piece: Uint8Array): Promise<void> {
+    idle.stop();
+    await receiver.take(piece);
+    idle.start();
   }
 
-  async function end(session: Session): Promise<void> {
-    patience.stop();
-    const file = await session.end();
+  async function end(receiver: FileReceiver): Promise<void> {
+    idle.stop();
+    const file = await receiver.end();
     isDone = true;
     stream.push(null);
     later(() => callback?.(null, file));
@@ -115,58 +136,70 @@ export function receive(db: LevelDatabase, given: ReceiveOptions | ReceiveCallba
     stream.destroy(asSyncError('store', 'the file was not received', error) as Error);
   }
 
-  /** Takes what a socket brings from itself; see there. */
-  function listen(source: object): boolean {
+  /** Reads messages from the socket behind a stream; see socket.ts. */
+  function listenToSocket(source: object): boolean {
     const socket = socketOf(source);
     if (!socket) return false;
     queue = Promise.resolve();
-    /** What failed, where the close may say why: the sender gave up. */
+    /** A connection error. The close may have a better reason: the sender gave up. */
     let failure: unknown;
-    const then = (work: (session: Session) => Promise<void>) => {
-      queue = queue?.then(() => opening).then((session) => (stream.destroyed ? undefined : work(session))).catch(fail);
+    const then = (work: (receiver: FileReceiver) => Promise<void>) => {
+      queue = queue
+        ?.then(() => opening)
+        .then((receiver) => (stream.destroyed ? undefined : work(receiver)))
+        .catch(fail);
     };
     socket.addEventListener('message', ({ data }) => {
-      const bytes = bytesOf(data);
+      const bytes = messageBytes(data);
       if (!bytes) return fail(new TypeError("a WebSocket's binaryType must be 'arraybuffer'"));
-      return then(async (session) => {
+      return then(async (receiver) => {
         if (failure) return;
-        await take(session, bytes).catch((error) => {
+        await take(receiver, bytes).catch((error) => {
           if ((error as SyncError).code !== 'network') throw error;
           failure = error;
-          patience.wait();
+          idle.start();
         });
       });
     });
     socket.addEventListener('close', ({ code, reason }) => {
-      then(async (session) => {
+      then(async (receiver) => {
         const error = closeError(code, reason) ?? failure;
         if (error) throw error;
-        await end(session);
+        await end(receiver);
       });
     });
     return true;
   }
 
-  stream.on('pipe', (source: typeof sources[number] & NodeJS.EventEmitter) => {
+  stream.on('pipe', (source: (typeof sources)[number] & NodeJS.EventEmitter) => {
     sources.push(source);
     source.on('error', (error: unknown) => fail(error instanceof SyncError ? error : broken(error)));
-    if (listen(source)) return;
+    if (listenToSocket(source)) return;
     source.on('close', () => {
-      const { ended, endEmitted } = (source as { _readableState?: { ended?: boolean; endEmitted?: boolean } })._readableState ?? {};
-      if (!ended && !endEmitted && !isDone) fail(new SyncError('network', 'the stream from the sender closed before its end; try again'));
+      const { ended, endEmitted } =
+        (source as { _readableState?: { ended?: boolean; endEmitted?: boolean } })._readableState ?? {};
+      if (!ended && !endEmitted && !isDone)
+        fail(new SyncError('network', 'the stream from the sender closed before its end; try again'));
     });
   });
   return stream;
 }
 
-/** Calls what is not ours: what it throws is its own affair. */
+/** Runs a caller's function apart, so that its exceptions do not end up here. */
 function later(call: () => void): void {
   queueMicrotask(call);
 }
 
-/** What failed in a stream that is not ours. What it says may have the password of its URL in it, which nobody is to read in a log. */
+/**
+ * The error for a stream that is not driblet's. Its message may contain the password of its URL, which must not reach
+ * logs.
+ */
 function broken(error: unknown): SyncError {
-  const said = error instanceof Error ? error.message : 'no reason is known';
-  const told = said.replaceAll(/\/\/[^/?#\s]*@/g, '//');
-  return new SyncError('network', `the stream from the sender failed: ${told}; try again`, told === said ? { cause: error } : {});
+  const message = error instanceof Error ? error.message : 'no reason is known';
+  const shown = message.replaceAll(/\/\/[^/?#\s]*@/g, '//');
+  return new SyncError(
+    'network',
+    `the stream from the sender failed: ${shown}; try again`,
+    shown === message ? { cause: error } : {},
+  );
 }

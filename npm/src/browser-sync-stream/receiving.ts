@@ -1,53 +1,56 @@
 import { Buffer } from 'buffer';
-import { SyncError, asSyncError } from '../error.js';
-import { claimsOf, held } from './claims.js';
-import { Came, loadCore } from './core.js';
-import { databaseOf } from '../database.js';
-import type { Change, LevelDatabase } from '../database.js';
+import { SyncError, asSyncError } from '../shared/error.js';
+import { claimsOf, storedHashes } from './claims.js';
+import { Came, loadStreamCore } from './core.js';
+import { databaseOf } from '../stores/database.js';
+import type { Change, LevelDatabase } from '../stores/database.js';
 
 /** Bytes of new chunks that are stored in one batch. */
-const BATCH = 1 << 20;
-/** Chunks that are taken at once, for the held ones among them are read at once. */
+const CHUNK_BATCH = 1 << 20;
+/** How many chunks are handled at once: the stored ones among them are read together. */
 const TAKEN = 256;
-/** The bytes of a hash. */
+/** Bytes of a hash. */
 const HASH = 32;
 
-/** What a receiver is told. */
-export interface Receiving {
+/** What a receiver works with. */
+export interface ReceivingOptions {
   readonly db: LevelDatabase;
   readonly name: string | undefined;
   readonly maxBytes: number;
-  /** Hears of each new chunk, verified. */
+  /** Called with each new chunk, verified. */
   readonly onNew: (chunk: Buffer) => void;
 }
 
-/** One file on its way into a database. One call at a time. */
-export interface Session {
-  /** What is to be sent: the hashes of all that is held. */
+/** Receives one file into a database. One call at a time. */
+export interface FileReceiver {
+  /** The list to send: the hashes of all stored chunks. */
   readonly list: Uint8Array;
-  /** Takes what comes. */
+  /** Handles received bytes. */
   take(piece: Uint8Array): Promise<void>;
-  /** Takes the end, stores what is left, deletes what nobody needs any more, and gives the file. */
+  /** Handles the end: stores the last chunks, deletes chunks that nobody needs, and returns the file. */
   end(): Promise<Buffer>;
-  /** Stores what came of a file that will not be complete, so that the next sync has it, and lets others delete what was announced here. */
+  /**
+   * Stores the chunks of a file that will not be complete, for the next sync, and lets others delete the chunks that
+   * were announced here.
+   */
   leave(): Promise<void>;
 }
 
-/** A chunk of the file, and if it is new what is to be stored of it: the hash, and the bytes behind it. */
+/** A chunk of the file. A new one has a value to store: the hash, followed by the bytes. */
 interface Part {
   readonly hash: string;
   readonly value: Buffer | undefined;
 }
 
-/** What the receivers of this thread have announced, by database: nobody deletes it meanwhile. */
+/** The chunks that the receivers of this thread have announced, by database. Nobody deletes them meanwhile. */
 const relied = new WeakMap<LevelDatabase, Set<ReadonlySet<string>>>();
 
-/** Begins to receive: reads what is held. */
-export async function beginReceiving({ db, name, maxBytes, onNew }: Receiving): Promise<Session> {
-  const core = await loadCore();
+/** Starts to receive: reads the hashes of all stored chunks. */
+export async function beginReceiving({ db, name, maxBytes, onNew }: ReceivingOptions): Promise<FileReceiver> {
+  const core = await loadStreamCore();
   const database = databaseOf(db);
   const claims = claimsOf(database, name);
-  const announced = new Set(await held(database).catch(failed('what is held cannot be read')));
+  const announced = new Set(await storedHashes(database).catch(failed('the stored chunks cannot be listed')));
   const all = relied.get(db) ?? new Set();
   relied.set(db, all.add(announced));
   const receiver = new core.Receiver();
@@ -56,18 +59,21 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: Receiving): 
 
   const file: Buffer[] = [];
   let length = 0;
-  /** What the file consists of; a chunk that it has twice is in memory once. */
+  /** The chunks of the file. A chunk that occurs twice is in memory once. */
   const used = new Map<string, Buffer>();
   let waiting: Change[] = [];
   let waitingBytes = 0;
-  /** The call that runs, or ran last. */
+  /** The current or last call. */
   let running: Promise<unknown> = Promise.resolve();
   let isLeft = false;
 
-  /** The next chunks that came. What is refused is refused with every poll, so what came before it is taken first. */
+  /**
+   * The next chunks of the input. The core repeats its refusal with each poll, so the chunks before it are handled
+   * first.
+   */
   function poll(): Part[] {
     const parts: Part[] = [];
-    for (let size = 0; size < BATCH && parts.length < TAKEN; ) {
+    for (let size = 0; size < CHUNK_BATCH && parts.length < TAKEN; ) {
       let came: Came;
       try {
         came = receiver.poll();
@@ -89,18 +95,21 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: Receiving): 
     for (let parts = poll(); 0 < parts.length && !isLeft; parts = poll()) {
       await read(parts.flatMap(({ hash, value }) => (value || used.has(hash) ? [] : hash)));
       for (const part of parts) add(part);
-      if (BATCH <= waitingBytes) await store();
+      if (CHUNK_BATCH <= waitingBytes) await store();
     }
   }
 
-  /** Reads chunks that are held; each must still be what its hash says. */
+  /** Reads stored chunks, and verifies their hashes. */
   async function read(hashes: readonly string[]): Promise<void> {
     const values = await database.values(hashes).catch(failed('chunks cannot be read'));
     for (const [at, hash] of hashes.entries()) {
       const bytes = viewOf(values[at] ?? new Uint8Array()).subarray(HASH);
       if (core.hash(bytes) !== hash) {
         await database.change([[hash, undefined]]).catch(failed('a damaged chunk cannot be deleted'));
-        throw new SyncError('store', `the stored chunk ${hash} was changed or removed; it is deleted now, so sync again`);
+        throw new SyncError(
+          'store',
+          `the stored chunk ${hash} was changed or removed; it is deleted now, so sync again`,
+        );
       }
       used.set(hash, bytes);
     }
@@ -115,7 +124,11 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: Receiving): 
     }
     const bytes = used.get(hash) as Buffer;
     length += bytes.length;
-    if (maxBytes < length) throw new SyncError('protocol', `the file is longer than the ${maxBytes} bytes that are accepted; say maxBytes to accept more`);
+    if (maxBytes < length)
+      throw new SyncError(
+        'protocol',
+        `the file is longer than maxBytes, ${maxBytes} bytes; set maxBytes to accept longer files`,
+      );
     file.push(bytes);
     if (value) onNew(bytes);
   }
@@ -123,7 +136,10 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: Receiving): 
   async function store(): Promise<void> {
     const batch = waiting;
     [waiting, waitingBytes] = [[], 0];
-    if (0 < batch.length) await database.change([...batch, ...claims.add(batch.map(([hash]) => hash))]).catch(failed('chunks cannot be stored'));
+    if (0 < batch.length)
+      await database
+        .change([...batch, ...claims.add(batch.map(([hash]) => hash))])
+        .catch(failed('chunks cannot be stored'));
   }
 
   async function take(piece: Uint8Array): Promise<void> {
@@ -135,9 +151,11 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: Receiving): 
     receiver.handleEnd();
     await drain();
     await store();
-    const whole = joined(file, length);
+    const whole = wholeFile(file, length);
     const needed = (hash: string) => [...all].some((other) => other !== announced && other.has(hash));
-    const changes = await claims.settle(announced, new Set(used.keys()), needed).catch(failed('what is claimed cannot be read'));
+    const changes = await claims
+      .settle(announced, new Set(used.keys()), needed)
+      .catch(failed('the claims cannot be read'));
     if (0 < changes.length) await database.change(changes).catch(failed('old chunks cannot be deleted'));
     return whole;
   }
@@ -163,20 +181,22 @@ export async function beginReceiving({ db, name, maxBytes, onNew }: Receiving): 
   };
 }
 
-function joined(file: Buffer[], length: number): Buffer {
+function wholeFile(file: Buffer[], length: number): Buffer {
   try {
     return Buffer.concat(file, length);
   } catch (error) {
-    throw new SyncError('store', `the file has ${length} bytes, more than fit into memory; all its chunks are stored`, { cause: error });
+    throw new SyncError('store', `the file has ${length} bytes, more than fit into memory; all its chunks are stored`, {
+      cause: error,
+    });
   }
 }
 
-/** Bytes as a buffer, where they lie. */
+/** A buffer on the same bytes. */
 export function viewOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** What the core refuses: an exception that has the code already. */
+/** A SyncError for the core's exception, which has the code. */
 export function refused(error: unknown): unknown {
   const { code, message } = error as { code?: unknown; message?: unknown };
   return code === 'network' || code === 'protocol' || code === 'store' ? new SyncError(code, String(message)) : error;
@@ -184,6 +204,6 @@ export function refused(error: unknown): unknown {
 
 function failed(what: string): (error: unknown) => never {
   return (error) => {
-    throw asSyncError('store', `${what}; look at what the database says, or clear it`, error);
+    throw asSyncError('store', `${what}; check the database, or clear it`, error);
   };
 }

@@ -1,31 +1,41 @@
 import { Duplex } from 'readable-stream';
-import { check, checkTimeout } from '../check.js';
-import { SyncError, asSyncError } from '../error.js';
-import { patienceOf } from './patience.js';
+import { check, checkTimeout } from '../shared/check.js';
+import { SyncError, asSyncError } from '../shared/error.js';
+import { idleTimer } from './idleTimer.js';
 import { openOutgoing } from './sending.js';
 import type { Duplex as DuplexStream } from 'node:stream';
 import type { Indexed, Outgoing, RabinOptions } from './sending.js';
 
-/** How a file is cut, and how long a receiver is waited for. */
+/** Options of {@link send}. */
 export interface SendOptions extends RabinOptions {
-  /** How long the receiver's list may take, and how long the receiver may read nothing, in milliseconds; `Infinity` waits without end. Default: 30,000. */
+  /**
+   * How long the receiver's list may take, and how long the receiver may then read nothing, in milliseconds;
+   * `Infinity`: no limit. Default: 30,000.
+   */
   timeout?: number | undefined;
 }
 
-/** What says that a sender cannot go on: a hash that no chunk has. Every receiver refuses it, where a stream that just ends looks like the end of the file. */
+/**
+ * Tells the receiver that the sender cannot continue: a hash that no chunk has. Every receiver refuses it. If the
+ * stream just ended, the file would seem complete.
+ */
 const GAVE_UP = Buffer.alloc(33).fill(32, 0, 1);
 
 /**
- * A stream that sends a file: pipe a receiver into it, and it to the receiver. Emits `'indexing'` with each chunk's hash, offset and
- * length as the file is cut, and `'upload'` with each chunk that the receiver did not hold, a Buffer.
+ * Creates a stream that sends a file: pipe a receiver into it, and pipe it to the receiver. It emits `'indexing'` with
+ * each chunk's hash, offset and length while the file is cut, and `'upload'` with each chunk that the receiver did not
+ * have, a Buffer.
  *
- * What fails is an `'error'` event, a {@link SyncError}; the receiver hears that nothing more comes. Who does not listen does not crash.
+ * Failures are `'error'` events with a {@link SyncError}; the receiver is told that nothing more comes. A process
+ * without a listener for them does not crash.
  *
+ * @param options - default: the cuts of npm rabin, and a timeout of 30 seconds.
  * @example
- * createServer({ port: 8080 }, (stream) => stream.pipe(send('app.js', { bits: 9, min: 1024, max: 4096 })).pipe(stream));
+ * createServer({ port: 8080 }, (stream) => stream.pipe(send('app.js', { bits: 9, min: 1024, max: 4096
+ * })).pipe(stream));
  */
 export function send(filename: string, options: SendOptions = {}): DuplexStream {
-  if (typeof filename !== 'string') throw new TypeError('a file name is wanted first');
+  if (typeof filename !== 'string') throw new TypeError('the first argument must be a file name');
   const timeout = checkTimeout(options?.timeout ?? 30_000);
   const cuts = { bits: cutOf(options, 'bits'), min: cutOf(options, 'min'), max: cutOf(options, 'max') };
   const sources: { destroy?(): void }[] = [];
@@ -33,8 +43,10 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   let isListed = false;
   let isOver = false;
   let drained = () => {};
-  const patience = patienceOf(timeout, () => {
-    const what = isListed ? `the receiver has read nothing for ${timeout} ms` : `the receiver's list was not complete after ${timeout} ms`;
+  const idle = idleTimer(timeout, () => {
+    const what = isListed
+      ? `the receiver has read nothing for ${timeout} ms`
+      : `the receiver's list was not complete after ${timeout} ms`;
     stream.destroy(new SyncError('network', what));
   });
 
@@ -45,16 +57,18 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
         outgoing = found;
         found.indexed.catch(giveUp);
       });
-      opened.then(patience.wait, giveUp).then(() => constructed());
+      opened.then(idle.start, giveUp).then(() => constructed());
     },
     read: () => drained(),
     write(piece: Buffer, _encoding, taken) {
-      listen(piece).catch(giveUp).then(() => taken());
+      takeList(piece)
+        .catch(giveUp)
+        .then(() => taken());
     },
     final(ended) {
       if (!isListed && !isOver) {
         try {
-          outgoing?.listenEnd();
+          outgoing?.handleListEnd();
         } catch (error) {
           giveUp(error);
         }
@@ -64,37 +78,37 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
     destroy(error, destroyed) {
       const wasOver = isOver;
       leave();
-      // Else the connection would stay open, for pipe() does not tell.
+      // pipe() does not close the connection.
       if (error ?? !wasOver) sources.forEach((source) => source.destroy?.());
       destroyed(error);
     },
   });
-  // Who serves many must not fall with one.
+  // A server must not crash because of one client.
   stream.on('error', () => {});
-  stream.on('pipe', (source: typeof sources[number]) => sources.push(source));
+  stream.on('pipe', (source: (typeof sources)[number]) => sources.push(source));
 
-  async function listen(piece: Uint8Array): Promise<void> {
+  async function takeList(piece: Uint8Array): Promise<void> {
     if (isListed || isOver) return;
-    isListed = (await outgoing?.listen(piece)) ?? false;
-    if (isListed) void tell().catch(giveUp);
+    isListed = (await outgoing?.handleList(piece)) ?? false;
+    if (isListed) void sendMessages().catch(giveUp);
   }
 
-  /** Sends what there is to send, as fast as it is read. */
-  async function tell(): Promise<void> {
-    patience.stop();
+  /** Sends the file's messages, as fast as they are read. */
+  async function sendMessages(): Promise<void> {
+    idle.stop();
     for (let next = await outgoing?.next(); next && !isOver; next = await outgoing?.next()) {
       next.uploaded.forEach((chunk) => stream.emit('upload', chunk));
       if (stream.push(next.bytes)) continue;
-      patience.wait();
+      idle.start();
       await new Promise<void>((resolve) => (drained = resolve));
-      patience.stop();
+      idle.stop();
     }
     if (isOver) return;
     leave();
     stream.push(null);
   }
 
-  /** Says what failed to who listens here, and to the receiver. */
+  /** Reports a failure here and to the receiver. */
   function giveUp(error: unknown): void {
     if (isOver) return;
     leave();
@@ -105,7 +119,7 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
 
   function leave(): void {
     isOver = true;
-    patience.stop();
+    idle.stop();
     drained();
     void outgoing?.close().catch(() => {}); // It was only read.
     outgoing = undefined;
@@ -114,7 +128,7 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   return stream;
 }
 
-/** An option of npm rabin; 0 where it is left to the default. */
+/** An option of npm rabin; 0 means its default. */
 function cutOf(options: SendOptions, name: keyof RabinOptions): number {
   const value = options?.[name] ?? 0;
   check(Number.isInteger(value) && 0 <= value && value < 2 ** 32, name, 'a whole number from 0 on, below 2^32', value);

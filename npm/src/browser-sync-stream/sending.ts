@@ -1,62 +1,72 @@
 import { open } from 'node:fs/promises';
-import { SyncError } from '../error.js';
-import { Asked, loadCore } from './core.js';
+import { SyncError } from '../shared/error.js';
+import { Asked, loadStreamCore } from './core.js';
 import { refused } from './receiving.js';
 import type { FileHandle } from 'node:fs/promises';
-import type { Chunks, Core, Sender } from './core.js';
+import type { Chunks, StreamCore, Sender } from './core.js';
 
-/** Bytes read and cut at once. */
+/** Bytes that are read and cut at once. */
 const READ = 1 << 20;
-/** Bytes of messages, and messages, that are made at once. */
-const PIECE = 1 << 17;
+/** Bytes of messages, and number of messages, that are made at once. */
+const MESSAGE_BYTES = 1 << 17;
 const MESSAGES = 1 << 10;
-/** Hashes held of a receiver while the file is still being cut: those of a version of some 200 MB. A longer list waits for the cutting. */
-const ROOM = 1 << 14;
-/** Chunks of a file. */
+/**
+ * How many of the receiver's hashes are kept while the file is still being cut: those of a version of some 200 MB. A
+ * longer list waits until the file is cut.
+ */
+const KEPT_HASHES = 1 << 14;
+/** The most chunks of a file. */
 const MAX_CHUNKS = 1 << 20;
-/** With what a message begins that is a hash alone. */
-const HASH = 32;
+/** The first byte of a message that is only a hash. */
+const HASH_ALONE = 32;
 
-/** How a file is cut, by the options of npm rabin; 0 or nothing means a default. */
+/** How a file is cut: the options of npm rabin. 0 means the default. */
 export interface RabinOptions {
-  /** log2 of the bytes after which a cut is found on average, beyond `min`. Default: 12. */
+  /** log2 of the average distance of cuts, in bytes, beyond `min`. Default: 12. */
   bits?: number | undefined;
-  /** The least length of a chunk but the last, in bytes. Default: 8,192. */
+  /** The shortest chunk in bytes, except the last. Default: 8,192. */
   min?: number | undefined;
-  /** The greatest length of a chunk, in bytes. Default: 32,768. */
+  /** The longest chunk in bytes. Default: 32,768. */
   max?: number | undefined;
 }
 
-/** A chunk of the file: where its bytes are. */
+/** A chunk of the file, and where its bytes are. */
 export interface Indexed {
   readonly hash: string;
   readonly offset: number;
   readonly length: number;
 }
 
-/** A file on its way out. What is in memory of it is a list of its chunks, and a piece. */
+/** A file that is being sent. Only the list of its chunks and one piece are in memory. */
 export interface Outgoing {
-  /** Takes the receiver's list; `true` once it is complete. What comes after it means nothing. */
-  listen(piece: Uint8Array): Promise<boolean>;
-  /** The receiver has ended its side, which it must not do before its list is complete. */
-  listenEnd(): void;
-  /** The next messages, and the new chunks in them; nothing at the end of the file. Waits for chunks that are not cut yet. */
+  /** Handles the receiver's list. Resolves to `true` once it is complete; bytes after it are ignored. */
+  handleList(piece: Uint8Array): Promise<boolean>;
+  /** Handles the end of the receiver's side. Throws if the list is not complete. */
+  handleListEnd(): void;
+  /**
+   * The next messages, and the new chunks in them; undefined at the end of the file. Waits for chunks that are not cut
+   * yet.
+   */
   next(): Promise<{ bytes: Buffer; uploaded: Buffer[] } | undefined>;
-  /** Until all chunks are known; rejects where that fails. */
+  /** Resolves when all chunks are known; rejects if that fails. */
   readonly indexed: Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens a file and begins to cut it. */
-export async function openOutgoing(filename: string, { bits = 0, min = 0, max = 0 }: RabinOptions, onIndexed: (chunk: Indexed) => void): Promise<Outgoing> {
-  const core = await loadCore();
+/** Opens a file and starts to cut it. */
+export async function openOutgoing(
+  filename: string,
+  { bits = 0, min = 0, max = 0 }: RabinOptions,
+  onIndexed: (chunk: Indexed) => void,
+): Promise<Outgoing> {
+  const core = await loadStreamCore();
   const chunks = attempt(() => new core.Chunks(bits, min, max));
   const file = await open(filename).catch(unreadable(filename));
   const cutting = cut(filename, file, chunks, onIndexed);
-  const sender = new core.Sender(ROOM);
-  const told = telling(core, filename, file, chunks, sender, cutting);
+  const sender = new core.Sender(KEPT_HASHES);
+  const next = messagesOf(core, filename, file, chunks, sender, cutting);
   return {
-    async listen(piece) {
+    async handleList(piece) {
       sender.handleInput(piece);
       for (;;) {
         const asked = attempt(() => sender.poll());
@@ -65,11 +75,11 @@ export async function openOutgoing(filename: string, { bits = 0, min = 0, max = 
         sender.handleChunks(chunks);
       }
     },
-    listenEnd() {
+    handleListEnd() {
       sender.handleEnd();
       attempt(() => sender.poll());
     },
-    next: told,
+    next,
     indexed: cutting.whole,
     async close() {
       cutting.stop();
@@ -81,11 +91,11 @@ export async function openOutgoing(filename: string, { bits = 0, min = 0, max = 
   };
 }
 
-/** The cutting of a file, which goes on while chunks are sent. */
+/** The cutting of a file. It continues while chunks are sent. */
 interface Cutting {
-  /** Until all is cut; rejects where that fails. */
+  /** Resolves when the whole file is cut; rejects if that fails. */
   readonly whole: Promise<void>;
-  /** Until there are more than `count` chunks; `false` where there are no more. */
+  /** Waits until there are more than `count` chunks; `false` if there are none. */
   more(count: number): Promise<boolean>;
   stop(): void;
 }
@@ -93,37 +103,47 @@ interface Cutting {
 function cut(filename: string, file: FileHandle, chunks: Chunks, onIndexed: (chunk: Indexed) => void): Cutting {
   let isWhole = false;
   let isStopped = false;
-  let told = 0;
+  let reported = 0;
   let grown = () => {};
   let growing = new Promise<void>((resolve) => (grown = resolve));
 
-  function tell(): void {
-    for (; told < chunks.count; told += 1) {
-      onIndexed({ hash: chunks.hash(told) as string, offset: chunks.offset(told) as number, length: chunks.length(told) as number });
+  function reportCuts(): void {
+    for (; reported < chunks.count; reported += 1) {
+      onIndexed({
+        hash: chunks.hash(reported) as string,
+        offset: chunks.offset(reported) as number,
+        length: chunks.length(reported) as number,
+      });
     }
-    if (MAX_CHUNKS < told) throw new SyncError('protocol', `the file has more than ${MAX_CHUNKS} chunks; cut longer ones, or sync it by driblet's own protocol`);
+    if (MAX_CHUNKS < reported)
+      throw new SyncError(
+        'protocol',
+        `the file has more than ${MAX_CHUNKS} chunks; use longer chunks, or sync it with driblet's own protocol`,
+      );
     grown();
     growing = new Promise((resolve) => (grown = resolve));
   }
 
   async function work(): Promise<void> {
     const found = await file.stat().catch(unreadable(filename));
-    if (!found.isFile()) throw new SyncError('store', `${filename} cannot be sent: it is no regular file`);
+    if (!found.isFile()) throw new SyncError('store', `${filename} cannot be sent: it is not a regular file`);
     const piece = Buffer.allocUnsafe(Math.min(READ, found.size));
     for (let at = 0; at < found.size && !isStopped; ) {
-      const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, found.size - at), at).catch(unreadable(filename));
+      const { bytesRead } = await file
+        .read(piece, 0, Math.min(piece.length, found.size - at), at)
+        .catch(unreadable(filename));
       if (bytesRead === 0) throw changed(filename);
       chunks.handleInput(piece.subarray(0, bytesRead));
       at += bytesRead;
-      tell();
+      reportCuts();
     }
     chunks.handleEnd();
     isWhole = true;
-    tell();
+    reportCuts();
   }
 
   const whole = work();
-  whole.catch(() => grown()); // Whoever waits hears of it.
+  whole.catch(() => grown()); // Callers that wait get the error.
   return {
     whole,
     async more(count) {
@@ -136,17 +156,28 @@ function cut(filename: string, file: FileHandle, chunks: Chunks, onIndexed: (chu
   };
 }
 
-/** What tells the file, some messages with every call. */
-function telling(core: Core, filename: string, file: FileHandle, chunks: Chunks, sender: Sender, cutting: Cutting): Outgoing['next'] {
+/** Returns a function that makes the next messages of the file. */
+function messagesOf(
+  core: StreamCore,
+  filename: string,
+  file: FileHandle,
+  chunks: Chunks,
+  sender: Sender,
+  cutting: Cutting,
+): Outgoing['next'] {
   let at = 0;
   return async () => {
     if (!(await cutting.more(at))) return undefined;
-    // Chunks in a row that are all new, so that they are read at once, or all held.
+    // Consecutive chunks that are all new, to be read together, or all known to the receiver.
     const begin = at;
     const heads: Uint8Array[] = [];
-    const isNew = (head: Uint8Array | undefined) => head?.[0] !== HASH;
+    const isNew = (head: Uint8Array | undefined) => head?.[0] !== HASH_ALONE;
     let size = 0;
-    for (let head = sender.head(chunks, at); head && size < PIECE && heads.length < MESSAGES; head = sender.head(chunks, at)) {
+    for (
+      let head = sender.head(chunks, at);
+      head && size < MESSAGE_BYTES && heads.length < MESSAGES;
+      head = sender.head(chunks, at)
+    ) {
       if (0 < heads.length && isNew(head) !== isNew(heads[0])) break;
       heads.push(head);
       size += isNew(head) ? (chunks.length(at) as number) : 0;
@@ -160,7 +191,7 @@ function telling(core: Core, filename: string, file: FileHandle, chunks: Chunks,
     const pieces = heads.flatMap((head, index) => {
       const start = (chunks.offset(begin + index) as number) - (chunks.offset(begin) as number);
       const chunk = read.subarray(start, start + (chunks.length(begin + index) as number));
-      // Original receivers would store it without a look.
+      // browser-sync-stream would store it without verification.
       if (core.hash(chunk) !== chunks.hash(begin + index)) throw changed(filename);
       uploaded.push(chunk);
       return [head, chunk];
@@ -179,10 +210,15 @@ function attempt<T>(work: () => T): T {
 
 function unreadable(filename: string): (error: unknown) => never {
   return (error) => {
-    throw new SyncError('store', `${filename} cannot be read: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw new SyncError('store', `${filename} cannot be read: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
   };
 }
 
 function changed(filename: string): SyncError {
-  return new SyncError('store', `${filename} was changed while it was sent; send it again, and replace files by renaming others over them`);
+  return new SyncError(
+    'store',
+    `${filename} was changed while it was sent; send it again, and replace files by renaming, not by writing into them`,
+  );
 }

@@ -1,33 +1,31 @@
-// Cut points: those of the stand-in for npm `rabin`, and ours, against those that the package itself made.
+// Cut points: those of the replacement for npm `rabin`, and driblet's, against those of the package itself.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { release } from '../support/driblet.mjs';
 import { chunksOf } from '../support/rabin.mjs';
 import { browserSyncStream } from '../support/browser-sync-stream.mjs';
+import { temporaryFolder } from '../support/folder.mjs';
 
 const { cases } = JSON.parse(readFileSync(new URL('../../../spec/rabin-cuts.json', import.meta.url), 'utf8'));
-let folder;
 
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'driblet-cuts-'));
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder('cuts');
 
-/** The inputs as that file defines them; those of the bench's corpus are not here. */
+/** The inputs that this file defines; those of the bench's corpus are not here. */
 const INPUTS = {
   zeros: (length) => Buffer.alloc(length),
   xorshift(length) {
     let state = 1;
-    return Buffer.from(Array.from({ length }, () => {
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-      return state & 255;
-    }));
+    return Buffer.from(
+      Array.from({ length }, () => {
+        state ^= state << 13;
+        state ^= state >>> 17;
+        state ^= state << 5;
+        return state & 255;
+      }),
+    );
   },
   text(length) {
     const lines = [];
@@ -39,7 +37,7 @@ const INPUTS = {
   },
 };
 
-/** What our sender cuts, of a receiver that never speaks. */
+/** The cuts of driblet's sender, without a receiver. */
 function indexed(path, options) {
   return new Promise((resolve, reject) => {
     const found = [];
@@ -55,7 +53,10 @@ function indexed(path, options) {
   });
 }
 
-const digest = (lengths) => createHash('sha256').update(Buffer.from(Uint32Array.from(lengths).buffer)).digest('hex');
+const digest = (lengths) =>
+  createHash('sha256')
+    .update(Buffer.from(Uint32Array.from(lengths).buffer))
+    .digest('hex');
 
 test('both cut where npm rabin cuts', async () => {
   const known = cases.filter(({ input, len }) => input in INPUTS && 0 < len);
@@ -66,7 +67,11 @@ test('both cut where npm rabin cuts', async () => {
     const path = join(folder, 'input');
     writeFileSync(path, bytes);
     const defaults = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== 0));
-    assert.equal(digest(chunksOf(bytes, defaults).map((chunk) => chunk.bytes.length)), expected, `the stand-in: ${name}`);
+    assert.equal(
+      digest(chunksOf(bytes, defaults).map((chunk) => chunk.bytes.length)),
+      expected,
+      `the stand-in: ${name}`,
+    );
     assert.equal(digest((await indexed(path, options)).map(({ length }) => length)), expected, `ours: ${name}`);
   }
 });
@@ -74,5 +79,8 @@ test('both cut where npm rabin cuts', async () => {
 test('a real release: equal cuts and hashes, of all chunks', async () => {
   const path = release('5.9.2');
   const expected = chunksOf(readFileSync(path)).map(({ hash, bytes }) => [hash, bytes.length]);
-  assert.deepEqual((await indexed(path)).map(({ hash, length }) => [hash, length]), expected);
+  assert.deepEqual(
+    (await indexed(path)).map(({ hash, length }) => [hash, length]),
+    expected,
+  );
 });

@@ -1,7 +1,6 @@
-// What every store must do, in level databases: in Node, in memory and on the disk, and in a page.
+// The contract of all stores, with level databases: in Node, in memory and on the disk, and in a page.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import encodingDown from 'encoding-down';
@@ -12,47 +11,31 @@ import memdown from 'memdown';
 import { MemoryLevel } from 'memory-level';
 import { levelStore } from '../../dist/level.js';
 import { memoryStore, sync } from '../../dist/node.js';
+import { assertIsFile, attemptBy } from '../support/attempt.mjs';
 import { launch } from '../support/browser.mjs';
-import { release, serve } from '../support/driblet.mjs';
+import { release } from '../support/driblet.mjs';
 import { here } from '../support/installed.mjs';
-import { isDelta, proxyTo } from '../support/proxy.mjs';
-import { digestOf } from '../support/site.mjs';
+import { largeBytes } from '../support/large.mjs';
+import { isDelta } from '../support/proxy.mjs';
+import { digestOf, useServer } from '../support/site.mjs';
+import { temporaryFolder } from '../support/folder.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
 let server;
 let link;
-let folder;
+const folder = temporaryFolder('level');
 
-before(async () => {
-  server = await serve();
-  link = await proxyTo(server);
-  folder = mkdtempSync(join(tmpdir(), 'driblet-level-'));
-});
-after(async () => {
-  await link?.close();
-  await server?.close();
-  rmSync(folder, { recursive: true, force: true });
+useServer((started) => {
+  ({ server, link } = started);
 });
 
-/** Syncs, reads, closes, and tells what came of it; or how it failed. */
-async function attempt(name, options) {
-  try {
-    const handle = await sync(new URL(name, link.url), options);
-    const bytes = await handle.bytes();
-    await handle.stored;
-    const { cost, warning } = handle;
-    handle.close();
-    return { cost, warning, bytes: Buffer.from(bytes) };
-  } catch (error) {
-    return { code: error.code, message: error.message };
-  }
-}
+const attempt = (name, options) => attemptBy(sync, new URL(name, link.url), options);
 
-function assertIs({ bytes, code, message, warning }, path) {
-  assert.ok(bytes, `${code}: ${message}`);
-  assert.ok(readFileSync(path).equals(bytes));
-  assert.equal(warning, undefined);
+/** Fails unless an attempt returned that file and stored it. */
+function assertIs(result, path) {
+  assertIsFile(result, path);
+  assert.equal(result.warning, undefined);
 }
 
 const DATABASES = {
@@ -83,7 +66,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.equal(next.cost.basis, 'version');
     });
 
-    test('describes a version that the server has forgotten', async () => {
+    test('sends a signature of a version that the server has forgotten', async () => {
       server.publish(`${kind}-forgotten.d.ts`, old);
       await attempt(`${kind}-forgotten.d.ts`, { store });
       server.publish(`${kind}-forgotten.d.ts`, fresh);
@@ -93,7 +76,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.equal(matched.cost.basis, 'matched');
     });
 
-    test('keeps a delta that was cut off, and goes on where it ended', async () => {
+    test('keeps a delta that was cut off, and continues where it ended', async () => {
       server.publish(`${kind}-cut.d.ts`, old);
       const whole = (await attempt(`${kind}-cut.d.ts`, { store: memoryStore() })).cost.received;
       link.fault = (request) => (isDelta(request) ? { stall: 20_000 } : undefined);
@@ -105,7 +88,7 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.ok(rest.cost.received <= whole - 20_000 + 100, `${rest.cost.received} bytes of ${whole}`);
     });
 
-    test('keeps a version while a handle reads it, whatever is synced meanwhile', async () => {
+    test('keeps a version while a handle reads it, even if newer ones are synced', async () => {
       server.publish(`${kind}-held.d.ts`, old);
       const held = await sync(new URL(`${kind}-held.d.ts`, link.url), { store });
       assert.ok(readFileSync(old).equals(await held.bytes()));
@@ -115,10 +98,16 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       held.close();
     });
 
-    test('keeps what scopes and databases tell apart', async () => {
+    test('keeps scopes and databases apart', async () => {
       server.publish(`${kind}-scope.d.ts`, old);
       const bases = [];
-      for (const options of [{ scope: 'ann!' }, { scope: 'ann' }, {}, { store: levelStore(new MemoryLevel()) }, { scope: 'ann!' }]) {
+      for (const options of [
+        { scope: 'ann!' },
+        { scope: 'ann' },
+        {},
+        { store: levelStore(new MemoryLevel()) },
+        { scope: 'ann!' },
+      ]) {
         const found = await attempt(`${kind}-scope.d.ts`, { store, ...options });
         assertIs(found, old);
         bases.push(found.cost.basis);
@@ -126,9 +115,8 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       assert.deepEqual(bases, ['none', 'none', 'none', 'none', 'same']);
     });
 
-    test('takes versions that are stored as they come, and leaves nothing of those before', async () => {
-      const bytes = Buffer.alloc(40_000_000);
-      for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+    test('takes versions that are stored while they arrive, and leaves nothing of earlier ones', async () => {
+      const bytes = largeBytes();
       const path = join(server.root, `${kind}-large.bin`);
       const keys = async () => (await db.keys?.().all())?.filter((key) => key.includes('large')).length;
       writeFileSync(path, bytes);
@@ -139,12 +127,12 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       const next = await attempt(`${kind}-large.bin`, { store });
       assertIs(next, path);
       assert.equal(next.cost.basis, 'version');
-      // A sync tidies up after it has told; the next begins when that is done.
+      // A sync cleans up after it has resolved. The next one begins when that is done.
       assert.equal((await attempt(`${kind}-large.bin`, { store })).cost.basis, 'same');
       assert.equal(await keys(), kept);
     });
 
-    test('takes files of no byte and of one', async () => {
+    test('takes files of zero bytes and of one', async () => {
       for (const content of ['', 'x', '']) {
         const path = join(server.root, `${kind}-small.txt`);
         writeFileSync(path, content);
@@ -152,9 +140,12 @@ for (const [kind, make] of Object.entries(DATABASES)) {
       }
     });
 
-    test('does once what two want at once', async () => {
+    test('does the work once when two sync at once', async () => {
       server.publish(`${kind}-twice.d.ts`, old);
-      const results = await Promise.all([attempt(`${kind}-twice.d.ts`, { store }), attempt(`${kind}-twice.d.ts`, { store })]);
+      const results = await Promise.all([
+        attempt(`${kind}-twice.d.ts`, { store }),
+        attempt(`${kind}-twice.d.ts`, { store }),
+      ]);
       assert.deepEqual(results.map(({ cost }) => cost.basis).sort(), ['none', 'same']);
     });
   });
@@ -162,12 +153,15 @@ for (const [kind, make] of Object.entries(DATABASES)) {
 
 describe('a level store that is damaged', () => {
   const damages = {
-    'a flipped byte': (value) => ((value[1000] ^= 1), value),
+    'a flipped byte': (value) => {
+      value[1000] ^= 1;
+      return value;
+    },
     'a shorter piece': (value) => value.subarray(0, 1000),
     'a lost piece': () => undefined,
   };
   for (const [name, damage] of Object.entries(damages)) {
-    test(`${name}: the next version comes all the same`, async () => {
+    test(`${name}: the next version is synced all the same`, async () => {
       const db = new MemoryLevel();
       const store = levelStore(db);
       server.publish('damaged.d.ts', old);
@@ -181,13 +175,16 @@ describe('a level store that is damaged', () => {
     });
   }
 
-  test('a head that is none: as if nothing were held', async () => {
+  test('a head that is not valid: as if nothing were stored', async () => {
     const db = new MemoryLevel();
     const store = levelStore(db);
     server.publish('head.d.ts', old);
     await attempt('head.d.ts', { store });
     for (const value of ['', '{}', 'null', '{"version":1,"length":-1,"file":2}']) {
-      await db.put((await db.keys().all()).find((key) => key.endsWith('!head')), value);
+      await db.put(
+        (await db.keys().all()).find((key) => key.endsWith('!head')),
+        value,
+      );
       const found = await attempt('head.d.ts', { store });
       assertIs(found, old);
       assert.equal(found.cost.basis, 'none');
@@ -206,20 +203,31 @@ describe('a level store that is damaged', () => {
   });
 });
 
-test('what is no database is told at once', () => {
+test('an object that is no database is a TypeError at once', () => {
   assert.throws(() => levelStore({}), /neither createKeyStream.* nor keys and getMany/);
 });
 
 test('browser-level, in a page', async (t) => {
   const browser = await launch();
   t.after(browser.close);
-  writeFileSync(join(folder, 'main.js'), `
-    import { sync } from '${here}dist/index.js';
+  writeFileSync(
+    join(folder, 'main.js'),
+    `
+    import { configure, sync } from '${here}dist/index.js';
     import { levelStore } from '${here}dist/level.js';
     import { BrowserLevel } from 'browser-level';
+    globalThis.late = () => {
+      const pending = sync('/page.d.ts').catch(() => {});
+      try {
+        levelStore(new BrowserLevel('late'));
+      } catch ({ message }) {
+        return pending.then(() => message);
+      }
+    };
     globalThis.run = async () => {
+      configure({ wasmUrl: '/driblet_bg.wasm' });
       const db = new BrowserLevel('cache');
-      const handle = await sync('/page.d.ts', { store: levelStore(db), wasmUrl: '/driblet_bg.wasm' });
+      const handle = await sync('/page.d.ts', { store: levelStore(db) });
       const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
       await handle.stored;
       handle.close();
@@ -227,11 +235,22 @@ test('browser-level, in a page', async (t) => {
       const found = { digest: hex, basis: handle.cost.basis, warning: handle.warning };
       return found;
     };
-  `);
-  const { outputFiles } = await esbuild({ entryPoints: [join(folder, 'main.js')], bundle: true, format: 'esm', write: false, nodePaths: [join(here, 'node_modules')], logLevel: 'error' });
+  `,
+  );
+  const { outputFiles } = await esbuild({
+    entryPoints: [join(folder, 'main.js')],
+    bundle: true,
+    format: 'esm',
+    write: false,
+    nodePaths: [join(here, 'node_modules')],
+    logLevel: 'error',
+  });
   writeFileSync(join(server.root, 'main.js'), outputFiles[0].text);
   writeFileSync(join(server.root, 'driblet_bg.wasm'), readFileSync(join(here, 'wasm', 'driblet_bg.wasm')));
-  writeFileSync(join(server.root, 'index.html'), '<!doctype html><title>level</title><script type="module" src="main.js"></script>');
+  writeFileSync(
+    join(server.root, 'index.html'),
+    '<!doctype html><title>level</title><script type="module" src="main.js"></script>',
+  );
   const bases = [];
   for (const path of [old, old, fresh]) {
     server.publish('page.d.ts', path);
@@ -243,4 +262,7 @@ test('browser-level, in a page', async (t) => {
     await page.close();
   }
   assert.deepEqual(bases, ['none', 'same', 'version']);
+  const page = await browser.context.newPage();
+  await page.goto(server.url.href);
+  assert.match(await page.evaluate(() => late()), /^levelStore\(\) must be called before the first sync\(\)/);
 });

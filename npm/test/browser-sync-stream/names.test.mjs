@@ -7,7 +7,11 @@ import { chunksOf } from '../support/rabin.mjs';
 import { newLength, peerSend, receiveOver, tcpServer } from '../support/browser-sync-stream.mjs';
 
 const [shared, a, b, c] = [200_000, 300_000, 300_000, 100_000].map((length) => randomBytes(length));
-const FILES = { a: chunksOf(Buffer.concat([a, shared])), b: chunksOf(Buffer.concat([b, shared])), next: chunksOf(Buffer.concat([a, c])) };
+const FILES = {
+  a: chunksOf(Buffer.concat([a, shared])),
+  b: chunksOf(Buffer.concat([b, shared])),
+  next: chunksOf(Buffer.concat([a, c])),
+};
 let server;
 let wanted;
 
@@ -16,7 +20,7 @@ before(async () => {
 });
 after(() => server?.close());
 
-/** Receives one of the files, as of a name if one is given; gives how much of it was new. */
+/** Receives one of the files, with a name if one is given. Returns how much of it was new. */
 async function receive(db, file, options) {
   wanted = file;
   const { error, file: found, downloaded } = await receiveOver(server.connect(), db, options);
@@ -25,14 +29,14 @@ async function receive(db, file, options) {
   return downloaded;
 }
 
-/** The chunks in a database, of all that are anywhere in these files. */
+/** The chunks in a database, of all chunks of these files. */
 async function held(db) {
   return (await db.keys().all()).filter((key) => /^[0-9a-f]{64}$/.test(key)).sort();
 }
 
 const hashes = (...names) => [...new Set(names.flatMap((name) => FILES[name].map(({ hash }) => hash)))].sort();
 
-test('without a name, what this file does not use goes, as with the original', async () => {
+test('without a name, chunks that this file does not use are deleted, as by browser-sync-stream', async () => {
   const db = new MemoryLevel();
   await receive(db, 'a');
   assert.deepEqual(await held(db), hashes('a'));
@@ -40,7 +44,7 @@ test('without a name, what this file does not use goes, as with the original', a
   assert.deepEqual(await held(db), hashes('b'));
 });
 
-test('with names, both files stay, and what both have goes with the last', async () => {
+test('with names, both files stay, and shared chunks are deleted with the last one', async () => {
   const db = new MemoryLevel();
   await receive(db, 'a', { name: 'first!' });
   assert.equal(await receive(db, 'b', { name: 'second' }), newLength(FILES.b, FILES.a));
@@ -52,7 +56,7 @@ test('with names, both files stay, and what both have goes with the last', async
   assert.deepEqual(await held(db), hashes('next'));
 });
 
-test('a file without a name leaves alone what a name claims', async () => {
+test('a file without a name deletes no chunk that a name claims', async () => {
   const db = new MemoryLevel();
   await receive(db, 'a', { name: 'a' });
   await receive(db, 'b');
@@ -60,9 +64,11 @@ test('a file without a name leaves alone what a name claims', async () => {
   assert.deepEqual(await held(db), hashes('a', 'next'));
 });
 
-test('what came of a file that broke off is found the next time, and goes when nobody needs it', async () => {
+test('the chunks of a file that broke off are found the next time, and deleted when nobody needs them', async () => {
   const db = new MemoryLevel();
-  const broken = await tcpServer((socket) => peerSend(socket, FILES.a.slice(0, -1).concat({ hash: FILES.a[0].hash, bytes: Buffer.from('wrong') })));
+  const broken = await tcpServer((socket) =>
+    peerSend(socket, FILES.a.slice(0, -1).concat({ hash: FILES.a[0].hash, bytes: Buffer.from('wrong') })),
+  );
   const { error } = await receiveOver(broken.connect(), db, { name: 'a' });
   await broken.close();
   assert.equal(error.code, 'protocol');
@@ -71,16 +77,19 @@ test('what came of a file that broke off is found the next time, and goes when n
   assert.deepEqual(await held(db), hashes('next'));
 });
 
-test('two at once: neither deletes what the other has announced', async (t) => {
+test('two at once: neither deletes chunks that the other has announced', async (t) => {
   const db = new MemoryLevel();
   await receive(db, 'a', { name: 'one' });
-  // Announces the first file's chunks, and hears that it shall use them only when the other is done without them.
+  // Announces the first file's chunks, and gets an answer that uses them only after the other sync has finished without
+  // them.
   let corked;
   const announced = new Promise((resolve) => (corked = resolve));
-  const slow = await tcpServer((socket) => peerSend(socket, FILES.a, () => {
-    socket.cork();
-    corked(socket);
-  }));
+  const slow = await tcpServer((socket) =>
+    peerSend(socket, FILES.a, () => {
+      socket.cork();
+      corked(socket);
+    }),
+  );
   t.after(slow.close);
   const second = receiveOver(slow.connect(), db, { name: 'two' });
   const socket = await announced;
@@ -91,7 +100,7 @@ test('two at once: neither deletes what the other has announced', async (t) => {
   assert.ifError(error);
   assert.equal(downloaded, 0);
   await receive(db, 'next', { name: 'two' });
-  // What the first left for the second's sake it deletes itself.
+  // The first sync later deletes the chunks that it kept for the second.
   await receive(db, 'next', { name: 'one' });
   assert.deepEqual(await held(db), hashes('next'));
 });

@@ -1,5 +1,5 @@
-// The installed entry in a real Chromium: behind websocket-stream with browser-level, `require`d as users of the original have it; and behind other
-// bundlers, or none.
+// The installed entry in a real Chromium: behind websocket-stream with browser-level, loaded by `require` as
+// browser-sync-stream is; and with other bundlers, or none.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -35,7 +35,7 @@ after(async () => {
   packed?.remove();
 });
 
-/** The example of the original's README, with `require` changed, and figures. */
+/** The example of browser-sync-stream's README, with `require` changed and figures added. */
 const ORIGINAL = `
   const receive = require('driblet/browser-sync-stream');
   const { Level } = require('level');
@@ -67,44 +67,71 @@ const ORIGINAL = `
   });
 `;
 
-/** What websocket-stream wants of Node. */
+/** The parts of Node that websocket-stream needs. */
 const NODE = `
   export { Buffer } from 'buffer';
   export const process = { title: 'browser', browser: true, env: {}, version: '', nextTick: (call, ...values) => queueMicrotask(() => call(...values)) };
 `;
 
-/** Opens a page with a script in it, that driblet serves. */
+/** Opens a page with a script, served by driblet. */
 async function open(name, script, type = 'module') {
   mkdirSync(join(server.root, name), { recursive: true });
   if (script) writeFileSync(join(server.root, name, 'main.js'), script);
-  writeFileSync(join(server.root, name, 'index.html'), `<!doctype html><title>browser-sync-stream</title>${POLICY}<script type="${type}" src="main.js"></script>`);
+  writeFileSync(
+    join(server.root, name, 'index.html'),
+    `<!doctype html><title>browser-sync-stream</title>${POLICY}<script type="${type}" src="main.js"></script>`,
+  );
   const page = await browser.context.newPage();
   page.on('pageerror', (error) => console.error(error));
   await page.goto(new URL(`${name}/index.html`, server.url).href);
   return page;
 }
 
-test('the original example, against a server of the original libraries and against driblet serve, cold, warm and up to date', async (t) => {
+test("browser-sync-stream's example, against a server of its libraries and against driblet serve: a first sync, an update, no change", async (t) => {
   const folder = join(packed.folder, 'original');
   mkdirSync(folder);
   writeFileSync(join(folder, 'main.js'), ORIGINAL);
   writeFileSync(join(folder, 'node.js'), NODE);
   const { outputFiles } = await esbuild({
-    absWorkingDir: folder, entryPoints: ['main.js'], bundle: true, format: 'iife', write: false, logLevel: 'error',
-    platform: 'browser', define: { global: 'globalThis' }, inject: ['node.js'], nodePaths: [join(here, 'node_modules')],
+    absWorkingDir: folder,
+    entryPoints: ['main.js'],
+    bundle: true,
+    format: 'iife',
+    write: false,
+    logLevel: 'error',
+    platform: 'browser',
+    define: { global: 'globalThis' },
+    inject: ['node.js'],
+    nodePaths: [join(here, 'node_modules')],
   });
   let wanted;
   const original = await websocketServer((stream) => peerSend(stream, CHUNKS[wanted]));
   t.after(original.close);
   const ours = new URL('file', server.url);
   ours.protocol = 'ws:';
-  for (const [url, wrap] of [[original.url, false], [ours.href, false], [ours.href, true]]) {
+  for (const [url, wrap] of [
+    [original.url, false],
+    [ours.href, false],
+    [ours.href, true],
+  ]) {
     const page = await open('original', outputFiles[0].text);
-    await page.evaluate(() => new Promise((resolve, reject) => Object.assign(indexedDB.deleteDatabase('level-js-data.db'), { onsuccess: resolve, onerror: reject })));
-    for (const [held, name] of [[[], 'old'], [CHUNKS.old, 'fresh'], [CHUNKS.fresh, 'fresh']]) {
+    await page.evaluate(
+      () =>
+        new Promise((resolve, reject) =>
+          Object.assign(indexedDB.deleteDatabase('level-js-data.db'), { onsuccess: resolve, onerror: reject }),
+        ),
+    );
+    for (const [held, name] of [
+      [[], 'old'],
+      [CHUNKS.old, 'fresh'],
+      [CHUNKS.fresh, 'fresh'],
+    ]) {
       wanted = name;
       writeFileSync(join(server.root, 'file'), FILES[name]);
-      const { error, isBuffer, digest, sent, received, downloaded, keys } = await page.evaluate(([url, wrap]) => run(url, wrap), [url, wrap]);
+      const { error, isBuffer, digest, sent, received, downloaded, keys } = await page.evaluate(
+        ([url, wrap]) => run(url, wrap),
+        [url, wrap],
+      );
       assert.deepEqual([error, isBuffer, digest], [null, true, digestOf(FILES[name])]);
       const expected = [listLength(distinct(held)), answerLength(CHUNKS[name], held), newLength(CHUNKS[name], held)];
       assert.deepEqual([sent, received, downloaded], expected, `${url} ${name}`);
@@ -117,7 +144,7 @@ test('the original example, against a server of the original libraries and again
   }
 });
 
-/** Without websocket-stream: what a page does with a WebSocket of its own. */
+/** Without websocket-stream: a page uses its own WebSocket. */
 const PLAIN = `
   globalThis.run = (url) => new Promise((resolve, reject) => {
     const stream = receive(database(), (error, file) => (error ? reject(error) : resolve(file.length)));
@@ -143,7 +170,10 @@ function app(name) {
   const folder = join(packed.folder, name);
   mkdirSync(folder);
   writeFileSync(join(folder, 'main.js'), `import receive from 'driblet/browser-sync-stream';${PLAIN}`);
-  writeFileSync(join(folder, 'index.html'), `<!doctype html><title>browser-sync-stream</title>${POLICY}<script type="module" src="./main.js"></script>`);
+  writeFileSync(
+    join(folder, 'index.html'),
+    `<!doctype html><title>browser-sync-stream</title>${POLICY}<script type="module" src="./main.js"></script>`,
+  );
   return folder;
 }
 
@@ -164,7 +194,12 @@ test('vite', async () => {
 test('webpack 5', async () => {
   const root = app('webpack');
   const stats = await new Promise((resolve, reject) => {
-    const compiler = webpack({ context: root, mode: 'production', entry: './main.js', output: { path: join(server.root, 'webpack') } });
+    const compiler = webpack({
+      context: root,
+      mode: 'production',
+      entry: './main.js',
+      output: { path: join(server.root, 'webpack') },
+    });
     compiler.run((error, stats) => (error ? reject(error) : compiler.close(() => resolve(stats))));
   });
   const { errors } = stats.toJson({ all: false, errors: true });
@@ -172,13 +207,25 @@ test('webpack 5', async () => {
   await assertReceives(await open('webpack', undefined, 'text/javascript'));
 });
 
-test('in Node, by require and by import: what the module itself is, and its names', () => {
+test('in Node, by require and by import: the module itself, and its exports', () => {
   const run = (...options) => execFileSync(process.execPath, options, { cwd: packed.folder, encoding: 'utf8' }).trim();
-  const names = "const { send, receive, SyncError } = browserSyncStream; console.log(browserSyncStream === send, typeof receive, new SyncError('network', 'x').code)";
-  assert.equal(run('--input-type=commonjs', '-e', `const browserSyncStream = require('driblet/browser-sync-stream'); ${names}`), 'true function network');
-  assert.equal(run('--input-type=module', '-e', "import browserSyncStream, { send, receive, SyncError } from 'driblet/browser-sync-stream'; console.log(browserSyncStream === send, typeof receive, typeof SyncError)"), 'true function function');
-  // Who chooses what pages get, as bundlers do.
-  const page = "const browserSyncStream = require('driblet/browser-sync-stream'); console.log(browserSyncStream === browserSyncStream.receive, browserSyncStream.send)";
+  const names =
+    "const { send, receive, SyncError } = browserSyncStream; console.log(browserSyncStream === send, typeof receive, new SyncError('network', 'x').code)";
+  assert.equal(
+    run('--input-type=commonjs', '-e', `const browserSyncStream = require('driblet/browser-sync-stream'); ${names}`),
+    'true function network',
+  );
+  assert.equal(
+    run(
+      '--input-type=module',
+      '-e',
+      "import browserSyncStream, { send, receive, SyncError } from 'driblet/browser-sync-stream'; console.log(browserSyncStream === send, typeof receive, typeof SyncError)",
+    ),
+    'true function function',
+  );
+  // The entry that bundlers choose for pages.
+  const page =
+    "const browserSyncStream = require('driblet/browser-sync-stream'); console.log(browserSyncStream === browserSyncStream.receive, browserSyncStream.send)";
   assert.equal(run('--conditions=browser', '--input-type=commonjs', '-e', page), 'true undefined');
 });
 
@@ -188,12 +235,33 @@ const stream: NodeJS.ReadWriteStream = receive({}, { name: 'a' }, (error: Error 
 stream.on('download', (chunk: Buffer) => chunk.length);
 export const sent = send('app.js', { bits: 9 }).on('upload', (chunk: Buffer) => chunk.length);
 `;
-  writeFileSync(join(packed.folder, 'entry.mts'), `import browserSyncStream, { receive, send } from 'driblet/browser-sync-stream';${use}browserSyncStream('app.js');`);
-  writeFileSync(join(packed.folder, 'entry.cts'), `import browserSyncStream = require('driblet/browser-sync-stream');\nconst { receive, send } = browserSyncStream;${use}browserSyncStream('app.js');`);
+  writeFileSync(
+    join(packed.folder, 'entry.mts'),
+    `import browserSyncStream, { receive, send } from 'driblet/browser-sync-stream';${use}browserSyncStream('app.js');`,
+  );
+  writeFileSync(
+    join(packed.folder, 'entry.cts'),
+    `import browserSyncStream = require('driblet/browser-sync-stream');\nconst { receive, send } = browserSyncStream;${use}browserSyncStream('app.js');`,
+  );
   const tsc = join(here, 'node_modules', 'typescript', 'lib', 'tsc.js');
-  const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--typeRoots', join(here, 'node_modules', '@types'), '--types', 'node'];
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--target',
+    'es2022',
+    '--module',
+    'nodenext',
+    '--typeRoots',
+    join(here, 'node_modules', '@types'),
+    '--types',
+    'node',
+  ];
   try {
-    execFileSync(process.execPath, [tsc, ...options, 'entry.mts', 'entry.cts'], { cwd: packed.folder, encoding: 'utf8', stdio: 'pipe' });
+    execFileSync(process.execPath, [tsc, ...options, 'entry.mts', 'entry.cts'], {
+      cwd: packed.folder,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
   } catch (error) {
     assert.fail(error.stdout);
   }

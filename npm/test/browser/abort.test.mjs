@@ -1,37 +1,32 @@
-// A signal that is aborted, in every phase of a sync: its reason at once, the old version whole, and no lock left behind.
+// Aborts in every phase of a sync: the sync rejects with the signal's reason at once, the old version is whole, and no
+// lock is left.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { assertNothingLeft, leftOver, open, whenIdle } from '../support/browser.mjs';
+import { LARGE, largeBytes } from '../support/large.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, stoppingIn, stops } from '../support/stop.mjs';
 
-/** Longer than what is given before it is stored. */
-const LENGTH = 40_000_000;
-let s;
 let oldPath;
 
-before(async () => {
-  s = await site();
+const s = useSite(async () => {
   oldPath = join(s.server.root, 'old.bin');
   publishStop(s.server);
 });
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
 
-/** 40 MB, of which every 100,000th byte differs by edition. */
+/** A large file, in which every 100,000th byte differs between editions. */
 function edition(number) {
-  const bytes = Buffer.alloc(LENGTH);
-  for (let at = 0; at < LENGTH; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
-  for (let at = 0; at < LENGTH; at += 100_000) bytes[at] = number;
+  const bytes = largeBytes();
+  for (let at = 0; at < LARGE; at += 100_000) bytes[at] = number;
   return bytes;
 }
 
 const isSignature = ({ method }) => method === 'POST';
 
-/** When to abort: what the page runs to wait until a sync is there, and what keeps it there. */
+/** When to abort: the script with which the page waits for that phase, and what keeps the sync in it. */
 const PHASES = {
   'before it begins': { begun: 'abort.abort(reason)' },
   'while the worker starts': { begun: 'undefined' },
@@ -39,14 +34,24 @@ const PHASES = {
   'while the server is silent': { fault: { never: true }, begun: 'asked()' },
   'while a delta comes': { fault: { stall: 60 }, begun: 'reported(({ received }) => 0 < received)' },
   'while the version is written': { begun: 'reported(({ written }) => 0 < written)' },
-  'while the server thinks about a signature': { forgotten: true, which: isSignature, fault: { never: true }, begun: 'asked()' },
+  'while the server thinks about a signature': {
+    forgotten: true,
+    which: isSignature,
+    fault: { never: true },
+    begun: 'asked()',
+  },
   'while a delta is resumed': { cut: 100, fault: { stall: 0 }, begun: 'asked()' },
-  'while the version is committed': { stop: { opfs: 'FileSystemSyncAccessHandle.flush.1', indexeddb: 'IDBObjectStore.put.1.heads' }, begun: 'asked()' },
+  'while the version is committed': {
+    stop: { opfs: 'FileSystemSyncAccessHandle.flush.1', indexeddb: 'IDBObjectStore.put.1.heads' },
+    begun: 'asked()',
+  },
 };
 
 for (const kind of ['opfs', 'indexeddb']) {
   describe(`into the ${kind} store`, () => {
-    for (const [phase, { first = false, forgotten, which = isDelta, cut, stop, fault, begun }] of Object.entries(PHASES)) {
+    for (const [phase, { first = false, forgotten, which = isDelta, cut, stop, fault, begun }] of Object.entries(
+      PHASES,
+    )) {
       test(phase, async () => {
         const name = `${kind}-${Object.keys(PHASES).indexOf(phase)}.bin`;
         const store = { kind, name };
@@ -57,36 +62,50 @@ for (const kind of ['opfs', 'indexeddb']) {
         if (cut !== undefined) assert.equal((await s.attemptCut(name, cut, { store })).code, 'network');
         if (forgotten) await s.server.forget();
         const { stopped, goOn } = stops(s.link);
-        const wasAsked = stop ? stopped : new Promise((asked) => {
-          s.link.fault = (request) => {
-            if (!which(request)) return undefined;
-            asked();
-            return fault;
-          };
-        });
-        // A page of its own, whose worker is not there yet.
+        const wasAsked = stop
+          ? stopped
+          : new Promise((asked) => {
+              s.link.fault = (request) => {
+                if (!which(request)) return undefined;
+                asked();
+                return fault;
+              };
+            });
+        // A new page, which has no worker yet.
         const page = await open(s.browser, s.link.url);
         await page.exposeFunction('asked', () => wasAsked);
-        const said = await page.evaluate(async ([name, store, begun, first, workerUrl]) => {
-          const abort = new AbortController();
-          const reason = new Error('enough');
-          const listeners = new Set();
-          const reported = (wanted) => new Promise((resolve) => listeners.add((progress) => wanted(progress) && resolve()));
-          const others = first ? sync(name, { store, signal: abort.signal }).catch(() => {}) : undefined;
-          const begin = new Function('abort', 'reason', 'reported', `return ${begun}`)(abort, reason, reported);
-          const onProgress = (progress) => listeners.forEach((listener) => listener(progress));
-          const started = sync(name, { store, signal: abort.signal, onProgress, workerUrl }).then(() => 'synced', (error) => error);
-          await begin;
-          abort.abort(reason);
-          await others;
-          return (await started) === reason ? 'its reason' : String(await started);
-        }, [name, store, begun, first, stop && stoppingIn(stop[kind])]);
+        const said = await page.evaluate(
+          async ([name, store, begun, first, workerUrl]) => {
+            configure({ workerUrl });
+            const abort = new AbortController();
+            const reason = new Error('enough');
+            const listeners = new Set();
+            const reported = (wanted) =>
+              new Promise((resolve) => listeners.add((progress) => wanted(progress) && resolve()));
+            const others = first ? sync(name, { store, signal: abort.signal }).catch(() => {}) : undefined;
+            const begin = new Function('abort', 'reason', 'reported', `return ${begun}`)(abort, reason, reported);
+            const onProgress = (progress) => listeners.forEach((listener) => listener(progress));
+            const started = sync(name, { store, signal: abort.signal, onProgress }).then(
+              () => 'synced',
+              (error) => error,
+            );
+            await begin;
+            abort.abort(reason);
+            await others;
+            return (await started) === reason ? 'its reason' : String(await started);
+          },
+          [name, store, begun, first, stop && stoppingIn(stop[kind])],
+        );
         assert.equal(said, 'its reason');
         goOn();
         s.link.fault = () => undefined;
-        // A sync of the same page waits until the lock is free. Where all had come the new version may be stored by now, else it is the old one.
+        // A sync in the same page waits until the lock is free. If the whole delta had arrived, the new version may be
+        // stored by now; otherwise the old one is.
         const held = async (version) => {
-          const { digest, cost, message } = await page.evaluate(([name, store, version]) => attempt(name, { store, version }), [name, store, version]);
+          const { digest, cost, message } = await page.evaluate(
+            ([name, store, version]) => attempt(name, { store, version }),
+            [name, store, version],
+          );
           return message ?? (cost.requests === 0 ? digest : 'fetched anew');
         };
         await whenIdle(page, store, name);
@@ -104,7 +123,7 @@ for (const kind of ['opfs', 'indexeddb']) {
   });
 }
 
-test('after the handle came: it is too late, and the version is stored', async () => {
+test('after the handle was returned: it is too late, and the version is stored', async () => {
   const path = join(s.server.root, 'late.bin');
   writeFileSync(path, edition(3).subarray(0, 1_000_000));
   const warning = await s.page.evaluate(async () => {

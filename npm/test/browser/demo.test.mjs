@@ -1,4 +1,4 @@
-// The demo, as a person without a mouse goes through it.
+// Uses the demo by keyboard.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { launch } from '../support/browser.mjs';
 import { binary } from '../support/driblet.mjs';
 
-/** Parts that each map has. */
+/** The number of parts of each map. */
 const CELLS = 1440;
 
 let demo;
@@ -29,23 +29,25 @@ after(async () => {
   await demo?.stop();
 });
 
-test('a first visit brings all of the first releases', async () => {
-  await page.waitForFunction(() => document.getElementById('status').textContent.startsWith('typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here'));
+test('a first visit transfers the first releases whole', async () => {
+  await page.waitForFunction(() =>
+    document.getElementById('status').textContent.startsWith('typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here'),
+  );
   const shown = await typescript();
-  assert.equal(shown.how, 'A first visit: all of it came, compressed.');
-  assert.equal(shown.map, 'Map of the file: all of it came.');
+  assert.equal(shown.how, 'A first visit: the whole file was sent, compressed.');
+  assert.equal(shown.map, 'Map of the file: all of it is new.');
   assert.ok(shown.moved < shown.plain && shown.plain < shown.length, JSON.stringify(shown));
 });
 
-test('the next release moves what changed, and the map shows where', async () => {
+test('the next release transfers what changed, and the map shows where', async () => {
   await page.keyboard.press('Tab');
   await press('Publish the next release', 'Enter');
   await here('5.9.2');
   const shown = await typescript();
-  assert.equal(shown.how, 'The server knew 5.8.3, and sent what changed.');
+  assert.equal(shown.how, 'The server knew 5.8.3, and sent only the changes.');
   assert.equal(shown.roundTrips, 1);
   assert.ok(shown.moved < 0.02 * shown.length, `${shown.moved} of ${shown.length} bytes`);
-  assert.match(shown.map, /bytes of 9,111,680 do not stand in 5\.8\.3/);
+  assert.match(shown.map, /bytes of 9,111,680 do not occur in 5\.8\.3/);
   assert.ok(0 < shown.asBefore && shown.asBefore < CELLS, `${shown.asBefore} cells as before`);
   assert.deepEqual(shown.drawn, [CELLS, CELLS]);
 });
@@ -57,7 +59,10 @@ test('a server that has forgotten the release takes two round trips', async () =
   await press('Publish the next release', 'Enter');
   await here('5.9.3');
   const shown = await typescript();
-  assert.equal(shown.how, 'The server did not know 5.9.2. The page described it, and what matched stayed.');
+  assert.equal(
+    shown.how,
+    'The server did not know 5.9.2. The page sent a signature of it, and kept the parts that matched.',
+  );
   assert.equal(shown.roundTrips, 2);
   assert.ok(shown.moved < 0.02 * shown.length, `${shown.moved} of ${shown.length} bytes`);
 });
@@ -66,7 +71,7 @@ test('a page that is loaded again has it already', async () => {
   await page.reload();
   await here('5.9.3');
   const shown = await typescript();
-  assert.equal(shown.how, 'This page has it already.');
+  assert.equal(shown.how, 'This page already has it.');
   assert.equal(shown.asBefore, CELLS);
 });
 
@@ -74,7 +79,7 @@ test('after the last release it starts over, with nothing stored', async () => {
   await page.keyboard.press('Tab');
   await press('Start over', 'Enter');
   await here('5.8.3');
-  assert.equal((await typescript()).how, 'A first visit: all of it came, compressed.');
+  assert.equal((await typescript()).how, 'A first visit: the whole file was sent, compressed.');
 });
 
 test('it fits a phone', async () => {
@@ -82,7 +87,7 @@ test('it fits a phone', async () => {
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
 });
 
-test('a screen reader is told all that the page shows', async () => {
+test('a screen reader gets everything that the page shows', async () => {
   const said = await page.locator('main').ariaSnapshot();
   for (const part of [
     'heading "driblet" [level=1]',
@@ -91,22 +96,25 @@ test('a screen reader is told all that the page shows', async () => {
     'status: "typescript.js 5.8.3 and sql-wasm.wasm 1.14.1 are here',
     'article "typescript.js"',
     'article "sql-wasm.wasm"',
-    'img "Map of the file: all of it came."',
+    'img "Map of the file: all of it is new."',
     'columnheader "Round trips"',
     'rowheader "plain fetch"',
-  ]) assert.ok(said.includes(part), `no ${part} in\n${said}`);
+  ])
+    assert.ok(said.includes(part), `no ${part} in\n${said}`);
 });
 
-test('light and dark, its text is told from its ground', async () => {
+test('its text has enough contrast, in light and dark', async () => {
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     const contrasts = await page.evaluate(() => {
-      // Painted, whatever way a colour is written in becomes bytes.
+      // Paints a colour, which turns every notation into bytes.
       const context = new OffscreenCanvas(1, 1).getContext('2d');
       const luminance = (colour) => {
         context.fillStyle = colour;
         context.fillRect(0, 0, 1, 1);
-        const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, (byte) => byte / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, (byte) => byte / 255).map(
+          (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4),
+        );
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
       };
       const ground = luminance(getComputedStyle(document.body).backgroundColor);
@@ -115,12 +123,13 @@ test('light and dark, its text is told from its ground', async () => {
         return [selector, (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05)];
       });
     });
-    // WCAG 2.2's level AA.
-    for (const [selector, contrast] of contrasts) assert.ok(4.5 <= contrast, `${colorScheme}: ${selector} has ${contrast.toFixed(2)}`);
+    // Level AA of WCAG 2.2.
+    for (const [selector, contrast] of contrasts)
+      assert.ok(4.5 <= contrast, `${colorScheme}: ${selector} has ${contrast.toFixed(2)}`);
   }
 });
 
-test('nothing was refused or thrown so far', () => assert.deepEqual(complaints, []));
+test('no error or refusal so far', () => assert.deepEqual(complaints, []));
 
 test('a sync that fails says so, and can be tried again', async () => {
   await browser.context.route('**/*.driblet/**', (route) => route.abort());
@@ -132,29 +141,38 @@ test('a sync that fails says so, and can be tried again', async () => {
   await page.keyboard.press('Tab');
   await press('Try again', 'Enter');
   await here('5.9.2');
-  assert.equal((await typescript()).how, 'The server knew 5.8.3, and sent what changed.');
+  assert.equal((await typescript()).how, 'The server knew 5.8.3, and sent only the changes.');
   assert.equal(await page.textContent('[role=alert]'), '');
 });
 
 /** Presses a key on what has the focus, which goes by that name, and can be used. */
 async function press(name, key) {
   await page.waitForSelector(':focus:not([aria-disabled])');
-  assert.equal(await page.evaluate(() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()), name);
+  assert.equal(
+    await page.evaluate(() => (document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()),
+    name,
+  );
   await page.keyboard.press(key);
 }
 
-/** Waits until a release of typescript.js, and what came with it, is here. */
+/** Waits until the page shows a release of typescript.js, and how it was transferred. */
 async function here(release) {
-  await page.waitForFunction((release) => document.getElementById('status').textContent.startsWith(`typescript.js ${release} and`), release);
+  await page.waitForFunction(
+    (release) => document.getElementById('status').textContent.startsWith(`typescript.js ${release} and`),
+    release,
+  );
 }
 
-/** What the page says of typescript.js. */
+/** The page's texts about typescript.js. */
 function typescript() {
   return page.evaluate(() => {
     const article = document.querySelector('article');
     const text = (selector) => article.querySelector(selector).textContent;
     const number = (selector) => Number(/[\d,]+/.exec(text(selector))[0].replaceAll(',', ''));
-    const cells = (map, selector) => Array.from(map.querySelectorAll(selector), (path) => path.getAttribute('d')).join('').split('z').length - 1;
+    const cells = (map, selector) =>
+      Array.from(map.querySelectorAll(selector), (path) => path.getAttribute('d'))
+        .join('')
+        .split('z').length - 1;
     return {
       moved: number('.moved strong'),
       length: number('.moved span'),
@@ -169,7 +187,9 @@ function typescript() {
 }
 
 async function startDemo() {
-  const child = spawn('node', [fileURLToPath(new URL('../../../demo/run.mjs', import.meta.url)), binary], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('node', [fileURLToPath(new URL('../../../demo/run.mjs', import.meta.url)), binary], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = once(child, 'exit');
   const url = await new Promise((resolve, reject) => {
     createInterface(child.stdout).on('line', (line) => {

@@ -1,4 +1,5 @@
-// Whatever the browser denies: a sync goes on with what is left, in memory at worst, and its warning says why.
+// Parts of the platform that the browser denies: a sync continues without them, in memory at worst, and its warning
+// says why.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,13 +24,19 @@ before(async () => {
 });
 after(() => server?.close());
 
-/** The browsers: each starts at a site with `allowed` or `blocked` cookies, or with `third` parties' blocked; `hasFiles` says whether pages have a file store. */
+/**
+ * The browsers. Each opens a site with `allowed` or `blocked` cookies, or with cookies blocked for `third` parties.
+ * `hasFiles` says whether pages have a file store.
+ */
 const BROWSERS = {
   Chromium: {
     hasFiles: true,
     async start(cookies) {
       const profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'));
-      const settings = { blocked: { default_content_setting_values: { cookies: 2 } }, third: { cookie_controls_mode: 1, block_third_party_cookies: true } };
+      const settings = {
+        blocked: { default_content_setting_values: { cookies: 2 } },
+        third: { cookie_controls_mode: 1, block_third_party_cookies: true },
+      };
       mkdirSync(join(profile, 'Default'));
       writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify({ profile: settings[cookies] ?? {} }));
       const browser = await launchChromium({}, profile);
@@ -45,20 +52,25 @@ const BROWSERS = {
   },
   Firefox: {
     hasFiles: true,
-    start: (cookies) => launchFirefox({ blocked: { 'network.cookie.cookieBehavior': 2 }, third: { 'network.cookie.cookieBehavior': 1 } }[cookies]),
+    start: (cookies) =>
+      launchFirefox(
+        { blocked: { 'network.cookie.cookieBehavior': 2 }, third: { 'network.cookie.cookieBehavior': 1 } }[cookies],
+      ),
   },
   WebKit: {
     hasFiles: false,
-    // Its settings of cookies deny no storage.
+    // Its cookie settings deny no storage.
     frames: ['allowed'],
     hasOneTab: true,
-    start: (cookies, url) => launchWebkit(url),
+    start: (_cookies, url) => launchWebkit(url),
   },
 };
 
-for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked', 'third'], start }] of Object.entries(BROWSERS)) {
+for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked', 'third'], start }] of Object.entries(
+  BROWSERS,
+)) {
   describe(`in ${name}`, () => {
-    /** Has the browser open a page of the site by its name or by the other, and closes it. */
+    /** Opens a page of the site by its own name or by the other one, and closes it. */
     async function inPage(cookies, host, work) {
       const url = server.url.href.replace('127.0.0.1', host);
       const browser = await start(cookies, url);
@@ -104,20 +116,25 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
       });
       after(() => browser?.close());
 
-      /** Where a sync stores where these parts are denied to its thread; nothing where nowhere. */
+      /** Where a sync stores if these parts are denied to its thread; undefined if in memory only. */
       function placeLeft(thread, parts) {
         const isDenied = (...some) => some.some((part) => parts.includes(part));
         if (hasFiles && thread === 'worker' && !isDenied('storage', 'files', 'folders', 'writing')) return 'opfs';
         return isDenied('indexedDB', 'transactions') ? undefined : 'indexeddb';
       }
 
-      /** Denies parts to a page, or to its worker, and syncs there. */
+      /** Denies parts to a page or to its worker, and syncs there. */
       async function syncsWithout(parts, way, thread) {
         const id = `${name}-${thread}-${parts.join('')}-${way}`;
         const path = `/${id}.d.ts`;
         if (thread === 'worker') publishWorker(server, `${id}.js`, denying(parts, way));
         const page = await browser.open(server.url.href);
-        const ask = await prepared(page, thread === 'page' ? denying(parts, way, parts.includes('Worker') && way !== 'reject' ? {} : { Worker: 'missing' }) : '');
+        const ask = await prepared(
+          page,
+          thread === 'page'
+            ? denying(parts, way, parts.includes('Worker') && way !== 'reject' ? {} : { Worker: 'missing' })
+            : '',
+        );
         const options = thread === 'page' ? {} : { workerUrl: `/${id}.js` };
         server.publish(path, old);
         const first = await ask('attempt', path, 'browser', options);
@@ -129,7 +146,7 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
         if (place) assert.equal(next.warning ?? undefined, undefined);
         else assert.match(next.warning, /in memory only: ./);
         await page.close();
-        // What is stored is there for others.
+        // Other pages find the stored version.
         if (hasOneTab || !undenied) undenied = await prepared(await browser.open(server.url.href), '');
         assert.equal((await undenied('listed', 'browser')).includes(path), place !== undefined);
         if (place) assert.ok((await undenied('listed', place)).includes(path), `not in ${place}`);
@@ -137,7 +154,9 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
 
       for (const thread of ['worker', 'page']) {
         for (const way of WAYS.filter((way) => way !== 'hang')) {
-          for (const part of Object.keys(PARTS).filter((part) => denying([part], way) && (thread === 'page' || !['Worker', 'localStorage'].includes(part)))) {
+          for (const part of Object.keys(PARTS).filter(
+            (part) => denying([part], way) && (thread === 'page' || !['Worker', 'localStorage'].includes(part)),
+          )) {
             test(`${part} denied to a ${thread} (${way})`, () => syncsWithout([part], way, thread));
           }
           test(`all denied to a ${thread} (${way})`, () => syncsWithout(Object.keys(PARTS), way, thread));

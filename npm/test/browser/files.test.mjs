@@ -1,4 +1,4 @@
-// A publisher that lays its resources out as files, on a host that knows nothing of driblet.
+// Resources that `driblet` lays out as files, on a file host without driblet.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,9 @@ let s;
 
 before(async () => {
   root = mkdtempSync(join(tmpdir(), 'driblet-files-'));
-  cpSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url)), join(root, '.driblet'), { recursive: true });
+  cpSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url)), join(root, '.driblet'), {
+    recursive: true,
+  });
   writeFileSync(join(root, 'index.html'), '<!doctype html><title>files</title>');
   s = await site(await serveFiles(root));
 });
@@ -27,7 +29,10 @@ after(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** Makes `target` the head: lays out the deltas from none, from `bases` and from itself, to the head and of the exact pair. */
+/**
+ * Makes `target` the head: writes the deltas from none, from `bases` and from itself, to the head and for the exact
+ * pair.
+ */
 function publish(target, bases) {
   const folder = join(root, 'lib.d.ts.driblet');
   mkdirSync(folder, { recursive: true });
@@ -41,7 +46,7 @@ function publish(target, bases) {
   }
 }
 
-test('a first sync and one from a version that is held, each cut off: the next sync resumes by a range', async () => {
+test('a first sync and one from a stored version, each cut off: the next sync resumes by a range', async () => {
   publish(old, []);
   await assertResumes(old, 100_000);
   publish(fresh, [old]);

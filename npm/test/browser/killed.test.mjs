@@ -1,34 +1,37 @@
-// A tab whose process ends in the middle of a call into its store: what was stored before, or what was to be stored, is whole.
+// A tab whose process ends during a call of its store: the version stored before, or the new one, is whole.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { leftOver, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { LARGE } from '../support/large.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
 
-before(async () => {
-  s = await site();
+const s = useSite(async () => {
   publishStop(s.server);
 });
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
 
 /** Syncs in a new tab until its worker is in that call, and kills the tab's process there. */
 async function killIn(call, path, store, worker = stoppingIn(call)) {
   const tab = await open(s.browser, s.link.url);
   const { stopped } = stops(s.link);
-  await tab.evaluate(([path, store, workerUrl]) => void sync(path, { store, workerUrl }).catch(() => {}), [path, store, worker]);
+  await tab.evaluate(
+    ([path, store, workerUrl]) => {
+      configure({ workerUrl });
+      void sync(path, { store }).catch(() => {});
+    },
+    [path, store, worker],
+  );
   await stopped;
   s.link.fault = () => undefined;
   const crashed = new Promise((resolve) => tab.once('crash', resolve));
   const session = await s.browser.context.newCDPSession(tab);
-  session.send('Page.crash').catch(() => {}); // Nobody is left to answer.
+  session.send('Page.crash').catch(() => {}); // Nobody can answer.
   await crashed;
   await tab.close();
 }
@@ -56,7 +59,7 @@ const DEATHS = {
 for (const [kind, deaths] of Object.entries(DEATHS)) {
   describe(`a tab killed, ${kind}`, () => {
     for (const [when, call, kept] of deaths) {
-      test(`${when}: one of the two versions is whole, the next sync goes on from it, and nothing is left over`, async () => {
+      test(`${when}: one of the two versions is whole, the next sync continues from it, and nothing is left over`, async () => {
         const path = `${kind}-${call}.d.ts`;
         const store = { kind, name: path };
         s.server.publish(path, old);
@@ -75,10 +78,10 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
       });
     }
 
-    test('while a first version is staged as it comes: nothing is stored, and what is left over goes with the next sync', async () => {
+    test('while a first version is staged: nothing is stored, and the leftovers are deleted by the next sync', async () => {
       const path = `${kind}-large.bin`;
       const store = { kind, name: path };
-      writeFileSync(join(s.server.root, path), Buffer.alloc(40_000_000, path)); // Its delta is too short for a journal.
+      writeFileSync(join(s.server.root, path), Buffer.alloc(LARGE, path)); // Its delta is too short for a journal.
       await killIn(kind === 'opfs' ? `${FILE}.write.20` : 'IDBObjectStore.put.4', path, store);
       assert.deepEqual(await listed(store), []);
       const whole = await s.attempt(path, { store });
@@ -88,12 +91,15 @@ for (const [kind, deaths] of Object.entries(DEATHS)) {
   });
 }
 
-test('a tab without locks deletes what another is writing, and that one is killed: nothing is left over', async () => {
+test('a tab without locks deletes a file that another one is writing, and that one is killed: nothing is left over', async () => {
   const path = 'robbed.bin';
   const store = { kind: 'indexeddb', name: path };
-  writeFileSync(join(s.server.root, path), Buffer.alloc(40_000_000, path));
-  // The deletion comes between the first batch and the second, as the other tab's would.
-  publishWorker(s.server, 'robbed.js', `
+  writeFileSync(join(s.server.root, path), Buffer.alloc(LARGE, path));
+  // The deletion comes between the first batch and the second, as another tab's would.
+  publishWorker(
+    s.server,
+    'robbed.js',
+    `
     import './before-stopping.js';
     const { transaction } = IDBDatabase.prototype;
     let writing = 0;
@@ -104,7 +110,8 @@ test('a tab without locks deletes what another is writing, and that one is kille
         for (const table of ['files', 'pieces']) other.objectStore(table).clear();
       }
       return transaction.apply(this, options);
-    };`);
+    };`,
+  );
   const call = 'IDBObjectStore.put.1.heads';
   await killIn(call, path, store, `/robbed.js?${call}`);
   assert.deepEqual(await listed(store), []);
@@ -114,23 +121,27 @@ test('a tab without locks deletes what another is writing, and that one is kille
 });
 
 describe('a worker that hangs is ended', () => {
-  // The first of a store closes the note of its key, the last the version's file.
+  // The first close is that of the key's file, the last one that of the version's file.
   for (const nth of [1, 4]) {
-    test(`while it stores what it gave, in close ${nth}: the handle says so, and another tab syncs`, async () => {
+    test(`while it stores the version of a handle, in close ${nth}: the handle says so, and another tab syncs`, async () => {
       const path = `hangs-${nth}.d.ts`;
       const store = { kind: 'opfs', name: path };
       s.server.publish(path, old);
       const tab = await open(s.browser, s.link.url);
       stops(s.link);
-      const seen = await tab.evaluate(async ([path, store, workerUrl]) => {
-        const handle = await sync(path, { store, timeout: 500, workerUrl });
-        const given = await digest(await handle.bytes());
-        await handle.stored;
-        const { code, message } = await handle.bytes().catch((error) => error);
-        return { given, warning: handle.warning, code, message };
-      }, [path, store, stoppingIn(`${FILE}.close.${nth}`)]);
+      const seen = await tab.evaluate(
+        async ([path, store, workerUrl]) => {
+          configure({ workerUrl, workerTimeout: 2000 });
+          const handle = await sync(path, { store });
+          const given = await digest(await handle.bytes());
+          const isStored = await handle.stored;
+          const { code, message } = await handle.bytes().catch((error) => error);
+          return { given, isStored, warning: handle.warning, code, message };
+        },
+        [path, store, stoppingIn(`${FILE}.close.${nth}`)],
+      );
       s.link.fault = () => undefined;
-      assert.deepEqual([seen.given, seen.code], [digestOf(old), 'store']);
+      assert.deepEqual([seen.given, seen.isStored, seen.code], [digestOf(old), false, 'store']);
       assert.match(seen.warning, /hung/);
       assert.match(seen.message, /closed; sync again/);
       assertIs(await s.attempt(path, { store }), old);
@@ -138,19 +149,23 @@ describe('a worker that hangs is ended', () => {
     });
   }
 
-  test('while it reads: reading says so, and the same tab syncs', async () => {
+  test('while it reads: the read rejects, and the same tab syncs', async () => {
     const path = 'hangs-reading.d.ts';
     const store = { kind: 'opfs', name: path };
     s.server.publish(path, old);
     await s.attempt(path, { store });
     const tab = await open(s.browser, s.link.url);
     stops(s.link);
-    const seen = await tab.evaluate(async ([path, store, workerUrl]) => {
-      const handle = await sync(path, { store, timeout: 500, workerUrl });
-      await handle.stored;
-      const { code, message } = await handle.blob().catch((error) => error);
-      return { basis: handle.cost.basis, code, message };
-    }, [path, store, stoppingIn(`${FILE}.close.2`)]);
+    const seen = await tab.evaluate(
+      async ([path, store, workerUrl]) => {
+        configure({ workerUrl, workerTimeout: 2000 });
+        const handle = await sync(path, { store });
+        await handle.stored;
+        const { code, message } = await handle.blob().catch((error) => error);
+        return { basis: handle.cost.basis, code, message };
+      },
+      [path, store, stoppingIn(`${FILE}.close.2`)],
+    );
     s.link.fault = () => undefined;
     assert.deepEqual([seen.basis, seen.code], ['same', 'store']);
     assert.match(seen.message, /hung/);

@@ -1,37 +1,39 @@
-// Where the client runs: under content security policies, from other origins, without https, without a worker, in a service worker.
+// Where the client runs: under content security policies, from other origins, without https, without a worker, in a
+// service worker.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
-import { BASES, PLAIN_HOST, assertNothingLeft, launch, open } from '../support/browser.mjs';
+import { after, describe, test } from 'node:test';
+import { BASES, PLAIN_HOST, launch, open } from '../support/browser.mjs';
 import { release, serve } from '../support/driblet.mjs';
 import { serveFiles } from '../support/files.mjs';
 import { here, install } from '../support/installed.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
 let packed;
 
-before(async () => {
-  s = await site();
+const s = useSite(async () => {
   packed = install();
   packed.publish(s.server);
 });
 after(async () => {
-  await s?.close();
   packed?.remove();
 });
-afterEach(() => s.assertNothingLeft());
 
-/** The service worker that the package's README shows. */
-const recipe = /^  import \{ serveAsset \} from '\/\.driblet\/inline\.js';[^]*?(?=^  ```)/m.exec(readFileSync(join(here, 'README.md'), 'utf8'))[0];
+/** The service worker in the package's README. */
+const recipe = /^ {2}import \{ serveAsset \} from '\/\.driblet\/inline\.js';[\s\S]*?(?=^ {2}```)/m.exec(
+  readFileSync(join(here, 'README.md'), 'utf8'),
+)[0];
 
 /** Opens a page with that policy. */
 function openUnder(policy, base) {
   const name = `policy-${Math.random()}.html`;
-  writeFileSync(join(s.server.root, name), `<!doctype html><meta http-equiv="content-security-policy" content="${policy}"><title>driblet</title>`);
+  writeFileSync(
+    join(s.server.root, name),
+    `<!doctype html><meta http-equiv="content-security-policy" content="${policy}"><title>driblet</title>`,
+  );
   return open(s.browser, `${s.link.url}${name}`, base);
 }
 
@@ -50,9 +52,12 @@ async function syncsTwice(page, name) {
 const workersOf = (page) => page.workers().length;
 
 for (const policy of ['require-corp', 'credentialless']) {
-  test(`a page that embeds nothing without leave (${policy}): the shipped worker starts`, async () => {
+  test(`a page with Cross-Origin-Embedder-Policy (${policy}): the shipped worker starts`, async () => {
     const path = `/?${policy}`;
-    s.link.fault = ({ url }) => (url === path ? { headers: { 'cross-origin-embedder-policy': policy, 'cross-origin-opener-policy': 'same-origin' } } : undefined);
+    s.link.fault = ({ url }) =>
+      url === path
+        ? { headers: { 'cross-origin-embedder-policy': policy, 'cross-origin-opener-policy': 'same-origin' } }
+        : undefined;
     const page = await open(s.browser, new URL(path, s.link.url).href);
     s.link.fault = () => undefined;
     assert.equal(await page.evaluate(() => crossOriginIsolated), true);
@@ -61,8 +66,11 @@ for (const policy of ['require-corp', 'credentialless']) {
     await page.close();
   });
 
-  test(`a page that embeds nothing without leave (${policy}), and a server of another origin`, async () => {
-    const home = await serveFiles(s.server.root, { 'cross-origin-embedder-policy': policy, 'cross-origin-opener-policy': 'same-origin' });
+  test(`a page with Cross-Origin-Embedder-Policy (${policy}), and a server of another origin`, async () => {
+    const home = await serveFiles(s.server.root, {
+      'cross-origin-embedder-policy': policy,
+      'cross-origin-opener-policy': 'same-origin',
+    });
     const other = await serve('--allow-origin', home.url.origin);
     const browser = await launch();
     try {
@@ -75,7 +83,10 @@ for (const policy of ['require-corp', 'credentialless']) {
         const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
         return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
       }, other.url.origin);
-      assert.deepEqual([digest, workersOf(page), await page.evaluate(() => crossOriginIsolated)], [digestOf(old), 1, true]);
+      assert.deepEqual(
+        [digest, workersOf(page), await page.evaluate(() => crossOriginIsolated)],
+        [digestOf(old), 1, true],
+      );
     } finally {
       await browser.close();
       await other.close();
@@ -86,23 +97,35 @@ for (const policy of ['require-corp', 'credentialless']) {
 
 for (const [where, base] of Object.entries(BASES)) {
   describe(`as it is ${where}`, () => {
-    test('a strict policy: scripts and workers of the page\'s own origin, and wasm', async () => {
-      const page = await openUnder("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'", base);
+    test("a strict policy: scripts and workers of the page's own origin, and wasm", async () => {
+      const page = await openUnder(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
+        base,
+      );
       assert.equal((await syncsTwice(page, `${where}-strict.d.ts`)).warning, undefined);
       assert.equal(workersOf(page), 1);
       await page.close();
     });
 
-    test('a policy that forbids workers: the same in the page\'s thread, in IndexedDB', async () => {
-      const page = await openUnder("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'none'", base);
+    test("a policy that forbids workers: the same in the page's thread, in IndexedDB", async () => {
+      const page = await openUnder(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'none'",
+        base,
+      );
       assert.equal((await syncsTwice(page, `${where}-workerless.d.ts`)).warning, undefined);
       assert.equal(workersOf(page), 0);
-      assert.equal(await page.evaluate(async () => (await indexedDB.databases()).some(({ name }) => name === 'driblet')), true);
+      assert.equal(
+        await page.evaluate(async () => (await indexedDB.databases()).some(({ name }) => name === 'driblet')),
+        true,
+      );
       await page.close();
     });
 
     test('a policy that forbids wasm: an error that says so', async () => {
-      const page = await openUnder("default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'none'", base);
+      const page = await openUnder(
+        "default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'none'",
+        base,
+      );
       s.server.publish('wasmless.d.ts', old);
       const failed = await page.evaluate(() => attempt('/wasmless.d.ts'));
       assert.equal(failed.code, 'protocol');
@@ -110,24 +133,36 @@ for (const [where, base] of Object.entries(BASES)) {
       await page.close();
     });
 
-    test('a page without https: no file store, no locks, and versions are kept all the same', async () => {
+    test('a page without https: no file store, no locks, and versions are still kept', async () => {
       const url = s.link.url.replace('127.0.0.1', PLAIN_HOST);
       const page = await s.browser.context.newPage();
       const syncs = async (name) => {
         await page.goto(url);
-        return page.evaluate(async ([path, client]) => {
-          const { sync } = await import(client);
-          const handle = await sync(path);
-          const there = new Uint8Array(await (await fetch(path)).arrayBuffer());
-          const bytes = await handle.bytes();
-          await handle.stored;
-          const { cost, warning, version } = handle;
-          return { isSecureContext, cost, warning, version, isThere: bytes.length === there.length && bytes.every((byte, at) => byte === there[at]) };
-        }, [name, base.client]);
+        return page.evaluate(
+          async ([path, client]) => {
+            const { sync } = await import(client);
+            const handle = await sync(path);
+            const there = new Uint8Array(await (await fetch(path)).arrayBuffer());
+            const bytes = await handle.bytes();
+            await handle.stored;
+            const { cost, warning, version } = handle;
+            return {
+              isSecureContext,
+              cost,
+              warning,
+              version,
+              isThere: bytes.length === there.length && bytes.every((byte, at) => byte === there[at]),
+            };
+          },
+          [name, base.client],
+        );
       };
       s.server.publish(`${where}-plain.d.ts`, old);
       const first = await syncs(`/${where}-plain.d.ts`);
-      assert.deepEqual([first.isSecureContext, first.isThere, first.warning, first.cost.basis], [false, true, undefined, 'none']);
+      assert.deepEqual(
+        [first.isSecureContext, first.isThere, first.warning, first.cost.basis],
+        [false, true, undefined, 'none'],
+      );
       s.server.publish(`${where}-plain.d.ts`, fresh);
       const next = await syncs(`/${where}-plain.d.ts`);
       assert.deepEqual([next.isThere, next.cost.basis, next.cost.requests], [true, 'version', 1]);
@@ -143,12 +178,19 @@ for (const [where, base] of Object.entries(BASES)) {
         const page = await browser.context.newPage();
         await page.goto(home.url.href);
         const run = () =>
-          page.evaluate(async ([origin, client]) => {
-            const { sync } = await import(`${origin}${client}`);
-            const handle = await sync(`${origin}/app.d.ts`);
-            const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
-            return { cost: handle.cost, warning: handle.warning, digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('') };
-          }, [other.url.origin, base.client]);
+          page.evaluate(
+            async ([origin, client]) => {
+              const { sync } = await import(`${origin}${client}`);
+              const handle = await sync(`${origin}/app.d.ts`);
+              const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
+              return {
+                cost: handle.cost,
+                warning: handle.warning,
+                digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join(''),
+              };
+            },
+            [other.url.origin, base.client],
+          );
         other.publish('app.d.ts', old);
         const first = await run();
         assertIs(first, old);
@@ -163,12 +205,15 @@ for (const [where, base] of Object.entries(BASES)) {
       }
     });
 
-    test('the service worker that README shows answers with synced versions, offline with stored ones, which scripts and modules run from', async () => {
-      writeFileSync(join(s.server.root, `sw-${where}.js`), `
+    test('the service worker in the README answers with synced versions, offline with stored ones; scripts and modules run from them', async () => {
+      writeFileSync(
+        join(s.server.root, `sw-${where}.js`),
+        `
         ${recipe.replace('/assets/', `/${where}/`).replace('/.driblet/inline.js', base.inline)}
         addEventListener('install', () => skipWaiting());
         addEventListener('activate', (event) => event.waitUntil(clients.claim()));
-      `);
+      `,
+      );
       mkdirSync(join(s.server.root, where), { recursive: true });
       const module = Buffer.from([0, 97, 115, 109, 1, 0, 0, 0]);
       writeFileSync(join(s.server.root, where, 'empty.wasm'), module);
@@ -178,15 +223,18 @@ for (const [where, base] of Object.entries(BASES)) {
       const page = await s.browser.context.newPage();
       await page.goto(s.link.url);
       await page.evaluate(async (where) => {
-        const controlled = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
+        const controlled = new Promise((resolve) =>
+          navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }),
+        );
         await navigator.serviceWorker.register(`/sw-${where}.js`, { type: 'module' });
         await controlled;
       }, where);
-      const fetched = () => page.evaluate(async (where) => {
-        const response = await fetch(`/${where}/lib.d.ts`);
-        const digest = await crypto.subtle.digest('SHA-256', await response.arrayBuffer());
-        return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-      }, where);
+      const fetched = () =>
+        page.evaluate(async (where) => {
+          const response = await fetch(`/${where}/lib.d.ts`);
+          const digest = await crypto.subtle.digest('SHA-256', await response.arrayBuffer());
+          return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+        }, where);
       assert.equal(await fetched(), digestOf(old));
       s.server.publish(`${where}/lib.d.ts`, fresh);
       s.link.requests.length = 0;
@@ -195,10 +243,17 @@ for (const [where, base] of Object.entries(BASES)) {
       s.link.fault = () => ({ cut: 0 });
       assert.equal(await fetched(), digestOf(fresh), 'offline');
       s.link.fault = () => undefined;
-      assert.equal(await page.evaluate(async (where) => (await WebAssembly.compileStreaming(fetch(`/${where}/empty.wasm`))) instanceof WebAssembly.Module, where), true);
+      assert.equal(
+        await page.evaluate(
+          async (where) =>
+            (await WebAssembly.compileStreaming(fetch(`/${where}/empty.wasm`))) instanceof WebAssembly.Module,
+          where,
+        ),
+        true,
+      );
       assert.equal(await page.evaluate(async (where) => (await import(`/${where}/one.mjs`)).two, where), 2);
       await page.evaluate(async () => (await navigator.serviceWorker.getRegistration()).unregister());
-      // It would live on for a while, and its handles with it.
+      // Otherwise the page, and its handles, would live a while longer.
       const session = await s.browser.context.newCDPSession(page);
       await session.send('ServiceWorker.enable');
       await session.send('ServiceWorker.stopAllWorkers');
@@ -207,16 +262,22 @@ for (const [where, base] of Object.entries(BASES)) {
   });
 }
 
-test('a worker of the page\'s own syncs as the page does', async () => {
-  writeFileSync(join(s.server.root, 'own.js'), `
+test("the page's own worker syncs as the page does", async () => {
+  writeFileSync(
+    join(s.server.root, 'own.js'),
+    `
     import { sync } from '/.driblet/client.js';
     sync('/own.d.ts').then(async (handle) => postMessage((await handle.bytes()).length)).catch((error) => postMessage(String(error)));
-  `);
+  `,
+  );
   s.server.publish('own.d.ts', old);
   const page = await open(s.browser, s.link.url);
-  const length = await page.evaluate(() => new Promise((resolve) => {
-    new Worker('/own.js', { type: 'module' }).onmessage = ({ data }) => resolve(data);
-  }));
+  const length = await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        new Worker('/own.js', { type: 'module' }).onmessage = ({ data }) => resolve(data);
+      }),
+  );
   assert.equal(length, statSync(old).size);
   await page.close();
 });
@@ -226,24 +287,49 @@ test('a handle gives a blob, a file, a URL and a response with the type of its e
   const seen = await s.page.evaluate(async () => {
     const handle = await sync('/a%20module.mjs');
     const url = await handle.objectUrl();
-    const [blob, file, response, text] = [await handle.blob(), await handle.file(), handle.response(), await (await fetch(url)).text()];
+    const [blob, file, response, text] = [
+      await handle.blob(),
+      await handle.file(),
+      handle.response(),
+      await (await fetch(url)).text(),
+    ];
     const { answer } = await import(url);
     URL.revokeObjectURL(url);
     const plain = await handle.blob('text/plain');
     handle.close();
-    return [blob.type, file.name, file.type, plain.type, response.headers.get('content-type'), response.headers.get('content-length'), text.length, answer];
+    return [
+      blob.type,
+      file.name,
+      file.type,
+      plain.type,
+      response.headers.get('content-type'),
+      response.headers.get('content-length'),
+      text.length,
+      answer,
+    ];
   });
-  assert.deepEqual(seen, ['text/javascript', 'a module.mjs', 'text/javascript', 'text/plain', 'text/javascript', '25', 25, 42]);
+  assert.deepEqual(seen, [
+    'text/javascript',
+    'a module.mjs',
+    'text/javascript',
+    'text/plain',
+    'text/javascript',
+    '25',
+    25,
+    42,
+  ]);
 });
 
-test('a page that the browser keeps for going back holds no lock meanwhile, and its handles go on after', async () => {
+test('a page in the back/forward cache holds no lock, and its handles work again afterwards', async () => {
   s.server.publish('back.d.ts', old);
-  // What drives pages keeps them from being kept, unless it is told not to.
+  // Automated browsers keep no pages in the back/forward cache unless told to.
   const browser = await launch({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
   try {
     const page = await open(browser, s.link.url);
     await page.evaluate(async () => {
-      globalThis.restored = new Promise((resolve) => addEventListener('pageshow', ({ persisted }) => persisted && resolve(true)));
+      globalThis.restored = new Promise((resolve) =>
+        addEventListener('pageshow', ({ persisted }) => persisted && resolve(true)),
+      );
       globalThis.held = await sync('/back.d.ts');
       await held.stored;
       const closed = await sync('/back.d.ts', { scope: 'closed' });
@@ -251,7 +337,12 @@ test('a page that the browser keeps for going back holds no lock meanwhile, and 
       addEventListener('pageshow', ({ persisted }) => persisted && closed.close());
     });
     const other = await open(browser, s.link.url);
-    const locks = () => other.evaluate(async () => (await navigator.locks.query()).held.map(({ name }) => name).filter((name) => name.startsWith('driblet file')).length);
+    const locks = () =>
+      other.evaluate(
+        async () =>
+          (await navigator.locks.query()).held.map(({ name }) => name).filter((name) => name.startsWith('driblet file'))
+            .length,
+      );
     const haveLocks = async (wanted) => {
       let found;
       for (let tries = 0; tries < 1000 && found !== wanted; tries += 1) found = await locks();
@@ -264,14 +355,14 @@ test('a page that the browser keeps for going back holds no lock meanwhile, and 
     assert.equal(await page.evaluate(() => restored), true);
     assert.equal(await page.evaluate(async () => digest(await held.bytes())), digestOf(old));
     await page.evaluate(async () => digest(await held.bytes()));
-    // What was closed while it was taken again is free.
+    // A lock that was released while it was taken again is free.
     await haveLocks(1);
   } finally {
     await browser.close();
   }
 });
 
-test('two pages without locks that sync at once: both have the bytes, and reading tells what the other took away', async () => {
+test('two pages without locks that sync at once: both get the bytes, and reading notices what the other deleted', async () => {
   const url = s.link.url.replace('127.0.0.1', PLAIN_HOST);
   const browser = await launch();
   try {
@@ -280,7 +371,7 @@ test('two pages without locks that sync at once: both have the bytes, and readin
       await page.goto(url);
       await page.evaluate(async () => {
         const { sync } = await import('/.driblet/client.js');
-        /** Syncs, and keeps the handle; whether its bytes are those of the plain file. */
+        /** Syncs and keeps the handle. Returns whether its bytes are those of the plain file. */
         globalThis.syncs = async (path) => {
           const there = new Uint8Array(await (await fetch(path)).arrayBuffer());
           globalThis.held = await sync(path);
@@ -300,8 +391,13 @@ test('two pages without locks that sync at once: both have the bytes, and readin
     assert.equal(await one.evaluate(() => syncs('/unlocked.d.ts')), true);
     s.server.publish('unlocked.d.ts', fresh);
     assert.equal(await other.evaluate(() => syncs('/unlocked.d.ts')), true);
-    // The one's version may be gone by now.
-    const read = await one.evaluate(() => held.bytes().then(({ length }) => length === held.length, ({ code }) => code));
+    // The version of one of the two may be deleted by now.
+    const read = await one.evaluate(() =>
+      held.bytes().then(
+        ({ length }) => length === held.length,
+        ({ code }) => code,
+      ),
+    );
     assert.ok([true, 'store'].includes(read), String(read));
     assert.equal(await one.evaluate(() => syncs('/unlocked.d.ts')), true);
   } finally {
@@ -309,15 +405,18 @@ test('two pages without locks that sync at once: both have the bytes, and readin
   }
 });
 
-test('a handle that gave a URL keeps its version without being kept itself, until it is closed', async () => {
+test('a handle with an object URL keeps its version until it is closed, even if the page drops the handle', async () => {
   s.server.publish('shown.d.ts', old);
   const page = await open(s.browser, s.link.url);
   await page.evaluate(async () => {
     globalThis.shown = await (await sync('/shown.d.ts')).objectUrl();
     await (await sync('/shown.d.ts', { scope: 'forgotten' })).stored;
   });
-  const locks = () => page.evaluate(async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith('driblet file')).length);
-  // The other handle goes at some time.
+  const locks = () =>
+    page.evaluate(
+      async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith('driblet file')).length,
+    );
+  // The other handle is collected at some time.
   for (let tries = 0; tries < 1000 && 1 < (await locks()); tries += 1) await page.requestGC();
   assert.equal(await locks(), 1);
   s.server.publish('shown.d.ts', fresh);

@@ -1,4 +1,4 @@
-// Real pages behind a real nginx, as it is configured first: with the upstream's name as Host.
+// Pages behind a real nginx in its usual first configuration: with the upstream's name as Host.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,17 +14,23 @@ let server;
 let browser;
 
 before(async () => {
-  // The version that a page comes back with is forgotten by then, so that it sends a signature.
+  // The server has forgotten the page's version when the page comes back, so the page sends a signature.
   server = await serve('--history-versions', '1');
-  writeFileSync(join(server.root, 'page.html'), '<!doctype html><title>driblet</title><script type="module" src="main.mjs"></script>');
-  writeFileSync(join(server.root, 'main.mjs'), `import { sync } from '/.driblet/client.js';
+  writeFileSync(
+    join(server.root, 'page.html'),
+    '<!doctype html><title>driblet</title><script type="module" src="main.mjs"></script>',
+  );
+  writeFileSync(
+    join(server.root, 'main.mjs'),
+    `import { sync } from '/.driblet/client.js';
     globalThis.syncs = async (path) => {
       const handle = await sync(path);
       const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
       await handle.stored;
       return { basis: handle.cost.basis, digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('') };
     };
-    globalThis.loaded = true;`);
+    globalThis.loaded = true;`,
+  );
   browser = await launch();
 });
 after(async () => {
@@ -32,7 +38,10 @@ after(async () => {
   await server?.close();
 });
 
-for (const [how, more] of [['plain', ''], ['compressing everything', 'gzip on; gzip_proxied any; gzip_types *; gzip_min_length 1;']]) {
+for (const [how, more] of [
+  ['plain', ''],
+  ['compressing everything', 'gzip on; gzip_proxied any; gzip_types *; gzip_min_length 1;'],
+]) {
   test(`nginx, ${how}: module scripts, a first sync, and a signature`, async () => {
     const proxy = await nginx(`location / { proxy_pass ${server.url.origin}; ${more} }`);
     const page = await browser.context.newPage();
@@ -55,7 +64,7 @@ for (const [how, more] of [['plain', ''], ['compressing everything', 'gzip on; g
   });
 }
 
-test('nginx in front of a site without https: refused with the line to add, and well with it', async () => {
+test('nginx in front of a site without https: an error with the configuration line to add, and success with it', async () => {
   const proxy = await nginx(`location / { proxy_pass ${server.url.origin}; }
     location /named/ { proxy_pass ${server.url.origin}/; proxy_set_header X-Forwarded-Host $http_host; }`);
   const page = await browser.context.newPage();

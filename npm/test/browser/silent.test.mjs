@@ -1,40 +1,36 @@
-// Parts of the platform that never answer, and other tabs that hold what they do not use: a sync waits as long as there is a sign of life, and then goes on without.
+// Parts of the platform that never answer, and other tabs that hold a lock and do nothing: a sync waits while there is
+// a sign of life, and then continues without them.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { open } from '../support/browser.mjs';
 import { denying, prepared } from '../support/denied.mjs';
 import { release } from '../support/driblet.mjs';
+import { LARGE } from '../support/large.mjs';
 import { isDelta } from '../support/proxy.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
 
-before(async () => {
-  s = await site();
-  publishStop(s.server);
-});
-after(async () => {
-  try {
-    await s?.assertNothingLeft();
-  } finally {
-    await s?.close();
-  }
-});
+const s = useSite(
+  async () => {
+    publishStop(s.server);
+  },
+  { checks: 'at the end' },
+);
 
-/** Publishes a file that is longer than what is given before it is stored. */
+/** Publishes a file that is too long to be collected in memory. */
 function publishLong(name) {
   const path = join(s.server.root, name);
-  writeFileSync(path, Buffer.alloc(40_000_000, name));
+  writeFileSync(path, Buffer.alloc(LARGE, name));
   return path;
 }
 
-/** A page in which a script runs first; gives what tells it what to do. */
+/** Opens a page in which a script runs first. Returns the page, and a function that sends it commands. */
 async function pageAfter(script) {
   const page = await s.browser.context.newPage();
   await page.goto(s.link.url);
@@ -43,7 +39,7 @@ async function pageAfter(script) {
 
 const HERE = { Worker: 'missing' };
 
-/** What never answers, to whom, and what is left then. */
+/** The parts that never answer, the thread that calls them, and where the sync then stores. */
 const SILENT = [
   { parts: ['storage'], left: 'indexeddb' },
   { parts: ['folders'], left: 'indexeddb' },
@@ -59,10 +55,10 @@ const SILENT = [
   { parts: ['Worker'], left: 'indexeddb' },
 ];
 
-// They wait at the same time, each some seconds.
+// These tests wait at the same time, some seconds each.
 describe('what never answers', { concurrency: true }, () => {
   for (const [index, { parts, here = false, kind = 'browser', left }] of SILENT.entries()) {
-    test(`${parts.join(', ')}, called by a ${here ? 'page' : 'worker'}, ${kind} store: the sync goes on into ${left ?? 'memory, and says so'}`, async () => {
+    test(`${parts.join(', ')}, called by a ${here ? 'page' : 'worker'}, ${kind} store: the sync continues into ${left ?? 'memory, and says so'}`, async () => {
       const name = `silent-${index}.d.ts`;
       s.server.publish(name, old);
       const inPage = here || parts.includes('Worker');
@@ -74,7 +70,10 @@ describe('what never answers', { concurrency: true }, () => {
       else assert.match(synced.warning, /in memory only: .*(did not answer|does nothing)/);
       await page.close();
       const { version } = synced;
-      const stored = await s.page.evaluate(([path, kind, version]) => attempt(path, { store: { kind, name: 'driblet' }, version }), [`/${name}`, left ?? kind, version]);
+      const stored = await s.page.evaluate(
+        ([path, kind, version]) => attempt(path, { store: { kind, name: 'driblet' }, version }),
+        [`/${name}`, left ?? kind, version],
+      );
       assert.equal(stored.cost?.requests === 0, left !== undefined, stored.message);
     });
   }
@@ -84,31 +83,46 @@ describe('what never answers', { concurrency: true }, () => {
     const { page, ask } = await pageAfter('');
     await page.route(/\.wasm$/, () => {}, { times: 1 });
     const failed = await ask('attempt', '/module.d.ts', 'browser');
-    assert.deepEqual([failed.code, failed.message], ['network', "SyncError: the wasm module did not load (sync again): driblet's wasm module did not answer for 30 seconds"]);
+    assert.deepEqual(
+      [failed.code, failed.message],
+      [
+        'network',
+        "SyncError: the wasm module did not load (sync again): driblet's wasm module did not answer for 30 seconds",
+      ],
+    );
     assertIs(await ask('attempt', '/module.d.ts', 'browser'), old);
     await page.close();
   });
 
-  test('the engine, where there is no worker: a network error', async () => {
+  test('the engine does not load in a page without workers: a network error', async () => {
     s.server.publish('engine.d.ts', old);
     const { page, ask } = await pageAfter(denying([], 'hang', HERE));
     await page.route(/\/worker-\w+\.js$/, () => {});
     const failed = await ask('attempt', '/engine.d.ts', 'browser');
-    assert.deepEqual([failed.code, failed.message], ['network', "SyncError: neither driblet's worker nor its engine loaded: driblet's engine did not answer for 30 seconds"]);
+    assert.deepEqual(
+      [failed.code, failed.message],
+      [
+        'network',
+        "SyncError: neither driblet's worker nor its engine loaded: driblet's engine did not answer for 30 seconds",
+      ],
+    );
     await page.close();
   });
 
-  test('a list says which store did not answer; what the other place has is listed', async () => {
+  test('a list names the store that did not answer; the other place is listed', async () => {
     s.server.publish('listed.d.ts', old);
     await s.attempt('/listed.d.ts', { store: { kind: 'opfs', name: 'driblet' } });
     const { page, ask } = await pageAfter(denying(['indexedDB'], 'hang'));
-    const [both, one] = await Promise.all([ask('listed', 'browser'), ask('listed', 'indexeddb').catch(({ message }) => message)]);
+    const [both, one] = await Promise.all([
+      ask('listed', 'browser'),
+      ask('listed', 'indexeddb').catch(({ message }) => message),
+    ]);
     assert.ok(both.includes('/listed.d.ts'));
     assert.match(one, /SyncError: IndexedDB did not answer/);
     await page.close();
   });
 
-  test('another tab that holds the lock and does nothing: what is new comes by a delta, into memory; when the lock is free it is stored', async () => {
+  test('another tab holds the lock and does nothing: the new version comes by a delta, into memory; once the lock is free it is stored', async () => {
     const name = 'held.d.ts';
     const store = { kind: 'browser', name: 'driblet' };
     s.server.publish(name, old);
@@ -124,33 +138,45 @@ describe('what never answers', { concurrency: true }, () => {
     }
     const again = await sync();
     assert.deepEqual([again.digest, again.cost.basis], [digestOf(fresh), 'same']);
-    assert.equal((await s.page.evaluate((store) => list(store), store)).find(({ url }) => url.endsWith(name)).version, version);
+    assert.equal(
+      (await s.page.evaluate((store) => list(store), store)).find(({ url }) => url.endsWith(name)).version,
+      version,
+    );
     await page.evaluate(() => free());
     await page.close();
     const stored = await sync();
     assert.deepEqual([stored.digest, stored.cost.basis, stored.warning], [digestOf(fresh), 'version', undefined]);
   });
 
-  test('another tab that syncs for longer than a silent one is waited for: its version is found', async () => {
+  test('another tab that makes progress is waited for, longer than a silent one: its version is found', async () => {
     const name = 'slow.bin';
     const path = join(s.server.root, name);
     writeFileSync(path, randomBytes(200_000));
     const holder = await open(s.browser, s.link.url);
-    s.link.fault = (request) => (isDelta(request) && request.url.startsWith(`/${name}`) ? { stall: 100_000 } : undefined);
-    const cut = holder.evaluate((name) => new Promise((begun) => {
-      globalThis.syncing = attempt(name, { timeout: 120_000, onProgress: begun });
-    }), name);
+    s.link.fault = (request) =>
+      isDelta(request) && request.url.startsWith(`/${name}`) ? { stall: 100_000 } : undefined;
+    const cut = holder.evaluate(
+      (name) =>
+        new Promise((begun) => {
+          globalThis.syncing = attempt(name, { timeout: 120_000, onProgress: begun });
+        }),
+      name,
+    );
     await cut;
     const waiter = await open(s.browser, s.link.url);
     const waiting = waiter.evaluate((name) => attempt(name), name);
-    // It asks once a second whether the holder works.
-    await s.page.evaluate((name) => new Promise((resolve) => {
-      let asked = 0;
-      new BroadcastChannel(`driblet sync driblet ${new URL(name, location).href}`).onmessage = ({ data }) => {
-        asked += data.includes('?') ? 1 : 0;
-        if (asked === 35) resolve();
-      };
-    }), name);
+    // The waiting page asks every second whether the holder works.
+    await s.page.evaluate(
+      (name) =>
+        new Promise((resolve) => {
+          let asked = 0;
+          new BroadcastChannel(`driblet sync driblet ${new URL(name, location).href}`).onmessage = ({ data }) => {
+            asked += data.includes('?') ? 1 : 0;
+            if (asked === 35) resolve();
+          };
+        }),
+      name,
+    );
     s.link.fault = () => undefined;
     s.link.hangUp();
     assert.equal((await holder.evaluate(() => syncing)).code, 'network');
@@ -161,14 +187,17 @@ describe('what never answers', { concurrency: true }, () => {
   });
 });
 
-test('a worker that hangs in the middle of a sync is ended, and the sync goes on in memory and says so', async () => {
+test('a worker that hangs in the middle of a sync is ended, and the sync continues in memory and says so', async () => {
   const name = 'hangs-syncing.bin';
   const path = publishLong(name);
   const store = { kind: 'opfs', name };
-  await s.attempt(name, { store: { kind: 'memory', name } }); // The server has made the delta then.
+  await s.attempt(name, { store: { kind: 'memory', name } }); // The server then has the delta.
   const tab = await open(s.browser, s.link.url);
   stops(s.link);
-  const synced = await tab.evaluate(([name, store, workerUrl]) => attempt(name, { store, workerUrl, timeout: 2000 }), [name, store, stoppingIn('FileSystemSyncAccessHandle.write.2')]);
+  const synced = await tab.evaluate(
+    ([name, store, workerUrl]) => attempt(name, { store, workerUrl, workerTimeout: 8000 }),
+    [name, store, stoppingIn('FileSystemSyncAccessHandle.write.2')],
+  );
   s.link.fault = () => undefined;
   assertIs(synced, path);
   assert.match(synced.warning, /in memory only: driblet's worker hung/);
@@ -179,7 +208,11 @@ test('a worker that hangs in the middle of a sync is ended, and the sync goes on
 describe('an abort while the store hangs frees the lock', () => {
   for (const [what, worker] of Object.entries({
     'in a call that never answers': (name) => {
-      publishWorker(s.server, `${name}.js`, denying(['files'], 'hang').replace('new Promise(() => {})', "(fetch('/hangs'), new Promise(() => {}))"));
+      publishWorker(
+        s.server,
+        `${name}.js`,
+        denying(['files'], 'hang').replace('new Promise(() => {})', "(fetch('/hangs'), new Promise(() => {}))"),
+      );
       return `/${name}.js`;
     },
     'in a call that does not return': () => stoppingIn('FileSystemSyncAccessHandle.flush.1'),
@@ -196,10 +229,14 @@ describe('an abort while the store hangs frees the lock', () => {
           return { never: true };
         };
       });
-      await tab.evaluate(([name, store, workerUrl]) => {
-        globalThis.abort = new AbortController();
-        globalThis.aborted = sync(name, { store, workerUrl, signal: abort.signal }).catch(({ name }) => name);
-      }, [name, store, worker(name)]);
+      await tab.evaluate(
+        ([name, store, workerUrl]) => {
+          configure({ workerUrl });
+          globalThis.abort = new AbortController();
+          globalThis.aborted = sync(name, { store, signal: abort.signal }).catch(({ name }) => name);
+        },
+        [name, store, worker(name)],
+      );
       await hangs;
       assert.equal(await tab.evaluate(() => (abort.abort(), aborted)), 'AbortError');
       const synced = await s.attempt(name, { store });
@@ -218,14 +255,17 @@ for (const kind of ['browser', 'opfs', 'indexeddb']) {
     s.server.publish(name, old);
     await s.attempt(name, { store });
     const tab = await open(s.browser, s.link.url);
-    await tab.evaluate(([name, store]) => {
+    await tab.evaluate((store) => {
       globalThis.listing = true;
       globalThis.lists = (async () => {
         const seen = [];
-        while (listing) seen.push(await list(store).then((kept) => kept.map(({ url }) => new URL(url).pathname.slice(1)).join(), String));
+        while (listing)
+          seen.push(
+            await list(store).then((kept) => kept.map(({ url }) => new URL(url).pathname.slice(1)).join(), String),
+          );
         return seen;
       })();
-    }, [name, store]);
+    }, store);
     for (let turn = 1; turn <= 40; turn += 1) {
       s.server.publish(name, versions[turn % 2]);
       assertIs(await s.attempt(name, { store }), versions[turn % 2]);

@@ -1,41 +1,47 @@
-// What every store must do, in every store; then what is particular to IndexedDB.
+// The contract of all stores, tested with each store; then tests of IndexedDB alone.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { leftOver, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { LARGE, largeBytes } from '../support/large.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 import { publishStop, publishWorker, stoppingIn, stops } from '../support/stop.mjs';
 
 const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
-let s;
 
-before(async () => {
-  s = await site();
+const s = useSite(async () => {
   publishStop(s.server);
   await s.page.evaluate(() => {
-    /** Works with the tables of a database: `table(name, method, ...arguments)` gives a request's result. */
+    /** Works with the tables of a database: `table(name, method, ...arguments)` returns a request's result. */
     globalThis.inDatabase = async (name, work) => {
-      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+      const done = (request) =>
+        new Promise((resolve, reject) =>
+          Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }),
+        );
       const database = await done(indexedDB.open(name));
       try {
-        return await work((table, method, ...rest) => done(database.transaction(table, 'readwrite').objectStore(table)[method](...rest)));
+        return await work((table, method, ...rest) =>
+          done(
+            database
+              .transaction(table, 'readwrite')
+              .objectStore(table)
+              [method](...rest),
+          ),
+        );
       } finally {
         database.close();
       }
     };
   });
 });
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
 
-/** Writes a file that is longer than what a sync gives before it is stored: 40 MB, of which the edits change some. */
+/** Publishes a large file, with random bytes at the places in `edits`. */
 function publishLarge(name, edits) {
-  const bytes = Buffer.alloc(40_000_000);
-  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
+  const bytes = largeBytes();
   for (const at of edits) randomBytes(1000).copy(bytes, at);
   const path = join(s.server.root, name);
   writeFileSync(path, bytes);
@@ -63,7 +69,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.ok(next.cost.received < 200_000, `${next.cost.received} bytes`);
     });
 
-    test('describes a version that the server has forgotten', async () => {
+    test('sends a signature of a version that the server has forgotten', async () => {
       s.server.publish(`${kind}-forgotten.d.ts`, old);
       await attempt(`${kind}-forgotten.d.ts`);
       s.server.publish(`${kind}-forgotten.d.ts`, fresh);
@@ -73,22 +79,26 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.equal(matched.cost.basis, 'matched');
     });
 
-    test('keeps a delta that was cut off, and goes on where it ended', async () => {
+    test('keeps a delta that was cut off, and continues where it ended', async () => {
       s.server.publish(`${kind}-cut.d.ts`, old);
-      const whole = (await attempt(`${kind}-cut.d.ts`, { store: { kind: 'memory', name: `other-${kind}` } })).cost.received;
+      const whole = (await attempt(`${kind}-cut.d.ts`, { store: { kind: 'memory', name: `other-${kind}` } })).cost
+        .received;
       assert.equal((await s.attemptCut(`${kind}-cut.d.ts`, 20_000, { store })).code, 'network');
       const rest = await attempt(`${kind}-cut.d.ts`);
       assertIs(rest, old);
-      // What comes besides is the head's word that the version is its own.
+      // The other bytes are the answer that the version is the head.
       assert.ok(rest.cost.received <= whole - 20_000 + 100, `${rest.cost.received} bytes of ${whole}`);
     });
 
-    test('keeps a version while a handle reads it, whatever is synced meanwhile', async () => {
+    test('keeps a version while a handle reads it, even if newer ones are synced', async () => {
       s.server.publish(`${kind}-held.d.ts`, old);
       const read = () => s.page.evaluate(async () => digest(await held.bytes()));
-      await s.page.evaluate(async ([path, store]) => {
-        globalThis.held = await sync(path, { store });
-      }, [`${kind}-held.d.ts`, store]);
+      await s.page.evaluate(
+        async ([path, store]) => {
+          globalThis.held = await sync(path, { store });
+        },
+        [`${kind}-held.d.ts`, store],
+      );
       assert.equal(await read(), digestOf(old));
       s.server.publish(`${kind}-held.d.ts`, fresh);
       assertIs(await attempt(`${kind}-held.d.ts`), fresh);
@@ -97,10 +107,16 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       await s.page.evaluate(() => held.close());
     });
 
-    test('keeps what scopes and names tell apart', async () => {
+    test('keeps scopes and names apart', async () => {
       s.server.publish(`${kind}-scope.d.ts`, old);
       const bases = [];
-      for (const options of [{ scope: 'ann' }, { scope: 'bob' }, {}, { store: { kind, name: `another-${kind}` } }, { scope: 'ann' }]) {
+      for (const options of [
+        { scope: 'ann' },
+        { scope: 'bob' },
+        {},
+        { store: { kind, name: `another-${kind}` } },
+        { scope: 'ann' },
+      ]) {
         const found = await attempt(`${kind}-scope.d.ts`, options);
         assertIs(found, old);
         bases.push(found.cost.basis);
@@ -108,7 +124,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.deepEqual(bases, ['none', 'none', 'none', 'none', 'same']);
     });
 
-    test('takes versions that are stored as they come', async () => {
+    test('takes versions that are stored while they arrive', async () => {
       const path = publishLarge(`${kind}-large.bin`, []);
       assertIs(await attempt(`${kind}-large.bin`), path);
       publishLarge(`${kind}-large.bin`, [5_000, 20_000_000, 39_990_000]);
@@ -118,7 +134,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
       assert.ok(next.cost.received < 10_000, `${next.cost.received} bytes`);
     });
 
-    test('takes files of no byte and of one', async () => {
+    test('takes files of zero bytes and of one', async () => {
       for (const content of ['', 'x', '']) {
         writeFileSync(join(s.server.root, `${kind}-small.txt`), content);
         assert.equal((await attempt(`${kind}-small.txt`)).length, content.length);
@@ -126,7 +142,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
     });
 
     if (kind !== 'memory') {
-      test('outlives the page', async () => {
+      test('stays when the page ends', async () => {
         s.server.publish(`${kind}-page.d.ts`, old);
         await attempt(`${kind}-page.d.ts`);
         const other = await open(s.browser, s.link.url);
@@ -136,7 +152,7 @@ for (const kind of ['browser', 'opfs', 'indexeddb', 'memory']) {
         await other.close();
       });
 
-      test('does once what two pages want at once', async () => {
+      test('does the work once when two pages sync at once', async () => {
         s.server.publish(`${kind}-twice.d.ts`, old);
         const other = await open(s.browser, s.link.url);
         const there = other.evaluate(([path, store]) => attempt(path, { store }), [`${kind}-twice.d.ts`, store]);
@@ -155,39 +171,52 @@ for (const kind of ['opfs', 'indexeddb']) {
     const store = { kind, name };
     let path;
 
-    /** Has the version stored as it was published. */
+    /** Asserts that the stored version is the published one. */
     async function held() {
       path ??= publishLarge(name, []);
       assertIs(await s.attempt(name, { store }), path);
     }
 
-    /** Streams what is stored: how much came, its digest, and how it ended. */
+    /** Streams the stored version. Returns how many bytes came, their digest, and how the stream ended. */
     const stream = () =>
-      s.page.evaluate(async ([name, store]) => {
-        const handle = await sync(name, { store });
-        const pieces = [];
-        let code;
-        try {
-          for await (const piece of handle.stream()) pieces.push(piece);
-        } catch (error) {
-          code = error.code;
-        }
-        handle.close();
-        return { basis: handle.cost.basis, came: pieces.reduce((sum, { length }) => sum + length, 0), digest: await digest(await new Blob(pieces).arrayBuffer()), code };
-      }, [name, store]);
+      s.page.evaluate(
+        async ([name, store]) => {
+          const handle = await sync(name, { store });
+          const pieces = [];
+          let code;
+          try {
+            for await (const piece of handle.stream()) pieces.push(piece);
+          } catch (error) {
+            code = error.code;
+          }
+          handle.close();
+          return {
+            basis: handle.cost.basis,
+            came: pieces.reduce((sum, { length }) => sum + length, 0),
+            digest: await digest(await new Blob(pieces).arrayBuffer()),
+            code,
+          };
+        },
+        [name, store],
+      );
 
-    test('is verified part by part as it is read: what is before the damage comes, what is there never does', async () => {
+    test('is verified part by part while it is read: the bytes before the damage come, the damaged ones never do', async () => {
       await held();
-      assert.deepEqual(await stream(), { basis: 'same', came: 40_000_000, digest: digestOf(path), code: undefined });
+      assert.deepEqual(await stream(), { basis: 'same', came: LARGE, digest: digestOf(path), code: undefined });
       await flip(kind, name, 35_000_000);
       const damaged = await stream();
       assert.deepEqual([damaged.basis, damaged.came, damaged.code], ['same', 2 ** 25, 'store']);
-      assert.equal(damaged.digest, createHash('sha256').update(readFileSync(path).subarray(0, 2 ** 25)).digest('hex'));
+      assert.equal(
+        damaged.digest,
+        createHash('sha256')
+          .update(readFileSync(path).subarray(0, 2 ** 25))
+          .digest('hex'),
+      );
       assert.equal((await stream()).basis, 'none');
     });
 
-    for (const outboard of [undefined, 7, 'no base64!', btoa('\x02' + 'x'.repeat(32 * 39))]) {
-      test(`is verified as a whole where nobody knows its parts (${String(outboard).slice(0, 10)})`, async () => {
+    for (const outboard of [undefined, 7, 'no base64!', btoa(`\x02${'x'.repeat(32 * 39)}`)]) {
+      test(`is verified as a whole if the outboard is not valid (${String(outboard).slice(0, 10)})`, async () => {
         await held();
         await setOutboard(kind, name, outboard);
         assert.equal((await stream()).digest, digestOf(path));
@@ -201,61 +230,74 @@ for (const kind of ['opfs', 'indexeddb']) {
 
 /** Flips a byte of the only version in a store. */
 function flip(kind, name, offset) {
-  return s.page.evaluate(async ([kind, name, offset]) => {
-    if (kind === 'opfs') {
-      const { directory, name: file } = (await files()).find(({ path, length }) => path.startsWith(`/${name}/`) && offset < length);
-      const handle = await directory.getFileHandle(file);
-      const writer = await handle.createWritable({ keepExistingData: true });
-      const [byte] = new Uint8Array(await (await handle.getFile()).slice(offset, offset + 1).arrayBuffer());
-      await writer.write({ type: 'write', position: offset, data: Uint8Array.of(byte ^ 1) });
-      return writer.close();
-    }
-    return inDatabase(name, async (table) => {
-      let start = 0;
-      for (const key of await table('pieces', 'getAllKeys')) {
-        const piece = await table('pieces', 'get', key);
-        if (start <= offset && offset < start + piece.size) {
-          const bytes = new Uint8Array(await piece.arrayBuffer());
-          bytes[offset - start] ^= 1;
-          await table('pieces', 'put', new Blob([bytes]), key);
-        }
-        start += piece.size;
+  return s.page.evaluate(
+    async ([kind, name, offset]) => {
+      if (kind === 'opfs') {
+        const { directory, name: file } = (await files()).find(
+          ({ path, length }) => path.startsWith(`/${name}/`) && offset < length,
+        );
+        const handle = await directory.getFileHandle(file);
+        const writer = await handle.createWritable({ keepExistingData: true });
+        const [byte] = new Uint8Array(await (await handle.getFile()).slice(offset, offset + 1).arrayBuffer());
+        await writer.write({ type: 'write', position: offset, data: Uint8Array.of(byte ^ 1) });
+        return writer.close();
       }
-    });
-  }, [kind, name, offset]);
+      return inDatabase(name, async (table) => {
+        let start = 0;
+        for (const key of await table('pieces', 'getAllKeys')) {
+          const piece = await table('pieces', 'get', key);
+          if (start <= offset && offset < start + piece.size) {
+            const bytes = new Uint8Array(await piece.arrayBuffer());
+            bytes[offset - start] ^= 1;
+            await table('pieces', 'put', new Blob([bytes]), key);
+          }
+          start += piece.size;
+        }
+      });
+    },
+    [kind, name, offset],
+  );
 }
 
-/** Changes what a store keeps to verify its only version part by part. */
+/** Replaces the outboard of the only version in a store. */
 function setOutboard(kind, name, outboard) {
-  return s.page.evaluate(async ([kind, name, outboard]) => {
-    if (kind === 'indexeddb') {
-      return inDatabase(name, async (table) => {
-        const [key] = await table('heads', 'getAllKeys');
-        await table('heads', 'put', { ...(await table('heads', 'get', key)), outboard }, key);
-      });
-    }
-    // The record's two slots, with their checksums.
-    const { directory, name: file } = (await files()).find(({ path, name: file }) => path.startsWith(`/${name}/`) && file === 'head');
-    const handle = await directory.getFileHandle(file);
-    const record = new Uint8Array(await (await handle.getFile()).arrayBuffer());
-    for (let at = 0; at < record.length; at += 4096) {
-      const body = record.subarray(at, at + 4064);
-      const text = new TextDecoder().decode(body).replaceAll('\0', '').trim();
-      if (text === '') continue;
-      const { sequence, value } = JSON.parse(text);
-      body.fill(0x20).set(new TextEncoder().encode(JSON.stringify({ sequence, value: { ...value, outboard } })));
-      record.set(new Uint8Array(await crypto.subtle.digest('SHA-256', body)), at + 4064);
-    }
-    const writer = await handle.createWritable();
-    await writer.write(record);
-    await writer.close();
-  }, [kind, name, outboard]);
+  return s.page.evaluate(
+    async ([kind, name, outboard]) => {
+      if (kind === 'indexeddb') {
+        return inDatabase(name, async (table) => {
+          const [key] = await table('heads', 'getAllKeys');
+          await table('heads', 'put', { ...(await table('heads', 'get', key)), outboard }, key);
+        });
+      }
+      // The record's two slots, with their checksums.
+      const { directory, name: file } = (await files()).find(
+        ({ path, name: file }) => path.startsWith(`/${name}/`) && file === 'head',
+      );
+      const handle = await directory.getFileHandle(file);
+      const record = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+      for (let at = 0; at < record.length; at += 4096) {
+        const body = record.subarray(at, at + 4064);
+        const text = new TextDecoder().decode(body).replaceAll('\0', '').trim();
+        if (text === '') continue;
+        const { sequence, value } = JSON.parse(text);
+        body.fill(0x20).set(new TextEncoder().encode(JSON.stringify({ sequence, value: { ...value, outboard } })));
+        record.set(new Uint8Array(await crypto.subtle.digest('SHA-256', body)), at + 4064);
+      }
+      const writer = await handle.createWritable();
+      await writer.write(record);
+      await writer.close();
+    },
+    [kind, name, outboard],
+  );
 }
 
 test('a delta of many copies from all over a file reads that file about once from OPFS', async () => {
   const name = 'typescript.js';
   s.server.publish(name, release('5.8.3'));
-  publishWorker(s.server, 'counting.js', `
+  publishWorker(
+    s.server,
+    'counting.js',
+    `
     const { read, close } = FileSystemSyncAccessHandle.prototype;
     let total = 0;
     Object.assign(FileSystemSyncAccessHandle.prototype, {
@@ -268,9 +310,11 @@ test('a delta of many copies from all over a file reads that file about once fro
         fetch('/read?' + total);
         return close.call(this);
       },
-    });`);
+    });`,
+  );
   const page = await open(s.browser, s.link.url);
-  const synced = () => page.evaluate((name) => attempt(name, { store: { kind: 'opfs', name }, workerUrl: '/counting.js' }), name);
+  const synced = () =>
+    page.evaluate((name) => attempt(name, { store: { kind: 'opfs', name }, workerUrl: '/counting.js' }), name);
   assertIs(await synced(), release('5.8.3'));
   s.server.publish(name, release('5.9.2'));
   s.link.requests.length = 0;
@@ -291,18 +335,22 @@ describe('IndexedDB', () => {
     return (options) => s.attempt(name, { store, ...options });
   }
 
-  /** Changes a piece of the first file: flips a byte of it, or deletes it. */
+  /** Flips a byte of the first file's first piece, or deletes the piece. */
   function change(name, how) {
-    return s.page.evaluate(([name, how]) => inDatabase(name, async (table) => {
-      const [key] = await table('pieces', 'getAllKeys');
-      if (how === 'delete') return table('pieces', 'delete', key);
-      const bytes = new Uint8Array(await (await table('pieces', 'get', key)).arrayBuffer());
-      bytes[1000] ^= 1;
-      return table('pieces', 'put', new Blob([bytes]), key);
-    }), [name, how]);
+    return s.page.evaluate(
+      ([name, how]) =>
+        inDatabase(name, async (table) => {
+          const [key] = await table('pieces', 'getAllKeys');
+          if (how === 'delete') return table('pieces', 'delete', key);
+          const bytes = new Uint8Array(await (await table('pieces', 'get', key)).arrayBuffer());
+          bytes[1000] ^= 1;
+          return table('pieces', 'put', new Blob([bytes]), key);
+        }),
+      [name, how],
+    );
   }
 
-  test('a flipped byte: reading fails and drops the version, the next sync brings it anew', async () => {
+  test('a flipped byte: reading fails and drops the version, the next sync fetches it again', async () => {
     const sync = await held('flipped.d.ts');
     await change('flipped.d.ts', 'flip');
     assert.equal((await sync()).code, 'store');
@@ -311,7 +359,7 @@ describe('IndexedDB', () => {
     assert.equal(healed.cost.basis, 'none');
   });
 
-  test('a lost piece: as if the version had never been there', async () => {
+  test('a lost piece: as if the version did not exist', async () => {
     const sync = await held('lost.d.ts');
     await change('lost.d.ts', 'delete');
     const healed = await sync();
@@ -320,7 +368,7 @@ describe('IndexedDB', () => {
   });
 
   for (const how of ['flip', 'delete']) {
-    test(`a basis with a piece that is damaged (${how}): the next version comes whole`, async () => {
+    test(`a basis with a damaged piece (${how}): the next version is whole`, async () => {
       const name = `basis-${how}.d.ts`;
       const sync = await held(name);
       await change(name, how);
@@ -329,34 +377,45 @@ describe('IndexedDB', () => {
     });
   }
 
-  test('a database that is deleted while the page is open: the next sync makes it anew', async () => {
+  test('a database that is deleted while the page is open: the next sync creates it again', async () => {
     const sync = await held('deleted.d.ts');
-    await s.page.evaluate((name) => new Promise((resolve, reject) => {
-      Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve, onerror: reject });
-    }), 'deleted.d.ts');
+    await s.page.evaluate(
+      (name) =>
+        new Promise((resolve, reject) => {
+          Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve, onerror: reject });
+        }),
+      'deleted.d.ts',
+    );
     const again = await sync();
     assertIs(again, old);
     assert.equal(again.cost.basis, 'none');
     assert.equal((await sync()).cost.basis, 'same');
   });
 
-  test('a file that a tab without locks deletes while it is written: reading says so, the next sync heals, and nothing is left over', async () => {
+  test('a file that a tab without locks deletes while it is written: the sync rejects, the next one repairs the store, and nothing is left over', async () => {
     const name = 'stolen.bin';
     const store = { kind: 'indexeddb', name };
     const path = join(s.server.root, name);
-    writeFileSync(path, Buffer.alloc(40_000_000, name)); // Its delta is too short for a journal.
+    writeFileSync(path, Buffer.alloc(LARGE, name)); // Its delta is too short for a journal.
     const tab = await open(s.browser, s.link.url);
     const { stopped, goOn } = stops(s.link);
-    // In the second of three batches; what the other tab does waits for it, and comes before the third.
-    const syncing = tab.evaluate(([name, store, workerUrl]) => attempt(name, { store, workerUrl }), [name, store, stoppingIn('IDBObjectStore.put.4')]);
+    // In the second of three batches. The other tab's deletion waits for it, and comes before the third.
+    const syncing = tab.evaluate(
+      ([name, store, workerUrl]) => attempt(name, { store, workerUrl }),
+      [name, store, stoppingIn('IDBObjectStore.put.4')],
+    );
     await stopped;
-    await s.page.evaluate((name) => new Promise((begun) => {
-      globalThis.deleted = inDatabase(name, (table) => {
-        const both = [table('files', 'clear'), table('pieces', 'clear')];
-        begun();
-        return Promise.all(both);
-      });
-    }), name);
+    await s.page.evaluate(
+      (name) =>
+        new Promise((begun) => {
+          globalThis.deleted = inDatabase(name, (table) => {
+            const both = [table('files', 'clear'), table('pieces', 'clear')];
+            begun();
+            return Promise.all(both);
+          });
+        }),
+      name,
+    );
     goOn();
     s.link.fault = () => undefined;
     const failed = await syncing;
@@ -369,18 +428,25 @@ describe('IndexedDB', () => {
     await tab.close();
   });
 
-  test('a transaction that the browser aborts is a failing store, and no abort of who syncs', async () => {
+  test('a transaction that the browser aborts is a store error, not an abort of the sync', async () => {
     const name = 'aborted.bin';
     const path = publishLarge(name, []);
-    publishWorker(s.server, 'aborting.js', `
+    publishWorker(
+      s.server,
+      'aborting.js',
+      `
       const { put } = IDBObjectStore.prototype;
       IDBObjectStore.prototype.put = function (...values) {
         const request = put.apply(this, values);
         this.transaction.abort();
         return request;
-      };`);
+      };`,
+    );
     const tab = await open(s.browser, s.link.url);
-    const failed = await tab.evaluate(([name, store]) => attempt(name, { store, workerUrl: '/aborting.js' }), [name, { kind: 'indexeddb', name }]);
+    const failed = await tab.evaluate(
+      ([name, store]) => attempt(name, { store, workerUrl: '/aborting.js' }),
+      [name, { kind: 'indexeddb', name }],
+    );
     assert.deepEqual([failed.name, failed.code], ['SyncError', 'store'], failed.message);
     await tab.close();
     assertIs(await s.attempt(name, { store: { kind: 'indexeddb', name } }), path);
@@ -388,14 +454,17 @@ describe('IndexedDB', () => {
 
   test('a database of a later driblet is left alone: the version is in memory, and the handle says why', async () => {
     s.server.publish('later.d.ts', old);
-    await s.page.evaluate(() => new Promise((resolve, reject) => {
-      const request = indexedDB.open('later', 99);
-      Object.assign(request, { onsuccess: () => resolve(request.result.close()), onerror: reject });
-    }));
+    await s.page.evaluate(
+      () =>
+        new Promise((resolve, reject) => {
+          const request = indexedDB.open('later', 99);
+          Object.assign(request, { onsuccess: () => resolve(request.result.close()), onerror: reject });
+        }),
+    );
     const found = await s.attempt('later.d.ts', { store: { kind: 'indexeddb', name: 'later' } });
     assertIs(found, old);
     assert.match(found.warning, /in memory only.*later driblet/);
-    // Where there are files, nobody asks it.
+    // If there are files, IndexedDB is not used.
     const store = { kind: 'browser', name: 'later' };
     assert.equal((await s.attempt('later.d.ts', { store })).warning, undefined);
     assert.equal((await s.page.evaluate((store) => list(store), store)).length, 1);

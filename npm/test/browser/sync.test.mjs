@@ -1,20 +1,14 @@
-// The usual ways of a sync: what it brings, from which basis, at which cost.
+// Ordinary syncs: the bytes, the basis and the cost.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { open, whenIdle } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
-import { assertIs, digestOf, site } from '../support/site.mjs';
+import { assertIs, digestOf, useSite } from '../support/site.mjs';
 
 const old = release('5.9.2');
 const fresh = release('5.9.3');
-let s;
-
-before(async () => {
-  s = await site();
-});
-after(() => s?.close());
-afterEach(() => s.assertNothingLeft());
+const s = useSite();
 
 test('a first sync brings the file, a second finds it the same, a third brings only what changed', async () => {
   s.server.publish('first.js', old);
@@ -26,7 +20,10 @@ test('a first sync brings the file, a second finds it the same, a third brings o
   const same = await s.attempt('/first.js');
   assert.equal(same.digest, first.digest);
   assert.deepEqual([same.cost.basis, same.cost.requests], ['same', 1]);
-  assert.ok(same.cost.sent + same.cost.received <= 200, `${same.cost.sent} + ${same.cost.received} bytes for nothing new`);
+  assert.ok(
+    same.cost.sent + same.cost.received <= 200,
+    `${same.cost.sent} + ${same.cost.received} bytes for nothing new`,
+  );
 
   s.server.publish('first.js', fresh);
   const next = await s.attempt('/first.js');
@@ -41,7 +38,7 @@ test('a first sync brings the file, a second finds it the same, a third brings o
   }
 });
 
-test('a version that the server does not know is signed, and only what does not match comes', async () => {
+test('a version that the server does not know: a signature is sent, and only what does not match is received', async () => {
   s.server.publish('forgotten.js', old);
   await s.attempt('/forgotten.js');
   s.server.publish('forgotten.js', fresh);
@@ -49,10 +46,13 @@ test('a version that the server does not know is signed, and only what does not 
   const matched = await s.attempt('/forgotten.js');
   assertIs(matched, fresh);
   assert.deepEqual([matched.cost.basis, matched.cost.requests], ['matched', 2]);
-  assert.ok(matched.cost.sent + matched.cost.received <= 30_000, `${matched.cost.sent} + ${matched.cost.received} bytes`);
+  assert.ok(
+    matched.cost.sent + matched.cost.received <= 30_000,
+    `${matched.cost.sent} + ${matched.cost.received} bytes`,
+  );
 });
 
-test('what is stored outlives the page, and another page of the origin syncs from it', async () => {
+test('a stored version stays when the page ends, and another page of the origin syncs from it', async () => {
   s.server.publish('pages.js', old);
   await s.attempt('/pages.js');
   const other = await open(s.browser, s.link.url);
@@ -74,16 +74,23 @@ test('a new page asks for the delta while its worker starts, and asks once', asy
   await other.close();
 });
 
-test('two syncs of one URL at once come to the same version, one after the other', async () => {
+test('two syncs of one URL at once get the same version, one after the other', async () => {
   s.server.publish('twice.js', old);
   const other = await open(s.browser, s.link.url);
-  const results = await Promise.all([s.attempt('/twice.js'), s.attempt('/twice.js'), other.evaluate(() => attempt('/twice.js'))]);
-  assert.deepEqual(results.map(({ digest }) => digest), Array(3).fill(digestOf(old)));
+  const results = await Promise.all([
+    s.attempt('/twice.js'),
+    s.attempt('/twice.js'),
+    other.evaluate(() => attempt('/twice.js')),
+  ]);
+  assert.deepEqual(
+    results.map(({ digest }) => digest),
+    Array(3).fill(digestOf(old)),
+  );
   assert.deepEqual(results.map(({ cost }) => cost.basis).sort(), ['none', 'same', 'same']);
   await other.close();
 });
 
-test('a handle reads its version as long as it is open, whatever is synced meanwhile; then the file goes', async () => {
+test('a handle reads its version while it is open, even if newer ones are synced; then the file is deleted', async () => {
   s.server.publish('held.js', old);
   await s.page.evaluate(async () => {
     globalThis.held = await sync('/held.js');
@@ -92,9 +99,16 @@ test('a handle reads its version as long as it is open, whatever is synced meanw
   const next = await s.attempt('/held.js');
   assertIs(next, fresh);
   assert.equal(await s.page.evaluate(async () => digest(await held.bytes())), digestOf(old));
-  assert.equal(await s.page.evaluate(async () => digest(await new Response(held.stream()).arrayBuffer())), digestOf(old));
+  assert.equal(
+    await s.page.evaluate(async () => digest(await new Response(held.stream()).arrayBuffer())),
+    digestOf(old),
+  );
   await whenIdle(s.page, { name: 'driblet' }, '/held.js');
-  const stored = () => s.page.evaluate(async (version) => (await files()).filter(({ name }) => name.startsWith(version)).length, oldVersion);
+  const stored = () =>
+    s.page.evaluate(
+      async (version) => (await files()).filter(({ name }) => name.startsWith(version)).length,
+      oldVersion,
+    );
   const oldVersion = await s.page.evaluate(() => held.version);
   assert.equal(await s.page.evaluate(() => held.version.length), 64);
   const before = await stored();
@@ -104,7 +118,7 @@ test('a handle reads its version as long as it is open, whatever is synced meanw
   assert.equal(await stored(), before - 1);
 });
 
-test('a response has the bytes, their length and the version, and what is asked of it', async () => {
+test('a response has the bytes, their length, the version, and what init adds', async () => {
   s.server.publish('response.js', old);
   const seen = await s.page.evaluate(async () => {
     const handle = await sync('/response.js');
@@ -121,13 +135,17 @@ test('a memory store keeps a version for the next sync of this page, and shares 
   s.server.publish('memory.js', old);
   const bases = await s.page.evaluate(async () => {
     const store = memoryStore();
-    const results = [await attempt('/memory.js', { store }), await attempt('/memory.js', { store }), await attempt('/memory.js', { store: memoryStore() })];
+    const results = [
+      await attempt('/memory.js', { store }),
+      await attempt('/memory.js', { store }),
+      await attempt('/memory.js', { store: memoryStore() }),
+    ];
     return results.map(({ cost }) => cost.basis);
   });
   assert.deepEqual(bases, ['none', 'same', 'none']);
 });
 
-test('a pinned version is fetched although it is the head no longer, and then needs no request', async () => {
+test('a pinned version is fetched although it is not the head, and then needs no request', async () => {
   s.server.publish('pinned.js', old);
   const { version } = await s.attempt('/pinned.js');
   s.server.publish('pinned.js', fresh);
@@ -138,7 +156,7 @@ test('a pinned version is fetched although it is the head no longer, and then ne
   assert.equal((await s.attempt('/pinned.js', { version })).cost.requests, 0);
 });
 
-test('a pinned version that there never was is refused', async () => {
+test('a pinned version that never existed is refused', async () => {
   s.server.publish('never.js', old);
   const failed = await s.attempt('/never.js', { version: '0'.repeat(64) });
   assert.deepEqual([failed.name, failed.code], ['SyncError', 'protocol']);
@@ -151,7 +169,7 @@ test('a version beyond maxBytes is refused by the limit', async () => {
   assert.match(failed.message, /1000000 allowed/);
 });
 
-test('files of no byte and of one are versions like others', async () => {
+test('files of zero bytes and of one are versions like others', async () => {
   const { writeFileSync } = await import('node:fs');
   for (const content of ['', 'x', '', 'xy']) {
     writeFileSync(`${s.server.root}/small.txt`, content);
@@ -171,7 +189,7 @@ test('progress ends with what was received and the length of the version', async
   for (const { received, written, length } of reports) assert.ok(0 < received && written <= (length ?? written));
 });
 
-test('a path that does not exist is a protocol error in the server\'s words', async () => {
+test("a path that does not exist is a protocol error in the server's words", async () => {
   const failed = await s.attempt('/missing.js');
   assert.deepEqual([failed.name, failed.code], ['SyncError', 'protocol']);
 });

@@ -1,4 +1,5 @@
-// The installed package behind each bundler that README names, by README's recipe: built, served by driblet, run in Chromium.
+// The installed package with each bundler in the README, by the README's recipe: built, served by driblet, run in
+// Chromium.
 import assert from 'node:assert/strict';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,27 +30,36 @@ after(async () => {
   packed?.remove();
 });
 
-/** Writes an app of one script; gives its folder. */
-function app(name, { options = '', head = '' } = {}) {
+/** Writes an app of one script. Returns its folder. */
+function app(name, { configuration = '', head = '' } = {}) {
   const folder = join(packed.folder, name);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'main.js'), `
-    import { sync } from 'driblet';
-    const handle = await sync(new URLSearchParams(location.search).get('url') ?? '/lib.d.ts', {${options}});
+  writeFileSync(
+    join(folder, 'main.js'),
+    `
+    import { configure, sync } from 'driblet';
+    configure({${configuration}});
+    const handle = await sync(new URLSearchParams(location.search).get('url') ?? '/lib.d.ts');
     globalThis.done = { version: handle.version, warning: handle.warning, digest: crypto.subtle.digest('SHA-256', await handle.bytes()) };
-  `);
-  writeFileSync(join(folder, 'index.html'), `<!doctype html><title>app</title>${head}<script type="module" src="./main.js"></script>`);
+  `,
+  );
+  writeFileSync(
+    join(folder, 'index.html'),
+    `<!doctype html><title>app</title>${head}<script type="module" src="./main.js"></script>`,
+  );
   return folder;
 }
 
-/** Opens an app's page; fails unless it syncs the file, in a worker, into the file store. */
+/** Opens an app's page. Fails unless it syncs the file, in a worker, into the file store. */
 async function assertSyncs(url) {
   const page = await browser.context.newPage();
   const said = [];
   page.on('console', (message) => said.push(message.text()));
   page.on('pageerror', (error) => said.push(String(error)));
   await page.goto(url);
-  await page.waitForFunction(() => globalThis.done, null, { timeout: 30_000 }).catch(() => assert.fail(said.join('\n') || 'the app said nothing'));
+  await page
+    .waitForFunction(() => globalThis.done, null, { timeout: 30_000 })
+    .catch(() => assert.fail(said.join('\n') || 'the app said nothing'));
   const { digest, warning } = await page.evaluate(async () => {
     const hex = Array.from(new Uint8Array(await done.digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     return { digest: hex, warning: done.warning };
@@ -59,7 +69,7 @@ async function assertSyncs(url) {
   await page.close();
 }
 
-/** Puts a built app where driblet serves it. */
+/** Copies a built app to where driblet serves it. */
 function publish(folder, name) {
   cpSync(folder, join(server.root, name), { recursive: true });
   return new URL(`${name}/index.html`, server.url).href;
@@ -92,7 +102,7 @@ test('vite, while developing', async () => {
   }
 });
 
-/** Builds by webpack; fails where it has anything to say. */
+/** Builds with webpack. Fails if it reports anything. */
 async function runWebpack(options) {
   const stats = await new Promise((resolve, reject) => {
     const compiler = webpack(options);
@@ -106,43 +116,59 @@ test('webpack 5', async () => {
   const root = app('webpack', { head: POLICY });
   const output = join(root, 'dist');
   await runWebpack({ context: root, mode: 'production', entry: './main.js', output: { path: output } });
-  writeFileSync(join(output, 'index.html'), readFileSync(join(root, 'index.html'), 'utf8').replace('type="module"', 'defer'));
+  writeFileSync(
+    join(output, 'index.html'),
+    readFileSync(join(root, 'index.html'), 'utf8').replace('type="module"', 'defer'),
+  );
   await assertSyncs(publish(output, 'webpack'));
 });
 
 test('esbuild', async () => {
-  const root = app('esbuild', { head: POLICY, options: "wasmUrl: 'driblet_bg.wasm'" });
+  const root = app('esbuild', { head: POLICY, configuration: "wasmUrl: 'driblet_bg.wasm'" });
   const output = join(root, 'dist');
   const driblet = join(packed.folder, 'node_modules', 'driblet');
-  await esbuild({ absWorkingDir: root, entryPoints: { main: 'main.js', worker: join(driblet, 'dist', 'worker.js') }, bundle: true, format: 'esm', outdir: output, logLevel: 'error' });
+  await esbuild({
+    absWorkingDir: root,
+    entryPoints: { main: 'main.js', worker: join(driblet, 'dist', 'worker.js') },
+    bundle: true,
+    format: 'esm',
+    outdir: output,
+    logLevel: 'error',
+  });
   copyFileSync(join(driblet, 'wasm', 'driblet_bg.wasm'), join(output, 'driblet_bg.wasm'));
   copyFileSync(join(root, 'index.html'), join(output, 'index.html'));
   await assertSyncs(publish(output, 'esbuild'));
 });
 
-/** Writes an app whose service worker answers `?synced` by what driblet/inline syncs; gives its folder. */
-function serviceApp(name, options = '') {
+/** Writes an app whose service worker answers `?synced` with a file that driblet/inline syncs. Returns its folder. */
+function serviceApp(name, configuration = '') {
   const folder = join(packed.folder, name);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'sw.js'), `
-    import { sync } from 'driblet/inline';
+  writeFileSync(
+    join(folder, 'sw.js'),
+    `
+    import { configure, sync } from 'driblet/inline';
+    configure({${configuration}});
     addEventListener('install', () => skipWaiting());
     addEventListener('activate', (event) => event.waitUntil(clients.claim()));
     addEventListener('fetch', (event) => {
-      if (event.request.url.endsWith('?synced')) event.respondWith(sync('/lib.d.ts', {${options}}).then((handle) => handle.response()));
+      if (event.request.url.endsWith('?synced')) event.respondWith(sync('/lib.d.ts').then((handle) => handle.response()));
     });
-  `);
+  `,
+  );
   writeFileSync(join(folder, 'index.html'), '<!doctype html><title>app</title>');
   return folder;
 }
 
-/** Publishes a built app; fails unless its service worker answers with the file. */
+/** Publishes a built app. Fails unless its service worker answers with the file. */
 async function assertAnswers(root, name, type) {
   copyFileSync(join(root, 'index.html'), join(root, 'dist', 'index.html'));
   const page = await browser.context.newPage();
   await page.goto(publish(join(root, 'dist'), name));
   const digest = await page.evaluate(async (type) => {
-    const controlled = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
+    const controlled = new Promise((resolve) =>
+      navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }),
+    );
     await navigator.serviceWorker.register('sw.js', { type });
     await controlled;
     const digest = await crypto.subtle.digest('SHA-256', await (await fetch('?synced')).arrayBuffer());
@@ -155,7 +181,13 @@ async function assertAnswers(root, name, type) {
 test('vite, a service worker', async () => {
   const root = serviceApp('vite-service');
   const output = { entryFileNames: '[name].js' };
-  await viteBuild({ root, base: './', logLevel: 'error', configFile: false, build: { rollupOptions: { input: join(root, 'sw.js'), output } } });
+  await viteBuild({
+    root,
+    base: './',
+    logLevel: 'error',
+    configFile: false,
+    build: { rollupOptions: { input: join(root, 'sw.js'), output } },
+  });
   await assertAnswers(root, 'vite-service', 'module');
 });
 
@@ -169,7 +201,17 @@ test('webpack 5, a service worker', async () => {
 test('esbuild, a service worker', async () => {
   const root = serviceApp('esbuild-service', "wasmUrl: 'driblet_bg.wasm'");
   const output = join(root, 'dist');
-  await esbuild({ absWorkingDir: root, entryPoints: ['sw.js'], bundle: true, format: 'esm', outdir: output, logLevel: 'error' });
-  copyFileSync(join(packed.folder, 'node_modules', 'driblet', 'wasm', 'driblet_bg.wasm'), join(output, 'driblet_bg.wasm'));
+  await esbuild({
+    absWorkingDir: root,
+    entryPoints: ['sw.js'],
+    bundle: true,
+    format: 'esm',
+    outdir: output,
+    logLevel: 'error',
+  });
+  copyFileSync(
+    join(packed.folder, 'node_modules', 'driblet', 'wasm', 'driblet_bg.wasm'),
+    join(output, 'driblet_bg.wasm'),
+  );
   await assertAnswers(root, 'esbuild-service', 'module');
 });

@@ -1,4 +1,5 @@
-// A peer of browser-sync-stream's wire, both sides, made of the libraries that the original is made of; and what the wire's rules say that moves.
+// Peers that speak browser-sync-stream's wire, both sides, made of the libraries that it uses; and the lengths that the
+// wire's rules give.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { PassThrough } from 'node:stream';
@@ -6,10 +7,10 @@ import { createRequire } from 'node:module';
 import lengthPrefixed from 'length-prefixed-stream';
 import websocket from 'websocket-stream';
 
-/** The built entry, by `require` as users of the original have it. */
+/** The built entry, loaded by `require` as browser-sync-stream is. */
 export const browserSyncStream = createRequire(import.meta.url)('../../dist/browser-sync-stream/node.cjs');
 
-/** A sender of these chunks on a stream; `told` hears the hashes that the receiver announced. */
+/** Sends these chunks on a stream. `told` gets the hashes that the receiver announced. */
 export function peerSend(stream, chunks, told = () => {}) {
   const [encode, decode] = [lengthPrefixed.encode(), lengthPrefixed.decode()];
   const held = new Set();
@@ -26,7 +27,7 @@ export function peerSend(stream, chunks, told = () => {}) {
   stream.pipe(decode);
 }
 
-/** Receives on a stream, holding these chunks; gives the file, and the bytes that moved each way. */
+/** Receives on a stream, with these chunks already held. Returns the file, and the bytes transferred each way. */
 export async function peerReceive(stream, chunks) {
   const [encode, decode] = [lengthPrefixed.encode(), lengthPrefixed.decode()];
   const held = new Map(chunks.map(({ hash, bytes }) => [hash, bytes]));
@@ -46,16 +47,16 @@ export async function peerReceive(stream, chunks) {
   return { file: Buffer.concat(file), sent, received };
 }
 
-/** The bytes of a list of so many chunks. */
+/** The length of a list of that many chunks. */
 export const listLength = (count) => 33 * count + 2;
 
-/** The bytes by which a sender tells `chunks` to who holds `held`. */
+/** The length of the messages for `chunks` to a receiver that has `held`. */
 export function answerLength(chunks, held = []) {
   const hashes = new Set(held.map(({ hash }) => hash));
   return chunks.reduce((sum, { hash, bytes }) => sum + framed(32 + (hashes.has(hash) ? 0 : bytes.length)), 0);
 }
 
-/** The bytes of the chunks that are not held. */
+/** The length of the chunks that are not held. */
 export function newLength(chunks, held = []) {
   const hashes = new Set(held.map(({ hash }) => hash));
   return chunks.reduce((sum, { hash, bytes }) => sum + (hashes.has(hash) ? 0 : bytes.length), 0);
@@ -75,31 +76,34 @@ export function message(...parts) {
   }
 }
 
-/** A WebSocket server of websocket-stream's; `use` gets each stream. */
+/** A WebSocket server of websocket-stream. `use` gets each stream. */
 export async function websocketServer(use) {
   const streams = new Set();
   const server = websocket.createServer({ port: 0, host: '127.0.0.1' }, (stream) => {
     streams.add(stream);
-    stream.on('error', () => {}); // Peers that hang up are part of it.
+    stream.on('error', () => {}); // Peers may hang up.
     use(stream);
   });
   await once(server, 'listening');
   return {
     url: `ws://127.0.0.1:${server._server.address().port}/`,
-    close: () => new Promise((resolve) => {
-      for (const { socket } of streams) socket.terminate();
-      server.close(resolve);
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        for (const { socket } of streams) socket.terminate();
+        server.close(resolve);
+      }),
   };
 }
 
-/** Syncs into a database from what `connect` gives, a duplex stream; tells what came of it and what moved. */
+/** Syncs into a database from a duplex stream. Returns the result and the bytes transferred. */
 export function receiveOver(stream, db, options = {}) {
   return new Promise((resolve) => {
     let [sent, received, downloaded] = [0, 0, 0];
-    const receiver = browserSyncStream.receive(db, options, (error, file) => resolve({ error, file, sent, received, downloaded }));
+    const receiver = browserSyncStream.receive(db, options, (error, file) =>
+      resolve({ error, file, sent, received, downloaded }),
+    );
     receiver.on('download', ({ length }) => (downloaded += length));
-    // What a WebSocket brings the receiver takes from the socket itself.
+    // The receiver reads a WebSocket's messages from the socket itself.
     if (stream.socket) stream.socket.addEventListener('message', ({ data }) => (received += data.byteLength));
     else stream.on('data', ({ length }) => (received += length));
     const counter = new PassThrough().on('data', ({ length }) => (sent += length));
@@ -107,10 +111,10 @@ export function receiveOver(stream, db, options = {}) {
   });
 }
 
-/** A TCP server, for streams that have back-pressure; `use` gets each connection. */
+/** A TCP server, for streams with back-pressure. `use` gets each connection. */
 export async function tcpServer(use) {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on('error', () => {}); // As above.
+    socket.on('error', () => {}); // Peers may hang up.
     use(socket);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -118,9 +122,10 @@ export async function tcpServer(use) {
   server.on('connection', (socket) => sockets.push(socket));
   return {
     connect: () => connect({ port: server.address().port, host: '127.0.0.1', allowHalfOpen: true }),
-    close: () => new Promise((resolve) => {
-      sockets.forEach((socket) => socket.destroy());
-      server.close(resolve);
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        sockets.forEach((socket) => socket.destroy());
+        server.close(resolve);
+      }),
   };
 }

@@ -1,4 +1,4 @@
-// Chromium with a profile of its own, and what the tests do in its pages.
+// Chromium with a profile of its own, and the functions that tests call in its pages.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,12 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const ARGUMENTS = '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
+const ARGUMENTS =
+  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 
-/** A name that leads to this machine, and whose pages are not secure contexts. */
+/** A name that resolves to this machine, and whose pages are not secure contexts. */
 export const PLAIN_HOST = 'plain.driblet.test';
 
-/** Where a site has driblet: as its server ships it, and as npm installs it, in a folder of the site. */
+/** Where a site has driblet's scripts: as the server ships them, and as npm installs them, in a folder of the site. */
 export const BASES = {
   shipped: { client: '/.driblet/client.js', inline: '/.driblet/inline.js', store: '/.driblet/store.js' },
   installed: { client: '/driblet/dist/index.js', inline: '/driblet/dist/inline.js', store: '/driblet/dist/storage.js' },
@@ -20,7 +21,12 @@ export const BASES = {
 /** Starts a browser. */
 export async function launch(options = {}, profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'))) {
   const args = [...ARGUMENTS.split(' '), `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`];
-  const context = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args, ...options });
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: executable(),
+    headless: true,
+    args,
+    ...options,
+  });
   return {
     context,
     async close() {
@@ -30,23 +36,30 @@ export async function launch(options = {}, profile = mkdtempSync(join(tmpdir(), 
   };
 }
 
-/** Opens a page of the site, in which what driblet exports and `digest` are at hand; `base` says which of the site's scripts are driblet's. */
+/**
+ * Opens a page of the site and defines driblet's exports and `digest` as globals. `base` says which of the site's
+ * scripts are driblet's.
+ */
 export async function open({ context }, url, base = BASES.shipped) {
   const page = await context.newPage();
   await page.goto(url);
   await page.evaluate(async (base) => {
-    const { browserStore, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(base.client);
+    const { browserStore, configure, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(
+      base.client
+    );
     const { estimate, list, persist } = await import(base.store);
     const hex = (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
     const digest = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
-    /** Syncs, reads, closes, and tells what came of it; or how it failed. */
-    const attempt = async (path, options) => {
+    /** Syncs, reads and closes. Returns what the handle says, or the error. */
+    const attempt = async (path, { workerUrl, wasmUrl, workerTimeout, ...options } = {}) => {
       let handle;
       try {
+        configure({ workerUrl, wasmUrl, workerTimeout });
         handle = await sync(path, options);
         const bytes = await handle.bytes();
-        await handle.stored;
+        const isStored = await handle.stored;
         const { version, length, cost, warning } = handle;
+        if (isStored !== (warning === undefined)) throw new Error(`stored is ${isStored}, warning ${warning}`);
         return { version, length, cost, warning, digest: await digest(bytes) };
       } catch (error) {
         return { name: error.name, code: error.code, message: error.message, isSyncError: error instanceof SyncError };
@@ -62,35 +75,52 @@ export async function open({ context }, url, base = BASES.shipped) {
         if (entry.kind === 'directory') {
           found.push(...(await files(entry, `${path}/${name}`)));
         } else {
-          const file = await entry.getFile().catch(() => undefined); // The worker may be tidying up.
+          const file = await entry.getFile().catch(() => undefined); // The worker may be deleting it.
           if (file) found.push({ path: `${path}/${name}`, name, directory, length: file.size });
         }
       }
       return found;
     };
-    Object.assign(globalThis, { attempt, browserStore, digest, estimate, files, indexedDbStore, list, memoryStore, opfsStore, persist, sync });
+    Object.assign(globalThis, {
+      attempt,
+      browserStore,
+      configure,
+      digest,
+      estimate,
+      files,
+      indexedDbStore,
+      list,
+      memoryStore,
+      opfsStore,
+      persist,
+      sync,
+    });
   }, base);
   return page;
 }
 
-/** Waits until every lock is given back; fails where one is not, or the page has more workers than the one that is to stay. */
+/** Waits until every lock is released. Fails if one is not, or if the page has more workers than one. */
 export async function assertNothingLeft(page) {
-  const locks = () => page.evaluate(async () => {
-    const { held, pending } = await navigator.locks.query();
-    return [...held, ...pending].map(({ name }) => name).filter((name) => name.startsWith('driblet '));
-  });
+  const locks = () =>
+    page.evaluate(async () => {
+      const { held, pending } = await navigator.locks.query();
+      return [...held, ...pending].map(({ name }) => name).filter((name) => name.startsWith('driblet '));
+    });
   let left = await locks();
   for (let tries = 1000; 0 < tries && 0 < left.length; tries -= 1) left = await locks();
   assert.deepEqual(left, []);
   assert.ok(page.workers().length <= 1, `${page.workers().length} workers`);
 }
 
-/** Waits until nobody syncs a URL into a store, nor tidies up after it. */
+/** Waits until no sync of a URL into a store runs or cleans up. */
 export function whenIdle(page, { name }, path) {
-  return page.evaluate(([name, path]) => navigator.locks.request(`driblet sync ${name} ${new URL(path, location).href}`, () => {}), [name, path]);
+  return page.evaluate(
+    ([name, path]) => navigator.locks.request(`driblet sync ${name} ${new URL(path, location).href}`, () => {}),
+    [name, path],
+  );
 }
 
-/** What a store has besides one version, when no sync of a URL runs any more. */
+/** The files of a store that do not belong to one version, once no sync of a URL runs. */
 export async function leftOver(page, store, version, path) {
   await whenIdle(page, store, path);
   return page.evaluate(
@@ -100,7 +130,10 @@ export async function leftOver(page, store, version, path) {
         const own = found.find((file) => file.startsWith(version));
         return found.filter((file) => !['key', 'head', own].includes(file));
       }
-      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+      const done = (request) =>
+        new Promise((resolve, reject) =>
+          Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }),
+        );
       const database = await done(indexedDB.open(name));
       const all = (table, method) => done(database.transaction(table).objectStore(table)[method]());
       const found = [...(await all('files', 'getAllKeys')), ...(await all('pieces', 'getAllKeys'))];
@@ -118,7 +151,7 @@ function executable() {
     try {
       return execFileSync('which', [name], { encoding: 'utf8' }).trim();
     } catch {
-      // The next one, then.
+      // Try the next one.
     }
   }
   throw new Error('there is no Chromium here; set CHROMIUM, or run scripts/setup.sh browser');

@@ -1,23 +1,24 @@
-// Pages to which the browser denies parts of the platform: in frames that are sandboxed, that are third parties, or whose cookies are blocked; or one part
-// alone, by a script.
+// Pages to which the browser denies parts of the platform: sandboxed frames, frames of third parties, pages with
+// blocked cookies; or one part alone, denied by a script.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Puts the page where a server has it that syncs in a frame as it is told. */
+/** Publishes the page that runs commands in a frame. */
 export function publishFrame({ root }) {
   writeFileSync(join(root, 'frame.html'), FRAME);
 }
 
-/** What pages do, in a frame or not: syncs and tells what came of it, lists, asks. */
+/** The commands of a page, in a frame or not: it syncs, lists and asks, and returns the results. */
 const COMMANDS = `
-  const { browserStore, indexedDbStore, memoryStore, opfsStore, sync } = await import('/.driblet/client.js');
+  const { browserStore, configure, indexedDbStore, memoryStore, opfsStore, sync } = await import('/.driblet/client.js');
   const { estimate, list, persist } = await import('/.driblet/store.js');
   const kept = memoryStore();
   const stores = { browser: browserStore(), opfs: opfsStore(), indexeddb: indexedDbStore(), memory: kept };
   const digest = async (bytes) => Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) => byte.toString(16).padStart(2, '0')).join('');
   const commands = {
-    async attempt(path, kind, options) {
+    async attempt(path, kind, { workerUrl, ...options } = {}) {
       try {
+        configure({ workerUrl });
         const handle = await sync(path, { ...options, store: stores[kind] });
         const bytes = await handle.bytes();
         await handle.stored;
@@ -41,37 +42,53 @@ const FRAME = `<!doctype html><title>frame</title><script type="module">${COMMAN
   parent.postMessage('ready', '*');
 </script>`;
 
-/** Opens that page in a frame; gives what tells it what to do. */
+/** Opens that page in a frame. Returns a function that sends it commands. */
 export async function framed(page, src, sandbox) {
-  await page.evaluate(([src, sandbox]) => new Promise((ready) => {
-    const frame = document.createElement('iframe');
-    if (sandbox !== null) frame.setAttribute('sandbox', sandbox);
-    frame.src = src;
-    const asked = [];
-    globalThis.tellFrame = (name, values) => new Promise((resolve, reject) => {
-      asked.push({ resolve, reject });
-      frame.contentWindow.postMessage({ id: asked.length - 1, name, values }, '*');
-    });
-    addEventListener('message', ({ data }) => {
-      if (data === 'ready') return ready();
-      if ('error' in data) asked[data.id].reject(new Error(data.error));
-      else asked[data.id].resolve(data.value);
-    });
-    document.documentElement.append(frame);
-  }), [src, sandbox ?? null]);
+  await page.evaluate(
+    ([src, sandbox]) =>
+      new Promise((ready) => {
+        const frame = document.createElement('iframe');
+        if (sandbox !== null) frame.setAttribute('sandbox', sandbox);
+        frame.src = src;
+        const asked = [];
+        globalThis.tellFrame = (name, values) =>
+          new Promise((resolve, reject) => {
+            asked.push({ resolve, reject });
+            frame.contentWindow.postMessage({ id: asked.length - 1, name, values }, '*');
+          });
+        addEventListener('message', ({ data }) => {
+          if (data === 'ready') return ready();
+          if ('error' in data) asked[data.id].reject(new Error(data.error));
+          else asked[data.id].resolve(data.value);
+        });
+        document.documentElement.append(frame);
+      }),
+    [src, sandbox ?? null],
+  );
   return (name, ...values) => page.evaluate(([name, values]) => tellFrame(name, values), [name, values]);
 }
 
-/** Prepares a page itself, in which a script runs first; gives what tells it what to do. */
+/** Runs a script in a page and defines the commands there. Returns a function that sends it commands. */
 export async function prepared(page, script) {
-  await page.evaluate(([script, commands]) => (0, eval)(`(async () => { ${script}; ${commands}; globalThis.commands = commands; })()`), [script, COMMANDS]);
+  await page.evaluate(
+    ([script, commands]) => (0, eval)(`(async () => { ${script}; ${commands}; globalThis.commands = commands; })()`),
+    [script, COMMANDS],
+  );
   return (name, ...values) => page.evaluate(([name, values]) => commands[name](...values), [name, values]);
 }
 
-/** Parts of the platform: where a page or a worker finds each, and the calls that are made of it. */
+/** Parts of the platform: where a page or a worker finds each, and the calls that it has. */
 export const PARTS = {
-  locks: { at: "navigator.locks", calls: ['LockManager.request', 'LockManager.query'] },
-  storage: { at: 'navigator.storage', calls: ['StorageManager.getDirectory', 'StorageManager.estimate', 'StorageManager.persist', 'StorageManager.persisted'] },
+  locks: { at: 'navigator.locks', calls: ['LockManager.request', 'LockManager.query'] },
+  storage: {
+    at: 'navigator.storage',
+    calls: [
+      'StorageManager.getDirectory',
+      'StorageManager.estimate',
+      'StorageManager.persist',
+      'StorageManager.persisted',
+    ],
+  },
   files: { calls: ['FileSystemFileHandle.createSyncAccessHandle'] },
   folders: { calls: ['FileSystemDirectoryHandle.getFileHandle'] },
   writing: { calls: ['FileSystemSyncAccessHandle.write'], returns: true },
@@ -82,12 +99,19 @@ export const PARTS = {
   localStorage: { at: 'localStorage' },
 };
 
-/** How a part is denied: when it is looked at, by not being there, by a call that throws, by one that rejects; or it never answers. */
+/**
+ * How a part is denied: access to it throws, it is missing, its calls throw, its calls reject, or they never answer.
+ */
 export const WAYS = ['look', 'missing', 'throw', 'reject', 'hang'];
 
-/** A script that denies some parts in one way, and others in the way that each has; nothing where none of them can be denied so. */
+/**
+ * A script that denies some parts in one way, and `others` each in its own. Undefined if none of them can be denied
+ * that way.
+ */
 export function denying(parts, way, others = {}) {
-  const calls = [...parts.map((part) => [part, way]), ...Object.entries(others)].flatMap(([part, way]) => callsFor(part, way));
+  const calls = [...parts.map((part) => [part, way]), ...Object.entries(others)].flatMap(([part, way]) =>
+    callsFor(part, way),
+  );
   return calls.length === 0 ? undefined : [DENY, ...calls].join('\n');
 }
 

@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-export const binary = process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../../target/release/driblet', import.meta.url));
+export const binary =
+  process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../../target/release/driblet', import.meta.url));
 
 /** A file of a real release: `release('5.8.3')` is typescript.js. */
 export function release(version, file = 'typescript.js') {
   return fileURLToPath(new URL(`../../node_modules/typescript-${version}/lib/${file}`, import.meta.url));
 }
 
-/** The bytes of the delta that a server comes to when it has the time. */
+/** The length of the delta that a server makes when it has time. */
 export function lengthOfDiff(old, fresh) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-diff-'));
   try {
@@ -24,7 +25,9 @@ export function lengthOfDiff(old, fresh) {
   }
 }
 
-/** Asks for a delta until it is the one that stays, of that length: who asks early gets what was made at once. */
+/**
+ * Requests a delta until it has that length: the first requests get a delta made at once, later ones the better one.
+ */
 export async function whenDeltaIs(length, url) {
   for (let tries = 0; tries < 10_000; tries += 1) {
     if ((await lengthOf(url)) === length) return;
@@ -32,13 +35,13 @@ export async function whenDeltaIs(length, url) {
   throw new Error(`${url} never had ${length} bytes`);
 }
 
-/** The bytes of what a browser gets. */
+/** The length of the answer that a browser gets. */
 export async function lengthOf(url) {
   const response = await fetch(url, { headers: { accept: 'application/vnd.driblet.delta;codec=dense' } });
   return (await response.arrayBuffer()).byteLength;
 }
 
-/** Starts a server on a new folder with an empty page in it; `publish` puts a file's content there. */
+/** Starts a server on a new folder with an empty page. `publish` copies a file into it. */
 export async function serve(...options) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-test-'));
   const root = mkdtempSync(join(home, 'root-'));
@@ -52,7 +55,7 @@ export async function serve(...options) {
     publish(name, path) {
       copyFileSync(path, join(root, name));
     },
-    /** Starts anew and knows nothing of what it served before. */
+    /** Starts the server anew, with an empty history. */
     async forget() {
       await running.stop();
       running = await start(root, mkdtempSync(join(home, 'history-')), options);
@@ -65,7 +68,9 @@ export async function serve(...options) {
 }
 
 async function start(root, history, options) {
-  const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const said = [];
   const url = await new Promise((resolve, reject) => {

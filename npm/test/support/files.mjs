@@ -1,11 +1,12 @@
-// A bare file host: a folder over HTTP, with the length, a type by the name, an ETag of time and size, and ranges; no word of driblet.
+// A plain file host without driblet: a folder over HTTP, with lengths, types by name, ETags of time and size, and
+// ranges.
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
-/** Serves `root`, with more headers if there are any; has a `url` as `serve` has. */
+/** Serves `root`, with additional headers. Has a `url` like `serve`. */
 export async function serveFiles(root, more = {}) {
   const server = createServer((request, response) => {
     const path = join(root, new URL(request.url, 'http://host').pathname.replace(/\/$/, '/index.html'));
@@ -20,7 +21,11 @@ export async function serveFiles(root, more = {}) {
       return createReadStream(path).pipe(response);
     }
     if (found.size <= start) return response.writeHead(416, { 'content-range': `bytes */${found.size}` }).end();
-    response.writeHead(206, { ...headers, 'content-length': found.size - start, 'content-range': `bytes ${start}-${found.size - 1}/${found.size}` });
+    response.writeHead(206, {
+      ...headers,
+      'content-length': found.size - start,
+      'content-range': `bytes ${start}-${found.size - 1}/${found.size}`,
+    });
     return createReadStream(path, { start }).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

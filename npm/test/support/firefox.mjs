@@ -2,12 +2,17 @@
 import { execFileSync } from 'node:child_process';
 import { launch as launchBrowser } from 'puppeteer-core';
 
-// On some virtual machines Firefox's AVX is a hundred times slower than its SSE.
+// On some virtual machines Firefox's AVX code is a hundred times slower than its SSE code.
 const PREFERENCES = { 'javascript.options.wasm_simd_avx': false };
 
-/** Starts a browser with a profile of its own, and these preferences besides. */
+/** Starts a browser with a profile of its own, and with these preferences. */
 export async function launch(preferences = {}) {
-  const browser = await launchBrowser({ browser: 'firefox', executablePath: executable(), headless: true, extraPrefsFirefox: { ...PREFERENCES, ...preferences } });
+  const browser = await launchBrowser({
+    browser: 'firefox',
+    executablePath: executable(),
+    headless: true,
+    extraPrefsFirefox: { ...PREFERENCES, ...preferences },
+  });
   return {
     async open(url) {
       const page = await browser.newPage();
@@ -24,7 +29,7 @@ function executable() {
     try {
       return execFileSync('which', [name], { encoding: 'utf8' }).trim();
     } catch {
-      // The next one, then.
+      // Try the next one.
     }
   }
   throw new Error('there is no Firefox here; set FIREFOX, or run scripts/setup.sh browser');

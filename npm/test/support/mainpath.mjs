@@ -1,4 +1,5 @@
-// The main path, in a browser that is not Chromium: what every browser must do with what is shipped and with what is installed.
+// The main path, in browsers other than Chromium: what every browser must do with the shipped and with the installed
+// scripts.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -14,8 +15,8 @@ const old = release('5.8.3', 'lib.dom.d.ts');
 const fresh = release('5.9.2', 'lib.dom.d.ts');
 
 /**
- * Tests the kinds of store of a browser. `launch(url)` starts it, and gives `open(url)`, which opens a page of the site with no worker of an earlier one, and `close`.
- * Such a page has `evaluate(work, ...args)` and `close`.
+ * Tests the kinds of store of a browser. `launch(url)` starts it. It returns `close` and `open(url)`, which opens a
+ * page of the site without a worker of an earlier page. Such a page has `evaluate(work, ...args)` and `close`.
  */
 export function testMainPath(launch, kinds, beforehand = () => {}) {
   let server;
@@ -29,7 +30,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
     beforehand(server);
     packed = install();
     packed.publish(server);
-    link = await proxyTo(server); // It stays where it is when the server starts anew.
+    link = await proxyTo(server); // The link keeps its address when the server starts anew.
     browser = await launch(link.url);
   });
   after(async () => {
@@ -43,8 +44,11 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
     const page = await browser.open(link.url);
     await page.evaluate(async (base) => {
       Object.assign(globalThis, await import(base.client), await import(base.store));
-      const digest = async (bytes) => Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) => byte.toString(16).padStart(2, '0')).join('');
-      /** Syncs, reads, closes, and tells what came of it; or how it failed. */
+      const digest = async (bytes) =>
+        Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)), (byte) =>
+          byte.toString(16).padStart(2, '0'),
+        ).join('');
+      /** Syncs, reads and closes. Returns what the handle says, or the error. */
       globalThis.attempt = async (path, options) => {
         try {
           const handle = await sync(path, options);
@@ -61,7 +65,8 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
     return page;
   }
 
-  const attempt = (path, store) => page.evaluate((path, store) => globalThis.attempt(path, store ? { store } : {}), path, store ?? null);
+  const attempt = (path, store) =>
+    page.evaluate((path, store) => globalThis.attempt(path, store ? { store } : {}), path, store ?? null);
   const assertIs = ({ digests, message }, path) => assert.deepEqual(digests, Array(2).fill(digestOf(path)), message);
 
   for (const [where, base] of Object.entries(BASES)) {
@@ -71,7 +76,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
       });
       after(() => page?.close());
 
-      // Stores are the same code in both.
+      // The stores' code is the same in both.
       for (const kind of where === 'shipped' ? kinds : ['browser']) {
         test(`the ${kind} store: a first sync, the same, a delta, a version that the server has forgotten`, async () => {
           const store = { kind, name: `${where}-${kind}` };
@@ -95,7 +100,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         });
       }
 
-      test('a version that is stored as it comes is read part by part', async () => {
+      test('a version that is stored while it arrives is read part by part', async () => {
         const path = `/${where}-long.bin`;
         writeFileSync(join(server.root, path), Buffer.concat(Array(5).fill(randomBytes(8_000_000))));
         const seen = await page.evaluate(async (path) => {
@@ -109,7 +114,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         assert.deepEqual(seen, [true, null]);
       });
 
-      test('what is stored is listed, streamed and deleted', async () => {
+      test('stored versions are listed, streamed and deleted', async () => {
         server.publish(`${where}-kept.d.ts`, old);
         const seen = await page.evaluate(async (where) => {
           const handle = await sync(`/${where}-kept.d.ts`);
@@ -125,7 +130,7 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         assert.deepEqual(seen, [true, 1, 0]);
       });
 
-      test('a list beside syncs has each time what is kept', async () => {
+      test('a list during syncs always has the stored version', async () => {
         const path = `/${where}-beside.d.ts`;
         server.publish(path, old);
         await attempt(path);
@@ -133,7 +138,8 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
           globalThis.listing = true;
           globalThis.lists = (async () => {
             const seen = [];
-            while (listing) seen.push(await list().then((kept) => kept.filter(({ url }) => url.endsWith(path)).length, String));
+            while (listing)
+              seen.push(await list().then((kept) => kept.filter(({ url }) => url.endsWith(path)).length, String));
             return seen;
           })();
         }, path);
@@ -156,8 +162,11 @@ export function testMainPath(launch, kinds, beforehand = () => {}) {
         assert.equal(said, 'enough');
       });
 
-      test('a module that is synced runs', async () => {
-        writeFileSync(join(server.root, `${where}-answer.wasm`), Buffer.from('AGFzbQEAAAABBQFgAAF/AwIBAAcKAQZhbnN3ZXIAAAoGAQQAQSoL', 'base64'));
+      test('a synced module runs', async () => {
+        writeFileSync(
+          join(server.root, `${where}-answer.wasm`),
+          Buffer.from('AGFzbQEAAAABBQFgAAF/AwIBAAcKAQZhbnN3ZXIAAAoGAQQAQSoL', 'base64'),
+        );
         const answer = await page.evaluate(async (where) => {
           const handle = await sync(`/${where}-answer.wasm`);
           const { instance } = await WebAssembly.instantiateStreaming(handle.response());

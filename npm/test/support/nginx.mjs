@@ -1,4 +1,4 @@
-// nginx in front of a server, as operators begin with it.
+// nginx in front of a server, in its usual first configuration.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,12 +6,14 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Starts nginx on a free port, with these lines in its `server`; scripts/setup.sh installs it. */
+/** Starts nginx on a free port, with these lines in its `server` block. scripts/setup.sh installs it. */
 export async function nginx(lines) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-nginx-'));
   const port = await freePort();
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${home}/${kind};`);
-  writeFileSync(join(home, 'nginx.conf'), `daemon off; master_process off; pid ${home}/pid; error_log stderr;
+  writeFileSync(
+    join(home, 'nginx.conf'),
+    `daemon off; master_process off; pid ${home}/pid; error_log stderr;
 events {}
 http {
   access_log off;
@@ -20,8 +22,11 @@ http {
 ${lines}
   }
 }
-`);
-  const child = spawn('nginx', ['-p', home, '-c', 'nginx.conf', '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'inherit'] });
+`,
+  );
+  const child = spawn('nginx', ['-p', home, '-c', 'nginx.conf', '-e', 'stderr'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const ended = once(child, 'exit');
   await Promise.race([answers(port), ended.then(([code]) => Promise.reject(new Error(`nginx ended with ${code}`)))]);
   return {
@@ -43,11 +48,13 @@ async function freePort() {
   return port;
 }
 
-/** Waits until something listens there. */
+/** Waits until something listens on the port. */
 async function answers(port) {
   for (;;) {
     const socket = connect(port, '127.0.0.1');
-    const is = await new Promise((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)));
+    const is = await new Promise((resolve) =>
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false)),
+    );
     socket.destroy();
     if (is) return;
   }

@@ -3,13 +3,22 @@ import { createServer, request } from 'node:http';
 import { createGzip } from 'node:zlib';
 
 /**
- * Starts a proxy to `server`. `fault` is asked for each request what is to go wrong with its answer, if anything: `{ stall: n }`
- * says nothing more after n bytes of the body, until `hangUp` breaks the connection; `{ cut: n }` breaks it at once, so that the
- * browser may lose some of them; `{ gone }` is called when the browser has closed its end; `{ flip: n }` changes the byte at n, and `{ put: [n, value] }`
- * puts another there; `{ headers }` adds to the answer's; `{ html }` answers in the server's place; `{ instead }` asks the server for another path; `{ until }` answers
- * with nothing when that promise resolves; `{ after }` asks the server only then, `{ delay }` only after so many milliseconds; `{ never }` never answers; `{ hangUp }`
- * closes the connection in place of an answer; `{ redirect }` sends the browser there; `{ busy }` answers 503 with that Retry-After, if it is one; `{ gzip }` packs the body,
- * `{ weak }` makes the ETag a weak one, and `{ lengthless }` leaves the length out, as proxies do.
+ * Starts a proxy to `server`. `fault` is called with each request, and returns what is to go wrong with its answer, or
+ * undefined:
+ *
+ * - `{ stall: n }` sends nothing after n bytes of the body, until `hangUp` breaks the connection.
+ * - `{ cut: n }` breaks the connection after n bytes; the browser may lose some of them.
+ * - `{ gone }` is called when the browser has closed its end.
+ * - `{ flip: n }` changes the byte at n; `{ put: [n, value] }` replaces it.
+ * - `{ headers }` adds headers to the answer.
+ * - `{ html }` answers instead of the server; `{ instead }` asks the server for another path.
+ * - `{ until }` answers with nothing when that promise resolves.
+ * - `{ after }` asks the server when that promise resolves; `{ delay }` after that many milliseconds.
+ * - `{ never }` never answers; `{ hangUp }` closes the connection without an answer.
+ * - `{ redirect }` redirects the browser there.
+ * - `{ busy }` answers 503, with that Retry-After if it is a string.
+ * - `{ gzip }` compresses the body, `{ weak }` makes the ETag weak, and `{ lengthless }` omits the length, as proxies
+ * do.
  */
 export async function proxyTo(server) {
   const stalled = new Set();
@@ -17,7 +26,10 @@ export async function proxyTo(server) {
   const proxy = createServer((asked, answer) => {
     link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
     const fault = link.fault(asked) ?? {};
-    if (fault.after || fault.delay) return (fault.after ?? new Promise((resolve) => setTimeout(resolve, fault.delay))).then(() => pass(asked, answer, fault));
+    if (fault.after || fault.delay)
+      return (fault.after ?? new Promise((resolve) => setTimeout(resolve, fault.delay))).then(() =>
+        pass(asked, answer, fault),
+      );
     return pass(asked, answer, fault);
   });
 
@@ -25,13 +37,22 @@ export async function proxyTo(server) {
     if (fault.gone) answer.once('close', fault.gone);
     if (fault.never) return undefined;
     if (fault.hangUp) return answer.socket.destroy();
-    if (fault.redirect) return answer.writeHead(307, { location: fault.redirect, 'access-control-allow-origin': '*' }).end();
-    if (fault.busy !== undefined) return answer.writeHead(503, fault.busy === null ? {} : { 'retry-after': fault.busy }).end('busy');
+    if (fault.redirect)
+      return answer.writeHead(307, { location: fault.redirect, 'access-control-allow-origin': '*' }).end();
+    if (fault.busy !== undefined)
+      return answer.writeHead(503, fault.busy === null ? {} : { 'retry-after': fault.busy }).end('busy');
     if (fault.until) return fault.until.then(() => answer.end());
     if (fault.html) return answer.setHeader('content-type', 'text/html; charset=utf-8').end(fault.html);
     const { host } = server.url;
     const headers = { ...asked.headers, host, ...(asked.headers.origin && { origin: `http://${host}` }) };
-    const onward = request({ host: server.url.hostname, port: server.url.port, method: asked.method, path: fault.instead ?? asked.url, headers, agent: false });
+    const onward = request({
+      host: server.url.hostname,
+      port: server.url.port,
+      method: asked.method,
+      path: fault.instead ?? asked.url,
+      headers,
+      agent: false,
+    });
     onward.on('error', () => answer.destroy());
     answer.on('close', () => onward.destroy());
     onward.on('response', (response) => {
@@ -48,14 +69,15 @@ export async function proxyTo(server) {
       let at = 0;
       const [place, value] = fault.put ?? [];
       response.on('data', (bytes) => {
-        if (fault.flip !== undefined && at <= fault.flip && fault.flip < at + bytes.length) bytes[fault.flip - at] ^= 1 << fault.flip % 8;
+        if (fault.flip !== undefined && at <= fault.flip && fault.flip < at + bytes.length)
+          bytes[fault.flip - at] ^= 1 << (fault.flip % 8);
         if (at <= place && place < at + bytes.length) bytes[place - at] = value;
         const end = fault.cut ?? fault.stall;
         if (end === undefined || at + bytes.length <= end) {
           answer.write(bytes);
         } else {
           response.destroy();
-          // The end waits until what was let through is on its way.
+          // Waits until the bytes before the end are sent.
           answer.write(bytes.subarray(0, end - at), () => fault.cut === undefined || answer.socket?.end());
         }
         at += bytes.length;

@@ -1,21 +1,30 @@
-// Cut points as npm `rabin` has them, computed by the definition in spec/browser-sync-stream.md and checked against spec/rabin-cuts.json. It stands in for the
-// package, whose binding builds on no current Node, and shares nothing with driblet's own.
+// Cut points like npm `rabin`'s, computed by the definition in spec/browser-sync-stream.md and checked against
+// spec/rabin-cuts.json. It replaces that package, whose binding builds on no current Node. It shares no code with
+// driblet's own.
 import { createHash } from 'node:crypto';
 
 const P = 0x3da3358b4dc173n;
 const DEGREE = 53n;
 const WINDOW = 64;
 
-/** A polynomial's remainder. */
+/** The remainder of a polynomial. */
 function rest(value) {
-  for (let degree = BigInt(value.toString(2).length - 1); DEGREE <= degree && value !== 0n; degree = BigInt(value.toString(2).length - 1)) value ^= P << (degree - DEGREE);
+  for (
+    let degree = BigInt(value.toString(2).length - 1);
+    DEGREE <= degree && value !== 0n;
+    degree = BigInt(value.toString(2).length - 1)
+  )
+    value ^= P << (degree - DEGREE);
   return value;
 }
 
 /** A table of 256 polynomials of up to 61 bits, as upper and lower halves. */
 function table(of) {
   const values = Array.from({ length: 256 }, (_, byte) => of(BigInt(byte)));
-  return [Uint32Array.from(values, (value) => Number(value >> 32n)), Uint32Array.from(values, (value) => Number(value & 0xffffffffn))];
+  return [
+    Uint32Array.from(values, (value) => Number(value >> 32n)),
+    Uint32Array.from(values, (value) => Number(value & 0xffffffffn)),
+  ];
 }
 
 const [leaveHigh, leaveLow] = table((byte) => rest(byte << BigInt(8 * (WINDOW - 1))));

@@ -1,12 +1,52 @@
-// Server, link and browser together, as most tests want them.
+// A server, a link and a browser together, as most tests need them.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { after, afterEach, before } from 'node:test';
 import { assertNothingLeft, launch, open } from './browser.mjs';
 import { serve } from './driblet.mjs';
 import { isDelta, proxyTo } from './proxy.mjs';
 
-/** Starts all three, and opens a page; the server is a `driblet serve` unless another is given. */
+/**
+ * Starts a site before the tests of a file, then runs `prepare`, and closes the site after the tests. Checks that no
+ * lock is left: after each test, or with `checks: 'at the end'` after all. Returns the site, whose members exist once
+ * `prepare` runs.
+ */
+export function useSite(prepare = () => {}, { checks = 'after each' } = {}) {
+  const used = {};
+  // One hook for both: Node 20 does not wait for a hook before it runs the next.
+  before(async () => {
+    Object.assign(used, await site());
+    await prepare();
+  });
+  if (checks === 'after each') afterEach(() => used.assertNothingLeft());
+  after(async () => {
+    try {
+      if (checks === 'at the end') await used.assertNothingLeft();
+    } finally {
+      await used.close?.();
+    }
+  });
+  return used;
+}
+
+/**
+ * Starts a server and a link to it before the tests of a file, passes both to `prepare`, and closes them after the tests.
+ */
+export function useServer(prepare) {
+  let started;
+  before(async () => {
+    const server = await serve();
+    started = { server, link: await proxyTo(server) };
+    await prepare(started);
+  });
+  after(async () => {
+    await started?.link.close();
+    await started?.server.close();
+  });
+}
+
+/** Starts the three, and opens a page. The server is a `driblet serve` unless another is given. */
 export async function site(server) {
   server ??= await serve();
   const link = await proxyTo(server);
@@ -20,12 +60,13 @@ export async function site(server) {
     page,
     /** Syncs in the page; see `attempt` there. */
     attempt: (path, options = {}) => page.evaluate(([path, options]) => attempt(path, options), [path, options]),
-    /** A sync whose connection breaks when the page has had `at` bytes of the delta. */
+    /** Syncs, and breaks the connection when the page has `at` bytes of the delta. */
     async attemptCut(path, at, options = {}) {
       link.fault = (request) => (isDelta(request) ? { stall: at } : undefined);
       try {
         return await page.evaluate(
-          ([path, at, options]) => attempt(path, { ...options, onProgress: ({ received }) => at <= received && hangUp() }),
+          ([path, at, options]) =>
+            attempt(path, { ...options, onProgress: ({ received }) => at <= received && hangUp() }),
           [path, at, options],
         );
       } finally {
@@ -41,7 +82,7 @@ export async function site(server) {
   };
 }
 
-/** Fails unless an attempt brought that file; tells how it failed. */
+/** Fails unless an attempt returned that file; shows the attempt's error. */
 export function assertIs(result, path, when = '') {
   assert.equal(result.digest ?? `${result.code}: ${result.message}`, digestOf(path), when || undefined);
 }

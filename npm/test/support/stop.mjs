@@ -1,19 +1,25 @@
-// Workers that are not as they should be: one that stops in the nth call of a method, `FileSystemSyncAccessHandle.write.2`, perhaps of a table, `IDBObjectStore.put.1.heads`.
+// Workers with changed methods. One stops in the nth call of a method, for example
+// `FileSystemSyncAccessHandle.write.2`, or of a table's, `IDBObjectStore.put.1.heads`.
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Publishes a worker in which that script runs first. */
 export function publishWorker({ root }, name, script) {
-  const worker = readdirSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url))).find((name) => /^worker-\w+\.js$/.test(name));
+  const worker = readdirSync(fileURLToPath(new URL('../../../crates/driblet/client', import.meta.url))).find((name) =>
+    /^worker-\w+\.js$/.test(name),
+  );
   writeFileSync(join(root, name), `import './before-${name}';\nimport '/.driblet/${worker}';\n`);
   writeFileSync(join(root, `before-${name}`), script);
 }
 
-/** Puts the worker's script where the server has it. */
+/** Publishes the script of the worker that stops. */
 export function publishStop(server) {
-  // It says so by a request, whose answer it waits for.
-  publishWorker(server, 'stopping.js', `
+  // It makes a request when it stops, and waits for the answer.
+  publishWorker(
+    server,
+    'stopping.js',
+    `
     const [type, method, nth, name] = location.search.slice(1).split('.');
     const { prototype } = self[type];
     const call = prototype[method];
@@ -27,7 +33,8 @@ export function publishStop(server) {
         request.send();
       }
       return call.apply(this, values);
-    };`);
+    };`,
+  );
 }
 
 /** The URL of a worker that stops in that call. */
@@ -35,7 +42,7 @@ export function stoppingIn(call) {
   return `/stopping.js?${call}`;
 }
 
-/** Keeps workers waiting where they stop: `stopped` resolves when one does, `goOn` answers. */
+/** Keeps workers where they stop: `stopped` resolves when one has stopped, `goOn` lets it continue. */
 export function stops(link) {
   let goOn;
   const until = new Promise((resolve) => {

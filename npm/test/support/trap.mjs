@@ -1,5 +1,5 @@
-// Imported before all else: stops this process in the nth call of a method of node:fs, `TRAP=writeSync.2`, and says so on stderr. It goes on
-// when something comes on stdin.
+// Imported before all other modules: stops this process in the nth call of a method of node:fs, `TRAP=writeSync.2`, and
+// writes to stderr. The process continues when it reads something from stdin.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 

@@ -1,4 +1,4 @@
-// Versions by a BLAKE3 that is not ours.
+// Versions, by a BLAKE3 that is not driblet's.
 import { blake3 } from '@noble/hashes/blake3.js';
 
 /** The version of some bytes. */

@@ -1,5 +1,5 @@
-// WebKit, as WebKitGTK's MiniBrowser has it, on a screen of its own. One that is driven by WebDriver keeps nothing on the disk, so here the page asks for
-// what it is to run, and tells what came of it.
+// WebKit in WebKitGTK's MiniBrowser, on a screen of its own. A WebDriver session stores nothing on the disk, so the
+// page asks for the functions to run, and sends back the results.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,22 +8,33 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** What Safari has and WebKitGTK has switched off. */
+/** Features that Safari has and WebKitGTK disables. */
 export const AS_SAFARI = '--features=+StorageAPI,+StorageAPIEstimate,+FileSystem,+AccessHandle';
 
-/** Starts a browser with these arguments and one page, of a site that has `publishPage`'s. */
+/** Starts a browser with these arguments and one page, of a site with `publishPage`'s page. */
 export async function launch(url, ...args) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-webkit-'));
-  const screen = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const screen = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const [display] = await once(createInterface(screen.stdout), 'line');
   const channel = await commands();
-  const env = { ...process.env, DISPLAY: `:${display}`, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), XDG_DATA_HOME: join(home, 'data'), XDG_RUNTIME_DIR: home };
+  const env = {
+    ...process.env,
+    DISPLAY: `:${display}`,
+    HOME: home,
+    XDG_CACHE_HOME: join(home, 'cache'),
+    XDG_DATA_HOME: join(home, 'data'),
+    XDG_RUNTIME_DIR: home,
+  };
   const browser = spawn(executable(), [...args, `${url}driven.html?${channel.port}`], { env, stdio: 'ignore' });
-  const ended = once(browser, 'exit').then(([code, signal]) => Promise.reject(new Error(`MiniBrowser ended with ${code ?? signal} before it asked for anything`)));
-  ended.catch(() => {}); // Later it may.
+  const ended = once(browser, 'exit').then(([code, signal]) =>
+    Promise.reject(new Error(`MiniBrowser ended with ${code ?? signal} before it asked for anything`)),
+  );
+  ended.catch(() => {}); // Later pages may store.
   await Promise.race([channel.ready(), ended]);
   return {
-    /** Loads the page anew; its worker goes. */
+    /** Loads the page anew, which ends its worker. */
     async open() {
       await channel.reload();
       return { evaluate: channel.evaluate, close() {} };
@@ -39,12 +50,12 @@ export async function launch(url, ...args) {
   };
 }
 
-/** Puts the page that asks where a server has it. */
+/** Publishes the page that asks for functions to run. */
 export function publishPage({ root }) {
   writeFileSync(join(root, 'driven.html'), DRIVEN);
 }
 
-/** Asks for what it is to run, and tells what came of it. */
+/** Asks for a function, runs it and sends back the result. */
 const DRIVEN = `<!doctype html><title>driven</title><script type="module">
   const channel = 'http://127.0.0.1:' + location.search.slice(1);
   const post = (path, value) => fetch(channel + path, { method: 'POST', body: JSON.stringify(value) });
@@ -53,7 +64,7 @@ const DRIVEN = `<!doctype html><title>driven</title><script type="module">
   }
 </script>`;
 
-/** Where a page asks for commands. */
+/** The server that pages ask for functions. */
 async function commands() {
   const asked = mailbox();
   const ready = mailbox();
@@ -71,12 +82,12 @@ async function commands() {
   return {
     port: server.address().port,
     ready: () => ready.take(),
-    /** Has the page load anew, and waits for it. */
+    /** Lets the page load anew, and waits for it. */
     async reload() {
-      (await asked.take()).end('new Promise(() => location.reload())'); // It asks for nothing more.
+      (await asked.take()).end('new Promise(() => location.reload())'); // The old page asks no more.
       await ready.take();
     },
-    /** Runs a function in the page, with arguments that are JSON; gives what it returns. */
+    /** Runs a function in the page, with arguments that are JSON. Returns its result. */
     async evaluate(work, ...args) {
       (await asked.take()).end(`(async () => (${work})(...${JSON.stringify(args)}))()`);
       const { value, error } = await said.take();
@@ -90,7 +101,7 @@ async function commands() {
   };
 }
 
-/** What is put there is taken once, whichever comes first. */
+/** Each function is taken once, by the first page that asks. */
 function mailbox() {
   const values = [];
   const takers = [];
@@ -100,9 +111,13 @@ function mailbox() {
   };
 }
 
-/** Distributions have it in no path of programs, but in /usr/lib/ARCHITECTURE/webkit2gtk-4.1. */
+/** Distributions install it outside the search path, in /usr/lib/ARCHITECTURE/webkit2gtk-4.1. */
 function executable() {
-  const found = process.env.WEBKIT ?? execFileSync('find', ['/usr/lib', '-name', 'MiniBrowser', '-path', '*webkit*'], { encoding: 'utf8' }).split('\n')[0];
+  const found =
+    process.env.WEBKIT ??
+    execFileSync('find', ['/usr/lib', '-name', 'MiniBrowser', '-path', '*webkit*'], { encoding: 'utf8' }).split(
+      '\n',
+    )[0];
   if (!found) throw new Error('there is no MiniBrowser of WebKitGTK here; set WEBKIT, or run scripts/setup.sh browser');
   return found;
 }

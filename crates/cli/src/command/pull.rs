@@ -1,57 +1,59 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use driblet::browser_sync_stream::{self, RabinOptions, Received};
-use driblet::client::{Progress, PullError, PullOptions, Pulled, State, pull_to};
+use driblet::{Client, Progress, PullError, PullOptions, PullState, Pulled};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::json;
 use url::Url;
 
 use crate::chunks::chunks;
-use crate::command::patch::output;
 use crate::failure::Failure;
+use crate::paths::output;
 use crate::print;
 
 /// Bring a file up to date with what a server publishes
 ///
-/// What DEST holds now is the basis: only the difference is transferred. DEST is replaced in one step once the new bytes are
-/// verified and durable; until then, and after any error, it stays as it was. A pull that is cut off goes on from there when it is run again.
-/// What a user set on DEST stays: permissions, owner, attributes, and links that lead to it. Devices, pipes and the like hold nothing, and are
-/// written into once all is verified.
+/// Only the difference to the present content of DEST is transferred. DEST is replaced in one step after the new bytes
+/// are verified and durable; until then, and after any error, it stays as it was. A pull that was cut off continues
+/// when it is run again. DEST keeps its permissions, owner, attributes and links. Devices, pipes and the like are
+/// written into after all bytes are verified.
 ///
-/// A URL that begins with ws: or wss: is one of a browser-sync-stream server. Then only chunks that DEST has not are transferred, and they are
-/// not compressed. That protocol has no way to say that a file is complete: where something between hides how the WebSocket ended, a file that
-/// was cut off between two chunks looks whole.
+/// A URL that begins with ws: or wss: is the URL of a browser-sync-stream server. Then only chunks that DEST lacks are
+/// transferred, without compression. That protocol cannot say that a file is complete: if a proxy hides how the
+/// WebSocket ended, a file that was cut off between two chunks looks complete.
 ///
-/// A server that says that it is busy (503 or 429 with Retry-After) is asked again as it says, for at most 10 minutes.
+/// If the server says that it is busy (503 or 429 with Retry-After), the command asks again after the time that the
+/// server states, for at most 10 minutes.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull ws://127.0.0.1:8080/app.js app.js"
 )]
 pub(crate) struct Args {
-    /// The asset, as it is downloaded without driblet; user:password@ in it is sent as basic authorisation, and never shown
+    /// The URL of the file, as a browser would download it; user:password@ in it is sent as basic authorisation, and
+    /// never shown
     url: String,
-    /// The file to update; a missing one is created, and - is standard output
+    /// The file to update; a missing file is created; - is standard output
     dest: PathBuf,
-    /// Print what the sync cost on stdout; on stderr where DEST is stdout
+    /// Print what the sync cost, on stdout; on stderr if DEST is stdout
     #[arg(long, value_name = "FORMAT")]
-    stats: Option<Stats>,
-    /// Give up when there is no connection, no answer or no further byte for this many seconds
+    stats: Option<StatsFormat>,
+    /// Give up if there is no connection, no response or no further byte for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     timeout: f64,
     /// Refuse a file longer than this many bytes
     #[arg(long, value_name = "BYTES", default_value_t = PullOptions::default().max_len)]
     max_len: u64,
-    /// How the server of a ws: or wss: URL cuts files, as npm rabin does [default: 12,8192,32768]
+    /// How the server of a ws: or wss: URL cuts files, in the terms of npm rabin [default: 12,8192,32768]
     ///
-    /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 stands for the default of each.
+    /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each.
     #[arg(long, value_name = "BITS,MIN,MAX", value_parser = chunks)]
     rabin: Option<RabinOptions>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Stats {
+enum StatsFormat {
     /// One JSON object
     Json,
 }
@@ -59,7 +61,7 @@ enum Stats {
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
-    // clap would show what it cannot parse, and with it a password.
+    // Not parsed by clap, whose error would show a password in the URL.
     let url = Url::parse(&args.url).map_err(|error| Failure::usage(format!("the URL cannot be read: {error}")))?;
     let is_websocket = matches!(url.scheme(), "ws" | "wss");
     if args.rabin.is_some() && !is_websocket {
@@ -68,24 +70,27 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let dest = output(&args.dest)?;
     let is_stdout = dest.is_stdout();
     let timeout = Duration::from_secs_f64(args.timeout);
-    let options = PullOptions { timeout, max_len: args.max_len, ..PullOptions::default() };
+    let options = PullOptions::default().timeout(timeout).max_len(args.max_len);
+    let client = Client::builder().options(options).build().map_err(|error| Failure::new("cannot start", &error))?;
     let bar = bar();
     let shown = bar.clone();
     let report = move |progress| show(&shown, progress);
-    let told = runtime.block_on(async {
+    let result = runtime.block_on(async {
         if is_websocket {
             let start = Instant::now();
-            let received =
-                browser_sync_stream::pull_to(&url, dest, args.rabin.unwrap_or_default(), &options, report).await?;
-            return Ok(browser_sync_stream_told(&received, start.elapsed()));
+            let chunks = args.rabin.unwrap_or_default();
+            let received = browser_sync_stream::pull_to(&client, &url, dest, chunks, report).await?;
+            return Ok(chunk_stats(&received, start.elapsed()));
         }
-        pull_to(&url, dest, &options, report).await.map(|pulled| (stats(&pulled), summary(&pulled)))
+        client.pull_to(&url, dest, report).await.map(|pulled| (stats(&pulled), summary(&pulled)))
     });
     bar.finish_and_clear();
-    let (stats, summary) = told.map_err(|error: PullError| Failure::pull(&args.dest, &error))?;
+    let (stats, summary) = result.map_err(|error: PullError| Failure::pull(&args.dest, &error))?;
     match args.stats {
-        Some(Stats::Json) if is_stdout => print::error(stats),
-        Some(Stats::Json) => print::line(stats)?,
+        Some(StatsFormat::Json) if is_stdout => print::error(stats),
+        Some(StatsFormat::Json) => {
+            print::line(stats).map_err(|error| Failure::output(Path::new("standard output"), &error))?
+        }
         None if bar.is_hidden() => {}
         None => print::error(summary),
     }
@@ -98,14 +103,14 @@ fn show(bar: &ProgressBar, progress: Progress) {
         bar.set_position(progress.done);
     }
     bar.set_message(match progress.state {
-        State::Waiting => "waiting for the server".to_owned(),
-        State::Busy(wait) => format!("the server is busy; asking again in {} s", wait.as_secs_f64().ceil()),
-        State::Receiving => format!("{} received", HumanBytes(progress.received)),
+        PullState::Waiting => "waiting for the server".to_owned(),
+        PullState::Busy(wait) => format!("the server is busy; asking again in {} s", wait.as_secs_f64().ceil()),
+        _ => format!("{} received", HumanBytes(progress.received)),
     });
 }
 
-/// What a pull by the wire of browser-sync-stream cost, as JSON and as a sentence.
-fn browser_sync_stream_told(received: &Received<()>, elapsed: Duration) -> (serde_json::Value, String) {
+/// The cost of a pull from a browser-sync-stream server, as JSON and as a sentence.
+fn chunk_stats(received: &Received<()>, elapsed: Duration) -> (serde_json::Value, String) {
     let elapsed_ms = elapsed.as_secs_f64() * 1e3;
     let stats = json!({
         "len": received.len,
@@ -151,7 +156,7 @@ fn summary(pulled: &Pulled) -> String {
     )
 }
 
-/// Draws on stderr when that is a terminal, and nothing otherwise.
+/// A progress bar on stderr. It is hidden if stderr is not a terminal.
 fn bar() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {msg}").unwrap_or(ProgressStyle::default_bar());

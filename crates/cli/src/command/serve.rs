@@ -11,14 +11,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::chunks::chunks;
-use crate::command::diff::CodecChoice;
+use crate::codec::CodecChoice;
 use crate::failure::Failure;
 use crate::print;
 
 /// Publish a folder or a file, so that receivers need only what changed
 ///
-/// Every file is served as it is, and below PATH.driblet/ as deltas between its versions. Pages import the client from
-/// /.driblet/client.js. Versions are remembered in the history, so a receiver that has been away still gets a delta.
+/// Every file is served as it is. Deltas between its versions are served below FILE.driblet/. Pages import the client
+/// from /.driblet/client.js. The history stores old versions, so that a receiver that was away for a while still gets a
+/// delta.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  driblet serve dist/ --listen 127.0.0.1:8080")]
 pub(crate) struct Args {
@@ -27,55 +28,60 @@ pub(crate) struct Args {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where versions are remembered [default: a folder of the user's cache]
+    /// The folder in which versions are stored [default: a folder in the user's cache]
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
-    /// Versions remembered of each file
+    /// The most versions of each file that are stored
     #[arg(long, value_name = "N", default_value_t = HistoryLimits::default().versions)]
     history_versions: usize,
-    /// Bytes of all versions together
+    /// The most bytes of all stored versions together
     #[arg(long, value_name = "N", default_value_t = HistoryLimits::default().bytes)]
     history_bytes: u64,
-    /// Publish names that begin with a dot too
+    /// Publish files and folders whose names begin with a dot too
     #[arg(long)]
     hidden: bool,
-    /// Another name that the server goes by, besides addresses and localhost
+    /// Another host name of the server, besides addresses and localhost
     #[arg(long, value_name = "H")]
     allow_host: Vec<String>,
     /// Another origin whose pages may sync, such as https://app.example
     #[arg(long, value_name = "O")]
     allow_origin: Vec<String>,
-    /// A proxy, besides those on this machine, whose X-Forwarded-Host and Forwarded are believed: an address, or a range like 10.0.0.0/8
+    /// A proxy on another machine whose X-Forwarded-Host and Forwarded are trusted: an address, or a range such as
+    /// 10.0.0.0/8
     #[arg(long, value_name = "IP")]
     trust_proxy: Vec<String>,
-    /// Seconds for which a connection may be idle between two requests; more than a load balancer in front keeps it
+    /// Seconds that a connection may be idle between two requests; set more than the idle timeout of a load balancer in
+    /// front
     #[arg(long, value_name = "SECONDS", default_value_t = ServeOptions::default().keep_alive.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     keep_alive: u64,
-    /// Seconds that running answers have to finish after SIGTERM or SIGINT; a second signal ends them at once
+    /// Seconds that running responses have to finish after SIGTERM or SIGINT; a second signal ends them at once
     #[arg(long, value_name = "SECONDS", default_value_t = ServeOptions::default().grace.as_secs())]
     grace: u64,
-    /// Connections at once; at this limit idle ones give way to new ones [default: 1024, or what the limit of open files allows]
+    /// The most connections; at this limit new ones take the places of idle ones [default: 1024, or what the limit of
+    /// open files allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
-    /// What deltas are made of, for receivers that say they read it; the others get fast ones
+    /// The codec of deltas, for receivers that accept it; other receivers get fast deltas
     #[arg(long, value_enum, default_value_t = CodecChoice::Auto)]
     codec: CodecChoice,
-    /// The link, in Mbit/s, over which auto minimises the time until the bytes are verified
+    /// The link for --codec auto, in Mbit/s
     #[arg(long, value_name = "MBITS", default_value_t = 20)]
     link: u32,
-    /// From how many of a file's last heads deltas to a new one are made before anybody asks for them
+    /// How many previous versions get a delta to a new version before any receiver asks for one
     ///
-    /// Receivers then find the smallest delta ready, and wait for no encoder. A change is noticed by the first request for the file, and
-    /// at the start; the deltas are made in the background, one at a time, the newest first, for files of 16 KiB to 64 MiB. 0 makes
-    /// every delta when it is asked for. RUST_LOG=driblet=info tells what is made.
+    /// Receivers then get the smallest delta without waiting for an encoder. The server notices a new version at the
+    /// first request for the file, and at the start. It makes the deltas in the background, one at a time, those from
+    /// newer versions first, for files of 16 KiB to 64 MiB. With 0 each delta is made when a receiver asks for it.
+    /// RUST_LOG=driblet=info shows what is made.
     #[arg(long, value_name = "K", default_value_t = 3)]
     ahead: usize,
-    /// How files are cut for clients of browser-sync-stream, whose WebSockets are answered on each file's own path; 0 is a default
+    /// How files are cut for clients of browser-sync-stream, which open a WebSocket on the path of a file
     ///
-    /// BITS is log2 of the average length beyond MIN; MIN and MAX are in bytes, as in npm rabin.
+    /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each. These
+    /// are the options of npm rabin.
     #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768", value_parser = chunks)]
     rabin: RabinOptions,
-    /// Answer no clients of browser-sync-stream
+    /// Do not answer clients of browser-sync-stream
     #[arg(long, conflicts_with = "rabin")]
     no_browser_sync_stream: bool,
 }
@@ -93,15 +99,15 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
     let result = runtime.block_on(serve(args));
-    // Deltas that are being made are made again when they are asked for.
+    // Deltas that are being made now are made again when a receiver asks for them.
     runtime.shutdown_background();
     result
 }
 
 async fn serve(args: Args) -> Result<(), Failure> {
-    // Before anything takes time: as the first process of a container we get no signal that we do not ask for.
+    // First of all: the first process of a container gets only signals that it has asked for.
     let mut signals = Signals::new()?;
-    let limits = HistoryLimits { versions: args.history_versions, bytes: args.history_bytes };
+    let limits = HistoryLimits::default().versions(args.history_versions).bytes(args.history_bytes);
     let mut builder = Server::builder(&args.path)
         .history_limits(limits)
         .hidden(args.hidden)
@@ -115,12 +121,11 @@ async fn serve(args: Args) -> Result<(), Failure> {
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     builder = args.trust_proxy.iter().fold(builder, |builder, proxy| builder.trust_proxy(proxy));
     let files = raise_file_limit();
-    let options = ServeOptions {
-        keep_alive: Duration::from_secs(args.keep_alive),
-        grace: Duration::from_secs(args.grace),
-        max_connections: args.max_connections.map_or_else(|| connections_within(files), |max| max as usize),
-        ..ServeOptions::default()
-    };
+    let max_connections = args.max_connections.map_or_else(|| connections_within(files), |max| max as usize);
+    let options = ServeOptions::default()
+        .keep_alive(Duration::from_secs(args.keep_alive))
+        .grace(Duration::from_secs(args.grace))
+        .max_connections(max_connections);
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| Failure::new(format_args!("cannot listen on {}", args.listen), &error))?;
@@ -133,7 +138,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let (stop, stopped) = oneshot::channel();
     let twice = async {
         signals.next().await;
-        // The receiver lives as long as the server, which alone ends this wait.
+        // This fails only if the server has ended already.
         let _ = stop.send(());
         signals.next().await;
     };
@@ -142,16 +147,16 @@ async fn serve(args: Args) -> Result<(), Failure> {
         served = serving => match served {
             Ok(0) => Ok(()),
             Ok(cut) => {
-                print::error(format_args!("driblet: {cut} connections did not end within {} s and were cut", args.grace));
+                print::error(format_args!("driblet: {cut} connections did not end within {} s and were cut off", args.grace));
                 Ok(())
             }
             Err(error) => Err(Failure::new("cannot accept connections", &error)),
         },
-        () = twice => Err(Failure::said("stopped by a second signal before all answers were finished")),
+        () = twice => Err(Failure::said("stopped by a second signal before all responses were finished")),
     }
 }
 
-/// What asks the process to stop.
+/// The signals that ask the process to stop.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -171,15 +176,16 @@ impl Signals {
     }
 }
 
-/// Lets the process open as many files as the system allows it, and says how many those are, if there is a limit.
+/// Raises the limit of open files as far as the system allows. Gives the limit, if there is one.
 fn raise_file_limit() -> Option<u64> {
     let now = getrlimit(Resource::Nofile);
-    // A refusal leaves what there was.
+    // If this fails, the limit stays as it was.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum });
     getrlimit(Resource::Nofile).current
 }
 
-/// Each connection may have a file open beside its socket, and the rest of the server needs some.
+/// The most connections for a limit of open files: each connection has a socket and may have a file, and the server
+/// needs some files itself.
 fn connections_within(files: Option<u64>) -> usize {
     let max = ServeOptions::default().max_connections;
     files.map_or(max, |files| (files.saturating_sub(32) / 2).clamp(8, max as u64) as usize)

@@ -1,7 +1,9 @@
-//! The binary, real servers that it runs as, and what may stand between the two.
+//! The binary, real servers, and a proxy between the two.
 #![allow(dead_code, unused_imports)]
 
 mod tap;
+#[path = "../../../driblet/tests/support/wait.rs"]
+mod wait;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub(crate) use tap::{Tap, http};
+pub(crate) use wait::{eventually_on_thread, let_pass};
 
 pub(crate) fn driblet(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_driblet")).args(args).output().unwrap()
@@ -24,7 +27,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A running server; ends with the test.
+/// A running server. It ends with the test.
 pub(crate) struct Serving {
     process: Child,
     pub(crate) url: String,
@@ -77,14 +80,14 @@ pub(crate) fn lines(edit: &str) -> Vec<u8> {
     (0..2000).map(line).collect::<String>().into_bytes()
 }
 
-/// The command, to be given its streams.
+/// The command, without its streams.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driblet"));
     command.args(args);
     command
 }
 
-/// An error of one line that says all of this.
+/// Checks that the error is one line that contains all these texts.
 pub(crate) fn refused(output: &Output, says: &[&str]) {
     let said = text(&output.stderr);
     assert_eq!((code(output), said.lines().count()), (1, 1), "{said}");

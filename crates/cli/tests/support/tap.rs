@@ -3,14 +3,15 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What stands between the command and a server: it hears each request, and may answer in the server's place.
+/// A proxy between the command and a server. It records each request, and may answer instead of the server.
 pub(crate) struct Tap {
     pub(crate) address: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Tap {
-    /// `answer` gets each request's number and head. What it gives is sent, and the connection closed; `None` lets the server answer.
+    /// `answer` gets the number and the head of each request. Its result is sent, and the connection is closed. With
+    /// `None` the server answers.
     pub(crate) fn new(
         server: Option<&str>,
         answer: impl Fn(usize, &str) -> Option<Vec<u8>> + Send + Sync + 'static,
@@ -21,7 +22,7 @@ impl Tap {
         })
     }
 
-    /// `answer` speaks to the client itself, and says whether it did.
+    /// `answer` may write to the client itself, and says whether it did.
     pub(crate) fn speaking(
         server: Option<&str>,
         answer: impl Fn(usize, &str, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static,
@@ -40,7 +41,7 @@ impl Tap {
         Tap { address, heads }
     }
 
-    /// The heads of all requests so far, in lower case but for what they ask for.
+    /// The heads of all requests so far, in lower case except for the paths.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -77,12 +78,12 @@ fn carry(
     };
     if answer(number, &head, &mut client)? {
         client.shutdown(Shutdown::Write)?;
-        // Until the client has it all and leaves: closing before that may lose it.
+        // Wait until the client has read everything and closes: closing earlier may lose bytes.
         while client.read(&mut piece)? != 0 {}
         return Ok(());
     }
     let mut server = TcpStream::connect(server.expect("a server to ask"))?;
-    // One request a connection, so that each is heard; a WebSocket says otherwise.
+    // One request for each connection, so that each is recorded, except for a WebSocket.
     let close = if head.to_ascii_lowercase().contains("upgrade: websocket") { "" } else { "\r\nconnection: close" };
     server.write_all(&[&came[..end], close.as_bytes(), &came[end..]].concat())?;
     let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);

@@ -3,15 +3,21 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-/// A chunk's identity: the SHA-256 hash of its bytes, shown as 64 lower-case hex digits.
+/// The SHA-256 hash of a chunk's bytes. In text it is 64 lower-case hex digits.
+///
+/// ```
+/// use driblet_core::browser_sync_stream::ChunkHash;
+///
+/// assert!(ChunkHash::of(b"").to_string().starts_with("e3b0c442"));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChunkHash([u8; 32]);
 
 impl ChunkHash {
-    /// Bytes of a hash.
+    /// The length of a hash in bytes.
     pub const LEN: usize = 32;
 
-    /// The hash of no chunk, by which a sender says that it cannot go on.
+    /// A hash that no chunk has. A sender sends it to say that it cannot continue.
     pub const NONE: ChunkHash = ChunkHash([0; 32]);
 
     /// Hashes a chunk's bytes.
@@ -42,19 +48,27 @@ impl fmt::Debug for ChunkHash {
     }
 }
 
-/// A piece of a file, without its bytes.
+/// A chunk of a file, without its bytes.
+///
+/// ```
+/// use driblet_core::browser_sync_stream::{Chunk, ChunkHash};
+///
+/// let file = b"one driblet";
+/// let chunk = Chunk { hash: ChunkHash::of(b"driblet"), offset: 4, len: 7 };
+/// assert_eq!(&file[chunk.range()], b"driblet");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Chunk {
-    /// Identity.
+    /// The hash of the chunk's bytes.
     pub hash: ChunkHash,
-    /// Where it begins in the file, in bytes.
+    /// The chunk's position in the file, in bytes.
     pub offset: u64,
-    /// Length in bytes; at least 1.
+    /// The length in bytes, at least 1.
     pub len: u32,
 }
 
 impl Chunk {
-    /// Where it lies in a file that is in memory.
+    /// The chunk's range in a file that is in memory.
     pub fn range(&self) -> Range<usize> {
         self.offset as usize..self.offset as usize + self.len as usize
     }

@@ -1,69 +1,94 @@
 use super::chunk::ChunkHash;
 
-/// What a peer did that this wire does not allow. Nothing that came after it can be believed.
+/// Why the bytes of a peer were refused. Nothing after them can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WireError {
-    /// A length that is no number below 2^64 in its shortest form.
+    /// A length is not a number below 2^64 in its shortest form.
     #[error("what should be a message's length, at byte {at}, is none; the peer does not speak this protocol")]
     BadLength {
-        /// Where it begins in what the peer sent.
+        /// The position of the length in the peer's bytes.
         at: u64,
     },
-    /// A message that would take too much memory.
+    /// A message is longer than allowed.
     #[error(
-        "a message of {len} bytes is announced, and at most {limit} are taken; the peer does not speak this protocol, or cuts longer chunks"
+        "a message of {len} bytes is announced, and at most {limit} are taken; \
+         the peer does not speak this protocol, or cuts longer chunks"
     )]
     MessageTooLong {
-        /// Its length.
+        /// The announced length in bytes.
         len: u64,
-        /// The limit.
+        /// The greatest allowed length in bytes.
         limit: u64,
     },
-    /// A message that is too short for the hash it must begin with.
+    /// A message is too short for the hash that it must begin with.
     #[error("a message of {len} bytes came where a hash of 32 should be; the peer does not speak this protocol")]
     NoHash {
-        /// Its length.
+        /// The length of the message in bytes.
         len: usize,
     },
     /// The stream ended within a message.
     #[error("the stream ended within a message, after {got} of its {expected} bytes; try again")]
     CutOff {
-        /// Bytes that came of it, with its length.
+        /// How many bytes of the message came, including its length.
         got: u64,
-        /// All of them; 0 where not even its length came whole.
+        /// The length of the message, including its length; 0 if that is not known.
         expected: u64,
     },
-    /// The receiver's list ended without the message that says so.
+    /// The receiver's list ended without the message that ends it.
     #[error("the list of held chunks broke off after {announced} hashes, before the message that ends it; try again")]
     ListCutOff {
-        /// Hashes that came.
+        /// How many hashes came.
         announced: u64,
     },
-    /// The sender said that it cannot go on, by a hash that no chunk has.
+    /// The sender cannot continue: it sent the hash that no chunk has.
     #[error(
         "the sender gave up, for it could not read its file to the end; try again, or see what the sender says of it"
     )]
     GaveUp,
-    /// A chunk is said to be held that is not.
+    /// The sender sent only the hash of a chunk that the receiver did not announce.
     #[error(
         "chunk {chunk} is named by the hash {hash} alone, which was never announced; the sender mistakes what is held"
     )]
     NeverAnnounced {
-        /// Its number in the file, from 0.
+        /// The index of the chunk in the file, from 0.
         chunk: u64,
-        /// Its hash.
+        /// The hash of the chunk.
         hash: ChunkHash,
     },
-    /// A chunk's bytes are not those that its hash names.
+    /// The bytes of a chunk do not have the chunk's hash.
     #[error(
-        "chunk {chunk} should have the hash {hash} and has {found}; its bytes were changed on the way, or while they were read"
+        "chunk {chunk} should have the hash {hash} and has {found}; \
+         its bytes were changed on the way, or while they were read"
     )]
     WrongHash {
-        /// Its number in the file, from 0.
+        /// The index of the chunk in the file, from 0.
         chunk: u64,
-        /// What the message says.
+        /// The hash in the message.
         hash: ChunkHash,
-        /// What the bytes say.
+        /// The hash of the bytes.
         found: ChunkHash,
     },
+}
+
+impl WireError {
+    /// Whether the connection or the sender broke off, so that another try can succeed. Otherwise the peer violated the
+    /// protocol.
+    ///
+    /// ```
+    /// use driblet_core::browser_sync_stream::WireError;
+    ///
+    /// assert!(WireError::GaveUp.is_interruption());
+    /// assert!(!WireError::NoHash { len: 3 }.is_interruption());
+    /// ```
+    pub fn is_interruption(&self) -> bool {
+        match self {
+            WireError::CutOff { .. } | WireError::ListCutOff { .. } | WireError::GaveUp => true,
+            WireError::BadLength { .. }
+            | WireError::MessageTooLong { .. }
+            | WireError::NoHash { .. }
+            | WireError::NeverAnnounced { .. }
+            | WireError::WrongHash { .. } => false,
+        }
+    }
 }

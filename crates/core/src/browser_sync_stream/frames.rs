@@ -2,12 +2,12 @@ use super::error::WireError;
 use crate::input::Input;
 use crate::wire::Stop;
 
-/// Messages, each behind its length, out of a stream of bytes.
+/// Splits a stream of bytes into messages. Each message follows its length.
 pub(super) struct Frames {
     input: Input,
-    /// The longest message that is taken, in bytes.
+    /// The longest allowed message in bytes.
     limit: u64,
-    /// Bytes of the message that was given out last, with its length.
+    /// The length of the last message, including its length. It is dropped from the input later.
     given: usize,
 }
 
@@ -25,7 +25,7 @@ impl Frames {
         self.input.end();
     }
 
-    /// The next message: `None` when there is none yet, or none any more.
+    /// The next message; `None` if no complete message is at hand.
     pub(super) fn poll(&mut self) -> Result<Option<&[u8]>, WireError> {
         self.forget_given();
         let mut reader = self.input.reader();

@@ -1,10 +1,18 @@
 use super::chunk::{Chunk, ChunkHash};
 
 /// Finds the chunks of a file by their hashes.
+///
+/// ```
+/// use driblet_core::browser_sync_stream::{Chunk, ChunkHash, ChunkIndex};
+///
+/// let chunk = Chunk { hash: ChunkHash::of(b"driblet"), offset: 0, len: 7 };
+/// assert_eq!(ChunkIndex::of(&[chunk, chunk]).count(), 1);
+/// ```
+#[derive(Clone, Debug)]
 pub struct ChunkIndex(Vec<ChunkHash>);
 
 impl ChunkIndex {
-    /// The index of a file's chunks; takes 32 bytes for each.
+    /// Indexes a file's chunks. The index takes 32 bytes for each chunk.
     pub fn of(chunks: &[Chunk]) -> ChunkIndex {
         let mut hashes: Vec<ChunkHash> = chunks.iter().map(|chunk| chunk.hash).collect();
         hashes.sort_unstable();
@@ -12,17 +20,17 @@ impl ChunkIndex {
         ChunkIndex(hashes)
     }
 
-    /// Different chunks of the file.
+    /// How many different chunks the file has.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// All their hashes, by the number that [`find`](ChunkIndex::find) gives.
+    /// All hashes, in the order of the numbers that [`find`](ChunkIndex::find) returns.
     pub(super) fn hashes(&self) -> impl Iterator<Item = &ChunkHash> {
         self.0.iter()
     }
 
-    /// A number below [`count`](ChunkIndex::count) that only this chunk has, if it is one of the file's.
+    /// The number of a chunk, below [`count`](ChunkIndex::count), if the file has the chunk.
     pub(super) fn find(&self, hash: &ChunkHash) -> Option<usize> {
         self.0.binary_search(hash).ok()
     }

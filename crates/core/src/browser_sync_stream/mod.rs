@@ -1,12 +1,13 @@
-//! The wire of browser-sync-stream: chunks by Rabin fingerprint, announced by their SHA-256.
+//! The protocol of the package browser-sync-stream: chunks by Rabin fingerprint, announced by their SHA-256 hash.
 //!
-//! The bytes are those of `spec/browser-sync-stream.md`. [`Cutter`] cuts a file as npm `rabin` does. A [`Receiver`] announces the chunks that it holds; a
-//! [`Sender`] then tells each chunk of the file by its hash, or by its hash and its bytes where it was not announced. Neither holds a file:
-//! the sender works on [`Chunk`]s, the receiver gives out one chunk at a time, verified. **After each `handle_…` call, poll until nothing
-//! new comes.**
+//! The formats are those of `spec/browser-sync-stream.md`. A [`Cutter`] cuts a file as npm `rabin` does. A [`Receiver`]
+//! announces the chunks that it holds. For each chunk of the file, a [`Sender`] then sends the chunk's hash, and the
+//! chunk's bytes if the receiver did not announce it. Neither side holds a file: the sender works with [`Chunk`]s, and
+//! the receiver gives out one verified chunk at a time. **After each `handle_…` call, poll until nothing new comes.**
 //!
 //! ```
-//! use driblet_core::browser_sync_stream::{Cutter, MAX_CHUNK, RabinOptions, Receiver, ReceiverEvent, Sender, SenderEvent};
+//! use driblet_core::browser_sync_stream::{Cutter, RabinOptions};
+//! use driblet_core::browser_sync_stream::{MAX_CHUNK, Receiver, ReceiverEvent, Sender, SenderEvent};
 //!
 //! let file = b"one driblet and another ".repeat(999);
 //! let mut cutter = Cutter::new(RabinOptions { bits: 8, min: 64, max: 512 })?;

@@ -1,63 +1,71 @@
-/// The longest chunk that may be cut, in bytes, and the longest that a receiver need take: 16 MiB.
+/// The longest chunk that can be cut, in bytes: 16 MiB. Every receiver must accept chunks of this length.
 ///
-/// A chunk is verified as a whole, so this is what a receiver must be able to hold.
+/// A receiver verifies a chunk as a whole, so it must be able to hold the chunk in memory.
 pub const MAX_CHUNK: u32 = 16 << 20;
 
-/// How a file is cut: the options of npm `rabin`. Like there, 0 means the default.
+/// How a file is cut: the options of npm `rabin`. As in that package, 0 means the default.
+///
+/// ```
+/// use driblet_core::browser_sync_stream::RabinOptions;
+///
+/// assert!(RabinOptions { bits: 10, min: 1 << 10, max: 1 << 14 }.check().is_ok());
+/// assert!(RabinOptions { bits: 31, ..RabinOptions::default() }.check().is_err());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct RabinOptions {
-    /// log2 of the number of bytes after which a cut is found on average, beyond `min`. Default: 12.
+    /// log2 of the average number of bytes from `min` to the next cut. Default: 12.
     pub bits: u32,
-    /// The least length of a chunk but the last, in bytes. Default: 8,192.
+    /// The least length of a chunk in bytes. Only the last chunk can be shorter. Default: 8,192.
     pub min: u32,
     /// The greatest length of a chunk, in bytes. Default: 32,768.
     pub max: u32,
 }
 
-/// Options that can be cut by.
+/// Options that were checked, without defaults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Rule {
-    /// A fingerprint that has none of these bits ends a chunk.
+pub(super) struct CutRule {
+    /// A chunk can end where the fingerprint has none of these bits.
     pub(super) mask: u64,
     pub(super) min: u64,
     pub(super) max: u64,
 }
 
-impl Rule {
-    pub(super) fn new(options: RabinOptions) -> Result<Rule, BadOptions> {
+impl CutRule {
+    pub(super) fn new(options: RabinOptions) -> Result<CutRule, BadOptions> {
         let or = |option: u32, default: u32| if option == 0 { default } else { option };
         let (bits, min, max) = (or(options.bits, 12), or(options.min, 8 << 10), or(options.max, 32 << 10));
-        // npm rabin computes its mask as a C int, which has room for so many.
+        // npm rabin computes its mask in a C int, which has no more bits.
         if 30 < bits {
             return Err(BadOptions::TooManyBits { bits });
         }
         if MAX_CHUNK < max {
             return Err(BadOptions::MaxTooLong { max });
         }
-        Ok(Rule { mask: (1 << bits) - 1, min: min.into(), max: max.into() })
+        Ok(CutRule { mask: (1 << bits) - 1, min: min.into(), max: max.into() })
     }
 }
 
 impl RabinOptions {
-    /// Says whether a file can be cut like this.
+    /// Checks whether files can be cut by these options.
     pub fn check(self) -> Result<(), BadOptions> {
-        Rule::new(self).map(drop)
+        CutRule::new(self).map(drop)
     }
 }
 
-/// Why nothing can be cut by some [`RabinOptions`].
+/// Why files cannot be cut by some [`RabinOptions`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadOptions {
-    /// The average is beyond what npm `rabin` can do.
+    /// The average chunk is longer than npm `rabin` allows.
     #[error("an average of 2^{bits} bytes is more than chunks can have; bits are at most 30")]
     TooManyBits {
-        /// The option.
+        /// The value of the option.
         bits: u32,
     },
-    /// Receivers would have to hold too much.
+    /// A chunk could be longer than receivers accept.
     #[error("chunks of {max} bytes are more than receivers take; max is at most {MAX_CHUNK}")]
     MaxTooLong {
-        /// The option.
+        /// The value of the option.
         max: u32,
     },
 }

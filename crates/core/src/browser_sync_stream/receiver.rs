@@ -1,15 +1,17 @@
 use std::collections::HashSet;
+use std::fmt;
 
 use super::chunk::ChunkHash;
 use super::error::WireError;
 use super::frames::Frames;
 use crate::wire::put_varint;
 
-/// The receiver's machine: announces what is held, and gives out the file's chunks in their order, the new ones verified.
+/// The receiver: announces the chunks that it holds, and gives out the chunks of the file in order. New chunks are
+/// verified.
 ///
-/// Call [`announce`](Receiver::announce) for each chunk that is held, then [`end_announcing`](Receiver::end_announcing), and send what
-/// [`poll_output`](Receiver::poll_output) gives. **After each `handle_…` call, poll until the event is [`ReceiverEvent::NeedInput`] or
-/// [`ReceiverEvent::Done`].**
+/// Call [`announce`](Receiver::announce) for each held chunk, then [`end_announcing`](Receiver::end_announcing), and
+/// send what [`poll_output`](Receiver::poll_output) returns. **After each `handle_…` call, poll until the event is
+/// [`ReceiverEvent::NeedInput`] or [`ReceiverEvent::Done`].** The [module](super) has an example.
 pub struct Receiver {
     frames: Frames,
     announced: HashSet<ChunkHash>,
@@ -18,27 +20,37 @@ pub struct Receiver {
     failed: Option<WireError>,
 }
 
-/// What a [`Receiver`] wants or has.
+/// What a [`Receiver`] needs or gives out.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReceiverEvent<'a> {
-    /// More of what the sender sends: call [`Receiver::handle_input`] or [`Receiver::handle_end`].
+    /// The receiver needs more bytes from the sender: call [`Receiver::handle_input`] or [`Receiver::handle_end`].
     NeedInput,
-    /// The file goes on with a chunk that was announced.
+    /// The next chunk of the file is one that was announced.
     Held(ChunkHash),
-    /// The file goes on with a chunk that is new, or was sent all the same; these bytes have that hash.
+    /// The next chunk of the file, with its bytes. The sender may also send a chunk that was announced.
     New {
-        /// Their hash, recomputed.
+        /// The hash of the bytes, as the receiver computed it.
         hash: ChunkHash,
-        /// The chunk.
+        /// The bytes of the chunk.
         bytes: &'a [u8],
     },
-    /// The sender ended its side between two messages: what came is the file, as far as this wire can tell.
+    /// The sender ended its side between two messages. As far as this protocol can tell, the file is complete.
     Done,
 }
 
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("announced", &self.announced.len())
+            .field("chunks", &self.chunks)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Receiver {
-    /// A receiver before its first announcement, which takes chunks of at most `max_chunk` bytes; [`MAX_CHUNK`](super::MAX_CHUNK) takes
-    /// all that driblet sends.
+    /// A receiver that accepts chunks of at most `max_chunk` bytes. [`MAX_CHUNK`](super::MAX_CHUNK) accepts every chunk
+    /// that driblet sends.
     pub fn new(max_chunk: u32) -> Receiver {
         Receiver {
             frames: Frames::new(ChunkHash::LEN as u64 + u64::from(max_chunk)),
@@ -49,7 +61,7 @@ impl Receiver {
         }
     }
 
-    /// Announces a chunk that is held.
+    /// Announces a chunk that the receiver holds.
     pub fn announce(&mut self, hash: ChunkHash) {
         if self.announced.insert(hash) {
             put_varint(&mut self.output, ChunkHash::LEN as u64);
@@ -57,7 +69,7 @@ impl Receiver {
         }
     }
 
-    /// All that is held has been announced.
+    /// Ends the list of held chunks.
     pub fn end_announcing(&mut self) {
         self.output.extend_from_slice(&[1, 0]);
     }
@@ -67,17 +79,20 @@ impl Receiver {
         Some(std::mem::take(&mut self.output)).filter(|output| !output.is_empty())
     }
 
-    /// Takes the next bytes of what the sender sends, however they were split.
+    /// Takes the next bytes from the sender. They may be split anywhere.
     pub fn handle_input(&mut self, bytes: &[u8]) {
         self.frames.push(bytes);
     }
 
-    /// The sender has ended its side.
+    /// Call this when the sender has ended its side.
     pub fn handle_end(&mut self) {
         self.frames.end();
     }
 
-    /// What to do next. An error is final: every later call returns it again.
+    /// The next event.
+    ///
+    /// # Errors
+    /// Fails if the sender's bytes are refused. An error is final: every later call returns it again.
     pub fn poll_event(&mut self) -> Result<ReceiverEvent<'_>, WireError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -98,7 +113,7 @@ impl Receiver {
     }
 }
 
-/// One message, checked.
+/// Reads and checks one message.
 fn read<'a>(message: &'a [u8], announced: &HashSet<ChunkHash>, chunk: u64) -> Result<ReceiverEvent<'a>, WireError> {
     let Some((hash, bytes)) = message.split_first_chunk() else {
         return Err(WireError::NoHash { len: message.len() });

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::chunk::{Chunk, ChunkHash};
@@ -7,45 +8,56 @@ use super::frames::Frames;
 use super::index::ChunkIndex;
 use crate::wire::put_varint;
 
-/// The sender's machine: takes in what the receiver announces, and then knows what to say of each chunk.
+/// The sender: reads the receiver's list, and then knows what to send for each chunk.
 ///
-/// **After each `handle_…` call, poll until the event is [`SenderEvent::NeedInput`] or [`SenderEvent::Listed`].** Chunks are told with
-/// [`put_head`](Sender::put_head) once the list is complete, in the file's order, each once for every time that the file has it.
+/// **After each `handle_…` call, poll until the event is [`SenderEvent::NeedInput`] or [`SenderEvent::Listed`].** When
+/// the list is complete, call [`put_head`](Sender::put_head) for the chunks of the file, in file order. The
+/// [module](super) has an example.
 pub struct Sender {
     frames: Frames,
-    held: Held,
+    held: HeldChunks,
     room: usize,
     is_listed: bool,
     announced: u64,
     failed: Option<WireError>,
 }
 
-/// What a [`Sender`] wants or has.
+/// What a [`Sender`] needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SenderEvent {
-    /// More of the receiver's list: call [`Sender::handle_input`] or [`Sender::handle_end`].
+    /// The sender needs more of the receiver's list: call [`Sender::handle_input`] or [`Sender::handle_end`].
     NeedInput,
-    /// As many hashes are held as there is room for: call [`Sender::keep_only`] to go on, or give up.
+    /// The sender holds as many hashes as it has room for. Call [`Sender::keep_only`] to continue, or stop.
     Full,
-    /// The list is complete. What the receiver sends from now on means nothing.
+    /// The list is complete. The sender ignores further bytes from the receiver.
     Listed,
 }
 
-/// What the receiver holds, as far as it matters.
-enum Held {
-    /// Any chunks.
+/// The chunks that the receiver holds.
+enum HeldChunks {
+    /// Any chunks, by their hashes.
     Any(HashSet<ChunkHash>),
-    /// Chunks of the file: one mark for each that the index has.
+    /// Chunks of the file only: a mark for each chunk of the index.
     OfFile(Arc<ChunkIndex>, Vec<bool>),
 }
 
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("announced", &self.announced)
+            .field("is_listed", &self.is_listed)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Sender {
-    /// A sender before the first byte of the receiver's list. Of that it holds at most `room` hashes, of 32 bytes each, until it is told
-    /// which ones matter.
+    /// A sender that holds at most `room` hashes of the receiver's list, of 32 bytes each, until
+    /// [`keep_only`](Sender::keep_only) is called.
     pub fn new(room: usize) -> Sender {
         Sender {
             frames: Frames::new(ChunkHash::LEN as u64),
-            held: Held::Any(HashSet::new()),
+            held: HeldChunks::Any(HashSet::new()),
             room,
             is_listed: false,
             announced: 0,
@@ -53,19 +65,22 @@ impl Sender {
         }
     }
 
-    /// Takes the next bytes of the receiver's list, however they were split.
+    /// Takes the next bytes of the receiver's list. They may be split anywhere.
     pub fn handle_input(&mut self, bytes: &[u8]) {
         if !self.is_listed {
             self.frames.push(bytes);
         }
     }
 
-    /// The receiver has ended its side.
+    /// Call this when the receiver has ended its side.
     pub fn handle_end(&mut self) {
         self.frames.end();
     }
 
-    /// What to do next. An error is final: every later call returns it again.
+    /// The next event.
+    ///
+    /// # Errors
+    /// Fails if the list is refused. An error is final: every later call returns it again.
     pub fn poll_event(&mut self) -> Result<SenderEvent, WireError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -73,14 +88,15 @@ impl Sender {
         self.advance().inspect_err(|error| self.failed = Some(error.clone()))
     }
 
-    /// All chunks of the file are known: hashes of others need not be held. From now on there is room for any list.
+    /// Forgets the hashes of chunks that the file does not have, and ignores such hashes from now on. A list of any
+    /// length fits then.
     pub fn keep_only(&mut self, index: Arc<ChunkIndex>) {
         let marks = index.hashes().map(|hash| self.held.has(hash)).collect();
-        self.held = Held::OfFile(index, marks);
+        self.held = HeldChunks::OfFile(index, marks);
     }
 
-    /// Appends the message about a chunk, up to where its bytes begin, and says whether they follow: they do where the receiver did not
-    /// announce the chunk.
+    /// Appends the message about a chunk, up to where the chunk's bytes begin. Returns whether the bytes must follow,
+    /// because the receiver did not announce the chunk.
     pub fn put_head(&self, chunk: &Chunk, out: &mut Vec<u8>) -> bool {
         let is_new = !self.held.has(&chunk.hash);
         put_varint(out, ChunkHash::LEN as u64 + if is_new { u64::from(chunk.len) } else { 0 });
@@ -88,14 +104,14 @@ impl Sender {
         is_new
     }
 
-    /// Hashes that were announced so far.
+    /// How many hashes were announced so far.
     pub fn announced(&self) -> u64 {
         self.announced
     }
 
     fn advance(&mut self) -> Result<SenderEvent, WireError> {
         while !self.is_listed {
-            if matches!(&self.held, Held::Any(hashes) if self.room <= hashes.len()) {
+            if matches!(&self.held, HeldChunks::Any(hashes) if self.room <= hashes.len()) {
                 return Ok(SenderEvent::Full);
             }
             let Some(message) = self.frames.poll()? else {
@@ -118,20 +134,20 @@ impl Sender {
     }
 }
 
-impl Held {
+impl HeldChunks {
     fn has(&self, hash: &ChunkHash) -> bool {
         match self {
-            Held::Any(hashes) => hashes.contains(hash),
-            Held::OfFile(index, marks) => index.find(hash).is_some_and(|at| marks[at]),
+            HeldChunks::Any(hashes) => hashes.contains(hash),
+            HeldChunks::OfFile(index, marks) => index.find(hash).is_some_and(|at| marks[at]),
         }
     }
 
     fn add(&mut self, hash: ChunkHash) {
         match self {
-            Held::Any(hashes) => {
+            HeldChunks::Any(hashes) => {
                 hashes.insert(hash);
             }
-            Held::OfFile(index, marks) => {
+            HeldChunks::OfFile(index, marks) => {
                 if let Some(at) = index.find(&hash) {
                     marks[at] = true;
                 }

@@ -1,6 +1,7 @@
-//! Probabilities that learn, and numbers coded by them; in integers alone, so that every machine comes to the same bit.
+//! Probabilities that adapt, and numbers that are coded with them. All of it uses integers, so every machine computes
+//! the same bits.
 
-use super::binary::Coder;
+use crate::delta::arithmetic::DecisionCoder;
 
 /// 131,072 / (2n + 3): how far the n-th observation moves a probability, in 65,536ths.
 pub(crate) const RATES: [i32; 256] = {
@@ -13,10 +14,10 @@ pub(crate) const RATES: [i32; 256] = {
     rates
 };
 
-/// Observations after which a probability moves no slower.
+/// From this many observations on, a probability adapts at a constant rate.
 const STEADY: u32 = 250;
 
-/// An adaptive probability: 22 bits of it, then 10 that count what it has seen.
+/// An adaptive probability: 22 bits of probability, then 10 bits that count the observations.
 #[derive(Clone, Copy)]
 pub(crate) struct Counter(u32);
 
@@ -27,13 +28,13 @@ impl Counter {
         Counter(u32::from(probability) << 16)
     }
 
-    /// In 65,536ths.
+    /// The probability in 65,536ths.
     #[inline]
     pub(crate) fn probability(self) -> u32 {
         self.0 >> 16
     }
 
-    /// Moves towards what happened, by ever smaller steps down to those of the `limit`-th observation.
+    /// Moves the probability towards the observed bit. The steps shrink until the `limit`-th observation.
     #[inline]
     pub(crate) fn learn(&mut self, bit: bool, limit: u32) {
         let (p, n) = ((self.0 >> 10) as i32, self.0 & 1023);
@@ -42,33 +43,34 @@ impl Counter {
         self.0 = (p as u32) << 10 | if n < limit { n + 1 } else { n };
     }
 
-    /// Codes one decision and learns from it.
+    /// Codes one decision and learns it.
     #[inline]
-    pub(crate) fn code(&mut self, coder: &mut impl Coder, bit: bool) -> bool {
+    pub(crate) fn code(&mut self, coder: &mut impl DecisionCoder, bit: bool) -> bool {
         self.code_until(coder, bit, STEADY)
     }
 
-    /// The same, with the count of observations after which it learns no slower.
+    /// Codes one decision and learns it; the steps shrink until the `limit`-th observation.
     #[inline]
-    pub(crate) fn code_until(&mut self, coder: &mut impl Coder, bit: bool, limit: u32) -> bool {
+    pub(crate) fn code_until(&mut self, coder: &mut impl DecisionCoder, bit: bool, limit: u32) -> bool {
         let bit = coder.code(self.probability().clamp(32, 65_504) as u16, bit);
         self.learn(bit, limit);
         bit
     }
 }
 
-/// Numbers below 2^32 - 1 in some contexts: the length of the number plus one, its next three digits by what was seen, the rest as they are.
-pub(crate) struct Sizes {
+/// Codes numbers below 2^32 - 1, in several contexts. The length of the number plus one and its next three binary
+/// digits are adaptive; the other digits are not.
+pub(crate) struct NumberCoder {
     lens: Vec<Counter>,
     digits: Vec<Counter>,
 }
 
-impl Sizes {
-    pub(crate) fn new(contexts: usize) -> Sizes {
-        Sizes { lens: vec![Counter::EVEN; contexts << 5], digits: vec![Counter::EVEN; contexts << 8] }
+impl NumberCoder {
+    pub(crate) fn new(contexts: usize) -> NumberCoder {
+        NumberCoder { lens: vec![Counter::EVEN; contexts << 5], digits: vec![Counter::EVEN; contexts << 8] }
     }
 
-    pub(crate) fn code(&mut self, coder: &mut impl Coder, context: usize, number: u32) -> u32 {
+    pub(crate) fn code(&mut self, coder: &mut impl DecisionCoder, context: usize, number: u32) -> u32 {
         let size = number.wrapping_add(1);
         let mut node = 1;
         for at in (0..5).rev() {
@@ -90,7 +92,7 @@ impl Sizes {
     }
 }
 
-/// Spreads the bits of two numbers.
+/// Mixes the bits of two numbers.
 #[inline]
 pub(crate) fn hash(a: u32, b: u32) -> u32 {
     let mixed = a.wrapping_mul(0x9e37_79b1) ^ b.wrapping_mul(0x85eb_ca77).rotate_left(13);

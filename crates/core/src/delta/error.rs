@@ -3,13 +3,22 @@ use std::ops::Range;
 use crate::version::{BasisId, Version};
 use crate::wire::Stop;
 
-/// Why a delta was refused. Nothing that was not verified has been given out.
+/// Why a delta was refused. The decoder has given out nothing that was not verified.
+///
+/// ```
+/// use driblet_core::{DecodeError, patch};
+///
+/// let error = patch(b"basis", b"\xdb\x26").unwrap_err();
+/// assert_eq!(error, DecodeError::BadFormat { format: 2 });
+/// assert_eq!(error.reason(), "bad-format");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// The delta ends before its target is complete.
     #[error("the delta ends after {at} bytes, before its target is complete; resume it or ask again")]
     Truncated {
-        /// Bytes of the delta that came.
+        /// How many bytes of the delta came.
         at: u64,
     },
     /// Bytes follow the end of the delta.
@@ -18,131 +27,131 @@ pub enum DecodeError {
         /// Where the delta should have ended.
         at: u64,
     },
-    /// The first byte is not a delta's.
-    #[error("not a driblet delta: it begins with byte {first:#04x}, a delta with 0xdb")]
+    /// The first byte is not the first byte of a delta.
+    #[error("not a driblet delta: the first byte is {first:#04x}, not 0xdb")]
     BadMagic {
         /// The byte that came first.
         first: u8,
     },
-    /// The delta is in a format this decoder does not know.
-    #[error("delta format {format} is not known here, only 1; update the receiver")]
+    /// The decoder does not know the delta's format.
+    #[error("delta format {format} is not supported, only 1; update the receiver")]
     BadFormat {
-        /// The format named.
+        /// The delta's format.
         format: u8,
     },
-    /// The group's exponent is none of 0 to 6.
-    #[error("a group of 2^(18 + {exponent}) bytes; the exponent is 0 to 6")]
+    /// The exponent of the group size is greater than 6.
+    #[error("a group of 2^(18 + {exponent}) bytes; the exponent must be 0 to 6")]
     BadGroup {
-        /// The exponent named.
+        /// The exponent.
         exponent: u8,
     },
-    /// An integer is not in its shortest form or beyond 64 bits.
-    #[error("a number of the delta is not a varint in its shortest form")]
+    /// A number is not in its shortest form, or has more than 64 bits.
+    #[error("a number in the delta is not a varint in its shortest form")]
     BadVarint,
-    /// A number exceeds its limit. No memory was taken for it.
+    /// A number exceeds its limit. The decoder took no memory for it.
     #[error("{limit}: {value} announced, at most {max} allowed")]
     OverLimit {
-        /// Which limit.
+        /// The limit.
         limit: Limit,
-        /// What the delta announced.
+        /// The announced number.
         value: u64,
-        /// What is allowed.
+        /// The greatest allowed number.
         max: u64,
     },
-    /// A zstd frame asks for a larger window than any may.
+    /// A zstd frame needs a larger window than the format allows.
     #[error("a zstd frame asks for a window of more than 2^{max_log} bytes")]
     Window {
         /// log2 of the largest window.
         max_log: u32,
     },
-    /// The delta was made against other bytes.
-    #[error("the delta was made against basis {named}…, here is {held}…; ask for the version that is held")]
+    /// The delta was made against another basis.
+    #[error("the delta was made against basis {named}…, not {held}…; request one for the held version")]
     WrongBasis {
-        /// What the delta names.
+        /// The basis id in the delta.
         named: BasisId,
-        /// What is at hand.
+        /// The basis id of the basis at hand.
         held: BasisId,
     },
-    /// The delta says "same" of a version that was not named.
-    #[error("the delta says that {target} is what is held already, which it is not")]
+    /// The delta says "same", but the receiver did not name this version.
+    #[error("the delta says that version {target} is held already, but it was not named")]
     UnexpectedSame {
-        /// The version it says so of.
+        /// The version in the delta.
         target: Version,
     },
-    /// The groups' chaining values do not make the target.
+    /// The chaining values of the groups do not merge to the target.
     #[error("the groups' chaining values make version {merged}, not the target {target}")]
     BadTree {
-        /// What the delta says it makes.
+        /// The target in the delta.
         target: Version,
-        /// What the values merge to.
+        /// The version that the chaining values merge to.
         merged: Version,
     },
-    /// A group's bytes do not hash to its chaining value.
-    #[error("group {index} of the target does not verify: the delta, or the basis on this side, was changed")]
+    /// The bytes of a group do not have their chaining value.
+    #[error("group {index} of the target does not verify: the delta or the basis was changed")]
     BadGroupHash {
-        /// The group, from 0.
+        /// The index of the group, from 0.
         index: u64,
     },
-    /// A region is in a codec this decoder does not know.
-    #[error("codec {codec} is not known here; update the receiver")]
+    /// The decoder does not know the codec of a region.
+    #[error("codec {codec} is not supported; update the receiver")]
     BadCodec {
-        /// The region's codec, with the reserved bit if it is set.
+        /// The codec, with the reserved bit if it is set.
         codec: u8,
     },
-    /// A region's span is empty or leaves nothing to the next.
-    #[error("a region of {span} bytes where {left} bytes of the target are left")]
+    /// The span of a region is empty, or it leaves nothing for the regions after it.
+    #[error("a region of {span} bytes, but {left} bytes of the target are missing")]
     BadSpan {
-        /// What the region announces.
+        /// The announced span in bytes.
         span: u64,
-        /// What is left of the target.
+        /// How many bytes of the target are missing.
         left: u64,
     },
-    /// A region's ops do not add up.
+    /// The ops of a region are malformed.
     #[error("a region's ops are malformed: {what}")]
     BadOps {
-        /// What does not add up.
+        /// What is malformed.
         what: &'static str,
     },
     /// A copy reaches beyond the basis.
     #[error("a copy of {len} bytes from {start} reaches outside the basis of {basis} bytes")]
     CopyOutsideBasis {
-        /// Where it would begin.
+        /// Where the copy begins.
         start: i128,
-        /// How long it would be.
+        /// The length of the copy in bytes.
         len: u64,
-        /// The basis' length.
+        /// The length of the basis in bytes.
         basis: u64,
     },
-    /// A zstd frame does not decode to what the region needs.
+    /// A zstd frame does not decode to the bytes that the region needs.
     #[error("a zstd frame does not decode: {what}")]
     BadZstd {
-        /// What zstd, or the count of its bytes, says.
+        /// What zstd or the decoder reports.
         what: &'static str,
     },
-    /// A dense region's decisions do not make sense.
+    /// The decisions of a dense region are malformed.
     #[error("a dense region does not decode: {what}")]
     BadDense {
-        /// What does not.
+        /// What is malformed.
         what: &'static str,
     },
-    /// What a followed copy became does not make sense.
-    #[error("a followed copy does not decode: {what}")]
-    BadRenames {
-        /// What does not.
+    /// The decisions of a substitution region are malformed.
+    #[error("a substitution region does not decode: {what}")]
+    BadSubstitution {
+        /// What is malformed.
         what: &'static str,
     },
-    /// The driver did not hand in the basis bytes asked for.
-    #[error("{got} bytes of the basis were handed in for range {range:?}; the basis changed under the decoder")]
+    /// The caller did not hand in the basis bytes that the decoder asked for.
+    #[error("{got} bytes were handed in for basis range {range:?}; the basis was changed")]
     BasisShort {
-        /// The range asked for.
+        /// The range that the decoder asked for.
         range: Range<u64>,
-        /// How many bytes came.
+        /// How many bytes the caller handed in.
         got: usize,
     },
 }
 
 impl DecodeError {
-    /// The reason's name in `spec/vectors.json`; stable, fit for code that must tell reasons apart.
+    /// The name of the reason in `spec/vectors.json`. It does not change between releases.
     pub fn reason(&self) -> &'static str {
         match self {
             DecodeError::Truncated { .. } => "truncated",
@@ -163,7 +172,7 @@ impl DecodeError {
             DecodeError::CopyOutsideBasis { .. } => "copy-outside-basis",
             DecodeError::BadZstd { .. } => "bad-zstd",
             DecodeError::BadDense { .. } => "bad-dense",
-            DecodeError::BadRenames { .. } => "bad-renames",
+            DecodeError::BadSubstitution { .. } => "bad-renames",
             DecodeError::BasisShort { .. } => "basis-short",
         }
     }
@@ -171,6 +180,7 @@ impl DecodeError {
 
 /// A limit that a delta can exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Limit {
     /// The target's length in bytes.
     #[error("the target's length in bytes")]
@@ -187,21 +197,21 @@ pub enum Limit {
     /// The bytes of a region's reference.
     #[error("the bytes of a region's reference")]
     Reference,
-    /// The bytes of a dense region.
+    /// The length of a dense region.
     #[error("the bytes of a dense region")]
     Span,
-    /// The bytes of basis that a dense region looks at.
+    /// The bytes of the basis in a dense region's window.
     #[error("the bytes of a dense region's window")]
     DenseWindow,
     /// The bytes of a region's decisions.
     #[error("the bytes of a region's decisions")]
     Packed,
-    /// The ops of a region with followed copies.
-    #[error("the ops of a region with followed copies")]
-    FollowedOps,
-    /// The bytes of basis that one copy follows.
-    #[error("the bytes of basis that one copy follows")]
-    Followed,
+    /// The ops of a substitution region.
+    #[error("the ops of a substitution region")]
+    SubstitutionOps,
+    /// The bytes of basis in one substituted copy.
+    #[error("the bytes of one substituted copy")]
+    SubstitutedCopy,
 }
 
 impl Limit {
@@ -215,18 +225,18 @@ impl Limit {
             Limit::Span => "limit-span",
             Limit::DenseWindow => "limit-dense-window",
             Limit::Packed => "limit-packed",
-            Limit::FollowedOps => "limit-followed-ops",
-            Limit::Followed => "limit-followed",
+            Limit::SubstitutionOps => "limit-followed-ops",
+            Limit::SubstitutedCopy => "limit-followed",
         }
     }
 
-    /// Passes a value that is within the limit.
+    /// Returns the value if it is within the limit.
     pub(crate) fn check(self, value: u64, max: u64) -> Result<u64, DecodeError> {
         if value <= max { Ok(value) } else { Err(DecodeError::OverLimit { limit: self, value, max }) }
     }
 }
 
-/// Why parsing stopped: bytes are missing, or what is there is refused.
+/// Why parsing stopped: bytes are missing, or the delta is refused.
 pub(crate) enum Halt {
     Incomplete,
     Refused(DecodeError),

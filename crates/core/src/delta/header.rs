@@ -1,10 +1,11 @@
-use super::error::{DecodeError, Halt, Limit};
-use super::{MAX_GROUPS, MAX_TARGET};
-use crate::group::{self, ChainingValue, GroupSize};
-use crate::matching::MatchedBasis;
-use crate::outboard::Outboard;
+use crate::delta::error::{DecodeError, Halt, Limit};
+use crate::delta::format::{MAX_GROUPS, MAX_TARGET};
+use crate::signature::matched_basis::MatchedBasis;
+use crate::verify::group::{self, ChainingValue, GroupSize, Groups};
+use crate::verify::outboard::Outboard;
+use crate::verify::verifier::Verifier;
 use crate::version::{BasisId, Version};
-use crate::wire::Reader;
+use crate::wire::ByteReader;
 #[cfg(feature = "encode")]
 use crate::wire::put_varint;
 
@@ -12,87 +13,134 @@ const MAGIC: u8 = 0xdb;
 const FORMAT: u8 = 1;
 const SAME: u8 = 1 << 3;
 
-/// The bytes that a delta is applied to, as the receiver knows them.
+/// The basis that a receiver applies a delta to.
+///
+/// ```
+/// use driblet_core::{Basis, Version};
+///
+/// let held = b"one driblet";
+/// let basis = Basis::of(&Version::of(held), held.len() as u64);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Basis {
     pub(crate) len: u64,
     pub(crate) basis_id: BasisId,
-    /// Named only where the receiver named it too; just then may the answer be "same".
+    /// The version, if the receiver named it in its request. Only then can the delta say "same".
     pub(crate) version: Option<Version>,
 }
 
 impl Basis {
-    /// No bytes at all: the basis of a first sync.
+    /// The empty basis of a first sync.
     pub const EMPTY: Basis = Basis {
         len: 0,
         basis_id: BasisId::from_bytes([0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6]),
         version: None,
     };
 
-    /// A version that the receiver holds and named in its request; `len` is its length in bytes.
+    /// A version that the receiver holds and named in its request. `len` is the version's length in bytes.
     pub fn of(version: &Version, len: u64) -> Basis {
         Basis { len, basis_id: version.basis_id(), version: Some(*version) }
     }
 
-    /// The chunks that matched.
+    /// The basis that matched chunks make.
     pub fn matched(basis: &MatchedBasis) -> Basis {
         Basis { len: basis.len(), basis_id: basis.basis_id(), version: None }
     }
 }
 
-/// What a receiver is willing to take, compared before memory is.
-#[derive(Clone, Copy, Debug)]
+/// What a receiver accepts. A decoder checks the limits before it takes memory.
+///
+/// ```
+/// use driblet_core::Limits;
+///
+/// assert_eq!(Limits::new().target(64 << 20).target, 64 << 20);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Limits {
-    /// The target's length in bytes. Default: 1 TiB.
+    /// The greatest length of a target in bytes. Default: 1 TiB.
     pub target: u64,
+}
+
+impl Limits {
+    /// The default limits.
+    pub fn new() -> Limits {
+        Limits { target: 1 << 40 }
+    }
+
+    /// Sets [`target`](Limits::target), in bytes.
+    #[must_use]
+    pub fn target(self, target: u64) -> Limits {
+        Limits { target }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { target: 1 << 40 }
+        Limits::new()
     }
 }
 
-/// The start of a delta: what it makes, and of what.
+/// The header of a delta: its target and its basis. [`Decoder::header`](crate::Decoder::header) returns it.
+///
+/// ```
+/// # #[cfg(feature = "encode")] {
+/// use driblet_core::{Basis, Decoder, EncodeOptions, Limits, Version, diff};
+///
+/// let delta = diff(b"", b"one driblet", EncodeOptions::new())?;
+/// let mut decoder = Decoder::new(Basis::EMPTY, Limits::new());
+/// decoder.handle_input(&delta);
+/// decoder.poll_event()?;
+/// let header = decoder.header().ok_or("the header is incomplete")?;
+/// assert_eq!((header.target(), header.len()), (Version::of(b"one driblet"), 11));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {
-    pub(crate) target: Version,
-    pub(crate) len: u64,
-    pub(crate) group: GroupSize,
-    /// `None` says "same".
+    pub(crate) groups: Groups,
+    /// `None` if the delta says "same".
     pub(crate) basis: Option<BasisId>,
-    pub(crate) values: Vec<ChainingValue>,
 }
 
+impl AsRef<Groups> for Header {
+    fn as_ref(&self) -> &Groups {
+        &self.groups
+    }
+}
+
+/// Verifies and gives out the target that a header announces.
+pub(crate) type TargetVerifier = Verifier<Header>;
+
 impl Header {
-    /// The version that the delta makes.
+    /// The version of the target.
     pub fn target(&self) -> Version {
-        self.target
+        self.groups.version
     }
 
-    /// The target's length in bytes.
+    /// The length of the target in bytes.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> u64 {
-        self.len
+        self.groups.len
     }
 
-    /// Whether the delta says that the version named is the head, and ends here.
+    /// Whether the delta says that the receiver holds the head already. Nothing follows such a header.
     pub fn is_same(&self) -> bool {
         self.basis.is_none()
     }
 
-    /// The unit in which the target is verified and given out.
+    /// The size of the groups in which the target is verified and given out.
     pub fn group(&self) -> GroupSize {
-        self.group
+        self.groups.size
     }
 
-    /// What verifies the target group by group when it is read later.
+    /// The outboard that verifies the target group by group when it is read later.
     pub fn outboard(&self) -> Outboard {
-        Outboard::new(self.target, self.len, self.group, &self.values)
+        Outboard::new(&self.groups)
     }
 
-    /// Reads a header and compares it with the limits and the basis; what comes back fits both.
-    pub(crate) fn parse(reader: &mut Reader<'_>, basis: &Basis, limits: &Limits) -> Result<Header, Halt> {
+    /// Reads a header and checks it against the limits and the basis.
+    pub(crate) fn parse(reader: &mut ByteReader<'_>, basis: &Basis, limits: &Limits) -> Result<Header, Halt> {
         let first = reader.u8()?;
         if first != MAGIC {
             return Err(DecodeError::BadMagic { first }.into());
@@ -102,20 +150,20 @@ impl Header {
             return Err(DecodeError::BadFormat { format: flags >> 4 }.into());
         }
         let exponent = flags & 7;
-        let group = GroupSize::new(exponent).ok_or(DecodeError::BadGroup { exponent })?;
+        let size = GroupSize::new(exponent).ok_or(DecodeError::BadGroup { exponent })?;
         let target = Version::from_bytes(reader.array()?);
         let len = Limit::Target.check(reader.varint()?, limits.target.min(MAX_TARGET))?;
         if flags & SAME != 0 {
             if basis.version != Some(target) || basis.len != len {
                 return Err(DecodeError::UnexpectedSame { target }.into());
             }
-            return Ok(Header { target, len, group, basis: None, values: Vec::new() });
+            return Ok(Header { groups: Groups { version: target, len, size, values: Vec::new() }, basis: None });
         }
         let named = BasisId::from_bytes(reader.array()?);
         if named != basis.basis_id {
             return Err(DecodeError::WrongBasis { named, held: basis.basis_id }.into());
         }
-        let count = Limit::Groups.check(group.values_for(len), MAX_GROUPS)?;
+        let count = Limit::Groups.check(size.values_for(len), MAX_GROUPS)?;
         let bytes = reader.take(32 * count as usize)?;
         let values: Vec<ChainingValue> = bytes.as_chunks::<32>().0.to_vec();
         if 1 < values.len() {
@@ -124,19 +172,19 @@ impl Header {
                 return Err(DecodeError::BadTree { target, merged }.into());
             }
         }
-        Ok(Header { target, len, group, basis: Some(named), values })
+        Ok(Header { groups: Groups { version: target, len, size, values }, basis: Some(named) })
     }
 
     #[cfg(feature = "encode")]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let same = if self.is_same() { SAME } else { 0 };
-        out.extend([MAGIC, FORMAT << 4 | same | self.group.exponent()]);
-        out.extend_from_slice(self.target.as_bytes());
-        put_varint(out, self.len);
-        if let Some(check) = &self.basis {
-            out.extend_from_slice(check.as_bytes());
+        out.extend([MAGIC, FORMAT << 4 | same | self.groups.size.exponent()]);
+        out.extend_from_slice(self.groups.version.as_bytes());
+        put_varint(out, self.groups.len);
+        if let Some(basis_id) = &self.basis {
+            out.extend_from_slice(basis_id.as_bytes());
         }
-        self.values.iter().for_each(|value| out.extend_from_slice(value));
+        self.groups.values.iter().for_each(|value| out.extend_from_slice(value));
     }
 }
 
@@ -145,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_empty_basis_has_the_empty_versions_check() {
+    fn the_empty_basis_has_the_basis_id_of_the_empty_version() {
         assert_eq!(Basis::EMPTY.basis_id, Version::EMPTY.basis_id());
     }
 }

@@ -1,22 +1,19 @@
-//! A region's ops: which bytes are new and which are copied. They stand as varints, or as decisions.
+//! Ops: which bytes of a region are new, and which are copied from the basis.
 
 use std::ops::Range;
 
-use super::adaptive::{Counter, Sizes};
-use super::binary::{Coder, Reader as Decisions};
-use super::error::{DecodeError, Limit};
-use super::{MAX_FOLLOWED, MAX_FOLLOWED_OPS};
-use crate::wire::{Reader, unzigzag};
+use crate::delta::error::DecodeError;
+use crate::wire::{ByteReader, unzigzag};
 #[cfg(feature = "encode")]
 use crate::wire::{put_varint, zigzag};
 
-/// New bytes, then a copy from the basis. A region's last op may copy nothing.
+/// New bytes, then a copy from the basis. The last op of a region may copy nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Op {
     pub(crate) gap: u64,
     pub(crate) copy: Range<u64>,
-    /// Whether tokens of the copy became others.
-    pub(crate) followed: bool,
+    /// Whether tokens of the copy are replaced.
+    pub(crate) substituted: bool,
 }
 
 impl Op {
@@ -26,25 +23,25 @@ impl Op {
     }
 }
 
-/// Reads the ops of a region of `span` bytes, of which the first begins at basis position `position`.
+/// Reads the ops of a region of `span` bytes that begins at basis position `position`.
 ///
-/// What comes back covers the span exactly and copies only what the basis has.
+/// The ops that come back make exactly `span` bytes, and all copies are inside the basis.
 pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> Result<Vec<Op>, DecodeError> {
     let mut left = span;
     if bytes.is_empty() {
-        return Ok(vec![Op { gap: left, copy: position..position, followed: false }]);
+        return Ok(vec![Op { gap: left, copy: position..position, substituted: false }]);
     }
     let malformed = |what| DecodeError::BadOps { what };
-    let mut reader = Reader::new(bytes);
-    let mut number = || reader.varint().map_err(|_| malformed("a number is cut short or not a varint"));
+    let mut reader = ByteReader::new(bytes);
+    let mut number = || reader.varint().map_err(|_| malformed("a number is malformed"));
     let count = number()?;
-    // Each op takes at least three bytes, so the count bounds the memory by the bytes at hand.
+    // Each op takes at least three bytes, so the length of the input bounds the memory.
     if count == 0 || bytes.len() as u64 / 3 < count {
         return Err(malformed("their count does not fit their bytes"));
     }
     let mut ops = Vec::with_capacity(count as usize + 1);
     for _ in 0..count {
-        ops.push(Op { gap: number()?, copy: 0..0, followed: false });
+        ops.push(Op { gap: number()?, copy: 0..0, substituted: false });
     }
     for op in &mut ops {
         op.copy.end = number()?;
@@ -68,12 +65,12 @@ pub(crate) fn decode(bytes: &[u8], span: u64, position: u64, basis_len: u64) -> 
         return Err(malformed("bytes follow the last"));
     }
     if left != 0 {
-        ops.push(Op { gap: left, copy: at..at, followed: false });
+        ops.push(Op { gap: left, copy: at..at, substituted: false });
     }
     Ok(ops)
 }
 
-/// Writes ops; one that copies nothing can only be the last and is left to the span.
+/// Writes ops. An op that copies nothing can only be the last one; it is not written, since the span implies it.
 #[cfg(feature = "encode")]
 pub(crate) fn encode(ops: &[Op], position: u64) -> Vec<u8> {
     let copying = match ops {
@@ -95,7 +92,7 @@ pub(crate) fn encode(ops: &[Op], position: u64) -> Vec<u8> {
     out
 }
 
-/// The ops of the same region in which the copies shorter than `least` are new bytes.
+/// The ops of the same region, with new bytes instead of copies shorter than `least`.
 #[cfg(feature = "encode")]
 pub(crate) fn without_short(ops: &[Op], least: u64, position: u64) -> Vec<Op> {
     let (mut kept, mut gap, mut at) = (Vec::with_capacity(ops.len()), 0, position);
@@ -105,128 +102,29 @@ pub(crate) fn without_short(ops: &[Op], least: u64, position: u64) -> Vec<Op> {
             gap += op.copy_len();
         } else {
             at = op.copy.end;
-            kept.push(Op { gap: std::mem::take(&mut gap), copy: op.copy.clone(), followed: false });
+            kept.push(Op { gap: std::mem::take(&mut gap), copy: op.copy.clone(), substituted: false });
         }
     }
     if gap != 0 {
-        kept.push(Op { gap, copy: at..at, followed: false });
+        kept.push(Op { gap, copy: at..at, substituted: false });
     }
     kept
 }
 
-/// Codes ops as decisions: each number in the context of those before it.
-pub(crate) struct OpCoder {
-    sizes: Sizes,
-    signs: [Counter; 2],
-    kinds: [Counter; 4],
-    last_gap: u32,
-    last_followed: usize,
-}
-
-impl OpCoder {
-    const COUNT: usize = 0;
-    const GAP: usize = 1;
-    const SHIFT: usize = 9;
-    const LEN: usize = 21;
-    const TAIL: usize = 23;
-
-    pub(crate) fn new() -> OpCoder {
-        OpCoder {
-            sizes: Sizes::new(24),
-            signs: [Counter::EVEN; 2],
-            kinds: [Counter::EVEN; 4],
-            last_gap: 0,
-            last_followed: 0,
-        }
-    }
-
-    /// Writes ops from a basis position on, of which the last copies nothing; every number is below 2^31.
-    #[cfg(feature = "encode")]
-    pub(crate) fn write(mut self, coder: &mut impl Coder, ops: &[Op], position: u64) {
-        let Some((tail, copying)) = ops.split_last() else { return };
-        self.sizes.code(coder, OpCoder::COUNT, copying.len() as u32);
-        let mut at = position;
-        for op in copying {
-            let shift = op.copy.start as i64 - (at + op.gap) as i64;
-            self.op(coder, op.gap as u32, shift, op.followed, op.copy_len() as u32 - 1);
-            at = op.copy.end;
-        }
-        self.sizes.code(coder, OpCoder::TAIL, tail.gap as u32);
-    }
-
-    /// Reads the ops of a region of `span` bytes, of which the first begins at basis position `position`. What they make without what is followed does not exceed `span`, and they copy
-    /// only what the basis has.
-    pub(crate) fn read(
-        mut self,
-        coder: &mut Decisions,
-        span: u64,
-        position: u64,
-        basis_len: u64,
-    ) -> Result<Vec<Op>, DecodeError> {
-        let count =
-            Limit::FollowedOps.check(self.sizes.code(coder, OpCoder::COUNT, 0).into(), MAX_FOLLOWED_OPS as u64)?;
-        let (mut ops, mut left, mut at) = (Vec::new(), span, position);
-        let mut take = |len: u64| {
-            let rest = left.checked_sub(len).ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
-            left = rest;
-            Ok(())
-        };
-        for _ in 0..count {
-            let (gap, shift, followed, len) = self.op(coder, 0, 0, false, 0);
-            let (gap, len) = (u64::from(gap), u64::from(len) + 1);
-            take(if followed { gap } else { gap + len })?;
-            let start = i128::from(at) + i128::from(gap) + i128::from(shift);
-            if start < 0 || i128::from(basis_len) < start + i128::from(len) {
-                return Err(DecodeError::CopyOutsideBasis { start, len, basis: basis_len });
-            }
-            if followed {
-                Limit::Followed.check(len, MAX_FOLLOWED as u64)?;
-            }
-            ops.push(Op { gap, copy: start as u64..start as u64 + len, followed });
-            at = start as u64 + len;
-        }
-        let gap = self.sizes.code(coder, OpCoder::TAIL, 0).into();
-        take(gap)?;
-        if gap != 0 {
-            ops.push(Op { gap, copy: at..at, followed: false });
-        }
-        if coder.is_overdrawn() { Err(DecodeError::BadOps { what: "their decisions end too soon" }) } else { Ok(ops) }
-    }
-
-    fn op(&mut self, coder: &mut impl Coder, gap: u32, shift: i64, followed: bool, len: u32) -> (u32, i64, bool, u32) {
-        let gap_context = OpCoder::GAP + self.last_followed * 4 + log2(self.last_gap).min(3);
-        let gap = self.sizes.code(coder, gap_context, gap);
-        let shift_context = OpCoder::SHIFT + self.last_followed * 6 + log2(gap).min(5);
-        let size = i64::from(self.sizes.code(coder, shift_context, shift.unsigned_abs() as u32));
-        let is_back = size != 0 && self.signs[self.last_followed].code(coder, shift < 0);
-        let goes_on = usize::from(gap == 0 && size == 0);
-        let followed = self.kinds[self.last_followed * 2 + goes_on].code(coder, followed);
-        let len = self.sizes.code(coder, OpCoder::LEN + usize::from(followed), len);
-        (self.last_gap, self.last_followed) = (gap, usize::from(followed));
-        (gap, if is_back { -size } else { size }, followed, len)
-    }
-}
-
-/// log2 of the number plus one.
-fn log2(number: u32) -> usize {
-    number.saturating_add(1).ilog2() as usize
-}
-
-/// The bytes of a region that are not copied.
+/// How many bytes of a region are new.
 pub(crate) fn gap_bytes(ops: &[Op]) -> u64 {
     ops.iter().map(|op| op.gap).sum()
 }
 
 #[cfg(all(test, feature = "encode"))]
 mod tests {
-    use super::super::binary::Writer;
     use super::*;
 
     fn sample() -> Vec<Op> {
         vec![
-            Op { gap: 0, copy: 5..9, followed: false },
-            Op { gap: 300, copy: 0..70, followed: false },
-            Op { gap: 2, copy: 80..81, followed: false },
+            Op { gap: 0, copy: 5..9, substituted: false },
+            Op { gap: 300, copy: 0..70, substituted: false },
+            Op { gap: 2, copy: 80..81, substituted: false },
         ]
     }
 
@@ -235,20 +133,21 @@ mod tests {
         let bytes = encode(&sample(), 3);
         assert_eq!(decode(&bytes, 377, 3, 81), Ok(sample()));
         let mut with_rest = sample();
-        with_rest.push(Op { gap: 23, copy: 81..81, followed: false });
+        with_rest.push(Op { gap: 23, copy: 81..81, substituted: false });
         assert_eq!(encode(&with_rest, 3), bytes);
         assert_eq!(decode(&bytes, 400, 3, 81), Ok(with_rest));
     }
 
     #[test]
     fn short_copies_become_new_bytes() {
-        let kept = vec![Op { gap: 304, copy: 0..70, followed: false }, Op { gap: 3, copy: 70..70, followed: false }];
+        let kept =
+            vec![Op { gap: 304, copy: 0..70, substituted: false }, Op { gap: 3, copy: 70..70, substituted: false }];
         assert_eq!(without_short(&sample(), 5, 3), kept);
-        assert_eq!(without_short(&sample(), 71, 3), vec![Op { gap: 377, copy: 3..3, followed: false }]);
+        assert_eq!(without_short(&sample(), 71, 3), vec![Op { gap: 377, copy: 3..3, substituted: false }]);
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn ops_that_do_not_fit_their_region_are_refused() {
         let bytes = encode(&sample(), 3);
         assert!(matches!(decode(&bytes, 376, 3, 81), Err(DecodeError::BadOps { .. })));
         let outside = DecodeError::CopyOutsideBasis { start: 80, len: 1, basis: 80 };
@@ -258,46 +157,5 @@ mod tests {
         for len in 1..bytes.len() {
             assert!(decode(&bytes[..len], 377, 3, 81).is_err());
         }
-    }
-
-    fn followed() -> Vec<Op> {
-        vec![
-            Op { gap: 7, copy: 12..90, followed: true },
-            Op { gap: 0, copy: 90..5_000, followed: false },
-            Op { gap: 1, copy: 40..60, followed: true },
-            Op { gap: 9, copy: 60..60, followed: false },
-        ]
-    }
-
-    fn decisions(ops: &[Op]) -> Decisions {
-        let mut writer = Writer::new();
-        OpCoder::new().write(&mut writer, ops, 0);
-        Decisions::new(writer.finish())
-    }
-
-    #[test]
-    fn ops_go_both_ways_as_decisions() {
-        let ops = followed();
-        assert_eq!(OpCoder::new().read(&mut decisions(&ops), 5_100, 0, 5_000).as_ref(), Ok(&ops));
-        // What is followed may become anything; the rest must fit.
-        assert_eq!(OpCoder::new().read(&mut decisions(&ops), 4_927, 0, 5_000), Ok(ops));
-        let short = OpCoder::new().read(&mut decisions(&followed()), 4_926, 0, 5_000);
-        assert_eq!(short, Err(DecodeError::BadOps { what: "they exceed their region" }));
-        let outside = OpCoder::new().read(&mut decisions(&followed()), 5_100, 0, 4_999).unwrap_err();
-        assert_eq!(outside.reason(), "copy-outside-basis");
-    }
-
-    #[test]
-    fn too_much_is_not_followed() {
-        let read = |ops: &[Op]| OpCoder::new().read(&mut decisions(ops), 1 << 20, 0, 1 << 20).map(|ops| ops.len());
-        let long = |len| [Op { gap: 0, copy: 0..len, followed: true }, Op { gap: 1, copy: len..len, followed: false }];
-        assert_eq!(read(&long(1 << 16)), Ok(2));
-        assert_eq!(read(&long((1 << 16) + 1)).unwrap_err().reason(), "limit-followed");
-        let many = |count| vec![Op { gap: 0, copy: 0..1, followed: true }; count];
-        assert_eq!(read(&[many(1 << 16), followed()[3..].to_vec()].concat()), Ok((1 << 16) + 1));
-        assert_eq!(
-            read(&[many((1 << 16) + 1), followed()[3..].to_vec()].concat()).unwrap_err().reason(),
-            "limit-followed-ops"
-        );
     }
 }

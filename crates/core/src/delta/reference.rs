@@ -1,20 +1,21 @@
-//! Which basis bytes the compressor of a region's gaps may look back at: those near the gaps, found from the ops alone.
+//! References: the basis bytes that the compressor of a region's new bytes may refer to. They lie near the gaps, and
+//! both sides find them from the ops alone.
 
 use std::ops::Range;
 
-use super::error::{DecodeError, Limit};
-use super::ops::Op;
-use super::{MAX_REACH, MAX_REFERENCE};
+use crate::delta::error::{DecodeError, Limit};
+use crate::delta::format::{MAX_REACH, MAX_REFERENCE};
+use crate::delta::ops::Op;
 
-/// What a gap's length adds to the reach, at most.
+/// The most that the length of a gap adds to the reach.
 const MAX_GAP_REACH: u64 = 1 << 16;
 
-/// Stands before the reference, so that no library takes it for a formatted dictionary.
+/// The first byte before the reference, so that no library takes it for a formatted dictionary.
 pub(crate) const PREFIX_START: u8 = 0;
 
-/// The ranges of the basis that are the region's reference, in ascending order, apart from each other.
+/// The ranges of the basis that are the region's reference, in ascending order and without overlap.
 ///
-/// `position` is the basis position before the region's first op. The sum is compared with the limit as it grows.
+/// `position` is the basis position before the region's first op.
 pub(crate) fn ranges(ops: &[Op], position: u64, basis_len: u64, reach: u64) -> Result<Vec<Range<u64>>, DecodeError> {
     Limit::Reach.check(reach, MAX_REACH)?;
     if reach == 0 {
@@ -59,9 +60,9 @@ mod tests {
     #[test]
     fn ranges_lie_around_both_ends_of_each_gap() {
         let ops = [
-            Op { gap: 10, copy: 500..600, followed: false },
-            Op { gap: 0, copy: 900..950, followed: false },
-            Op { gap: 4, copy: 950..950, followed: false },
+            Op { gap: 10, copy: 500..600, substituted: false },
+            Op { gap: 0, copy: 900..950, substituted: false },
+            Op { gap: 4, copy: 950..950, substituted: false },
         ];
         assert_eq!(ranges(&ops, 100, 952, 20), Ok(vec![70..130, 470..530, 926..952]));
         assert_eq!(ranges(&ops, 100, 952, 0), Ok(vec![]));
@@ -69,8 +70,8 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_refused() {
-        let ops: Vec<Op> = (0..9).map(|i| Op { gap: 1, copy: i << 21..(i << 21) + 1, followed: false }).collect();
+    fn a_reach_or_reference_beyond_the_limit_is_refused() {
+        let ops: Vec<Op> = (0..9).map(|i| Op { gap: 1, copy: i << 21..(i << 21) + 1, substituted: false }).collect();
         let over = ranges(&ops, 0, 1 << 40, MAX_REACH).unwrap_err();
         assert_eq!(over.reason(), "limit-reference");
         assert_eq!(ranges(&ops, 0, 1 << 40, MAX_REACH + 1).unwrap_err().reason(), "limit-reach");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::manifest::{Entry, Manifest};
-use crate::chunk::{ChunkSize, cut};
+use crate::signature::chunk::{ChunkSize, cut};
 
 /// Bytes of basis for one part at most.
 const MAX_BASIS: u64 = 64 << 20;

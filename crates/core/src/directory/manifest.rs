@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::error::ManifestError;
 use super::path::{MAX_PATH, check_path, is_below, path_order, shared_len};
 use crate::version::Version;
-use crate::wire::{Reader, Stop, put_varint};
+use crate::wire::{ByteReader, Stop, put_varint};
 
 /// The first byte of every manifest.
 const MAGIC: u8 = 0xda;
@@ -123,7 +123,7 @@ impl Manifest {
     ///
     /// Memory is at most the paths, as far as the limits allow, and 50 bytes for each file.
     pub fn parse(bytes: &[u8], limits: ManifestLimits) -> Result<Manifest, ManifestError> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         let stopped = |at: usize, stop: Stop| match stop {
             Stop::Incomplete => ManifestError::CutOff { len: bytes.len() },
             Stop::BadVarint => ManifestError::BadNumber { at },

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::manifest::{Layout, Manifest};
 use crate::delta::{EncodeError, EncodeOptions, Encoder};
-use crate::matching::Copy;
+use crate::shared_run::SharedRun;
 use crate::version::Version;
 
 /// Copies of fewer bytes cost more than they save.
@@ -19,7 +19,7 @@ pub fn encode_manifest_delta(old: &Manifest, new: &Manifest, options: EncodeOpti
     let (old_bytes, old_layout) = old.encode_with_layout();
     let (new_bytes, new_layout) = new.encode_with_layout();
     let copies = copies(&pairs(old, new), (&old_bytes, &old_layout), (&new_bytes, &new_layout));
-    let mut encoder = Encoder::with_copies(&old_bytes, &new_bytes, copies, options);
+    let mut encoder = Encoder::with_runs(&old_bytes, &new_bytes, copies, options);
     let mut delta = Vec::new();
     while let Some(bytes) = encoder.poll_output()? {
         delta.extend(bytes);
@@ -60,7 +60,7 @@ fn pairs(old: &Manifest, new: &Manifest) -> Vec<Option<usize>> {
 }
 
 /// The copies that the pairs allow, column by column, in the order of the new bytes.
-fn copies(pairs: &[Option<usize>], (old, from): (&[u8], &Layout), (new, to): (&[u8], &Layout)) -> Vec<Copy> {
+fn copies(pairs: &[Option<usize>], (old, from): (&[u8], &Layout), (new, to): (&[u8], &Layout)) -> Vec<SharedRun> {
     let mut copies = Copies { old, new, found: Vec::new() };
     let paired = || pairs.iter().enumerate().filter_map(|(index, pair)| Some((index, (*pair)?)));
     for (index, at) in paired() {
@@ -76,26 +76,26 @@ fn copies(pairs: &[Option<usize>], (old, from): (&[u8], &Layout), (new, to): (&[
         let (start, basis) = (to.versions + 32 * index, from.versions + 32 * at);
         copies.add(start..start + 32, basis..basis + 32);
     }
-    copies.found.retain(|copy| MIN_COPY as u64 <= copy.head.end - copy.head.start);
+    copies.found.retain(|run| MIN_COPY as u64 <= run.target.end - run.target.start);
     copies.found
 }
 
 struct Copies<'a> {
     old: &'a [u8],
     new: &'a [u8],
-    found: Vec<Copy>,
+    found: Vec<SharedRun>,
 }
 
 impl Copies<'_> {
     /// Adds a copy where the bytes are equal, to the one before where it continues that.
-    fn add(&mut self, head: std::ops::Range<usize>, basis: std::ops::Range<usize>) {
-        if self.new[head.clone()] != self.old[basis.clone()] {
+    fn add(&mut self, target: std::ops::Range<usize>, basis: std::ops::Range<usize>) {
+        if self.new[target.clone()] != self.old[basis.clone()] {
             return;
         }
-        let (head, basis) = (head.start as u64..head.end as u64, basis.start as u64);
+        let (target, basis) = (target.start as u64..target.end as u64, basis.start as u64);
         match self.found.last_mut() {
-            Some(last) if last.head.end == head.start && last.basis_end() == basis => last.head.end = head.end,
-            _ => self.found.push(Copy { head, basis }),
+            Some(last) if last.target.end == target.start && last.basis_end() == basis => last.target.end = target.end,
+            _ => self.found.push(SharedRun { target, basis }),
         }
     }
 }

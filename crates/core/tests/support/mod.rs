@@ -1,4 +1,4 @@
-//! A whole sync in memory: encode, cut the delta up, decode, verify.
+//! Syncs in memory: encodes, splits the delta, decodes and verifies.
 #![allow(dead_code, unreachable_pub)]
 
 mod random;
@@ -14,7 +14,7 @@ pub fn text(number: u64, len: usize) -> Vec<u8> {
     random_bytes(number, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
 }
 
-/// Minified code, in which names come from a list that `names` shuffles.
+/// Looks like minified code. The names come from a list that `names` shuffles.
 pub fn minified(number: u64, len: usize, names: u64) -> Vec<u8> {
     let order = random_bytes(names, 40);
     let name = |byte: u8| format!("{}{}", (b'a' + order[usize::from(byte) % 40] % 26) as char, byte % 40);
@@ -23,7 +23,7 @@ pub fn minified(number: u64, len: usize, names: u64) -> Vec<u8> {
     random_bytes(number, len).iter().flat_map(|byte| line(byte).into_bytes()).take(len).collect()
 }
 
-/// Opcodes and numbers in LEB128, of which those from `from` on are larger by `by`.
+/// Looks like linked code: opcodes, and numbers in LEB128. Numbers from `from` on are larger by `by`.
 pub fn linked(number: u64, len: usize, from: u64, by: u64) -> Vec<u8> {
     let mut out = Vec::new();
     for pair in random_bytes(number, len).chunks(2) {
@@ -44,9 +44,9 @@ pub fn encode(basis: &[u8], target: &[u8], options: EncodeOptions) -> Vec<u8> {
     collect(Encoder::new(basis, target, options))
 }
 
-/// Options with this codec, tried alone where it is the dense one.
+/// Options with this codec. The dense codec is used without the others.
 pub fn with(codec: Codec) -> EncodeOptions {
-    EncodeOptions { codec, thorough: codec != Codec::Dense, ..EncodeOptions::default() }
+    EncodeOptions::new().codec(codec).thorough(codec != Codec::Dense)
 }
 
 pub fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
@@ -61,7 +61,7 @@ pub fn basis_of(bytes: &[u8]) -> Basis {
     if bytes.is_empty() { Basis::EMPTY } else { Basis::of(&Version::of(bytes), bytes.len() as u64) }
 }
 
-/// Applies a delta that comes in the pieces given.
+/// Applies a delta that comes in pieces.
 pub fn apply<'a>(
     basis: &[u8],
     named: Basis,

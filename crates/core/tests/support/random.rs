@@ -1,17 +1,18 @@
 //! Random bytes for tests, the same in each run.
 #![allow(dead_code, unreachable_pub)]
 
-/// Random bytes, other ones for each number.
+/// Random bytes. Each number gives other bytes.
 pub fn random_bytes(number: u64, len: usize) -> Vec<u8> {
     random_bytes_from(number.wrapping_mul(2) | 1, len)
 }
 
-/// Random bytes of an alphabet.
+/// Random bytes from an alphabet.
 pub fn random_text(number: u64, len: usize, alphabet: &[u8]) -> Vec<u8> {
     random_bytes(number, len).into_iter().map(|byte| alphabet[usize::from(byte) % alphabet.len()]).collect()
 }
 
-/// The generator xorshift64* (Vigna 2016) from a state that is not 0; of each number the upper byte. spec/vectors.json names bytes by it.
+/// The high bytes of the generator xorshift64* (Vigna 2016), from a state that is not 0. spec/vectors.json names random
+/// bytes by this state.
 pub fn random_bytes_from(state: u64, len: usize) -> Vec<u8> {
     let mut state = state;
     let mut next = || {

@@ -1,11 +1,11 @@
-//! The inputs that vectors name by recipe, so that the file stays readable.
+//! The inputs of the vectors. The file names each input by a recipe.
 
 use driblet_core::Limits;
 use serde_json::Value;
 
-use super::support::random_bytes_from;
+use super::random::random_bytes_from;
 
-/// The bytes of `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat"}` or `{"slice"}`.
+/// The bytes of a recipe: `{"hex"}`, `{"random", "len"}`, `{"repeat", "len"}`, `{"concat"}` or `{"slice"}`.
 pub(crate) fn bytes_of(input: &Value) -> Vec<u8> {
     let number = |value: &Value| value.as_u64().expect("a number") as usize;
     if let Some(text) = input["hex"].as_str() {
@@ -26,7 +26,7 @@ pub(crate) fn bytes_of(input: &Value) -> Vec<u8> {
 
 pub(crate) fn limits_of(limits: &Value) -> Limits {
     let default = Limits::default();
-    Limits { target: limits["target"].as_u64().unwrap_or(default.target) }
+    default.target(limits["target"].as_u64().unwrap_or(default.target))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -1,10 +1,11 @@
-//! spec/vectors.json: what every implementation must make of the same bytes.
+//! Checks spec/vectors.json, on whose results every implementation must agree.
 //!
-//! `cargo test -p driblet-core --test vectors -- --ignored` writes the file anew; the diff then shows what moved.
+//! `cargo test -p driblet-core --test vectors -- --ignored` writes the file again; the diff then shows what changed.
 
 mod input;
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../support/random.rs"]
+mod random;
+#[cfg(feature = "encode")]
 mod write;
 
 use std::fs;
@@ -26,7 +27,7 @@ fn text<'a>(vector: &'a Value, field: &str) -> &'a str {
     vector[field].as_str().unwrap_or_default()
 }
 
-/// Drives a decoder and gives the target or the reason for refusal.
+/// Drives a decoder. Returns the target, or the reason for the refusal.
 fn decode(basis: &[u8], named: Basis, limits: Limits, delta: &[u8]) -> Result<Vec<u8>, &'static str> {
     let mut decoder = Decoder::new(named, limits);
     decoder.handle_input(delta);

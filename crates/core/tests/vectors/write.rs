@@ -1,4 +1,4 @@
-//! Makes spec/vectors.json: good bytes from the encoder, bad ones by hand.
+//! Writes spec/vectors.json. The encoder makes the valid deltas; the invalid ones are written by hand.
 
 use std::fs;
 
@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::PATH;
 use super::input::{bytes_of, hex};
-use super::support::collect;
 
 #[test]
 #[ignore = "writes spec/vectors.json"]
@@ -25,11 +24,19 @@ fn write_vectors() {
     fs::write(PATH, serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
 }
 
+fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
+    let mut delta = Vec::new();
+    while let Some(piece) = encoder.poll_output().unwrap() {
+        delta.extend_from_slice(&piece);
+    }
+    delta
+}
+
 fn nothing() -> Value {
     json!({ "hex": "" })
 }
 
-/// A line of code, over and over: compresses well, and its pieces are alike.
+/// A repeated line of code, which compresses well and has many equal parts.
 fn lines(len: usize) -> Value {
     json!({ "repeat": hex(b"export function add(a, b) { return a + b }\n"), "len": len })
 }
@@ -47,14 +54,14 @@ fn good(name: &str, basis: &Value, target: &Value) -> Value {
 }
 
 fn good_dense(name: &str, basis: &Value, target: &Value) -> Value {
-    good_with(name, basis, target, EncodeOptions { codec: Codec::Dense, ..EncodeOptions::default() }, 0x82)
+    good_with(name, basis, target, EncodeOptions::new().codec(Codec::Dense), 0x82)
 }
 
-fn good_renames(name: &str, basis: &Value, target: &Value) -> Value {
-    good_with(name, basis, target, EncodeOptions { thorough: true, ..EncodeOptions::default() }, 0x83)
+fn good_substitution(name: &str, basis: &Value, target: &Value) -> Value {
+    good_with(name, basis, target, EncodeOptions::new().thorough(true), 0x83)
 }
 
-/// A delta whose one region is in this codec.
+/// A delta whose only region has this codec.
 fn good_with(name: &str, basis: &Value, target: &Value, options: EncodeOptions, region: u8) -> Value {
     let delta = collect(Encoder::new(&bytes_of(basis), &bytes_of(target), options));
     let header = header(basis, bytes_of(target).len()).len();
@@ -66,7 +73,7 @@ fn bad(name: &str, basis: &Value, delta: &[u8], reason: &str) -> Value {
     json!({ "name": name, "basis": basis, "target": null, "delta": hex(delta), "refused": reason })
 }
 
-/// A header by hand: for a target of `len` zeros against a basis.
+/// The header of a delta that makes `len` zeros from a basis.
 fn header(basis: &Value, len: usize) -> Vec<u8> {
     let basis_id = *Version::of(&bytes_of(basis)).basis_id().as_bytes();
     let mut out = vec![0xdb, 0x16];
@@ -89,7 +96,7 @@ fn with(mut start: Vec<u8>, rest: &[u8]) -> Vec<u8> {
     start
 }
 
-/// A zstd frame of one raw block: no content size, the window given by its descriptor byte.
+/// A zstd frame of one raw block, without content size. The descriptor byte gives the window.
 fn raw_frame(descriptor: u8, bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, descriptor];
     let block = 1 | (bytes.len() as u32) << 3;
@@ -120,13 +127,13 @@ fn deltas() -> Vec<Value> {
     let seventy = json!({ "repeat": "00", "len": 70 });
     all.push(json!({ "name": "two regions: stored, then a copy", "basis": zeros, "target": seventy, "delta": hex(&two), "refused": null }));
     all.extend(dense(&old, &new));
-    all.extend(renames());
+    all.extend(substitutions());
     all.extend(refused_headers(&old, &new, &same));
     all.extend(refused_regions(&zeros));
     all
 }
 
-/// Minified code by its look: short names, no spaces.
+/// Looks like minified code: short names and no spaces.
 fn code(names: [&str; 4]) -> Value {
     let [a, b, c, d] = names;
     let body = |i: usize| {
@@ -138,7 +145,7 @@ fn code(names: [&str; 4]) -> Value {
     json!({ "hex": hex((0..60).map(body).collect::<String>().as_bytes()) })
 }
 
-/// Pairs whose delta is one dense region: text word by word, other bytes, parts that moved, and what goes wrong.
+/// Pairs whose delta is one dense region: text, other bytes, moved parts, and malformed regions.
 fn dense(old: &Value, new: &Value) -> Vec<Value> {
     let (plain, renamed) = (code(["f", "e", "t", "n"]), code(["g", "t", "r", "i"]));
     let inserted = json!({ "concat": [{ "slice": [renamed, 0, 900] }, { "hex": hex(b"let fresh=[1,2,3];console.log(fresh.length);") }, { "slice": [renamed, 1100, 3500] }] });
@@ -171,7 +178,7 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
     wide.extend_from_slice(Version::of(&[0; 64]).basis_id().as_bytes());
     chaining_values(&long_target, GroupSize::LARGEST).iter().for_each(|value| wide.extend_from_slice(value));
     let whole = super::input::unhex(all[1]["delta"].as_str().unwrap());
-    // Behind the header's 44 bytes, the codec and the shape stands the packed length: one byte, or two.
+    // The packed length follows the header's 44 bytes, the codec and the shape. It takes one byte or two.
     let from = if whole[46] < 0x80 { 47 } else { 48 };
     let repacked = |packed: &[u8]| {
         let mut delta = whole[..46].to_vec();
@@ -194,7 +201,7 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
     all
 }
 
-/// What a linker writes: opcodes, and numbers in LEB128 of which some moved.
+/// Looks like linked code: opcodes, and numbers in LEB128, of which some moved.
 fn linked(moved: impl Fn(u32) -> u32) -> Value {
     let mut bytes = Vec::new();
     for i in 0..1500u32 {
@@ -205,8 +212,8 @@ fn linked(moved: impl Fn(u32) -> u32) -> Value {
     json!({ "hex": hex(&bytes) })
 }
 
-/// Pairs whose delta is one region with followed copies, and what goes wrong.
-fn renames() -> Vec<Value> {
+/// Pairs whose delta is one substitution region, and malformed regions.
+fn substitutions() -> Vec<Value> {
     let (plain, renamed) = (code(["f", "e", "t", "n"]), code(["g", "t", "r", "i"]));
     let longer = code(["fn1", "e", "there", "n_"]);
     let inserted = json!({ "concat": [{ "slice": [renamed, 0, 900] }, { "hex": hex(b"let fresh=[1,2,3];console.log(fresh.length);") }, { "slice": [renamed, 1100, 3500] }] });
@@ -214,19 +221,19 @@ fn renames() -> Vec<Value> {
     let (numbers, shifted) = (linked(|n| n), linked(|n| if n < 500 { n } else { n + 3 }));
     let scattered = linked(|n| if n % 17 == 3 { n ^ 0x15 } else { n + n / 300 });
     let mut all = vec![
-        good_renames("renames: names that change throughout", &plain, &renamed),
-        good_renames("renames: names of other lengths", &plain, &longer),
-        good_renames("renames: names and an insertion", &plain, &inserted),
-        good_renames("renames: parts that moved", &plain, &moved),
-        good_renames("renames: numbers that move", &numbers, &shifted),
-        good_renames("renames: numbers and differences", &numbers, &scattered),
+        good_substitution("renames: names that change throughout", &plain, &renamed),
+        good_substitution("renames: names of other lengths", &plain, &longer),
+        good_substitution("renames: names and an insertion", &plain, &inserted),
+        good_substitution("renames: parts that moved", &plain, &moved),
+        good_substitution("renames: numbers that move", &numbers, &shifted),
+        good_substitution("renames: numbers and differences", &numbers, &scattered),
     ];
     let zeros = json!({ "repeat": "00", "len": 64 });
     let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
     let mut packed = vec![0x83, 1, 0];
     varint(&mut packed, (32 << 20) + 1);
     let whole = super::input::unhex(all[0]["delta"].as_str().unwrap());
-    // Behind the header, the codec and the shape stand the reach and the decisions' length.
+    // The reach and the decisions' length follow the header, the codec and the shape.
     let end_of = |at: usize| at + 1 + whole[at..].iter().take_while(|byte| 0x80 <= **byte).count();
     let reach_end = end_of(header(&plain, bytes_of(&renamed).len()).len() + 2);
     let (start, from) = (whole[..reach_end].to_vec(), end_of(reach_end));
@@ -333,7 +340,7 @@ fn held() -> Value {
     json!({ "concat": [{ "random": 5, "len": 20001 }, lines(999), { "random": 6, "len": 5000 }] })
 }
 
-/// What is held, described for a head and signed: `whole` says which of its sections stand for their chunks.
+/// A held file that is described for a head and signed. `whole` tells which of its sections stand for their chunks.
 fn sign(held: &Value, head: &Value) -> (Value, Signature) {
     let sizes = ChunkSizes { sections: ChunkSize::new(11).unwrap(), chunks: ChunkSize::new(8).unwrap() };
     let list = Cuts::of(&bytes_of(head), sizes).list();

@@ -1,4 +1,4 @@
-//! What no request waits for.
+//! Makes queued artifacts, for which no request waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -7,133 +7,138 @@ use moka::sync::Cache;
 use tokio::sync::{Notify, oneshot};
 use tracing::{info, warn};
 
-use super::deltas::Deltas;
-use super::making::{Making, fill};
+use super::coding::Effort;
+use super::deltas::DeltaEncoder;
+use super::error::ArtifactError;
+use super::key::Key;
+use super::permits::EncoderPermits;
 use super::queue::{Cause, Job, Queue, Work};
-use super::spool::{Artifact, Content, Room, Spool};
-use super::store::Store;
-use super::turns::Turns;
-use super::{ArtifactError, Effort, Key};
-use crate::history::{History, HistoryError, Kept};
+use super::requested::{Requested, fill};
+use super::spool::{Artifact, Content, ScratchSpace, Spool};
+use super::store::ArtifactStore;
+use crate::causes::with_causes;
+use crate::history::{History, HistoryError, StoredVersion};
 
-/// Artifacts made at once: nobody waits for them, and each may take a core for seconds.
+/// How many artifacts are made at the same time. Each may take a core for seconds.
 const WORKERS: usize = 1;
 
-/// Makes what waits in a queue, as long as the history is open elsewhere.
+/// Works on the queue as long as the history is open elsewhere.
 ///
-/// Workers are tasks that end when nothing waits. None of them keeps the history open, so that who drops a server can open its folder at once.
+/// Workers are tasks that end when the queue is empty. They do not keep the history open: once a server is dropped,
+/// another one can open the same folder.
 pub(super) struct Background {
     pub(super) history: Weak<dyn History>,
     pub(super) made: Cache<Key, Artifact>,
-    pub(super) making: Arc<Making>,
-    pub(super) store: Arc<Store>,
-    pub(super) room: Arc<Room>,
-    pub(super) deltas: Deltas,
-    pub(super) turns: Arc<Turns>,
-    pub(super) line: Line,
+    pub(super) requested: Arc<Requested>,
+    pub(super) store: Arc<ArtifactStore>,
+    pub(super) space: Arc<ScratchSpace>,
+    pub(super) encoder: DeltaEncoder,
+    pub(super) encoder_permits: Arc<EncoderPermits>,
+    pub(super) state: BackgroundState,
 }
 
-/// What waits, and who works on it.
+/// The queue and its workers.
 #[derive(Default)]
-pub(super) struct Line {
-    state: Mutex<State>,
-    rested: Notify,
-    ahead: AtomicU64,
+pub(super) struct BackgroundState {
+    workers: Mutex<Workers>,
+    idle: Notify,
+    made_ahead: AtomicU64,
 }
 
 #[derive(Default)]
-struct State {
+struct Workers {
     queue: Queue,
-    workers: usize,
+    count: usize,
 }
 
 impl Background {
-    /// Changes what waits, and sees to it that it is made.
+    /// Changes the queue, and starts a worker if one is missing.
     pub(super) fn change(self: &Arc<Self>, change: impl FnOnce(&mut Queue)) {
-        let mut state = self.state();
-        change(&mut state.queue);
-        if state.workers < WORKERS.min(state.queue.len()) {
-            state.workers += 1;
+        let mut workers = self.workers();
+        change(&mut workers.queue);
+        if workers.count < WORKERS.min(workers.queue.len()) {
+            workers.count += 1;
             tokio::spawn(self.clone().work());
         }
     }
 
-    /// Waits until nothing waits or is being made.
-    pub(super) async fn rested(&self) {
+    /// Waits until the queue is empty and no worker runs.
+    pub(super) async fn idle(&self) {
         loop {
-            let rested = self.line.rested.notified();
-            if self.state().workers == 0 {
+            let idle = self.state.idle.notified();
+            if self.workers().count == 0 {
                 return;
             }
-            rested.await;
+            idle.await;
         }
     }
 
-    /// How many deltas were made before anybody asked for them.
-    pub(super) fn ahead(&self) -> u64 {
-        self.line.ahead.load(Ordering::Relaxed)
+    /// How many deltas were made before any request asked for them.
+    pub(super) fn made_ahead(&self) -> u64 {
+        self.state.made_ahead.load(Ordering::Relaxed)
     }
 
-    /// How many wait.
+    /// How many jobs are queued.
     pub(super) fn waiting(&self) -> usize {
-        self.state().queue.len()
+        self.workers().queue.len()
     }
 
     async fn work(self: Arc<Self>) {
         while let Some((job, cause)) = self.next().await {
             match self.make(&job, cause).await {
-                // Said by the room.
+                // The scratch space logs that it has no room.
                 Ok(()) | Err(ArtifactError::NoRoom) => {}
                 Err(error) => {
-                    warn!(path = &*job.path, work = ?job.work, "could not be made in the background: {error}")
+                    let error = with_causes(&error);
+                    warn!(path = &*job.path, work = ?job.work, error, "an artifact could not be made in the background");
                 }
             }
         }
-        self.line.rested.notify_waiters();
+        self.state.idle.notify_waiters();
     }
 
-    /// What is made next; `None` ends the worker.
+    /// The next job. `None` ends the worker.
     async fn next(&self) -> Option<(Job, Cause)> {
-        // Requests come first: nothing is begun while one waits for its turn.
-        self.turns.are_free().await;
-        let mut state = self.state();
-        let next = state.queue.next().filter(|_| self.history.strong_count() != 0);
+        // Requests come first: no job begins while a request waits for an encoder.
+        self.encoder_permits.no_request_waits().await;
+        let mut workers = self.workers();
+        let next = workers.queue.next().filter(|_| self.history.strong_count() != 0);
         if next.is_none() {
-            state.workers -= 1;
+            workers.count -= 1;
         }
         next
     }
 
     async fn make(&self, job: &Job, cause: Cause) -> Result<(), ArtifactError> {
         let key = job.key();
-        // Before, or for another path with the same versions.
+        // It may be made already, for another path with the same versions.
         if self.made.contains_key(&key) || self.store.has(&key) {
             return Ok(());
         }
-        // Seconds of work that would come to nothing.
-        let room = self.room.clone();
-        if !on_a_thread(move || room.is_free()).await? {
+        // Without room, seconds of work would be lost.
+        let space = self.space.clone();
+        if !on_own_thread(move || space.is_free()).await? {
             return Err(ArtifactError::NoRoom);
         }
-        // Not both at once of what a request waits for just now.
-        self.making.ended(&key.at_once()).await;
+        // A request may be waiting for the interactive form of the same artifact. It goes first.
+        self.requested.ended(&key.interactive()).await;
         let Some((from, to)) = self.open(job).await? else { return Ok(()) };
-        let (deltas, work, spool) = (self.deltas.clone(), job.work, Spool::new(self.room.clone()));
+        let (encoder, work, spool) = (self.encoder.clone(), job.work, Spool::new(self.space.clone()));
         let artifact = spool.artifact();
         let make = move || {
             fill(spool, |spool| match work {
-                Work::Delta { codec, .. } => deltas.at_leisure(codec, from.as_deref(), &to, spool),
-                Work::Coding(coding) => coding.compress(Effort::AtLeisure, to.bytes(), |bytes| spool.write(bytes)),
+                Work::Delta { codec, .. } => encoder.background(codec, from.as_deref(), &to, spool),
+                Work::Coding(coding) => coding.compress(Effort::Background, to.bytes(), |bytes| spool.write(bytes)),
             })
         };
-        let Some(made) = on_a_thread(make).await? else {
+        let Some(made) = on_own_thread(make).await? else {
             return artifact.content.finished().await.map(drop);
         };
         if let Content::Growing(_) = made.content {
             return Err(ArtifactError::NoRoom);
         }
         if cause == Cause::Ahead {
-            self.line.ahead.fetch_add(1, Ordering::Relaxed);
+            self.state.made_ahead.fetch_add(1, Ordering::Relaxed);
         }
         let (path, bytes) = (&*job.path, made.content.len());
         match work {
@@ -142,25 +147,25 @@ impl Background {
                 info!(path, to = %job.to, ?work, bytes, ?cause, "made an encoded file in the background")
             }
         }
-        self.made.insert(key.clone(), self.kept(key, job, made).await?);
+        self.made.insert(key.clone(), self.stored(key, job, made).await?);
         Ok(())
     }
 
-    /// The artifact as it is kept beyond this run, where it is.
-    async fn kept(&self, key: Key, job: &Job, made: Artifact) -> Result<Artifact, ArtifactError> {
-        let (store, room, path) = (self.store.clone(), self.room.clone(), job.path.clone());
-        let keep = move || {
-            let kept = store.keep(&key, &path, &made);
-            room.note(&kept);
-            kept.ok().flatten().unwrap_or(made)
+    /// Puts an artifact into the store, if the store takes it; otherwise gives it as it is.
+    async fn stored(&self, key: Key, job: &Job, made: Artifact) -> Result<Artifact, ArtifactError> {
+        let (store, space, path) = (self.store.clone(), self.space.clone(), job.path.clone());
+        let put = move || {
+            let stored = store.put(&key, &path, &made);
+            space.note(&stored);
+            stored.ok().flatten().unwrap_or(made)
         };
-        // Not into a folder that another server may have opened by now.
+        // Once the history is closed, its folder may belong to another server.
         let Some(_history) = self.history.upgrade() else { return Err(ArtifactError::Interrupted) };
-        on_a_thread(keep).await
+        on_own_thread(put).await
     }
 
-    /// Opens the versions; `None` where one is not kept any more, so that nobody can ask for what would be made of them.
-    async fn open(&self, job: &Job) -> Result<Option<(Option<Arc<Kept>>, Arc<Kept>)>, ArtifactError> {
+    /// Opens the versions of a job; `None` if one is no longer stored, so that no request can ask for the artifact.
+    async fn open(&self, job: &Job) -> Result<Option<(Option<Arc<StoredVersion>>, Arc<StoredVersion>)>, ArtifactError> {
         let (history, job) = (self.history.clone(), job.clone());
         let open = move || -> Result<_, HistoryError> {
             let Some(history) = history.upgrade() else { return Ok(None) };
@@ -173,19 +178,19 @@ impl Background {
             };
             Ok(history.open(&job.path, &job.to)?.map(|to| (from, to)))
         };
-        on_a_thread(open).await?.map_err(|error| std::io::Error::other(error).into())
+        on_own_thread(open).await?.map_err(|error| std::io::Error::other(error).into())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.line.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn workers(&self) -> MutexGuard<'_, Workers> {
+        self.state.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs work on a thread of its own. A runtime that ends waits for its blocking tasks, but not for this.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ArtifactError> {
+/// Runs work on a new thread. A runtime that ends waits for its blocking tasks, but not for this thread.
+async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ArtifactError> {
     let (sender, receiver) = oneshot::channel();
     let run = move || drop(sender.send(work()));
     std::thread::Builder::new().name("driblet-background".into()).spawn(run)?;
-    // It always sends, unless it panics.
+    // The thread always sends, unless it panics.
     receiver.await.map_err(|_| ArtifactError::Panicked)
 }

@@ -1,24 +1,34 @@
-//! Files as browsers that fetch them plainly take them.
+//! Encodes files for clients that send `Accept-Encoding`.
 
 use std::io::{self, Read};
 
-use super::{ArtifactError, Effort};
+use super::error::ArtifactError;
 
-/// How a file is encoded for browsers that fetch it plainly.
+/// A content coding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Coding {
     Brotli,
     Zstd,
 }
 
-/// Bytes of a sample, of which there are at most [`SAMPLES`].
+/// How much time goes into an artifact.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Effort {
+    /// A request waits for the first bytes.
+    Interactive,
+    /// No request waits.
+    Background,
+}
+
+/// Bytes of one sample.
 const SAMPLE: usize = 32 << 10;
+/// The most samples of a file.
 const SAMPLES: usize = 4;
-/// Files up to this length are compressed with a few more nanoseconds a byte while a request waits.
+/// Files up to this length are compressed at a slower level while a request waits.
 const SHORT: usize = 64 << 10;
 
 impl Coding {
-    /// Its name in `Content-Encoding`.
+    /// The name in `Content-Encoding`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Coding::Brotli => "br",
@@ -26,22 +36,22 @@ impl Coding {
         }
     }
 
-    /// The level for a file of so many bytes. At once: some 10 ns a byte at most, on a normal core, but for what is short. At leisure: some
-    /// seconds. (Measured on typescript.js, in ns a byte: brotli 3 takes 11, 5 37, 9 115; zstd 5 takes 5, 6 9, 12 43, 19 570.)
+    /// The compression level for a file of this many bytes: some 10 ns a byte for interactive work on long files, some
+    /// seconds a file in the background.
     fn level(self, effort: Effort, len: usize) -> i32 {
         match (self, effort) {
-            (Coding::Brotli, Effort::AtOnce) if len <= SHORT => 5,
-            (Coding::Brotli, Effort::AtOnce) => 3,
-            (Coding::Brotli, Effort::AtLeisure) if len <= 2 << 20 => 11,
-            (Coding::Brotli, Effort::AtLeisure) => 9,
-            (Coding::Zstd, Effort::AtOnce) if len <= SHORT => 6,
-            (Coding::Zstd, Effort::AtOnce) => 5,
-            (Coding::Zstd, Effort::AtLeisure) if len <= 16 << 20 => 19,
-            (Coding::Zstd, Effort::AtLeisure) => 12,
+            (Coding::Brotli, Effort::Interactive) if len <= SHORT => 5,
+            (Coding::Brotli, Effort::Interactive) => 3,
+            (Coding::Brotli, Effort::Background) if len <= 2 << 20 => 11,
+            (Coding::Brotli, Effort::Background) => 9,
+            (Coding::Zstd, Effort::Interactive) if len <= SHORT => 6,
+            (Coding::Zstd, Effort::Interactive) => 5,
+            (Coding::Zstd, Effort::Background) if len <= 16 << 20 => 19,
+            (Coding::Zstd, Effort::Background) => 12,
         }
     }
 
-    /// Compresses bytes, and gives them out piece by piece.
+    /// Compresses bytes, and passes the output on piece by piece.
     pub(super) fn compress(
         self,
         effort: Effort,
@@ -56,8 +66,8 @@ impl Coding {
     }
 }
 
-/// Whether samples of a file say that it becomes shorter by a tenth at least.
-pub(super) fn pays(bytes: &[u8]) -> bool {
+/// Whether samples of a file shrink enough that encoding the file is worth it.
+pub(super) fn sample_shrinks(bytes: &[u8]) -> bool {
     let step = (bytes.len() / SAMPLES).max(SAMPLE);
     let samples = bytes.chunks(step).take(SAMPLES).map(|part| &part[..part.len().min(SAMPLE)]);
     let (mut sampled, mut packed) = (0, 0);
@@ -69,12 +79,12 @@ pub(super) fn pays(bytes: &[u8]) -> bool {
     is_worth_it(packed as u64, sampled as u64)
 }
 
-/// Whether an encoded file is shorter by a tenth at least.
+/// Whether an encoding is shorter than the file by at least a tenth.
 pub(super) fn is_worth_it(encoded: u64, len: u64) -> bool {
     encoded < len * 9 / 10
 }
 
-/// With a window that sees most of a bundle.
+/// Compresses with a window of 4 MiB, which covers most bundles.
 fn compress_brotli(
     bytes: &[u8],
     level: i32,
@@ -90,7 +100,7 @@ fn compress_brotli(
     }
 }
 
-/// With no more than the 8 MiB window that RFC 8878 asks every browser to have.
+/// Compresses with a window of at most 8 MiB, which RFC 8878 asks every decoder to support.
 fn compress_zstd(
     bytes: &[u8],
     level: i32,

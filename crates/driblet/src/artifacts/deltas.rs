@@ -1,36 +1,36 @@
-//! Making a delta, whoever wants it.
+//! Runs the encoder.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use driblet_core::{Codec, EncodeOptions, Encoder, Matches, Version};
 
-use super::ArtifactError;
+use super::error::ArtifactError;
 use super::spool::Spool;
-use crate::history::Kept;
+use crate::history::StoredVersion;
 
-/// How deltas are made at once; another number where other bytes come out.
+/// Part of each ETag of an interactive delta. Change it whenever the same versions give other bytes.
 const RECIPE: &str = "driblet 1";
 
-/// How deltas are made, and how many there were.
+/// Makes deltas with one set of options, and counts them.
 #[derive(Clone)]
-pub(super) struct Deltas {
+pub(super) struct DeltaEncoder {
     options: EncodeOptions,
     encodes: Arc<AtomicU64>,
 }
 
-impl Deltas {
-    /// `budget` is each encoder's, in bytes of working memory.
-    pub(super) fn new(budget: usize) -> Deltas {
-        Deltas { options: EncodeOptions { budget, ..EncodeOptions::default() }, encodes: Arc::default() }
+impl DeltaEncoder {
+    /// `budget` is the working memory of each encoder, in bytes.
+    pub(super) fn new(budget: usize) -> DeltaEncoder {
+        DeltaEncoder { options: EncodeOptions::new().budget(budget), encodes: Arc::default() }
     }
 
-    /// How many have been begun.
+    /// How many deltas were begun.
     pub(super) fn encodes(&self) -> u64 {
         self.encodes.load(Ordering::Relaxed)
     }
 
-    /// What tells the delta that is made at once, before it is made: the same versions give the same bytes each time.
+    /// The ETag of the interactive delta, known before the delta is made: the same versions give the same bytes.
     pub(super) fn etag(&self, from: Option<Version>, to: Version) -> Arc<str> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(RECIPE.as_bytes()).update(env!("CARGO_PKG_VERSION").as_bytes());
@@ -39,37 +39,47 @@ impl Deltas {
         hasher.finalize().to_hex()[..16].into()
     }
 
-    /// The delta from a version, or from nothing, for a request that waits. Both stay readable while they are held, whatever is evicted.
-    pub(super) fn at_once(&self, from: Option<&Kept>, to: &Kept, spool: &mut Spool) -> Result<(), ArtifactError> {
+    /// The delta from a version, or from nothing, for a request that waits.
+    pub(super) fn interactive(
+        &self,
+        from: Option<&StoredVersion>,
+        to: &StoredVersion,
+        spool: &mut Spool,
+    ) -> Result<(), ArtifactError> {
         self.between(from, to, self.options, spool)
     }
 
-    /// The delta from a version, or from nothing, when nobody waits for it.
-    pub(super) fn at_leisure(
+    /// The delta from a version, or from nothing, when no request waits for it.
+    pub(super) fn background(
         &self,
         codec: Codec,
-        from: Option<&Kept>,
-        to: &Kept,
+        from: Option<&StoredVersion>,
+        to: &StoredVersion,
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
-        self.between(from, to, EncodeOptions { codec, thorough: true, ..self.options }, spool)
+        self.between(from, to, self.options.codec(codec).thorough(true), spool)
     }
 
     /// The answer to a signature: the runs, and the delta from what matched.
-    pub(super) fn matched(&self, matches: &Matches, to: &Kept, spool: &mut Spool) -> Result<(), ArtifactError> {
+    pub(super) fn matched(
+        &self,
+        matches: &Matches,
+        to: &StoredVersion,
+        spool: &mut Spool,
+    ) -> Result<(), ArtifactError> {
         spool.write(&matches.encode_runs())?;
         write(Encoder::matched(matches, to.bytes(), self.options), spool)
     }
 
     fn between(
         &self,
-        from: Option<&Kept>,
-        to: &Kept,
+        from: Option<&StoredVersion>,
+        to: &StoredVersion,
         options: EncodeOptions,
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
         self.encodes.fetch_add(1, Ordering::Relaxed);
-        // The history has verified both.
+        // The history has verified both versions.
         let basis = from.map_or((&[][..], Version::EMPTY), |from| (from.bytes(), from.version));
         write(Encoder::of_versions(basis, (to.bytes(), to.version), options), spool)
     }

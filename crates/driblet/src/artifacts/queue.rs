@@ -1,19 +1,22 @@
-//! What is made in the background, and in which order.
+//! The queue of artifacts that are made in the background, and its order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use driblet_core::{Codec, Version};
 
-use super::{Coding, Effort, Key};
+use super::coding::{Coding, Effort};
+use super::key::Key;
 
-/// Deltas that receivers asked for and that wait at most; the next receiver asks again for what finds no place.
+/// The most queued deltas that receivers asked for. A delta that does not fit is queued again by the next receiver that
+/// asks for it.
 const MAX_ASKED: usize = 16;
-/// What waits in each other line, at most: the deltas of some 80 files that change at once. What finds no place is made when it is asked
-/// for.
+/// The most jobs in each other line: the deltas of some 80 files that change together. A delta that does not fit is
+/// made when a request asks for it.
 const MAX_WAITING: usize = 256;
 
-/// Something that waits for its turn. It names its versions and holds none open: of one that is evicted meanwhile, nothing is made.
+/// An artifact to make. The job names its versions and does not open them: if one is evicted meanwhile, the job does
+/// nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Job {
     pub(super) path: Arc<str>,
@@ -21,12 +24,12 @@ pub(super) struct Job {
     pub(super) work: Work,
 }
 
-/// What is made of a version.
+/// The kind of artifact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Work {
-    /// The delta to it, from another version or from nothing.
+    /// The delta to the version, from another version or from nothing.
     Delta { from: Option<Version>, codec: Codec },
-    /// What browsers get that fetch it plainly.
+    /// The version in a content coding.
     Coding(Coding),
 }
 
@@ -34,11 +37,11 @@ impl Job {
     pub(super) fn key(&self) -> Key {
         match self.work {
             Work::Delta { from, codec } => Key::Delta { from, to: self.to, codec: Some(codec) },
-            Work::Coding(coding) => Key::Encoded(self.to, coding, Effort::AtLeisure),
+            Work::Coding(coding) => Key::Encoded(self.to, coding, Effort::Background),
         }
     }
 
-    /// The basis of a delta from a version.
+    /// The version that a delta is made from.
     pub(super) fn from(&self) -> Option<Version> {
         match self.work {
             Work::Delta { from, .. } => from,
@@ -47,32 +50,32 @@ impl Job {
     }
 }
 
-/// Why something is made.
+/// Why an artifact is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Cause {
-    /// A receiver asked for it, and went on with what was ready.
+    /// A receiver asked for it, and got what was ready.
     Asked,
-    /// Nobody has asked for it yet.
+    /// No receiver has asked for it yet.
     Ahead,
 }
 
-/// What waits: lines, one emptied before the next.
+/// Five lines. A line is emptied before the next one is looked at.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// Deltas between versions, first come, first served.
+    /// Deltas between versions that receivers asked for, in the order of the requests.
     asked: VecDeque<Job>,
-    /// The newest head's first, and of those the newest basis's.
+    /// Fast deltas to new heads: the newest head first, and for each head the newest basis first.
     ahead_fast: VecDeque<Job>,
-    /// Deltas from nothing that were asked for: each is made once for all who come for the first time.
+    /// Deltas from nothing that receivers asked for. Each serves all receivers that hold nothing.
     nothing: VecDeque<Job>,
-    /// Encoded files that were asked for.
+    /// Encoded files that clients asked for.
     encoded: VecDeque<Job>,
-    /// After all that, since one of these takes as long as a hundred fast ones.
-    ahead_better: VecDeque<Job>,
+    /// Deltas to new heads in the server's codec. They are last, since one takes as long as a hundred fast ones.
+    ahead_best: VecDeque<Job>,
 }
 
 impl Queue {
-    /// Adds what a receiver asked for, unless it waits already or too many do.
+    /// Adds a job that a receiver asked for, unless it is queued already or its line is full.
     pub(super) fn ask(&mut self, job: Job) {
         let (line, most) = match job.work {
             Work::Delta { from: Some(_), .. } => (&mut self.asked, MAX_ASKED),
@@ -81,41 +84,37 @@ impl Queue {
         };
         if line.len() < most && !line.contains(&job) {
             line.push_back(job.clone());
-            // It need not be made ahead any more.
+            // The lines of jobs that no receiver asked for need not have it.
             self.ahead_fast.retain(|waiting| *waiting != job);
-            self.ahead_better.retain(|waiting| *waiting != job);
+            self.ahead_best.retain(|waiting| *waiting != job);
         }
     }
 
-    /// Adds what a path's new head needs, newest basis first. Whatever waits for the path's former heads goes.
+    /// Adds the jobs of a path's new head, newest basis first, and removes the jobs of the path's former heads.
     pub(super) fn replace(&mut self, path: &str, jobs: Vec<Job>) {
         self.lines().for_each(|line| line.retain(|job| *job.path != *path));
         for job in jobs.into_iter().rev() {
             let is_fast = matches!(job.work, Work::Delta { codec: Codec::Fast, .. });
-            let line = if is_fast { &mut self.ahead_fast } else { &mut self.ahead_better };
+            let line = if is_fast { &mut self.ahead_fast } else { &mut self.ahead_best };
             line.push_front(job);
         }
         self.lines().for_each(|line| line.truncate(MAX_WAITING));
     }
 
-    /// Takes what is made next.
+    /// Takes the next job.
     pub(super) fn next(&mut self) -> Option<(Job, Cause)> {
         const CAUSES: [Cause; 5] = [Cause::Asked, Cause::Ahead, Cause::Asked, Cause::Asked, Cause::Ahead];
         self.lines().zip(CAUSES).find_map(|(line, cause)| Some((line.pop_front()?, cause)))
     }
 
-    /// How many wait.
+    /// How many jobs are queued.
     pub(super) fn len(&self) -> usize {
-        [&self.asked, &self.ahead_fast, &self.nothing, &self.encoded, &self.ahead_better]
-            .map(VecDeque::len)
-            .iter()
-            .sum()
+        [&self.asked, &self.ahead_fast, &self.nothing, &self.encoded, &self.ahead_best].map(VecDeque::len).iter().sum()
     }
 
-    /// In the order in which they are emptied.
+    /// The lines, in the order in which they are emptied.
     fn lines(&mut self) -> impl Iterator<Item = &mut VecDeque<Job>> {
-        [&mut self.asked, &mut self.ahead_fast, &mut self.nothing, &mut self.encoded, &mut self.ahead_better]
-            .into_iter()
+        [&mut self.asked, &mut self.ahead_fast, &mut self.nothing, &mut self.encoded, &mut self.ahead_best].into_iter()
     }
 }
 
@@ -128,7 +127,7 @@ mod tests {
         Job { path: path.into(), to: version(to), work: Work::Delta { from: Some(version(from)), codec } }
     }
 
-    /// What a head needs, from the one before it and from the one before that.
+    /// The jobs of a head: deltas from the version before it and from the one before that.
     fn of_head(path: &str, to: u64) -> Vec<Job> {
         let codecs = [Codec::Fast, Codec::Dense].into_iter();
         codecs.flat_map(|codec| [1, 2].map(|back| job(path, to - back, to, codec))).collect()

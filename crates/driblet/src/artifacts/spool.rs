@@ -1,4 +1,5 @@
-//! Where what is made is kept, and read while it is made: in memory while it is short, in an unnamed file of the history beyond.
+//! Holds artifacts, and lets readers read them while they are made. A short artifact is in memory, a longer one in an
+//! unnamed file.
 
 use std::fs::File;
 use std::io;
@@ -9,35 +10,36 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::ArtifactError;
+use super::error::ArtifactError;
 use crate::fingerprint::Fingerprint;
 use crate::history::History;
+use crate::task::blocking;
 
-/// What is longer goes to an unnamed file of the history.
+/// A longer artifact goes to an unnamed file in the history's folder.
 const IN_MEMORY: usize = 64 << 10;
-/// Bytes that all artifacts together keep in memory beyond that, while the history's disk takes no more.
+/// Bytes that all artifacts together may keep in memory beyond that while the disk is full.
 const WITHOUT_DISK: usize = 32 << 20;
-/// Bytes that are written to see whether there is room again.
+/// Bytes that are written to find out whether the disk has room again.
 const TRIAL: usize = 256 << 10;
-/// How long an answer waits for the end of what is made, so that it can say its length. What is longer flows without one.
+/// How long an answer waits for an artifact to end, so that it can state the length. A longer artifact is sent without
+/// a length.
 const BRIEFLY: Duration = Duration::from_millis(25);
 
 /// Bytes that are made once and sent many times.
 #[derive(Clone)]
 pub(crate) struct Artifact {
     pub(crate) content: Content,
-    /// What tells these bytes from all others of the same name.
+    /// The ETag, without quotes.
     pub(crate) etag: Arc<str>,
-    /// Of a file that has a name, and so may be changed behind our back: how it looked when it was verified.
+    /// How a named file looked when its bytes were verified. Another process could change it since.
     pub(super) verified: Option<Fingerprint>,
 }
 
 impl Artifact {
-    /// Whether the bytes are still those that were made.
+    /// Whether a named file still looks as it did when it was verified.
     pub(super) fn is_intact(&self) -> bool {
         match (&self.content, &self.verified) {
             (Content::File(file, _), Some(verified)) => {
@@ -48,18 +50,19 @@ impl Artifact {
     }
 }
 
+/// The bytes of an answer.
 #[derive(Clone)]
 pub(crate) enum Content {
     Memory(Bytes),
     File(Arc<File>, u64),
-    /// Still being made, or made where there was no room on the disk.
+    /// Bytes that are still being made, or that were made while the disk was full.
     Growing(Growing),
-    /// Not made: an answer without a body says what it would be.
+    /// Bytes that are not made, for an answer without a body.
     Unmade,
 }
 
 impl Content {
-    /// Bytes; `None` while that is not known yet.
+    /// The length in bytes; `None` while it is not known.
     pub(crate) fn len(&self) -> Option<u64> {
         match self {
             Content::Memory(bytes) => Some(bytes.len() as u64),
@@ -69,7 +72,7 @@ impl Content {
         }
     }
 
-    /// Waits until all of it is made.
+    /// Waits until all bytes are made.
     pub(crate) async fn finished(self) -> Result<Content, ArtifactError> {
         match self {
             Content::Growing(growing) => growing.finished().await,
@@ -77,8 +80,8 @@ impl Content {
         }
     }
 
-    /// Waits until there is something to send.
-    pub(super) async fn begun(&self, first: First) -> Result<(), ArtifactError> {
+    /// Waits until an answer can begin.
+    pub(super) async fn begun(&self, first: WaitFor) -> Result<(), ArtifactError> {
         match self {
             Content::Growing(growing) => growing.begun(first).await,
             _ => Ok(()),
@@ -86,57 +89,58 @@ impl Content {
     }
 }
 
-/// What an answer waits for.
+/// What an answer waits for before it begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum First {
-    /// All of it, which is made in a moment; the answer says its length.
-    All,
-    /// As much as goes to the disk, or all: then there is room for what follows, where that was asked for.
-    Placed,
-    /// The same, or whatever is there after a moment.
+pub(super) enum WaitFor {
+    /// All bytes: a short artifact is made in a moment, and the answer states its length.
+    Everything,
+    /// The first bytes on the disk, or all bytes. Then the disk has room for the rest, if the spool checks that.
+    Disk,
+    /// The same, or whatever is made after a moment.
     Anything,
 }
 
-/// Bytes that are being made, for any number of readers, each at its own pace.
+/// Bytes that are being made. Any number of readers can read them, each at its own speed.
 #[derive(Clone)]
-pub(crate) struct Growing(Arc<Progress>);
+pub(crate) struct Growing(Arc<SpoolProgress>);
 
-struct Progress {
-    state: Mutex<State>,
-    seen: watch::Sender<Seen>,
-    room: Arc<Room>,
-    /// Bytes counted against the memory that may be used without a disk.
+/// What the writer and the readers share.
+struct SpoolProgress {
+    state: Mutex<SpoolState>,
+    written: watch::Sender<Written>,
+    space: Arc<ScratchSpace>,
+    /// Bytes that count against the memory limit for a full disk.
     borrowed: AtomicUsize,
 }
 
-impl Drop for Progress {
+impl Drop for SpoolProgress {
     fn drop(&mut self) {
-        self.room.in_memory.fetch_sub(self.borrowed.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.space.in_memory.fetch_sub(self.borrowed.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
-/// How far it is.
+/// How many bytes are written, and whether more will follow.
 #[derive(Clone, Copy, Default)]
-struct Seen {
+struct Written {
     len: u64,
     ended: bool,
 }
 
 #[derive(Default)]
-struct State {
-    /// The first bytes, once there are many, and how many they are.
+struct SpoolState {
+    /// The file with the first bytes, once there are many, and their number.
     file: Option<(Arc<File>, u64)>,
-    /// All bytes, or those that came after the disk was full.
+    /// All bytes, or those after the file's.
     tail: Vec<u8>,
-    /// What is short, once it is whole.
+    /// All bytes of a short artifact, once they are made.
     whole: Option<Bytes>,
     end: Option<Result<(), ArtifactError>>,
 }
 
 impl Growing {
-    /// The bytes at a place, at most `most`, as soon as there are some; none after the end.
+    /// At most `most` bytes from offset `at`, as soon as there are some; none at the end.
     pub(crate) async fn piece(&self, at: u64, most: usize) -> Result<Bytes, ArtifactError> {
-        self.until(|seen| at < seen.len || seen.ended).await;
+        self.until(|written| at < written.len || written.ended).await;
         let (file, left) = {
             let state = self.0.state();
             let in_file = state.file.as_ref().map_or(0, |(_, len)| *len);
@@ -153,19 +157,21 @@ impl Growing {
             }
         };
         let len = left.min(most as u64) as usize;
-        let read = spawn_blocking(move || {
+        blocking(move || {
             let mut piece = vec![0; len];
-            file.read_exact_at(&mut piece, at).map(|()| Bytes::from(piece))
-        });
-        read.await.map_err(|_| ArtifactError::Interrupted)?.map_err(ArtifactError::from)
+            file.read_exact_at(&mut piece, at)?;
+            Ok(Bytes::from(piece))
+        })
+        .await
     }
 
-    async fn begun(&self, first: First) -> Result<(), ArtifactError> {
-        let placed = self.until(|seen| seen.ended || (first != First::All && (IN_MEMORY as u64) < seen.len));
-        if first != First::Anything {
-            placed.await;
-        } else if timeout(BRIEFLY, placed).await.is_err() {
-            self.until(|seen| seen.ended || seen.len != 0).await;
+    async fn begun(&self, first: WaitFor) -> Result<(), ArtifactError> {
+        let on_disk =
+            self.until(|written| written.ended || (first != WaitFor::Everything && (IN_MEMORY as u64) < written.len));
+        if first != WaitFor::Anything {
+            on_disk.await;
+        } else if timeout(BRIEFLY, on_disk).await.is_err() {
+            self.until(|written| written.ended || written.len != 0).await;
         }
         match &self.0.state().end {
             Some(Err(error)) => Err(error.clone()),
@@ -174,7 +180,7 @@ impl Growing {
     }
 
     async fn finished(self) -> Result<Content, ArtifactError> {
-        self.until(|seen| seen.ended).await;
+        self.until(|written| written.ended).await;
         if let Some(Err(error)) = &self.0.state().end {
             return Err(error.clone());
         }
@@ -192,54 +198,60 @@ impl Growing {
         }
     }
 
-    async fn until(&self, reached: impl FnMut(&Seen) -> bool) {
-        // The sender lives as long as this.
-        let _ = self.0.seen.subscribe().wait_for(reached).await;
+    async fn until(&self, reached: impl FnMut(&Written) -> bool) {
+        // The sender lives as long as `self`.
+        let _ = self.0.written.subscribe().wait_for(reached).await;
     }
 
-    /// Bytes, once all of them are there.
+    /// The length, once all bytes are made.
     fn len(&self) -> Option<u64> {
         let is_whole = matches!(self.0.state().end, Some(Ok(())));
-        is_whole.then(|| self.0.seen.borrow().len)
+        is_whole.then(|| self.0.written.borrow().len)
     }
 }
 
-impl Progress {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl SpoolProgress {
+    fn state(&self) -> MutexGuard<'_, SpoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where artifacts find room. It keeps no history open: who drops a server can open its folder at once, whatever is still being made.
-pub(super) struct Room {
+/// Where artifacts are written. It does not keep the history open: once a server is dropped, another one can open the
+/// same folder.
+pub(super) struct ScratchSpace {
     history: Weak<dyn History>,
     in_memory: AtomicUsize,
-    /// Whether the last file could not be written; said once, until there is room again.
+    /// Whether the last file could not be written. Each change of this is logged once.
     is_full: AtomicBool,
 }
 
-impl Room {
-    pub(super) fn new(history: &Arc<dyn History>) -> Room {
-        Room { history: Arc::downgrade(history), in_memory: AtomicUsize::new(0), is_full: AtomicBool::new(false) }
+impl ScratchSpace {
+    pub(super) fn new(history: &Arc<dyn History>) -> ScratchSpace {
+        ScratchSpace {
+            history: Arc::downgrade(history),
+            in_memory: AtomicUsize::new(0),
+            is_full: AtomicBool::new(false),
+        }
     }
 
-    /// Notes whether something could be written.
+    /// Notes whether a file could be written.
     pub(super) fn note<T>(&self, written: &io::Result<T>) {
         match written {
             Ok(_) if self.is_full.swap(false, Ordering::Relaxed) => {
-                info!("there is room for deltas and encoded files again")
+                info!("the disk has room for deltas and encoded files again")
             }
             Ok(_) => {}
             Err(error) if !self.is_full.swap(true, Ordering::Relaxed) => {
                 warn!(
-                    "no room for deltas and encoded files, which are made in memory or not at all until there is: {error}"
+                    %error,
+                    "the disk has no room for deltas and encoded files; until it has, they are made in memory or not at all"
                 );
             }
             Err(_) => {}
         }
     }
 
-    /// Whether files can be written, which is tried where the last one could not be.
+    /// Whether files can be written. If the last one could not, this writes a trial file.
     pub(super) fn is_free(&self) -> bool {
         if self.is_full.load(Ordering::Relaxed) {
             self.note(&self.scratch().and_then(|file| file.write_all_at(&vec![1; TRIAL], 0)));
@@ -252,76 +264,77 @@ impl Room {
     }
 }
 
-/// The writing end of what is being made. It waits for no reader, and nothing that readers do stops it, unless there was only one.
+/// The writing end of an artifact. It does not wait for readers. If it is for one reader, it stops when that reader
+/// leaves.
 pub(super) struct Spool {
-    room: Arc<Room>,
-    progress: Arc<Progress>,
+    space: Arc<ScratchSpace>,
+    progress: Arc<SpoolProgress>,
     etag: Option<Arc<str>>,
     hasher: blake3::Hasher,
     len: u64,
-    /// How many bytes it becomes at most, about; 0 where that is not known.
+    /// About the most bytes that will be written; 0 if that is not known.
     most: u64,
-    /// Whether nothing is made that may find no room at its end.
+    /// Whether to fail at the start if the disk may have no room for the end.
     whole_or_none: bool,
-    for_one: bool,
+    for_one_reader: bool,
     disk_failed: bool,
 }
 
 impl Spool {
-    /// Room for bytes whose ETag is made of them.
-    pub(super) fn new(room: Arc<Room>) -> Spool {
-        let progress = Arc::new(Progress {
+    /// A spool whose ETag is a hash of its bytes.
+    pub(super) fn new(space: Arc<ScratchSpace>) -> Spool {
+        let progress = Arc::new(SpoolProgress {
             state: Mutex::default(),
-            seen: watch::Sender::default(),
-            room: room.clone(),
+            written: watch::Sender::default(),
+            space: space.clone(),
             borrowed: AtomicUsize::new(0),
         });
         let hasher = blake3::Hasher::new();
         Spool {
-            room,
+            space,
             progress,
             etag: None,
             hasher,
             len: 0,
             most: 0,
             whole_or_none: false,
-            for_one: false,
+            for_one_reader: false,
             disk_failed: false,
         }
     }
 
-    /// With an ETag that is known before the bytes.
+    /// Sets an ETag that is known before the bytes.
     pub(super) fn named(mut self, etag: Arc<str>) -> Spool {
         self.etag = Some(etag);
         self
     }
 
-    /// Of so many bytes at most, about. Where the disk has no room for them and the memory neither, nothing is made.
+    /// Sets about the most bytes. If neither the disk nor the memory has room for them, nothing is made.
     pub(super) fn up_to(mut self, most: u64) -> Spool {
         self.most = most;
         self
     }
 
-    /// The same, also where they may fit the disk after all: for what breaks off nobody begins to read.
+    /// As `up_to`, and fails before the first byte if the disk may have no room: no answer begins that would break off.
     pub(super) fn whole_or_none(mut self, most: u64) -> Spool {
         self.whole_or_none = true;
         self.up_to(most)
     }
 
-    /// For one reader: when that one goes, what is made is not made to its end.
-    pub(super) fn for_one(mut self) -> Spool {
-        self.for_one = true;
+    /// Stops the work when the one reader leaves.
+    pub(super) fn for_one_reader(mut self) -> Spool {
+        self.for_one_reader = true;
         self
     }
 
-    /// What is being made, to be read while it is.
+    /// The artifact, which can be read while it is made.
     pub(super) fn artifact(&self) -> Artifact {
         let content = Content::Growing(Growing(self.progress.clone()));
         Artifact { content, etag: self.etag.clone().unwrap_or_default(), verified: None }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
-        if self.for_one && Arc::strong_count(&self.progress) == 1 {
+        if self.for_one_reader && Arc::strong_count(&self.progress) == 1 {
             return Err(ArtifactError::Interrupted);
         }
         self.hasher.update(bytes);
@@ -333,17 +346,17 @@ impl Spool {
             self.keep_in_memory(bytes)?;
         } else {
             let written = self.keep_on_disk(bytes);
-            self.room.note(&written);
+            self.space.note(&written);
             if written.is_err() {
                 self.disk_failed = true;
                 self.keep_in_memory(bytes)?;
             }
         }
-        self.progress.seen.send_modify(|seen| seen.len = self.len);
+        self.progress.written.send_modify(|written| written.len = self.len);
         Ok(())
     }
 
-    /// All bytes are there.
+    /// Ends the artifact: all bytes are written.
     pub(super) fn finish(self) -> Artifact {
         let hash = self.hasher.finalize().to_hex();
         let etag = self.etag.clone().unwrap_or_else(|| hash[..16].into());
@@ -352,7 +365,7 @@ impl Spool {
         Artifact { content, etag, verified: None }
     }
 
-    /// Nothing more will come.
+    /// Ends the artifact with an error, which its readers get.
     pub(super) fn fail(self, error: ArtifactError) {
         self.end(Err(error));
     }
@@ -360,13 +373,13 @@ impl Spool {
     fn end(&self, end: Result<(), ArtifactError>) {
         {
             let mut state = self.progress.state();
-            // What is longer stays counted as long as somebody reads it.
+            // A longer tail stays counted while it has readers.
             if end.is_ok() && state.file.is_none() && state.tail.len() <= IN_MEMORY {
                 state.whole = Some(std::mem::take(&mut state.tail).into());
             }
             state.end = Some(end);
         }
-        self.progress.seen.send_modify(|seen| seen.ended = true);
+        self.progress.written.send_modify(|written| written.ended = true);
     }
 
     fn keep_on_disk(&self, bytes: &[u8]) -> io::Result<()> {
@@ -388,7 +401,7 @@ impl Spool {
     }
 
     fn scratch(&self) -> io::Result<File> {
-        let file = self.room.scratch()?;
+        let file = self.space.scratch()?;
         if self.whole_or_none {
             let disk = rustix::fs::fstatvfs(&file)?;
             if disk.f_bavail.saturating_mul(disk.f_frsize) < self.most {
@@ -399,12 +412,12 @@ impl Spool {
     }
 
     fn keep_in_memory(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
-        // Before its first bytes are sent, if possible.
-        let will_fit = self.room.in_memory.load(Ordering::Relaxed) as u64 + self.most <= WITHOUT_DISK as u64;
+        // If possible, fail before the first bytes are sent.
+        let will_fit = self.space.in_memory.load(Ordering::Relaxed) as u64 + self.most <= WITHOUT_DISK as u64;
         if !will_fit && self.progress.state().file.is_none() {
             return Err(ArtifactError::NoRoom);
         }
-        let used = self.room.in_memory.fetch_add(bytes.len(), Ordering::Relaxed);
+        let used = self.space.in_memory.fetch_add(bytes.len(), Ordering::Relaxed);
         self.progress.borrowed.fetch_add(bytes.len(), Ordering::Relaxed);
         if WITHOUT_DISK < used + bytes.len() {
             return Err(ArtifactError::NoRoom);
@@ -416,7 +429,7 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        if !self.progress.seen.borrow().ended {
+        if !self.progress.written.borrow().ended {
             let has_panicked = std::thread::panicking();
             self.end(Err(if has_panicked { ArtifactError::Panicked } else { ArtifactError::Interrupted }));
         }

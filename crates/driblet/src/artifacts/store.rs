@@ -1,10 +1,11 @@
-//! Artifacts that outlive the server: each file's compressed forms, in a folder of the history.
+//! Artifacts that outlive the server, in a folder of the history: each file's delta from nothing and its encodings.
 //!
 //! ```text
-//! artifacts/<version>.<form>.<hash>   the form's bytes, and their BLAKE3
-//! artifacts/.tmp…                     what is being written; removed at the start, with all that is not named so
+//! artifacts/<version>.<form>.<hash>   the bytes of one form; <hash> is their BLAKE3
+//! artifacts/.tmp…                     a file that is being written; removed at the start, as are all other names
 //! ```
-//! Order of writing: bytes into `.tmp…`, flushed; renamed. What is read is hashed first: a file that is not what its name says is removed.
+//! Order of writing: bytes into `.tmp…`, flush, rename. A file is hashed before its first use; if the hash is not the
+//! one in its name, the file is removed.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -17,30 +18,31 @@ use std::time::SystemTime;
 use driblet_core::{Codec, Version};
 use tracing::warn;
 
+use super::coding::{Coding, Effort};
+use super::key::Key;
 use super::spool::{Artifact, Content};
-use super::{Coding, Effort, Key};
 use crate::fingerprint::Fingerprint;
 use crate::history::History;
 
-/// Bytes read or written at once.
+/// Bytes that one call reads or writes.
 const PIECE: usize = 128 << 10;
-/// What a form counts for at least, so that the budget bounds the files too.
+/// The least that a file counts for, so that the budget bounds the number of files too.
 const LEAST: u64 = 4 << 10;
 
 /// A folder of artifacts, under a budget of bytes.
-pub(super) struct Store {
+pub(super) struct ArtifactStore {
     folder: Option<PathBuf>,
     budget: u64,
-    state: Mutex<State>,
+    state: Mutex<StoreState>,
 }
 
 #[derive(Default)]
-struct State {
-    entries: HashMap<Key, Entry>,
+struct StoreState {
+    entries: HashMap<Key, StoreEntry>,
     bytes: u64,
 }
 
-struct Entry {
+struct StoreEntry {
     /// A path in the source that has the version.
     asset: Arc<str>,
     hash: String,
@@ -48,21 +50,22 @@ struct Entry {
     used: SystemTime,
 }
 
-impl Store {
-    /// What is in the folder already, of versions that the history still has; all else in it is removed. Where that fails nothing is kept.
-    pub(super) fn open(history: &Arc<dyn History>, budget: u64) -> Store {
+impl ArtifactStore {
+    /// Finds the files of versions that the history still has, and removes all others. If the folder cannot be read,
+    /// the store is empty.
+    pub(super) fn open(history: &Arc<dyn History>, budget: u64) -> ArtifactStore {
         let folder = history.artifacts();
-        let state = folder.as_deref().map_or_else(|| Ok(State::default()), |folder| load(folder, history));
+        let state = folder.as_deref().map_or_else(|| Ok(StoreState::default()), |folder| load(folder, history));
         let state = state.unwrap_or_else(|error| {
-            warn!("compressed files of an earlier run cannot be read, and are made anew: {error}");
-            State::default()
+            warn!(%error, "the artifacts of an earlier run cannot be read; they are made again");
+            StoreState::default()
         });
-        let store = Store { folder, budget, state: Mutex::new(state) };
+        let store = ArtifactStore { folder, budget, state: Mutex::new(state) };
         store.make_room(0);
         store
     }
 
-    /// An artifact that an earlier run left, or that is not in memory any more. It is read through once.
+    /// Opens an artifact, and verifies its bytes.
     pub(super) fn get(&self, key: &Key) -> Option<Artifact> {
         let name = {
             let mut state = self.state();
@@ -74,12 +77,12 @@ impl Store {
         match verified(&path) {
             Ok(Some(artifact)) => Some(artifact),
             Ok(None) => {
-                warn!(name, "a compressed file in the history was changed behind our back; it is dropped");
+                warn!(name, "another program changed an artifact in the history; the artifact is dropped");
                 self.remove(key);
                 None
             }
             Err(error) => {
-                warn!(name, "a compressed file in the history cannot be read; it is dropped: {error}");
+                warn!(name, %error, "an artifact in the history cannot be read; it is dropped");
                 self.remove(key);
                 None
             }
@@ -90,8 +93,9 @@ impl Store {
         self.state().entries.contains_key(key)
     }
 
-    /// Keeps an artifact's bytes, and gives it as it is kept; `None` for what is not kept here, or too long.
-    pub(super) fn keep(&self, key: &Key, asset: &str, made: &Artifact) -> io::Result<Option<Artifact>> {
+    /// Stores an artifact, and gives it as it is stored; `None` for a kind that is not stored here, and for one that is
+    /// too long.
+    pub(super) fn put(&self, key: &Key, asset: &str, made: &Artifact) -> io::Result<Option<Artifact>> {
         let (Some(folder), Some(len)) = (&self.folder, made.content.len()) else { return Ok(None) };
         if form(key).is_none() || self.budget / 2 < len {
             return Ok(None);
@@ -108,11 +112,11 @@ impl Store {
         self.remove(key);
         let mut state = self.state();
         state.bytes += len.max(LEAST);
-        state.entries.insert(key.clone(), Entry { asset: asset.into(), hash, len, used: SystemTime::now() });
+        state.entries.insert(key.clone(), StoreEntry { asset: asset.into(), hash, len, used: SystemTime::now() });
         Ok(Some(Artifact { content: Content::File(Arc::new(file), len), etag, verified }))
     }
 
-    /// Removes what is kept of versions that a path has no more.
+    /// Removes the artifacts of versions that a path no longer has.
     pub(super) fn retain(&self, asset: &str, versions: &[(Version, u64)]) {
         let is_gone = |key: &Key| !versions.iter().any(|(version, _)| *version == key.version());
         let gone: Vec<Key> = {
@@ -133,7 +137,7 @@ impl Store {
         }
     }
 
-    /// Removes what was used longest ago until so many bytes more fit.
+    /// Removes the artifacts that were used longest ago until this many bytes fit.
     fn make_room(&self, len: u64) {
         loop {
             let oldest = {
@@ -148,13 +152,13 @@ impl Store {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn load(folder: &Path, history: &Arc<dyn History>) -> io::Result<State> {
-    let mut state = State::default();
+fn load(folder: &Path, history: &Arc<dyn History>) -> io::Result<StoreState> {
+    let mut state = StoreState::default();
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(state),
         entries => entries?,
@@ -173,7 +177,7 @@ fn load(folder: &Path, history: &Arc<dyn History>) -> io::Result<State> {
             Some((asset, key, hash)) if !state.entries.contains_key(&key) => {
                 let used = data.modified().unwrap_or(SystemTime::UNIX_EPOCH);
                 state.bytes += data.len().max(LEAST);
-                state.entries.insert(key, Entry { asset, hash, len: data.len(), used });
+                state.entries.insert(key, StoreEntry { asset, hash, len: data.len(), used });
             }
             _ if data.is_dir() => fs::remove_dir_all(entry.path())?,
             _ => fs::remove_file(entry.path())?,
@@ -182,12 +186,12 @@ fn load(folder: &Path, history: &Arc<dyn History>) -> io::Result<State> {
     Ok(state)
 }
 
-/// How a kept artifact is made; another number where a better one can be.
+/// The version and the form of an artifact that is stored. A form's number changes when its artifacts get smaller.
 fn form(key: &Key) -> Option<(Version, &'static str)> {
     match key {
         Key::Delta { from: None, to, codec: Some(Codec::Fast) } => Some((*to, "none1")),
-        Key::Encoded(version, Coding::Brotli, Effort::AtLeisure) => Some((*version, "br1")),
-        Key::Encoded(version, Coding::Zstd, Effort::AtLeisure) => Some((*version, "zstd1")),
+        Key::Encoded(version, Coding::Brotli, Effort::Background) => Some((*version, "br1")),
+        Key::Encoded(version, Coding::Zstd, Effort::Background) => Some((*version, "zstd1")),
         _ => None,
     }
 }
@@ -202,15 +206,15 @@ fn parse(name: &str) -> Option<(Key, String)> {
     let version: Version = parts.next()?.parse().ok()?;
     let key = match parts.next()? {
         "none1" => Key::Delta { from: None, to: version, codec: Some(Codec::Fast) },
-        "br1" => Key::Encoded(version, Coding::Brotli, Effort::AtLeisure),
-        "zstd1" => Key::Encoded(version, Coding::Zstd, Effort::AtLeisure),
+        "br1" => Key::Encoded(version, Coding::Brotli, Effort::Background),
+        "zstd1" => Key::Encoded(version, Coding::Zstd, Effort::Background),
         _ => return None,
     };
     let hash = blake3::Hash::from_hex(parts.next()?).ok()?.to_hex().to_string();
     (self::name(&key, &hash)? == name).then_some((key, hash))
 }
 
-/// Opens a file whose bytes are what its name says; `None` where they are not.
+/// Opens a file; `None` if its bytes do not have the hash in its name.
 fn verified(path: &Path) -> io::Result<Option<Artifact>> {
     let mut file = File::open(path)?;
     let before = Fingerprint::of(&file.metadata()?);
@@ -225,17 +229,17 @@ fn verified(path: &Path) -> io::Result<Option<Artifact>> {
         }
     }
     let hash = hasher.finalize().to_hex();
-    let said = path.extension().and_then(|hash| hash.to_str());
-    if said != Some(hash.as_str()) || Fingerprint::of(&file.metadata()?) != before {
+    let named = path.extension().and_then(|hash| hash.to_str());
+    if named != Some(hash.as_str()) || Fingerprint::of(&file.metadata()?) != before {
         return Ok(None);
     }
-    // The order in which files go is that of their last use in an earlier run, too.
+    // The next run of the server removes files in the order of their last use.
     let _ = file.set_modified(SystemTime::now());
     let verified = Some(Fingerprint::of(&file.metadata()?));
     Ok(Some(Artifact { content: Content::File(Arc::new(file), len), etag: hash[..16].into(), verified }))
 }
 
-/// Copies an artifact and gives the hash of its bytes.
+/// Copies an artifact, and gives the hash of its bytes.
 fn copy(content: &Content, to: &mut File) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     match content {
@@ -253,7 +257,7 @@ fn copy(content: &Content, to: &mut File) -> io::Result<String> {
                 at += part.len() as u64;
             }
         }
-        Content::Growing(_) | Content::Unmade => return Err(io::Error::other("it is not whole")),
+        Content::Growing(_) | Content::Unmade => return Err(io::Error::other("the artifact is not complete")),
     }
     Ok(hasher.finalize().to_hex().to_string())
 }

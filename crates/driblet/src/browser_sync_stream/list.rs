@@ -6,60 +6,63 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use driblet_core::browser_sync_stream::{Chunk, ChunkIndex, Cutter};
 use tokio::sync::watch;
 
-use super::send::SendError;
+use super::error::SendError;
+use crate::task::TaskFailed;
 
-/// Bytes read and cut at once.
+/// Bytes that are cut with one call.
 const PIECE: u64 = 1 << 20;
-/// Chunks given out at once.
+/// The most chunks that one call gives.
 const BATCH: usize = 256;
-/// The longest list, of 80 bytes a chunk: 80 MiB.
+/// The most chunks of a list. Each takes 80 bytes.
 const MAX_CHUNKS: usize = 1 << 20;
 
-/// The chunks of a file, told while they are still being cut. All who send the file share one.
+/// The chunks of a file. Senders share one list, and can read it while the file is still being cut.
 pub(crate) struct ChunkList {
     chunks: RwLock<Vec<Chunk>>,
     index: OnceLock<Arc<ChunkIndex>>,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<CutProgress>,
 }
 
-/// How far the cutting is.
-enum Progress {
+/// The state of the cutting.
+enum CutProgress {
     Growing { count: usize },
-    Whole,
+    Complete,
     Failed(CutError),
 }
 
 impl ChunkList {
-    /// The list of a file of which nothing is cut yet.
+    /// The list of a file that is not cut yet.
     pub(crate) fn new() -> Arc<ChunkList> {
-        let progress = watch::Sender::new(Progress::Growing { count: 0 });
+        let progress = watch::Sender::new(CutProgress::Growing { count: 0 });
         Arc::new(ChunkList { chunks: RwLock::default(), index: OnceLock::new(), progress })
     }
 
-    /// Reads and cuts the file. Blocks until the list is whole or has failed.
+    /// Reads and cuts the file. Blocks until the list is complete or has failed.
     pub(crate) fn cut(&self, file: &File, len: u64, cutter: Cutter) {
         match self.extend(file, len, cutter) {
-            Ok(()) => drop(self.progress.send_replace(Progress::Whole)),
+            Ok(()) => drop(self.progress.send_replace(CutProgress::Complete)),
             Err(error) => self.fail(error),
         }
     }
 
-    /// The list will not become whole.
+    /// Ends the list with an error.
     pub(crate) fn fail(&self, error: CutError) {
-        self.progress.send_replace(Progress::Failed(error));
+        self.progress.send_replace(CutProgress::Failed(error));
     }
 
-    pub(crate) fn is_whole(&self) -> bool {
-        matches!(*self.progress.borrow(), Progress::Whole)
+    #[cfg(feature = "server")]
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(*self.progress.borrow(), CutProgress::Complete)
     }
 
-    /// Bytes of memory that a whole list takes, with the index that some receivers need.
+    /// Bytes of memory that a complete list takes, with the index that some receivers need.
+    #[cfg(feature = "server")]
     pub(crate) fn memory(&self) -> usize {
         let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
         chunks.capacity() * size_of::<Chunk>() + chunks.len() * size_of::<[u8; 32]>()
     }
 
-    /// Some of the chunks from number `at` on: none when there are no more. Waits for those that are not cut yet.
+    /// Some chunks from number `at` on; none at the end. Waits if the next chunk is not cut yet.
     pub(super) async fn after(&self, at: usize) -> Result<Vec<Chunk>, CutError> {
         self.wait(|count| at < count).await?;
         let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
@@ -67,12 +70,12 @@ impl ChunkList {
         Ok(chunks[at.min(end)..end].to_vec())
     }
 
-    /// Whether chunks from number `at` on, or the end, can be told without waiting.
+    /// Whether chunk number `at` is cut, or the list has ended.
     pub(super) fn is_ready(&self, at: usize) -> bool {
-        !matches!(*self.progress.borrow(), Progress::Growing { count } if count <= at)
+        !matches!(*self.progress.borrow(), CutProgress::Growing { count } if count <= at)
     }
 
-    /// The index of all chunks, once they are cut.
+    /// The index of all chunks. Waits until they are cut.
     pub(super) async fn index(&self) -> Result<Arc<ChunkIndex>, CutError> {
         self.wait(|_| false).await?;
         let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
@@ -81,11 +84,12 @@ impl ChunkList {
 
     async fn wait(&self, is_enough: impl Fn(usize) -> bool) -> Result<(), CutError> {
         let mut progress = self.progress.subscribe();
-        let is_over = |progress: &Progress| !matches!(progress, Progress::Growing { count } if !is_enough(*count));
+        let is_over =
+            |progress: &CutProgress| !matches!(progress, CutProgress::Growing { count } if !is_enough(*count));
         match progress.wait_for(is_over).await.as_deref() {
-            Ok(Progress::Failed(error)) => Err(error.clone()),
+            Ok(CutProgress::Failed(error)) => Err(error.clone()),
             Ok(_) => Ok(()),
-            // The sender lives as long as this list.
+            // The sender lives as long as the list.
             Err(_) => Err(CutError::Interrupted),
         }
     }
@@ -112,16 +116,17 @@ impl ChunkList {
         if MAX_CHUNKS < count {
             return Err(CutError::TooManyChunks);
         }
-        self.progress.send_replace(Progress::Growing { count });
+        self.progress.send_replace(CutProgress::Growing { count });
         Ok(())
     }
 }
 
-/// Why a file cannot be cut, told to all who wait for its chunks.
+/// Why a file cannot be cut.
 #[derive(Clone, Debug)]
 pub(crate) enum CutError {
     Io(Arc<io::Error>),
     TooManyChunks,
+    #[cfg(feature = "server")]
     Busy,
     Interrupted,
 }
@@ -132,13 +137,22 @@ impl From<io::Error> for CutError {
     }
 }
 
+impl From<TaskFailed> for CutError {
+    fn from(_: TaskFailed) -> CutError {
+        CutError::Interrupted
+    }
+}
+
 impl From<CutError> for SendError {
     fn from(error: CutError) -> SendError {
         match error {
             CutError::Io(error) => SendError::File { source: io::Error::new(error.kind(), error) },
             CutError::TooManyChunks => SendError::TooManyChunks { limit: MAX_CHUNKS },
+            #[cfg(feature = "server")]
             CutError::Busy => SendError::Busy,
-            CutError::Interrupted => SendError::File { source: io::Error::other("the cutting was interrupted") },
+            CutError::Interrupted => {
+                SendError::File { source: io::Error::other("the cutting of the file was interrupted") }
+            }
         }
     }
 }

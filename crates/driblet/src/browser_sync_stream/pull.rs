@@ -10,84 +10,110 @@ use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use url::Url;
 
-use super::receive::{Received, Report, receive_as};
-use super::socket::{client_side, joined};
-use super::store::FileStore;
-use crate::client::dest::output;
-use crate::client::wait::{Heard, Life, Patience, is_tls, retry_after, silent};
-use crate::client::{Phase, Progress, PullError, PullOptions, State, credentials};
+use super::client_socket::client_side;
+use super::file_store::FileStore;
+use super::receive::{Received, receive_as};
+use super::socket::joined;
+use super::watched_stream::WatchedStream;
+use crate::client::{Client, RetryBudget, is_tls, retry_after, split};
 use crate::output::Output;
+use crate::transfer::{NetworkCause, Phase, Progress, ProtocolCause, PullError, PullState, Report, Watchdog, output};
 
-/// The longest WebSocket message that is taken, in bytes: an original sender makes one of each chunk.
+/// The longest WebSocket message that is accepted, in bytes. An original sender makes one message of each chunk.
 const MAX_MESSAGE: usize = 17 << 20;
 
-/// Makes the file at `dest` what a server of this protocol has at `url`, which begins with `ws:` or `wss:`.
+/// Makes the file at `dest` equal to the file that a server of this protocol has at `url`, which begins with `ws:` or
+/// `wss:`.
 ///
-/// What `dest` holds now is cut by `chunks`, which must be the server's, and only chunks that are new are transferred. `dest` is replaced in
-/// one step after the whole file came and is durable; until then, and after any error, it stays as it was. `progress` knows no total length:
-/// the wire does not tell it. A user name and a password in `url` are sent as basic authorisation, and neither shown nor stored.
+/// `chunks` must be the server's options for cutting. Only chunks that `dest` does not have are transferred. `dest` is
+/// replaced in one step after the whole file has arrived and is durable. Until then, and after any error, it stays as
+/// it was. The total length in `progress` is not known: the protocol does not transfer it. A user name and a password
+/// in `url` are sent as basic authorisation, and are neither shown nor stored.
+///
+/// ```no_run
+/// use driblet::browser_sync_stream::{RabinOptions, pull};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = driblet::Client::new()?;
+/// let url = "wss://example.com/app.js".parse()?;
+/// let received = pull(&client, &url, "app.js", RabinOptions::default(), |_| {}).await?;
+/// println!("{} of {} bytes were held", received.reused, received.len);
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
-/// As [`receive`](super::receive); [`PullError::Protocol`] too where the server has no such file.
+/// As [`receive`](super::receive), and [`PullError::Protocol`] if the server has no such file.
 pub async fn pull(
+    client: &Client,
     url: &Url,
-    dest: &Path,
+    dest: impl AsRef<Path>,
     chunks: RabinOptions,
-    options: &PullOptions,
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Received<()>, PullError> {
-    pull_to(url, output(dest)?, chunks, options, progress).await
+    pull_to(client, url, output(dest.as_ref())?, chunks, progress).await
 }
 
-/// As [`pull`], into any [`Output`]. What is no regular file holds nothing.
+/// As [`pull`], into any [`Output`]. An output that is not a regular file holds nothing.
+///
+/// ```no_run
+/// use driblet::browser_sync_stream::{RabinOptions, pull_to};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let url = "wss://example.com/app.js".parse()?;
+/// let output = driblet::output::Output::stdout()?;
+/// pull_to(&driblet::Client::new()?, &url, output, RabinOptions::default(), |_| {}).await?;
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
 /// As [`pull`].
 pub async fn pull_to(
+    client: &Client,
     url: &Url,
     dest: Output,
     chunks: RabinOptions,
-    options: &PullOptions,
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Received<()>, PullError> {
     if !matches!(url.scheme(), "ws" | "wss") {
         return Err(PullError::scheme(url, "ws"));
     }
     let store = FileStore::at(dest, chunks).await?;
-    // The TLS library takes the process' provider; another part of the program may have chosen one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let (report, life): (Report, Life) = (Arc::new(progress), Life::new());
-    let socket = connect(url, options, &report, &life).await?;
+    let (report, watchdog): (Report, Watchdog) = (Arc::new(progress), Watchdog::new());
+    let socket = connect(client, url, &report, &watchdog).await?;
     let (messages, out) = client_side(socket);
     tokio::pin!(messages, out);
-    receive_as(joined(messages, out), store, options, report, &life).await
+    receive_as(joined(messages, out), store, client.options(), report, &watchdog).await
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<Heard<TcpStream>>>;
+type Socket = WebSocketStream<MaybeTlsStream<WatchedStream<TcpStream>>>;
 
-/// A WebSocket, once the server has one: as long as it says that it is busy it is asked again.
-async fn connect(url: &Url, options: &PullOptions, report: &Report, life: &Life) -> Result<Socket, PullError> {
-    let (url, authorization) = credentials::part(url);
+/// Opens a WebSocket, and tries again as long as the server says that it is busy.
+async fn connect(client: &Client, url: &Url, report: &Report, watchdog: &Watchdog) -> Result<Socket, PullError> {
+    let (options, (url, authorization)) = (client.options(), split(url));
     let tell = |state| report(Progress { done: 0, total: 0, received: 0, state });
-    let mut patience = Patience::new(options.busy_timeout);
+    let tls = Connector::Rustls(client.tls());
+    let mut budget = RetryBudget::new(options.busy_timeout);
     loop {
-        tell(State::Waiting);
+        tell(PullState::Waiting);
         let mut request = url.as_str().into_client_request().map_err(|error| unconnected(&url, error))?;
-        request.headers_mut().extend(authorization.clone().map(|value| (AUTHORIZATION, value)));
+        request.headers_mut().extend(client.headers().clone());
+        if let Some(value) = authorization.clone() {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
         let config = WebSocketConfig::default()
             .write_buffer_size(0)
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
-        let stream = Heard(reach(&url, options.timeout).await?, life.clone());
-        life.sign();
+        let stream = WatchedStream(reach(&url, options.timeout).await?, watchdog.clone());
+        watchdog.reset();
         let answer = tokio::select! {
-            answer = client_async_tls_with_config(request, stream, Some(config), None) => answer,
-            () = life.silence(options.timeout) => {
+            answer = client_async_tls_with_config(request, stream, Some(config), Some(tls.clone())) => answer,
+            () = watchdog.expired(options.timeout) => {
                 let doing = format!("{url} was reached, but does not answer");
-                return Err(PullError::during(Phase::Waiting, doing, silent(options.timeout)));
+                return Err(PullError::during(Phase::Waiting, doing, NetworkCause::Silent(options.timeout)));
             }
         };
         let error = match answer {
@@ -95,11 +121,11 @@ async fn connect(url: &Url, options: &PullOptions, report: &Report, life: &Life)
             Err(error) => error,
         };
         let Some(told) = busy(&error) else { return Err(unconnected(&url, error)) };
-        let Some(wait) = patience.next(told) else {
+        let Some(wait) = budget.next_wait(told) else {
             let doing = format!("{url} is busy for {:?}", options.busy_timeout);
             return Err(PullError::during(Phase::Waiting, doing, error));
         };
-        tell(State::Busy(wait));
+        tell(PullState::Busy(wait));
         sleep(wait).await;
     }
 }
@@ -114,7 +140,7 @@ async fn reach(url: &Url, limit: Duration) -> Result<TcpStream, PullError> {
     let doing = || format!("cannot reach {url}");
     match timeout(limit, connect).await {
         Ok(stream) => stream.map_err(|error| PullError::during(Phase::Connecting, doing(), error)),
-        Err(_) => Err(PullError::during(Phase::Connecting, doing(), format!("no connection within {limit:?}"))),
+        Err(_) => Err(PullError::during(Phase::Connecting, doing(), NetworkCause::NoConnection(limit))),
     }
 }
 
@@ -128,13 +154,17 @@ fn unconnected(url: &Url, error: Error) -> PullError {
     match error {
         Error::Http(answer) => {
             let body = String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).trim().to_owned();
-            let detail = if body.is_empty() { "is there a server of this protocol?".into() } else { body };
-            PullError::protocol(format!("{url} answers {} to a WebSocket", answer.status()), detail)
+            let detail =
+                if body.is_empty() { "is there a server of browser-sync-stream at this URL?".into() } else { body };
+            let refused = ProtocolCause::Refused(detail);
+            PullError::protocol(format!("{url} answers {} to a WebSocket", answer.status()), refused)
         }
         error @ Error::Tls(_) => PullError::during(Phase::Connecting, format!("cannot set up TLS with {url}"), error),
         error if is_tls(&error) => PullError::during(Phase::Connecting, format!("cannot set up TLS with {url}"), error),
-        error => {
-            PullError::during(Phase::Waiting, format!("{url} was reached, but broke off before it answered"), error)
-        }
+        error => PullError::during(
+            Phase::Waiting,
+            format!("{url} was reached, but closed the connection before it answered"),
+            error,
+        ),
     }
 }

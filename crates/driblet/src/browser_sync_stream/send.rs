@@ -4,32 +4,35 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use driblet_core::browser_sync_stream::{BadOptions, ChunkHash, Cutter, RabinOptions, Sender, SenderEvent, WireError};
+use driblet_core::browser_sync_stream::{ChunkHash, Cutter, RabinOptions, Sender, SenderEvent};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::list::ChunkList;
-use super::piece::Piece;
+use super::error::SendError;
+use super::list::{ChunkList, CutError};
+use super::message_batch::MessageBatch;
+use crate::task::blocking;
 
-/// How long a receiver may take to announce what it holds, where nothing else is said.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Hashes held of a receiver while its file is still being cut: those of a version of some 200 MB. A longer list waits for the cutting.
+/// How long a receiver may take to send its list.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most hashes of a receiver that are kept while the file is still being cut. A longer list waits until the file is
+/// cut.
 const ROOM: usize = 1 << 14;
-/// Bytes read at once of what a receiver sends.
+/// Bytes of one read from a receiver.
 const READ: usize = 16 << 10;
-/// Bytes read, and forgotten, of what a receiver sends after its list.
+/// The most bytes that are read and ignored after a receiver's list.
 const SPARE: u64 = 1 << 20;
 
-/// The message by which a sender says that it cannot go on: the hash of no chunk.
+/// The message of a sender that cannot continue: the hash of no chunk.
 pub(crate) const GAVE_UP: [u8; 1 + ChunkHash::LEN] = {
     let mut message = [0; 1 + ChunkHash::LEN];
     message[0] = ChunkHash::LEN as u8;
     message
 };
 
-/// What a [`send`] did.
+/// The result of a [`send`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct Sent {
     /// Hashes that the receiver announced.
     pub announced: u64,
@@ -41,12 +44,14 @@ pub struct Sent {
 
 /// Sends a file to a receiver, and ends this side of the stream.
 ///
-/// Sending begins as soon as the receiver's list is there and the first chunk is cut; what is held in memory is a list of 80 bytes for each
-/// chunk, at most 80 MiB, and some pieces of the file. A file that changes meanwhile makes chunks that the receiver refuses. A receiver that
-/// stops reading is waited for as long as `io` waits.
+/// Sending begins as soon as the receiver's list has arrived and the first chunk is cut. Memory holds a list of 80
+/// bytes for each chunk, at most 80 MiB, and some pieces of the file. If the file changes meanwhile, the receiver
+/// refuses the changed chunks. `send` waits without limit for a receiver that stops reading, unless `io` has a limit.
+///
+/// See the [module](crate::browser_sync_stream) for an example.
 ///
 /// # Errors
-/// [`SendError`] says what; the receiver hears that the file is not complete.
+/// [`SendError`] says what failed. The receiver learns that the file is not complete.
 pub async fn send<IO>(mut io: IO, path: impl AsRef<Path>, options: RabinOptions) -> Result<Sent, SendError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
@@ -60,8 +65,8 @@ where
                 io.write_all(&GAVE_UP).await?;
                 io.shutdown().await
             };
-            // What failed first is told, whether or not the receiver hears it.
-            let _ = timeout(PATIENCE, give_up).await;
+            // The first error counts, even if the receiver cannot be told.
+            let _ = timeout(LIST_TIMEOUT, give_up).await;
         }
     }
     result
@@ -82,45 +87,54 @@ where
         })?;
         Ok((Arc::new(file), len))
     };
-    let opened = spawn_blocking(open).await.unwrap_or_else(|error| Err(io::Error::other(error)));
-    let (file, len) = opened.map_err(|source| SendError::File { source })?;
-    let cut = file.clone();
-    spawn_blocking(move || growing.cut(&cut, len, cutter));
-    session(io, &file, &list, PATIENCE).await
+    let (file, len) = blocking(open).await.map_err(|source| SendError::File { source })?;
+    let (cut, failing) = (file.clone(), list.clone());
+    tokio::spawn(async move {
+        let work = move || {
+            growing.cut(&cut, len, cutter);
+            Ok(())
+        };
+        if let Err(error) = blocking::<_, CutError>(work).await {
+            failing.fail(error);
+        }
+    });
+    session(io, &file, &list, LIST_TIMEOUT).await
 }
 
-/// Sends a file whose chunks are known, or are being cut. The stream stays open.
+/// Sends a file whose chunks are cut or being cut. The stream stays open.
 pub(crate) async fn session<IO>(
     io: IO,
     file: &Arc<File>,
     list: &ChunkList,
-    patience: Duration,
+    list_timeout: Duration,
 ) -> Result<Sent, SendError>
 where
     IO: AsyncRead + AsyncWrite,
 {
     let (mut reader, writer) = tokio::io::split(io);
-    let sender = listen(&mut reader, list, patience).await?;
+    let sender = read_list(&mut reader, list, list_timeout).await?;
     tokio::select! {
-        result = tell(writer, &sender, file, list) => result,
+        result = send_chunks(writer, &sender, file, list) => result,
         error = failure(reader) => Err(error.into()),
     }
 }
 
-/// Takes the receiver's list.
-async fn listen<IO: AsyncRead>(
+/// Reads the receiver's list.
+async fn read_list<IO: AsyncRead>(
     reader: &mut ReadHalf<IO>,
     list: &ChunkList,
-    patience: Duration,
+    list_timeout: Duration,
 ) -> Result<Sender, SendError> {
     let mut sender = Sender::new(ROOM);
     let mut bytes = vec![0; READ];
-    let mut deadline = Instant::now() + patience;
+    let mut deadline = Instant::now() + list_timeout;
     loop {
         match sender.poll_event()? {
             SenderEvent::NeedInput => {
                 let read = timeout_at(deadline, reader.read(&mut bytes)).await;
-                match read.map_err(|_| SendError::ListLate { announced: sender.announced(), patience })?? {
+                match read
+                    .map_err(|_| SendError::ListLate { announced: sender.announced(), timeout: list_timeout })??
+                {
                     0 => sender.handle_end(),
                     read => sender.handle_input(&bytes[..read]),
                 }
@@ -135,28 +149,28 @@ async fn listen<IO: AsyncRead>(
     }
 }
 
-/// Tells the file, chunk by chunk.
-async fn tell(
+/// Sends the file, chunk by chunk.
+async fn send_chunks(
     mut writer: impl AsyncWrite + Unpin,
     sender: &Sender,
     file: &Arc<File>,
     list: &ChunkList,
 ) -> Result<Sent, SendError> {
     let mut sent = Sent { announced: sender.announced(), ..Sent::default() };
-    let mut piece = Piece::default();
+    let mut batch = MessageBatch::default();
     loop {
         let chunks = list.after(sent.chunks as usize).await?;
         let is_end = chunks.is_empty();
         for chunk in chunks {
-            piece.add(sender, chunk);
+            batch.add(sender, chunk);
             sent.chunks += 1;
-            if piece.is_full() {
-                sent.sent += write(&mut writer, &mut piece, file).await?;
+            if batch.is_full() {
+                sent.sent += write(&mut writer, &mut batch, file).await?;
             }
         }
-        // Whoever waits for the next chunk to be cut need not wait for those that are.
-        if !piece.is_empty() && (is_end || !list.is_ready(sent.chunks as usize)) {
-            sent.sent += write(&mut writer, &mut piece, file).await?;
+        // The receiver gets the chunks that are cut before the sender waits for the next one.
+        if !batch.is_empty() && (is_end || !list.is_ready(sent.chunks as usize)) {
+            sent.sent += write(&mut writer, &mut batch, file).await?;
             writer.flush().await?;
         }
         if is_end {
@@ -166,53 +180,20 @@ async fn tell(
     }
 }
 
-async fn write(writer: &mut (impl AsyncWrite + Unpin), piece: &mut Piece, file: &Arc<File>) -> Result<u64, SendError> {
-    let bytes = piece.take(file).await.map_err(|source| SendError::File { source })?;
+async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    batch: &mut MessageBatch,
+    file: &Arc<File>,
+) -> Result<u64, SendError> {
+    let bytes = batch.take(file).await.map_err(|source| SendError::File { source })?;
     writer.write_all(&bytes).await?;
     Ok(bytes.len() as u64)
 }
 
-/// Waits until the stream fails. That the receiver ends its side is no failure, nor is what it sends though nobody asked.
+/// Waits until the stream fails. It is no failure if the receiver ends its side, or sends bytes that are not needed.
 async fn failure(reader: impl AsyncRead + Unpin) -> io::Error {
     match tokio::io::copy(&mut reader.take(SPARE), &mut tokio::io::sink()).await {
         Err(error) => error,
         Ok(_) => std::future::pending().await,
     }
-}
-
-/// Why a file could not be sent.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The stream failed.
-    #[error("the stream to the receiver failed: {0}")]
-    Network(#[from] io::Error),
-    /// The receiver does not speak this protocol.
-    #[error(transparent)]
-    Receiver(#[from] WireError),
-    /// The receiver's list did not end in time.
-    #[error("the list of held chunks did not end within {patience:?}; {announced} hashes came")]
-    ListLate {
-        /// Hashes that came.
-        announced: u64,
-        /// How long it was waited for.
-        patience: Duration,
-    },
-    /// The file cannot be cut like that.
-    #[error(transparent)]
-    Options(#[from] BadOptions),
-    /// The file is missing or cannot be read.
-    #[error("the file cannot be read: {source}")]
-    File {
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The list of the file's chunks would take too much memory.
-    #[error("the file has more than {limit} chunks; cut longer ones, or sync it by driblet's own protocol")]
-    TooManyChunks {
-        /// The limit.
-        limit: usize,
-    },
-    /// Other work has to be done first.
-    #[error("the server is busy; try again")]
-    Busy,
 }

@@ -1,28 +1,26 @@
+//! Applies a delta while it arrives.
+
 use std::io::Write;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use driblet_core::{Basis, Decoder, Event, Limits, MatchedBasis, Version};
+use driblet_core::{Basis, DecodeError, Decoder, Event, Limits, MatchedBasis, Version};
 use tokio::sync::mpsc;
 
-use super::dest::{Dest, blocking};
-use super::error::PullError;
 use super::partial::Partial;
+use super::pulled::{BasisKind, Pulled};
 use super::request::{Asset, Body};
-use super::{BasisKind, Progress, Pulled, State};
 use crate::output::Staged;
+use crate::task::{TaskFailed, blocking};
+use crate::transfer::{Destination, NetworkCause, Progress, ProtocolCause, PullError, PullState, Report};
 
-/// Pieces of the delta that may wait for the file thread.
+/// The most pieces of the delta that wait for the file thread.
 const QUEUE: usize = 16;
-/// Bytes of an earlier pull read at once.
+/// Bytes of an earlier pull that one call reads.
 const KEPT_PIECE: usize = 64 << 10;
 
-/// Called as bytes are staged.
-pub(super) type Report = Arc<dyn Fn(Progress) + Send + Sync>;
-
-/// A delta about to be applied.
+/// A delta to apply.
 pub(super) struct Apply {
-    dest: Dest,
+    dest: Destination,
     basis: Basis,
     kind: BasisKind,
     limits: Limits,
@@ -32,21 +30,21 @@ pub(super) struct Apply {
 }
 
 impl Apply {
-    pub(super) fn new(dest: Dest, basis: Basis, kind: BasisKind, limits: Limits, report: Report) -> Apply {
+    pub(super) fn new(dest: Destination, basis: Basis, kind: BasisKind, limits: Limits, report: Report) -> Apply {
         Apply { dest, basis, kind, limits, report, matched: None, partial: None }
     }
 
-    /// The basis is not what is held as it stands, but these chunks of it.
+    /// Sets the basis: these chunks of the held file, instead of the whole file.
     pub(super) fn over(self, matched: MatchedBasis) -> Apply {
         Apply { matched: Some(matched), ..self }
     }
 
-    /// The delta's bytes are kept until it is complete.
+    /// Keeps the bytes of the delta until it is complete.
     pub(super) fn keeping(self, partial: Option<Partial>) -> Apply {
         Apply { partial, ..self }
     }
 
-    /// Feeds the body to a decoder on a file thread, and commits what it makes.
+    /// Decodes the body on a file thread, and replaces the destination.
     pub(super) async fn run(mut self, mut body: Body, asset: &mut Asset) -> Result<Pulled, PullError> {
         if let Some(partial) = &mut self.partial
             && !body.continues()
@@ -58,22 +56,20 @@ impl Apply {
         let cut_off = loop {
             match body.next(asset.cost()).await {
                 Ok(Some(bytes)) => {
-                    // The file thread stops listening when it has failed; its error says why.
-                    if pieces.send(Piece::Bytes(bytes, asset.cost().received)).await.is_err() {
+                    // The file thread closes the channel when it fails. Its error says why.
+                    if pieces.send(DeltaPiece::Bytes(bytes, asset.cost().received)).await.is_err() {
                         break None;
                     }
                 }
                 Ok(None) => {
-                    let _ = pieces.send(Piece::End).await;
+                    let _ = pieces.send(DeltaPiece::End).await;
                     break None;
                 }
                 Err(error) => break Some(error),
             }
         };
         drop(pieces);
-        let decoded = work
-            .await
-            .unwrap_or_else(|error| Err(PullError::store("a task ended early", std::io::Error::other(error))));
+        let decoded = work.await.unwrap_or_else(|error| Err(TaskFailed::from(error).into()));
         match (cut_off, decoded) {
             (Some(error), Err(PullError::Network { .. })) | (Some(error), Ok(_)) => Err(error),
             (_, Err(error)) => Err(error),
@@ -85,10 +81,10 @@ impl Apply {
         }
     }
 
-    fn decode(mut self, mut queue: mpsc::Receiver<Piece>) -> Result<Pulled, PullError> {
+    fn decode(mut self, mut queue: mpsc::Receiver<DeltaPiece>) -> Result<Pulled, PullError> {
         let mut decoder = Decoder::new(self.basis.clone(), self.limits);
         let result = self.drive(&mut decoder, &mut queue);
-        // What was cut off is continued next time; what is complete or wrong is of no more use.
+        // The next pull continues a delta that was cut off. The bytes of a complete or wrong delta are of no use.
         let keep = matches!(result, Err(PullError::Network { .. } | PullError::Store { .. }));
         if let Some(partial) = self.partial.take().filter(|_| !keep) {
             partial.discard();
@@ -96,17 +92,17 @@ impl Apply {
         result
     }
 
-    fn drive(&mut self, decoder: &mut Decoder, queue: &mut mpsc::Receiver<Piece>) -> Result<Pulled, PullError> {
+    fn drive(&mut self, decoder: &mut Decoder, queue: &mut mpsc::Receiver<DeltaPiece>) -> Result<Pulled, PullError> {
         let mut staged: Option<Staged> = None;
         let (mut done, mut received, mut basis) = (0, 0, Vec::new());
         loop {
-            match decoder.poll_event().map_err(PullError::bytes)? {
+            match decoder.poll_event().map_err(undecoded)? {
                 Event::NeedInput => match self.next_piece(queue)? {
-                    Piece::Bytes(bytes, so_far) => {
+                    DeltaPiece::Bytes(bytes, so_far) => {
                         received = so_far;
                         decoder.handle_input(&bytes);
                     }
-                    Piece::End => decoder.handle_end(),
+                    DeltaPiece::End => decoder.handle_end(),
                 },
                 Event::NeedBasis(range) => {
                     basis.resize((range.end - range.start) as usize, 0);
@@ -118,10 +114,10 @@ impl Apply {
                         Some(file) => file,
                         None => staged.insert(self.dest.stage()?),
                     };
-                    file.write_all(bytes).map_err(|error| self.dest.error("cannot stage", error))?;
+                    file.write_all(bytes).map_err(|error| self.dest.error("cannot write", error))?;
                     done += bytes.len() as u64;
                     let total = decoder.header().map_or(done, |header| header.len());
-                    (self.report)(Progress { done, total, received, state: State::Receiving });
+                    (self.report)(Progress { done, total, received, state: PullState::Receiving });
                 }
                 Event::Same => return Ok(self.pulled(decoder, BasisKind::Same)),
                 Event::Done => break,
@@ -131,16 +127,19 @@ impl Apply {
         Ok(self.pulled(decoder, self.kind))
     }
 
-    /// First what an earlier pull kept, then what comes over the wire, which is kept too.
-    fn next_piece(&mut self, queue: &mut mpsc::Receiver<Piece>) -> Result<Piece, PullError> {
+    /// First the bytes that an earlier pull kept, then those from the server, which are kept too.
+    fn next_piece(&mut self, queue: &mut mpsc::Receiver<DeltaPiece>) -> Result<DeltaPiece, PullError> {
         if let Some(partial) = &mut self.partial {
-            let kept = partial.read(KEPT_PIECE).map_err(|error| PullError::store("an earlier pull's delta", error))?;
+            let kept = partial
+                .read(KEPT_PIECE)
+                .map_err(|error| PullError::store("cannot read the delta of an earlier pull", error))?;
             if !kept.is_empty() {
-                return Ok(Piece::Bytes(kept.into(), 0));
+                return Ok(DeltaPiece::Bytes(kept.into(), 0));
             }
         }
-        let piece = queue.blocking_recv().ok_or_else(|| PullError::network("the delta", "it was cut off"))?;
-        if let (Some(partial), Piece::Bytes(bytes, _)) = (&mut self.partial, &piece) {
+        let piece =
+            queue.blocking_recv().ok_or_else(|| PullError::network("reading the delta", NetworkCause::CutOff))?;
+        if let (Some(partial), DeltaPiece::Bytes(bytes, _)) = (&mut self.partial, &piece) {
             partial.keep(bytes);
         }
         Ok(piece)
@@ -164,8 +163,13 @@ impl Apply {
     }
 }
 
-enum Piece {
-    /// Bytes of the delta, and how many came over the wire so far.
+/// A message to the file thread.
+enum DeltaPiece {
+    /// Bytes of the delta, and how many bytes were received so far.
     Bytes(Bytes, u64),
     End,
+}
+
+fn undecoded(error: DecodeError) -> PullError {
+    PullError::protocol("the delta is invalid", ProtocolCause::Decode(error))
 }

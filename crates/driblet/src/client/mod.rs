@@ -1,247 +1,271 @@
 //! The native client: brings a file up to date with what a server publishes.
 //!
-//! The way of a sync: `dest` says what is held, `request` asks for the delta, `apply` turns it into a staging file on a blocking
-//! thread, `partial` keeps the delta's bytes in case the connection is cut, and `dest` makes the staging file the new version.
-//! `wait` knows how long a server is waited for.
+//! `session` decides what to ask for, `request` asks, `apply` turns the delta into a staging file on a blocking thread,
+//! `partial` keeps the bytes of an incomplete delta, and `retry` decides when to ask a busy server again.
 
 mod apply;
-pub(crate) mod credentials;
-pub(crate) mod dest;
-mod error;
+mod connector;
+mod credentials;
 mod partial;
+mod pulled;
 mod request;
-pub(crate) mod wait;
+mod retry;
+mod session;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driblet_core::{Basis, ChunkSize, ChunkSizes, Limits, MatchedBasis, Signature, Version};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use rustls_platform_verifier::BuilderVerifierExt;
 use url::Url;
 
-use apply::Apply;
-use dest::{Dest, output};
-pub use error::{Phase, PullError};
-use partial::Partial;
-use request::{Answer, Asset, Unknown};
+use connector::WatchConnections;
+#[cfg(feature = "browser-sync-stream")]
+pub(crate) use credentials::split;
+pub use pulled::{BasisKind, Pulled};
+use request::Asset;
+#[cfg(feature = "browser-sync-stream")]
+pub(crate) use retry::{RetryBudget, is_tls, retry_after};
+use session::PullSession;
 
 use crate::output::Output;
+pub use crate::transfer::{NetworkError, Phase, Progress, ProtocolError, PullError, PullOptions, PullState};
+use crate::transfer::{Report, output};
 
-/// How a [`pull`] may go about it.
-#[derive(Clone, Debug)]
-pub struct PullOptions {
-    /// How long each of these may take before the pull gives up: a connection, the wait for an answer, the wait for the answer's next
-    /// bytes. The upload of a long signature has a second more for each 16 KiB. Default: 30 s.
-    pub timeout: Duration,
-    /// How long the server may say that it is busy (503 or 429 with `Retry-After`) before the pull gives up. It is asked again after as long
-    /// as it says and up to a quarter more, but at most a minute. Default: 10 min.
-    pub busy_timeout: Duration,
-    /// The longest file that is accepted, in bytes. Default: 1 TiB.
-    pub max_len: u64,
-}
+/// A connection that was idle for this long is not used again: the server may be closing it.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Default for PullOptions {
-    fn default() -> PullOptions {
-        PullOptions {
-            timeout: Duration::from_secs(30),
-            busy_timeout: Duration::from_secs(600),
-            max_len: Limits::default().target,
-        }
-    }
-}
-
-/// What a pull brought, and what it cost.
-#[derive(Clone, Debug)]
-pub struct Pulled {
-    /// The version that the destination now is.
-    pub version: Version,
-    /// Its length in bytes.
-    pub len: u64,
-    /// Bytes sent: request bodies, and the version names in URLs.
-    pub sent: u64,
-    /// Bytes received: response bodies.
-    pub received: u64,
-    /// Requests made.
-    pub requests: u32,
-    /// What the delta was made against.
-    pub basis: BasisKind,
-    /// Bytes of the file that were copied from what was held.
-    pub reused: u64,
-    /// Wall time.
-    pub elapsed: Duration,
-}
-
-/// What a delta was made against.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BasisKind {
-    /// What was held is the head.
-    Same,
-    /// A version in the server's history.
-    Version,
-    /// The chunks that matched.
-    Matched,
-    /// Nothing.
-    None,
-}
-
-impl BasisKind {
-    /// The name in statistics: `same`, `version`, `matched` or `none`.
-    pub fn name(self) -> &'static str {
-        match self {
-            BasisKind::Same => "same",
-            BasisKind::Version => "version",
-            BasisKind::Matched => "matched",
-            BasisKind::None => "none",
-        }
-    }
-}
-
-/// Progress of a pull, in bytes of the target.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// Bytes verified and staged.
-    pub done: u64,
-    /// The target's length.
-    pub total: u64,
-    /// Bytes received.
-    pub received: u64,
-    /// What is being done.
-    pub state: State,
-}
-
-/// What a pull is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// The server is asked, and has not answered.
-    Waiting,
-    /// The server says that it is busy; it is asked again after this long.
-    Busy(Duration),
-    /// Bytes come.
-    Receiving,
-}
-
-/// Makes the file at `dest` the head of the asset at `url`, moving only the difference.
+/// Pulls files from servers. Clones share one connection pool.
 ///
-/// What `dest` holds now is the basis. It is replaced in one atomic step after the new bytes are verified and durable; until then, and after
-/// any error, it stays as it was. (Where the system permits no such step the bytes are written over the old ones, see [`output`](crate::output).)
-/// A pull that was cut off leaves the delta's bytes beside `dest`, and the next one goes on from there.
-///
-/// A user name and a password in `url` are sent as basic authorisation, to no other host, and neither shown nor stored.
-///
-/// One request where the server knows the version held or nothing is held, two otherwise.
-///
-/// # Errors
-/// [`PullError::Network`]: try again. [`PullError::Protocol`]: the server, or something between, does not speak
-/// driblet, or sent bytes that do not verify. [`PullError::Store`]: `dest` cannot be read or written.
-pub async fn pull(
-    url: &Url,
-    dest: &Path,
-    options: &PullOptions,
-    progress: impl Fn(Progress) + Send + Sync + 'static,
-) -> Result<Pulled, PullError> {
-    pull_to(url, output(dest)?, options, progress).await
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = driblet::Client::new()?;
+/// let url = "https://example.com/app.js".parse()?;
+/// let pulled = client.pull(&url, "app.js", |progress| println!("{} bytes", progress.done)).await?;
+/// println!("{} bytes received for {}", pulled.received, pulled.len);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    #[cfg_attr(not(feature = "browser-sync-stream"), expect(dead_code, reason = "for WebSockets"))]
+    tls: Arc<ClientConfig>,
+    headers: HeaderMap,
+    options: PullOptions,
 }
 
-/// As [`pull`], into any [`Output`]. What is no regular file holds nothing: the whole asset is transferred and, once it is verified, written
-/// into it.
+impl Client {
+    /// A client with default options.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub fn new() -> Result<Client, ClientError> {
+        Client::builder().build()
+    }
+
+    /// Begins to configure a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Makes the file at `dest` the head of the asset at `url`. Only the difference is transferred.
+    ///
+    /// The basis is what `dest` holds now. `dest` is replaced in one atomic step after the new bytes are verified and
+    /// durable. Until then, and after any error, it stays as it was. (If the system permits no such step, the bytes are
+    /// written over the old ones, see [`output`](crate::output).) A pull that is cut off leaves the bytes of the delta
+    /// beside `dest`, and the next pull continues from there.
+    ///
+    /// A user name and a password in `url` are sent as basic authorisation, to no other host, and are neither shown nor
+    /// stored.
+    ///
+    /// One request is enough if the server has the held version or nothing is held. Otherwise it takes two.
+    ///
+    /// # Errors
+    /// [`PullError::Network`]: try again. [`PullError::Protocol`]: the server, or a proxy before it, does not speak
+    /// driblet, or sent bytes that fail verification. [`PullError::Store`]: `dest` cannot be read or written.
+    pub async fn pull(
+        &self,
+        url: &Url,
+        dest: impl AsRef<Path>,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Pulled, PullError> {
+        self.pull_to(url, output(dest.as_ref())?, progress).await
+    }
+
+    /// As [`pull`](Client::pull), into any [`Output`]. An output that is not a regular file holds nothing: the whole
+    /// asset is transferred, and written once it is verified.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = driblet::Client::new()?;
+    /// let url = "https://example.com/app.js".parse()?;
+    /// client.pull_to(&url, driblet::output::Output::stdout()?, |_| {}).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`pull`](Client::pull).
+    pub async fn pull_to(
+        &self,
+        url: &Url,
+        dest: Output,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Pulled, PullError> {
+        let start = Instant::now();
+        let progress: Report = Arc::new(progress);
+        let asset = Asset::new(self.http.clone(), url, &self.options, progress.clone())?;
+        let session = PullSession::open(asset, dest, self.options.max_len, progress).await?;
+        let mut pulled = session.run().await?;
+        pulled.elapsed = start.elapsed();
+        Ok(pulled)
+    }
+}
+
+#[cfg(feature = "browser-sync-stream")]
+impl Client {
+    pub(crate) fn tls(&self) -> Arc<ClientConfig> {
+        self.tls.clone()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(crate) fn options(&self) -> &PullOptions {
+        &self.options
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&HeaderName> = self.headers.keys().collect();
+        f.debug_struct("Client").field("headers", &headers).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Configures a [`Client`].
 ///
-/// # Errors
-/// As [`pull`].
-pub async fn pull_to(
-    url: &Url,
-    dest: Output,
-    options: &PullOptions,
-    progress: impl Fn(Progress) + Send + Sync + 'static,
-) -> Result<Pulled, PullError> {
-    let start = Instant::now();
-    let progress: apply::Report = Arc::new(progress);
-    let asset = Asset::new(url, options, progress.clone())?;
-    let dest = Dest::open(dest).await?;
-    let session = Session { asset, dest, limits: Limits { target: options.max_len }, progress };
-    let mut pulled = session.run().await?;
-    pulled.elapsed = start.elapsed();
-    Ok(pulled)
+/// ```
+/// use std::time::Duration;
+///
+/// let client = driblet::Client::builder()
+///     .header("authorization", "Bearer 8a7f")
+///     .timeout(Duration::from_secs(10))
+///     .build()?;
+/// # drop(client);
+/// # Ok::<(), driblet::ClientError>(())
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    headers: Vec<(String, String)>,
+    options: PullOptions,
 }
 
-struct Session {
-    asset: Asset,
-    dest: Dest,
-    limits: Limits,
-    progress: apply::Report,
-}
+impl ClientBuilder {
+    /// Adds a header to every request. After a redirect to another host, `Authorization` and `Cookie` are not sent.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> ClientBuilder {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
 
-impl Session {
-    async fn run(mut self) -> Result<Pulled, PullError> {
-        if let Some(partial) = self.dest.partial(self.asset.url()).await? {
-            match self.resume(partial).await {
-                Err(error) if error.is_about_bytes() => self.dest.forget_partial().await?,
-                Ok(None) => self.dest.forget_partial().await?,
-                Ok(Some(pulled)) => return Ok(pulled),
-                Err(error) => return Err(error),
-            }
+    /// Sets how long the client waits for a connection, a response, and further bytes. Default: 30 s.
+    pub fn timeout(self, timeout: Duration) -> ClientBuilder {
+        let options = self.options.clone().timeout(timeout);
+        self.options(options)
+    }
+
+    /// Sets all limits of a pull.
+    pub fn options(self, options: PullOptions) -> ClientBuilder {
+        ClientBuilder { options, ..self }
+    }
+
+    /// Makes the client. It uses the certificates that the operating system trusts.
+    ///
+    /// # Errors
+    /// [`ClientError`] for a header that is invalid, and if TLS cannot be set up.
+    pub fn build(self) -> Result<Client, ClientError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers {
+            let parsed = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value));
+            let (Ok(key), Ok(mut value)) = parsed else { return Err(ClientError::InvalidHeader { name }) };
+            value.set_sensitive(true);
+            headers.append(key, value);
         }
-        let Some((version, len)) = self.dest.held() else { return self.whole().await };
-        match self.asset.delta_from(version).await? {
-            Answer::Delta(body) => {
-                let partial = self.dest.begin_partial(self.asset.url(), body.etag());
-                let apply = self.apply(Basis::of(&version, len), BasisKind::Version).keeping(partial);
-                apply.run(body, &mut self.asset).await
-            }
-            Answer::Unknown(unknown) => self.matched(unknown).await,
-        }
-    }
-
-    async fn resume(&mut self, partial: Partial) -> Result<Option<Pulled>, PullError> {
-        let (basis, kind) = match self.dest.held() {
-            Some((version, len)) => (Basis::of(&version, len), BasisKind::Version),
-            None => (Basis::EMPTY, BasisKind::None),
-        };
-        let Some(body) = self.asset.rest_of(&partial).await? else { return Ok(None) };
-        let apply = self.apply(basis, kind).keeping(Some(partial));
-        apply.run(body, &mut self.asset).await.map(Some)
-    }
-
-    async fn whole(&mut self) -> Result<Pulled, PullError> {
-        let body = self.asset.delta_from_nothing().await?;
-        let apply = self.apply(Basis::EMPTY, BasisKind::None);
-        let apply = match self.dest.held() {
-            // A partial delta from nothing is only found again where nothing is held.
-            Some(_) => apply,
-            None => apply.keeping(self.dest.begin_partial(self.asset.url(), body.etag())),
-        };
-        apply.run(body, &mut self.asset).await
-    }
-
-    /// The server does not know what is held: sign it, and go on from what matches.
-    async fn matched(&mut self, unknown: Unknown) -> Result<Pulled, PullError> {
-        let size = |log2| ChunkSize::new(log2).map_err(|error| PullError::protocol("the server's sizes", error));
-        let [sections, chunks] = unknown.chunk_sizes;
-        let sizes = ChunkSizes { sections: size(sections)?, chunks: size(chunks)? };
-        let chunks = self.dest.cut(sizes).await?.describe(&unknown.list()?);
-        let nonce: [u8; 16] = rand_nonce()?;
-        let signature = Signature::sign(nonce, &chunks);
-        let Some((runs, body)) = self.asset.matched(&signature).await? else { return self.whole().await };
-        let basis = MatchedBasis::new(&runs, &chunks);
-        let kind = if basis.is_empty() { BasisKind::None } else { BasisKind::Matched };
-        match self.apply_matched(basis, kind).run(body, &mut self.asset).await {
-            // A false match; rare.
-            Err(error) if error.is_about_bytes() => self.whole().await,
-            result => result,
-        }
-    }
-
-    fn apply(&self, basis: Basis, kind: BasisKind) -> Apply {
-        Apply::new(self.dest.clone(), basis, kind, self.limits, self.progress.clone())
-    }
-
-    fn apply_matched(&self, basis: MatchedBasis, kind: BasisKind) -> Apply {
-        self.apply(Basis::matched(&basis), kind).over(basis)
+        // A provider of its own: another part of the program may use another one.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let tls = tls.and_then(BuilderVerifierExt::with_platform_verifier);
+        let tls = tls.map_err(|error| ClientError::setup(error.into()))?.with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.clone())
+            .connect_timeout(self.options.timeout)
+            .connector_layer(WatchConnections)
+            .default_headers(headers.clone())
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .user_agent(concat!("driblet/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| ClientError::setup(error.into()))?;
+        Ok(Client { http, tls: Arc::new(tls), headers, options: self.options })
     }
 }
 
-fn rand_nonce() -> Result<[u8; 16], PullError> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)
-        .map_err(|error| PullError::store("the system's random numbers", std::io::Error::other(error)))?;
-    Ok(nonce)
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&String> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ClientBuilder").field("headers", &headers).field("options", &self.options).finish()
+    }
+}
+
+/// Why a client cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// A header has an invalid name or value.
+    #[error("the header {name:?} has an invalid name or value")]
+    #[non_exhaustive]
+    InvalidHeader {
+        /// The name of the header.
+        name: String,
+    },
+    /// HTTP or TLS cannot be set up.
+    #[error("cannot set up HTTP and TLS")]
+    #[non_exhaustive]
+    Setup {
+        /// What went wrong.
+        source: SetupError,
+    },
+}
+
+impl ClientError {
+    fn setup(cause: SetupCause) -> ClientError {
+        ClientError::Setup { source: SetupError(cause) }
+    }
+}
+
+/// An error of the HTTP or TLS library.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SetupError(SetupCause);
+
+#[derive(Debug, thiserror::Error)]
+enum SetupCause {
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_sets_no_tls_provider_for_the_process() {
+        Client::new().unwrap();
+        assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+    }
 }

@@ -1,8 +1,10 @@
-//! The bytes of a delta that was cut off, kept beside the destination.
+//! Keeps the bytes of an incomplete delta in a file beside the destination.
 //!
-//! One line of JSON says which delta they begin, then they follow. They are not trusted: whatever they turn out to be, the decoder verifies what they make.
-//! Only their owner may read them. A place where they cannot be kept costs the next pull their bytes again, and this one nothing.
+//! The file begins with a line of JSON that names the delta; then the bytes follow. The bytes are not trusted: the
+//! decoder verifies what it makes of them. Only the owner may read the file. If the file cannot be written, the next
+//! pull transfers the bytes again.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -13,17 +15,20 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// Where the target's version stands in a delta: after the magic and the flags.
+/// The place of the target's version in a delta: after the magic byte and the flags.
 const TARGET: std::ops::Range<usize> = 2..34;
-/// A first line longer than this is not ours.
+/// The longest name of a destination that becomes part of the file's name. A longer name is replaced by its hash, so
+/// that the file's name fits the limit of the file system.
+const MAX_NAME: usize = 100;
+/// The longest first line.
 const MAX_LABEL: u64 = 64 << 10;
 
-/// A delta's first bytes, in the file that they are kept in.
+/// The first bytes of a delta, and their file.
 pub(super) struct Partial {
     path: PathBuf,
     label: Label,
     file: Option<File>,
-    /// What the bytes kept begin: the version they make, and how many they are.
+    /// The version that the delta makes, and the number of kept bytes.
     kept: Option<(Version, u64)>,
     unread: u64,
 }
@@ -36,13 +41,13 @@ struct Label {
 }
 
 impl Partial {
-    /// A delta that has just been begun; without an ETag it cannot be continued, and nothing is kept.
+    /// Begins with a new delta. A delta without an ETag cannot be continued, so nothing is kept of it.
     pub(super) fn begin(path: PathBuf, url: &Url, from: Option<Version>, etag: Option<&str>) -> Partial {
         let label = Label { url: url.to_string(), from: name(from), etag: etag.unwrap_or_default().to_owned() };
         Partial { path, label, file: None, kept: None, unread: 0 }
     }
 
-    /// What an earlier pull left, if it is of this asset and from what is held now.
+    /// Opens the file of an earlier pull, if its delta is of this asset and from this version.
     pub(super) fn load(path: &Path, url: &Url, from: Option<Version>) -> Option<Partial> {
         let mut file = open(path).ok()?;
         let (mut reader, mut line, mut start) = (BufReader::new(&file), Vec::new(), Vec::new());
@@ -63,12 +68,12 @@ impl Partial {
         let _ = fs::remove_file(path);
     }
 
-    /// How many bytes are kept from an earlier pull.
+    /// The number of bytes from an earlier pull.
     pub(super) fn len(&self) -> u64 {
         self.kept.map_or(0, |(_, len)| len)
     }
 
-    /// The next of those bytes, at most `most`; none when all have been read.
+    /// The next of those bytes, at most `most`; none after all were read.
     pub(super) fn read(&mut self, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.unread.min(most as u64) as usize];
         if let Some(file) = self.file.as_mut().filter(|_| !bytes.is_empty()) {
@@ -82,25 +87,25 @@ impl Partial {
         &self.label.etag
     }
 
-    /// The exact pair that the bytes begin: `from-to`, as it stands in a URL.
+    /// The pair of versions in a URL: `from-to`.
     pub(super) fn pair(&self) -> String {
         let target = self.kept.map_or(Version::EMPTY, |(target, _)| target);
         format!("{}-{target}", self.label.from)
     }
 
-    /// Forgets the bytes: the server starts over.
+    /// Forgets the bytes, since the server starts again.
     pub(super) fn restart(&mut self, etag: Option<&str>) {
         (self.file, self.kept, self.unread) = (None, None, 0);
         self.label.etag = etag.unwrap_or_default().to_owned();
     }
 
-    /// Keeps the next bytes, if they can be kept at all.
+    /// Keeps the next bytes, if that is possible.
     pub(super) fn keep(&mut self, bytes: &[u8]) {
         if self.label.etag.is_empty() {
             return;
         }
         if self.append(bytes).is_err() {
-            // Half of them are of no use, and a full disk has better uses for the room.
+            // An incomplete file is of no use, and the disk may be full.
             self.restart(None);
             Partial::remove(&self.path);
         }
@@ -119,13 +124,25 @@ impl Partial {
         file.write_all(bytes)
     }
 
-    /// The delta is complete, or wrong: its bytes are of no more use.
+    /// Removes the file: the delta is complete, or wrong.
     pub(super) fn discard(self) {
         Partial::remove(&self.path);
     }
 }
 
-/// An own regular file: in a folder such as /tmp the name may be anybody's, and anything.
+/// The path of the partial file for a destination.
+pub(super) fn path_beside(file: &Path) -> Option<PathBuf> {
+    let name = file.file_name()?;
+    let mut partial = OsString::from(".");
+    match name.len() <= MAX_NAME {
+        true => partial.push(name),
+        false => partial.push(&Version::of(name.as_encoded_bytes()).to_string()[..32]),
+    }
+    partial.push(".driblet-partial");
+    Some(file.with_file_name(partial))
+}
+
+/// Opens the file only if it is a regular file of this user. In a folder such as /tmp another user could have made it.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).append(true).custom_flags(flags.bits() as i32).open(path)?;
@@ -133,12 +150,12 @@ fn open(path: &Path) -> io::Result<File> {
     if !found.is_file() || found.uid() != rustix::process::geteuid().as_raw() || found.nlink() != 1 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // Earlier versions let others read it.
+    // Earlier versions of driblet let others read it.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
 
-/// A new file; what has the name is not written into.
+/// Makes a new file. An existing one is removed, not written into.
 fn create(path: &Path) -> io::Result<File> {
     Partial::remove(path);
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)

@@ -1,3 +1,5 @@
+//! Asks a server for the resources of one asset.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,43 +7,45 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use driblet_core::{Runs, Signature, Version};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, IF_RANGE, RANGE};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::apply::Report;
-use super::error::{Phase, PullError};
+use super::connector::WATCHDOG;
+use super::credentials;
 use super::partial::Partial;
-use super::wait::{Life, Patience, is_tls, retry_after, silent};
-use super::{Progress, PullOptions, State, credentials};
+use super::retry::{RetryBudget, is_tls, retry_after};
+use crate::transfer::{
+    NetworkCause, Phase, Progress, ProtocolCause, PullError, PullOptions, PullState, Report, Watchdog,
+};
 
 const DELTA: &str = "application/vnd.driblet.delta";
-/// A delta in any codec.
+/// The receiver decodes every codec.
 const ACCEPTED: &str = "application/vnd.driblet.delta;codec=dense, */*;q=0.5";
 const SIGNATURE: &str = "application/vnd.driblet.signature";
 const MATCHED: &str = "application/vnd.driblet.matched";
-/// What a plain file host calls a delta.
+/// The media type of a delta on a host for plain files.
 const OCTETS: &str = "application/octet-stream";
 /// The longest problem document that is read.
 const MAX_PROBLEM: usize = 64 << 10;
-/// After this long a connection is not used again: the server may just be closing it.
-const IDLE: Duration = Duration::from_secs(10);
-/// Bytes of a request that get a second more each, so that a slow line is not taken for a server that is silent.
+/// The timeout is a second longer for each this many bytes of a request, so that a slow upload does not look like a
+/// silent server.
 const SLOWEST_UPLOAD: u64 = 16 << 10;
 
-/// An asset on a server, and what talking about it has cost.
+/// An asset on a server, and the cost of the requests for it.
 pub(super) struct Asset {
     url: Url,
-    client: Client,
+    client: reqwest::Client,
     cost: Cost,
     options: PullOptions,
     report: Report,
-    life: Life,
+    watchdog: Watchdog,
+    authorization: Option<HeaderValue>,
 }
 
-/// Bytes and requests, as [`Pulled`](super::Pulled) counts them.
+/// Bytes and requests, as `Pulled` counts them.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Cost {
     pub(super) sent: u64,
@@ -49,58 +53,54 @@ pub(super) struct Cost {
     pub(super) requests: u32,
 }
 
-/// What the server says to a version.
+/// The server's answer to a request for a delta from a version.
 pub(super) enum Answer {
     Delta(Body),
-    Unknown(Unknown),
+    Unknown(UnknownVersion),
 }
 
-/// How to describe bytes whose version the server does not know.
+/// How to describe bytes whose version the server does not have.
 #[derive(Deserialize)]
-pub(super) struct Unknown {
+pub(super) struct UnknownVersion {
     #[serde(rename = "rungs")]
     pub(super) chunk_sizes: [u8; 2],
     sections: String,
 }
 
-impl Unknown {
+impl UnknownVersion {
     /// The list of the head's sections.
     pub(super) fn list(&self) -> Result<Vec<u8>, PullError> {
-        STANDARD.decode(&self.sections).map_err(|error| PullError::protocol("the server's list of sections", error))
+        STANDARD.decode(&self.sections).map_err(|error| {
+            PullError::protocol("the server's list of sections is invalid", ProtocolCause::Base64(error))
+        })
     }
 }
 
+/// The server's reason for a refusal.
 #[derive(Deserialize)]
-struct Problem {
+struct Refusal {
     code: String,
     detail: String,
     #[serde(flatten)]
-    unknown: Option<Unknown>,
+    unknown: Option<UnknownVersion>,
 }
 
 impl Asset {
-    pub(super) fn new(url: &Url, options: &PullOptions, report: Report) -> Result<Asset, PullError> {
+    pub(super) fn new(
+        client: reqwest::Client,
+        url: &Url,
+        options: &PullOptions,
+        report: Report,
+    ) -> Result<Asset, PullError> {
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             return Err(PullError::scheme(url, "http"));
         }
-        let (url, authorization) = credentials::part(url);
-        // reqwest takes the process' provider; another part of the program may have chosen one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let life = Life::new();
-        // reqwest sends the authorisation to no other host than this one, wherever it is redirected.
-        let headers = HeaderMap::from_iter(authorization.map(|value| (AUTHORIZATION, value)));
-        let client = Client::builder()
-            .connect_timeout(options.timeout)
-            .connector_layer(life.clone())
-            .default_headers(headers)
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("driblet/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| PullError::during(Phase::Connecting, "cannot set up HTTP", error))?;
-        Ok(Asset { url, client, cost: Cost::default(), options: options.clone(), report, life })
+        let (url, authorization) = credentials::split(url);
+        let watchdog = Watchdog::new();
+        Ok(Asset { url, client, cost: Cost::default(), options: options.clone(), report, watchdog, authorization })
     }
 
-    /// The asset, without a user's name and password.
+    /// The URL of the asset, without user name and password.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
@@ -116,10 +116,10 @@ impl Asset {
         if response.status() != StatusCode::NOT_FOUND {
             return self.delta(response).await.map(Answer::Delta);
         }
-        let problem = self.problem(response).await?;
-        match problem {
-            Problem { code, unknown: Some(unknown), .. } if code == "unknown-version" => Ok(Answer::Unknown(unknown)),
-            problem => Err(self.refused(StatusCode::NOT_FOUND, problem.detail)),
+        let refusal = self.refusal(response).await?;
+        match refusal {
+            Refusal { code, unknown: Some(unknown), .. } if code == "unknown-version" => Ok(Answer::Unknown(unknown)),
+            refusal => Err(self.refused(StatusCode::NOT_FOUND, refusal.detail)),
         }
     }
 
@@ -130,7 +130,7 @@ impl Asset {
         self.delta(response).await
     }
 
-    /// Asks for what is missing of a delta; `None` when the server does not have it any more.
+    /// Asks for the rest of a delta; `None` if the server no longer has it.
     pub(super) async fn rest_of(&mut self, partial: &Partial) -> Result<Option<Body>, PullError> {
         let (request, name_len) = self.get(&partial.pair());
         let range = format!("bytes={}-", partial.len());
@@ -142,11 +142,11 @@ impl Asset {
         }
     }
 
-    /// Sends a signature; `None` when it is more than the server takes.
+    /// Sends a signature; `None` if it is too long for the server.
     pub(super) async fn matched(&mut self, signature: &Signature) -> Result<Option<(Runs, Body)>, PullError> {
         let body = signature.encode();
         let len = body.len() as u64;
-        let request = self.client.post(self.resource("signature")).header(CONTENT_TYPE, SIGNATURE).body(body);
+        let request = self.request(Method::POST, "signature").header(CONTENT_TYPE, SIGNATURE).body(body);
         let response = self.send(request, len).await?;
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Ok(None);
@@ -155,20 +155,31 @@ impl Asset {
         let mut start = BytesMut::new();
         loop {
             let decoded = Runs::decode(&start, signature.count());
-            if let Some((runs, consumed)) = decoded.map_err(|error| PullError::protocol("the matched answer", error))? {
+            if let Some((runs, consumed)) = decoded.map_err(|error| {
+                PullError::protocol("the answer to the signature is invalid", ProtocolCause::Runs(error))
+            })? {
                 body.unread = start.split_off(consumed).freeze();
                 return Ok(Some((runs, body)));
             }
             match body.next(&mut self.cost).await? {
                 Some(bytes) => start.extend_from_slice(&bytes),
-                None => return Err(PullError::network("the matched answer", "it ends before its runs do")),
+                None => return Err(PullError::network("reading the answer to the signature", NetworkCause::NoRuns)),
             }
         }
     }
 
-    /// With how many bytes it counts as.
+    /// A GET, and the number of bytes that it counts as.
     fn get(&self, name: &str) -> (RequestBuilder, u64) {
-        (self.client.get(self.resource(name)).header(reqwest::header::ACCEPT, ACCEPTED), name.len() as u64)
+        (self.request(Method::GET, name).header(reqwest::header::ACCEPT, ACCEPTED), name.len() as u64)
+    }
+
+    fn request(&self, method: Method, name: &str) -> RequestBuilder {
+        let request = self.client.request(method, self.resource(name));
+        // reqwest sends it to no other host, even after a redirect.
+        match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value.clone()),
+            None => request,
+        }
     }
 
     fn resource(&self, name: &str) -> Url {
@@ -177,48 +188,49 @@ impl Asset {
         url
     }
 
-    /// The answer, once the server has one: as long as it says that it is busy it is asked again.
+    /// Sends a request, and sends it again as long as the server says that it is busy.
     async fn send(&mut self, request: RequestBuilder, len: u64) -> Result<Response, PullError> {
-        let mut patience = Patience::new(self.options.busy_timeout);
+        let mut budget = RetryBudget::new(self.options.busy_timeout);
         loop {
-            let again =
-                request.try_clone().ok_or_else(|| PullError::protocol("the request", "it cannot be repeated"))?;
+            let again = request
+                .try_clone()
+                .ok_or_else(|| PullError::protocol("cannot send the request", ProtocolCause::NotRepeatable))?;
             self.cost.requests += 1;
             self.cost.sent += len;
-            self.report(State::Waiting);
+            self.report(PullState::Waiting);
             let response = self.answer(again, len).await?;
             let is_busy = matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
             let Some(told) = retry_after(response.headers()).filter(|_| is_busy) else { return Ok(response) };
-            let (status, problem) = (response.status(), self.problem(response).await?);
-            let Some(wait) = patience.next(told) else {
+            let (status, refusal) = (response.status(), self.refusal(response).await?);
+            let Some(wait) = budget.next_wait(told) else {
                 let busy = format!("{} answers {status} for {:?}", self.url, self.options.busy_timeout);
-                return Err(PullError::during(Phase::Waiting, busy, problem.detail));
+                return Err(PullError::during(Phase::Waiting, busy, NetworkCause::Busy(refusal.detail)));
             };
-            self.report(State::Busy(wait));
+            self.report(PullState::Busy(wait));
             sleep(wait).await;
         }
     }
 
     async fn answer(&self, request: RequestBuilder, len: u64) -> Result<Response, PullError> {
-        self.life.sign();
-        let silence = self.options.timeout + Duration::from_secs(len / SLOWEST_UPLOAD);
+        self.watchdog.reset();
+        let timeout = self.options.timeout + Duration::from_secs(len / SLOWEST_UPLOAD);
         tokio::select! {
-            answer = request.send() => answer.map_err(|error| self.unanswered(error.without_url())),
-            () = self.life.silence(silence) => {
+            answer = WATCHDOG.scope(self.watchdog.clone(), request.send()) => answer.map_err(|error| self.unanswered(error.without_url())),
+            () = self.watchdog.expired(timeout) => {
                 let doing = format!("{} was reached, but does not answer", self.url);
-                Err(PullError::during(Phase::Waiting, doing, silent(silence)))
+                Err(PullError::during(Phase::Waiting, doing, NetworkCause::Silent(timeout)))
             }
         }
     }
 
-    /// What failed before there was an answer.
+    /// The error of a request that got no response.
     fn unanswered(&self, error: reqwest::Error) -> PullError {
         let url = &self.url;
         if error.is_redirect() {
-            return PullError::protocol(format!("{url} redirects without an end"), error);
+            return PullError::protocol(format!("{url} redirects without an end"), ProtocolCause::Http(error));
         }
         if !error.is_connect() {
-            let doing = format!("{url} was reached, but broke off before it answered");
+            let doing = format!("{url} was reached, but closed the connection before it answered");
             return PullError::during(Phase::Waiting, doing, error);
         }
         if is_tls(&error) {
@@ -227,16 +239,16 @@ impl Asset {
         if error.is_timeout() {
             let limit = self.options.timeout;
             let (doing, what) = match url.scheme() {
-                // Whether it was TCP or TLS that hung is not told.
-                "https" => (format!("cannot connect to {url}"), format!("no TLS session within {limit:?}")),
-                _ => (format!("cannot reach {url}"), format!("no connection within {limit:?}")),
+                // The library does not tell whether TCP or TLS took too long.
+                "https" => (format!("cannot connect to {url}"), NetworkCause::NoTls(limit)),
+                _ => (format!("cannot reach {url}"), NetworkCause::NoConnection(limit)),
             };
             return PullError::during(Phase::Connecting, doing, what);
         }
         PullError::during(Phase::Connecting, format!("cannot reach {url}"), error)
     }
 
-    fn report(&self, state: State) {
+    fn report(&self, state: PullState) {
         (self.report)(Progress { done: 0, total: 0, received: self.cost.received, state });
     }
 
@@ -244,19 +256,18 @@ impl Asset {
         self.body(response, &[DELTA, OCTETS]).await
     }
 
-    /// The body of a good answer; anything else is an error with the server's own words.
-    async fn body(&mut self, response: Response, types: &[&str]) -> Result<Body, PullError> {
+    /// The body of a successful response. Any other response is an error with the server's own words.
+    async fn body(&mut self, response: Response, types: &[&'static str]) -> Result<Body, PullError> {
         let status = response.status();
         if !status.is_success() {
-            let problem = self.problem(response).await?;
-            return Err(self.refused(status, problem.detail));
+            let refusal = self.refusal(response).await?;
+            return Err(self.refused(status, refusal.detail));
         }
         let media_type = header(response.headers(), CONTENT_TYPE).unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if !types.contains(&media_type.as_str()) {
-            let what =
-                format!("it answers with {media_type:?}, not {}; is there a driblet server behind it?", types[0]);
-            return Err(PullError::protocol(self.url.to_string(), what));
+            let cause = ProtocolCause::MediaType { found: media_type, expected: types[0] };
+            return Err(PullError::protocol(format!("{} does not answer with a delta", self.url), cause));
         }
         let continues = status == StatusCode::PARTIAL_CONTENT;
         let etag = header(response.headers(), ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
@@ -264,7 +275,7 @@ impl Asset {
         Ok(Body { response, etag, continues, unread: Bytes::new(), asset, timeout: self.options.timeout })
     }
 
-    async fn problem(&mut self, mut response: Response) -> Result<Problem, PullError> {
+    async fn refusal(&mut self, mut response: Response) -> Result<Refusal, PullError> {
         let mut body = Vec::new();
         let doing = || format!("reading why {} refuses", self.url);
         while let Some(bytes) = chunk(&mut response, self.options.timeout, doing).await? {
@@ -274,16 +285,16 @@ impl Asset {
                 break;
             }
         }
-        let plain = || Problem { code: String::new(), detail: "no reason given".into(), unknown: None };
+        let plain = || Refusal { code: String::new(), detail: "no reason given".into(), unknown: None };
         Ok(serde_json::from_slice(&body).unwrap_or_else(|_| plain()))
     }
 
     fn refused(&self, status: StatusCode, detail: String) -> PullError {
-        PullError::protocol(format!("{} answers {status}", self.url), detail)
+        PullError::protocol(format!("{} answers {status}", self.url), ProtocolCause::Refused(detail))
     }
 }
 
-/// A delta on its way in.
+/// A delta that is being received.
 pub(super) struct Body {
     response: Response,
     etag: Option<String>,
@@ -294,12 +305,12 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// The strong ETag, without which nothing can be continued.
+    /// The strong ETag. Without one the delta cannot be continued.
     pub(super) fn etag(&self) -> Option<&str> {
         self.etag.as_deref()
     }
 
-    /// Whether it goes on from the bytes kept, rather than starting over.
+    /// Whether the response continues the bytes that are kept already.
     pub(super) fn continues(&self) -> bool {
         self.continues
     }
@@ -316,7 +327,7 @@ impl Body {
     }
 }
 
-/// The next bytes of an answer.
+/// The next bytes of a response.
 async fn chunk(
     response: &mut Response,
     limit: Duration,
@@ -324,8 +335,10 @@ async fn chunk(
 ) -> Result<Option<Bytes>, PullError> {
     match timeout(limit, response.chunk()).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(PullError::network(format!("{}: it was cut off", doing()), error.without_url())),
-        Err(_) => Err(PullError::network(doing(), silent(limit))),
+        Ok(Err(error)) => {
+            Err(PullError::network(format!("{}: the response was cut off", doing()), error.without_url()))
+        }
+        Err(_) => Err(PullError::network(doing(), NetworkCause::Silent(limit))),
     }
 }
 

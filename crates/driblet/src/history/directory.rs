@@ -1,14 +1,14 @@
 //! A history in a folder of its own.
 //!
 //! ```text
-//! index.redb        which versions each path has
-//! versions/<hex>    their bytes, shared by all paths that have them
-//! tmp/              what nothing names yet; emptied at the start
-//! artifacts/        what was made of versions (see `artifacts/store.rs`)
+//! index.redb        the versions of each path
+//! versions/<hex>    the bytes of each version, shared by all paths that have it
+//! tmp/              bytes that are not published yet; emptied at the start
+//! artifacts/        artifacts made from versions (see `artifacts/store.rs`)
 //! ```
-//! Order of writing: bytes into `tmp/`, flushed; renamed into `versions/`; that folder flushed; then the index. Short files are written into
-//! `versions/` at once: a name there means nothing until the index has it. Killed between any two, the next start finds bytes that the
-//! index does not name, and removes them.
+//! Order of writing: bytes into `tmp/`, flush; rename into `versions/`, flush of that folder; index. Short files are
+//! written into `versions/` directly: a file there is not a version until the index lists it. If the process is killed
+//! between two steps, the next start removes the files that the index does not list.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -19,39 +19,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use driblet_core::{Version, VersionHasher};
 use tracing::warn;
 
+use super::contract::{Head, History, HistoryLimits, Observation, StagedBytes, StagedVersion};
+use super::error::HistoryError;
 use super::index::{Index, Publication};
-use super::{Head, History, HistoryError, Kept, Limits, Seen, Staged, StagedBytes};
+use super::stored_version::StoredVersion;
 use crate::fingerprint::{self, Fingerprint};
 
-/// Bytes copied and hashed at once: stays in the processor's cache between the two.
+/// Bytes that are copied and then hashed: few enough to stay in the processor's cache.
 const PIECE: usize = 512 << 10;
-/// Bytes up to which a staged file lies in memory.
+/// The longest file that is staged in memory.
 const SHORT: u64 = 64 << 10;
-/// So many files are flushed one by one; for more, the whole file system is, which writes what others left behind too.
+/// Up to this many files are flushed one by one. For more, the whole file system is flushed once.
 const FEW: usize = 8;
-/// Versions verified at once, at most.
+/// The most versions that are verified at the same time.
 const VERIFYING: usize = 16;
 
 pub(crate) struct DirectoryHistory {
     folder: PathBuf,
-    limits: Limits,
+    limits: HistoryLimits,
     index: Mutex<Index>,
-    /// Versions that are open now, and what the files of those once verified looked like.
+    /// Versions that are open now, and what each verified file looked like.
     open: Mutex<HashMap<Version, Opened>>,
-    /// Held while a version is verified, so that equal requests read it through once; by the version's first byte.
+    /// Locks that are held while a version is verified, so that equal requests verify it once. Chosen by the version's
+    /// first byte.
     verifying: [Mutex<()>; VERIFYING],
 }
 
 struct Opened {
-    kept: Weak<Kept>,
+    kept: Weak<StoredVersion>,
     verified: Fingerprint,
 }
 
 impl DirectoryHistory {
     /// Opens or makes the history of what is published at `root`.
-    pub(crate) fn open(folder: &Path, root: &Path, limits: Limits) -> Result<DirectoryHistory, HistoryError> {
+    pub(crate) fn open(folder: &Path, root: &Path, limits: HistoryLimits) -> Result<DirectoryHistory, HistoryError> {
         let failed = |source| HistoryError::Io { path: folder.to_path_buf(), source };
-        // Nothing is made before it is clear where. Once more, since `..` may lead to another link.
+        // Nothing is made before the place is known. Twice, since `..` may lead to another link.
         let folder = &resolved(&resolved(&std::path::absolute(folder).map_err(failed)?));
         if folder.starts_with(root) && root.is_dir() {
             return Err(HistoryError::InsideRoot { path: folder.clone(), root: root.to_path_buf() });
@@ -65,7 +68,7 @@ impl DirectoryHistory {
         let is_whole = |version: &Version, len| {
             fs::metadata(versions.join(version.to_string())).is_ok_and(|data| data.is_file() && data.len() == len)
         };
-        // The index is the lock: nothing may be removed before it is ours.
+        // The open index is the lock of the folder. Nothing is removed before.
         let index = Index::open(&folder, is_whole)?;
         remove_all_but(&folder, &versions, &index).map_err(failed)?;
         Ok(DirectoryHistory {
@@ -77,7 +80,7 @@ impl DirectoryHistory {
         })
     }
 
-    /// The folder that belongs to a root by default.
+    /// The default folder for the history of a root.
     pub(crate) fn default_folder(root: &Path) -> Option<PathBuf> {
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
@@ -101,13 +104,13 @@ impl DirectoryHistory {
         HistoryError::Io { path: self.folder.clone(), source }
     }
 
-    /// Makes a file in `tmp/`. Who empties caches may have removed the folders.
+    /// Makes a file in `tmp/`.
     fn in_tmp<T>(&self, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
         let tmp = self.folder.join("tmp");
         self.in_versions(|| make(&tmp))
     }
 
-    /// Makes a file in the history, and its folders first where they are not there.
+    /// Makes a file in the history. Makes the folders first if a program that empties caches removed them.
     fn in_versions<T>(&self, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
         make().or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
@@ -119,21 +122,21 @@ impl DirectoryHistory {
         })
     }
 
-    /// Publishes; `written` takes the versions whose files are made here.
+    /// Publishes all, and adds the versions whose files it made to `written`.
     fn publish_all(
         &self,
-        publications: &[(String, Staged, Seen)],
+        publications: &[(String, StagedVersion, Observation)],
         written: &mut HashSet<Version>,
     ) -> Result<(), HistoryError> {
-        // What the index names is durable.
-        let is_kept = |index: &Index, staged: &Staged| index.names(&staged.version) && self.is_there(staged);
-        let is_new = |staged: &&Staged| !is_kept(&self.index(), staged);
-        let new: Vec<&Staged> = publications.iter().map(|(_, staged, _)| staged).filter(is_new).collect();
-        // The long part, while others go on; what is evicted from now on is seen below.
+        // A version that the index lists is durable.
+        let is_kept = |index: &Index, staged: &StagedVersion| index.names(&staged.version) && self.is_there(staged);
+        let is_new = |staged: &&StagedVersion| !is_kept(&self.index(), staged);
+        let new: Vec<&StagedVersion> = publications.iter().map(|(_, staged, _)| staged).filter(is_new).collect();
+        // This takes long, so the index is not locked. Evictions from now on are noticed below.
         self.make_durable(&new, written).map_err(|error| self.error(error))?;
-        // The lock is held from the files' names to the index's entries, so that no eviction comes between them.
+        // The lock is held until the index lists the files, so that no eviction removes them in between.
         let mut index = self.index();
-        let name = |staged: &Staged| -> io::Result<()> {
+        let name = |staged: &StagedVersion| -> io::Result<()> {
             if is_kept(&index, staged) || written.contains(&staged.version) && self.is_there(staged) {
                 return Ok(());
             }
@@ -142,7 +145,7 @@ impl DirectoryHistory {
                 StagedBytes::File(file) => {
                     file.as_file().sync_data()?;
                     fs::rename(file.path(), self.file_of(&staged.version))?;
-                    // What was hashed on its way here need not be read again.
+                    // The bytes were hashed while they were copied, so they need not be verified again.
                     let verified = Fingerprint::of(&file.as_file().metadata()?);
                     self.open_versions().insert(staged.version, Opened { kept: Weak::new(), verified });
                     Ok(())
@@ -152,29 +155,26 @@ impl DirectoryHistory {
         let names = publications.iter().try_for_each(|(_, staged, _)| name(staged));
         let named = names.and_then(|()| if new.is_empty() { Ok(()) } else { self.flush_names() });
         named.map_err(|error| self.error(error))?;
-        let publications = publications.iter().map(|(path, Staged { version, len, .. }, seen)| Publication {
-            path,
-            version: *version,
-            len: *len,
-            seen: *seen,
+        let publications = publications.iter().map(|(path, StagedVersion { version, len, .. }, observation)| {
+            Publication { path, version: *version, len: *len, observation: *observation }
         });
         let publications: Vec<Publication<'_>> = publications.collect();
         for evicted in index.publish(&publications, self.limits, fingerprint::now() / 1_000_000_000)? {
             self.open_versions().remove(&evicted);
             if let Err(error) = fs::remove_file(self.file_of(&evicted)) {
-                warn!(%evicted, %error, "an evicted version's file stays");
+                warn!(%evicted, %error, "the file of an evicted version cannot be removed");
             }
         }
         Ok(())
     }
 
-    fn is_there(&self, staged: &Staged) -> bool {
+    fn is_there(&self, staged: &StagedVersion) -> bool {
         fs::metadata(self.file_of(&staged.version)).is_ok_and(|data| data.len() == staged.len)
     }
 
-    /// Makes staged bytes durable, with one flush where they are many. The short ones get their names, which mean nothing yet; `written`
-    /// takes their versions.
-    fn make_durable(&self, new: &[&Staged], written: &mut HashSet<Version>) -> io::Result<()> {
+    /// Makes staged bytes durable, with one flush if they are many. Short files get their names, and their versions are
+    /// added to `written`.
+    fn make_durable(&self, new: &[&StagedVersion], written: &mut HashSet<Version>) -> io::Result<()> {
         let at_once = cfg!(target_os = "linux") && FEW < new.len();
         for staged in new {
             match &staged.bytes {
@@ -192,7 +192,7 @@ impl DirectoryHistory {
                                 file.sync_data()?;
                             }
                         }
-                        // Somebody else publishes the same, or it is damaged.
+                        // Another request publishes the same version, or a damaged file has the name.
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                             self.write_over(&staged.version, bytes)?;
                         }
@@ -208,7 +208,7 @@ impl DirectoryHistory {
         Ok(())
     }
 
-    /// Puts a version's bytes in the place of whatever is there, durably but for the name.
+    /// Replaces a version's file. The bytes are durable afterwards; the name is not.
     fn write_over(&self, version: &Version, bytes: &[u8]) -> io::Result<()> {
         let mut file = self.in_tmp(|tmp| tempfile::NamedTempFile::new_in(tmp))?;
         file.write_all(bytes)?;
@@ -220,20 +220,21 @@ impl DirectoryHistory {
         File::open(self.folder.join("versions"))?.sync_all()
     }
 
-    /// A version that is open already and whose file looks as it did when it was verified.
-    fn reopened(&self, version: &Version) -> Option<Arc<Kept>> {
+    /// A version that is open, if its file looks as it did when it was verified.
+    fn reopened(&self, version: &Version) -> Option<Arc<StoredVersion>> {
         let open = self.open_versions();
         let opened = open.get(version)?;
         let kept = opened.kept.upgrade()?;
         (kept.fingerprint().ok()? == opened.verified).then_some(kept)
     }
 
-    /// Takes a version that is not what its name says from every path.
+    /// Removes a damaged version from every path.
     fn drop_damaged(&self, version: &Version) -> Result<(), HistoryError> {
-        // Under the lock, so that what is published meanwhile stays. One that was evicted just now is no damage.
+        // Under the lock, so that the version is not published meanwhile. A version that was evicted just now is not
+        // damaged.
         let mut index = self.index();
         if index.forget(version)? {
-            warn!(%version, "a version in the history was changed or removed behind our back; it is dropped");
+            warn!(%version, "another program changed or removed a version in the history; the version is dropped");
         }
         self.open_versions().remove(version);
         let _ = fs::remove_file(self.file_of(version));
@@ -254,14 +255,14 @@ impl History for DirectoryHistory {
         self.index().versions(path)
     }
 
-    fn stage(&self, file: &File, most: u64) -> Result<Staged, HistoryError> {
+    fn stage(&self, file: &File, most: u64) -> Result<StagedVersion, HistoryError> {
         let mut file = file.take(most);
-        let mut copy = || -> io::Result<Staged> {
+        let mut copy = || -> io::Result<StagedVersion> {
             if most <= SHORT {
                 let mut bytes = Vec::with_capacity(most as usize);
                 file.read_to_end(&mut bytes)?;
                 let (version, len) = (Version::of(&bytes), bytes.len() as u64);
-                return Ok(Staged { bytes: StagedBytes::Memory(bytes), version, len });
+                return Ok(StagedVersion { bytes: StagedBytes::Memory(bytes), version, len });
             }
             let mut staged = self.in_tmp(|tmp| tempfile::NamedTempFile::new_in(tmp))?;
             let (mut hasher, mut len, mut piece) = (VersionHasher::new(), 0, vec![0; PIECE]);
@@ -274,25 +275,25 @@ impl History for DirectoryHistory {
                 staged.write_all(&piece[..read])?;
                 len += read as u64;
             }
-            Ok(Staged { bytes: StagedBytes::File(staged), version: hasher.finalize(), len })
+            Ok(StagedVersion { bytes: StagedBytes::File(staged), version: hasher.finalize(), len })
         };
         copy().map_err(|error| self.error(error))
     }
 
-    fn publish(&self, publications: Vec<(String, Staged, Seen)>) -> Result<(), HistoryError> {
+    fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError> {
         let mut written = HashSet::new();
         let published = self.publish_all(&publications, &mut written);
         if published.is_err() {
             let index = self.index();
             let unnamed = written.iter().filter(|version| !index.names(version));
-            // What stays goes at the next start.
+            // The next start removes the files that cannot be removed now.
             unnamed.for_each(|version| drop(fs::remove_file(self.file_of(version))));
         }
         published
     }
 
-    fn snapshot(&self, staged: Staged) -> Result<Arc<Kept>, HistoryError> {
-        // The file goes when it is closed.
+    fn snapshot(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {
+        // The system removes the file when it is closed.
         let file = || match staged.bytes {
             StagedBytes::File(file) => Ok(file.into_file()),
             StagedBytes::Memory(bytes) => {
@@ -301,7 +302,7 @@ impl History for DirectoryHistory {
                 Ok(file)
             }
         };
-        let kept = file().and_then(|file| Kept::of(file, staged.version));
+        let kept = file().and_then(|file| StoredVersion::of(file, staged.version));
         kept.map(Arc::new).map_err(|error| self.error(error))
     }
 
@@ -313,7 +314,7 @@ impl History for DirectoryHistory {
         self.index().paths()
     }
 
-    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<Kept>>, HistoryError> {
+    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
         if !self.index().has(path, version) {
             return Ok(None);
         }
@@ -321,11 +322,11 @@ impl History for DirectoryHistory {
             return Ok(Some(kept));
         }
         let lock = &self.verifying[usize::from(version.as_bytes()[0]) % VERIFYING];
-        let _alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = self.reopened(version) {
             return Ok(Some(kept));
         }
-        let kept = match Kept::open(&self.file_of(version), *version) {
+        let kept = match StoredVersion::open(&self.file_of(version), *version) {
             Ok(kept) => Arc::new(kept),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.drop_damaged(version)?;
@@ -351,7 +352,7 @@ impl History for DirectoryHistory {
     }
 }
 
-/// Where a path will lead once it exists: links are followed as far as it does, and `..` is taken literally beyond.
+/// Where a path leads once it exists: links are followed as far as the path exists, and `..` is taken literally beyond.
 fn resolved(path: &Path) -> PathBuf {
     let existing = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
     let Some((ancestor, mut resolved)) = existing else { return path.to_path_buf() };
@@ -364,7 +365,7 @@ fn resolved(path: &Path) -> PathBuf {
     resolved
 }
 
-/// Whether a folder is a history, or may become one without harm to what is in it.
+/// Whether a folder is a history, or may become one without harm to its content.
 fn may_be_history(folder: &Path) -> io::Result<bool> {
     let is_empty = |folder: &Path| match fs::read_dir(folder) {
         Ok(mut entries) => Ok(entries.next().is_none()),
@@ -374,12 +375,12 @@ fn may_be_history(folder: &Path) -> io::Result<bool> {
     if is_empty(folder)? || folder.join("index.redb").is_file() {
         return Ok(true);
     }
-    // Killed after its first step.
+    // The process was killed after the first step.
     let is_only = fs::read_dir(folder)?.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "versions"));
     Ok(is_only && is_empty(&folder.join("versions"))?)
 }
 
-/// Empties `tmp/` and removes versions that the index does not name.
+/// Empties `tmp/`, and removes versions that the index does not list.
 fn remove_all_but(folder: &Path, versions: &Path, index: &Index) -> io::Result<()> {
     let tmp = folder.join("tmp");
     if tmp.exists() {

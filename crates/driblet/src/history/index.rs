@@ -1,6 +1,6 @@
-//! Which versions each path has, in a file that survives being killed.
+//! The versions of each path, in a file.
 //!
-//! redb keeps it: a transaction is durable when it is committed, and an interrupted one never was.
+//! The file is a redb database: a committed transaction is durable, and an interrupted one has no effect.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,20 +10,11 @@ use driblet_core::Version;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use super::{HistoryError, Limits, Seen};
+use super::contract::{Head, HistoryLimits, Observation};
+use super::error::{HistoryError, IndexError};
 use crate::fingerprint::Fingerprint;
 
 const PATHS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("paths");
-
-/// The newest version of a path.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) version: Version,
-    pub(crate) len: u64,
-    /// Grows by one at every change.
-    pub(crate) counter: u64,
-    pub(crate) seen: Seen,
-}
 
 /// A version that becomes the head of a path.
 #[derive(Clone, Copy)]
@@ -31,61 +22,61 @@ pub(super) struct Publication<'a> {
     pub(super) path: &'a str,
     pub(super) version: Version,
     pub(super) len: u64,
-    pub(super) seen: Seen,
+    pub(super) observation: Observation,
 }
 
 pub(super) struct Index {
     path: PathBuf,
-    /// `None` after it could not be written: redb wants to be opened anew then.
+    /// `None` after a failed write: redb must be opened again then.
     database: Option<Database>,
     rows: HashMap<String, Row>,
-    /// How many paths name each version.
+    /// How many paths have each version.
     names: HashMap<Version, usize>,
-    /// Bytes of all versions; one that several paths share counts once.
+    /// Bytes of all versions. A version that several paths share counts once.
     total: u64,
-    /// Orders publications over all paths.
+    /// The number of the last publication of any path.
     sequence: u64,
 }
 
-/// One path's versions, newest first.
+/// One path. Versions are newest first.
 #[derive(Clone, Serialize, Deserialize)]
 struct Row {
     counter: u64,
     fingerprint: Fingerprint,
-    /// See [`Seen`].
+    /// As in [`Observation`].
     read: i64,
-    /// See [`Seen`].
+    /// As in [`Observation`].
     #[serde(default)]
     settled: bool,
-    /// See [`Seen`].
+    /// As in [`Observation`].
     #[serde(default)]
     renumbered: bool,
-    /// The file is not there any more.
+    /// Whether the file is missing.
     #[serde(default)]
     gone: bool,
-    versions: Vec<Entry>,
+    versions: Vec<VersionEntry>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct Entry {
+struct VersionEntry {
     #[serde(with = "hex")]
     version: Version,
     len: u64,
     sequence: u64,
-    /// When it became the head, in seconds since the epoch.
+    /// When the version became the head, in seconds since the epoch.
     #[serde(default)]
     published: i64,
-    /// When it was the head for the last time, in seconds since the epoch; 0 while it is.
+    /// When the version stopped being the head, in seconds since the epoch; 0 for the head.
     #[serde(default)]
     replaced: i64,
 }
 
-/// Times shorter than this, in seconds, are not told apart.
+/// Shorter times, in seconds, count as this long.
 const MOMENT: i64 = 2;
 
-impl Entry {
-    /// How much an old version is worth keeping: the time it was the head by the time since then. Those who loaded it were as many as the
-    /// first was long, and they are the fewer the longer ago it is. A version that only lived for a moment goes before one that lived for a day.
+impl VersionEntry {
+    /// How much an old version is worth keeping: the time that it was the head, divided by the time since then. A
+    /// version that was the head for long was loaded by many receivers, and each day fewer of them hold it still.
     fn worth(&self, now: i64) -> f64 {
         let lived = self.replaced.saturating_sub(self.published).max(MOMENT);
         let since = now.saturating_sub(self.replaced).max(MOMENT);
@@ -97,21 +88,21 @@ impl Entry {
 type Before = HashMap<String, Option<Row>>;
 
 impl Index {
-    /// Opens the index and drops what `is_whole` says is no longer there.
+    /// Opens the index. Drops the versions that `is_whole` says are missing or damaged.
     pub(super) fn open(folder: &Path, is_whole: impl Fn(&Version, u64) -> bool) -> Result<Index, HistoryError> {
         let path = folder.join("index.redb");
-        // redb panics at a page of no kind that it knows.
+        // redb panics at a damaged page.
         let opened = catch_unwind(AssertUnwindSafe(|| Index::read(folder, path.clone(), is_whole)));
         opened.unwrap_or_else(|_| {
-            let source = redb::Error::Corrupted("a page of it makes no sense".into());
-            Err(HistoryError::Index { path, source: Box::new(source) })
+            let source = redb::Error::Corrupted("a page of the index is damaged".into());
+            Err(HistoryError::Index { path, source: IndexError::new(source) })
         })
     }
 
     fn read(folder: &Path, path: PathBuf, is_whole: impl Fn(&Version, u64) -> bool) -> Result<Index, HistoryError> {
         let database = Database::create(&path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => HistoryError::InUse { path: folder.to_path_buf() },
-            error => HistoryError::Index { path: path.clone(), source: Box::new(error.into()) },
+            error => HistoryError::Index { path: path.clone(), source: IndexError::new(error.into()) },
         })?;
         let (rows, names) = (HashMap::new(), HashMap::new());
         let mut index = Index { path, database: Some(database), rows, names, total: 0, sequence: 0 };
@@ -123,8 +114,8 @@ impl Index {
         let row = self.rows.get(path)?;
         let newest = row.versions.first()?;
         let Row { fingerprint, read, settled, renumbered, .. } = *row;
-        let seen = Seen { fingerprint, read, settled, renumbered };
-        Some(Head { version: newest.version, len: newest.len, counter: row.counter, seen })
+        let observation = Observation { fingerprint, read, settled, renumbered };
+        Some(Head { version: newest.version, len: newest.len, counter: row.counter, observation })
     }
 
     /// The versions of a path and their lengths, newest first.
@@ -137,7 +128,7 @@ impl Index {
         self.rows.get(path).is_some_and(|row| row.versions.iter().any(|entry| entry.version == *version))
     }
 
-    /// Whether any path names a version.
+    /// Whether any path has a version.
     pub(super) fn names(&self, version: &Version) -> bool {
         self.names.contains_key(version)
     }
@@ -147,12 +138,12 @@ impl Index {
         self.rows.iter().filter(|(_, row)| !row.versions.is_empty()).map(|(path, _)| path.clone()).collect()
     }
 
-    /// Puts versions at the heads of paths, durably and all at once, and gives the versions that no path names any more. `now` is in
-    /// seconds since the epoch.
+    /// Makes versions the heads of their paths, all in one durable step. Gives the versions that no path has any more.
+    /// `now` is in seconds since the epoch.
     pub(super) fn publish(
         &mut self,
         publications: &[Publication<'_>],
-        limits: Limits,
+        limits: HistoryLimits,
         now: i64,
     ) -> Result<Vec<Version>, HistoryError> {
         let mut before = Before::new();
@@ -164,7 +155,7 @@ impl Index {
     }
 
     fn put(&mut self, publication: &Publication<'_>, most: usize, now: i64, before: &mut Before) {
-        let Publication { path, version, len, seen } = *publication;
+        let Publication { path, version, len, observation } = *publication;
         let (counter, mut versions) =
             self.rows.get(path).map_or((0, Vec::new()), |row| (row.counter, row.versions.clone()));
         let is_new = versions.first().is_none_or(|head| head.version != version);
@@ -174,28 +165,29 @@ impl Index {
                 head.replaced = now;
             }
             versions.retain(|entry| entry.version != version);
-            versions.insert(0, Entry { version, len, sequence: self.sequence, published: now, replaced: 0 });
+            versions.insert(0, VersionEntry { version, len, sequence: self.sequence, published: now, replaced: 0 });
             while most < versions.len() {
                 let old = versions.iter().enumerate().skip(1);
-                // Of equals the oldest.
+                // Of equal ones the oldest goes.
                 let least = old.rev().min_by(|(_, a), (_, b)| a.worth(now).total_cmp(&b.worth(now)));
                 let Some((place, _)) = least else { break };
                 versions.remove(place);
             }
         }
         let counter = counter + u64::from(is_new);
-        let Seen { fingerprint, read, settled, renumbered } = seen;
+        let Observation { fingerprint, read, settled, renumbered } = observation;
         self.change(path, Row { counter, fingerprint, read, settled, renumbered, gone: false, versions }, before);
     }
 
-    /// Lets the head of a path go like any old version. Written down with the next publication: forgotten, it is noticed again.
+    /// Lets the head of a path be evicted like an old version. The note is written with the next publication; after a
+    /// restart, the next look at the path makes it again.
     pub(super) fn gone(&mut self, path: &str) {
         if let Some(row) = self.rows.get_mut(path) {
             row.gone = true;
         }
     }
 
-    /// Takes a version that is not whole from every path; says whether any had it.
+    /// Removes a damaged version from every path. Gives whether any path had it.
     pub(super) fn forget(&mut self, version: &Version) -> Result<bool, HistoryError> {
         let mut before = Before::new();
         let paths: Vec<String> = self.rows.keys().filter(|path| self.has(path, version)).cloned().collect();
@@ -207,7 +199,7 @@ impl Index {
         self.commit(before).map(|_| !paths.is_empty())
     }
 
-    /// Drops the versions that may go, those worth least first, until the rest fits.
+    /// Evicts old versions, the least valuable first, until the rest fits the limit.
     fn evict(&mut self, limit: u64, now: i64, before: &mut Before) {
         if self.total <= limit {
             return;
@@ -236,7 +228,7 @@ impl Index {
         before.entry(path.to_owned()).or_insert(was);
     }
 
-    /// Sets a row and counts who names what; gives the row that was there.
+    /// Sets a row, and counts the paths of each version. Gives the row that was there.
     fn set(&mut self, path: &str, row: Option<Row>) -> Option<Row> {
         for entry in row.iter().flat_map(|row| &row.versions) {
             let names = self.names.entry(entry.version).or_insert(0);
@@ -259,7 +251,7 @@ impl Index {
         was
     }
 
-    /// Makes changes durable, or takes them back; gives the versions that no path names any more.
+    /// Makes changes durable, or undoes them. Gives the versions that no path has any more.
     fn commit(&mut self, before: Before) -> Result<Vec<Version>, HistoryError> {
         if let Err(error) = self.store(before.keys()) {
             before.into_iter().for_each(|(path, row)| drop(self.set(&path, row)));
@@ -278,7 +270,7 @@ impl Index {
         let read = database.begin_read()?;
         for item in read.open_table(PATHS)?.iter()? {
             let (path, bytes) = item?;
-            // A row that cannot be read is as good as none: the path is published anew.
+            // A row that cannot be read is skipped: its path is published again.
             let Ok(mut row) = serde_json::from_slice::<Row>(bytes.value()) else { continue };
             row.keep(|entry| is_whole(&entry.version, entry.len));
             self.sequence = row.versions.iter().map(|entry| entry.sequence).max().unwrap_or(0).max(self.sequence);
@@ -306,18 +298,18 @@ impl Index {
     }
 
     fn error(&self, error: redb::Error) -> HistoryError {
-        HistoryError::Index { path: self.path.clone(), source: Box::new(error) }
+        HistoryError::Index { path: self.path.clone(), source: IndexError::new(error) }
     }
 }
 
 impl Row {
-    /// The versions that may go.
-    fn old(&self) -> &[Entry] {
+    /// The versions that may be evicted.
+    fn old(&self) -> &[VersionEntry] {
         if self.gone { &self.versions } else { self.versions.get(1..).unwrap_or_default() }
     }
 
-    /// Drops versions that are not there any more. Where the head is one of them, the file counts as never read.
-    fn keep(&mut self, is_there: impl Fn(&Entry) -> bool) {
+    /// Drops missing versions. If the head is one of them, the file counts as never read.
+    fn keep(&mut self, is_there: impl Fn(&VersionEntry) -> bool) {
         if !self.versions.first().is_some_and(&is_there) {
             self.settled = false;
             self.fingerprint = Fingerprint::NONE;
@@ -331,7 +323,7 @@ mod tests {
     use super::*;
 
     const DAY: i64 = 86_400;
-    const LIMITS: Limits = Limits { versions: 4, bytes: 1 << 20 };
+    const LIMITS: HistoryLimits = HistoryLimits { versions: 4, bytes: 1 << 20 };
 
     /// An index in a folder of its own.
     fn index() -> (tempfile::TempDir, Index) {
@@ -344,9 +336,9 @@ mod tests {
         Version::of(&number.to_le_bytes())
     }
 
-    fn publish(index: &mut Index, path: &str, number: u64, limits: Limits, now: i64) {
-        let seen = Seen { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
-        let publication = Publication { path, version: version(number), len: 100, seen };
+    fn publish(index: &mut Index, path: &str, number: u64, limits: HistoryLimits, now: i64) {
+        let observation = Observation { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
+        let publication = Publication { path, version: version(number), len: 100, observation };
         index.publish(&[publication], limits, now).unwrap();
     }
 
@@ -369,10 +361,10 @@ mod tests {
         let (_folder, mut index) = index();
         publish(&mut index, "a", 0, LIMITS, DAY);
         publish(&mut index, "a", 1, LIMITS, 3 * DAY);
-        // A file that was written slowly, and published eleven times on its way.
+        // A file that was written slowly, and published eleven times meanwhile.
         (2..13).for_each(|number| publish(&mut index, "a", number, LIMITS, 4 * DAY + number as i64));
         assert_eq!(kept(&index, "a"), [12, 11, 1, 0]);
-        // Nor does that one stay for ever: these lived as long each, and later.
+        // That version does not stay for ever: these were the head as long, and later.
         (13..30).for_each(|number| publish(&mut index, "a", number, LIMITS, (3 * number as i64 - 34) * DAY));
         assert_eq!(kept(&index, "a"), [29, 28, 27, 26]);
     }
@@ -380,7 +372,7 @@ mod tests {
     #[test]
     fn beyond_the_bytes_of_all_those_of_a_moment_go_first() {
         let (_folder, mut index) = index();
-        let limits = Limits { versions: 100, bytes: 500 };
+        let limits = HistoryLimits { versions: 100, bytes: 500 };
         publish(&mut index, "a", 0, limits, DAY);
         publish(&mut index, "a", 1, limits, 2 * DAY);
         (10..16).for_each(|number| publish(&mut index, "b", number, limits, 2 * DAY + 60 + number as i64));
@@ -401,11 +393,11 @@ mod tests {
     fn what_cannot_be_written_is_taken_back_and_works_later() {
         let (_folder, mut index) = index();
         publish(&mut index, "a", 0, LIMITS, DAY);
-        // As redb is after an error of the disk.
+        // The state of the index after an error of the disk.
         let path = std::mem::replace(&mut index.path, PathBuf::from("/nowhere/index.redb"));
         index.database = None;
-        let seen = Seen { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
-        let publication = Publication { path: "a", version: version(1), len: 100, seen };
+        let observation = Observation { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
+        let publication = Publication { path: "a", version: version(1), len: 100, observation };
         assert!(index.publish(&[publication], LIMITS, DAY).is_err());
         assert_eq!(kept(&index, "a"), [0]);
         index.path = path;

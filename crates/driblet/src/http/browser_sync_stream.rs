@@ -1,4 +1,4 @@
-//! WebSockets for the clients of browser-sync-stream: those whose offer has no protocol of driblet's own.
+//! WebSockets for clients of browser-sync-stream. These offer no subprotocol of driblet's.
 
 use std::sync::Arc;
 
@@ -13,41 +13,42 @@ use hyper::{Method, StatusCode};
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::name::Name;
+use super::path::RequestPath;
 use super::problem::Problem;
-use crate::browser_sync_stream::{self, Lists, SendError};
-use crate::server::{Open, Shared};
+use crate::browser_sync_stream::{self, ChunkLists, SendError};
+use crate::site::{OpenPath, Site};
 
-/// The longest WebSocket message that is taken, in bytes: 31,775 hashes.
+/// The longest WebSocket message that is accepted, in bytes: 31,775 hashes.
 const MAX_MESSAGE: usize = 1 << 20;
-/// Bytes that are read at once from a client that only announces hashes.
+/// Bytes of one read from a client, which only announces hashes.
 const READ: usize = 16 << 10;
-/// The first of the codes that applications give their own meaning; ours is what HTTP would answer.
-const OWN_CODES: u16 = 4000;
-/// The hash of no chunk. Original receivers hear no code, and would take a stream that only ends for a file, an empty one perhaps.
+/// The first close code for applications. The server adds the HTTP status that it would answer with.
+const APPLICATION_CODES: u16 = 4000;
+/// The hash of no chunk. Original receivers ignore close codes: without this message they would take the end of the
+/// stream for the end of a file.
 const GAVE_UP: &[u8] = &browser_sync_stream::GAVE_UP;
-/// The longest reason that a close may carry, in bytes (RFC 6455, section 5.5).
+/// The longest reason in a close message, in bytes (RFC 6455, section 5.5).
 const MAX_REASON: usize = 123;
 
-/// Whether a request wants a WebSocket of this protocol.
-pub(crate) fn is_meant(parts: &Parts) -> bool {
+/// Whether a request asks for a WebSocket of browser-sync-stream.
+pub(super) fn is_asked_for(parts: &Parts) -> bool {
     let upgrades =
         parts.headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
     parts.method == Method::GET && upgrades && !offered(parts).any(|name| name.starts_with("driblet."))
 }
 
 /// Accepts the WebSocket, and sends the file in the background.
-pub(crate) async fn answer(
-    shared: &Arc<Shared>,
-    lists: &Arc<Lists>,
+pub(super) async fn answer(
+    site: &Arc<Site>,
+    lists: &Arc<ChunkLists>,
     parts: &mut Parts,
-    name: Name,
+    path: RequestPath,
 ) -> Result<Response, Problem> {
-    let Some(place) = lists.place() else {
-        let detail = "Too many receivers are being served; try again.";
+    let Some(permit) = lists.permit() else {
+        let detail = "The server has too many receivers at the moment; try again.";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
     };
-    // Who offers protocols wants to hear one of them.
+    // A client that offers subprotocols expects one of them in the response.
     let protocol = offered(parts).next().and_then(|name| HeaderValue::from_str(name).ok());
     let mut upgrade = match WebSocketUpgrade::from_request_parts(parts, &()).await {
         Ok(upgrade) => upgrade,
@@ -58,32 +59,33 @@ pub(crate) async fn answer(
     }
     let upgrade =
         upgrade.read_buffer_size(READ).write_buffer_size(0).max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
-    let (shared, lists) = (shared.clone(), lists.clone());
+    let (site, lists) = (site.clone(), lists.clone());
     Ok(upgrade.on_upgrade(async move |socket| {
-        serve(socket, &shared, &lists, name).await;
-        drop(place);
+        serve(socket, &site, &lists, path).await;
+        drop(permit);
     }))
 }
 
-/// One session, from the receiver's list to a close that says how it went.
-async fn serve(socket: WebSocket, shared: &Shared, lists: &Lists, name: Name) {
+/// One session, from the receiver's list to a close message that states the result.
+async fn serve(socket: WebSocket, site: &Site, lists: &ChunkLists, path: RequestPath) {
     let (mut out, mut messages) = socket.split();
     let result = async {
-        let (file, list) = open(shared, lists, name).await?;
+        let (file, list) = open(site, lists, path).await?;
         let (from, to) = browser_sync_stream::server_side(&mut messages, &mut out);
         let sent =
-            browser_sync_stream::session(browser_sync_stream::joined(from, to), &file, &list, shared.deadline).await;
+            browser_sync_stream::session(browser_sync_stream::joined(from, to), &file, &list, site.deadline).await;
         sent.map_err(Problem::from)
     };
     let (last, close) = match result.await {
         Ok(_) => (None, CloseFrame { code: 1000, reason: "".into() }),
         Err(problem) => {
-            debug!(?problem, "a receiver got no whole file");
-            let (status, reason) = problem.said();
-            (Some(GAVE_UP), CloseFrame { code: OWN_CODES + status.as_u16(), reason: shortened(reason).into() })
+            debug!(?problem, "a receiver did not get the whole file");
+            let (status, reason) = problem.status_and_detail();
+            (Some(GAVE_UP), CloseFrame { code: APPLICATION_CODES + status.as_u16(), reason: shortened(reason).into() })
         }
     };
-    // Until the receiver has closed too: what is dropped with unread bytes in it resets the connection, and what was sent is lost.
+    // Wait until the receiver has closed too. Dropping a connection with unread bytes resets it, and bytes on their way
+    // are lost.
     let end = async {
         if let Some(message) = last {
             let _ = out.send(Message::Binary(Bytes::from_static(message))).await;
@@ -92,35 +94,35 @@ async fn serve(socket: WebSocket, shared: &Shared, lists: &Lists, name: Name) {
             while let Some(Ok(_)) = messages.next().await {}
         }
     };
-    let _ = timeout(shared.deadline, end).await;
+    let _ = timeout(site.deadline, end).await;
 }
 
-/// The file at a path, and its chunks as far as they are cut.
+/// Opens the file at a path, and its list of chunks.
 async fn open(
-    shared: &Shared,
-    lists: &Lists,
-    name: Name,
+    site: &Site,
+    lists: &ChunkLists,
+    path: RequestPath,
 ) -> Result<(Arc<std::fs::File>, Arc<browser_sync_stream::ChunkList>), Problem> {
     let folder = || {
         let detail = "This is a folder; sync the files in it, each by its own path.";
         Problem::new(StatusCode::NOT_FOUND, "no-such-file", detail)
     };
-    let path = match shared.publisher.source().only() {
-        Some(only) if name.folder && name.asset.is_empty() => only.to_owned(),
-        _ if name.folder => return Err(folder()),
-        _ => name.asset,
+    let asset = match site.publisher.source().only() {
+        Some(only) if path.folder && path.asset.is_empty() => only.to_owned(),
+        _ if path.folder => return Err(folder()),
+        _ => path.asset,
     };
-    match shared.open(&path).await? {
-        Open::File(_, kept) => {
-            let list = lists.of(&kept, &shared.artifacts).await.map_err(SendError::from)?;
-            Ok((kept.file(), list))
+    match site.open(&asset).await? {
+        OpenPath::File(_, stored) => {
+            let list = lists.of(&stored, &site.artifacts).await.map_err(SendError::from)?;
+            Ok((stored.file(), list))
         }
-        Open::Folder => Err(folder()),
-        Open::Nothing => Err(Problem::no_such_file("of that name")),
+        OpenPath::Folder => Err(folder()),
+        OpenPath::Nothing => Err(Problem::no_such_file("of that name")),
     }
 }
 
-/// The protocols that a request offers, in its order.
+/// The subprotocols that a request offers, in its order.
 fn offered(parts: &Parts) -> impl Iterator<Item = &str> {
     let values = parts.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
     values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
@@ -138,7 +140,7 @@ impl From<SendError> for Problem {
             SendError::ListLate { .. } => (StatusCode::REQUEST_TIMEOUT, "bad-list"),
             SendError::TooManyChunks { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             SendError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-            // Nobody is there to hear it.
+            // The receiver is gone.
             SendError::Network(_) => (StatusCode::BAD_REQUEST, "cut-off"),
             SendError::File { .. } | SendError::Options(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };

@@ -1,26 +1,25 @@
-//! The browser client, carried inside the server.
+//! The browser client, which is embedded in the server.
 
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
-use super::content::Answer;
-use super::guard::is_safe;
-use super::problem::Problem;
+use super::content::Representation;
+use super::problem::{Problem, is_safe};
 use crate::artifacts::{Coding, Content};
 
 const EMBEDDER_POLICY: HeaderName = HeaderName::from_static("cross-origin-embedder-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Names and bytes of `client/`, by build.rs; a name with `.br` is another file's brotli form.
+/// The names and bytes of `client/`, embedded by build.rs. A name with `.br` is the brotli form of another file.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
 
-/// The files that pages and service workers import; what they import carries a hash in its name.
+/// The files that pages and service workers import. These files import others, whose names contain a hash.
 const ENTRIES: [&str; 3] = ["client.js", "inline.js", "store.js"];
 
 /// Answers a request for one of the client's files.
-pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(super) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
     let Some((_, bytes)) = FILES.iter().find(|(file, _)| *file == name) else {
         let detail = if ENTRIES.contains(&name) {
             "This server was built without the browser client; run `make client` and build it again.".to_owned()
@@ -32,16 +31,17 @@ pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     if !is_safe(method) {
         return Err(Problem::method("GET, HEAD"));
     }
-    // A page that comes back within minutes does not wait for the client; it is revalidated behind the page's back for a day.
+    // A page that is loaded again within minutes does not wait for the client. For a day the browser revalidates it in
+    // the background.
     let caching = if ENTRIES.contains(&name) {
         "max-age=600, stale-while-revalidate=86400"
     } else {
         "max-age=31536000, immutable"
     };
     let packed = FILES.iter().find(|(file, _)| file.strip_suffix(".br") == Some(name));
-    let packed = packed.filter(|_| super::plain::accepted(headers) == Some(Coding::Brotli));
+    let packed = packed.filter(|_| super::plain::accepted_coding(headers) == Some(Coding::Brotli));
     let (bytes, coding) = packed.map_or((*bytes, None), |(_, packed)| (*packed, Some(Coding::Brotli.name())));
-    let answer = Answer {
+    let answer = Representation {
         content: Content::Memory(Bytes::from_static(bytes)),
         etag: blake3::hash(bytes).to_hex()[..16].to_owned(),
         media_type: super::media_type::media_type(name),
@@ -52,8 +52,8 @@ pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     let mut response = answer.response(method, headers)?;
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    // A page with Cross-Origin-Embedder-Policy starts no worker whose own answer has none, and one of another origin loads nothing that
-    // does not say it may be loaded there. Pages without the policy are not changed by either.
+    // A page with Cross-Origin-Embedder-Policy starts a worker only if the worker's response has that policy too, and
+    // loads a file of another origin only if the response allows that. Other pages ignore both headers.
     headers.insert(EMBEDDER_POLICY, HeaderValue::from_static("require-corp"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     Ok(response)

@@ -5,19 +5,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use headers::{ETag, HeaderMapExt, IfMatch, IfModifiedSince, IfNoneMatch, IfRange, IfUnmodifiedSince, LastModified};
 use hyper::header::{self, HeaderMap};
 
-/// The last time that an HTTP date can say, in seconds since the epoch: the end of the year 9999, less a day.
+/// The last day that an HTTP date can name, in seconds since the epoch.
 const LAST_DATE: u64 = 253_402_214_400;
 
 /// When a representation was last modified, by the file system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Modified {
+pub(super) struct Modified {
     /// Whole seconds since the epoch.
     seconds: u64,
-    /// Whether the file was read in a later second, so that what was read is the last that it was in this one.
+    /// Whether the file was read in a later second, so that no later state has the same date.
     is_strong: bool,
 }
 
-/// What a request's conditions make of the answer.
+/// The response that a request's conditions ask for.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
     Answer,
@@ -27,9 +27,9 @@ pub(super) enum Outcome {
 }
 
 impl Modified {
-    /// From nanoseconds since the epoch: the file's stamp, and when it was read. A stamp in the future counts as the time of reading; one
-    /// before the epoch has no HTTP date.
-    pub(crate) fn new(stamp: i64, read: i64) -> Option<Modified> {
+    /// From the file's stamp and the time of reading, in nanoseconds since the epoch. A stamp in the future counts as
+    /// the time of reading. A stamp before the epoch has no HTTP date.
+    pub(super) fn new(stamp: i64, read: i64) -> Option<Modified> {
         let second = |nanoseconds: i64| u64::try_from(nanoseconds).ok().map(|since| since / 1_000_000_000);
         let (stamp, read) = (second(stamp)?, second(read)?);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
@@ -45,9 +45,10 @@ impl Modified {
     }
 }
 
-/// Compares a GET's or HEAD's conditions with the representation selected for it.
+/// Compares the conditions of a GET or HEAD with the representation that it would get.
 pub(super) fn evaluate(request: &HeaderMap, etag: &ETag, modified: Option<Modified>) -> Outcome {
-    // A list of tags that cannot be read matches nothing; a date that cannot be read is ignored, as is one where there is none to compare.
+    // A malformed list of tags matches nothing. A malformed date is ignored, and so is a date if the representation has
+    // none.
     if request.contains_key(header::IF_MATCH) {
         if !request.typed_get::<IfMatch>().is_some_and(|condition| condition.precondition_passes(etag)) {
             return Outcome::Failed("If-Match");
@@ -69,9 +70,9 @@ pub(super) fn evaluate(request: &HeaderMap, etag: &ETag, modified: Option<Modifi
     Outcome::Answer
 }
 
-/// Whether a request's range is meant of this representation. A condition that cannot be read does not hold: the part would be one of
-/// other bytes. A date holds only if it is exactly ours, and tells this representation from those before it.
-pub(super) fn is_range_meant(request: &HeaderMap, etag: &ETag, modified: Option<Modified>) -> bool {
+/// Whether a request's range applies to this representation. A malformed condition does not hold, since the range may
+/// be of other bytes. A date holds only if it equals the representation's and no earlier representation has the same.
+pub(super) fn range_applies(request: &HeaderMap, etag: &ETag, modified: Option<Modified>) -> bool {
     let Some(condition) = request.get(header::IF_RANGE) else { return true };
     if let Some(date) = condition.to_str().ok().and_then(|text| httpdate::parse_http_date(text).ok()) {
         return modified.is_some_and(|modified| modified.is_strong && modified.time() == date);

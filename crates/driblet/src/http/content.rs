@@ -1,4 +1,4 @@
-//! Bytes as an HTTP answer: conditions, ranges, HEAD, and a body that holds one piece at a time.
+//! Responses that carry bytes: conditions, ranges, HEAD, and bodies that hold one piece at a time.
 
 use std::fs::File;
 use std::io;
@@ -17,32 +17,33 @@ use hyper::{Method, StatusCode};
 use super::conditions::{self, Modified, Outcome};
 use super::problem::Problem;
 use crate::artifacts::{Content, Growing};
+use crate::task::blocking;
 
-/// Bytes of a file that one connection holds at once.
+/// Bytes of a file that one connection holds in memory.
 const PIECE: u64 = 128 << 10;
 
-/// What to answer with.
-pub(crate) struct Answer {
-    pub(crate) content: Content,
+/// A representation of a resource (RFC 9110, section 3.2).
+pub(super) struct Representation {
+    pub(super) content: Content,
     /// Without its quotes.
-    pub(crate) etag: String,
-    pub(crate) media_type: String,
-    pub(crate) caching: &'static str,
-    pub(crate) coding: Option<&'static str>,
-    /// When the file was last modified, for what is a file.
-    pub(crate) modified: Option<Modified>,
+    pub(super) etag: String,
+    pub(super) media_type: String,
+    pub(super) caching: &'static str,
+    pub(super) coding: Option<&'static str>,
+    /// When the file was last modified, for a file.
+    pub(super) modified: Option<Modified>,
 }
 
-impl Answer {
-    /// The answer as these request headers want it: whole, a part, only the head, or "not modified".
-    pub(crate) fn response(self, method: &Method, request: &HeaderMap) -> Result<Response, Problem> {
+impl Representation {
+    /// The response that a request's method and headers ask for: the whole, a part, the head only, or "not modified".
+    pub(super) fn response(self, method: &Method, request: &HeaderMap) -> Result<Response, Problem> {
         let etag: ETag = format!("\"{}\"", self.etag).parse().map_err(|_| failed())?;
         let mut headers = HeaderMap::new();
         headers.typed_insert(etag.clone());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.caching));
         match conditions::evaluate(request, &etag, self.modified) {
             Outcome::Answer => {}
-            // Of no length that axum could state: it would say 0, and a cache might take that for the file's.
+            // A stream, so that axum states no length: a cache might take a length of 0 for the file's.
             Outcome::NotModified => {
                 let nothing = Body::from_stream(stream::empty::<io::Result<Bytes>>());
                 return Ok((StatusCode::NOT_MODIFIED, headers, nothing).into_response());
@@ -61,7 +62,7 @@ impl Answer {
             None => headers.typed_insert(AcceptRanges::bytes()),
         }
         let len = self.content.len();
-        // Range means nothing but with GET (RFC 9110, section 14.2).
+        // Only a GET has ranges (RFC 9110, section 14.2).
         let has_parts = self.coding.is_none() && method == Method::GET;
         let part = match len.filter(|_| has_parts) {
             Some(len) => wanted_part(request, &etag, self.modified, len)?,
@@ -73,13 +74,13 @@ impl Answer {
             status = StatusCode::PARTIAL_CONTENT;
         }
         let part = part.unwrap_or(0..len.unwrap_or(u64::MAX));
-        // What is still being made flows without one.
+        // Content that is still being made is sent without a length.
         if len.is_some() {
             headers.typed_insert(ContentLength(part.end - part.start));
         }
         let body = match (method == Method::HEAD, len) {
             (true, Some(_)) => Body::empty(),
-            // One whose length is not known, or it would be said to be 0.
+            // A stream, so that axum does not state a length of 0.
             (true, None) => Body::from_stream(stream::empty::<io::Result<Bytes>>()),
             (false, _) => body(self.content, part),
         };
@@ -87,13 +88,14 @@ impl Answer {
     }
 }
 
-/// Whether the request says that it holds the bytes of this ETag, so that it is answered without a body.
-pub(crate) fn is_held(request: &HeaderMap, etag: &str) -> bool {
+/// Whether the client says that it holds the bytes of this ETag, so that the response has no body.
+pub(super) fn is_held(request: &HeaderMap, etag: &str) -> bool {
     let Ok(etag) = format!("\"{etag}\"").parse() else { return false };
     request.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&etag))
 }
 
-/// The one range asked for, if it may be answered in part. Several ranges, or what is none, are answered with the whole, as RFC 9110 allows.
+/// The range that a request asks for, if it gets a partial response. A request for several ranges, or with a malformed
+/// one, gets the whole, as RFC 9110 allows.
 fn wanted_part(
     request: &HeaderMap,
     etag: &ETag,
@@ -102,7 +104,7 @@ fn wanted_part(
 ) -> Result<Option<Range<u64>>, Problem> {
     let asked = request.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(range) = parse_range(asked) else { return Ok(None) };
-    if !conditions::is_range_meant(request, etag, modified) {
+    if !conditions::range_applies(request, etag, modified) {
         return Ok(None);
     }
     let part = match range {
@@ -117,7 +119,7 @@ fn wanted_part(
     Err(problem.with_header(header::CONTENT_RANGE, format!("bytes */{len}")))
 }
 
-/// One range of RFC 9110, section 14.1.2: first and last byte, or how many from the end.
+/// A range of RFC 9110, section 14.1.2: the first and the last byte, or the number of bytes at the end.
 fn parse_range(text: &str) -> Option<(Option<u64>, Option<u64>)> {
     let (unit, range) = text.split_once('=')?;
     let (first, last) = range.trim().split_once('-').filter(|_| unit.eq_ignore_ascii_case("bytes"))?;
@@ -144,12 +146,15 @@ fn body(content: Content, part: Range<u64>) -> Body {
             let pieces = stream::unfold(part, move |left| next_grown(growing.clone(), left));
             Body::from_stream(pieces)
         }
-        // Only for answers without a body; any other one breaks off rather than being taken for an empty file.
-        Content::Unmade => Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("not made"))])),
+        // It is only used for responses without a body. A body breaks off, so that no client takes it for an empty
+        // file.
+        Content::Unmade => {
+            Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("the content is not made"))]))
+        }
     }
 }
 
-/// The next piece of what may still be made; none at its end.
+/// The next piece of content that may still be being made; `None` at the end.
 async fn next_grown(growing: Growing, left: Range<u64>) -> Option<(io::Result<Bytes>, Range<u64>)> {
     let most = PIECE.min(left.end - left.start) as usize;
     if most == 0 {
@@ -161,7 +166,7 @@ async fn next_grown(growing: Growing, left: Range<u64>) -> Option<(io::Result<By
             let after = left.start + piece.len() as u64..left.end;
             Some((Ok(piece), after))
         }
-        // The answer breaks off, so that nobody takes it for whole.
+        // The response breaks off, so that no client takes it for complete.
         Err(error) => Some((Err(io::Error::other(error)), left.end..left.end)),
     }
 }
@@ -171,29 +176,29 @@ async fn next_piece(file: Arc<File>, left: Range<u64>) -> Option<(io::Result<Byt
         return None;
     }
     let len = PIECE.min(left.end - left.start) as usize;
-    let read = tokio::task::spawn_blocking(move || {
+    let piece = blocking(move || -> io::Result<Bytes> {
         let mut piece = vec![0; len];
         file.read_exact_at(&mut piece, left.start).map(|()| Bytes::from(piece))
-    });
-    let piece = read.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    })
+    .await;
     let after = if piece.is_ok() { left.start + len as u64..left.end } else { left.end..left.end };
     Some((piece, after))
 }
 
 fn failed() -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server cannot write this answer's headers.")
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server cannot write the headers of this response.")
 }
 
-/// All of the bytes, under no name.
-pub(crate) fn whole(file: Arc<File>, len: u64, method: &Method) -> Response {
+/// All bytes of a file, without headers for caches.
+pub(super) fn whole(file: Arc<File>, len: u64, method: &Method) -> Response {
     let body = if method == Method::HEAD { Body::empty() } else { body(Content::File(file, len), 0..len) };
     let mut response = body.into_response();
     response.headers_mut().typed_insert(ContentLength(len));
     response
 }
 
-/// Bytes in memory and then others, whole and kept by nobody.
-pub(crate) fn joined(start: Vec<u8>, rest: Content, media_type: &'static str, caching: &'static str) -> Response {
+/// Bytes in memory, followed by content.
+pub(super) fn joined(start: Vec<u8>, rest: Content, media_type: &'static str, caching: &'static str) -> Response {
     let len = rest.len().map(|len| start.len() as u64 + len);
     let part = 0..rest.len().unwrap_or(u64::MAX);
     let start = stream::iter((!start.is_empty()).then(|| Ok::<_, axum::Error>(Bytes::from(start))));

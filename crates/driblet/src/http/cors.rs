@@ -1,37 +1,37 @@
-//! CORS: what pages of allowed, foreign origins may send and read.
+//! CORS: what pages of other, allowed origins may send and read.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// What such a page may read besides the body.
+/// The response headers that such a page may read.
 const EXPOSED: &str =
     "etag, content-location, content-range, accept-ranges, content-length, last-modified, retry-after";
-/// The methods that some path answers.
+/// The methods that the server answers on some path.
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
-/// Seconds for which a browser need not ask again.
+/// How many seconds a browser may remember the answer to a preflight.
 const MAX_AGE: &str = "600";
 
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
-/// A page of an allowed, foreign origin.
-pub(crate) struct Visitor(HeaderValue);
+/// The origin of a page that is not the server's own and that may use the server.
+pub(super) struct CorsOrigin(HeaderValue);
 
-impl Visitor {
-    pub(super) fn new(origin: HeaderValue) -> Visitor {
-        Visitor(origin)
+impl CorsOrigin {
+    pub(super) fn new(origin: HeaderValue) -> CorsOrigin {
+        CorsOrigin(origin)
     }
 
-    /// Lets the visitor's page read the answer.
-    pub(crate) fn welcome(&self, headers: &mut HeaderMap) {
+    /// Adds the headers that let the page read a response.
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.0.clone());
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
 
-    /// Answers a preflight: an allowed origin may send the method and the headers that it asks for. Applications have headers of their
-    /// own, and an answer with credentials cannot allow them by `*`.
-    pub(crate) fn preflight(&self, request: &HeaderMap, headers: &mut HeaderMap) {
-        self.welcome(headers);
+    /// Adds the headers that answer a preflight. The page may send every method and header that it asks for:
+    /// applications have headers of their own, and a response with credentials cannot allow them by `*`.
+    pub(super) fn apply_preflight(&self, request: &HeaderMap, headers: &mut HeaderMap) {
+        self.apply(headers);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
         let method = request.get(header::ACCESS_CONTROL_REQUEST_METHOD);

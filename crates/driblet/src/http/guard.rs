@@ -1,21 +1,22 @@
-//! Who may ask: the Host must be one of ours, and a foreign Origin must be allowed. On every method.
+//! Checks who may use the server: for every method, the host must be the server's own, and the origin must be its own
+//! or an allowed one.
 //!
-//! `docs/decisions/0003-origins-behind-proxies.md` says why each of these rules is safe.
+//! `docs/decisions/0003-origins-behind-proxies.md` says why each rule is safe.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode, Uri, Version};
+use hyper::{StatusCode, Uri, Version};
 
-use super::cors::Visitor;
+use super::cors::CorsOrigin;
 use super::problem::Problem;
 use super::proxy::{TrustedProxies, forwarded_hosts};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The names that the server goes by, the origins that may use it, and the proxies that it believes.
+/// The server's host names, the other origins that may use it, and the proxies that it trusts.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Guard {
     hosts: Vec<String>,
@@ -30,8 +31,8 @@ impl Guard {
         Guard { hosts: lower(hosts), origins, proxies }
     }
 
-    /// Lets a request pass, and says whether it comes from another origin.
-    pub(crate) fn check(&self, request: &Parts) -> Result<Option<Visitor>, Problem> {
+    /// Refuses a request, or gives the other, allowed origin that it comes from.
+    pub(super) fn check(&self, request: &Parts) -> Result<Option<CorsOrigin>, Problem> {
         let headers = &request.headers;
         let host = self.host(request.version, &request.uri, headers)?;
         let mut origins = headers.get_all(header::ORIGIN).iter();
@@ -42,7 +43,7 @@ impl Guard {
                 return Ok(None);
             }
             if self.origins.contains(&origin) {
-                return Ok(Some(Visitor::new(value.clone())));
+                return Ok(Some(CorsOrigin::new(value.clone())));
             }
             let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
             if self.is_own(&origin, headers, peer) {
@@ -52,10 +53,10 @@ impl Guard {
         Err(foreign_origin(&origin, &host))
     }
 
-    /// Whether a page that does not have the request's Host in its origin is one of our own all the same: a proxy may have asked us by
+    /// Whether an origin is the server's own although the request has another host: a proxy may ask the server by
     /// another name than the browser asked the proxy.
     fn is_own(&self, origin: &str, headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
-        // Browsers set it on every request to a secure context, and no page can. It says that the page's origin and the URL's are one.
+        // Browsers set this header on requests to secure contexts, and no page can set it.
         let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
         let says_same = sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none();
         let is_trusted = || peer.is_some_and(|peer| self.proxies.contains(peer));
@@ -64,14 +65,15 @@ impl Guard {
             || (is_trusted() && forwarded_hosts(headers).iter().any(|host| is_same(origin, host)))
     }
 
-    /// A page on an attacker's name that resolves to this machine sends that name (DNS rebinding): only names given, `localhost` and
-    /// addresses, which no one can rebind, are ours. No header of a proxy changes that, since such a page can set them.
+    /// The request's host, if it is one of the server's names: a configured one, `localhost` or an address. Any other
+    /// name may be an attacker's that resolves to this machine (DNS rebinding). A proxy's headers do not count here,
+    /// since a page can set them.
     fn host(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
         let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "bad-host", detail);
         let mut hosts = headers.get_all(header::HOST).iter();
         let named = hosts.next().and_then(|host| host.to_str().ok()).or(uri.authority().map(|name| name.as_str()));
         let Some(named) = named else {
-            // Health checks of load balancers; every browser names a host.
+            // Health checks of load balancers may be like this. Every browser names a host.
             let is_old = version < Version::HTTP_11 && !headers.contains_key(header::HOST);
             return if is_old {
                 Ok(String::new())
@@ -97,31 +99,26 @@ impl Guard {
             "The request's Host header is empty; send the server's name or address.".to_owned()
         } else {
             format!(
-                "This server does not go by the name {name:?}. If it should, because it is reached by that name or a proxy passes that name on, start it with --allow-host {name}."
+                "This server does not answer to the name {name:?}. If clients reach it by that name, or a proxy passes that name on, allow the name: `driblet serve --allow-host {name}`, or ServerBuilder::allow_host."
             )
         };
         Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign-host", detail))
     }
 }
 
-/// Says what an operator can do: of the two things that the origin may be, each has its own line.
+/// Says what an operator can do in each of the two cases.
 fn foreign_origin(origin: &str, host: &str) -> Problem {
-    let mut detail = format!("The origin {origin:?} may not use this server, which was asked as {host:?}.");
+    let mut detail = format!("The origin {origin:?} may not use this server; the request was for the host {host:?}.");
     if let Some((_, name)) =
         origin.split_once("://").filter(|(scheme, name)| scheme.starts_with("http") && !name.is_empty())
     {
         detail += &format!(
-            " If {origin} is the server's own address in the browser, behind a proxy, start the server with --allow-host {name}, and let the proxy pass that name on (nginx: `proxy_set_header Host $http_host;`). If it is another site, allow it with --allow-origin {origin}."
+            " If {origin} is the server's own address in the browser, behind a proxy, allow the host with --allow-host {name} (ServerBuilder::allow_host), and let the proxy pass that name on (nginx: `proxy_set_header Host $http_host;`). If it is another site, allow it with --allow-origin {origin} (ServerBuilder::allow_origin)."
         );
     } else {
-        detail += " Pages without an origin of their own (sandboxed frames, files) may use it with --allow-origin null, which allows them all.";
+        detail += " Pages without an origin of their own (sandboxed frames, local files) may use it with --allow-origin null (ServerBuilder::allow_origin), which allows all of them.";
     }
     Problem::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
-}
-
-/// Methods that a path answers.
-pub(crate) fn is_safe(method: &Method) -> bool {
-    method == Method::GET || method == Method::HEAD
 }
 
 fn is_same(origin: &str, host: &str) -> bool {
@@ -160,7 +157,7 @@ mod tests {
 
     fn check(host: &str, origin: Option<&str>) -> Result<bool, Problem> {
         let headers: Vec<_> = [("host", host)].into_iter().chain(origin.map(|origin| ("origin", origin))).collect();
-        guard().check(&request(&headers)).map(|visitor| visitor.is_some())
+        guard().check(&request(&headers)).map(|origin| origin.is_some())
     }
 
     #[test]
@@ -210,7 +207,7 @@ mod tests {
         let with = |more: &[(&str, &str)], peer: [u8; 4]| {
             let mut parts = request(&[&asked, more].concat());
             parts.extensions.insert(ConnectInfo(SocketAddr::from((peer, 1))));
-            guard().check(&parts).is_ok_and(|visitor| visitor.is_none())
+            guard().check(&parts).is_ok_and(|origin| origin.is_none())
         };
         let far = [203, 0, 113, 1];
         assert!(!with(&[], [127, 0, 0, 1]));

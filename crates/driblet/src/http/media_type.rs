@@ -1,8 +1,8 @@
-//! The media type of a file, by its name.
+//! Finds the media type of a file by its name.
 
-/// Types that `mime_guess` does not know, or not in the form that is registered or that browsers want.
+/// Types that `mime_guess` lacks, or has in another form than the registered one or the one that browsers need.
 const TYPES: &[(&str, &[&str])] = &[
-    // RFC 9239 has one type for scripts; browsers load no module by another.
+    // RFC 9239 has one type for scripts. Browsers load modules with this type only.
     ("text/javascript", &["js", "mjs", "cjs"]),
     ("application/json", &["json", "map", "jsonc", "json5", "topojson", "tsbuildinfo", "webapp"]),
     ("application/geo+json", &["geojson"]),
@@ -21,7 +21,7 @@ const TYPES: &[(&str, &[&str])] = &[
     ("text/markdown", &["md", "markdown"]),
     ("text/vtt", &["vtt"]),
     ("text/wgsl", &["wgsl"]),
-    // Sources, to be read: .ts is a script far more often than a transport stream.
+    // Source text. A .ts file is a script far more often than a transport stream.
     ("text/plain", &["ts", "mts", "cts", "tsx", "jsx", "vue", "svelte", "astro", "scss", "sass", "less", "styl"]),
     (
         "text/plain",
@@ -66,8 +66,8 @@ const TYPES: &[(&str, &[&str])] = &[
     ("application/gzip", &["gz", "tgz"]),
     ("application/zstd", &["zst", "tzst"]),
     ("application/vnd.rar", &["rar"]),
-    // Bytes for one program each. Brotli has no type of its own, and a file's coding is never Content-Encoding: who fetches app.js.br
-    // wants that file, as it is kept and verified, and not what is packed in it.
+    // Formats without a type. Brotli has none, and .br is not sent as Content-Encoding: a client that fetches app.js.br
+    // gets that file as it is.
     (
         "application/octet-stream",
         &["br", "bin", "dat", "data", "pck", "onnx", "gguf", "safetensors", "tflite", "task", "npy", "pt", "pth"],
@@ -78,11 +78,11 @@ const TYPES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Endings of files that are compressed inside, although their type does not tell.
+/// Endings of files that are compressed already, although their type does not show it.
 const PACKED: &[&str] = &["br", "npz", "unityweb", "spz", "drc", "draco", "lz4", "lzma", "xz", "bz2", "7z"];
 
-/// The media type that browsers want for a file of this name, in its registered form where it has one.
-pub(crate) fn media_type(path: &str) -> String {
+/// The media type of a file, in its registered form if there is one.
+pub(super) fn media_type(path: &str) -> String {
     let extension = extension(path);
     let ours = TYPES.iter().find(|(_, extensions)| extensions.contains(&extension.as_str()));
     let guess = || mime_guess::from_ext(&extension).first_or_octet_stream().to_string();
@@ -92,7 +92,7 @@ pub(crate) fn media_type(path: &str) -> String {
     if is_text { media_type + "; charset=utf-8" } else { media_type }
 }
 
-/// Whether a file of this name and type may become smaller under a general compressor.
+/// Whether a general compressor may shrink a file of this name and type.
 pub(super) fn is_compressible(path: &str, media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default();
     let is_structured = ["json", "jsonl", "javascript", "xml", "wasm", "yaml", "toml"];

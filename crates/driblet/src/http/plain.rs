@@ -1,4 +1,4 @@
-//! The files themselves, for everyone who does not speak driblet.
+//! The files themselves, for clients that do not speak driblet.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -9,85 +9,63 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
 use super::conditions::Modified;
-use super::content::{Answer, is_held};
+use super::content::{Representation, is_held};
 use super::media_type::{is_compressible, media_type};
-use super::name::Name;
-use super::problem::Problem;
-use crate::artifacts::{Coding, Content};
-use crate::history::Kept;
-use crate::server::{OpenPlain, Shared};
+use super::path::RequestPath;
+use super::problem::{Problem, is_safe};
+use crate::artifacts::{Coding, Content, EncodedRequest};
+use crate::site::{OpenPlain, Site};
 
-/// Shorter files are not encoded: headers outweigh the gain.
+/// Shorter files are not encoded: the headers would outweigh the gain.
 const LEAST_ENCODED: u64 = 1 << 10;
 
 /// Answers a plain request.
-pub(crate) async fn answer(shared: &Shared, request: &Parts, name: Name) -> Result<Response, Problem> {
+pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> Result<Response, Problem> {
     let (method, headers) = (&request.method, &request.headers);
     let missing = || Problem::no_such_file(&format!("/{}", name.asset));
-    if !super::guard::is_safe(method) {
+    if !is_safe(method) {
         return Err(Problem::method("GET, HEAD"));
     }
     let mut path = name.asset.clone();
     if name.folder {
-        match shared.publisher.source().only() {
+        match site.publisher.source().only() {
             Some(only) if path.is_empty() => path = only.to_owned(),
             Some(_) => return Err(missing()),
             None if path.is_empty() => path = "index.html".into(),
             None => path.push_str("/index.html"),
         }
     }
-    let (seen, kept) = match shared.open_plain(&path).await? {
-        OpenPlain::File(seen, kept) => (seen, kept),
+    let (observation, stored) = match site.open_plain(&path).await? {
+        OpenPlain::File(observation, stored) => (observation, stored),
         OpenPlain::Direct(file, fingerprint) => return Ok(direct(file, fingerprint.len, &media_type(&path), method)),
         OpenPlain::Folder if !name.folder => return Ok(to_folder(&request.uri)),
         OpenPlain::Folder | OpenPlain::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
-    let mut answer = Answer {
-        content: Content::File(kept.file(), kept.len),
-        etag: kept.version.to_string(),
+    let mut answer = Representation {
+        content: Content::File(stored.file(), stored.len),
+        etag: stored.version.to_string(),
         caching: "no-cache",
         coding: None,
         media_type: media_type.clone(),
-        modified: Modified::new(seen.fingerprint.modified, seen.read),
+        modified: Modified::new(observation.fingerprint.modified, observation.read),
     };
     let may_encode =
-        LEAST_ENCODED <= kept.len && is_compressible(&path, &media_type) && !headers.contains_key(header::RANGE);
-    if let Some(coding) = accepted(headers).filter(|_| may_encode) {
-        encode(shared, method, headers, (&path, kept), coding, &mut answer).await;
+        LEAST_ENCODED <= stored.len && is_compressible(&path, &media_type) && !headers.contains_key(header::RANGE);
+    if let Some(coding) = accepted_coding(headers).filter(|_| may_encode) {
+        let is_held = |etag: &str| is_held(headers, etag);
+        let is_head = method == Method::HEAD;
+        let request = EncodedRequest { path: &path, stored, coding, is_head, is_held: &is_held };
+        if let Some((content, etag)) = site.artifacts.choose_encoding(request).await {
+            (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
+        }
     }
     let mut response = answer.response(method, headers)?;
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     Ok(response)
 }
 
-/// Makes the answer one of encoded bytes, where that pays: the best ones that are made, or else what is made while it is sent. Whatever
-/// fails, the file itself is there.
-async fn encode(
-    shared: &Shared,
-    method: &Method,
-    headers: &HeaderMap,
-    (path, kept): (&str, Arc<Kept>),
-    coding: Coding,
-    answer: &mut Answer,
-) {
-    let artifacts = &shared.artifacts;
-    let quick = format!("{}-{}", answer.etag, coding.name());
-    let best = artifacts.best_encoded(path, &kept, coding).await;
-    let (content, etag) = match best {
-        // Who holds what was made at once holds this version.
-        _ if is_held(headers, &quick) => (Content::Unmade, quick),
-        Some(best) if best.content.len().is_none_or(|len| kept.len * 9 / 10 <= len) => return,
-        Some(best) => (best.content, format!("{quick}-{}", &best.etag[..8])),
-        None => match artifacts.encoded(kept, coding, &quick, method == Method::HEAD).await {
-            Some(encoded) => (encoded.content, quick),
-            None => return,
-        },
-    };
-    (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
-}
-
-/// A file that has no version now: whole, without a name for its bytes, and kept by nobody.
+/// Answers with a whole file that has no version: without an ETag, and not to be cached.
 fn direct(file: Arc<File>, len: u64, media_type: &str, method: &Method) -> Response {
     let mut response = super::content::whole(file, len, method);
     let headers = response.headers_mut();
@@ -99,8 +77,9 @@ fn direct(file: Arc<File>, len: u64, media_type: &str, method: &Method) -> Respo
     response
 }
 
-/// To the same address with a slash at its end. Relative, so that it holds wherever the router is nested and the proxy puts the server; the
-/// folder's own name cannot be taken for a scheme after `./`. Not to be kept: the folder may be a file tomorrow.
+/// Redirects to the same address with a slash at its end. The location is relative, so it is right wherever the router
+/// is nested and a proxy puts the server. It begins with `./`, so that no folder's name is read as a scheme. It is not
+/// cached: the folder may become a file.
 fn to_folder(uri: &Uri) -> Response {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -108,8 +87,8 @@ fn to_folder(uri: &Uri) -> Response {
     (StatusCode::PERMANENT_REDIRECT, headers).into_response()
 }
 
-/// The best coding that the request accepts (RFC 9110, section 12.5.3).
-pub(crate) fn accepted(headers: &HeaderMap) -> Option<Coding> {
+/// The best content coding that a request accepts (RFC 9110, section 12.5.3).
+pub(super) fn accepted_coding(headers: &HeaderMap) -> Option<Coding> {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let weigh = |item: &str| -> (String, f32) {
         let mut parts = item.split(';').map(str::trim);
@@ -137,7 +116,7 @@ mod tests {
     fn accept(value: &'static str) -> Option<Coding> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
-        accepted(&headers)
+        accepted_coding(&headers)
     }
 
     #[test]
@@ -149,6 +128,6 @@ mod tests {
         assert_eq!(accept("*;q=0.1, br;q=0"), Some(Coding::Zstd));
         assert_eq!(accept("gzip"), None);
         assert_eq!(accept("br;q=x"), None);
-        assert_eq!(accepted(&HeaderMap::new()), None);
+        assert_eq!(accepted_coding(&HeaderMap::new()), None);
     }
 }

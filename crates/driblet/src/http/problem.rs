@@ -5,11 +5,13 @@ use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::artifacts::ArtifactError;
+use crate::causes::with_causes;
+use crate::history::HistoryError;
 use crate::publisher::PublishError;
 
-/// A refusal that says what was wrong and what to do.
+/// A refusal: what was wrong, and what to do.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(super) struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -18,46 +20,50 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
         Problem { status, code, detail: detail.into(), members: Map::new(), header: None }
     }
 
-    /// There is nothing there, or nothing that may be seen: the two look alike.
-    pub(crate) fn no_such_file(path: &str) -> Problem {
+    /// Nothing is published at a path. Hidden files look the same as missing ones.
+    pub(super) fn no_such_file(path: &str) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "no-such-file", format!("There is no file {path} here."))
     }
 
-    pub(crate) fn method(allowed: &'static str) -> Problem {
+    pub(super) fn method(allowed: &'static str) -> Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", format!("Only {allowed} are answered here."))
             .with_header(header::ALLOW, allowed)
     }
 
-    /// A condition of the request does not hold.
-    pub(crate) fn precondition(condition: &str, etag: &str) -> Problem {
-        let detail = format!("{condition} does not hold: this is \"{etag}\" now; ask without the condition to get it.");
+    /// A condition of the request fails.
+    pub(super) fn precondition(condition: &str, etag: &str) -> Problem {
+        let detail = format!(
+            "{condition} does not hold: the ETag is \"{etag}\" now; ask without the condition to get the file."
+        );
         Problem::new(StatusCode::PRECONDITION_FAILED, "precondition", detail)
     }
 
-    /// A header that the status asks for.
-    pub(crate) fn with_header(self, name: HeaderName, value: impl Into<String>) -> Problem {
+    /// Adds a header that the status needs.
+    pub(super) fn with_header(self, name: HeaderName, value: impl Into<String>) -> Problem {
         Problem { header: Some(Box::new((name, value.into()))), ..self }
     }
 
-    pub(crate) fn with(mut self, members: Value) -> Problem {
+    /// Adds members to the problem document.
+    pub(super) fn with(mut self, members: Value) -> Problem {
         if let Value::Object(members) = members {
             self.members.extend(members);
         }
         self
     }
 
-    /// Its status and its sentence, for where there is no room for more.
-    pub(crate) fn said(&self) -> (StatusCode, &str) {
+    /// The status and the detail, for a protocol that has room for no more.
+    #[cfg(feature = "browser-sync-stream")]
+    pub(super) fn status_and_detail(&self) -> (StatusCode, &str) {
         (self.status, &self.detail)
     }
 
-    /// RFC 9457 below `.driblet/`, a sentence elsewhere.
-    pub(crate) fn response(self, below_driblet: bool, method: &Method) -> Response {
-        let (media_type, body) = if below_driblet {
+    /// The response: a problem document (RFC 9457) for a sync resource, plain text elsewhere.
+    pub(super) fn response(self, is_resource: bool, method: &Method) -> Response {
+        let (media_type, body) = if is_resource {
             let title = self.status.canonical_reason().unwrap_or_default();
             let mut body =
                 json!({ "title": title, "status": self.status.as_u16(), "code": self.code, "detail": self.detail });
@@ -87,11 +93,11 @@ impl Problem {
 impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Problem {
         let (status, code) = match &error {
-            PublishError::Busy | PublishError::Away(_) | PublishError::Paused => {
+            PublishError::Busy | PublishError::RootMissing(_) | PublishError::Paused => {
                 (StatusCode::SERVICE_UNAVAILABLE, "busy")
             }
             PublishError::Unstable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unstable"),
-            // It is in the log once; what it waits for is room.
+            // The log has the error already. The history needs room.
             PublishError::History(_) => return Problem::from(PublishError::Paused),
             PublishError::Io(_) | PublishError::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
@@ -109,17 +115,39 @@ impl From<ArtifactError> for Problem {
     }
 }
 
-impl From<crate::history::HistoryError> for Problem {
-    fn from(error: crate::history::HistoryError) -> Problem {
+impl From<HistoryError> for Problem {
+    fn from(error: HistoryError) -> Problem {
         internal(StatusCode::INTERNAL_SERVER_ERROR, "failed", &error)
     }
 }
 
-/// What went wrong inside is for the log; its paths are nobody else's business.
+/// A problem from an internal error. The details of a status 500 go to the log only, since they may name paths.
 pub(super) fn internal(status: StatusCode, code: &'static str, error: &dyn std::error::Error) -> Problem {
     if status == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(%error, "a request failed");
-        return Problem::new(status, code, "The server cannot read or make this now; its log says why.");
+        tracing::error!(error = with_causes(error), "a request failed");
+        return Problem::new(status, code, "The server cannot read or make this now; the server's log says why.");
     }
     Problem::new(status, code, format!("{error}."))
+}
+
+/// Whether a method only reads.
+pub(super) fn is_safe(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskFailed;
+
+    #[test]
+    fn a_panicked_task_is_an_internal_error() {
+        for problem in [
+            Problem::from(PublishError::from(TaskFailed::Panicked)),
+            Problem::from(ArtifactError::from(TaskFailed::Panicked)),
+            Problem::from(HistoryError::from(TaskFailed::Panicked)),
+        ] {
+            assert_eq!(problem.status, StatusCode::INTERNAL_SERVER_ERROR, "{problem:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What proxies say of the requests that they pass on, and which proxies are believed.
+//! The headers of proxies, and which proxies are trusted.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use ipnet::IpNet;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The addresses whose `Forwarded` and `X-Forwarded-Host` are believed: this machine's own, and those given.
+/// The addresses whose `Forwarded` and `X-Forwarded-Host` are trusted: this machine's own, and the configured ones.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Each an address or a range of them, such as `10.0.0.0/8`; the one that is neither, otherwise.
+    /// Parses addresses and ranges of addresses such as `10.0.0.0/8`. The error is the text that is neither.
     pub(crate) fn parse(proxies: &[String]) -> Result<TrustedProxies, String> {
         let parse = |text: &String| {
             let range = IpNet::from_str(text).or_else(|_| IpAddr::from_str(text).map(IpNet::from));
@@ -28,7 +28,7 @@ impl TrustedProxies {
     }
 }
 
-/// The hosts that a proxy says the client asked for, in lower case.
+/// The hosts that the client asked for, as a proxy states them, in lower case.
 pub(super) fn forwarded_hosts(headers: &HeaderMap) -> Vec<String> {
     let values = |name: HeaderName| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     let named =
@@ -41,7 +41,7 @@ pub(super) fn forwarded_hosts(headers: &HeaderMap) -> Vec<String> {
     named.chain(standard).filter(|host| !host.is_empty()).collect()
 }
 
-/// Splits outside of quotes (RFC 7239, section 4).
+/// Splits outside quotes (RFC 7239, section 4).
 fn pieces<'a>(value: &'a str, at: &'static [char]) -> impl Iterator<Item = &'a str> {
     let mut is_quoted = false;
     value.split(move |character| {

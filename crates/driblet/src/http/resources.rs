@@ -1,4 +1,4 @@
-//! The sync resources of an asset: what `spec/protocol.md`, section 8, names.
+//! The sync resources of an asset, see `spec/protocol.md`, section 8.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use driblet_core::{MAX_TAGS, Matches, Signature, Version, encode_same};
+use driblet_core::{MAX_TAGS, Signature, Version, encode_same};
 use futures_util::StreamExt;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -15,55 +15,41 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client_files;
-use super::content::{Answer, is_held};
-use super::guard::is_safe;
-use super::name::{Name, Resource};
-use super::problem::Problem;
-use crate::artifacts::{Artifact, ArtifactError, Content};
-use crate::history::{Head, Kept};
-use crate::publisher::Standing;
+use super::content::{Representation, is_held};
+use super::path::{RequestPath, Resource};
+use super::problem::{Problem, is_safe};
+use crate::artifacts::{ArtifactError, Content, DeltaRequest};
+use crate::history::{Head, StoredVersion};
+use crate::publisher::PathState;
 use crate::serve::Stopping;
-use crate::server::{Open, Shared};
+use crate::site::{OpenPath, Site};
 
 const DELTA: &str = "application/vnd.driblet.delta";
 const MATCHED: &str = "application/vnd.driblet.matched";
 const REVALIDATE: &str = "no-cache";
 const IMMUTABLE: &str = "max-age=31536000, immutable";
-const NOT_KEPT: &str = "no-store";
+const NO_STORE: &str = "no-store";
 
 /// The longest that a poll waits.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// How often a file is looked at while someone waits for it to change.
+/// How often a poll looks at the file.
 const LOOK: Duration = Duration::from_millis(500);
-/// Where less of the head matches, in percent, the shared delta from nothing is sent instead.
-const WORTH_MATCHING: u64 = 3;
-/// Where less matches, the shared delta may be the smaller one all the same, and is made to be compared.
-const SURELY_SMALLER: u64 = 50;
-/// Unmatched bytes up to which what is made for one receiver may be most of the head.
-const MAX_UNSHARED: u64 = 16 << 20;
 
-/// Whether a part of an Accept header names a delta with the dense codec. (A quality of 0 is not looked for: who would refuse it names it not.)
-fn accepts_dense(part: &str) -> bool {
-    let mut words = part.split(';').map(str::trim);
-    words.next().is_some_and(|essence| essence.eq_ignore_ascii_case(DELTA))
-        && words.any(|word| word.eq_ignore_ascii_case("codec=dense"))
+/// A request for a path below `.driblet/`.
+pub(super) struct ResourceRequest<'a> {
+    pub(super) site: &'a Site,
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    /// Tells that the server stops, if [`crate::serve`] runs it.
+    pub(super) stopping: Option<&'a Stopping>,
 }
 
-/// A request below `.driblet/`.
-pub(crate) struct Call<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) method: &'a Method,
-    pub(crate) uri: &'a Uri,
-    pub(crate) headers: &'a HeaderMap,
-    /// Tells that the server stops, where [`crate::serve`] runs it.
-    pub(crate) stopping: Option<&'a Stopping>,
-}
-
-impl Call<'_> {
+impl ResourceRequest<'_> {
     /// Answers the request.
-    pub(crate) async fn answer(&self, name: Name, resource: Resource, body: Body) -> Result<Response, Problem> {
+    pub(super) async fn answer(&self, path: RequestPath, resource: Resource, body: Body) -> Result<Response, Problem> {
         if let Resource::Other(file) = &resource {
-            let is_root = name.folder && name.asset.is_empty();
+            let is_root = path.folder && path.asset.is_empty();
             return if is_root { client_files::answer(file, self.method, self.headers) } else { Err(bad_name(file)) };
         }
         let allowed = if resource == Resource::Signature { "POST" } else { "GET, HEAD" };
@@ -72,12 +58,12 @@ impl Call<'_> {
         {
             return Err(Problem::method(allowed));
         }
-        let path = self.path_of(&name)?;
+        let asset = self.asset(&path)?;
         match resource {
-            Resource::Head => self.head(&path).await,
-            Resource::From(from) => self.delta_to_head(&path, from).await,
-            Resource::Pair(from, to) => self.pair(&path, from, to).await,
-            Resource::Signature => self.signature(&path, body).await,
+            Resource::Head => self.head(&asset).await,
+            Resource::From(from) => self.delta_to_head(&asset, from).await,
+            Resource::Pair(from, to) => self.delta_of_pair(&asset, from, to).await,
+            Resource::Signature => self.signature(&asset, body).await,
             Resource::Live => Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "no-such-file",
@@ -87,12 +73,12 @@ impl Call<'_> {
         }
     }
 
-    /// The asset's path in the source; a folder has no snapshot of its own yet.
-    fn path_of(&self, name: &Name) -> Result<String, Problem> {
-        let only = self.shared.publisher.source().only();
-        match (name.folder, only) {
-            (false, _) => Ok(name.asset.clone()),
-            (true, Some(only)) if name.asset.is_empty() => Ok(only.to_owned()),
+    /// The asset's path in the source. Folders cannot be synced yet.
+    fn asset(&self, path: &RequestPath) -> Result<String, Problem> {
+        let only = self.site.publisher.source().only();
+        match (path.folder, only) {
+            (false, _) => Ok(path.asset.clone()),
+            (true, Some(only)) if path.asset.is_empty() => Ok(only.to_owned()),
             (true, _) => {
                 let detail = "Folders cannot be synced yet; sync the files in it, each by its own path.";
                 Err(Problem::new(StatusCode::NOT_FOUND, "no-such-file", detail))
@@ -100,26 +86,27 @@ impl Call<'_> {
         }
     }
 
-    async fn current(&self, path: &str) -> Result<Head, Problem> {
-        match self.shared.publisher.standing(path).await? {
-            Standing::File(head) => Ok(head),
-            Standing::Folder | Standing::Nothing => Err(Problem::no_such_file(&format!("/{path}"))),
+    async fn current_head(&self, asset: &str) -> Result<Head, Problem> {
+        match self.site.publisher.refresh(asset).await? {
+            PathState::File(head) => Ok(head),
+            PathState::Folder | PathState::Nothing => Err(Problem::no_such_file(&format!("/{asset}"))),
         }
     }
 
-    async fn kept_head(&self, path: &str) -> Result<(Head, Arc<Kept>), Problem> {
-        match self.shared.open(path).await? {
-            Open::File(head, kept) => Ok((head, kept)),
-            Open::Folder | Open::Nothing => Err(Problem::no_such_file(&format!("/{path}"))),
+    async fn open_head(&self, asset: &str) -> Result<(Head, Arc<StoredVersion>), Problem> {
+        match self.site.open(asset).await? {
+            OpenPath::File(head, stored) => Ok((head, stored)),
+            OpenPath::Folder | OpenPath::Nothing => Err(Problem::no_such_file(&format!("/{asset}"))),
         }
     }
 
-    async fn head(&self, path: &str) -> Result<Response, Problem> {
+    /// Answers with the head as JSON, or waits for another head than the one that the request names.
+    async fn head(&self, asset: &str) -> Result<Response, Problem> {
         let (since, wait) = self.poll()?;
         let end = Instant::now() + wait;
         let head = loop {
-            let changed = self.shared.publisher.published().notified();
-            let head = self.current(path).await?;
+            let changed = self.site.publisher.published().notified();
+            let head = self.current_head(asset).await?;
             let left = end.saturating_duration_since(Instant::now());
             if since != Some(head.counter) || left.is_zero() {
                 break head;
@@ -133,23 +120,23 @@ impl Call<'_> {
             tokio::select! {
                 () = changed => {}
                 () = sleep(LOOK.min(left)) => {}
-                // Nobody else's stop should wait for this poll.
+                // A server that stops does not wait for polls.
                 () = stops => break head,
             }
         };
         let body = json!({ "version": head.version.to_string(), "length": head.len, "counter": head.counter });
-        let answer = Answer {
+        let answer = Representation {
             content: Content::Memory(body.to_string().into()),
             etag: head.version.to_string(),
             media_type: "application/json".into(),
-            caching: NOT_KEPT,
+            caching: NO_STORE,
             coding: None,
             modified: None,
         };
         answer.response(self.method, &HeaderMap::new())
     }
 
-    /// `since` and `wait` of a poll.
+    /// The parameters `since` and `wait` of a poll.
     fn poll(&self) -> Result<(Option<u64>, Duration), Problem> {
         let (mut since, mut wait) = (None, Duration::ZERO);
         for (name, value) in url::form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes()) {
@@ -168,24 +155,24 @@ impl Call<'_> {
         Ok((since, wait))
     }
 
-    async fn delta_to_head(&self, path: &str, from: Option<Version>) -> Result<Response, Problem> {
-        let (head, kept) = self.kept_head(path).await?;
-        self.delta(path, from, (head, kept), REVALIDATE).await
+    async fn delta_to_head(&self, asset: &str, from: Option<Version>) -> Result<Response, Problem> {
+        let (head, stored) = self.open_head(asset).await?;
+        self.delta(asset, from, (head, stored), REVALIDATE).await
     }
 
-    async fn pair(&self, path: &str, from: Option<Version>, to: Version) -> Result<Response, Problem> {
-        let (head, newest) = self.kept_head(path).await?;
-        let kept = self.shared.kept(path, to).await?;
-        let Some(kept) = kept else { return Err(self.unknown(head, newest).await?) };
-        let target = Head { version: to, len: kept.len, ..head };
-        self.delta(path, from, (target, kept), IMMUTABLE).await
+    async fn delta_of_pair(&self, asset: &str, from: Option<Version>, to: Version) -> Result<Response, Problem> {
+        let (head, newest) = self.open_head(asset).await?;
+        let stored = self.site.version(asset, to).await?;
+        let Some(stored) = stored else { return Err(self.unknown_version(head, newest).await?) };
+        let target = Head { version: to, len: stored.len, ..head };
+        self.delta(asset, from, (target, stored), IMMUTABLE).await
     }
 
     async fn delta(
         &self,
-        path: &str,
+        asset: &str,
         from: Option<Version>,
-        (head, kept): (Head, Arc<Kept>),
+        (head, stored): (Head, Arc<StoredVersion>),
         caching: &'static str,
     ) -> Result<Response, Problem> {
         let is_same = from == Some(head.version);
@@ -195,26 +182,18 @@ impl Call<'_> {
         } else {
             let basis = match from {
                 None => None,
-                Some(version) => match self.shared.kept(path, version).await? {
+                Some(version) => match self.site.version(asset, version).await? {
                     Some(basis) => Some(basis),
-                    None => return Err(self.unknown(head, kept).await?),
+                    None => return Err(self.unknown_version(head, stored).await?),
                 },
             };
-            let delta = self.best_delta(path, basis, kept).await?;
-            // A part of what is being made is known when all of it is.
-            let content = match self.headers.contains_key(header::RANGE) && self.method == Method::GET {
-                true => timeout(self.shared.artifacts.patience(), delta.content.finished())
-                    .await
-                    .map_err(|_| ArtifactError::Busy)??,
-                false => delta.content,
-            };
-            (content, delta.etag.to_string())
+            self.chosen_delta(asset, basis, stored).await?
         };
-        let answer = Answer { content, etag, media_type: DELTA.into(), caching, coding: None, modified: None };
+        let answer = Representation { content, etag, media_type: DELTA.into(), caching, coding: None, modified: None };
         let mut response = answer.response(self.method, self.headers)?;
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
         if !is_same {
-            // Relative to the URL asked for, and so right wherever the router is nested.
+            // The location is relative, so it is right wherever the router is nested.
             let from = from.map_or_else(|| "none".to_owned(), |version| version.to_string());
             let pair = HeaderValue::try_from(format!("{from}-{}", head.version)).map_err(|_| bad_name(&from))?;
             response.headers_mut().insert(header::CONTENT_LOCATION, pair);
@@ -222,38 +201,42 @@ impl Call<'_> {
         Ok(response)
     }
 
-    /// The best delta that is ready; one that was begun goes on as it was.
-    async fn best_delta(&self, path: &str, basis: Option<Arc<Kept>>, kept: Arc<Kept>) -> Result<Artifact, Problem> {
-        let artifacts = &self.shared.artifacts;
-        let better = artifacts.better(path, basis.as_deref(), &kept, self.reads_dense()).await;
-        let from = basis.as_ref().map(|basis| basis.version);
-        let is_known = is_held(self.headers, &artifacts.delta_etag(from, kept.version));
-        if let Some(better) = better.into_iter().find(|artifact| !is_known && self.goes_on_with(artifact)) {
-            return Ok(better);
-        }
-        // Nothing is made for an answer without a body.
-        if is_known || self.method == Method::HEAD {
-            return Ok(artifacts.delta_if_made(from, kept.version));
-        }
-        Ok(artifacts.delta(basis, kept).await?)
+    /// The delta that this receiver gets, and its ETag.
+    async fn chosen_delta(
+        &self,
+        asset: &str,
+        basis: Option<Arc<StoredVersion>>,
+        target: Arc<StoredVersion>,
+    ) -> Result<(Content, String), Problem> {
+        let artifacts = &self.site.artifacts;
+        let if_range = self.headers.get(header::IF_RANGE);
+        let request = DeltaRequest {
+            path: asset,
+            basis,
+            target,
+            accepts_dense: self.accepts_dense(),
+            is_head: self.method == Method::HEAD,
+            is_held: &|etag| is_held(self.headers, etag),
+            continues: &|etag| if_range.is_none_or(|known| known.as_bytes() == format!("\"{etag}\"").as_bytes()),
+        };
+        let (content, etag) = artifacts.choose_delta(request).await?;
+        // A range needs the length, which is known when all bytes are made.
+        let content = match self.headers.contains_key(header::RANGE) && self.method == Method::GET {
+            true => timeout(artifacts.queue_timeout(), content.finished()).await.map_err(|_| ArtifactError::Busy)??,
+            false => content,
+        };
+        Ok((content, etag.to_string()))
     }
 
-    /// Whether a request that goes on with what was begun means this.
-    fn goes_on_with(&self, artifact: &Artifact) -> bool {
-        self.headers
-            .get(header::IF_RANGE)
-            .is_none_or(|etag| etag.as_bytes() == format!("\"{}\"", artifact.etag).as_bytes())
-    }
-
-    /// Whether this receiver says that it reads the dense codec.
-    fn reads_dense(&self) -> bool {
+    /// Whether the receiver decodes the dense codec.
+    fn accepts_dense(&self) -> bool {
         let accepted = self.headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-        accepted.flat_map(|value| value.split(',')).any(accepts_dense)
+        accepted.flat_map(|value| value.split(',')).any(names_dense)
     }
 
-    /// Says how to describe bytes of a version that is not kept here.
-    async fn unknown(&self, head: Head, kept: Arc<Kept>) -> Result<Problem, Problem> {
-        let cuts = self.shared.artifacts.cuts(kept).await?;
+    /// Tells a receiver how to describe bytes whose version the server does not have.
+    async fn unknown_version(&self, head: Head, stored: Arc<StoredVersion>) -> Result<Problem, Problem> {
+        let cuts = self.site.artifacts.cuts(stored).await?;
         let sizes = cuts.sizes();
         let detail = "That version is not in this file's history; send a signature, or sync from none.";
         Ok(Problem::new(StatusCode::NOT_FOUND, "unknown-version", detail).with(json!({
@@ -265,58 +248,45 @@ impl Call<'_> {
         })))
     }
 
-    async fn signature(&self, path: &str, body: Body) -> Result<Response, Problem> {
-        let max_tags = self.shared.max_tags.min(MAX_TAGS);
+    /// Answers a signature with the runs that match the head, and a delta from these.
+    async fn signature(&self, asset: &str, body: Body) -> Result<Response, Problem> {
+        let max_tags = self.site.max_tags.min(MAX_TAGS);
         let limit = 32 + 8 * max_tags as usize;
         let too_large = |detail: String| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail);
-        let stalled =
-            || Problem::new(StatusCode::REQUEST_TIMEOUT, "bad-signature", "The signature did not come in time.");
-        let artifacts = &self.shared.artifacts;
-        let turn =
-            timeout(artifacts.patience(), self.shared.signers.acquire()).await.map_err(|_| ArtifactError::Busy)?;
+        let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "bad-signature", "The signature did not come in time.");
+        let artifacts = &self.site.artifacts;
+        let permit = timeout(artifacts.queue_timeout(), self.site.signature_permits.acquire())
+            .await
+            .map_err(|_| ArtifactError::Busy)?;
         let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "bad-signature", detail);
-        let received = timeout(self.shared.deadline, received(body, limit)).await.map_err(|_| stalled())?;
-        let received = received.map_err(|_| bad("The signature broke off on its way; send it again.".into()))?;
-        let bytes = received.ok_or_else(|| {
+        let body = timeout(self.site.deadline, read_body(body, limit)).await.map_err(|_| late())?;
+        let body = body.map_err(|_| bad("The signature is incomplete; send it again.".into()))?;
+        let bytes = body.ok_or_else(|| {
             too_large(format!("A signature may have {limit} bytes and {max_tags} tags; sync from none instead."))
         })?;
         let signature = Signature::decode(&bytes, max_tags).map_err(|error| match error {
             driblet_core::SignatureError::TooManyTags { .. } => too_large(format!("{error}.")),
             error => bad(format!("{error}.")),
         })?;
-        let (_, kept) = self.kept_head(path).await?;
-        let cuts = artifacts.cuts(kept.clone()).await?;
-        let matches = Arc::new(artifacts.in_turn(kept.len, move || Ok(signature.match_chunks(&cuts))).await?);
-        drop(turn);
-        let (start, rest) = self.matched(path, matches, kept).await?;
-        Ok(super::content::joined(start, rest, MATCHED, NOT_KEPT))
-    }
-
-    /// The answer to a signature: the delta from what matched, or the shared one from nothing, whichever is smaller.
-    async fn matched(&self, path: &str, matches: Arc<Matches>, kept: Arc<Kept>) -> Result<(Vec<u8>, Content), Problem> {
-        let artifacts = &self.shared.artifacts;
-        let (matched, len) = (matches.matched_bytes(), kept.len);
-        if len * SURELY_SMALLER <= matched * 100 {
-            return Ok((Vec::new(), artifacts.matched(matches, kept).await?.content));
-        }
-        let better = artifacts.better(path, None, &kept, false).await.into_iter().next();
-        let cold = match better {
-            Some(better) => better,
-            None => artifacts.delta(None, kept.clone()).await?,
-        };
-        let from_nothing = |cold: Content| (matches.encode_no_runs(), cold);
-        if matched * 100 < len * WORTH_MATCHING || MAX_UNSHARED < len - matched {
-            return Ok(from_nothing(cold.content));
-        }
-        // Which one is smaller is known when both are made.
-        let own = artifacts.matched(matches.clone(), kept).await?.content.finished().await?;
-        let cold = cold.content.finished().await?;
-        Ok(if cold.len() <= own.len() { from_nothing(cold) } else { (Vec::new(), own) })
+        let (_, stored) = self.open_head(asset).await?;
+        let cuts = artifacts.cuts(stored.clone()).await?;
+        let matches = artifacts.with_permit(stored.len, move || Ok(signature.match_chunks(&cuts))).await?;
+        drop(permit);
+        let (start, rest) = artifacts.choose_matched(asset, Arc::new(matches), stored).await?;
+        Ok(super::content::joined(start, rest, MATCHED, NO_STORE))
     }
 }
 
-/// All of a body, or `None` if it is longer than `limit` bytes.
-async fn received(body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Error> {
+/// Whether a part of an `Accept` header names a delta with the dense codec. Receivers that cannot decode it do not list
+/// it, so a quality of 0 is not looked for.
+fn names_dense(part: &str) -> bool {
+    let mut words = part.split(';').map(str::trim);
+    words.next().is_some_and(|essence| essence.eq_ignore_ascii_case(DELTA))
+        && words.any(|word| word.eq_ignore_ascii_case("codec=dense"))
+}
+
+/// All bytes of a body; `None` if there are more than `limit`.
+async fn read_body(body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Error> {
     let (mut pieces, mut bytes) = (body.into_data_stream(), Vec::new());
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
@@ -330,7 +300,7 @@ async fn received(body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Err
 
 fn bad_name(name: &str) -> Problem {
     let detail = format!(
-        "{name:?} is no sync resource: a version is 64 lower-case hex digits, a pair two of them joined by '-'."
+        "{name:?} is no sync resource: a version is 64 lower-case hex digits, a pair is two versions joined by '-'."
     );
     Problem::new(StatusCode::BAD_REQUEST, "bad-name", detail)
 }

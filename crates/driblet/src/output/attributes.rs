@@ -1,4 +1,4 @@
-//! What a new file takes over from the one that it replaces.
+//! Copies the attributes of the replaced file to the new one.
 
 use std::fs::{File, Metadata, Permissions};
 use std::io;
@@ -8,15 +8,16 @@ use std::path::Path;
 use xattr::FileExt;
 
 const ACCESS_LIST: &str = "system.posix_acl_access";
-/// Hashes of the file's bytes, which are others now.
+/// Attributes that are hashes of the file's bytes.
 const OF_BYTES: [&str; 2] = ["security.ima", "security.evm"];
 
 /// Gives `new` the owner, group, permissions, access list and extended attributes of the file at `path`.
 ///
-/// The owner and the group stay what they are where the system does not permit it; permissions that would then reach others are dropped.
+/// If the system does not permit it, the owner or the group stays the new file's. Permissions that other users would
+/// get by that are dropped.
 pub(super) fn keep(path: &Path, old: &Metadata, new: &File) -> io::Result<()> {
     let made = new.metadata()?;
-    // Changing the owner clears capabilities, and the access list changes the mode: hence this order.
+    // In this order, since changing the owner clears capabilities, and the access list changes the mode.
     let owner = made.uid() == old.uid() || fchown(new, Some(old.uid()), None).is_ok();
     let group = made.gid() == old.gid() || fchown(new, None, Some(old.gid())).is_ok();
     extended(path, new)?;
@@ -29,20 +30,20 @@ pub(super) fn keep(path: &Path, old: &Metadata, new: &File) -> io::Result<()> {
 
 fn mode(old: u32, owner: bool, group: bool) -> u32 {
     let mode = if owner { old } else { old & !0o4000 };
-    // Another group may do no more than everybody.
+    // The new group gets the permissions of all other users.
     if group { mode } else { mode & !0o2070 | (mode & 0o7) << 3 }
 }
 
 fn extended(path: &Path, new: &File) -> io::Result<()> {
-    // A file system without them has none to keep.
+    // Some file systems have no attributes.
     let Ok(names) = xattr::list(path) else { return Ok(()) };
     let mut listed = false;
     for name in names.filter(|name| !OF_BYTES.iter().any(|of| name == *of)) {
-        // One that we may not read was set by somebody with more rights.
+        // An attribute that may not be read was set by a user with more rights.
         let Ok(Some(value)) = xattr::get(path, &name) else { continue };
         let set = new.set_xattr(&name, &value);
         listed |= name == ACCESS_LIST;
-        // Labels of the system's own are not ours to set.
+        // Attributes of the system may be refused.
         if name == ACCESS_LIST || name.to_string_lossy().starts_with("user.") {
             set.map_err(|error| {
                 io::Error::new(error.kind(), format!("its attribute {} cannot be kept: {error}", name.display()))
@@ -50,7 +51,7 @@ fn extended(path: &Path, new: &File) -> io::Result<()> {
         }
     }
     if !listed {
-        // A folder may give each new file a list.
+        // The folder may have given the new file an access list.
         let _ = new.remove_xattr(ACCESS_LIST);
     }
     Ok(())

@@ -1,16 +1,18 @@
-//! Files that are written as a whole: the new bytes are staged, and take their name in one durable step.
+//! Replaces files as a whole: the new bytes are staged, and become the file in one durable step.
 //!
-//! [`Output::at`] finds out what a path names, [`Output::stage`] gives a file to write the new bytes to, and [`Staged::commit`] makes
-//! them the file. What that means depends on what is there:
+//! [`Output::at`] finds out what a path names, [`Output::stage`] gives a staging file for the new bytes, and
+//! [`Staged::commit`] makes them the file. The step depends on what the path names:
 //!
-//! - *A regular file, or nothing.* The bytes are staged in the same folder, flushed, and renamed. Readers see the old file or the new one.
-//!   Permissions, owner, group, access lists and extended attributes of the old file are kept, the owner as far as the system permits it.
-//!   Other hard links to the old file keep the old bytes.
-//! - *A symbolic link.* It stays; what it leads to is written. A link to nothing makes its target.
-//! - *Anything else*: a device, a pipe, a FIFO, a terminal, `/dev/stdout`, `/dev/fd/N`. The bytes are written into it by `commit`, so only
-//!   after all of them are there. It is never replaced.
-//! - *A regular file in a folder where no other file can be made*, or one that cannot be renamed over, such as a file that is mounted into a
-//!   container. The bytes are written over the old ones by `commit`, after room for them is reserved. That is not atomic.
+//! - *A regular file, or nothing.* The bytes are staged in the same folder, flushed, and renamed. Readers see the old
+//!   file or the new one. The new file keeps the permissions, owner, group, access lists and extended attributes of the
+//!   old one, the owner as far as the system permits it. Other hard links to the old file keep the old bytes.
+//! - *A symbolic link.* The link stays, and the file that it leads to is written. If a link leads to nothing, the file
+//!   is made.
+//! - *Anything else*: a device, a pipe, a FIFO, a terminal, `/dev/stdout`, `/dev/fd/N`. `commit` writes the bytes into
+//!   it, so only after all of them are there. It is never replaced.
+//! - *A regular file in a folder where no other file can be made*, or a file that cannot be replaced, such as one that
+//!   is mounted into a container. `commit` writes the bytes over the old ones, after it has reserved room for them.
+//!   That is not atomic.
 //!
 //! ```
 //! use std::io::Write;
@@ -29,14 +31,15 @@ mod resolve;
 mod staged;
 mod write;
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use resolve::Target;
 pub use staged::Staged;
 
-/// Where new bytes are to go.
+/// A place for new bytes.
+///
+/// See the [module](crate::output) for an example.
 #[derive(Clone, Debug)]
 pub struct Output {
     name: PathBuf,
@@ -44,19 +47,20 @@ pub struct Output {
 }
 
 impl Output {
-    /// What `path` names. Nothing is opened or made.
+    /// The output that `path` names. Nothing is opened or made.
     ///
     /// # Errors
-    /// Where `path` names a folder, lies in a folder that does not exist, or leads through links that end nowhere; where it is a link of
-    /// another user in a folder that everybody may write to.
-    pub fn at(path: &Path) -> io::Result<Output> {
+    /// If `path` names a folder, lies in a folder that does not exist, or leads through too many links; if it is a link
+    /// of another user in a folder that every user may write to.
+    pub fn at(path: impl AsRef<Path>) -> io::Result<Output> {
+        let path = path.as_ref();
         Ok(Output { name: path.to_path_buf(), target: resolve::target(path)? })
     }
 
-    /// The process' standard output.
+    /// The standard output of this process.
     ///
     /// # Errors
-    /// Where the process has none.
+    /// If the process has none.
     pub fn stdout() -> io::Result<Output> {
         let name = PathBuf::from("standard output");
         Ok(Output { name, target: Target::Open(write::descriptor(1)?.into(), 1) })
@@ -67,40 +71,23 @@ impl Output {
         &self.name
     }
 
-    /// The regular file that is written, behind all links; it need not exist. `None` where the bytes are written into something else.
+    /// The regular file that is written, behind all links. It may not exist yet. `None` if the target is not a regular
+    /// file.
     pub fn file(&self) -> Option<&Path> {
-        match &self.target {
-            Target::File(path) => Some(path),
-            Target::Special(_) | Target::Open(..) => None,
-        }
+        self.target.file()
     }
 
-    /// Whether this is the process' standard output, by whatever name.
+    /// Whether this is the standard output of the process, by any name.
     pub fn is_stdout(&self) -> bool {
         matches!(self.target, Target::Open(_, 1))
     }
 
-    /// A place for the new bytes.
+    /// A staging file for the new bytes.
     ///
     /// # Errors
-    /// Where no file can be made: neither in the file's folder nor, for what is not a regular file, in the system's folder for temporary ones.
+    /// If no file can be made: neither in the folder of the file, nor, for a target that is not a regular file, in the
+    /// folder for temporary files.
     pub fn stage(&self) -> io::Result<Staged> {
-        Staged::new(self)
-    }
-
-    /// Opens what is not replaced, to write into it.
-    fn open(&self) -> io::Result<File> {
-        match &self.target {
-            Target::File(path) | Target::Special(path) => fs::OpenOptions::new().write(true).open(path),
-            Target::Open(file, _) => file.try_clone(),
-        }
-    }
-}
-
-/// The folder that a file lies in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
+        Staged::new(&self.target)
     }
 }

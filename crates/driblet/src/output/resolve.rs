@@ -1,4 +1,4 @@
-//! What a path names.
+//! Finds out what a path names.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
@@ -8,22 +8,40 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{folder_of, write};
+use super::write;
 
-/// As many links in a row as Linux follows.
+/// The most symbolic links that are followed, as in Linux.
 const MAX_LINKS: usize = 40;
-/// The mode of a folder such as /tmp: everybody may write, and remove only what is their own.
+/// The mode of a folder such as /tmp: every user may write, and remove only their own files.
 const SHARED: u32 = 0o1002;
 
 /// What a path leads to.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
-    /// A regular file, or a free name: no link.
+    /// A regular file, or a name that no file has.
     File(PathBuf),
-    /// Something else that has a name.
+    /// A named file of another kind.
     Special(PathBuf),
-    /// A file that this process has open, and under which number.
+    /// A file that this process has open, and its descriptor.
     Open(Arc<File>, RawFd),
+}
+
+impl Target {
+    /// The regular file, if it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Target::File(path) => Some(path),
+            Target::Special(_) | Target::Open(..) => None,
+        }
+    }
+
+    /// Opens a target that is not replaced, to write into it.
+    pub(super) fn open(&self) -> io::Result<File> {
+        match self {
+            Target::File(path) | Target::Special(path) => fs::OpenOptions::new().write(true).open(path),
+            Target::Open(file, _) => file.try_clone(),
+        }
+    }
 }
 
 pub(super) fn target(path: &Path) -> io::Result<Target> {
@@ -58,7 +76,7 @@ fn existing(path: PathBuf, found: &Metadata) -> io::Result<Target> {
     Ok(if found.is_file() { Target::File(path) } else { Target::Special(path) })
 }
 
-/// A name that nothing has yet.
+/// A name that no file has.
 fn free(path: PathBuf) -> io::Result<Target> {
     let folder = folder_of(&path);
     match fs::metadata(folder) {
@@ -71,7 +89,8 @@ fn free(path: PathBuf) -> io::Result<Target> {
     }
 }
 
-/// A link of the kernel's to what a process has open, such as `/proc/self/fd/1`. Its text need not be a path.
+/// Resolves a link of the kernel to a file that a process has open, such as `/proc/self/fd/1`. The text of such a link
+/// may be no path.
 fn of_process(path: &Path) -> io::Result<Option<Target>> {
     let folder = fs::canonicalize(folder_of(path))?;
     let parts: Vec<&[u8]> = folder.as_os_str().as_bytes().split(|byte| *byte == b'/').collect();
@@ -90,19 +109,19 @@ fn of_process(path: &Path) -> io::Result<Option<Target>> {
     }
 }
 
-/// In a folder that everybody may write to, a link of another user may lead anywhere: Linux can be told not to follow it
-/// (`fs.protected_symlinks`), and cannot see that we do.
+/// Refuses a link of another user in a folder that every user may write to. Linux refuses such links too
+/// (`fs.protected_symlinks`), but only when the kernel follows them.
 fn check_owner(path: &Path, link: &Metadata) -> io::Result<()> {
     let folder = fs::metadata(folder_of(path))?;
     let own = rustix::process::geteuid().as_raw();
     if folder.mode() & SHARED == SHARED && link.uid() != own && link.uid() != folder.uid() {
-        let what = format!("{} is another user's link in a folder that everybody may write to", path.display());
+        let what = format!("{} is another user's link in a folder that every user may write to", path.display());
         return Err(io::Error::new(ErrorKind::PermissionDenied, what));
     }
     Ok(())
 }
 
-/// What `Path` would read as the name without its end.
+/// Whether a path ends so that it names a folder. `Path` would ignore such an end.
 fn names_folder(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     matches!(bytes, b"." | b"..") || [&b"/"[..], b"/.", b"/.."].iter().any(|end| bytes.ends_with(end))
@@ -110,4 +129,12 @@ fn names_folder(path: &Path) -> bool {
 
 fn folder() -> io::Error {
     io::Error::new(ErrorKind::IsADirectory, "it names a folder; name a file in it")
+}
+
+/// The folder that a file lies in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
 }

@@ -6,36 +6,45 @@ use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, SpooledTempFile};
 
 use super::flush::Flusher;
-use super::{Output, attributes, folder_of, write};
+use super::resolve::{Target, folder_of};
+use super::{attributes, write};
 
-/// Bytes that are staged in memory where there is no folder for them; more go to a temporary file.
+/// Bytes that are staged in memory for a target that is not replaced. More bytes go to a temporary file.
 const IN_MEMORY: usize = 16 << 20;
-/// Before the random part of a staging file's name. Short: what it replaces may have as long a name as the file system allows.
+/// The begin of a staging file's name. It is short, so that the name fits the limit of the file system.
 const PREFIX: &str = ".driblet-";
 
-/// New bytes that are not the file yet. Dropped without [`commit`](Staged::commit) they are gone, and all is as it was.
-pub struct Staged(Way);
+/// New bytes that are not the file yet. If they are dropped without [`commit`](Staged::commit), the file stays as it
+/// was.
+#[derive(Debug)]
+pub struct Staged(CommitPlan);
 
 /// Where the bytes are, and how they become the file.
-enum Way {
-    /// In the folder of the file, whose name they take.
+#[derive(Debug)]
+enum CommitPlan {
+    /// In the folder of the file. They are renamed to the name of the file.
     Replace(NamedTempFile, Flusher, PathBuf),
-    /// Elsewhere: they are written over the file's bytes.
+    /// Elsewhere. They are written over the bytes of the file.
     Over(SpooledTempFile, PathBuf),
-    /// Elsewhere: they are written into what is no regular file.
-    Into(SpooledTempFile, Output),
+    /// Elsewhere. They are written into a target that is not a regular file.
+    Into(SpooledTempFile, Target),
 }
 
 impl Staged {
-    pub(super) fn new(output: &Output) -> io::Result<Staged> {
+    pub(super) fn new(target: &Target) -> io::Result<Staged> {
         let elsewhere = || SpooledTempFile::new(IN_MEMORY);
-        let Some(path) = output.file() else { return Ok(Staged(Way::Into(elsewhere(), output.clone()))) };
+        let Some(path) = target.file() else { return Ok(Staged(CommitPlan::Into(elsewhere(), target.clone()))) };
         match beside(path) {
-            Ok(file) => Ok(Staged(Way::Replace(file, Flusher::default(), path.to_path_buf()))),
-            Err(error) if can_be_written_over(path, &error) => Ok(Staged(Way::Over(elsewhere(), path.to_path_buf()))),
+            Ok(file) => Ok(Staged(CommitPlan::Replace(file, Flusher::default(), path.to_path_buf()))),
+            Err(error) if can_be_written_over(path, &error) => {
+                Ok(Staged(CommitPlan::Over(elsewhere(), path.to_path_buf())))
+            }
             Err(error) => {
                 let folder = folder_of(path).display();
-                Err(io::Error::new(error.kind(), format!("no file can be made in {folder}: {}", said(&error))))
+                Err(io::Error::new(
+                    error.kind(),
+                    format!("no file can be made in {folder}: {}", system_message(&error)),
+                ))
             }
         }
     }
@@ -43,21 +52,21 @@ impl Staged {
     /// Makes the bytes the file, durably.
     ///
     /// # Errors
-    /// The file is as it was, unless the error says otherwise.
+    /// After an error the file is as it was, unless the message says otherwise.
     pub fn commit(self) -> io::Result<()> {
         match self.0 {
-            Way::Replace(file, flusher, path) => {
+            CommitPlan::Replace(file, flusher, path) => {
                 flusher.finish()?;
                 replace(&path, file)
             }
-            Way::Over(mut bytes, path) => {
+            CommitPlan::Over(mut bytes, path) => {
                 let len = bytes.stream_position()?;
                 bytes.rewind()?;
                 write::over(&path, bytes, len)
             }
-            Way::Into(mut bytes, output) => {
+            CommitPlan::Into(mut bytes, target) => {
                 bytes.rewind()?;
-                write::pour(&mut bytes, &mut output.open()?)
+                write::pour(&mut bytes, &mut target.open()?)
             }
         }
     }
@@ -66,8 +75,8 @@ impl Staged {
 impl Write for Staged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Way::Over(file, _) | Way::Into(file, _) => file.write(bytes),
-            Way::Replace(file, flusher, _) => {
+            CommitPlan::Over(file, _) | CommitPlan::Into(file, _) => file.write(bytes),
+            CommitPlan::Replace(file, flusher, _) => {
                 let len = file.as_file_mut().write(bytes)?;
                 flusher.wrote(file.as_file(), len)?;
                 Ok(len)
@@ -80,15 +89,15 @@ impl Write for Staged {
     }
 }
 
-/// A staging file in the same folder. Until it is complete nobody sees more of it than of what it replaces.
+/// A staging file in the same folder. Its permissions let no other user read it unless the new file is to be public.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let mode = if fs::symlink_metadata(path).is_ok() { 0o600 } else { 0o666 };
     tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(folder_of(path))
 }
 
-/// Whether the folder takes no new file, while what is there may be written.
+/// Whether no file can be made in the folder, although the file itself may be written.
 fn can_be_written_over(path: &Path, error: &io::Error) -> bool {
-    // The folders of /proc say that they do not exist.
+    // The folders of /proc give NotFound.
     let refused =
         matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound);
     refused && OpenOptions::new().write(true).open(path).is_ok()
@@ -98,7 +107,7 @@ fn replace(path: &Path, new: NamedTempFile) -> io::Result<()> {
     let old = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Ok(found) if !found.is_file() => {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file any more"));
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is no longer a regular file"));
         }
         found => Some(found?),
     };
@@ -110,7 +119,7 @@ fn replace(path: &Path, new: NamedTempFile) -> io::Result<()> {
         Ok(_) => sync_folder(folder_of(path)),
         Err(refused) if old.is_some() => {
             let (mut file, error) = (refused.file.as_file().try_clone()?, refused.error);
-            // A file that is mounted, or another user's in a folder such as /tmp.
+            // A mounted file, or a file of another user in a folder such as /tmp.
             let name_is_fixed = matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ResourceBusy);
             if !name_is_fixed || OpenOptions::new().write(true).open(path).is_err() {
                 return Err(error);
@@ -123,17 +132,17 @@ fn replace(path: &Path, new: NamedTempFile) -> io::Result<()> {
     }
 }
 
-/// Makes a rename durable, where the folder can be opened at all.
+/// Makes a rename durable, if the folder can be opened.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // Not every file system has it for folders, and one may be allowed to write a folder that one may not read.
+        // Some file systems cannot flush folders, and a folder that may be written may not be readable.
         Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => Ok(()),
         synced => synced,
     }
 }
 
-/// What the system said, without the name of a file that was never made.
-fn said(error: &io::Error) -> String {
+/// The message of the system, without the name of the file that was not made.
+fn system_message(error: &io::Error) -> String {
     let text = error.to_string();
-    text.split_once(" at path ").map_or(text.as_str(), |(said, _)| said).to_owned()
+    text.split_once(" at path ").map_or(text.as_str(), |(message, _)| message).to_owned()
 }

@@ -1,4 +1,4 @@
-//! Writing into what is not replaced.
+//! Writes into targets that are not replaced.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,22 +10,23 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-/// Bytes copied at once.
+/// Bytes that are copied with one call.
 const PIECE: usize = 128 << 10;
 
-/// A second handle to what this process has open under `number`: with the same position, and for a socket the only way.
+/// A second handle to the file that this process has open under `number`, with the same position. A socket can be
+/// opened in no other way.
 pub(super) fn descriptor(number: RawFd) -> io::Result<File> {
     if number < 0 {
         return Err(ErrorKind::InvalidInput.into());
     }
-    // SAFETY: the number is not negative, and is used for this one call, which copies it. A number that is not open is an error of the call;
-    // one that is open stays so, since the process closes no file that others named by its number.
+    // SAFETY: the number is not negative, and is used for one call only, which copies it. If the number is not open,
+    // the call fails. If it is open, it stays so: this process closes no file that was named by its number.
     #[allow(unsafe_code)]
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     Ok(File::from(borrowed.try_clone_to_owned()?))
 }
 
-/// Copies all bytes, also where another process made `into` one that does not wait.
+/// Copies all bytes, even if another process made `into` non-blocking.
 pub(super) fn pour(from: &mut impl Read, into: &mut File) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
     loop {
@@ -55,13 +56,13 @@ pub(super) fn pour(from: &mut impl Read, into: &mut File) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes over a regular file that cannot be replaced. Nothing is changed before there is room.
+/// Writes over a regular file that cannot be replaced. Room for the new bytes is reserved first.
 pub(super) fn over(path: &Path, mut from: impl Read, len: u64) -> io::Result<()> {
     let mut into = OpenOptions::new().write(true).open(path)?;
     let old = into.metadata()?.len();
     if old < len {
         let reserved = fallocate(&into, FallocateFlags::empty(), 0, len);
-        // Any other error says that this file system cannot promise room.
+        // Any other error says that this file system cannot reserve room.
         if let Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) = reserved {
             let _ = into.set_len(old);
             return Err(error.into());
@@ -74,7 +75,7 @@ pub(super) fn over(path: &Path, mut from: impl Read, len: u64) -> io::Result<()>
         into.sync_all()
     });
     written.map_err(|error| {
-        let what = format!("it could only be written in place, and is now incomplete: {error}");
+        let what = format!("it had to be written in place, and is incomplete now: {error}");
         io::Error::new(error.kind(), what)
     })
 }

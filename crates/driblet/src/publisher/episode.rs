@@ -1,37 +1,37 @@
-//! States that last for a while: logged once when they begin and once when they end.
+//! Failures that last for a while. The caller logs the begin and the end of each.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How soon something that failed is tried again.
+/// How soon a failed path is tried again.
 const RETRY: Duration = Duration::from_secs(2);
-/// A path that was not tried again for so long is forgotten.
+/// How long a failed path is remembered that is not tried again.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
-/// Something that does not work for now.
+/// One failure that may last for a while.
 #[derive(Default)]
 pub(super) struct Episode(AtomicBool);
 
 impl Episode {
-    /// Notes that it does not work. Gives whether it did before.
+    /// Notes a failure. Gives whether it is the first one.
     pub(super) fn begin(&self) -> bool {
         !self.0.swap(true, Ordering::Relaxed)
     }
 
-    /// Notes that it works. Gives whether it did not before.
+    /// Notes a success. Gives whether a failure was before it.
     pub(super) fn end(&self) -> bool {
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }
 }
 
-/// Paths with which something does not work for now.
+/// Paths that fail at the moment.
 #[derive(Default)]
-pub(super) struct Failing(Mutex<HashMap<String, Instant>>);
+pub(super) struct FailingPaths(Mutex<HashMap<String, Instant>>);
 
-impl Failing {
-    /// Notes that a path failed. Gives whether none did before.
+impl FailingPaths {
+    /// Notes that a path failed. Gives whether it is the only one.
     pub(super) fn begin(&self, path: &str) -> bool {
         let mut paths = self.lock();
         paths.retain(|_, last| last.elapsed() < FORGOTTEN);
@@ -40,7 +40,7 @@ impl Failing {
         is_first
     }
 
-    /// Notes that a path worked. Gives whether it was the last that did not.
+    /// Notes that a path succeeded. Gives whether it was the last one that failed.
     pub(super) fn end(&self, path: &str) -> bool {
         let mut paths = self.lock();
         paths.remove(path).is_some() && paths.is_empty()
@@ -50,7 +50,7 @@ impl Failing {
         self.lock().contains_key(path)
     }
 
-    /// Whether a path failed so shortly ago that it is not tried again yet.
+    /// Whether a path failed so recently that it is not tried again yet.
     pub(super) fn is_fresh(&self, path: &str) -> bool {
         self.lock().get(path).is_some_and(|last| last.elapsed() < RETRY)
     }

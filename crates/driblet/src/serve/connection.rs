@@ -1,4 +1,4 @@
-//! One connection: its stream, which knows when a client has waited long enough, and what is served on it.
+//! One connection: its stream, which enforces the time limits, and the requests on it.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,14 +25,14 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 use tracing::debug;
 
-use super::connections::{Connections, Entry, Phase, Place, Running};
+use super::connections::{ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest};
 
-/// An extension of each request, by which answers that only wait learn that the server stops.
+/// An extension of each request. Responses that only wait learn from it that the server stops.
 #[derive(Clone)]
 pub(crate) struct Stopping(watch::Receiver<bool>);
 
 impl Stopping {
-    /// Completes when the server stops; never, if it ends without stopping.
+    /// Completes when the server stops. It never completes if the server ends without that.
     pub(crate) async fn begins(mut self) {
         if self.0.wait_for(|stopping| *stopping).await.is_err() {
             std::future::pending().await
@@ -47,13 +47,13 @@ pub(super) fn run(
     app: Router,
     connections: &Arc<Connections>,
 ) -> impl Future<Output = ()> + Send + use<> {
-    // Answers are written whole; waiting to fill a packet only delays the last one.
+    // Responses are written whole. Waiting for a full packet would only delay the last one.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(connections.options.write_timeout));
     let (connections, place) = (connections.clone(), connections.enter());
     let entry = place.entry.clone();
-    let stream = Stream { stream: Box::pin(stream), place, timer: None };
+    let stream = ClientStream { stream: Box::pin(stream), place, timer: None };
     let service = service_fn(move |request| answer(request, peer, app.clone(), &connections, &entry));
     async move {
         let served = hyper::server::conn::http1::Builder::new()
@@ -71,9 +71,9 @@ fn answer(
     peer: SocketAddr,
     app: Router,
     connections: &Arc<Connections>,
-    entry: &Arc<Entry>,
-) -> impl Future<Output = Result<Response<Tracked>, Infallible>> + use<> {
-    let (connections, running) = (connections.clone(), Running::begin(connections, entry));
+    entry: &Arc<ConnectionEntry>,
+) -> impl Future<Output = Result<Response<TrackedBody>, Infallible>> + use<> {
+    let (connections, running) = (connections.clone(), RunningRequest::begin(connections, entry));
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Stopping(connections.stopping().subscribe()));
     async move {
@@ -85,17 +85,17 @@ fn answer(
         } else if connections.is_stopping() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response.map(|body| Tracked { body, _running: running }))
+        Ok(response.map(|body| TrackedBody { body, _running: running }))
     }
 }
 
-/// An answer's body; while it is there, its connection is busy.
-struct Tracked {
+/// The body of a response. The connection is busy as long as the body exists.
+struct TrackedBody {
     body: Body,
-    _running: Running,
+    _running: RunningRequest,
 }
 
-impl hyper::body::Body for Tracked {
+impl hyper::body::Body for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -115,19 +115,20 @@ impl hyper::body::Body for Tracked {
     }
 }
 
-/// A TCP stream that ends for its reader when the client has let it wait too long, or when the connection is to give way.
+/// A TCP stream whose reader gets the end of the stream when the client takes too long, or when the connection must
+/// end.
 ///
-/// hyper's own limit for a request's head runs while a connection is idle too, so it cannot tell the two apart.
-struct Stream {
+/// hyper's own limit for the head of a request also runs while a connection is idle, so it cannot be used.
+struct ClientStream {
     stream: Pin<Box<TimeoutStream<TcpStream>>>,
-    place: Place,
+    place: ConnectionPlace,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stream {
-    /// Whether the wait for more bytes is over although none came; an error if they were to come.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Place { connections, entry, .. } = &self.place;
+impl ClientStream {
+    /// Ready when the wait for more bytes must end. An error if a request had begun to arrive.
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ConnectionPlace { connections, entry, .. } = &self.place;
         entry.reader.register(context.waker());
         if connections.is_killed() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -135,22 +136,22 @@ impl Stream {
         let options = &connections.options;
         let (phase, deadline) = {
             let state = entry.state();
-            let patience = match state.phase {
-                Phase::New | Phase::Head => options.header_timeout,
-                Phase::Idle if !state.is_blocked => options.keep_alive,
-                Phase::Idle | Phase::Busy | Phase::Upgraded => return Poll::Pending,
+            let limit = match state.phase {
+                ConnectionPhase::New | ConnectionPhase::Head => options.header_timeout,
+                ConnectionPhase::Idle if !state.is_blocked => options.keep_alive,
+                ConnectionPhase::Idle | ConnectionPhase::Busy | ConnectionPhase::Upgraded => return Poll::Pending,
             };
             if state.gives_way {
                 return Poll::Ready(Ok(()));
             }
-            (state.phase, state.since.checked_add(patience))
+            (state.phase, state.since.checked_add(limit))
         };
-        if phase != Phase::Head && connections.is_stopping() && !self.has_unread() {
+        if phase != ConnectionPhase::Head && connections.is_stopping() && !self.has_unread() {
             return Poll::Ready(Ok(()));
         }
         let Some(deadline) = deadline else { return Poll::Pending };
         ready!(self.poll_timer(deadline, context));
-        Poll::Ready(if phase == Phase::Head { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) })
+        Poll::Ready(if phase == ConnectionPhase::Head { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) })
     }
 
     fn poll_timer(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
@@ -161,20 +162,21 @@ impl Stream {
         timer.as_mut().poll(context)
     }
 
-    /// Whether the system has bytes that the runtime has not yet told of.
+    /// Whether the system has bytes that the runtime does not know of yet.
     fn has_unread(&self) -> bool {
         rustix::io::ioctl_fionread(self.stream.get_ref()).is_ok_and(|unread| 0 < unread)
     }
 
-    fn alive(&self) -> io::Result<()> {
+    /// Fails after the connection was killed.
+    fn check_alive(&self) -> io::Result<()> {
         if self.place.connections.is_killed() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
-    /// Notes whether the client takes what is written.
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Notes whether the client reads what is written.
+    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let mut state = self.place.entry.state();
-        if written.is_ready() && state.is_blocked && state.phase == Phase::Idle {
-            state.enter(Phase::Idle);
+        if written.is_ready() && state.is_blocked && state.phase == ConnectionPhase::Idle {
+            state.enter(ConnectionPhase::Idle);
             self.place.entry.reader.wake();
         }
         state.is_blocked = written.is_pending();
@@ -182,29 +184,29 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         match self.stream.as_mut().poll_read(context, buf) {
             Poll::Ready(Ok(())) => {
                 let mut state = self.place.entry.state();
-                if before < buf.filled().len() && matches!(state.phase, Phase::New | Phase::Idle) {
-                    state.enter(Phase::Head);
+                if before < buf.filled().len() && matches!(state.phase, ConnectionPhase::New | ConnectionPhase::Idle) {
+                    state.enter(ConnectionPhase::Head);
                 }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.poll_patience(context),
+            Poll::Pending => self.poll_deadline(context),
         }
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.place.entry.writer.register(context.waker());
-        self.alive()?;
+        self.check_alive()?;
         let written = self.stream.as_mut().poll_write(context, buf);
-        self.note(written)
+        self.note_written(written)
     }
 
     fn poll_write_vectored(
@@ -213,9 +215,9 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.place.entry.writer.register(context.waker());
-        self.alive()?;
+        self.check_alive()?;
         let written = self.stream.as_mut().poll_write_vectored(context, bufs);
-        self.note(written)
+        self.note_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

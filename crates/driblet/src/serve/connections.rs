@@ -1,4 +1,4 @@
-//! All connections: what each is doing, and which of them gives way when there are too many.
+//! All connections: the state of each, and which one ends when there are too many.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -9,55 +9,56 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::ServeOptions;
+use super::options::ServeOptions;
 
-/// How long a connection on which nothing has come yet is new rather than idle: its first request may be on its way.
+/// How long a connection without any byte counts as new, since its first request may be on its way.
 pub(super) const NEW: Duration = Duration::from_secs(1);
 
 pub(super) struct Connections {
     pub(super) options: ServeOptions,
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
     /// A connection ended, or became idle.
     changed: Notify,
     stopping: watch::Sender<bool>,
     killed: AtomicBool,
 }
 
+/// The open connections, by number.
 #[derive(Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
-    entries: HashMap<u64, Arc<Entry>>,
+    entries: HashMap<u64, Arc<ConnectionEntry>>,
 }
 
-/// One connection, as the loop and the connection itself see it.
-pub(super) struct Entry {
-    state: Mutex<State>,
+/// What the accept loop and a connection share.
+pub(super) struct ConnectionEntry {
+    state: Mutex<ConnectionState>,
     pub(super) reader: AtomicWaker,
     pub(super) writer: AtomicWaker,
 }
 
-pub(super) struct State {
-    pub(super) phase: Phase,
+pub(super) struct ConnectionState {
+    pub(super) phase: ConnectionPhase,
     /// When the phase began.
     pub(super) since: Instant,
-    /// The connection is to end if it is not busy.
+    /// Whether the connection must end as soon as it is not busy.
     pub(super) gives_way: bool,
-    /// The client has not yet taken what was written.
+    /// Whether the client has not read all that was written.
     pub(super) is_blocked: bool,
 }
 
-/// What a connection does.
+/// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Phase {
-    /// Nothing has come yet.
+pub(super) enum ConnectionPhase {
+    /// No byte has arrived yet.
     New,
-    /// An answer was given, and nothing has come since.
+    /// A response was sent, and no byte has arrived since.
     Idle,
-    /// A request's head comes.
+    /// The head of a request is arriving.
     Head,
-    /// A request is answered.
+    /// A response is being made or sent.
     Busy,
-    /// Another protocol has taken over.
+    /// The connection speaks another protocol.
     Upgraded,
 }
 
@@ -72,23 +73,27 @@ impl Connections {
         })
     }
 
-    /// Enters a connection, which stays until its place is dropped.
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
-        let state = State { phase: Phase::New, since: Instant::now(), gives_way: false, is_blocked: false };
-        let entry =
-            Arc::new(Entry { state: Mutex::new(state), reader: AtomicWaker::new(), writer: AtomicWaker::new() });
+    /// Adds a connection. It is removed when its place is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> ConnectionPlace {
+        let state =
+            ConnectionState { phase: ConnectionPhase::New, since: Instant::now(), gives_way: false, is_blocked: false };
+        let entry = Arc::new(ConnectionEntry {
+            state: Mutex::new(state),
+            reader: AtomicWaker::new(),
+            writer: AtomicWaker::new(),
+        });
         let mut open = lock(&self.open);
         let id = open.next;
         open.next += 1;
         open.entries.insert(id, entry.clone());
-        Place { connections: self.clone(), entry, id }
+        ConnectionPlace { connections: self.clone(), entry, id }
     }
 
     pub(super) fn len(&self) -> usize {
         lock(&self.open).entries.len()
     }
 
-    /// Waits for a connection that ends or becomes idle.
+    /// Waits until a connection ends or becomes idle.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -99,23 +104,23 @@ impl Connections {
         }
     }
 
-    /// Has the connection end that has waited longest for a request, unless one is about to. One whose request has begun to come is only
-    /// chosen where no other waits.
+    /// Ends the connection that has waited longest for a request, unless one is about to end. A connection on which a
+    /// request is arriving is chosen only if no other one waits.
     pub(super) fn give_way(&self) {
         let (open, now) = (lock(&self.open), Instant::now());
-        let mut chosen: Option<(bool, Instant, &Arc<Entry>)> = None;
+        let mut chosen: Option<(bool, Instant, &Arc<ConnectionEntry>)> = None;
         for entry in open.entries.values() {
             let state = entry.state();
             let waits = match state.phase {
-                Phase::New => NEW <= now - state.since,
-                Phase::Idle => !state.is_blocked,
-                Phase::Head => true,
-                Phase::Busy | Phase::Upgraded => false,
+                ConnectionPhase::New => NEW <= now - state.since,
+                ConnectionPhase::Idle => !state.is_blocked,
+                ConnectionPhase::Head => true,
+                ConnectionPhase::Busy | ConnectionPhase::Upgraded => false,
             };
             if waits && state.gives_way {
                 return;
             }
-            let rank = (state.phase == Phase::Head, state.since);
+            let rank = (state.phase == ConnectionPhase::Head, state.since);
             if waits && chosen.is_none_or(|(is_head, since, _)| rank < (is_head, since)) {
                 chosen = Some((rank.0, rank.1, entry));
             }
@@ -126,7 +131,7 @@ impl Connections {
         }
     }
 
-    /// Has every connection end as soon as it waits for a request.
+    /// Ends every connection as soon as it waits for a request.
     pub(super) fn stop(&self) {
         self.stopping.send_replace(true);
         self.wake_all();
@@ -158,61 +163,61 @@ impl Connections {
     }
 }
 
-impl Entry {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+impl ConnectionEntry {
+    pub(super) fn state(&self) -> MutexGuard<'_, ConnectionState> {
         lock(&self.state)
     }
 }
 
-/// A connection's place among the others.
-pub(super) struct Place {
+/// The place of a connection. Dropping it removes the connection.
+pub(super) struct ConnectionPlace {
     pub(super) connections: Arc<Connections>,
-    pub(super) entry: Arc<Entry>,
+    pub(super) entry: Arc<ConnectionEntry>,
     id: u64,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         lock(&self.connections.open).entries.remove(&self.id);
         self.connections.changed.notify_one();
     }
 }
 
-/// A request that is being answered; its connection waits for the next one when this is dropped.
-pub(super) struct Running {
+/// A request that is being answered. Dropping it makes the connection idle.
+pub(super) struct RunningRequest {
     connections: Arc<Connections>,
-    entry: Arc<Entry>,
+    entry: Arc<ConnectionEntry>,
 }
 
-impl Running {
-    pub(super) fn begin(connections: &Arc<Connections>, entry: &Arc<Entry>) -> Running {
-        entry.state().enter(Phase::Busy);
-        // Who waits for this connection to give way must choose another.
+impl RunningRequest {
+    pub(super) fn begin(connections: &Arc<Connections>, entry: &Arc<ConnectionEntry>) -> RunningRequest {
+        entry.state().enter(ConnectionPhase::Busy);
+        // The accept loop may be waiting for this connection to end. It must choose another one.
         connections.changed.notify_one();
-        Running { connections: connections.clone(), entry: entry.clone() }
+        RunningRequest { connections: connections.clone(), entry: entry.clone() }
     }
 
-    /// The connection speaks another protocol from now on.
+    /// Notes that the connection speaks another protocol from now on.
     pub(super) fn upgrade(&self) {
-        self.entry.state().enter(Phase::Upgraded);
+        self.entry.state().enter(ConnectionPhase::Upgraded);
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         let mut state = self.entry.state();
-        if state.phase == Phase::Busy {
-            state.enter(Phase::Idle);
+        if state.phase == ConnectionPhase::Busy {
+            state.enter(ConnectionPhase::Idle);
         }
         drop(state);
-        // The connection has looked for the next request already, while this one was there, and must look how long it may wait for it.
+        // The connection is waiting for the next request already. It must compute its deadline again.
         self.entry.reader.wake();
         self.connections.changed.notify_one();
     }
 }
 
-impl State {
-    pub(super) fn enter(&mut self, phase: Phase) {
+impl ConnectionState {
+    pub(super) fn enter(&mut self, phase: ConnectionPhase) {
         self.phase = phase;
         self.since = Instant::now();
     }

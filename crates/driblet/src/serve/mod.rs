@@ -1,7 +1,8 @@
-//! The server's loop: accepts connections, limits what each may hold up, and stops without cutting answers off.
+//! Accepts connections, limits what each may occupy, and stops without cutting responses off.
 
 mod connection;
 mod connections;
+mod options;
 
 use std::future::pending;
 use std::io;
@@ -18,57 +19,37 @@ use tracing::{debug, warn};
 
 pub(crate) use connection::Stopping;
 use connections::Connections;
+pub use options::ServeOptions;
 
-/// Wait after a connection could not be accepted for lack of file handles or memory; doubled up to [`MAX_PAUSE`].
+/// The first pause after a connection could not be accepted for lack of file handles or memory. Each further pause is
+/// twice as long, up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(20);
-/// The longest such wait.
+/// The longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Limits on connections.
-#[derive(Clone, Copy, Debug)]
-pub struct ServeOptions {
-    /// How long a client may take nothing of an answer before it is dropped. Default: 30 s.
-    pub write_timeout: Duration,
-    /// How long a client may take to send a request's head, and to send the first byte of its first request. Default: 30 s.
-    pub header_timeout: Duration,
-    /// How long a connection may be idle between two requests. Default: 75 s, longer than the 60 s of most load balancers: a balancer
-    /// that reuses a connection which the server is just closing answers 502.
-    pub keep_alive: Duration,
-    /// Connections at once. Default: 1,024. At this limit, and when the process may open no more files, a new connection takes the place
-    /// of the one that has been idle longest; if none is idle, it waits.
-    pub max_connections: usize,
-    /// How long running answers may go on once [`serve_until`] was told to stop. Default: 8 s, shorter than the 10 s after which
-    /// `docker stop` kills.
-    pub grace: Duration,
-}
-
-impl Default for ServeOptions {
-    fn default() -> ServeOptions {
-        let patience = Duration::from_secs(30);
-        ServeOptions {
-            write_timeout: patience,
-            header_timeout: patience,
-            keep_alive: Duration::from_secs(75),
-            max_connections: 1024,
-            grace: Duration::from_secs(8),
-        }
-    }
-}
-
-/// Serves an application over HTTP/1.1 until the future is dropped, which closes every connection at once.
+/// Serves an application over HTTP/1.1 until the future is dropped. Dropping it closes every connection at once.
 ///
 /// Requests carry [`axum::extract::ConnectInfo`] with the client's address.
 ///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// let app = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// driblet::serve(listener, app, driblet::ServeOptions::default()).await
+/// # }
+/// ```
+///
 /// # Errors
-/// Only when the listener itself fails; what happens on one connection ends that connection alone.
+/// Only if the listener itself fails. An error of one connection ends that connection only.
 pub async fn serve(listener: TcpListener, app: Router, options: ServeOptions) -> io::Result<()> {
     serve_until(listener, app, options, pending()).await.map(|_| ())
 }
 
-/// Serves an application over HTTP/1.1 until `stop` completes, and then stops gracefully. Gives the number of connections that were cut.
+/// Serves an application over HTTP/1.1 until `stop` completes, and then stops gracefully. Gives the number of
+/// connections that were cut off.
 ///
-/// When `stop` completes, the listener is closed, and so is every connection that waits for a request. Running answers, WebSocket
-/// sessions among them, have [`ServeOptions::grace`] to finish; what still runs then is cut off.
+/// When `stop` completes, the server closes the listener and every connection that waits for a request. Running
+/// responses and WebSocket sessions may take [`ServeOptions::grace`] longer. Those that still run then are cut off.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -80,7 +61,7 @@ pub async fn serve(listener: TcpListener, app: Router, options: ServeOptions) ->
 /// ```
 ///
 /// # Errors
-/// Only when the listener itself fails; what happens on one connection ends that connection alone.
+/// Only if the listener itself fails. An error of one connection ends that connection only.
 pub async fn serve_until(
     listener: TcpListener,
     app: Router,
@@ -88,7 +69,7 @@ pub async fn serve_until(
     stop: impl Future<Output = ()>,
 ) -> io::Result<usize> {
     let (connections, max) = (Connections::new(options), options.max_connections.max(1));
-    let mut server = Loop { app, options, connections, tasks: JoinSet::new(), max, met: None };
+    let mut server = AcceptLoop { app, options, connections, tasks: JoinSet::new(), max, met: None };
     tokio::pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
@@ -99,14 +80,14 @@ pub async fn serve_until(
         let stopped = tokio::select! {
             biased;
             () = &mut stop => true,
-            () = server.place() => false,
+            () = server.free_place() => false,
         };
         server.begin(stream, peer);
         if stopped {
             break;
         }
     }
-    // Clients in the listener's queue believe that they are connected, whether or not the runtime knows of them yet.
+    // Clients in the queue of the listener are connected already, even if the runtime does not know of them yet.
     let listener = listener.into_std()?;
     while let Ok((stream, peer)) = listener.accept() {
         if stream.set_nonblocking(true).is_ok()
@@ -121,19 +102,20 @@ pub async fn serve_until(
     Ok(server.connections.len())
 }
 
-struct Loop {
+struct AcceptLoop {
     app: Router,
     options: ServeOptions,
     connections: Arc<Connections>,
     /// Aborted when the loop is dropped.
     tasks: JoinSet<()>,
-    /// Connections at once; fewer than the options say while the system lacks what more would need.
+    /// The most connections. It is below the limit of the options while the system cannot serve more.
     max: usize,
-    /// The number of connections at which a limit was met, until there are markedly fewer: each such time is logged once.
+    /// The number of connections when the limit was reached, until there are half as many. Each such time is logged
+    /// once.
     met: Option<usize>,
 }
 
-impl Loop {
+impl AcceptLoop {
     async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
         let mut pause = PAUSE;
         loop {
@@ -152,9 +134,9 @@ impl Loop {
                 continue;
             }
             self.log_limit(|open| {
-                warn!(%error, open, "cannot accept more connections; new ones take the places of idle ones. Raise the limit of open files (ulimit -n)");
+                warn!(%error, open, "the system accepts no more connections; new ones take the places of idle ones. Raise the limit of open files (ulimit -n)");
             });
-            // Answers need file handles too, not only the next connection.
+            // Responses need file handles too. Accepting fewer connections leaves some for them.
             let open = self.connections.len();
             self.max = self.max.min((open - open / 4).max(1));
             self.connections.give_way();
@@ -164,12 +146,12 @@ impl Loop {
     }
 
     /// Waits until there is a place for one more connection.
-    async fn place(&mut self) {
+    async fn free_place(&mut self) {
         while self.max <= self.connections.len() {
             self.log_limit(|open| {
                 warn!(
                     open,
-                    "the limit of connections is met; new ones take the places of idle ones, or wait if none is idle"
+                    "the limit of connections is reached; new ones take the places of idle ones, or wait if none is idle"
                 );
             });
             self.connections.give_way();
@@ -198,19 +180,19 @@ impl Loop {
     }
 }
 
-impl Drop for Loop {
+impl Drop for AcceptLoop {
     fn drop(&mut self) {
         self.connections.kill();
     }
 }
 
-/// The listener itself is of no use any more; any other failure passes.
+/// Whether the listener itself has failed. All other errors pass.
 fn is_fatal(error: &io::Error) -> bool {
     let fatal = [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::OPNOTSUPP, Errno::FAULT];
     Errno::from_io_error(error).is_none_or(|error| fatal.contains(&error))
 }
 
-/// The system lacks what a connection needs.
+/// Whether the system lacks resources for another connection.
 fn is_shortage(error: &io::Error) -> bool {
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
     Errno::from_io_error(error).is_some_and(|error| shortages.contains(&error))

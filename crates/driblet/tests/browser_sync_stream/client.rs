@@ -1,12 +1,11 @@
-//! `pull` against our server, and against servers that do not keep to the protocol.
+//! `pull` from driblet's server, and from servers that break the protocol.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use driblet::ServeOptions;
 use driblet::browser_sync_stream::{ChunkHash, RabinOptions, Received, WireError, pull};
-use driblet::client::{PullError, PullOptions};
+use driblet::{Client, PullError, PullOptions, ServeOptions};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -15,17 +14,17 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_async};
 use url::Url;
 
-use crate::support::{CHUNKS, Site, answer, hashes, list, message, random_bytes, versions};
+use crate::support::{CHUNKS, TestSite, answer, chain, hashes, list, message, random_bytes, versions};
 
-async fn pull_from(url: &Url, site: &Site) -> Result<Received<()>, PullError> {
-    let how = PullOptions { timeout: Duration::from_secs(1), ..PullOptions::default() };
-    pull(url, &site.dest(), CHUNKS, &how, |_| {}).await
+async fn pull_from(url: &Url, site: &TestSite) -> Result<Received<()>, PullError> {
+    let client = Client::builder().timeout(Duration::from_secs(1)).build().unwrap();
+    pull(&client, url, site.dest(), CHUNKS, |_| {}).await
 }
 
 #[tokio::test]
 async fn cold_warm_and_up_to_date() {
     let (old, new) = versions();
-    let site = Site::new(&[("file", &old)]).await;
+    let site = TestSite::new(&[("file", &old)]).await;
     let url = site.url("file");
     let cold = pull_from(&url, &site).await.unwrap();
     assert_eq!((cold.len, cold.sent, cold.reused), (old.len() as u64, 2, 0));
@@ -48,32 +47,36 @@ async fn a_list_longer_than_a_message_may_be() {
     let (old, more) = (random_bytes(1, 40_000 * 64), random_bytes(2, 100));
     let new = [&old, &more[..]].concat();
     let site =
-        Site::with(&[("file", &new)], |builder| builder.browser_sync_stream(Some(tiny)), ServeOptions::default()).await;
+        TestSite::with(&[("file", &new)], |builder| builder.browser_sync_stream(Some(tiny)), ServeOptions::default())
+            .await;
     fs::write(site.dest(), &old).unwrap();
-    let pulled = pull(&site.url("file"), &site.dest(), tiny, &PullOptions::default(), |_| {}).await.unwrap();
+    let pulled = pull(&Client::new().unwrap(), &site.url("file"), site.dest(), tiny, |_| {}).await.unwrap();
     assert_eq!((pulled.sent, pulled.reused), (40_000 * 33 + 2, old.len() as u64));
     assert!(fs::read(site.dest()).unwrap() == new);
 }
 
 #[tokio::test]
 async fn refusals_say_why_and_change_nothing() {
-    let site = Site::new(&[("folder/file", b"f")]).await;
+    let site = TestSite::new(&[("folder/file", b"f")]).await;
     fs::write(site.dest(), "held").unwrap();
     let refusal = async |path: &str| {
         let error = pull_from(&site.url(path), &site).await.unwrap_err();
         assert!(matches!(error, PullError::Protocol { .. }), "{error}");
-        error.to_string()
+        chain(&error)
     };
-    assert_eq!(refusal("missing").await, "the file: the server closed with 4404: There is no file of that name here.");
+    assert_eq!(
+        refusal("missing").await,
+        "the server refuses to send the file: the server closed the WebSocket with 4404: There is no file of that name here."
+    );
     assert!(refusal("folder").await.ends_with("This is a folder; sync the files in it, each by its own path."));
     assert!(refusal("a.driblet/nope").await.contains("answers 400 Bad Request to a WebSocket: "));
     let http = Url::parse(&format!("http://{}/folder/file", site.addr)).unwrap();
     let error = pull_from(&http, &site).await.unwrap_err();
-    assert!(error.to_string().ends_with("http is neither ws nor wss"), "{error}");
+    assert!(chain(&error).ends_with("http is neither ws nor wss"), "{error}");
     assert_eq!(fs::read(site.dest()).unwrap(), b"held");
 }
 
-/// What a server of our own making does after the client's list.
+/// What a test's server does after the client's list.
 #[derive(Clone)]
 enum Then {
     Close(CloseCode),
@@ -82,7 +85,7 @@ enum Then {
     Stall,
 }
 
-/// A server that sends these bytes in messages of `piece` bytes to whoever has ended its list.
+/// A server that waits for the end of the list and then sends these bytes in messages of `piece` bytes.
 async fn canned(bytes: Vec<u8>, piece: usize, then: Then) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
@@ -112,7 +115,7 @@ async fn canned(bytes: Vec<u8>, piece: usize, then: Then) -> Url {
 #[tokio::test]
 async fn messages_are_pieces_at_any_split() {
     let (old, new) = versions();
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     for piece in [1, 33, 1 << 20] {
         fs::write(site.dest(), &old).unwrap();
         let url = canned(answer(&hashes(&old), &new), piece, Then::Close(CloseCode::Normal)).await;
@@ -124,12 +127,12 @@ async fn messages_are_pieces_at_any_split() {
 #[tokio::test]
 async fn a_file_that_does_not_come_whole() {
     let (old, new) = versions();
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     fs::write(site.dest(), &old).unwrap();
     let good = answer(&hashes(&old), &new);
     let last = message(&[ChunkHash::of(b"new").as_bytes(), b"new"]).len();
     for (len, then) in [
-        // Cut between messages, and within one.
+        // Cut between two messages, and within a message.
         (good.len(), Then::Vanish),
         (good.len() - last, Then::Vanish),
         (0, Then::Vanish),
@@ -154,23 +157,22 @@ async fn a_file_that_does_not_come_whole() {
 #[tokio::test]
 async fn a_wrong_chunk() {
     let (old, new) = versions();
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     fs::write(site.dest(), &old).unwrap();
     let mut bytes = answer(&hashes(&old), &new);
     let end = bytes.len() - 1;
     bytes[end] ^= 1;
     let error = pull_from(&canned(bytes, 99, Then::Close(CloseCode::Normal)).await, &site).await.unwrap_err();
-    let wrong =
-        |source: &(dyn std::error::Error + 'static)| matches!(source.downcast_ref(), Some(WireError::WrongHash { .. }));
-    assert!(matches!(&error, PullError::Protocol { source, .. } if wrong(&**source)), "{error}");
+    let is_wrong = |error: Option<&WireError>| matches!(error, Some(WireError::WrongHash { .. }));
+    assert!(matches!(&error, PullError::Protocol { source, .. } if is_wrong(source.wire_error())), "{error}");
     assert!(fs::read(site.dest()).unwrap() == old);
 }
 
 #[tokio::test]
 async fn a_file_longer_than_is_accepted() {
-    let site = Site::new(&[("file", &[1; 100_000])]).await;
-    let how = PullOptions { max_len: 50_000, ..PullOptions::default() };
-    let error = pull(&site.url("file"), &site.dest(), CHUNKS, &how, |_| {}).await.unwrap_err();
-    assert_eq!(error.to_string(), "the file: it is longer than the 50000 bytes that are accepted");
+    let site = TestSite::new(&[("file", &[1; 100_000])]).await;
+    let client = Client::builder().options(PullOptions::default().max_len(50_000)).build().unwrap();
+    let error = pull(&client, &site.url("file"), site.dest(), CHUNKS, |_| {}).await.unwrap_err();
+    assert_eq!(chain(&error), "cannot accept the file: the file is longer than the 50000 bytes that are accepted");
     assert!(!site.dest().exists());
 }

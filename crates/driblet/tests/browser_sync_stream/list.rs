@@ -1,20 +1,20 @@
-//! Lists that are none, and lists that are too much.
+//! Invalid lists, and lists that are too long.
 
 use std::time::Duration;
 
 use driblet::ServeOptions;
 
-use crate::support::{Site, answer, hashes, list, message, versions};
+use crate::support::{TestSite, answer, eventually, hashes, list, message, versions};
 
 #[tokio::test]
 async fn lists_that_are_none() {
     let (_, new) = versions();
-    let site = Site::new(&[("a", &new)]).await;
+    let site = TestSite::new(&[("a", &new)]).await;
     let stranger = "the peer does not speak this protocol";
     for (bytes, reason) in [
         (message(&[&[1; 31]]), format!("a message of 31 bytes came where a hash of 32 should be; {stranger}.")),
         (message(&[&[0; 2]]), format!("a message of 2 bytes came where a hash of 32 should be; {stranger}.")),
-        // 2^40 in LEB128. A close has room for 123 bytes of reason.
+        // 2^40 in LEB128. A close message has room for 123 bytes of reason.
         (
             vec![0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 1, 2, 3],
             format!(
@@ -38,8 +38,8 @@ async fn lists_that_are_none() {
 
 #[tokio::test]
 async fn a_list_without_its_end() {
-    let patient = |builder: driblet::Builder| builder.deadline(Duration::from_millis(300));
-    let site = Site::with(&[("a", b"a")], patient, ServeOptions::default()).await;
+    let patient = |builder: driblet::ServerBuilder| builder.deadline(Duration::from_millis(300));
+    let site = TestSite::with(&[("a", b"a")], patient, ServeOptions::default()).await;
     let mut raw = site.raw("a").await;
     raw.send(&message(&[&[1; 32]])).await;
     let said = "the list of held chunks did not end within 300ms; 1 hashes came.";
@@ -48,13 +48,11 @@ async fn a_list_without_its_end() {
 
 #[tokio::test]
 async fn a_list_that_its_sender_breaks_off() {
-    let site = Site::new(&[("a", b"a")]).await;
+    let site = TestSite::new(&[("a", b"a")]).await;
     let mut raw = site.raw("a").await;
     raw.send(&message(&[&[1; 32]])[..20]).await;
     raw.socket.close(None).await.unwrap();
     let (received, _) = raw.rest().await;
     assert_eq!(received, b"");
-    while site.is_any_version_open() {
-        tokio::task::yield_now().await;
-    }
+    eventually(async || !site.is_any_version_open()).await;
 }

@@ -1,9 +1,19 @@
-//! The wire of browser-sync-stream, spoken by our sender, receiver, server and client: with each other, and with peers that do not keep to it.
+//! The protocol of browser-sync-stream: driblet's sender, receiver, server and client with each other, and with peers
+//! that break the rules.
 
+#[cfg(all(feature = "server", feature = "client"))]
 mod client;
+#[cfg(feature = "server")]
 mod list;
+mod messages;
 #[path = "../../../core/tests/support/random.rs"]
 mod random;
+#[cfg(all(feature = "server", feature = "client"))]
 mod server;
 mod streams;
+#[cfg(feature = "server")]
 mod support;
+#[cfg(feature = "server")]
+#[path = "../support/wait.rs"]
+#[allow(dead_code)]
+mod wait;

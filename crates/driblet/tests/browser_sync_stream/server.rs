@@ -1,4 +1,4 @@
-//! What the server makes of WebSockets: whom it answers, with what, and how it refuses.
+//! The server's WebSockets: which requests it answers, with which bytes, and how it refuses.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use driblet::browser_sync_stream::RabinOptions;
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 
-use crate::support::{Site, answer, hashes, list, random_bytes, versions};
+use crate::support::{TestSite, answer, eventually, hashes, list, random_bytes, versions};
 
 #[tokio::test]
 async fn bytes_are_what_the_rules_predict() {
     let (old, new) = versions();
-    let site = Site::new(&[("app.js", &new), ("empty", b""), ("a folder/short", b"short")]).await;
+    let site = TestSite::new(&[("app.js", &new), ("empty", b""), ("a folder/short", b"short")]).await;
     for held in [&b""[..], &old, &new, b"something else"] {
         let held = hashes(held);
         for piece in [1 << 20, 1000, 33, 1] {
@@ -31,7 +31,7 @@ async fn bytes_are_what_the_rules_predict() {
 async fn fifty_receivers_at_once() {
     let new = random_bytes(5, 3_000_000);
     let old = [&new[..1_000_000], &random_bytes(6, 100), &new[1_000_000..]].concat();
-    let site = Site::new(&[("a", &new)]).await;
+    let site = TestSite::new(&[("a", &new)]).await;
     let one = async |number: usize| {
         let held = if number < 25 { HashSet::new() } else { hashes(&old) };
         let received = site.raw("a").await.exchange(&list(&held), 5000).await;
@@ -43,7 +43,7 @@ async fn fifty_receivers_at_once() {
 #[tokio::test]
 async fn a_session_sends_the_version_that_it_began_with() {
     let (before, after) = (random_bytes(8, 40_000_000), random_bytes(9, 100));
-    let site = Site::new(&[("a", &before)]).await;
+    let site = TestSite::new(&[("a", &before)]).await;
     let mut slow = site.raw("a").await;
     slow.send(&[1, 0]).await;
     let first = slow.socket.next().await.unwrap().unwrap().into_data();
@@ -56,7 +56,7 @@ async fn a_session_sends_the_version_that_it_began_with() {
 
 #[tokio::test]
 async fn what_is_no_file() {
-    let site = Site::new(&[("folder/index.html", b"<p>")]).await;
+    let site = TestSite::new(&[("folder/index.html", b"<p>")]).await;
     let folder = "This is a folder; sync the files in it, each by its own path.";
     for path in ["folder", "folder/", ""] {
         assert_eq!(site.raw(path).await.refusal().await, (4404, folder.into()), "{path}");
@@ -72,7 +72,7 @@ async fn what_is_no_file() {
 
 #[tokio::test]
 async fn a_single_file_is_served_at_the_root_too() {
-    let site = Site::new(&[("a", b"alone")]).await;
+    let site = TestSite::new(&[("a", b"alone")]).await;
     let builder = driblet::Server::builder(site.folder.path().join("root/a")).history(site.folder.path().join("other"));
     let server = builder.build().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -80,8 +80,8 @@ async fn a_single_file_is_served_at_the_root_too() {
     tokio::spawn(driblet::serve(listener, server.router(), ServeOptions::default()));
     for path in ["", "a"] {
         let url = format!("ws://{addr}/{path}").parse().unwrap();
-        let how = driblet::client::PullOptions::default();
-        driblet::browser_sync_stream::pull(&url, &site.dest(), RabinOptions::default(), &how, |_| {}).await.unwrap();
+        let client = driblet::Client::new().unwrap();
+        driblet::browser_sync_stream::pull(&client, &url, site.dest(), RabinOptions::default(), |_| {}).await.unwrap();
         assert_eq!(std::fs::read(site.dest()).unwrap(), b"alone");
         std::fs::remove_file(site.dest()).unwrap();
     }
@@ -89,7 +89,7 @@ async fn a_single_file_is_served_at_the_root_too() {
 
 #[tokio::test]
 async fn the_first_protocol_offered_is_echoed() {
-    let site = Site::new(&[("a", b"a")]).await;
+    let site = TestSite::new(&[("a", b"a")]).await;
     for (offer, echoed) in [("null", "null"), ("sync, other", "sync"), ("other,sync", "other")] {
         let raw = site.ask("a", &[("sec-websocket-protocol", offer)]).await.ok().unwrap();
         assert_eq!(raw.protocol.as_deref(), Some(echoed));
@@ -100,7 +100,7 @@ async fn the_first_protocol_offered_is_echoed() {
 
 #[tokio::test]
 async fn whoever_offers_our_own_protocol_does_not_get_this_one() {
-    let site = Site::new(&[("a", b"a")]).await;
+    let site = TestSite::new(&[("a", b"a")]).await;
     for offer in ["driblet.1", "null, driblet.1", "driblet.99"] {
         let status = site.ask("a", &[("sec-websocket-protocol", offer)]).await.err().unwrap();
         assert_eq!(status, 200, "the file, as for anyone who asks for it plainly");
@@ -112,14 +112,14 @@ async fn whoever_offers_our_own_protocol_does_not_get_this_one() {
 async fn a_session_outlasts_idle_connections_and_a_stop() {
     let (_, new) = versions();
     let (short, long) = (Duration::from_millis(50), Duration::from_secs(3600));
-    let how = ServeOptions { keep_alive: short, header_timeout: short, grace: long, ..ServeOptions::default() };
-    let (site, stop) = Site::until(&[("app.js", &new)], how).await;
+    let how = ServeOptions::default().keep_alive(short).header_timeout(short).grace(long);
+    let (site, stop) = TestSite::until(&[("app.js", &new)], how).await;
     let session = site.raw("app.js").await;
-    // A silent connection that began after it is closed: neither limit is meant for a session.
+    // A silent connection that began later is closed already: neither limit applies to a session.
     let mut silent = tokio::net::TcpStream::connect(site.addr).await.unwrap();
     assert_eq!(tokio::io::AsyncReadExt::read(&mut silent, &mut [0]).await.unwrap_or(0), 0);
     stop.send(()).unwrap();
-    while tokio::net::TcpStream::connect(site.addr).await.is_ok() {}
+    eventually(async || tokio::net::TcpStream::connect(site.addr).await.is_err()).await;
     let received = session.exchange(&list(&HashSet::new()), 1 << 20).await;
     assert!(received == answer(&HashSet::new(), &new));
     assert_eq!(site.served().await, 0);
@@ -127,8 +127,8 @@ async fn a_session_outlasts_idle_connections_and_a_stop() {
 
 #[tokio::test]
 async fn a_session_is_cut_where_a_stop_may_wait_no_longer() {
-    let how = ServeOptions { grace: Duration::from_millis(50), ..ServeOptions::default() };
-    let (site, stop) = Site::until(&[("app.js", b"let a;")], how).await;
+    let how = ServeOptions::default().grace(Duration::from_millis(50));
+    let (site, stop) = TestSite::until(&[("app.js", b"let a;")], how).await;
     let session = site.raw("app.js").await;
     stop.send(()).unwrap();
     assert_eq!(session.rest().await, (Vec::new(), None));
@@ -137,14 +137,16 @@ async fn a_session_is_cut_where_a_stop_may_wait_no_longer() {
 
 #[tokio::test]
 async fn a_server_that_was_told_not_to() {
-    let site = Site::with(&[("a", b"a")], |builder| builder.browser_sync_stream(None), ServeOptions::default()).await;
+    let site =
+        TestSite::with(&[("a", b"a")], |builder| builder.browser_sync_stream(None), ServeOptions::default()).await;
     assert_eq!(site.ask("a", &[]).await.err().unwrap(), 200);
 }
 
 #[tokio::test]
 async fn foreign_names_and_pages() {
-    let allow = |builder: driblet::Builder| builder.allow_host("assets.example").allow_origin("https://app.example");
-    let site = Site::with(&[("a", b"a")], allow, ServeOptions::default()).await;
+    let allow =
+        |builder: driblet::ServerBuilder| builder.allow_host("assets.example").allow_origin("https://app.example");
+    let site = TestSite::with(&[("a", b"a")], allow, ServeOptions::default()).await;
     for path in ["a", "missing", ""] {
         for (header, value, status) in [
             ("host", "evil.example", 421),
@@ -165,16 +167,14 @@ async fn foreign_names_and_pages() {
 #[tokio::test]
 async fn a_receiver_that_stops_reading() {
     let bytes = random_bytes(4, 64 << 20);
-    let how = ServeOptions { write_timeout: Duration::from_millis(300), ..ServeOptions::default() };
-    let site = Site::with(&[("a", &bytes), ("b", b"b")], |builder| builder, how).await;
+    let how = ServeOptions::default().write_timeout(Duration::from_millis(300));
+    let site = TestSite::with(&[("a", &bytes), ("b", b"b")], |builder| builder, how).await;
     let mut stopped = site.raw("a").await;
     stopped.send(&[1, 0]).await;
-    // From now on its session alone has the version open; that ends with it.
+    // From now on only this session has the version open.
     stopped.socket.next().await.unwrap().unwrap();
     assert_eq!(site.raw("b").await.exchange(&[1, 0], 2).await, answer(&HashSet::new(), b"b"), "others go on");
-    while site.is_any_version_open() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually(async || !site.is_any_version_open()).await;
     let (received, close) = stopped.rest().await;
     assert!(received.len() < bytes.len(), "it was dropped");
     assert!(close.is_none_or(|close| u16::from(close.code) != 1000), "and told no end");
@@ -182,35 +182,31 @@ async fn a_receiver_that_stops_reading() {
 
 #[tokio::test]
 async fn a_receiver_that_leaves() {
-    let site = Site::new(&[("a", &random_bytes(4, 64 << 20))]).await;
+    let site = TestSite::new(&[("a", &random_bytes(4, 64 << 20))]).await;
     let mut leaving = site.raw("a").await;
     leaving.send(&[1, 0]).await;
     leaving.socket.next().await.unwrap().unwrap();
     leaving.socket.close(None).await.unwrap();
     leaving.socket.flush().await.unwrap();
     leaving.rest().await;
-    while site.is_any_version_open() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually(async || !site.is_any_version_open()).await;
 }
 
 #[tokio::test]
 async fn more_receivers_than_are_served_at_once() {
-    let site = Site::new(&[("a", b"a")]).await;
+    let site = TestSite::new(&[("a", b"a")]).await;
     let mut waiting = join_all((0..256).map(|_| site.raw("a"))).await;
     assert_eq!(site.ask("a", &[]).await.err().unwrap(), 503);
     let first = waiting.swap_remove(0);
     first.exchange(&[1, 0], 2).await;
-    // Its place is free once the server has seen it close.
-    while site.ask("a", &[]).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    // The permit is free once the server has seen the close.
+    eventually(async || site.ask("a", &[]).await.is_ok()).await;
 }
 
 #[tokio::test]
 async fn a_file_of_more_chunks_than_a_list_may_have() {
     let tiny = RabinOptions { bits: 1, min: 1, max: 2 };
-    let site = Site::with(
+    let site = TestSite::with(
         &[("a", &[0; 3 << 20]), ("b", b"b")],
         |builder| builder.browser_sync_stream(Some(tiny)),
         ServeOptions::default(),
@@ -220,6 +216,6 @@ async fn a_file_of_more_chunks_than_a_list_may_have() {
     raw.send(&[1, 0]).await;
     let (code, reason) = raw.refusal().await;
     assert_eq!(code, 4413);
-    assert!(reason.starts_with("the file has more than 1048576 chunks; cut longer ones"), "{reason}");
+    assert!(reason.starts_with("the file has more than 1048576 chunks; cut longer chunks"), "{reason}");
     assert_eq!(site.raw("b").await.exchange(&[1, 0], 2).await, answer(&HashSet::new(), b"b"));
 }

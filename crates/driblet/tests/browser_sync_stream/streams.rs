@@ -1,16 +1,16 @@
-//! `send` and `receive` over any stream: with each other, and with peers of bytes written by hand.
+//! `send` and `receive` over any stream: with each other, and with bytes from the test.
 
 use std::collections::HashSet;
 use std::fs;
 
 use driblet::browser_sync_stream::{
-    ChunkHash, FileStore, MemoryStore, RabinOptions, Received, SendError, WireError, receive, send,
+    ChunkHash, FileStore, MemoryStore, PullError, RabinOptions, Received, SendError, WireError, receive, send,
 };
-use driblet::client::PullError;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use crate::support::{CHUNKS, answer, cut, hashes, list, message, random_bytes, versions};
+use crate::messages::{CHUNKS, answer, chain, cut, hashes, list, message, versions};
+use crate::random::random_bytes;
 
 struct Files {
     folder: TempDir,
@@ -55,15 +55,11 @@ async fn files_over_any_stream() {
             assert!(files.dest() == new);
             let chunks = cut(new);
             let reused = chunks.iter().filter(|(chunk, _)| before.contains(&chunk.hash));
-            let expected = Received {
-                output: (),
-                len: new.len() as u64,
-                sent: list(&before).len() as u64,
-                received: answer(&before, new).len() as u64,
-                chunks: chunks.len() as u64,
-                reused: reused.map(|(chunk, _)| u64::from(chunk.len)).sum(),
-            };
-            assert_eq!(received, expected);
+            let Received { len, sent: list_len, received: bytes, reused: held, .. } = received;
+            assert_eq!((len, received.chunks), (new.len() as u64, chunks.len() as u64));
+            assert_eq!(list_len, list(&before).len() as u64);
+            assert_eq!(bytes, answer(&before, new).len() as u64);
+            assert_eq!(held, reused.map(|(chunk, _)| u64::from(chunk.len)).sum::<u64>());
             assert_eq!(
                 (sent.sent, sent.chunks, sent.announced),
                 (received.received, received.chunks, before.len() as u64)
@@ -88,7 +84,7 @@ async fn a_store_in_memory_holds_what_the_last_file_uses() {
     }
 }
 
-/// What `receive` makes of bytes that a sender sends, and then ends.
+/// The result of `receive` for a sender that sends these bytes and ends.
 async fn receive_bytes<T: Send + 'static>(
     bytes: &[u8],
     store: impl driblet::browser_sync_stream::Store<Output = T>,
@@ -129,10 +125,7 @@ async fn answers_that_are_none() {
     ] {
         let files = Files::new(b"", Some(&old));
         let error = receive_bytes(&bytes, files.store().await).await.unwrap_err();
-        assert!(
-            matches!(&error, PullError::Protocol { source, .. } if source.downcast_ref() == Some(&wrong)),
-            "{error}"
-        );
+        assert!(matches!(&error, PullError::Protocol { source, .. } if source.wire_error() == Some(&wrong)), "{error}");
         assert!(files.dest() == old);
         assert_eq!(files.leftovers(), 0);
         let store = held(&old).await;
@@ -165,7 +158,7 @@ async fn a_held_file_that_changes_meanwhile() {
     let (old, _) = versions();
     let files = Files::new(b"", Some(&old));
     let store = files.store().await;
-    // In place, behind the store's back.
+    // Another program changes the file in place.
     let other = random_bytes(77, old.len());
     fs::write(files.folder.path().join("dest"), &other).unwrap();
     let error = receive_bytes(&answer(&hashes(&old), &old), store).await.unwrap_err();
@@ -195,7 +188,7 @@ async fn a_sender_that_gives_up() {
     far.write_all(&message(&[&[0; 32]])).await.unwrap();
     far.shutdown().await.unwrap();
     let error = receive(near, MemoryStore::default()).await.unwrap_err();
-    assert!(matches!(error, PullError::Network { .. }) && error.to_string().contains("the sender gave up"), "{error}");
+    assert!(matches!(error, PullError::Network { .. }) && chain(&error).contains("the sender gave up"), "{error}");
 }
 
 #[tokio::test]

@@ -1,14 +1,11 @@
-//! A real server on loopback, and peers that put any bytes on the wire.
+//! A real server on loopback, and peers that send any bytes.
 #![allow(dead_code)]
 
-use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use driblet::browser_sync_stream::{ChunkHash, RabinOptions};
-use driblet::{Builder, ServeOptions, Server};
-use driblet_core::browser_sync_stream::{Chunk, Cutter};
+use driblet::{ServeOptions, Server, ServerBuilder};
 use futures_util::{SinkExt, StreamExt};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,47 +18,50 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use url::Url;
 
+#[allow(unused_imports, reason = "not all tests need all of them")]
+pub(crate) use crate::messages::{CHUNKS, answer, chain, hashes, list, message, versions};
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use crate::random::random_bytes;
+#[allow(unused_imports, reason = "not all tests wait")]
+pub(crate) use crate::wait::eventually;
 
-pub(crate) const CHUNKS: RabinOptions = RabinOptions { bits: 9, min: 1024, max: 4096 };
-
-/// A folder that is served, and room beside it.
-pub(crate) struct Site {
+/// A published folder, and a folder around it.
+pub(crate) struct TestSite {
     pub(crate) folder: TempDir,
     pub(crate) addr: SocketAddr,
     serving: JoinHandle<usize>,
 }
 
-impl Site {
-    pub(crate) async fn new(files: &[(&str, &[u8])]) -> Site {
-        Site::with(files, |builder| builder, ServeOptions::default()).await
+impl TestSite {
+    pub(crate) async fn new(files: &[(&str, &[u8])]) -> TestSite {
+        TestSite::with(files, |builder| builder, ServeOptions::default()).await
     }
 
     pub(crate) async fn with(
         files: &[(&str, &[u8])],
-        options: impl FnOnce(Builder) -> Builder,
+        options: impl FnOnce(ServerBuilder) -> ServerBuilder,
         how: ServeOptions,
-    ) -> Site {
-        Site::serve(files, options, how, std::future::pending()).await
+    ) -> TestSite {
+        TestSite::serve(files, options, how, std::future::pending()).await
     }
 
-    /// A site that stops when it is told to.
-    pub(crate) async fn until(files: &[(&str, &[u8])], how: ServeOptions) -> (Site, oneshot::Sender<()>) {
+    /// A site that stops when the sender is used.
+    pub(crate) async fn until(files: &[(&str, &[u8])], how: ServeOptions) -> (TestSite, oneshot::Sender<()>) {
         let (stop, stopped) = oneshot::channel();
-        (Site::serve(files, |builder| builder, how, async { drop(stopped.await) }).await, stop)
+        (TestSite::serve(files, |builder| builder, how, async { drop(stopped.await) }).await, stop)
     }
 
-    /// Waits until the server has stopped, and gives how many connections it cut.
+    /// Waits until the server has stopped, and gives the number of connections that it cut off.
     pub(crate) async fn served(mut self) -> usize {
         (&mut self.serving).await.unwrap()
     }
 
     async fn serve(
         files: &[(&str, &[u8])],
-        options: impl FnOnce(Builder) -> Builder,
+        options: impl FnOnce(ServerBuilder) -> ServerBuilder,
         how: ServeOptions,
         stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Site {
+    ) -> TestSite {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
         for (name, bytes) in files {
@@ -74,7 +74,7 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let serving = async move { driblet::serve_until(listener, server.router(), how, stop).await.unwrap() };
-        Site { folder, addr, serving: tokio::spawn(serving) }
+        TestSite { folder, addr, serving: tokio::spawn(serving) }
     }
 
     pub(crate) fn url(&self, path: &str) -> Url {
@@ -102,7 +102,7 @@ impl Site {
         self.ask(path, &[]).await.unwrap()
     }
 
-    /// Asks for a WebSocket with these headers; the refusal's status where there is none.
+    /// Asks for a WebSocket with these headers. The error is the status of the refusal.
     pub(crate) async fn ask(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Raw, StatusCode> {
         let mut request = self.url(path).as_str().into_client_request().unwrap();
         for (name, value) in headers {
@@ -119,13 +119,13 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for TestSite {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-/// A WebSocket that knows nothing of what crosses it.
+/// A WebSocket of plain bytes.
 pub(crate) struct Raw {
     pub(crate) protocol: Option<String>,
     pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -136,7 +136,7 @@ impl Raw {
         self.socket.send(Message::binary(bytes.to_vec())).await.unwrap();
     }
 
-    /// Sends a whole list in messages of so many bytes, and takes the answer.
+    /// Sends a list in messages of this many bytes, and gives the answer.
     pub(crate) async fn exchange(mut self, list: &[u8], piece: usize) -> Vec<u8> {
         for piece in list.chunks(piece) {
             self.send(piece).await;
@@ -147,7 +147,7 @@ impl Raw {
         bytes
     }
 
-    /// All that comes, and how it ends.
+    /// All bytes that arrive, and the close message.
     pub(crate) async fn rest(mut self) -> (Vec<u8>, Option<CloseFrame>) {
         let (mut bytes, mut close) = (Vec::new(), None);
         while let Some(Ok(message)) = self.socket.next().await {
@@ -160,61 +160,10 @@ impl Raw {
         (bytes, close)
     }
 
-    /// The code and the reason that the server closes with, after a message that no receiver takes for a file.
+    /// The close code and its reason, after the message of a sender that gives up.
     pub(crate) async fn refusal(self) -> (u16, String) {
         let (bytes, close) = self.rest().await;
         assert!(bytes.ends_with(&message(&[&[0; 32]])));
         close.map(|close| (close.code.into(), close.reason.to_string())).unwrap()
     }
-}
-
-/// A file's chunks, each with its bytes.
-pub(crate) fn cut(file: &[u8]) -> Vec<(Chunk, &[u8])> {
-    let mut cutter = Cutter::new(CHUNKS).unwrap();
-    cutter.handle_input(file);
-    cutter.handle_end();
-    std::iter::from_fn(|| cutter.poll_chunk()).map(|chunk| (chunk, &file[chunk.range()])).collect()
-}
-
-pub(crate) fn hashes(file: &[u8]) -> HashSet<ChunkHash> {
-    cut(file).into_iter().map(|(chunk, _)| chunk.hash).collect()
-}
-
-/// A message behind its length, which is below 2^14.
-pub(crate) fn message(parts: &[&[u8]]) -> Vec<u8> {
-    let bytes = parts.concat();
-    let len = bytes.len();
-    let prefix = if len < 128 { vec![len as u8] } else { vec![len as u8 | 128, u8::try_from(len >> 7).unwrap()] };
-    [prefix, bytes].concat()
-}
-
-/// What a receiver that holds these chunks says.
-pub(crate) fn list(held: &HashSet<ChunkHash>) -> Vec<u8> {
-    let hashes = held.iter().flat_map(|hash| message(&[hash.as_bytes()]));
-    hashes.chain([1, 0]).collect()
-}
-
-/// What the rules make of a file for a receiver that holds these chunks.
-pub(crate) fn answer(held: &HashSet<ChunkHash>, file: &[u8]) -> Vec<u8> {
-    let told = |(chunk, bytes): (Chunk, &[u8])| {
-        let bytes = if held.contains(&chunk.hash) { &[] } else { bytes };
-        message(&[chunk.hash.as_bytes(), bytes])
-    };
-    cut(file).into_iter().flat_map(told).collect()
-}
-
-/// Two versions of a file that differ in three places, with a chunk that comes twice.
-pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
-    let old = random_bytes(1, 300_000);
-    let twice = vec![7; 20_000];
-    let new = [
-        &old[..90_000],
-        &random_bytes(2, 5_000),
-        &old[100_000..250_000],
-        &twice,
-        &old[250_000..],
-        &random_bytes(3, 999),
-    ]
-    .concat();
-    (old, new)
 }

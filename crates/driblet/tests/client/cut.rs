@@ -1,4 +1,4 @@
-//! A connection that is cut leaves the destination whole, and the next pull goes on from there.
+//! A connection that is cut leaves the destination as it was, and the next pull continues.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use driblet::client::{BasisKind, PullError};
 use super::proxy::{Fault, proxy};
 use super::setting::{Setting, pull_from, random_bytes, url, versions};
 
-/// The length of the delta that stays: that of a whole pull, when nothing better is being made.
+/// The length of the delta that a whole pull transfers, once no smaller delta is being made.
 async fn delta_len(setting: &Setting, old: &[u8]) -> u64 {
     let mut received = 0;
     for _ in 0..2 {
@@ -34,7 +34,7 @@ async fn prepared(old: &[u8], new: &[u8]) -> (Setting, u64) {
 }
 
 async fn cut_after(setting: &Setting, len: usize) -> PullError {
-    // The signature's asset is the URL: the next pull must come the same way.
+    // The partial file names the URL, so the next pull must use the same one.
     let address = proxy(setting.address, Fault::CutBody(len)).await;
     pull_from(&url(address), &setting.dest()).await.unwrap_err()
 }
@@ -43,7 +43,7 @@ fn partial(setting: &Setting) -> PathBuf {
     setting.folder.path().join(".dest.driblet-partial")
 }
 
-/// Makes the server's own URL the one that the partial delta belongs to.
+/// Writes the server's own URL into the partial file.
 fn redirect_partial(setting: &Setting) {
     let bytes = fs::read(partial(setting)).unwrap();
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();

@@ -1,9 +1,10 @@
-//! The native client against a real server, through a wire that cuts, flips and stalls.
+//! The native client with a real server, through a proxy that cuts, changes and stalls responses.
 
 mod cut;
 mod hostile;
 mod proxy;
 #[path = "../../../core/tests/support/random.rs"]
 mod random;
+mod reuse;
 mod setting;
 mod sync;

@@ -1,4 +1,4 @@
-//! A wire between client and server that does to answers what it is told.
+//! A proxy that changes responses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What happens to the bytes of each answer, its head included.
+/// A fault in the bytes of each response, its head included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// Only this many bytes of the answer's body pass, then the connection ends.
+    /// The connection ends after this many bytes of the body.
     CutBody(usize),
-    /// This byte of the answer's head or body has a bit turned over.
+    /// One bit of this byte of the head or body is flipped.
     Flip(usize, u8),
-    /// Only this many bytes of the answer's body pass, then nothing more comes.
+    /// Nothing arrives after this many bytes of the body.
     StallBody(usize),
 }
 
-/// Starts a proxy in front of `server`; every connection through it suffers the fault.
+/// Starts a proxy in front of `server`. Every connection through it has the fault.
 pub(crate) async fn proxy(server: SocketAddr, fault: Fault) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -42,7 +42,7 @@ pub(crate) async fn canned(answer: Vec<u8>) -> SocketAddr {
                 let _ = client.read(&mut request).await;
                 let _ = client.write_all(&answer).await;
                 if answer.is_empty() {
-                    // Accepts, and never answers: until the client leaves.
+                    // Accepts connections and never answers.
                     let _ = client.read(&mut request).await;
                 }
             });

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use driblet::client::{PullError, PullOptions, Pulled, pull};
-use driblet::{ServeOptions, Server};
+use driblet::{Client, PullError, PullOptions, Pulled, ServeOptions, Server};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -29,7 +28,7 @@ impl Setting {
         Setting { folder, address, server, serving }
     }
 
-    /// The same files, and a history that knows nothing.
+    /// The same files with an empty history.
     pub(crate) async fn with_emptied_history(mut self) -> Setting {
         self.serving.abort();
         let _ = (&mut self.serving).await;
@@ -80,11 +79,15 @@ pub(crate) fn url(address: SocketAddr) -> Url {
 }
 
 pub(crate) async fn pull_from(url: &Url, dest: &Path) -> Result<Pulled, PullError> {
-    pull(url, dest, &PullOptions::default(), |_| {}).await
+    client(PullOptions::default()).pull(url, dest, |_| {}).await
 }
 
-pub(crate) fn impatient() -> PullOptions {
-    PullOptions { timeout: Duration::from_millis(200), ..PullOptions::default() }
+pub(crate) fn client(options: PullOptions) -> Client {
+    Client::builder().options(options).build().unwrap()
+}
+
+pub(crate) fn impatient() -> Client {
+    client(PullOptions::default().timeout(Duration::from_millis(200)))
 }
 
 /// Two versions whose delta is some 30 kB long, in several places.
@@ -103,4 +106,10 @@ async fn serve(folder: &Path, history: &str) -> (SocketAddr, Server, JoinHandle<
     let router = server.router();
     let serving = async move { driblet::serve(listener, router, ServeOptions::default()).await.unwrap() };
     (address, server, tokio::spawn(serving))
+}
+
+/// An error's message and those of its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

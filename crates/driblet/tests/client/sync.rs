@@ -1,13 +1,13 @@
-//! What a pull moves, and what it leaves.
+//! What a pull transfers, and what it leaves behind.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use driblet::Version;
-use driblet::client::{BasisKind, PullError, PullOptions, pull};
+use driblet::client::{BasisKind, PullError, PullOptions};
 use url::Url;
 
-use super::setting::{Setting, pull_from, random_bytes, versions};
+use super::setting::{Setting, chain, client, pull_from, random_bytes, versions};
 
 const GROUP: usize = 256 << 10;
 
@@ -116,7 +116,7 @@ async fn destinations_that_cannot_be_written_are_store_errors() {
     for dest in [setting.folder.path().join("root"), setting.folder.path().join("missing/dest")] {
         let refused = pull_from(&setting.url(), &dest).await.unwrap_err();
         assert!(matches!(refused, PullError::Store { .. }), "{refused}");
-        assert!(refused.to_string().contains(dest.to_str().unwrap()), "{refused}");
+        assert!(chain(&refused).contains(dest.to_str().unwrap()), "{refused}");
     }
 }
 
@@ -126,7 +126,7 @@ async fn the_servers_refusal_is_passed_on() {
     let missing = Url::parse(&format!("http://{}/nothing", setting.address)).unwrap();
     let refused = pull_from(&missing, &setting.dest()).await.unwrap_err();
     assert!(matches!(refused, PullError::Protocol { .. }));
-    assert!(refused.to_string().contains("There is no file /nothing here."), "{refused}");
+    assert!(chain(&refused).contains("There is no file /nothing here."), "{refused}");
     let scheme = Url::parse("ftp://127.0.0.1/file").unwrap();
     assert!(matches!(pull_from(&scheme, &setting.dest()).await, Err(PullError::Protocol { .. })));
 }
@@ -136,8 +136,8 @@ async fn a_file_longer_than_accepted_is_refused() {
     let setting = Setting::new().await;
     setting.hold(b"what was there");
     setting.publish(&random_bytes(1, 2000));
-    let options = PullOptions { max_len: 1999, ..PullOptions::default() };
-    let refused = pull(&setting.url(), &setting.dest(), &options, |_| {}).await.unwrap_err();
-    assert!(refused.to_string().contains("2000 announced, at most 1999"), "{refused}");
+    let options = PullOptions::default().max_len(1999);
+    let refused = client(options).pull(&setting.url(), setting.dest(), |_| {}).await.unwrap_err();
+    assert!(chain(&refused).contains("2000 announced, at most 1999"), "{refused}");
     assert_eq!(setting.held(), b"what was there");
 }

@@ -1,51 +1,58 @@
-//! Deltas that are made before anybody asks for them.
+//! Deltas that are made before any request asks for them.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use driblet::{Builder, Codec, HistoryLimits, Stats, Version};
-use tokio::task::yield_now;
+use driblet::{Codec, HistoryLimits, ServerBuilder, Stats, Version};
 
-use crate::support::{Answer, Site, apply, get, random_bytes, text};
+use crate::support::{Answer, TestSite, apply, eventually, get, random_bytes, text};
 
 const DENSE: &str = "application/vnd.driblet.delta;codec=dense";
-/// So slow a link that the smallest delta is the soonest.
+/// A link so slow that the smallest delta arrives first.
 const SMALLEST: Codec = Codec::Auto { bits_per_second: 10_000 };
 
-/// Releases of a file, each of which renames what the last one named.
+/// Releases of a file, each of which renames an identifier of the last one.
 fn release(number: usize, len: usize) -> Vec<u8> {
     String::from_utf8(text(1, len)).unwrap().replace("value", &format!("value{number}")).into_bytes()
 }
 
-/// A site that makes deltas ahead from so many heads.
-async fn site(heads: usize, codec: Codec) -> Site {
-    Site::with(&[], |builder| builder.ahead(heads).codec(codec)).await
+/// A site that makes deltas ahead from this many versions.
+async fn site(heads: usize, codec: Codec) -> TestSite {
+    TestSite::with(&[], |builder| builder.ahead(heads).codec(codec)).await
 }
 
-fn stats(site: &Site) -> Stats {
-    Stats { readings: 0, ..site.server().stats() }
+/// What a server has made and has to make.
+#[derive(PartialEq, Eq, Debug)]
+struct Work {
+    encodes: u64,
+    ahead: u64,
+    waiting: usize,
 }
 
-async fn ask(site: &Site, name: &str, accept: &str) -> Answer {
+fn stats(site: &TestSite) -> Work {
+    let Stats { encodes, ahead, waiting, .. } = site.server().stats();
+    Work { encodes, ahead, waiting }
+}
+
+async fn ask(site: &TestSite, name: &str, accept: &str) -> Answer {
     site.ask(get(&format!("/app.js.driblet/{name}")).header("accept", accept)).await
 }
 
-/// Waits until so many deltas have been begun.
-async fn begun(site: &Site, encodes: u64) {
-    while stats(site).encodes < encodes {
-        yield_now().await;
-    }
+/// Waits until this many deltas were begun.
+async fn begun(site: &TestSite, encodes: u64) {
+    eventually(async || encodes <= stats(site).encodes).await;
 }
 
-/// Holds up the background: a version in the history becomes a pipe, and who opens it waits for a writer.
+/// Stops the background worker: a version in the history becomes a pipe, and opening it waits for a writer.
 struct Gate {
     pipe: PathBuf,
 }
 
 impl Gate {
-    /// Returns when the background stands before the gate; so many deltas of its own wait behind it, and come to nothing.
-    async fn close(site: &Site, behind: usize) -> Gate {
+    /// Returns when the worker waits for the pipe. This many deltas of the same file are queued behind, and will not be
+    /// made.
+    async fn close(site: &TestSite, behind: usize) -> Gate {
         let pipe = site.outside().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let gate = Gate { pipe };
@@ -53,18 +60,16 @@ impl Gate {
         fs::remove_file(site.kept(version)).unwrap();
         fs::hard_link(&gate.pipe, site.kept(version)).unwrap();
         site.publish("gate.bin", &random_bytes(2, 20_000)).await;
-        // Taken from the queue, the fast delta between the two is what is being made now.
-        while stats(site).waiting != behind {
-            yield_now().await;
-        }
+        // The worker has taken the fast delta between the two versions from the queue.
+        eventually(async || stats(site).waiting == behind).await;
         gate
     }
 }
 
 impl Drop for Gate {
-    /// Opens it, also where a test fails.
+    /// Opens the gate, even if a test fails.
     fn drop(&mut self) {
-        // Never closed again: nobody comes too late to go through.
+        // The writer stays open, so that a later opening does not wait.
         std::mem::forget(fs::File::options().read(true).write(true).open(&self.pipe));
     }
 }
@@ -76,11 +81,7 @@ async fn the_first_request_finds_the_better_delta_from_each_of_the_last_heads() 
     for (number, expected) in [0, 2, 6, 10].into_iter().enumerate() {
         site.publish("app.js", &releases[number]).await;
         site.server().prepared().await;
-        assert_eq!(
-            stats(&site),
-            Stats { readings: 0, encodes: expected, ahead: expected, waiting: 0 },
-            "release {number}"
-        );
+        assert_eq!(stats(&site), Work { encodes: expected, ahead: expected, waiting: 0 }, "release {number}");
     }
     let head = &releases[3];
     for held in &releases[1..3] {
@@ -103,7 +104,7 @@ async fn none_is_made_from_none_of_the_heads() {
         site.publish("app.js", &release(number, 60_000)).await;
     }
     site.server().prepared().await;
-    assert_eq!(stats(&site), Stats { readings: 0, encodes: 0, ahead: 0, waiting: 0 });
+    assert_eq!(stats(&site), Work { encodes: 0, ahead: 0, waiting: 0 });
 }
 
 #[tokio::test]
@@ -132,8 +133,8 @@ async fn a_head_that_comes_back_has_its_deltas_already() {
 
 #[tokio::test]
 async fn what_changed_while_nobody_looked_is_made_at_the_start() {
-    let options = |builder: Builder| builder.ahead(3).codec(SMALLEST);
-    let mut site = Site::with(&[], options).await;
+    let options = |builder: ServerBuilder| builder.ahead(3).codec(SMALLEST);
+    let mut site = TestSite::with(&[], options).await;
     let held = release(0, 60_000);
     site.publish("app.js", &held).await;
     site.publish("same.js", &held).await;
@@ -143,11 +144,7 @@ async fn what_changed_while_nobody_looked_is_made_at_the_start() {
     site.start(options).await;
     site.server().indexed().await;
     site.server().prepared().await;
-    assert_eq!(
-        stats(&site),
-        Stats { readings: 0, encodes: 2, ahead: 2, waiting: 0 },
-        "of the file that changed, without a request"
-    );
+    assert_eq!(stats(&site), Work { encodes: 2, ahead: 2, waiting: 0 }, "of the file that changed, without a request");
     let delta = ask(&site, &Version::of(&held).to_string(), DENSE).await;
     assert!(apply(Some(&held), &delta.body).unwrap() == head);
     assert_eq!(stats(&site).encodes, 2);
@@ -164,7 +161,7 @@ async fn what_is_superseded_before_its_turn_is_not_made() {
     assert_eq!(stats(&site).waiting, 1, "only what leads to the head");
     drop(gate);
     site.server().prepared().await;
-    assert_eq!(stats(&site), Stats { readings: 0, encodes: 1, ahead: 1, waiting: 0 });
+    assert_eq!(stats(&site), Work { encodes: 1, ahead: 1, waiting: 0 });
     let versions: Vec<Version> = releases.iter().map(|bytes| Version::of(bytes)).collect();
     assert_eq!(ask(&site, &versions[2].to_string(), "*/*").await.status, 200);
     assert_eq!(stats(&site).encodes, 1, "the one that was made");
@@ -181,22 +178,14 @@ async fn what_is_asked_for_is_made_once_and_nobody_waits_for_the_background() {
     for bytes in &releases {
         site.publish("app.js", bytes).await;
     }
-    assert_eq!(stats(&site), Stats { readings: 0, encodes: 0, ahead: 0, waiting: 5 });
+    assert_eq!(stats(&site), Work { encodes: 0, ahead: 0, waiting: 5 });
     let name = Version::of(&releases[0]).to_string();
     let fast = ask(&site, &name, DENSE).await;
     assert!(apply(Some(&releases[0]), &fast.body).unwrap() == releases[2]);
-    assert_eq!(
-        stats(&site),
-        Stats { readings: 0, encodes: 1, ahead: 0, waiting: 5 },
-        "fast at once; the better one waits already"
-    );
+    assert_eq!(stats(&site), Work { encodes: 1, ahead: 0, waiting: 5 }, "fast at once; the better one waits already");
     drop(gate);
     site.server().prepared().await;
-    assert_eq!(
-        stats(&site),
-        Stats { readings: 0, encodes: 5, ahead: 3, waiting: 0 },
-        "each once; what was asked for is not ahead"
-    );
+    assert_eq!(stats(&site), Work { encodes: 5, ahead: 3, waiting: 0 }, "each once; what was asked for is not ahead");
     assert!(ask(&site, &name, DENSE).await.body.len() < fast.body.len());
     assert_eq!(stats(&site).encodes, 5);
 }
@@ -214,13 +203,13 @@ async fn requests_for_what_is_being_made_share_one_at_once() {
         assert!(apply(Some(&old), &ask.await.unwrap().body).unwrap() == new);
     }
     site.server().prepared().await;
-    assert_eq!(stats(&site), Stats { readings: 0, encodes: 2, ahead: 1, waiting: 0 });
+    assert_eq!(stats(&site), Work { encodes: 2, ahead: 1, waiting: 0 });
 }
 
 #[tokio::test]
 async fn a_basis_that_is_evicted_before_its_turn_is_passed_over() {
-    let limits = HistoryLimits { bytes: 300_000, ..HistoryLimits::default() };
-    let site = Site::with(&[], |builder| builder.ahead(1).history_limits(limits)).await;
+    let limits = HistoryLimits::default().bytes(300_000);
+    let site = TestSite::with(&[], |builder| builder.ahead(1).history_limits(limits)).await;
     let gate = Gate::close(&site, 1).await;
     let old = site.publish("app.js", &random_bytes(3, 100_000)).await;
     let head = random_bytes(4, 100_000);
@@ -230,15 +219,15 @@ async fn a_basis_that_is_evicted_before_its_turn_is_passed_over() {
     assert!(!site.kept(old).exists(), "room was needed");
     drop(gate);
     site.server().prepared().await;
-    assert_eq!(stats(&site), Stats { readings: 0, encodes: 0, ahead: 0, waiting: 0 });
+    assert_eq!(stats(&site), Work { encodes: 0, ahead: 0, waiting: 0 });
     assert!(site.get(&format!("/app.js.driblet/{old}")).await.refuses(404, "unknown-version"));
     assert!(site.get("/app.js").await.body == head);
 }
 
 #[tokio::test]
 async fn a_basis_that_is_evicted_while_it_is_read_stays_readable() {
-    let limits = HistoryLimits { bytes: 20 << 20, ..HistoryLimits::default() };
-    let site = Site::with(&[], |builder| builder.ahead(1).codec(Codec::Fast).history_limits(limits)).await;
+    let limits = HistoryLimits::default().bytes(20 << 20);
+    let site = TestSite::with(&[], |builder| builder.ahead(1).codec(Codec::Fast).history_limits(limits)).await;
     let old = site.publish("app.js", &release(0, 8 << 20)).await;
     site.publish("app.js", &release(1, 8 << 20)).await;
     begun(&site, 1).await;
@@ -250,14 +239,14 @@ async fn a_basis_that_is_evicted_while_it_is_read_stays_readable() {
 
 #[tokio::test]
 async fn a_server_that_ends_does_not_wait_for_what_is_being_made() {
-    let options = |builder: Builder| builder.ahead(1).codec(SMALLEST);
-    let mut site = Site::with(&[], options).await;
+    let options = |builder: ServerBuilder| builder.ahead(1).codec(SMALLEST);
+    let mut site = TestSite::with(&[], options).await;
     let old = site.publish("app.js", &release(0, 6 << 20)).await;
     site.publish("app.js", &release(1, 6 << 20)).await;
     begun(&site, 2).await;
     site.stop().await;
     site.start(options).await;
-    // The dense delta of 6 MiB takes a hundred times longer than all this; its thread has the basis mapped until then.
+    // The dense delta of 6 MiB takes far longer than this test. Its thread has the basis mapped meanwhile.
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     assert!(maps.contains(&old.to_string()), "still being made, and yet the history is open again");
     assert_eq!(site.get("/app.js").await.body, release(1, 6 << 20));

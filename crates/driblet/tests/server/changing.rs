@@ -1,4 +1,4 @@
-//! Files that change while they are read: what is answered was whole, or the answer says to try again.
+//! Files that change while they are read: a response has a complete file, or says to try again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use driblet::Version;
 
-use crate::support::{Answer, Site, get, random_bytes};
+use crate::support::{Answer, TestSite, eventually, get, random_bytes};
 
-/// Changes a file again and again, on a thread of its own, until it is told to stop.
+/// Changes a file repeatedly, on a thread of its own, until it is stopped.
 struct Writer {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -46,7 +46,7 @@ fn is_whole(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn a_file_that_never_rests_is_unstable() {
-    let mut site = Site::stopped(&[("log.bin", &random_bytes(1, 64 << 20))]);
+    let mut site = TestSite::stopped(&[("log.bin", &random_bytes(1, 64 << 20))]);
     let path = site.root().join("log.bin");
     let writer = Writer::start(path, |path, round| {
         let file = fs::File::options().write(true).open(path).unwrap();
@@ -62,7 +62,7 @@ async fn a_file_that_never_rests_is_unstable() {
 
 #[tokio::test]
 async fn a_file_that_grows_shrinks_and_vanishes() {
-    let site = Site::new(&[("a.bin", b"")]).await;
+    let site = TestSite::new(&[("a.bin", b"")]).await;
     let path = site.root().join("a.bin");
     let writer = Writer::start(path.clone(), |path, round| {
         match round % 4 {
@@ -87,7 +87,7 @@ async fn a_file_that_grows_shrinks_and_vanishes() {
 
 #[tokio::test]
 async fn a_file_that_is_replaced_is_one_of_its_versions() {
-    let site = Site::new(&[("a.bin", &random_bytes(0, 200_000))]).await;
+    let site = TestSite::new(&[("a.bin", &random_bytes(0, 200_000))]).await;
     let beside = site.outside().join("next");
     let versions: Vec<Vec<u8>> = (0..4).map(|number| random_bytes(number, 200_000)).collect();
     let published = versions.clone();
@@ -106,13 +106,13 @@ async fn a_file_that_is_replaced_is_one_of_its_versions() {
 
 #[tokio::test]
 async fn a_reading_that_takes_longer_than_the_deadline() {
-    let mut site = Site::stopped(&[("a.bin", &random_bytes(1, 64 << 20))]);
+    let mut site = TestSite::stopped(&[("a.bin", &random_bytes(1, 64 << 20))]);
     site.start(|builder| builder.deadline(Duration::ZERO)).await;
     let answer = site.get("/a.bin.driblet/none").await;
     assert!(answer.refuses(503, "busy"));
     assert!(answer.header("retry-after").is_some());
-    // The reading goes on without the request that asked for it.
+    // The server continues to read the file after the request has ended.
     site.server().indexed().await;
-    while site.ask(get("/a.bin").method("HEAD")).await.status == 503 {}
+    eventually(async || site.ask(get("/a.bin").method("HEAD")).await.status != 503).await;
     assert!(is_whole(&site.get("/a.bin").await));
 }

@@ -1,4 +1,4 @@
-//! Conditional requests as RFC 9110, section 13, has them, and the redirects to folders.
+//! Conditional requests (RFC 9110, section 13), and redirects to folders.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,17 +6,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use driblet::{ServeOptions, Version};
 
-use crate::support::{Answer, Ask, Site, get, text};
+use crate::support::{Answer, Ask, TestSite, get, text};
 
-/// Wed, 21 Oct 2015 07:28:00 GMT, and a fraction that no HTTP date can say.
+/// Wed, 21 Oct 2015 07:28:00 GMT, and a fraction that no HTTP date can express.
 const STAMP: Duration = Duration::from_nanos(1_445_412_480_500_000_000);
 const BEFORE: &str = "Wed, 21 Oct 2015 07:27:59 GMT";
 const SAME: &str = "Wed, 21 Oct 2015 07:28:00 GMT";
 const AFTER: &str = "Wed, 21 Oct 2015 07:28:01 GMT";
 
 /// A file that was last modified at a time.
-async fn stamped(time: SystemTime) -> Site {
-    let site = Site::stopped(&[("a.txt", b"0123456789")]);
+async fn stamped(time: SystemTime) -> TestSite {
+    let site = TestSite::stopped(&[("a.txt", b"0123456789")]);
     File::options().write(true).open(site.root().join("a.txt")).unwrap().set_modified(time).unwrap();
     let mut site = site;
     site.start(|builder| builder).await;
@@ -48,7 +48,7 @@ async fn conditions_in_their_order() {
         (&[("if-unmodified-since", AFTER)], 200),
         (&[("if-unmodified-since", BEFORE)], 412),
         (&[("if-unmodified-since", "yesterday")], 200),
-        // If-Match goes before it.
+        // If-Match has precedence.
         (&[("if-match", &ours), ("if-unmodified-since", BEFORE)], 200),
         (&[("if-none-match", &weak)], 304),
         (&[("if-none-match", "*")], 304),
@@ -57,7 +57,7 @@ async fn conditions_in_their_order() {
         (&[("if-modified-since", BEFORE)], 200),
         (&[("if-modified-since", "yesterday")], 200),
         (&[("if-modified-since", "Wednesday, 21-Oct-15 07:28:00 GMT")], 304),
-        // If-None-Match goes before it.
+        // If-None-Match has precedence.
         (&[("if-none-match", "\"other\""), ("if-modified-since", AFTER)], 200),
         (&[("if-none-match", &ours), ("if-modified-since", BEFORE)], 304),
         (&[("if-match", "\"other\""), ("if-none-match", &ours)], 412),
@@ -74,7 +74,7 @@ async fn conditions_in_their_order() {
     ];
     for (headers, status) in cases {
         for method in ["GET", "HEAD"] {
-            // Range means nothing with HEAD.
+            // Only a GET has ranges.
             let wanted = if method == "HEAD" && *status == 206 { 200 } else { *status };
             let answer = site.ask(with(headers).method(method)).await;
             assert_eq!(answer.status, wanted, "{method} {headers:?}");
@@ -83,7 +83,7 @@ async fn conditions_in_their_order() {
     }
 }
 
-/// What each of these answers must carry.
+/// The headers that each of these responses must have.
 fn assert_whole(answer: &Answer, method: &str, headers: &[(&str, &str)]) {
     match answer.status {
         412 => assert!(method == "HEAD" || answer.text().contains("does not hold"), "{headers:?}"),
@@ -126,8 +126,8 @@ async fn a_stamp_that_no_date_can_say_or_that_is_to_come() {
 
 #[tokio::test]
 async fn a_date_alone_joins_no_parts_of_a_file_just_written() {
-    // Within one second the file may be written again, and the date would be the same.
-    let site = Site::new(&[("a.txt", b"0123456789")]).await;
+    // Within the same second the file could be written again with the same date.
+    let site = TestSite::new(&[("a.txt", b"0123456789")]).await;
     let soon = SystemTime::now() + Duration::from_secs(86_400);
     File::options().write(true).open(site.root().join("a.txt")).unwrap().set_modified(soon).unwrap();
     let date = site.get("/a.txt").await.header("last-modified").unwrap().to_owned();
@@ -138,7 +138,7 @@ async fn a_date_alone_joins_no_parts_of_a_file_just_written() {
 #[tokio::test]
 async fn conditions_on_an_encoded_file_and_on_deltas() {
     let script = text(1, 50_000);
-    let site = Site::new(&[("app.js", &script)]).await;
+    let site = TestSite::new(&[("app.js", &script)]).await;
     for (path, coding) in [("/app.js", "br"), ("/app.js", "identity"), ("/app.js.driblet/none", "br")] {
         let ask = get(path).header("accept-encoding", coding);
         let etag = site.ask(ask.clone()).await.etag();
@@ -164,7 +164,7 @@ async fn a_unit_is_read_in_any_case() {
 async fn redirects_to_folders() {
     let files: &[(&str, &[u8])] =
         &[("index.html", b"root"), ("docs/a b/index.html", b"docs"), ("x:y/index.html", b"colon")];
-    let site = Site::new(files).await;
+    let site = TestSite::new(files).await;
     for (path, location) in [
         ("/docs/a%20b", "./a%20b/"),
         ("/docs/a%20b?q=1&r=%2F", "./a%20b/?q=1&r=%2F"),
@@ -174,7 +174,7 @@ async fn redirects_to_folders() {
         for method in ["GET", "HEAD"] {
             let answer = site.ask(get(path).method(method)).await;
             assert_eq!((answer.status, answer.header("location"), answer.body.len()), (308, Some(location), 0));
-            // A folder may be a file tomorrow.
+            // The folder may become a file.
             assert_eq!(answer.header("cache-control"), Some("no-cache"), "{path}");
         }
     }

@@ -1,4 +1,4 @@
-//! Deltas as web resources: what each name answers, that receivers make the right file of it, and that work is shared.
+//! Deltas as web resources: the response for each name, the file that receivers make of it, and shared work.
 
 use std::collections::HashSet;
 
@@ -9,15 +9,15 @@ use driblet_core::{ChunkSizes, Cuts};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Answer, Site, apply, get, random_bytes, text};
+use crate::support::{Answer, TestSite, apply, get, random_bytes, text};
 
 const DELTA: &str = "application/vnd.driblet.delta";
 
 /// Two releases of a file, the second of them the head.
-async fn released() -> (Site, Vec<u8>, Vec<u8>) {
+async fn released() -> (TestSite, Vec<u8>, Vec<u8>) {
     let old = text(1, 400_000);
     let new = [&old[..100_000], b"one more driblet", &old[100_000..], b"and its end"].concat();
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     site.publish("app.js", &old).await;
     site.publish("app.js", &new).await;
     (site, old, new)
@@ -89,7 +89,7 @@ async fn a_delta_is_resumed_at_any_byte() {
 #[tokio::test]
 async fn lengths_around_a_group() {
     let group = 256 << 10;
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     for len in [0, 1, group - 1, group, group + 1, 3 * group + 17] {
         let (old, new) = (random_bytes(5, len / 2), random_bytes(6, len));
         let name = format!("f{len}");
@@ -123,7 +123,7 @@ async fn an_unknown_version_is_told_how_to_sign() {
 
 #[tokio::test]
 async fn a_version_of_another_path_is_unknown() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     let secret = site.publish("secret.js", &text(1, 5_000)).await;
     let public = site.publish("public.js", &text(2, 5_000)).await;
     for name in
@@ -154,7 +154,7 @@ async fn two_hundred_equal_requests_share_one_diff_and_then_a_better_one() {
 #[tokio::test]
 async fn a_client_that_leaves_does_not_undo_the_work() {
     let (old, new) = (text(1, 8 << 20), [&text(1, 8 << 20)[..], &text(2, 2 << 20)].concat());
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     let has = site.publish("app.js", &old).await;
     site.publish("app.js", &new).await;
     let name = format!("/app.js.driblet/{has}");
@@ -171,7 +171,7 @@ async fn a_client_that_leaves_does_not_undo_the_work() {
 
 #[tokio::test]
 async fn a_poll_waits_for_the_next_head() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     let first = site.publish("app.js", b"first").await;
     let head = site.get("/app.js.driblet/head").await;
     assert_eq!((head.status, head.header("cache-control")), (200, Some("no-store")));
@@ -204,7 +204,7 @@ async fn any_byte_of_a_delta_flipped_makes_an_error_or_the_right_file() {
 
 #[tokio::test]
 async fn the_browser_client_is_there_or_says_how_to_build_it() {
-    let site = Site::new(&[("index.html", b"a page")]).await;
+    let site = TestSite::new(&[("index.html", b"a page")]).await;
     let client = site.get("/.driblet/client.js").await;
     if client.status == 404 {
         assert!(client.refuses(404, "no-such-file"));
@@ -221,8 +221,8 @@ async fn the_browser_client_is_there_or_says_how_to_build_it() {
 async fn who_reads_the_dense_codec_gets_it_once_it_is_made() {
     let old = text(1, 400_000);
     let new = String::from_utf8(old.clone()).unwrap().replace("value", "amount").replace("length", "size").into_bytes();
-    // So slow a link that the smallest delta is the soonest.
-    let site = Site::with(&[], |builder| builder.codec(Codec::Auto { bits_per_second: 10_000 })).await;
+    // A link so slow that the smallest delta arrives first.
+    let site = TestSite::with(&[], |builder| builder.codec(Codec::Auto { bits_per_second: 10_000 })).await;
     let has = site.publish("app.js", &old).await;
     site.publish("app.js", &new).await;
     let name = format!("/app.js.driblet/{has}");

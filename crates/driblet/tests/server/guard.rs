@@ -1,10 +1,10 @@
-//! Who may ask: a Host that is not ours and a foreign Origin are refused, on every method and every path.
+//! Access: a foreign host and a foreign origin are refused, for every method and every path.
 
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Ask, Site, get, post};
+use crate::support::{Ask, TestSite, get, post};
 
 /// One request of each kind.
 fn every_kind() -> Vec<Ask> {
@@ -21,7 +21,7 @@ fn every_kind() -> Vec<Ask> {
 
 #[tokio::test]
 async fn a_host_that_is_not_ours() {
-    let site = Site::with(&[("app.js", b"let a;")], |builder| builder.allow_host("assets.example")).await;
+    let site = TestSite::with(&[("app.js", b"let a;")], |builder| builder.allow_host("assets.example")).await;
     for host in ["evil.example", "evil.example:80", "localhost.evil.example", "assets.example.evil", "127.0.0.1.evil"] {
         for ask in every_kind() {
             let answer = site.ask(ask.clone().header("host", host)).await;
@@ -38,7 +38,7 @@ async fn a_host_that_is_not_ours() {
 
 #[tokio::test]
 async fn a_foreign_origin() {
-    let site = Site::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
+    let site = TestSite::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
     let own = format!("http://{}", site.addr());
     let other_port = format!("http://127.0.0.1:{}", site.addr().port() ^ 1);
     for origin in
@@ -59,7 +59,7 @@ async fn a_foreign_origin() {
 
 #[tokio::test]
 async fn an_allowed_origin_reads_answers_and_their_headers() {
-    let site = Site::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
+    let site = TestSite::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
     for path in ["/app.js", "/app.js.driblet/none", "/app.js.driblet/head", "/missing", "/app.js.driblet/nope"] {
         let answer = site.ask(get(path).header("origin", "https://app.example")).await;
         assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example"), "{path}");
@@ -80,13 +80,13 @@ async fn an_allowed_origin_reads_answers_and_their_headers() {
 
 #[tokio::test]
 async fn a_request_without_a_host() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
     assert_eq!(site.ask(get("/app.js").header("host", "")).await.status, 421);
     let two = get("/app.js").header("host", "localhost").header("host", "evil.example");
     assert!(matches!(site.ask(two).await.status, 400 | 421));
 }
 
-/// What Chromium sends for `<script type="module">` on a page of that origin.
+/// The request of Chromium for `<script type="module">` on a page of that origin.
 fn module_script(origin: &str, site: Option<&str>) -> Ask {
     let ask =
         get("/app.js").header("origin", origin).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "script");
@@ -95,8 +95,8 @@ fn module_script(origin: &str, site: Option<&str>) -> Ask {
 
 #[tokio::test]
 async fn own_pages_whose_proxy_asks_by_the_upstreams_name() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
-    // Site::ask sends the server's address as Host, as `proxy_pass http://127.0.0.1:8080` does.
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
+    // TestSite::ask sends the server's address as Host, as `proxy_pass http://127.0.0.1:8080` does.
     let own = site.ask(module_script("https://example.com", Some("same-origin"))).await;
     assert_eq!((own.status, own.text()), (200, "let a;"));
     assert_eq!(own.header("access-control-allow-origin"), None);
@@ -110,7 +110,7 @@ async fn own_pages_whose_proxy_asks_by_the_upstreams_name() {
     for foreign in [Some("cross-site"), Some("same-site"), Some("none"), None] {
         assert_eq!(site.ask(module_script("https://example.com", foreign)).await.status, 403, "{foreign:?}");
     }
-    // The test's client is on this machine, as such a proxy is.
+    // The test's client is on this machine, as a local proxy is.
     for forwarded in
         [("x-forwarded-host", "example.com"), ("forwarded", "for=1.2.3.4;host=\"example.com\";proto=https")]
     {
@@ -123,7 +123,7 @@ async fn own_pages_whose_proxy_asks_by_the_upstreams_name() {
 
 #[tokio::test]
 async fn a_name_that_was_given_is_the_servers_own_as_host_and_as_origin() {
-    let site = Site::with(&[("app.js", b"let a;")], |builder| builder.allow_host("example.com")).await;
+    let site = TestSite::with(&[("app.js", b"let a;")], |builder| builder.allow_host("example.com")).await;
     for (host, origin, status) in [
         ("example.com", "https://example.com", 200),
         ("127.0.0.1", "https://example.com", 200),
@@ -139,8 +139,9 @@ async fn a_name_that_was_given_is_the_servers_own_as_host_and_as_origin() {
 
 #[tokio::test]
 async fn no_header_of_a_page_makes_another_name_ours() {
-    // DNS rebinding: the page's own name leads to this machine, so that its requests come from here and are same-origin to the browser.
-    let site = Site::new(&[("app.js", b"let a;")]).await;
+    // DNS rebinding: the page's own name resolves to this machine, so its requests come from here and are same-origin
+    // for the browser.
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
     let rebound = |ask: Ask| ask.header("host", "evil.example").header("sec-fetch-site", "same-origin");
     for ask in [
         rebound(get("/app.js")),
@@ -155,7 +156,7 @@ async fn no_header_of_a_page_makes_another_name_ours() {
 
 #[tokio::test]
 async fn a_router_that_knows_no_peers_believes_no_proxy() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
     let app = Router::new().nest("/assets", site.server().router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -166,7 +167,7 @@ async fn a_router_that_knows_no_peers_believes_no_proxy() {
     assert_eq!(get("/assets/app.js").send(addr).await.text(), "let a;");
 }
 
-/// Another server than ours, as an application may have.
+/// Another HTTP server than `driblet::serve`, as an application may have.
 async fn axum_serve(listener: tokio::net::TcpListener, app: Router) {
     while let Ok((stream, _)) = listener.accept().await {
         let app = app.clone();
@@ -180,7 +181,7 @@ async fn axum_serve(listener: tokio::net::TcpListener, app: Router) {
 
 #[tokio::test]
 async fn refusals_say_what_to_add() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
     let foreign = site.ask(module_script("https://example.com", None)).await;
     for part in [
         "\"https://example.com\"",
@@ -198,7 +199,7 @@ async fn refusals_say_what_to_add() {
 
 #[tokio::test]
 async fn a_preflight_allows_what_the_application_sends() {
-    let site = Site::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
+    let site = TestSite::with(&[("app.js", b"let a;")], |builder| builder.allow_origin("https://app.example")).await;
     let preflight = |origin: &str| {
         get("/app.js.driblet/signature")
             .method("OPTIONS")
@@ -229,7 +230,7 @@ async fn a_preflight_allows_what_the_application_sends() {
 
 #[tokio::test]
 async fn options_name_the_methods_of_a_path() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
     for (path, allow) in [
         ("/app.js", "GET, HEAD, OPTIONS"),
         ("/app.js.driblet/none", "GET, HEAD, OPTIONS"),
@@ -240,8 +241,8 @@ async fn options_name_the_methods_of_a_path() {
     }
 }
 
-/// The answer's head to exactly these bytes.
-async fn raw(site: &Site, request: &str) -> String {
+/// The head of the response to exactly these bytes.
+async fn raw(site: &TestSite, request: &str) -> String {
     let mut stream = TcpStream::connect(site.addr()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -251,7 +252,7 @@ async fn raw(site: &Site, request: &str) -> String {
 
 #[tokio::test]
 async fn an_old_health_check_names_no_host() {
-    let site = Site::new(&[("index.html", b"<p>root")]).await;
+    let site = TestSite::new(&[("index.html", b"<p>root")]).await;
     for path in ["/", "/.driblet/health"] {
         let answer = raw(&site, &format!("GET {path} HTTP/1.0\r\n\r\n")).await;
         assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
@@ -271,7 +272,7 @@ async fn an_old_health_check_names_no_host() {
 
 #[tokio::test]
 async fn health_is_told_to_anyone() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     for (header, value) in
         [("host", "evil.example"), ("host", ""), ("origin", "https://evil.example"), ("accept", "*/*")]
     {

@@ -1,15 +1,20 @@
-//! What the server keeps: through restarts, limits, damage and kill -9.
+//! The history: restarts, limits, damage and kill -9.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use driblet::{BuildError, HistoryError, HistoryLimits, Server, Version};
+use driblet::{BuildError, HistoryError, HistoryLimits, Server, ServerBuilder, Version};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::support::{Site, apply, get, random_bytes, text};
+use crate::support::{LIMIT, Slow, TestSite, apply, build, get, matched, post, random_bytes, sign, text};
 
 #[tokio::test]
 async fn versions_and_counters_survive_a_restart() {
-    let mut site = Site::new(&[]).await;
+    let mut site = TestSite::new(&[]).await;
     let (old, new) = (text(1, 50_000), text(2, 50_000));
     let a = site.publish("app.js", &old).await;
     site.publish("app.js", &new).await;
@@ -25,7 +30,7 @@ async fn versions_and_counters_survive_a_restart() {
 
 #[tokio::test]
 async fn what_stands_in_a_second_path_is_kept_once() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     let version = site.publish("a.txt", b"the same").await;
     site.publish("b.txt", b"the same").await;
     assert_eq!(kept(&site), [version.to_string()]);
@@ -33,8 +38,8 @@ async fn what_stands_in_a_second_path_is_kept_once() {
 
 #[tokio::test]
 async fn the_oldest_versions_go_beyond_the_limit_of_each_path() {
-    let limits = HistoryLimits { versions: 3, ..HistoryLimits::default() };
-    let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
+    let limits = HistoryLimits::default().versions(3);
+    let site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
     let mut versions = Vec::new();
     for round in 0..5 {
         versions.push(site.publish("a.txt", format!("round {round}").as_bytes()).await);
@@ -48,8 +53,8 @@ async fn the_oldest_versions_go_beyond_the_limit_of_each_path() {
 
 #[tokio::test]
 async fn the_oldest_versions_of_all_go_beyond_the_limit_of_bytes_but_no_head() {
-    let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
-    let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
+    let limits = HistoryLimits::default().bytes(250_000);
+    let site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
     let a = site.publish("a.bin", &random_bytes(1, 100_000)).await;
     let b = site.publish("b.bin", &random_bytes(2, 100_000)).await;
     let b2 = site.publish("b.bin", &random_bytes(3, 100_000)).await;
@@ -64,8 +69,8 @@ async fn the_oldest_versions_of_all_go_beyond_the_limit_of_bytes_but_no_head() {
 
 #[tokio::test]
 async fn what_is_being_read_outlives_its_eviction() {
-    let limits = HistoryLimits { versions: 1, ..HistoryLimits::default() };
-    let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
+    let limits = HistoryLimits::default().versions(1);
+    let site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
     let bytes = random_bytes(1, 32 << 20);
     let version = site.publish("a.bin", &bytes).await;
     let reader = crate::support::Slow::start(get("/a.bin"), site.addr()).await;
@@ -77,7 +82,7 @@ async fn what_is_being_read_outlives_its_eviction() {
 
 #[tokio::test]
 async fn a_flipped_bit_is_noticed_and_healed() {
-    let mut site = Site::new(&[]).await;
+    let mut site = TestSite::new(&[]).await;
     let (old, new) = (text(1, 50_000), text(2, 50_000));
     let a = site.publish("app.js", &old).await;
     let b = site.publish("app.js", &new).await;
@@ -93,7 +98,7 @@ async fn a_flipped_bit_is_noticed_and_healed() {
 
 #[tokio::test]
 async fn a_flipped_bit_is_noticed_while_the_server_runs() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     let (old, new) = (text(1, 50_000), text(2, 50_000));
     let a = site.publish("app.js", &old).await;
     let b = site.publish("app.js", &new).await;
@@ -114,7 +119,7 @@ async fn a_flipped_bit_is_noticed_while_the_server_runs() {
 
 #[tokio::test]
 async fn missing_and_shortened_files_are_dropped_and_read_anew() {
-    let mut site = Site::new(&[]).await;
+    let mut site = TestSite::new(&[]).await;
     let (old, new) = (text(1, 50_000), text(2, 50_000));
     let a = site.publish("app.js", &old).await;
     let b = site.publish("app.js", &new).await;
@@ -132,7 +137,7 @@ async fn missing_and_shortened_files_are_dropped_and_read_anew() {
 
 #[tokio::test]
 async fn a_history_inside_the_root_is_refused() {
-    let site = Site::stopped(&[("app.js", b"let a;")]);
+    let site = TestSite::stopped(&[("app.js", b"let a;")]);
     std::os::unix::fs::symlink(site.root(), site.outside().join("link")).unwrap();
     for folder in [
         site.root().join("history"),
@@ -141,24 +146,24 @@ async fn a_history_inside_the_root_is_refused() {
         site.outside().join("link/h"),
         site.outside().join("new/../root/h"),
     ] {
-        let error = Server::builder(site.root()).history(&folder).build().await.err().expect("a refusal");
+        let error = Server::builder(site.root()).history(&folder).build().await.expect_err("a refusal");
         assert!(matches!(error, BuildError::History(HistoryError::InsideRoot { .. })), "{error}");
-        assert!(error.to_string().contains("--history"), "{error}");
+        assert!(error.to_string().contains("ServerBuilder::history"), "{error}");
     }
     assert_eq!(fs::read_dir(site.root()).unwrap().count(), 1, "nothing was made");
 }
 
 #[tokio::test]
 async fn a_history_in_use_is_refused() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
-    let error = Server::builder(site.root()).history(site.history()).build().await.err().expect("a refusal");
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
+    let error = Server::builder(site.root()).history(site.history()).build().await.expect_err("a refusal");
     assert!(matches!(error, BuildError::History(HistoryError::InUse { .. })), "{error}");
     assert_eq!(site.get("/app.js").await.text(), "let a;", "the first goes on");
 }
 
 #[tokio::test]
 async fn a_folder_of_other_files_is_no_history() {
-    let site = Site::stopped(&[("app.js", b"let a;")]);
+    let site = TestSite::stopped(&[("app.js", b"let a;")]);
     for name in ["tmp/draft.txt", "versions/1.0/app.js"] {
         let path = site.history().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -173,9 +178,9 @@ async fn a_folder_of_other_files_is_no_history() {
 
 #[tokio::test]
 async fn heads_of_files_that_are_gone_make_room() {
-    let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
-    let site = Site::with(&[], |builder| builder.history_limits(limits)).await;
-    // A bundler's output: each build brings a new name, and removes the last.
+    let limits = HistoryLimits::default().bytes(250_000);
+    let site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
+    // As bundlers do: each build makes a new name, and removes the last one.
     for build in 0..6 {
         let name = format!("app-{build}.js");
         site.publish(&name, &random_bytes(build, 100_000)).await;
@@ -187,8 +192,8 @@ async fn heads_of_files_that_are_gone_make_room() {
 
 #[tokio::test]
 async fn files_that_went_while_nobody_looked_make_room() {
-    let limits = HistoryLimits { bytes: 250_000, ..HistoryLimits::default() };
-    let mut site = Site::with(&[], |builder| builder.history_limits(limits)).await;
+    let limits = HistoryLimits::default().bytes(250_000);
+    let mut site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
     let gone = site.publish("old.js", &random_bytes(1, 200_000)).await;
     site.stop().await;
     fs::remove_file(site.root().join("old.js")).unwrap();
@@ -201,7 +206,7 @@ async fn files_that_went_while_nobody_looked_make_room() {
 
 #[tokio::test]
 async fn a_version_whose_file_is_removed_while_the_server_runs() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     let (old, new) = (text(1, 50_000), text(2, 50_000));
     let a = site.publish("app.js", &old).await;
     let b = site.publish("app.js", &new).await;
@@ -213,25 +218,301 @@ async fn a_version_whose_file_is_removed_while_the_server_runs() {
 
 #[tokio::test]
 async fn a_history_that_was_killed_at_its_very_first_step() {
-    let mut site = Site::stopped(&[("app.js", b"let a;")]);
+    let mut site = TestSite::stopped(&[("app.js", b"let a;")]);
     fs::create_dir_all(site.history().join("versions")).unwrap();
     site.start(|builder| builder).await;
     assert_eq!(site.get("/app.js").await.text(), "let a;");
 }
 
 /// The names in the history's folder of versions.
-fn kept(site: &Site) -> Vec<String> {
+fn kept(site: &TestSite) -> Vec<String> {
     let entries = fs::read_dir(site.history().join("versions")).unwrap();
     let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
 
-fn flip(site: &Site, version: Version) {
+fn flip(site: &TestSite, version: Version) {
     let file = fs::File::options().read(true).write(true).open(site.kept(version)).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, 20_000).unwrap();
     file.write_all_at(&[byte[0] ^ 4], 20_000).unwrap();
-    // However coarse the clock: the file does not look as it did.
+    // However coarse the clock is, the file looks different now.
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+}
+
+const PLACE: &str = "DRIBLET_TEST_HISTORY_IN";
+const ROUNDS: u64 = 15;
+
+/// A way to damage a version's file, and its name.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+
+#[tokio::test]
+async fn an_evicted_version_is_told_how_to_sign_and_signs() {
+    let limits = HistoryLimits::default().versions(2);
+    let site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
+    let releases: Vec<Vec<u8>> = (0..3).map(|number| [random_bytes(1, 80_000), text(number, 3_000)].concat()).collect();
+    for release in &releases {
+        site.publish("app.js", release).await;
+    }
+    let (held, head) = (&releases[0], &releases[2]);
+    let answer = site.get(&format!("/app.js.driblet/{}", Version::of(held))).await;
+    assert!(answer.refuses(404, "unknown-version"));
+    let problem = answer.json();
+    assert_eq!(problem["head"], Version::of(head).to_string());
+    assert_eq!((&problem["length"], &problem["counter"]), (&head.len().into(), &3.into()));
+    let (signature, chunks) = sign(held, head);
+    let answer = site.ask(post("/app.js.driblet/signature", signature.encode())).await;
+    let (file, basis) = matched(held, &chunks, &answer.body);
+    assert!(file == *head && 70_000 < basis);
+}
+
+#[tokio::test]
+async fn a_delta_that_is_being_read_outlives_the_eviction_of_both_its_versions() {
+    let limits = HistoryLimits::default().versions(1).bytes(1 << 20);
+    let site = TestSite::with(&[], |builder| builder.history_limits(limits).artifact_bytes(1 << 20)).await;
+    let bytes = random_bytes(1, 24 << 20);
+    site.publish("a.bin", &bytes).await;
+    let reader = Slow::start(get("/a.bin.driblet/none"), site.addr()).await;
+    site.publish("a.bin", b"the next version").await;
+    site.get("/a.bin.driblet/none").await;
+    assert!(apply(None, &reader.rest().await.body).unwrap() == bytes);
+}
+
+#[tokio::test]
+async fn a_counter_never_goes_back() {
+    let limits = HistoryLimits::default().bytes(10_000);
+    let mut site = TestSite::with(&[], |builder| builder.history_limits(limits)).await;
+    site.publish("a.bin", &random_bytes(1, 4_000)).await;
+    site.publish("a.bin", &random_bytes(2, 4_000)).await;
+    fs::remove_file(site.root().join("a.bin")).unwrap();
+    assert_eq!(site.get("/a.bin").await.status, 404);
+    site.publish("b.bin", &random_bytes(3, 9_000)).await;
+    assert_eq!(kept(&site).len(), 1, "no version of a.bin is left");
+    site.publish("a.bin", &random_bytes(1, 4_000)).await;
+    let counter = async |site: &TestSite| site.get("/a.bin.driblet/head").await.json()["counter"].as_u64().unwrap();
+    assert_eq!(counter(&site).await, 3);
+    site.stop().await;
+    for entry in fs::read_dir(site.history().join("versions")).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    site.start(|builder| builder).await;
+    assert!(3 <= counter(&site).await);
+    assert_eq!(site.get("/a.bin").await.body, random_bytes(1, 4_000));
+}
+
+#[tokio::test]
+async fn whatever_happens_to_a_version_it_is_not_sent() {
+    let (old, new) = (text(1, 50_000), text(2, 50_000));
+    let write = |path: &Path, byte: u64| {
+        let file = fs::File::options().read(true).write(true).open(path).unwrap();
+        let mut was = [0];
+        file.read_exact_at(&mut was, byte).unwrap();
+        file.write_all_at(&[was[0] ^ 1], byte).unwrap();
+    };
+    let cut = |path: &Path, len: u64| fs::File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+    let damages: &[Damage] = &[
+        ("first byte", &|path| write(path, 0)),
+        ("last byte", &|path| write(path, 49_999)),
+        ("emptied", &|path| cut(path, 0)),
+        ("one byte short", &|path| cut(path, 49_999)),
+        ("one byte more", &|path| cut(path, 50_001)),
+        ("removed", &|path| fs::remove_file(path).unwrap()),
+        ("another's bytes", &|path| fs::write(path, text(3, 50_000)).unwrap()),
+    ];
+    for (name, damage) in damages {
+        for restarts in [false, true] {
+            let mut site = TestSite::new(&[]).await;
+            let a = site.publish("app.js", &old).await;
+            let b = site.publish("app.js", &new).await;
+            assert!(site.get(&format!("/app.js.driblet/{a}-{b}")).await.status == 200, "both are open once");
+            site.server().prepared().await;
+            if restarts {
+                site.stop().await;
+            }
+            damage(&site.kept(a));
+            damage(&site.kept(b));
+            if restarts {
+                site.start(|builder| builder).await;
+            }
+            let plain = site.get("/app.js").await;
+            assert!(plain.status == 200 && plain.body == new, "{name}: the head heals");
+            let cold = site.get("/app.js.driblet/none").await;
+            assert!(apply(None, &cold.body).unwrap() == new, "{name}");
+            for resource in [format!("{a}"), format!("{a}-{b}"), format!("none-{a}"), format!("{b}-{a}")] {
+                let answer = site.get(&format!("/app.js.driblet/{resource}")).await;
+                assert!(answer.refuses(404, "unknown-version"), "{name}: {resource}");
+            }
+            assert_eq!(kept(&site), [b.to_string()], "{name}");
+            assert!(fs::read(site.kept(b)).unwrap() == new, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_a_clear_error_or_a_new_start() {
+    let mut site = TestSite::new(&[("app.js", b"let a;")]).await;
+    site.stop().await;
+    // The next start waits until the history is closed.
+    site.start(|builder| builder).await;
+    site.stop().await;
+    // A server that still indexes would write to the files that are damaged below.
+    reopened(&site, |builder| builder).await.unwrap().indexed().await;
+    let index = site.history().join("index.redb");
+    let good = fs::read(&index).unwrap();
+    let mut cases = vec![b"not an index".to_vec(), random_bytes(1, good.len()), Vec::new(), [&good[..], &[7]].concat()];
+    cases.extend([1, 320, 4096, good.len() / 2, good.len() - 1].map(|len| good[..len].to_vec()));
+    cases.extend((0..good.len()).step_by(good.len() / 40).map(|at| {
+        let mut flipped = good.clone();
+        flipped[at..good.len().min(at + 64)].iter_mut().for_each(|byte| *byte ^= 0x5a);
+        flipped
+    }));
+    for (number, case) in cases.iter().enumerate() {
+        fs::write(&index, case).unwrap();
+        match reopened(&site, |builder| builder).await {
+            Ok(server) => server.indexed().await,
+            Err(error) => {
+                let text = error.to_string();
+                assert!(matches!(error, BuildError::History(HistoryError::Index { .. })), "case {number}: {text}");
+                assert!(
+                    text.contains("index.redb") && text.contains("remove the history's folder"),
+                    "case {number}: {text}"
+                );
+            }
+        }
+    }
+    drop(reopened(&site, |builder| builder).await);
+    fs::remove_dir_all(site.history()).unwrap();
+    site.start(|builder| builder).await;
+    assert_eq!(site.get("/app.js").await.text(), "let a;", "anew, as the error says");
+}
+
+#[tokio::test]
+async fn leftovers_go_at_the_start() {
+    let mut site = TestSite::new(&[("app.js", b"let a;")]).await;
+    site.stop().await;
+    let versions = site.history().join("versions");
+    let unnamed = Version::of(b"nobody names me");
+    for name in [&unnamed.to_string(), "UPPER", "app.js", &"a".repeat(63)] {
+        fs::write(versions.join(name), "nobody names me").unwrap();
+    }
+    fs::create_dir(site.history().join("tmp/deep")).unwrap();
+    fs::write(site.history().join("tmp/deep/left"), "over").unwrap();
+    site.start(|builder| builder).await;
+    assert_eq!(kept(&site), [Version::of(b"let a;").to_string()]);
+    assert_eq!(fs::read_dir(site.history().join("tmp")).unwrap().count(), 0);
+    assert!(site.get(&format!("/app.js.driblet/none-{unnamed}")).await.refuses(404, "unknown-version"));
+}
+
+/// Not a test, but the process that is killed. It publishes releases at two paths, beyond the limits, and prints which
+/// counters were answered.
+#[tokio::test]
+#[ignore = "the child process of the test below"]
+async fn publishes_for_ever() {
+    let Some(place) = std::env::var_os(PLACE) else { return };
+    let mut site = TestSite::at(place.into());
+    site.start(few).await;
+    let start = fs::read(site.root().join("a.js")).map_or(0, |bytes| number_of(&bytes) + 1);
+    for number in start.. {
+        // For a while both paths share a version: the second path gets what the first had before.
+        site.publish("a.js", &release(number)).await;
+        site.publish("b.js", &release(number.saturating_sub(2))).await;
+        let head = site.get("/a.js.driblet/head").await.json();
+        println!("\npublished {number} {}", head["counter"]);
+    }
+}
+
+#[tokio::test]
+async fn killed_at_random_moments_beyond_its_limits() {
+    let mut site = TestSite::stopped(&[]);
+    let (mut last, mut counters) = (None, 0);
+    for round in 0..ROUNDS {
+        let mut child = publishing(&site);
+        // Waiting must not keep the runtime from ending the last tasks of the server before, which hold the history.
+        let (send, mut lines) = tokio::sync::mpsc::unbounded_channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let reader = std::thread::spawn(move || {
+            let published = output.lines().map_while(Result::ok).filter_map(|line| published(&line));
+            published.for_each(|line| send.send(line).unwrap());
+        });
+        // Some rounds end before the history is open. The others end at a random moment after the first response.
+        if round % 4 != 3 {
+            last = Some(timeout(LIMIT, lines.recv()).await.expect("a line in time").unwrap());
+            let error = Server::builder(site.root()).history(site.history()).build().await.expect_err("a refusal");
+            assert!(matches!(error, BuildError::History(HistoryError::InUse { .. })), "{error}");
+        }
+        let moment = getrandom::u32().unwrap() % 120_000;
+        let end = Instant::now() + Duration::from_micros(moment.into());
+        while let Ok(Some(line)) = timeout_at(end, lines.recv()).await {
+            last = Some(line);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        reader.join().unwrap();
+        while let Ok(line) = lines.try_recv() {
+            last = Some(line);
+        }
+        counters = whole_after_a_kill(&mut site, last, counters).await;
+    }
+    assert!(last.is_some() && ROUNDS / 2 < counters);
+}
+
+/// Opens the history of a killed server. Every version in it must be complete, and no answered release may be lost.
+async fn whole_after_a_kill(site: &mut TestSite, last: Option<(u64, u64)>, before: u64) -> u64 {
+    site.start(few).await;
+    site.server().indexed().await;
+    for name in kept(site) {
+        let bytes = fs::read(site.history().join("versions").join(&name)).unwrap();
+        assert_eq!(name, Version::of(&bytes).to_string());
+    }
+    assert!(kept(site).len() <= 8, "{} versions of two paths, four each", kept(site).len());
+    assert_eq!(fs::read_dir(site.history().join("tmp")).unwrap().count(), 0);
+    let mut counter = before;
+    if let Some((number, answered)) = last {
+        let head = fs::read(site.root().join("a.js")).unwrap();
+        assert!(number <= number_of(&head), "an answered release went back");
+        counter = site.get("/a.js.driblet/head").await.json()["counter"].as_u64().unwrap();
+        assert!(answered <= counter && before <= counter, "{counter} after {answered} and {before}");
+        for held in [number_of(&head) - 1, number] {
+            let held = release(held);
+            let answer = site.get(&format!("/a.js.driblet/{}", Version::of(&held))).await;
+            assert_eq!(answer.status, 200);
+            assert!(apply(Some(&held), &answer.body).unwrap() == head);
+        }
+    }
+    site.stop().await;
+    counter
+}
+
+/// This test program, running only the endless test above.
+fn publishing(site: &TestSite) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "history::publishes_for_ever", "--ignored", "--nocapture"])
+        .env(PLACE, site.outside())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn published(line: &str) -> Option<(u64, u64)> {
+    let (number, counter) = line.strip_prefix("published ")?.split_once(' ')?;
+    Some((number.parse().ok()?, counter.parse().ok()?))
+}
+
+fn few(builder: ServerBuilder) -> ServerBuilder {
+    builder.history_limits(HistoryLimits::default().versions(4))
+}
+
+fn release(number: u64) -> Vec<u8> {
+    format!("{number:015}\n").repeat(3_000).into_bytes()
+}
+
+fn number_of(bytes: &[u8]) -> u64 {
+    std::str::from_utf8(&bytes[..15]).unwrap().parse().unwrap()
+}
+
+/// A server of the same folders.
+async fn reopened(site: &TestSite, options: impl Fn(ServerBuilder) -> ServerBuilder) -> Result<Server, BuildError> {
+    build(|| options(Server::builder(site.root()).history(site.history()))).await
 }

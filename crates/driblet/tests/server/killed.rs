@@ -1,11 +1,11 @@
-//! A server that is killed at any moment leaves a history that works, with every version that it had answered for.
+//! A server that is killed at any moment leaves a valid history with every version that it has answered.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use driblet::Version;
 
-use crate::support::{Site, apply, get};
+use crate::support::{TestSite, apply, get};
 
 const PLACE: &str = "DRIBLET_TEST_PUBLISHES_IN";
 const ROUNDS: usize = 12;
@@ -14,13 +14,14 @@ fn release(number: u64) -> Vec<u8> {
     format!("release {number}\n").repeat(2_000).into_bytes()
 }
 
-/// Not a test: the process that is killed. It publishes one release after the other, and prints each number that it has an answer for.
+/// Not a test, but the process that is killed. It publishes one release after the other, and prints each number that
+/// was answered.
 #[tokio::test]
 #[ignore = "the child process of the test below"]
 async fn publishes_for_ever() {
     let Some(place) = std::env::var_os(PLACE) else { return };
-    let mut site = Site::at(place.into());
-    site.start(|builder| builder.history_limits(driblet::HistoryLimits { versions: 1000, bytes: 1 << 30 })).await;
+    let mut site = TestSite::at(place.into());
+    site.start(|builder| builder.history_limits(driblet::HistoryLimits::default().versions(1000).bytes(1 << 30))).await;
     let first = site.get("/app.js.driblet/head").await;
     let counter = if first.status == 200 { first.json()["counter"].as_u64().unwrap() } else { 0 };
     for number in counter.. {
@@ -31,7 +32,7 @@ async fn publishes_for_ever() {
 
 #[tokio::test]
 async fn killed_at_any_moment() {
-    let mut site = Site::stopped(&[]);
+    let mut site = TestSite::stopped(&[]);
     let mut answered = Vec::new();
     for round in 0..ROUNDS {
         let mut child = publishing(&site);
@@ -42,7 +43,7 @@ async fn killed_at_any_moment() {
         child.wait().unwrap();
     }
     assert!(ROUNDS < answered.len());
-    let limits = driblet::HistoryLimits { versions: 1000, bytes: 1 << 30 };
+    let limits = driblet::HistoryLimits::default().versions(1000).bytes(1 << 30);
     site.start(|builder| builder.history_limits(limits)).await;
     let head = std::fs::read(site.root().join("app.js")).unwrap();
     assert_eq!(site.get("/app.js").await.body, head);
@@ -59,8 +60,8 @@ async fn killed_at_any_moment() {
     }
 }
 
-/// This very program, told to run nothing but the endless test above.
-fn publishing(site: &Site) -> Child {
+/// This test program, running only the endless test above.
+fn publishing(site: &TestSite) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "killed::publishes_for_ever", "--ignored", "--nocapture"])
         .env(PLACE, site.outside())

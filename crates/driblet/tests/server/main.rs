@@ -1,15 +1,19 @@
-//! The server as anyone meets it: over a real socket, on real files.
+//! The server over real sockets, with real files.
 
 mod ahead;
+mod changes;
 mod changing;
 mod conditions;
 mod delta;
+mod deploys;
 mod guard;
 mod history;
 mod killed;
 mod media_types;
 mod names;
+mod paths;
 mod plain;
+#[cfg(feature = "client")]
 mod proxies;
 mod quick;
 mod serving;

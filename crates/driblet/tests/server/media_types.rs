@@ -1,10 +1,10 @@
-//! Media types in the form that is registered and that browsers want, and files that are packed already.
+//! Media types in the registered form that browsers need, and files that are compressed already.
 
-use crate::support::{Site, get, text};
+use crate::support::{TestSite, get, text};
 
 #[tokio::test]
 async fn types_that_web_developers_meet() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     for (names, media_type) in [
         (&["a.js", "a.mjs", "a.cjs", "A.MJS"][..], "text/javascript; charset=utf-8"),
         (&["a.json", "a.js.map", "tsconfig.jsonc", "a.topojson"], "application/json; charset=utf-8"),
@@ -49,9 +49,10 @@ async fn types_that_web_developers_meet() {
 
 #[tokio::test]
 async fn a_packed_file_is_itself() {
-    // What is in it would be found by a browser only if we said Content-Encoding; whoever fetches the file would then get another one.
+    // With Content-Encoding, a client that fetches the file would get its uncompressed content instead.
     let script = text(1, 50_000);
-    let site = Site::new(&[("a.js.gz", &script), ("a.js.br", &script), ("a.js.zst", &script), ("a.js", &script)]).await;
+    let site =
+        TestSite::new(&[("a.js.gz", &script), ("a.js.br", &script), ("a.js.zst", &script), ("a.js", &script)]).await;
     for coding in ["gzip, deflate, br, zstd", "br", "zstd", "*"] {
         for name in ["/a.js.gz", "/a.js.br", "/a.js.zst"] {
             let answer = site.ask(get(name).header("accept-encoding", coding)).await;

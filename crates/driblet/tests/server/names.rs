@@ -1,11 +1,11 @@
-//! Paths that must lead nowhere: 404 with a sentence, and nothing read.
+//! Paths that must lead nowhere: 404 with a sentence.
 
 use std::os::unix::fs::symlink;
 
-use crate::support::{Site, get};
+use crate::support::{TestSite, get};
 
-/// Each of these, plain and below `.driblet/`.
-async fn leads_nowhere(site: &Site, path: &str) {
+/// Each of these paths, plain and below `.driblet/`.
+async fn leads_nowhere(site: &TestSite, path: &str) {
     let answer = site.get(path).await;
     assert_eq!(answer.status, 404, "{path}: {answer:?}");
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{path}");
@@ -18,7 +18,7 @@ async fn leads_nowhere(site: &Site, path: &str) {
 
 #[tokio::test]
 async fn what_climbs_or_hides_a_separator() {
-    let site = Site::new(&[("a/b.txt", b"inside"), ("app.js", b"inside")]).await;
+    let site = TestSite::new(&[("a/b.txt", b"inside"), ("app.js", b"inside")]).await;
     std::fs::write(site.outside().join("secret.txt"), "secret").unwrap();
     for path in [
         "/missing.js",
@@ -57,7 +57,7 @@ async fn what_climbs_or_hides_a_separator() {
 
 #[tokio::test]
 async fn links_that_leave_the_root() {
-    let site = Site::new(&[("folder/app.js", b"inside")]).await;
+    let site = TestSite::new(&[("folder/app.js", b"inside")]).await;
     std::fs::create_dir(site.outside().join("away")).unwrap();
     std::fs::write(site.outside().join("away/secret.txt"), "secret").unwrap();
     let outside = site.outside().to_path_buf();
@@ -80,7 +80,7 @@ async fn links_that_leave_the_root() {
 async fn hidden_names_do_not_exist_unless_asked_for() {
     let files: &[(&str, &[u8])] =
         &[(".env", b"secret"), (".git/config", b"secret"), ("a/.hidden/b.txt", b"secret"), ("a/.x", b"secret")];
-    let mut site = Site::new(files).await;
+    let mut site = TestSite::new(files).await;
     for path in ["/.env", "/%2eenv", "/.git/config", "/%2egit/config", "/a/.hidden/b.txt", "/a/.x"] {
         leads_nowhere(&site, path).await;
     }
@@ -97,7 +97,7 @@ async fn hidden_names_do_not_exist_unless_asked_for() {
 
 #[tokio::test]
 async fn reserved_names_are_never_read_from_the_disk() {
-    let site = Site::with(
+    let site = TestSite::with(
         &[("app.js.driblet/head", b"planted"), ("x.driblet", b"planted"), (".driblet/client.js", b"planted")],
         |builder| builder.hidden(true),
     )
@@ -110,8 +110,8 @@ async fn reserved_names_are_never_read_from_the_disk() {
 
 #[tokio::test]
 async fn what_is_no_file_is_not_opened() {
-    let site = Site::new(&[]).await;
-    // A pipe without a writer would hold up whoever opens it for ever.
+    let site = TestSite::new(&[]).await;
+    // Opening a pipe without a writer would wait without end.
     let made = std::process::Command::new("mkfifo").arg(site.root().join("pipe")).status().unwrap();
     assert!(made.success());
     leads_nowhere(&site, "/pipe").await;
@@ -120,7 +120,7 @@ async fn what_is_no_file_is_not_opened() {
 
 #[tokio::test]
 async fn malformed_names_below_a_file() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
     let version = "a".repeat(64);
     for name in [
         "nope".to_owned(),
@@ -147,7 +147,7 @@ async fn malformed_names_below_a_file() {
 
 #[tokio::test]
 async fn methods_that_nothing_answers() {
-    let site = Site::new(&[("app.js", b"let a;")]).await;
+    let site = TestSite::new(&[("app.js", b"let a;")]).await;
     for method in ["PUT", "DELETE", "PATCH", "POST"] {
         let answer = site.ask(get("/app.js").method(method)).await;
         assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");

@@ -1,18 +1,17 @@
-//! Behind real proxies, in the configurations that operators begin with, with the headers that browsers send.
+//! Behind real proxies, in common configurations, with the headers of browsers.
 
-use driblet::Version;
-use driblet::client::{PullOptions, pull};
+use driblet::{Client, Version};
 use url::Url;
 
 use crate::support::proxies::Proxy;
-use crate::support::{Ask, Site, get, post, random_bytes, sign, text};
+use crate::support::{Ask, TestSite, get, post, random_bytes, sign, text};
 
-/// nginx's first lines in every tutorial; `more` goes into the location.
-fn nginx(site: &Site, more: &str) -> Proxy {
+/// The usual lines of nginx tutorials. `more` goes into the location.
+fn nginx(site: &TestSite, more: &str) -> Proxy {
     Proxy::nginx(&format!("location / {{ proxy_pass http://{};\n{more}\n}}", site.addr()))
 }
 
-/// What a browser sends for a module script of a page at `origin`, which asks the proxy by the origin's name.
+/// The request of a browser for a module script of a page at `origin`. The host is the origin's.
 fn from_page(ask: Ask, origin: &str, site: Option<&str>) -> Ask {
     let host = origin.split_once("://").unwrap().1;
     let ask = ask.header("host", host).header("origin", origin).header("sec-fetch-mode", "cors");
@@ -22,7 +21,7 @@ fn from_page(ask: Ask, origin: &str, site: Option<&str>) -> Ask {
 #[tokio::test]
 async fn nginx_as_it_is_configured_first() {
     let script = text(1, 50_000);
-    let site = Site::new(&[("app.js", &script)]).await;
+    let site = TestSite::new(&[("app.js", &script)]).await;
     let proxy = nginx(&site, "");
     // A secure context: https elsewhere, and localhost.
     for origin in ["https://example.com", "http://localhost:8000"] {
@@ -42,8 +41,8 @@ async fn nginx_as_it_is_configured_first() {
 
 #[tokio::test]
 async fn nginx_in_front_of_a_plain_http_site() {
-    // Browsers say nothing of where such a page's requests come from.
-    let mut site = Site::new(&[("app.js", b"let a;")]).await;
+    // Browsers send no Sec-Fetch-Site for such a page.
+    let mut site = TestSite::new(&[("app.js", b"let a;")]).await;
     let proxy = nginx(&site, "");
     let module = || from_page(get("/app.js"), "http://site.example", None);
     let refused = module().send(proxy.addr).await;
@@ -52,7 +51,7 @@ async fn nginx_in_front_of_a_plain_http_site() {
     for line in ["proxy_set_header X-Forwarded-Host $http_host;", "proxy_set_header Forwarded \"host=$http_host\";"] {
         assert_eq!(module().send(nginx(&site, line).addr).await.text(), "let a;", "{line}");
     }
-    // The advice of the error, one line after the other: either side's is enough here, and both are.
+    // The two parts of the advice in the error. Here each one is enough, and so are both.
     let passed = "proxy_set_header Host $http_host;";
     assert_eq!(module().send(nginx(&site, passed).addr).await.status, 421, "the name is not ours yet");
     site.stop().await;
@@ -63,8 +62,8 @@ async fn nginx_in_front_of_a_plain_http_site() {
 
 #[tokio::test]
 async fn caddy_which_passes_the_name_on() {
-    let mut site = Site::new(&[("app.js", b"let a;")]).await;
-    let caddy = |site: &Site, more: &str| Proxy::caddy(&format!("reverse_proxy {} {{\n{more}\n}}", site.addr()));
+    let mut site = TestSite::new(&[("app.js", b"let a;")]).await;
+    let caddy = |site: &TestSite, more: &str| Proxy::caddy(&format!("reverse_proxy {} {{\n{more}\n}}", site.addr()));
     let module = || from_page(get("/app.js"), "https://example.com", Some("same-origin"));
     let refused = module().send(caddy(&site, "").addr).await;
     assert_eq!(refused.status, 421);
@@ -84,7 +83,7 @@ async fn caddy_which_passes_the_name_on() {
 #[tokio::test]
 async fn gzip_by_nginx_makes_etags_weak_and_lengths_unknown() {
     let script = text(1, 200_000);
-    let site = Site::new(&[("app.js", &script)]).await;
+    let site = TestSite::new(&[("app.js", &script)]).await;
     let proxy = nginx(&site, "gzip on; gzip_proxied any; gzip_types *; gzip_min_length 1;");
     let ask = |name: &str| get(name).header("accept-encoding", "gzip");
     let packed = ask("/app.js").send(proxy.addr).await;
@@ -103,7 +102,7 @@ async fn gzip_by_nginx_makes_etags_weak_and_lengths_unknown() {
 #[tokio::test]
 async fn a_pull_through_nginx_that_packs_everything() {
     let (old, new) = (text(1, 200_000), [text(1, 150_000), text(2, 60_000)].concat());
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     site.publish("app.js", &old).await;
     let dest = site.outside().join("dest");
     for proxy in [
@@ -117,7 +116,7 @@ async fn a_pull_through_nginx_that_packs_everything() {
         let url = Url::parse(&format!("http://{}/app.js", proxy.addr)).unwrap();
         for bytes in [&old, &new, &random_bytes(1, 100_000), &old] {
             site.publish("app.js", bytes).await;
-            let pulled = pull(&url, &dest, &PullOptions::default(), |_| {}).await.unwrap();
+            let pulled = Client::new().unwrap().pull(&url, &dest, |_| {}).await.unwrap();
             assert_eq!(pulled.version, Version::of(bytes));
             assert!(std::fs::read(&dest).unwrap() == *bytes);
         }

@@ -1,12 +1,12 @@
-//! What first visitors get: it flows while it is made, and the better form of it is there for those who come next.
+//! First visits: artifacts are sent while they are made, and later visitors get the background form.
 
 use driblet::Version;
 
-use crate::support::{Answer, Ask, Site, Slow, apply, get, random_bytes, text};
+use crate::support::{Answer, Ask, Slow, TestSite, apply, get, random_bytes, text};
 
 const NONE: &str = "/app.js.driblet/none";
 
-/// Bytes that become shorter by half, and no more: nothing repeats.
+/// Bytes that compress to half their length: nothing repeats.
 fn digits(number: u64, len: usize) -> Vec<u8> {
     random_bytes(number, len).iter().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]).collect()
 }
@@ -29,7 +29,7 @@ fn decoded(answer: &Answer) -> Vec<u8> {
     out
 }
 
-/// Whether the answer began before its length was known.
+/// Whether the response began before its length was known.
 fn flowed(answer: &Answer) -> bool {
     answer.header("transfer-encoding") == Some("chunked") && answer.header("content-length").is_none()
 }
@@ -40,9 +40,9 @@ fn has_length(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn what_is_long_flows_while_it_is_made() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     let (mut delta_flowed, mut plain_flowed) = (false, false);
-    // Each is long enough for any usual machine; a busy one may be done before it looks whether it is.
+    // Each is long enough for a usual machine. On a busy one the work may end before the response begins.
     for len in [8, 16, 32, 64].map(|megabytes| megabytes << 20) {
         let bytes = digits(1, len);
         site.publish("app.js", &bytes).await;
@@ -52,7 +52,7 @@ async fn what_is_long_flows_while_it_is_made() {
         assert!(first.status == 200 && apply(None, &first.body).unwrap() == bytes);
         assert!(plain.header("content-encoding") == Some("zstd") && decoded(&plain) == bytes);
         assert_eq!(plain.etag(), format!("\"{}-zstd\"", Version::of(&bytes)));
-        // Again, it is as it was, and its length is known.
+        // The second response is the same, and its length is known.
         let again = site.ask(get(NONE).header("range", "bytes=0-").header("if-range", &first.etag())).await;
         assert!(again.status == 206 && has_length(&again) && again.body == first.body);
         if delta_flowed && plain_flowed {
@@ -65,7 +65,7 @@ async fn what_is_long_flows_while_it_is_made() {
 #[tokio::test]
 async fn what_is_short_says_its_length_at_once() {
     let bytes = text(1, 200_000);
-    let site = Site::new(&[("app.js", &bytes)]).await;
+    let site = TestSite::new(&[("app.js", &bytes)]).await;
     for ask in [get(NONE), encoded("br"), encoded("zstd")] {
         let answer = site.ask(ask).await;
         assert!(answer.status == 200 && has_length(&answer), "{:?}", answer.header("content-encoding"));
@@ -75,7 +75,7 @@ async fn what_is_short_says_its_length_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn any_number_of_readers_share_one_and_none_waits_for_another() {
     let bytes = digits(2, 6 << 20);
-    let site = Site::new(&[("app.js", &bytes)]).await;
+    let site = TestSite::new(&[("app.js", &bytes)]).await;
     let slow = Slow::start(get(NONE), site.addr()).await;
     let asks: Vec<_> = (0..10).map(|_| tokio::spawn(get(NONE).send(site.addr()))).collect();
     let mut bodies = Vec::new();
@@ -91,9 +91,9 @@ async fn any_number_of_readers_share_one_and_none_waits_for_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_part_of_what_is_being_made_is_answered_when_it_is_made() {
     let bytes = digits(3, 4 << 20);
-    let site = Site::new(&[("app.js", &bytes)]).await;
+    let site = TestSite::new(&[("app.js", &bytes)]).await;
     let pair = format!("/app.js.driblet/none-{}", Version::of(&bytes));
-    // An answer without a body waits for nothing to be made, and yet its ETag is known.
+    // A response without a body does not wait for the work, and has an ETag.
     let head = site.ask(get(&pair).method("HEAD")).await;
     assert!(head.status == 200 && head.header("content-length").is_none());
     let whole = tokio::spawn(get(&pair).send(site.addr()));
@@ -111,7 +111,7 @@ async fn a_part_of_what_is_being_made_is_answered_when_it_is_made() {
 #[tokio::test]
 async fn who_comes_next_gets_the_better_one_and_who_has_begun_goes_on() {
     let bytes = text(4, 500_000);
-    let site = Site::new(&[("app.js", &bytes)]).await;
+    let site = TestSite::new(&[("app.js", &bytes)]).await;
     let quick = site.get(NONE).await;
     let plain = [site.ask(encoded("br")).await, site.ask(encoded("zstd")).await];
     site.server().prepared().await;
@@ -144,7 +144,7 @@ async fn who_comes_next_gets_the_better_one_and_who_has_begun_goes_on() {
 #[tokio::test]
 async fn what_is_as_long_encoded_is_sent_as_it_is() {
     let bytes = random_bytes(5, 3 << 20);
-    let site = Site::new(&[("app.js", &bytes)]).await;
+    let site = TestSite::new(&[("app.js", &bytes)]).await;
     for coding in ["br", "zstd"] {
         let plain = site.ask(encoded(coding)).await;
         assert!(has_length(&plain) && plain.header("content-encoding").is_none() && plain.body == bytes);
@@ -157,7 +157,7 @@ async fn what_is_as_long_encoded_is_sent_as_it_is() {
 #[tokio::test]
 async fn a_reader_that_leaves_undoes_nothing() {
     let bytes = digits(6, 4 << 20);
-    let site = Site::new(&[("app.js", &bytes)]).await;
+    let site = TestSite::new(&[("app.js", &bytes)]).await;
     for _ in 0..5 {
         drop(Slow::start(get(NONE), site.addr()).await);
         drop(Slow::start(encoded("zstd"), site.addr()).await);
@@ -169,7 +169,7 @@ async fn a_reader_that_leaves_undoes_nothing() {
 
 #[tokio::test]
 async fn lengths_around_where_it_begins_to_flow() {
-    let site = Site::new(&[]).await;
+    let site = TestSite::new(&[]).await;
     for len in [0, 1, (128 << 10) - 1, 128 << 10, (128 << 10) + 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 1 << 20]
     {
         for bytes in [random_bytes(7, len), text(7, len), vec![0; len]] {

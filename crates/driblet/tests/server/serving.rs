@@ -1,4 +1,4 @@
-//! Connections: which of them last, which give way, and how the server stops.
+//! Connections: which ones stay, which ones end, and how the server stops.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,12 +9,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::support::{Site, Slow, get, random_bytes};
+use crate::support::{Slow, TestSite, eventually, get, random_bytes};
 
 const LONG: Duration = Duration::from_secs(3600);
-/// No limit but the one that a test is about.
-const PATIENT: ServeOptions =
-    ServeOptions { write_timeout: LONG, header_timeout: LONG, keep_alive: LONG, max_connections: 1024, grace: LONG };
+/// Limits that no test reaches.
+fn patient() -> ServeOptions {
+    ServeOptions::default().write_timeout(LONG).header_timeout(LONG).keep_alive(LONG).max_connections(1024).grace(LONG)
+}
 
 struct Serving {
     addr: SocketAddr,
@@ -23,7 +24,7 @@ struct Serving {
 }
 
 impl Serving {
-    async fn start(site: &Site, options: ServeOptions) -> Serving {
+    async fn start(site: &TestSite, options: ServeOptions) -> Serving {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -32,7 +33,7 @@ impl Serving {
         Serving { addr, stop, task }
     }
 
-    /// How many connections were cut.
+    /// How many connections were cut off.
     async fn stopped(self) -> usize {
         self.stop.send(()).unwrap();
         self.task.await.unwrap().unwrap()
@@ -47,7 +48,7 @@ impl Kept {
         Kept(TcpStream::connect(addr).await.unwrap())
     }
 
-    /// A request for one byte, and its answer; `None` if the server has closed.
+    /// Requests one byte, and gives the response; `None` if the server has closed the connection.
     async fn ask(&mut self) -> Option<String> {
         self.0.write_all(b"GET /a.txt HTTP/1.1\r\nhost: localhost\r\n\r\n").await.ok()?;
         let mut answer = Vec::new();
@@ -61,7 +62,7 @@ impl Kept {
         Some(String::from_utf8(answer).unwrap())
     }
 
-    /// Waits until the server closes, and gives what it still says.
+    /// Waits until the server closes the connection, and gives the bytes before that.
     async fn closed(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let _ = self.0.read_to_end(&mut rest).await;
@@ -69,26 +70,26 @@ impl Kept {
     }
 }
 
-async fn with(max_connections: usize) -> (Site, Serving) {
-    let site = Site::new(&[("a.txt", b"a")]).await;
-    let serving = Serving::start(&site, ServeOptions { max_connections, ..PATIENT }).await;
+async fn with(max_connections: usize) -> (TestSite, Serving) {
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
+    let serving = Serving::start(&site, patient().max_connections(max_connections)).await;
     (site, serving)
 }
 
 #[tokio::test]
 async fn an_idle_connection_lasts_as_long_as_it_may() {
-    let site = Site::new(&[("a.txt", b"a")]).await;
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
     let short = Duration::from_millis(50);
-    // The limit for a head that does not come is not the one between two requests.
-    let patient = Serving::start(&site, ServeOptions { header_timeout: short, ..PATIENT }).await;
-    let mut silent = Kept::new(patient.addr).await;
-    let mut idle = Kept::new(patient.addr).await;
+    // The limit for the head of a request differs from the limit between two requests.
+    let serving = Serving::start(&site, patient().header_timeout(short)).await;
+    let mut silent = Kept::new(serving.addr).await;
+    let mut idle = Kept::new(serving.addr).await;
     assert!(idle.ask().await.is_some());
     assert!(silent.closed().await.is_empty(), "nothing came in time");
-    let mut silent = Kept::new(patient.addr).await;
+    let mut silent = Kept::new(serving.addr).await;
     assert!(silent.closed().await.is_empty(), "as long once more");
     assert!(idle.ask().await.is_some(), "it was idle for longer than a head may take");
-    let brief = Serving::start(&site, ServeOptions { keep_alive: short, ..PATIENT }).await;
+    let brief = Serving::start(&site, patient().keep_alive(short)).await;
     let mut idle = Kept::new(brief.addr).await;
     assert!(idle.ask().await.is_some());
     assert!(idle.closed().await.is_empty());
@@ -96,12 +97,12 @@ async fn an_idle_connection_lasts_as_long_as_it_may() {
 
 #[tokio::test]
 async fn a_head_that_drips_is_not_waited_for() {
-    let site = Site::new(&[("a.txt", b"a")]).await;
-    let options = ServeOptions { header_timeout: Duration::from_millis(300), ..PATIENT };
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
+    let options = patient().header_timeout(Duration::from_millis(300));
     let serving = Serving::start(&site, options).await;
     let mut kept = Kept::new(serving.addr).await;
     assert!(kept.ask().await.is_some());
-    // Each byte is in time for the one before it; the whole is not. It ends when the server closes.
+    // Each byte is in time, but the whole head is not. The loop ends when the server closes the connection.
     while kept.0.write_all(b"G").await.is_ok() {
         let read = tokio::time::timeout(Duration::from_millis(20), kept.0.read(&mut [0])).await;
         if let Ok(Ok(0) | Err(_)) = read {
@@ -119,7 +120,7 @@ async fn idle_connections_give_way_the_longest_idle_first() {
         assert!(connection.ask().await.is_some());
         kept.push(connection);
     }
-    // The first is now the one that was used last.
+    // The first connection is now the one that was used last.
     assert!(kept[0].ask().await.is_some());
     let mut newest = Kept::new(serving.addr).await;
     assert!(newest.ask().await.is_some());
@@ -142,24 +143,26 @@ async fn silent_and_half_asked_connections_give_way_too() {
     assert_eq!(get("/a.txt").send(serving.addr).await.text(), "a");
     halves.remove(0).closed().await;
     let mut silent = Kept::new(serving.addr).await;
-    // The silent one is spared while its request may be on its way.
+    // The silent connection stays open while its request may be on its way.
     let mut others = Vec::new();
     let closed = tokio::spawn(async move { silent.closed().await });
-    while !closed.is_finished() {
+    eventually(async || {
         let mut other = Kept::new(serving.addr).await;
         assert!(other.ask().await.is_some());
         others.push(other);
-    }
+        closed.is_finished()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn running_answers_do_not_give_way() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
-    let serving = Serving::start(&site, ServeOptions { max_connections: 2, ..PATIENT }).await;
+    let site = TestSite::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
+    let serving = Serving::start(&site, patient().max_connections(2)).await;
     let one = Slow::start(get("/big.bin"), serving.addr).await;
     let two = Slow::start(get("/big.bin"), serving.addr).await;
-    // Waits in the queue until one of them is done.
+    // The request waits in the queue until one of them is done.
     let addr = serving.addr;
     let third = tokio::spawn(async move { get("/a.txt").send(addr).await });
     assert!(one.rest().await.body == bytes);
@@ -170,8 +173,8 @@ async fn running_answers_do_not_give_way() {
 #[tokio::test]
 async fn a_stop_lets_answers_finish_and_closes_the_rest() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
-    let serving = Serving::start(&site, PATIENT).await;
+    let site = TestSite::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
+    let serving = Serving::start(&site, patient()).await;
     let addr = serving.addr;
     let reader = Slow::start(get("/big.bin"), addr).await;
     let (mut silent, mut idle) = (Kept::new(addr).await, Kept::new(addr).await);
@@ -186,8 +189,8 @@ async fn a_stop_lets_answers_finish_and_closes_the_rest() {
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_it_may() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("big.bin", &bytes)]).await;
-    let serving = Serving::start(&site, ServeOptions { grace: Duration::from_millis(50), ..PATIENT }).await;
+    let site = TestSite::new(&[("big.bin", &bytes)]).await;
+    let serving = Serving::start(&site, patient().grace(Duration::from_millis(50))).await;
     let reader = Slow::start(get("/big.bin"), serving.addr).await;
     assert_eq!(serving.stopped().await, 1);
     assert!(reader.rest().await.body.len() < bytes.len());
@@ -199,7 +202,7 @@ async fn what_was_sent_before_the_stop_is_answered() {
     let addr = serving.addr;
     let mut idle = Kept::new(addr).await;
     assert!(idle.ask().await.is_some());
-    // On one thread the server has not seen these yet when it is told to stop.
+    // On one thread, the server has not seen these connections when it is told to stop.
     let request = b"GET /a.txt HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let new = std::net::TcpStream::connect(addr).unwrap();
     std::io::Write::write_all(&mut &new, request).unwrap();
@@ -215,14 +218,14 @@ async fn what_was_sent_before_the_stop_is_answered() {
 
 #[tokio::test]
 async fn a_poll_does_not_hold_up_a_stop() {
-    let site = Site::new(&[("a.txt", b"a")]).await;
-    let serving = Serving::start(&site, PATIENT).await;
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
+    let serving = Serving::start(&site, patient()).await;
     let head = get("/a.txt.driblet/head").send(serving.addr).await.json();
     let addr = serving.addr;
     let mut poll = TcpStream::connect(addr).await.unwrap();
     let path = format!("/a.txt.driblet/head?since={}&wait=60", head["counter"]);
     poll.write_all(&get(&path).bytes(addr)).await.unwrap();
-    // Answered in the order in which they come in, so the poll waits when this is answered; and if not, it is answered all the same.
+    // Requests are answered in order, so the poll waits already when this request is answered.
     assert_eq!(get("/a.txt").send(addr).await.text(), "a");
     assert_eq!(serving.stopped().await, 0);
     let mut answer = Vec::new();
@@ -233,8 +236,8 @@ async fn a_poll_does_not_hold_up_a_stop() {
 #[tokio::test]
 async fn a_dropped_server_closes_everything() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
-    let serving = Serving::start(&site, PATIENT).await;
+    let site = TestSite::new(&[("a.txt", b"a"), ("big.bin", &bytes)]).await;
+    let serving = Serving::start(&site, patient()).await;
     let reader = Slow::start(get("/big.bin"), serving.addr).await;
     let mut idle = Kept::new(serving.addr).await;
     assert!(idle.ask().await.is_some());

@@ -1,4 +1,4 @@
-//! Clients that do nothing: they are dropped, and what was held for them is freed.
+//! Clients that do nothing: the server drops them and frees what it held for them.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use driblet::{ServeOptions, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Site, Slow, get, random_bytes};
+use crate::support::{Slow, TestSite, eventually, get, random_bytes};
 
-async fn impatient(site: &Site) -> std::net::SocketAddr {
+async fn impatient(site: &TestSite) -> std::net::SocketAddr {
     let patience = Duration::from_millis(300);
-    let options = ServeOptions { write_timeout: patience, header_timeout: patience, ..ServeOptions::default() };
+    let options = ServeOptions::default().write_timeout(patience).header_timeout(patience);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(driblet::serve(listener, site.server().router(), options));
@@ -20,15 +20,14 @@ async fn impatient(site: &Site) -> std::net::SocketAddr {
 #[tokio::test]
 async fn a_client_that_stops_reading() {
     let bytes = random_bytes(1, 64 << 20);
-    let site = Site::new(&[("a.bin", &bytes)]).await;
+    let site = TestSite::new(&[("a.bin", &bytes)]).await;
     let addr = impatient(&site).await;
     let reader = Slow::start(get("/a.bin"), addr).await;
-    // Replaced, and beyond the limit, the version is only held by the reader; once it is dropped, nobody has the file open.
+    // The version was evicted, so only the response holds its file open. The file is closed when the server drops the
+    // client.
     let version = Version::of(&bytes);
     assert!(is_open(&site, version));
-    while is_open(&site, version) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually(async || !is_open(&site, version)).await;
     let received = reader.rest().await.body.len();
     assert!(received < bytes.len(), "it was dropped");
     assert!(get("/a.bin").send(addr).await.body == bytes, "others go on");
@@ -36,7 +35,7 @@ async fn a_client_that_stops_reading() {
 
 #[tokio::test]
 async fn a_client_that_never_ends_its_request() {
-    let site = Site::new(&[("a.txt", b"a")]).await;
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
     let addr = impatient(&site).await;
     let mut client = TcpStream::connect(addr).await.unwrap();
     client.write_all(b"GET /a.txt HTTP/1.1\r\nhost: loc").await.unwrap();
@@ -48,7 +47,7 @@ async fn a_client_that_never_ends_its_request() {
 
 #[tokio::test]
 async fn a_signature_that_never_comes() {
-    let site = Site::with(&[("a.txt", b"a")], |builder| builder.deadline(Duration::from_millis(300))).await;
+    let site = TestSite::with(&[("a.txt", b"a")], |builder| builder.deadline(Duration::from_millis(300))).await;
     let mut client = TcpStream::connect(site.addr()).await.unwrap();
     let head = "POST /a.txt.driblet/signature HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\nconnection: close\r\n\r\n";
     client.write_all(head.as_bytes()).await.unwrap();
@@ -58,7 +57,7 @@ async fn a_signature_that_never_comes() {
 }
 
 /// Whether this process has the history's copy of a version open.
-fn is_open(site: &Site, version: Version) -> bool {
+fn is_open(site: &TestSite, version: Version) -> bool {
     let path = site.kept(version);
     let links = std::fs::read_dir("/proc/self/fd").unwrap();
     links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok()).any(|target| target.starts_with(&path))

@@ -1,26 +1,26 @@
-//! What was compressed once and outlives the server: whole, verified, within its budget, and gone with its version.
+//! Artifacts that outlive the server: complete, verified, within the budget, and removed with their version.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use driblet::{Builder, HistoryLimits, Version};
+use driblet::{HistoryLimits, ServerBuilder, Version};
 
-use crate::support::{Answer, Site, apply, get, random_bytes, text};
+use crate::support::{Answer, TestSite, apply, eventually, get, random_bytes, text};
 
 const NONE: &str = "/app.js.driblet/none";
 
-/// Bytes that become shorter by half, and no more: nothing repeats.
+/// Bytes that compress to half their length: nothing repeats.
 fn digits(number: u64, len: usize) -> Vec<u8> {
     random_bytes(number, len).iter().map(|byte| b"0123456789abcdef"[usize::from(byte & 15)]).collect()
 }
 
-async fn encoded(site: &Site, coding: &str) -> Answer {
+async fn encoded(site: &TestSite, coding: &str) -> Answer {
     site.ask(get("/app.js").header("accept-encoding", coding)).await
 }
 
-/// The better forms, once they are made.
-async fn better(site: &Site) -> [Answer; 3] {
+/// The background forms, once they are made.
+async fn better(site: &TestSite) -> [Answer; 3] {
     for coding in ["br", "zstd"] {
         encoded(site, coding).await;
     }
@@ -29,8 +29,8 @@ async fn better(site: &Site) -> [Answer; 3] {
     forms(site).await
 }
 
-/// The forms as they are there now.
-async fn forms(site: &Site) -> [Answer; 3] {
+/// The forms that are there now.
+async fn forms(site: &TestSite) -> [Answer; 3] {
     [site.get(NONE).await, encoded(site, "br").await, encoded(site, "zstd").await]
 }
 
@@ -39,7 +39,7 @@ fn are_equal(ours: &[Answer], theirs: &[Answer]) -> bool {
 }
 
 /// The files that outlive the server.
-fn stored(site: &Site) -> Vec<PathBuf> {
+fn stored(site: &TestSite) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(site.history().join("artifacts")) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -49,7 +49,7 @@ fn stored(site: &Site) -> Vec<PathBuf> {
 #[tokio::test]
 async fn a_restart_makes_nothing_anew() {
     let bytes = text(1, 100_000);
-    let mut site = Site::new(&[("app.js", &bytes)]).await;
+    let mut site = TestSite::new(&[("app.js", &bytes)]).await;
     let before = better(&site).await;
     assert_eq!(stored(&site).len(), 3);
     for _ in 0..2 {
@@ -63,7 +63,7 @@ async fn a_restart_makes_nothing_anew() {
 #[tokio::test]
 async fn what_was_damaged_meanwhile_is_dropped_and_made_anew() {
     let bytes = text(2, 60_000);
-    let mut site = Site::new(&[("app.js", &bytes)]).await;
+    let mut site = TestSite::new(&[("app.js", &bytes)]).await;
     let before = better(&site).await;
     let flip = |path: &PathBuf| {
         let mut bytes = fs::read(path).unwrap();
@@ -89,7 +89,7 @@ async fn what_was_damaged_meanwhile_is_dropped_and_made_anew() {
             let answers = forms(&site).await;
             assert!(apply(None, &answers[0].body).unwrap() == bytes, "{number}, {running}");
             assert!(are_equal(&better(&site).await, &before), "{number}, {running}");
-            // Files whose names are wrong go at the next start.
+            // The next start removes files with wrong names.
             assert!(stored(&site).len() == 3 || running && stored(&site).len() == 6);
         }
     }
@@ -98,7 +98,7 @@ async fn what_was_damaged_meanwhile_is_dropped_and_made_anew() {
 #[tokio::test]
 async fn what_has_no_business_there_is_removed() {
     let bytes = text(3, 60_000);
-    let mut site = Site::new(&[("app.js", &bytes)]).await;
+    let mut site = TestSite::new(&[("app.js", &bytes)]).await;
     let before = better(&site).await;
     site.stop().await;
     let folder = site.history().join("artifacts");
@@ -123,9 +123,9 @@ async fn what_has_no_business_there_is_removed() {
 
 #[tokio::test]
 async fn what_is_made_of_a_version_goes_with_it() {
-    let limits = HistoryLimits { versions: 1, ..HistoryLimits::default() };
-    let options = |builder: Builder| builder.history_limits(limits);
-    let mut site = Site::with(&[("app.js", &text(4, 50_000))], options).await;
+    let limits = HistoryLimits::default().versions(1);
+    let options = |builder: ServerBuilder| builder.history_limits(limits);
+    let mut site = TestSite::with(&[("app.js", &text(4, 50_000))], options).await;
     better(&site).await;
     let old = stored(&site);
     site.publish("app.js", &text(5, 50_000)).await;
@@ -141,16 +141,16 @@ async fn what_is_made_of_a_version_goes_with_it() {
 
 #[tokio::test]
 async fn the_budget_holds_and_what_was_used_last_stays() {
-    // Each becomes some 50,000 bytes; the half of the budget that outlives the server holds three.
-    let options = |builder: Builder| builder.artifact_bytes(400_000);
-    let mut site = Site::with(&[], options).await;
+    // Each takes some 50,000 bytes. The half of the budget that outlives the server has room for three.
+    let options = |builder: ServerBuilder| builder.artifact_bytes(400_000);
+    let mut site = TestSite::with(&[], options).await;
     let name = |number: u64| format!("/{number}.js.driblet/none");
     for number in 0..6 {
         site.publish(&format!("{number}.js"), &digits(number, 100_000)).await;
         site.get(&name(number)).await;
         site.server().prepared().await;
     }
-    let len = |site: &Site| stored(site).iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>();
+    let len = |site: &TestSite| stored(site).iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>();
     assert!(stored(&site).len() == 3 && len(&site) <= 200_000, "{:?}", stored(&site));
     site.stop().await;
     site.start(options).await;
@@ -166,11 +166,11 @@ async fn the_budget_holds_and_what_was_used_last_stays() {
     assert!(len(&site) <= 60_000, "also a smaller budget than before");
 }
 
-/// A file system of its own, so that it can be full.
+/// A file system of its own, which can be filled.
 struct Disk(PathBuf);
 
 impl Disk {
-    /// `None` where mounting is not allowed.
+    /// `None` if mounting is not allowed.
     fn mount(at: PathBuf, megabytes: u32) -> Option<Disk> {
         fs::create_dir_all(&at).unwrap();
         let size = format!("size={megabytes}m");
@@ -198,20 +198,18 @@ impl Drop for Disk {
     }
 }
 
-/// Waits until the file is indexed and known to rest, so that nothing reads it anew.
-async fn rested(site: &Site) {
+/// Waits until the file is indexed and quiet, so that the server does not read it again.
+async fn rested(site: &TestSite) {
     site.server().indexed().await;
     let changed = fs::metadata(site.root().join("app.js")).unwrap().modified().unwrap();
-    while changed.elapsed().unwrap() < std::time::Duration::from_millis(50) {
-        tokio::task::yield_now().await;
-    }
+    eventually(async || std::time::Duration::from_millis(50) <= changed.elapsed().unwrap()).await;
     assert_eq!(site.get("/app.js.driblet/head").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_full_disk_takes_nothing_away() {
     let bytes = digits(7, 400_000);
-    let mut site = Site::stopped(&[("app.js", &bytes)]);
+    let mut site = TestSite::stopped(&[("app.js", &bytes)]);
     let Some(disk) = Disk::mount(site.history(), 16) else { return };
     site.start(|builder| builder).await;
     rested(&site).await;
@@ -239,7 +237,7 @@ async fn a_full_disk_takes_nothing_away() {
 #[tokio::test]
 async fn what_fits_neither_disk_nor_memory_is_refused_and_the_file_is_there() {
     let bytes = digits(8, 40 << 20);
-    let mut site = Site::stopped(&[("app.js", &bytes)]);
+    let mut site = TestSite::stopped(&[("app.js", &bytes)]);
     let Some(disk) = Disk::mount(site.history(), 100) else { return };
     site.start(|builder| builder).await;
     rested(&site).await;

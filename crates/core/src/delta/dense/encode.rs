@@ -1,105 +1,111 @@
-//! The encoder's side: aligns, then runs the model against what is so.
+//! Encodes a dense region: makes a guide from the alignment, then runs the model with it.
 
-use super::follow::{Follower, Renames};
-use super::model::{self, MARGIN, Model};
-use super::{Guided, Script, WORDS};
-use crate::delta::align::Alignment;
-use crate::delta::binary::{Coder, Writer};
+use super::buffer::{MARGIN, buffer};
+use super::follower::{Follower, RenamedWords};
+use super::guide::{Guide, GuidedCoder};
+use super::model::Model;
+use crate::delta::arithmetic::{DecisionCoder, DecisionWriter};
+use crate::delta::format::DENSE_WORDS;
+use crate::delta::sequence_alignment::SequenceAlignment;
 use crate::wire::put_varint;
 
-/// The exponents of memory that are tried: the largest first, the others where the delta is small.
+/// The memory exponents that are tried: the largest first, then the others if the delta is small.
 const MEMORY: [u32; 4] = [10, 7, 3, 0];
-/// Below this many bytes smaller tables are tried too.
-const SMALL: usize = 4 << 10;
-/// New bytes up to which a target is always tried.
+/// Smaller tables are tried for deltas of up to this many bytes.
+const SMALL_DELTA: usize = 4 << 10;
+/// A target with at most this many new bytes is always encoded to the end.
 const FEW_LITERALS: usize = 64 << 10;
-/// More new bytes than these, and one of so many of the target's, are not tried: each takes nine decisions, from both sides.
+/// A target is not encoded in this codec if more bytes are new than these and one of [`MOST_LITERALS`] bytes: each new
+/// byte takes nine decisions, on both sides.
 const MANY_LITERALS: usize = 1 << 20;
 const MOST_LITERALS: usize = 4;
-/// What laying out the largest tables takes a browser, some 20 MB in all.
-const SETUP_NANOSECONDS: u64 = 4_000_000;
-/// What indexing a byte of the window takes one.
+/// Nanoseconds that a browser needs to set up the largest tables, some 20 MB.
+const DENSE_SETUP_NANOSECONDS: u64 = 4_000_000;
+/// Nanoseconds that a browser needs to index one byte of the window.
 const INDEX_NANOSECONDS: u64 = 10;
-/// What one decision takes a browser, mostly waiting for memory: as measured in Chromium on a server of two cores.
+/// Nanoseconds that a browser needs for one decision, mostly to wait for memory, as measured in Chromium on a server
+/// with two cores.
 const DECISION_NANOSECONDS: u64 = 550;
 
-/// A dense region's bytes after its span, and what decoding them costs.
-pub(crate) struct Dense {
+/// The bytes of a dense region after its span, and the time to decode them.
+pub(crate) struct EncodedDense {
     pub(crate) bytes: Vec<u8>,
-    /// What decoding takes a browser, about.
+    /// About how many nanoseconds a browser needs to decode the region.
     pub(crate) nanoseconds: u64,
 }
 
-/// A writer that knows what it writes.
-struct Scripted<'a> {
-    writer: Writer,
-    script: Script<'a>,
+/// A writer that has a guide.
+struct GuidedWriter<'a> {
+    writer: DecisionWriter,
+    guide: Guide<'a>,
 }
 
-impl Coder for Scripted<'_> {
+impl DecisionCoder for GuidedWriter<'_> {
     #[inline]
     fn code(&mut self, probability: u16, bit: bool) -> bool {
         self.writer.code(probability, bit)
     }
 }
 
-impl Guided for Scripted<'_> {
-    fn script(&self) -> Option<&Script<'_>> {
-        Some(&self.script)
+impl GuidedCoder for GuidedWriter<'_> {
+    fn guide(&self) -> Option<&Guide<'_>> {
+        Some(&self.guide)
     }
 }
 
-/// Encodes a target against a window that is the whole basis; `None` where too much is new, or so that no model says it in fewer bytes.
-pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &Alignment) -> Option<Dense> {
+/// Encodes a target against a window that is the whole basis. `None` if too much is new, or if the model does not
+/// shorten the new bytes.
+pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &SequenceAlignment) -> Option<EncodedDense> {
     let words = alignment.words;
-    let guide = guide(window, target, words, &alignment.starts);
-    let mut best: Option<Dense> = None;
+    let places = places(window, target, words, &alignment.starts);
+    let mut best: Option<EncodedDense> = None;
     for memory in MEMORY {
-        let dense = encode_with(window, target, words, &guide, memory)?;
+        let dense = encode_with(window, target, words, &places, memory)?;
         if best.as_ref().is_none_or(|best| dense.bytes.len() <= best.bytes.len()) {
             best = Some(dense);
         }
-        if best.as_ref().is_some_and(|best| SMALL < best.bytes.len()) {
+        if best.as_ref().is_some_and(|best| SMALL_DELTA < best.bytes.len()) {
             break;
         }
     }
     best
 }
 
-fn encode_with(window: &[u8], target: &[u8], words: bool, guide: &[u32], memory: u32) -> Option<Dense> {
-    let mut buffer = model::buffer(window.len(), target.len());
+fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory: u32) -> Option<EncodedDense> {
+    let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
-    let mut writer = Scripted { writer: Writer::new(), script: Script { target, guide } };
+    let mut writer = GuidedWriter { writer: DecisionWriter::new(), guide: Guide { target, places } };
     let mut model = Model::new(buffer, target.len(), words, memory);
-    // The script leads nowhere outside the window.
+    // The guide never leads outside the window.
     while !model.is_complete() && model.step(&mut writer).is_ok() {
         let literals = model.target().len() - model.followed() as usize;
-        if is_hopeless(literals, writer.writer.len(), target.len()) {
+        if is_not_worth_it(literals, writer.writer.len(), target.len()) {
             return None;
         }
     }
     let packed = writer.writer.finish();
     let mut bytes = Vec::with_capacity(packed.len() + 8);
-    put_varint(&mut bytes, u64::from(memory) << 2 | if words { WORDS } else { 0 });
+    put_varint(&mut bytes, u64::from(memory) << 2 | if words { DENSE_WORDS } else { 0 });
     put_varint(&mut bytes, packed.len() as u64);
     bytes.extend_from_slice(&packed);
     let indexing = if memory == 0 { 0 } else { window.len() as u64 * INDEX_NANOSECONDS };
-    let setup = (SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing;
-    Some(Dense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
+    let setup = (DENSE_SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing;
+    Some(EncodedDense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
 }
 
-/// Whether so many new bytes, which took so many with all that was followed, are too many, or as dense before as after.
-fn is_hopeless(literals: usize, packed: usize, target: usize) -> bool {
-    let are_noise = FEW_LITERALS < literals && 7 * literals < 8 * packed;
-    are_noise || MANY_LITERALS + target / MOST_LITERALS < literals
+/// Whether so many new bytes are too many, or take as many bytes packed as they have.
+fn is_not_worth_it(literals: usize, packed: usize, target: usize) -> bool {
+    let is_incompressible = FEW_LITERALS < literals && 7 * literals < 8 * packed;
+    is_incompressible || MANY_LITERALS + target / MOST_LITERALS < literals
 }
 
-/// The window position that corresponds to each of the target's, by an alignment: target positions, ascending, and the window's.
-fn guide(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
-    let mut buffer = model::buffer(window.len(), target.len());
+/// For each target position, the window position that the alignment pairs with it. The alignment is a list of positions
+/// in the target, ascending, and in the window.
+fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
+    let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let window_end = buffer.len();
-    let (mut follower, renames) = (Follower::new(MARGIN), Renames::new());
+    let (mut follower, renames) = (Follower::new(MARGIN), RenamedWords::new());
     let mut starts = alignment.iter().peekable();
     target
         .iter()

@@ -1,5 +1,5 @@
-//! Predicting one bit from many contexts: logistic mixing of adaptive probabilities (Mahoney 2005, "Adaptive Weighing of
-//! Context Models for Lossless Data Compression"), in integers alone, so that every machine comes to the same bit.
+//! Predicts one bit from many contexts: logistic mixing of adaptive probabilities (Mahoney 2005, "Adaptive Weighing of
+//! Context Models for Lossless Data Compression"). All of it uses integers, so every machine computes the same bits.
 //!
 //! A probability is in 65,536ths. Its stretch is ln(p / (1 - p)) in 256ths, from -2047 to 2047.
 
@@ -26,7 +26,7 @@ pub(crate) static CURVES: LazyLock<Curves> = LazyLock::new(|| {
     }
     let mut at = 1;
     for (high, value) in curves.stretch.iter_mut().enumerate() {
-        // The middle of the sixteen probabilities that share these upper bits.
+        // The middle of the 16 probabilities that share these upper bits.
         while at < 4095 && usize::from(curves.squash[at]) < high * 16 + 8 {
             at += 1;
         }
@@ -47,23 +47,23 @@ impl Curves {
     }
 }
 
-/// What a context has seen: a probability of its own (16 bits), and its last seven bits behind a leading one (8 bits), which stand
-/// for whatever followed such a history elsewhere; a count (8 bits).
+/// A slot holds what a context has seen: a probability (16 bits), the last seven bits behind a leading one (8 bits),
+/// and a count (8 bits). The last bits index what followed the same bits in other contexts.
 ///
-/// Slots are kept with these bits turned over, so that a new one is 0 and fresh memory need not be touched.
+/// Slots are stored XORed with this value, so that a new slot is 0 and fresh memory need not be written.
 const NEW_SLOT: u32 = 0x8000_0100;
 const SLOT_LIMIT: u32 = 30;
-/// How far an error moves weights: those of the sets, and those that weigh the sets.
+/// How far an error moves the weights: those of a set, and those that weigh the sets.
 const RATE: i32 = 14;
 const FINAL_RATE: i32 = 3;
 
-/// Contexts that a mixture can have.
+/// The most contexts of a mixture.
 const MAX_CONTEXTS: usize = 13;
-/// Inputs that are mixed in one go.
+/// Inputs that are mixed at once.
 const LANES: usize = 8;
 const MAX_INPUTS: usize = 32;
 
-/// Predicts one kind of bit from some contexts and a few inputs of the caller's.
+/// Predicts one kind of bit from contexts, and from some inputs that the caller computes.
 pub(crate) struct Mixture {
     contexts: usize,
     slot_bits: u32,
@@ -71,7 +71,7 @@ pub(crate) struct Mixture {
     slots: Vec<u32>,
     histories: Vec<Counter>,
     places: [usize; MAX_CONTEXTS],
-    /// The caller's, then two for each context, then zeros up to whole lanes.
+    /// The caller's inputs, two inputs for each context, and zeros up to a multiple of [`LANES`].
     inputs: [i16; MAX_INPUTS],
     width: usize,
     weights: Vec<i16>,
@@ -85,7 +85,8 @@ pub(crate) struct Mixture {
 }
 
 impl Mixture {
-    /// The three sizes are those of the weight sets that are chosen between; each begins as `weights`, one for each input.
+    /// A mixture with weight sets in three groups of these sizes. Each set begins with `weights`, one weight for each
+    /// input.
     pub(crate) fn new(contexts: usize, slot_bits: u32, group_bits: u32, sets: [usize; 3], weights: &[i16]) -> Mixture {
         let by_history: Vec<Counter> = (0..256u32).map(first_guess).collect();
         let width = weights.len().next_multiple_of(LANES);
@@ -111,10 +112,12 @@ impl Mixture {
         }
     }
 
-    /// Finds the slots of sixteen contexts' bits each; `node` below moves within them.
+    /// Finds the slots of the contexts. Each context has slots for four bits; [`predict`](Mixture::predict) chooses
+    /// among them.
     #[inline]
     pub(crate) fn find(&mut self, contexts: &[u32]) {
-        // All checks are read before the first is looked at: they lie far apart in memory, and the processor waits for them together.
+        // Read all check values before the first is used: they lie far apart in memory, and the processor can wait for
+        // them together.
         let mut checks = [(0, 0); MAX_CONTEXTS];
         for (k, context) in contexts.iter().enumerate() {
             self.places[k] = self.place(k, *context);
@@ -137,7 +140,8 @@ impl Mixture {
         self.slots[place] = check;
     }
 
-    /// The stretch of the bit's probability. `node`, below 16, tells the bits of one context apart.
+    /// Predicts a bit and returns the stretch of its probability. `node`, below 16, tells the bits of one context
+    /// apart.
     #[inline]
     pub(crate) fn predict<const E: usize>(
         &mut self,
@@ -170,7 +174,7 @@ impl Mixture {
         output
     }
 
-    /// Learns what the bit was.
+    /// Learns the bit that was predicted.
     #[inline]
     pub(crate) fn learn(&mut self, bit: bool) {
         let wanted = if bit { 65_535 } else { 0 };
@@ -194,7 +198,7 @@ impl Mixture {
         self.slots[place] = learned(slot, bit);
     }
 
-    /// Shows some contexts, each named once, the four bits that follow them, outside of any prediction.
+    /// Teaches some contexts, each named once, the four bits that follow them, without a prediction.
     #[inline]
     pub(crate) fn show<const N: usize>(&mut self, contexts: [(usize, u32); N], bits: u8) {
         let places = contexts.map(|(k, context)| (self.place(k, context), check(context)));
@@ -211,7 +215,7 @@ impl Mixture {
     }
 }
 
-/// What tells contexts in one place apart; never 0.
+/// The check value that tells contexts in one place apart; never 0.
 #[inline]
 fn check(context: u32) -> u32 {
     context & 0xffff | 1
@@ -230,7 +234,7 @@ fn train(weights: &mut [i16], inputs: &[i16], error: i16) {
     }
 }
 
-/// A slot, as it is kept, after one more bit.
+/// A stored slot after one more bit.
 #[inline]
 fn learned(slot: u32, bit: bool) -> u32 {
     let slot = slot ^ NEW_SLOT;
@@ -242,7 +246,7 @@ fn learned(slot: u32, bit: bool) -> u32 {
     ((p as u32) << 16 | history << 8 | (n + 1).min(SLOT_LIMIT)) ^ NEW_SLOT
 }
 
-/// What a history says before anything was learned of it: that the bit goes on as it was, the latest the most.
+/// The probability of a new history: the bit stays as it was, and the latest bits count most.
 fn first_guess(history: u32) -> Counter {
     let mut p = 32_768;
     for at in (0..history.max(1).ilog2()).rev() {
@@ -252,7 +256,7 @@ fn first_guess(history: u32) -> Counter {
     Counter::at(p.clamp(1_311, 64_224) as u16)
 }
 
-/// Corrects a probability by what became of such probabilities in the same context.
+/// Corrects a probability by the bits that followed similar probabilities in the same context.
 pub(crate) struct Correction {
     cells: Vec<u16>,
     chosen: usize,

@@ -1,104 +1,100 @@
-//! The model that both sides run: step by step it predicts, codes what is so, and learns.
-
-mod pointer;
+//! The model of the dense codec. Both sides run it: step by step it predicts, codes a decision, and learns.
 
 use std::ops::Range;
 
-use super::Guided;
-use super::follow::{Follower, Renames, kind};
+use super::buffer::MARGIN;
+use super::byte_context::{ByteContext, last_bytes, word_hash};
+use super::follower::{Follower, RenamedWords, kind};
+use super::guide::GuidedCoder;
+use super::jumps::{JumpBases, Jumps, OutsideWindow, nearby_place};
 use super::mix::{CURVES, Correction, Curves, Mixture};
-use super::numbers::Numbers;
 use super::pages::Pages;
 use super::recall::{Recall, agreed_class};
 use crate::delta::adaptive::hash;
-use crate::delta::renames::is_word_byte;
 
-/// Zeros before everything, so that each byte has some before it.
-pub(crate) const MARGIN: usize = 16;
+/// Contexts of the flag that says whether a byte or a word is as predicted.
 const FLAGS: usize = 7;
+/// Contexts of the bits of a literal, which is a byte that was not as predicted.
 const LITERALS: usize = 11;
+/// Contexts of the flag that says whether a block is as predicted.
 const BLOCKS: usize = 5;
-/// What the weights of their inputs have come to, by the median, at the end of other deltas: the bias or the bytes wished for, then
-/// for each context its probability's and its history's.
+/// The first weights of the flags: the medians of the weights at the end of many deltas. The weights of the model's own
+/// inputs come first, then for each context those of its probability and of its history.
 const FLAG_WEIGHTS: [i16; 1 + 2 * FLAGS] =
     [-3700, 5950, 4350, 800, 750, 2600, 750, 2100, 800, 3000, 2050, 550, 1850, 2500, 1100];
+/// The first weights of the literals.
 const LITERAL_WEIGHTS: [i16; 5 + 2 * LITERALS] = [
     8950, 3550, 1350, 2300, 950, 900, 850, 3200, 2650, 2400, 2200, 1450, 850, 1100, 900, 2500, 1850, 2300, 2500, 1750,
     1550, 2350, 1900, 1000, 850, 1550, 1500,
 ];
+/// The first weights of the blocks.
 const BLOCK_WEIGHTS: [i16; 1 + 2 * BLOCKS] = [1750, -400, 800, 3200, 1800, 4400, 1950, 1500, 1750, 1750, 1150];
-/// Hits after which a whole block may be said to be as expected.
-const CALM: u32 = 16;
-/// Steps to take one by one after a miss, in text and elsewhere.
-const DOUBT: [u32; 2] = [32, 256];
+/// The bytes of a block at level 0. Each level doubles them.
+const MIN_BLOCK: u32 = 16;
+/// Bytes that are coded one by one after a miss: in text, and in other files.
+const BYTES_AFTER_MISS: [u32; 2] = [32, 256];
+/// The highest level of a block.
 const MAX_BLOCK_LEVEL: u32 = 12;
-/// Of a word that was as expected, the bytes that the misses' history counts.
+/// How many bits of `misses` a predicted word shifts at most.
 const WORD_HITS: u32 = 8;
-/// Bytes that agree before the recall's byte is expected instead of an unsure one.
-const SURE: usize = 24;
-/// Of the window's positions every how manieth the recall knows from the start.
-const INDEXED: usize = 2;
+/// Recalled bytes that must agree before a recalled byte replaces an unsure prediction.
+const SURE_AGREED: usize = 24;
+/// Stride, in bytes, between the window positions that the recall tables index.
+const RECALL_STRIDE: usize = 2;
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OutsideWindow;
-
-/// A buffer with room for a window and a target, and the margin in it.
-pub(crate) fn buffer(window: usize, span: usize) -> Vec<u8> {
-    let mut buffer = Vec::with_capacity(MARGIN + window + span);
-    buffer.resize(MARGIN, 0);
-    buffer
-}
-
+/// The state of both sides after the bytes so far.
 pub(crate) struct Model {
-    /// A margin, the window, then the target as far as it stands.
+    /// The margin, the window, and the target so far.
     buffer: Vec<u8>,
+    /// Where the window ends in the buffer, and the target begins.
     window_end: usize,
+    /// Where the target ends in the buffer when it is complete.
     end: usize,
     words: bool,
     curves: &'static Curves,
     follower: Follower,
-    renames: Renames,
+    renames: RenamedWords,
     recall: Recall,
     flag: Mixture,
     flag_corrections: [Correction; 2],
     literal: Mixture,
     literal_correction: Correction,
-    numbers: Numbers,
+    jumps: Jumps,
     blocks: Mixture,
-    /// One bit for each block tried: whether it held.
+    /// One bit for each block that was tried: whether it was as predicted.
     outcomes: u32,
-    /// Bytes since the last jump, and from the one before to that.
-    since_jump: u32,
-    gap: u32,
-    last_distance: i64,
+    /// log2 of the next block's length in units of [`MIN_BLOCK`].
     level: u32,
-    /// Bytes to code one by one before a block is tried again.
-    patience: u32,
-    /// One bit for each byte: whether it was a miss; the latest lowest.
+    /// How many bytes are coded one by one before a block is tried again.
+    until_block: u32,
+    /// One bit for each byte: whether it was a miss. The latest byte is the lowest bit.
     misses: u32,
+    /// Predicted bytes since the last miss.
     hits: u32,
+    /// The hash of the target's current word so far.
     new_word: u32,
+    /// By how much the last literal outside of words differed from the window's byte.
     difference: u8,
+    /// The last four such differences, the latest lowest.
     differences: u32,
-    anchor: usize,
     pages: Pages,
-    astray: u32,
-    jumped: bool,
+    /// Bytes that were as predicted.
     followed: u64,
+    /// Decisions of the mixtures, and bytes that they were taught.
     decisions: u64,
 }
 
 impl Model {
-    /// A model before the first byte of a target of `span` bytes; the buffer is one of [`buffer`]'s with the window in it.
+    /// A model before the first byte of a target of `span` bytes. The buffer holds the margin and the window.
     ///
-    /// `memory` scales the tables and the pages that are primed, so that a small delta need not pay for large ones; with 0 the
-    /// window is not indexed either.
+    /// `memory` scales the tables and the number of primed pages, so that a small delta needs no large tables. With 0
+    /// the window is not indexed.
     pub(crate) fn new(buffer: Vec<u8>, span: usize, words: bool, memory: u32) -> Model {
         let curves = &*CURVES;
         let window_end = buffer.len();
         let mut recall = Recall::new((10 + memory).min(20));
         if memory != 0 {
-            (MARGIN..window_end).step_by(INDEXED).for_each(|at| recall.remember(&buffer, at));
+            (MARGIN..window_end).step_by(RECALL_STRIDE).for_each(|at| recall.remember(&buffer, at));
         }
         Model {
             window_end,
@@ -106,29 +102,23 @@ impl Model {
             words,
             curves,
             follower: Follower::new(MARGIN),
-            renames: Renames::new(),
+            renames: RenamedWords::new(),
             recall,
             flag: Mixture::new(FLAGS, (8 + memory).min(16), 1, [kind::ALL * 3, 256, 64], &FLAG_WEIGHTS),
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
             literal: Mixture::new(LITERALS, (10 + memory).min(18), 4, [256, kind::COUNT * 64, 256], &LITERAL_WEIGHTS),
             literal_correction: Correction::new(curves, 1 << 14),
-            numbers: Numbers::new(),
+            jumps: Jumps::new(),
             blocks: Mixture::new(BLOCKS, 12, 1, [16, 64, 256], &BLOCK_WEIGHTS),
             outcomes: 0,
-            since_jump: 0,
-            gap: 0,
-            last_distance: 0,
             level: 0,
-            patience: CALM,
+            until_block: MIN_BLOCK,
             misses: 0,
             hits: 0,
             new_word: 0,
             difference: 0,
             differences: 0,
-            anchor: MARGIN,
             pages: Pages::new(window_end - MARGIN, (1 << memory) >> 1),
-            astray: 0,
-            jumped: false,
             followed: 0,
             decisions: 0,
             buffer,
@@ -139,60 +129,59 @@ impl Model {
         self.buffer.len() == self.end
     }
 
-    /// Bytes that were as expected.
+    /// How many bytes were as predicted.
     pub(crate) fn followed(&self) -> u64 {
         self.followed
     }
 
-    /// Decisions of the mixtures so far, and bytes shown to them, which take as long.
+    /// How many decisions the mixtures have made so far, and how many bytes they were taught, which takes as long.
     #[cfg(feature = "encode")]
     pub(crate) fn decisions(&self) -> u64 {
         self.decisions
     }
 
-    /// The target as far as it stands.
+    /// The target so far.
     pub(crate) fn target(&self) -> &[u8] {
         &self.buffer[self.window_end..]
     }
 
-    /// Codes the next byte, block or jump.
-    pub(crate) fn step(&mut self, coder: &mut impl Guided) -> Result<(), OutsideWindow> {
-        let jump = self.scripted_jump(coder);
-        if self.patience == 0
+    /// Codes the next byte, word, block or jump.
+    pub(crate) fn step(&mut self, coder: &mut impl GuidedCoder) -> Result<(), OutsideWindow> {
+        let jump = self.jumps.wanted(coder, self.follower.at, &self.buffer, self.window_end, self.words);
+        if self.until_block == 0
             && self.follower.word.is_none()
             && self.follower.at < self.window_end
             && self.block(coder, jump)
         {
             return Ok(());
         }
-        self.patience = self.patience.saturating_sub(1);
+        self.until_block = self.until_block.saturating_sub(1);
         self.byte(coder, jump)
     }
 
-    /// Says of a whole block whether it is as expected; if so it is done.
-    fn block(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> bool {
+    /// Codes whether a whole block is as predicted. If so, appends the block.
+    fn block(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let start = self.buffer.len();
         let left = self.end - start;
-        let len = ((CALM as usize) << self.level).min(left);
+        let len = ((MIN_BLOCK as usize) << self.level).min(left);
         let follower = if self.words {
             self.follower.stride(&self.buffer, self.window_end, &self.renames, len, left)
         } else {
             self.follower.moved(self.window_end.min(self.follower.at + len))
         };
-        if follower.at < self.follower.at + CALM as usize {
-            self.patience = 1;
+        if follower.at < self.follower.at + MIN_BLOCK as usize {
+            self.until_block = 1;
             return false;
         }
         self.buffer.extend_from_within(self.follower.at..follower.at);
         let (from, to) = (start - self.window_end, self.buffer.len() - self.window_end);
-        let holds =
-            coder.script().is_some_and(|script| jump.is_none() && script.target[from..to] == self.buffer[start..]);
+        let holds = coder.guide().is_some_and(|guide| jump.is_none() && guide.target[from..to] == self.buffer[start..]);
         let said = self.block_flag(coder, start, holds);
         if said {
             self.level = (self.level + 1).min(MAX_BLOCK_LEVEL);
             self.misses = 0;
             self.hits = self.hits.saturating_add((to - from) as u32);
-            self.since_jump = self.since_jump.saturating_add((to - from) as u32);
+            self.jumps.advance((to - from) as u32);
             self.followed += (to - from) as u64;
             self.new_word = 0;
             self.follower = follower;
@@ -200,21 +189,21 @@ impl Model {
         } else {
             self.buffer.truncate(start);
             self.level /= 2;
-            self.patience = CALM;
+            self.until_block = MIN_BLOCK;
         }
         said
     }
 
-    /// Codes whether the block that stands from `start` holds.
-    fn block_flag(&mut self, coder: &mut impl Guided, start: usize, holds: bool) -> bool {
+    /// Codes whether the block that begins at `start` is as predicted.
+    fn block_flag(&mut self, coder: &mut impl GuidedCoder, start: usize, holds: bool) -> bool {
         let b = &self.buffer;
         let recent = (self.misses >> 16).count_ones().min(3) | self.level << 2;
-        let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1);
+        let hits_class = self.hits.checked_ilog2().map_or(0, |log| log + 1);
         let next = u32::from_le_bytes([b[start], b[start + 1], b[start + 2], b[start + 3]]);
         let contexts = [
             hash(1, recent),
             hash(2, self.outcomes & 0xff | self.level << 8),
-            hash(3, self.level << 8 | calm),
+            hash(3, self.level << 8 | hits_class),
             hash(hash(4, self.level), next & 0xffff | u32::from(b[start - 1]) << 16),
             hash(hash(5, self.level), self.outcomes & 3 | ((b.len() - start) as u32) << 4),
         ];
@@ -227,7 +216,7 @@ impl Model {
         said
     }
 
-    fn byte(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> Result<(), OutsideWindow> {
+    fn byte(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> Result<(), OutsideWindow> {
         if self.words {
             self.follower.enter(&self.buffer, self.window_end, &self.renames);
         }
@@ -235,19 +224,17 @@ impl Model {
         if self.word(coder, jump) {
             return Ok(());
         }
-        let wanted = coder.script().map(|script| script.target[i - self.window_end]);
+        let wanted = coder.guide().map(|guide| guide.target[i - self.window_end]);
         let seen = self.look();
         let hit = wanted == Some(seen.expected) && jump.is_none();
         let hit = self.flag(coder, &seen, hit);
         if !hit {
-            let due = u32::from(self.since_jump == self.gap);
-            let context = u32::from(seen.is_word) | seen.agreement << 1 | due << 3;
-            // One jump at a place is enough; more would let a delta go on for ever.
-            if !self.jumped && self.numbers.jump(coder, context, jump.is_some()) {
+            let context = u32::from(seen.is_word) | seen.agreement << 1;
+            if self.jumps.flag(coder, context, jump.is_some()) {
                 return self.jump(coder, jump.unwrap_or(0));
             }
             if 4 <= self.hits || self.misses == 0 {
-                self.anchor = self.follower.at;
+                self.jumps.set_anchor(self.follower.at);
             }
             if let Some(page) = self.pages.miss(self.follower.at - MARGIN) {
                 self.prime(page);
@@ -256,24 +243,36 @@ impl Model {
         let byte = if hit { seen.expected } else { self.literal(coder, &seen, wanted.unwrap_or(0)) };
         self.followed += u64::from(hit);
         self.decisions += if hit { 1 } else { 9 };
-        self.jumped = false;
+        self.jumps.allow();
         self.buffer.push(byte);
         self.advance(&seen, byte);
         Ok(())
     }
 
-    /// Says of a whole word and the byte after it whether they are as expected; if so they are done.
-    fn word(&mut self, coder: &mut impl Guided, jump: Option<usize>) -> bool {
+    /// Codes a jump of the pointer.
+    fn jump(&mut self, coder: &mut impl GuidedCoder, wanted: usize) -> Result<(), OutsideWindow> {
+        let from =
+            JumpBases { pointer: self.follower.at, recalled: self.recall.position(), agreed: self.recall.agreed };
+        let to = self.jumps.jump(coder, &from, self.window_end, wanted)?;
+        self.follower.jump(to);
+        self.misses = self.misses << 1 | 1;
+        self.hits = 0;
+        self.until_block = MIN_BLOCK;
+        Ok(())
+    }
+
+    /// Codes whether a whole word and the byte after it are as predicted. If so, appends them.
+    fn word(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let Some((start, len, end)) = self.follower.whole(&self.buffer, self.window_end) else { return false };
         let i = self.buffer.len();
         if self.end - i <= len {
             return false;
         }
         let at = i - self.window_end;
-        let holds = coder.script().is_some_and(|script| {
+        let holds = coder.guide().is_some_and(|guide| {
             jump.is_none()
-                && script.target[at..at + len] == self.buffer[start..start + len]
-                && script.target[at + len] == self.buffer[end]
+                && guide.target[at..at + len] == self.buffer[start..start + len]
+                && guide.target[at + len] == self.buffer[end]
         });
         let mut seen = self.look();
         seen.kind += kind::WHOLE;
@@ -289,10 +288,10 @@ impl Model {
         self.buffer.push(self.buffer[end]);
         self.followed += u64::from(taken);
         self.hits = self.hits.saturating_add(taken);
-        self.since_jump = self.since_jump.saturating_add(taken);
+        self.jumps.advance(taken);
         self.misses <<= WORD_HITS.min(taken);
         self.new_word = 0;
-        self.jumped = false;
+        self.jumps.allow();
         self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
         self.recall.skip(&self.buffer, taken as usize);
         self.settle();
@@ -300,14 +299,14 @@ impl Model {
     }
 
     #[inline]
-    fn look(&self) -> Seen {
+    fn look(&self) -> ByteContext {
         let b = &self.buffer;
         let i = b.len();
         let at = self.follower.at;
         let window = |at: usize| if at < self.window_end { b[at] } else { 0 };
         let (mut expected, mut kind) = self.follower.expected(b, self.window_end);
         let recalled = self.recall.expected(b);
-        if kind::UNKNOWN_WORD <= kind && SURE <= self.recall.agreed && self.hits < 4 {
+        if kind::UNKNOWN_WORD <= kind && SURE_AGREED <= self.recall.agreed && self.hits < 4 {
             (expected, kind) = (recalled.unwrap_or(0), kind::RECALLED);
         }
         let agreement = match recalled {
@@ -315,7 +314,7 @@ impl Model {
             Some(byte) if byte == expected => 1,
             Some(_) => 2,
         };
-        Seen {
+        ByteContext {
             expected,
             kind,
             recalled,
@@ -330,26 +329,28 @@ impl Model {
     }
 
     #[inline]
-    fn flag(&mut self, coder: &mut impl Guided, seen: &Seen, hit: bool) -> bool {
+    fn flag(&mut self, coder: &mut impl GuidedCoder, seen: &ByteContext, hit: bool) -> bool {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
         let last = seen.last;
-        let calm = self.hits.checked_ilog2().map_or(0, |log| log + 1).min(7);
+        let hits_class = self.hits.checked_ilog2().map_or(0, |log| log + 1).min(7);
         let agreed = agreed_class(self.recall.agreed);
         let in_word = seen.in_word.min(3) * u32::from(seen.is_word);
         let word = self.follower.word.as_ref();
         let refused = u32::from(word.is_some_and(|word| word.refused));
         let word = word.map_or(e | 1 << 20, |word| hash(word.keys[0], seen.in_word | k << 8 | refused << 16));
+        let (since_jump, jump_gap) = self.jumps.distances();
         let contexts = [
-            hash(hash(2, k | calm << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4 | refused << 8),
+            hash(hash(2, k | hits_class << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4 | refused << 8),
             hash(4, word),
             hash(hash(6, e | u32::from(seen.after) << 8 | u32::from(seen.before) << 16 | last << 24), k),
             hash(1, e | (last & 255) << 8 | k << 16),
             hash(hash(8, e | last << 8), seen.in_word | u32::from(seen.is_word) << 8 | refused << 9),
-            hash(hash(13, self.since_jump.min(255) | self.gap.min(255) << 8), k),
+            hash(hash(13, since_jump | jump_gap << 8), k),
             hash(hash(10, self.differences), e | (self.misses & 3) << 8),
         ];
         self.flag.find(&contexts);
-        let sets = [(k * 3 + seen.agreement) as usize, (self.misses & 255) as usize, (calm * 8 + agreed) as usize];
+        let sets =
+            [(k * 3 + seen.agreement) as usize, (self.misses & 255) as usize, (hits_class * 8 + agreed) as usize];
         let stretch = self.flag.predict(self.curves, 1, &[256], sets);
         let first = self.flag_corrections[0].refine(stretch, (hash(e | k << 8 | last << 16, 5) >> 20) as usize);
         let second = self.flag_corrections[1].refine(stretch, (contexts[1] >> 20) as usize);
@@ -360,7 +361,7 @@ impl Model {
         hit
     }
 
-    fn literal(&mut self, coder: &mut impl Guided, seen: &Seen, wanted: u8) -> u8 {
+    fn literal(&mut self, coder: &mut impl GuidedCoder, seen: &ByteContext, wanted: u8) -> u8 {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
         let (last, window) = (seen.last, u32::from(seen.window));
         let word = self.follower.word.as_ref();
@@ -370,12 +371,12 @@ impl Model {
         let outside = if self.words { 0 } else { window | 1 << 30 };
         let contexts = [
             hash(1, self.misses & 255),
-            order(2, last),
-            order(3, last),
+            last_bytes(2, last),
+            last_bytes(3, last),
             hash(hash(6, window | e << 8), k),
             hash(hash(7, window | (last & 255) << 8 | u32::from(seen.before) << 16), u32::from(seen.after)),
-            order(1, last),
-            order(4, last),
+            last_bytes(1, last),
+            last_bytes(4, last),
             hash(hash(8, word.map_or(outside, |word| word.hash)), self.new_word),
             hash(hash(10, recalled | agreed_class(self.recall.agreed) << 8), window),
             hash(hash(11, shifted), self.misses & 7 | (last & 255) << 8),
@@ -423,35 +424,35 @@ impl Model {
         node as u8
     }
 
-    fn advance(&mut self, seen: &Seen, byte: u8) {
+    fn advance(&mut self, seen: &ByteContext, byte: u8) {
         let hit = byte == seen.expected;
         self.misses = self.misses << 1 | u32::from(!hit);
         self.hits = if hit { self.hits.saturating_add(1) } else { 0 };
         if !hit {
-            self.patience = DOUBT[usize::from(!self.words)];
+            self.until_block = BYTES_AFTER_MISS[usize::from(!self.words)];
             if !seen.is_word && self.follower.at < self.window_end {
                 self.difference = byte.wrapping_sub(seen.window);
                 self.differences = self.differences << 8 | u32::from(self.difference);
             }
         }
-        self.since_jump = self.since_jump.saturating_add(1);
-        self.new_word = grown(self.new_word, byte);
+        self.jumps.advance(1);
+        self.new_word = word_hash(self.new_word, byte);
         self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
         self.recall.advance(&self.buffer);
         self.settle();
     }
 
-    /// Finds the recall's place and the pointer's after misses.
+    /// After misses, looks for a recalled place, and for a better place of the pointer near it.
     fn settle(&mut self) {
         if self.misses & 0xff != 0 {
             self.recall.refresh(&self.buffer);
         }
         if self.words && self.follower.word.is_none() && self.misses & 15 != 0 {
-            self.resync();
+            self.follower.at = nearby_place(&self.buffer, self.window_end, self.follower.at);
         }
     }
 
-    /// Shows a page of the window to the literals' contexts and to the recall.
+    /// Teaches a page of the window to the literals' contexts and to the recall.
     fn prime(&mut self, page: Range<usize>) {
         let b = &self.buffer;
         let (start, end) = (MARGIN + page.start, (MARGIN + page.end).min(self.window_end));
@@ -460,38 +461,17 @@ impl Model {
         for i in start..end {
             let last = u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]);
             let byte = b[i];
-            let contexts = [(5, order(1, last)), (1, order(2, last)), (6, order(4, last)), (7, hash(hash(8, 0), word))];
+            let contexts = [
+                (5, last_bytes(1, last)),
+                (1, last_bytes(2, last)),
+                (6, last_bytes(4, last)),
+                (7, hash(hash(8, 0), word)),
+            ];
             for (node, bits) in [(1, byte >> 4), (16 | byte >> 4, byte & 15)] {
                 self.literal.show(contexts.map(|(k, context)| (k, hash(context, u32::from(node)))), bits);
             }
-            word = grown(word, byte);
+            word = word_hash(word, byte);
             self.recall.remember(b, i);
         }
     }
-}
-
-/// The hash of the word that is being made, after one more byte; 0 between words.
-fn grown(word: u32, byte: u8) -> u32 {
-    if is_word_byte(byte) { hash(word.wrapping_add(1), u32::from(byte)) } else { 0 }
-}
-
-/// The hash of the last bytes, at most four.
-#[inline]
-fn order(len: u32, last: u32) -> u32 {
-    hash(16 + len, last & (u32::MAX >> (32 - 8 * len)))
-}
-
-/// What stands around the next byte.
-struct Seen {
-    expected: u8,
-    kind: u8,
-    recalled: Option<u8>,
-    /// 0 nothing recalled, 1 the byte that is expected too, 2 another.
-    agreement: u32,
-    in_word: u32,
-    is_word: bool,
-    window: u8,
-    after: u8,
-    before: u8,
-    last: u32,
 }

@@ -1,4 +1,4 @@
-//! Which pages of the window are shown to the literals' contexts: those that misses fall into.
+//! Which pages of the window the model primes: those in which misses happen.
 
 use std::ops::Range;
 
@@ -10,12 +10,12 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// For a window of `len` bytes, of which `left` pages may be shown.
+    /// For a window of `len` bytes, of which at most `left` pages are primed.
     pub(crate) fn new(len: usize, left: u32) -> Pages {
         Pages { shown: vec![false; len / PAGE + 1], left }
     }
 
-    /// Notes a miss at a position; gives its page when it is to be shown.
+    /// Notes a miss at a window position. Returns its page if the page is to be primed.
     pub(crate) fn miss(&mut self, at: usize) -> Option<Range<usize>> {
         let page = at / PAGE;
         if self.left == 0 || self.shown[page] {

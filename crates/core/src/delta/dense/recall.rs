@@ -1,8 +1,8 @@
-//! Recalling what followed the same bytes before: a pointer at the latest place where they stood, among what was coded and what was shown.
+//! Recall: predicts the byte that followed the same bytes before, in the target or in the indexed window.
 
 use crate::delta::adaptive::hash;
 
-/// The least that must agree before a place is taken.
+/// The fewest bytes that must agree before a place is recalled.
 const MIN_AGREED: usize = 5;
 const MAX_AGREED: usize = 40;
 
@@ -11,7 +11,7 @@ pub(crate) struct Recall {
     short: Vec<u32>,
     long: Vec<u32>,
     at: usize,
-    /// Bytes before it that agree with the target's end; 0 is no place at all.
+    /// How many bytes before the recalled place agree with the target's end; 0 if no place is recalled.
     pub(crate) agreed: usize,
 }
 
@@ -37,7 +37,7 @@ impl Recall {
         self.at
     }
 
-    /// Remembers that the bytes before `at` stood there.
+    /// Remembers the place `at` by the bytes before it.
     #[inline]
     pub(crate) fn remember(&mut self, buffer: &[u8], at: usize) {
         let (short, long) = tail(buffer, at, self.bits);
@@ -49,7 +49,7 @@ impl Recall {
         self.agreed = 0;
     }
 
-    /// Looks for a place if there is none, and remembers the end.
+    /// Looks for a place if none is recalled, and remembers the end of the target.
     pub(crate) fn refresh(&mut self, buffer: &[u8]) {
         let (short, long) = tail(buffer, buffer.len(), self.bits);
         let places = [self.long[long], self.short[short]];
@@ -68,7 +68,7 @@ impl Recall {
         self.long[long] = buffer.len() as u32;
     }
 
-    /// Moves on over the target's last byte.
+    /// Moves past the last byte of the target.
     #[inline]
     pub(crate) fn advance(&mut self, buffer: &[u8]) {
         if self.agreed != 0 {
@@ -81,7 +81,7 @@ impl Recall {
         }
     }
 
-    /// Moves on over the target's last bytes, if all of them are as recalled.
+    /// Moves past the last `len` bytes of the target if all of them were as recalled.
     pub(crate) fn skip(&mut self, buffer: &[u8], len: usize) {
         if self.agreed != 0 && buffer[self.at..][..len] == buffer[buffer.len() - len..] {
             self.agreed += len;
@@ -92,7 +92,7 @@ impl Recall {
     }
 }
 
-/// How much agrees, in five classes.
+/// A class for the number of agreeing bytes, from 0 to 4.
 #[inline]
 pub(crate) fn agreed_class(agreed: usize) -> u32 {
     match agreed {

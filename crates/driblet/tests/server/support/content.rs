@@ -8,20 +8,20 @@ pub(crate) fn text(number: u64, len: usize) -> Vec<u8> {
     random_bytes(number, len).iter().flat_map(|byte| words[*byte as usize % words.len()].bytes()).take(len).collect()
 }
 
-/// Applies a delta to what is held, as any receiver would.
+/// Applies a delta to the held bytes, as a receiver does.
 pub(crate) fn apply(held: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let basis = held.map_or(Basis::EMPTY, |bytes| Basis::of(&Version::of(bytes), bytes.len() as u64));
     drive(basis, held.unwrap_or_default(), delta)
 }
 
-/// Signs what is held for a head.
+/// Signs the held bytes for a head.
 pub(crate) fn sign(held: &[u8], head: &[u8]) -> (Signature, Vec<Chunk>) {
     let head = Cuts::of(head, ChunkSizes::of(head));
     let chunks = Cuts::of(held, head.sizes()).describe(&head.list());
     (Signature::sign([7; 16], &chunks), chunks)
 }
 
-/// Applies the answer to a signature; gives the file, and how many bytes of what is held were its basis.
+/// Applies the answer to a signature. Gives the file, and the number of held bytes that were the basis.
 pub(crate) fn matched(held: &[u8], chunks: &[Chunk], answer: &[u8]) -> (Vec<u8>, u64) {
     let (runs, consumed) = Runs::decode(answer, chunks.len() as u64).unwrap().expect("all the runs");
     let layout = MatchedBasis::new(&runs, chunks);

@@ -1,27 +1,32 @@
-//! A real server on loopback, on real files, and a client that says exactly what it is told to.
+//! A real server on loopback, with real files, and a client that sends exact bytes.
 
 mod content;
+#[cfg(feature = "client")]
 pub(crate) mod proxies;
 #[path = "../../../../core/tests/support/random.rs"]
 mod random;
+#[path = "../../support/wait.rs"]
+#[allow(dead_code)]
+mod wait;
 mod wire;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use driblet::{BuildError, Builder, HistoryError, ServeOptions, Server, Version};
+use driblet::{BuildError, HistoryError, ServeOptions, Server, ServerBuilder, Version};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub(crate) use content::{apply, matched, sign, text};
 pub(crate) use random::random_bytes;
+pub(crate) use wait::{LIMIT, eventually, let_pass, within};
 pub(crate) use wire::{Answer, Ask, Slow, get, post};
 
 /// A published folder, its history beside it, and a server on both.
-pub(crate) struct Site {
+pub(crate) struct TestSite {
     folders: PathBuf,
-    /// Removes the folders at the end, unless they are someone else's.
+    /// Removes the folders at the end, unless another process made them.
     _guard: Option<TempDir>,
     running: Option<Running>,
 }
@@ -32,42 +37,39 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-impl Site {
-    pub(crate) async fn new(files: &[(&str, &[u8])]) -> Site {
-        Site::with(files, |builder| builder).await
+impl TestSite {
+    pub(crate) async fn new(files: &[(&str, &[u8])]) -> TestSite {
+        TestSite::with(files, |builder| builder).await
     }
 
-    pub(crate) async fn with(files: &[(&str, &[u8])], options: impl FnOnce(Builder) -> Builder) -> Site {
-        let mut site = Site::stopped(files);
+    pub(crate) async fn with(
+        files: &[(&str, &[u8])],
+        options: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> TestSite {
+        let mut site = TestSite::stopped(files);
         site.start(options).await;
         site.server().indexed().await;
         site
     }
 
-    /// Files that nobody serves yet.
-    pub(crate) fn stopped(files: &[(&str, &[u8])]) -> Site {
+    /// Files that no server serves yet.
+    pub(crate) fn stopped(files: &[(&str, &[u8])]) -> TestSite {
         let guard = tempfile::tempdir().unwrap();
-        let site = Site::at(guard.path().to_path_buf());
+        let site = TestSite::at(guard.path().to_path_buf());
         std::fs::create_dir(site.root()).unwrap();
         files.iter().for_each(|(name, bytes)| site.write(name, bytes));
-        Site { _guard: Some(guard), ..site }
+        TestSite { _guard: Some(guard), ..site }
     }
 
     /// A site in folders that another process made.
-    pub(crate) fn at(folders: PathBuf) -> Site {
-        Site { folders, _guard: None, running: None }
+    pub(crate) fn at(folders: PathBuf) -> TestSite {
+        TestSite { folders, _guard: None, running: None }
     }
 
-    /// Serves the files. Nothing is made ahead unless the options say so: tests count what is made, and damage what it would be made of.
-    pub(crate) async fn start(&mut self, options: impl FnOnce(Builder) -> Builder) {
+    /// Serves the files. Without other options no deltas are made ahead, since tests count deltas and damage versions.
+    pub(crate) async fn start(&mut self, options: impl FnOnce(ServerBuilder) -> ServerBuilder) {
         let builder = options(Server::builder(self.root()).history(self.history()).ahead(0));
-        let mut server = builder.clone().build().await;
-        // A server that was just stopped lets go of its history when its last task ends.
-        while let Err(BuildError::History(HistoryError::InUse { .. })) = server {
-            tokio::task::yield_now().await;
-            server = builder.clone().build().await;
-        }
-        let server = server.unwrap();
+        let server = build(|| builder.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let router = server.router();
@@ -76,7 +78,7 @@ impl Site {
         self.running = Some(Running { server, addr, task });
     }
 
-    /// Ends the server; its history stays.
+    /// Ends the server. Its history stays.
     pub(crate) async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.task.abort();
@@ -97,7 +99,7 @@ impl Site {
         self.folders.join("history")
     }
 
-    /// Beside the root, out of anyone's reach.
+    /// The folder around the root, which the server does not publish.
     pub(crate) fn outside(&self) -> &Path {
         &self.folders
     }
@@ -109,7 +111,7 @@ impl Site {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// The history's copy of a version.
+    /// The file of a version in the history.
     pub(crate) fn kept(&self, version: Version) -> PathBuf {
         self.history().join("versions").join(version.to_string())
     }
@@ -130,9 +132,9 @@ impl Site {
         self.ask(get(path)).await
     }
 
-    /// Publishes bytes at a path and gives their version once it is the head.
+    /// Publishes bytes at a path, and gives their version once it is the head.
     pub(crate) async fn publish(&self, name: &str, bytes: &[u8]) -> Version {
-        // In one step, so that nobody sees half of it.
+        // In one step, so that no request sees half of the bytes.
         std::fs::write(self.folders.join("next"), bytes).unwrap();
         std::fs::rename(self.folders.join("next"), self.root().join(name)).unwrap();
         let version = Version::of(bytes);
@@ -140,4 +142,18 @@ impl Site {
         assert_eq!(head["version"], version.to_string());
         version
     }
+}
+
+/// Builds a server. A server that was just stopped closes its history when its last task ends; until then this tries
+/// again.
+pub(crate) async fn build(builder: impl Fn() -> ServerBuilder) -> Result<Server, BuildError> {
+    let mut built = builder().build().await;
+    eventually(async || {
+        if matches!(built, Err(BuildError::History(HistoryError::InUse { .. }))) {
+            built = builder().build().await;
+        }
+        !matches!(built, Err(BuildError::History(HistoryError::InUse { .. })))
+    })
+    .await;
+    built
 }

@@ -1,11 +1,11 @@
-//! nginx and Caddy, as an operator puts them in front of a server: child processes on loopback with folders of their own.
+//! nginx and Caddy in front of a server: child processes on loopback, each with a folder of its own.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// A running proxy; ends with the test.
+/// A running proxy. It ends with the test.
 pub(crate) struct Proxy {
     pub(crate) addr: SocketAddr,
     process: Child,
@@ -43,7 +43,7 @@ impl Proxy {
     }
 
     fn start(command: impl Fn(&std::path::Path, SocketAddr) -> Command) -> Proxy {
-        // Another process may take the port between its choice and its use.
+        // Another process may take the port before the proxy uses it.
         for _ in 0..5 {
             let folder = TempDir::new().unwrap();
             let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -53,11 +53,13 @@ impl Proxy {
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("nginx and caddy, which scripts/setup.sh proxies installs");
-            while process.try_wait().unwrap().is_none() {
-                if TcpStream::connect(addr).is_ok() {
-                    return Proxy { addr, process, _folder: folder };
-                }
-                std::thread::yield_now();
+            let mut has_started = false;
+            super::wait::eventually_on_thread(|| {
+                has_started = TcpStream::connect(addr).is_ok();
+                has_started || process.try_wait().unwrap().is_some()
+            });
+            if has_started {
+                return Proxy { addr, process, _folder: folder };
             }
         }
         panic!("the proxy does not start");

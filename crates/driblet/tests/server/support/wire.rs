@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A request, sent byte for byte as it stands here: nothing is escaped, normalised or added but `Host` and `Connection`.
+/// A request that is sent byte for byte. Only `Host` and `Connection` are added.
 #[derive(Clone)]
 pub(crate) struct Ask {
     method: String,
@@ -14,7 +14,7 @@ pub(crate) struct Ask {
     body: Vec<u8>,
 }
 
-/// What came back, until the server closed the connection.
+/// The response, up to the end of the connection.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
@@ -41,7 +41,7 @@ impl Ask {
         self
     }
 
-    /// The request's head and body as they go over the wire.
+    /// The bytes of the request's head and body.
     pub(crate) fn bytes(&self, addr: SocketAddr) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", self.method, self.path);
         if !self.headers.iter().any(|(name, _)| name == "host") {
@@ -54,7 +54,7 @@ impl Ask {
     pub(crate) async fn send(self, addr: SocketAddr) -> Answer {
         let (mut reader, mut writer) = TcpStream::connect(addr).await.unwrap().into_split();
         let bytes = self.bytes(addr);
-        // A server may answer before it has read all, and close.
+        // A server may answer and close the connection before it has read everything.
         let sent = tokio::spawn(async move { writer.write_all(&bytes).await.map(|()| writer) });
         let (mut received, mut piece) = (Vec::new(), vec![0; 64 << 10]);
         while let Ok(read @ 1..) = reader.read(&mut piece).await {
@@ -65,7 +65,7 @@ impl Ask {
     }
 }
 
-/// Without all of a long body.
+/// A long body is shortened.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Answer { status, headers, body } = self;
@@ -92,7 +92,8 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
-    /// Whether it refuses as the protocol says: a problem document with this status and code, whose detail is a sentence.
+    /// Whether the response refuses as the protocol says: a problem document with this status and code, and a sentence
+    /// as detail.
     pub(crate) fn refuses(&self, status: u16, code: &str) -> bool {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
@@ -118,14 +119,14 @@ impl Answer {
     }
 }
 
-/// A client that has sent its request and reads the answer when it is told to.
+/// A client that has sent its request, and reads the response later.
 pub(crate) struct Slow {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Slow {
-    /// Sends the request and takes the first bytes of its answer.
+    /// Sends the request, and reads the first bytes of the response.
     pub(crate) async fn start(ask: Ask, addr: SocketAddr) -> Slow {
         let mut stream = TcpStream::connect(addr).await.unwrap();
         stream.write_all(&ask.bytes(addr)).await.unwrap();
@@ -134,7 +135,7 @@ impl Slow {
         Slow { stream, received }
     }
 
-    /// Reads until the server closes the connection, one way or another.
+    /// Reads until the connection ends.
     pub(crate) async fn rest(mut self) -> Answer {
         let mut piece = vec![0; 64 << 10];
         while let Ok(read @ 1..) = self.stream.read(&mut piece).await {
@@ -144,7 +145,7 @@ impl Slow {
     }
 }
 
-/// The bytes of a chunked body, as far as they came.
+/// The bytes of a chunked body that arrived.
 fn join(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(line) = rest.windows(2).position(|window| window == b"\r\n") {

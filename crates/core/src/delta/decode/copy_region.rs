@@ -1,0 +1,255 @@
+//! Decodes a region in codec 1 or 3: its header, its ops, its reference, and the bytes that it makes.
+
+use std::ops::Range;
+
+use crate::delta::arithmetic::DecisionReader;
+use crate::delta::decode::frame::{FrameDecoder, FrameProgress};
+use crate::delta::error::{DecodeError, Halt, Limit};
+use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH, SUBSTITUTION_WORDS};
+use crate::delta::header::TargetVerifier;
+use crate::delta::op_coder::OpCoder;
+use crate::delta::ops::{self, Op};
+use crate::delta::reference::{self, PREFIX_START};
+use crate::delta::substitution::decode::SubstitutionDecoder;
+use crate::delta::substitution::token::TokenKind;
+use crate::input::Input;
+use crate::wire::ByteReader;
+
+/// The most bytes that are decompressed in one step.
+const FRAME_PIECE: usize = 1 << 17;
+
+/// The numbers before the ops.
+pub(crate) struct CopyRegionHeader {
+    span: u64,
+    reach: u64,
+    form: OpsForm,
+}
+
+/// How the ops are encoded.
+enum OpsForm {
+    /// As varints. They are compressed if `packed_len` is not 0.
+    Varints { ops_len: usize, packed_len: usize },
+    /// As decisions. The decisions of the substituted copies follow them.
+    Decisions { tokens: TokenKind, len: usize },
+}
+
+impl CopyRegionHeader {
+    pub(crate) fn parse(reader: &mut ByteReader<'_>, span: u64) -> Result<CopyRegionHeader, Halt> {
+        let reach = Limit::Reach.check(reader.varint()?, MAX_REACH)?;
+        let ops_len = Limit::Ops.check(reader.varint()?, MAX_OPS_LEN)?;
+        let packed_len = if ops_len == 0 { 0 } else { reader.varint()? };
+        if packed_len != 0 && ops_len <= packed_len {
+            return Err(DecodeError::BadOps { what: "the packed ops are not shorter" }.into());
+        }
+        let form = OpsForm::Varints { ops_len: ops_len as usize, packed_len: packed_len as usize };
+        Ok(CopyRegionHeader { span, reach, form })
+    }
+
+    pub(crate) fn parse_substitution(reader: &mut ByteReader<'_>, span: u64) -> Result<CopyRegionHeader, Halt> {
+        let tokens = match reader.varint()? {
+            0 => TokenKind::Numbers,
+            shape if shape == SUBSTITUTION_WORDS.into() => TokenKind::Words,
+            _ => return Err(DecodeError::BadSubstitution { what: "its shape has unknown bits" }.into()),
+        };
+        let reach = Limit::Reach.check(reader.varint()?, MAX_REACH)?;
+        let len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
+        Ok(CopyRegionHeader { span, reach, form: OpsForm::Decisions { tokens, len } })
+    }
+
+    /// Reads the ops if all their bytes have come.
+    pub(crate) fn load(&self, input: &mut Input, position: u64, basis_len: u64) -> Result<ReferenceLoader, Halt> {
+        let len = match self.form {
+            OpsForm::Varints { ops_len, packed_len: 0 } => ops_len,
+            OpsForm::Varints { packed_len: len, .. } | OpsForm::Decisions { len, .. } => len,
+        };
+        let bytes = input.reader().take(len)?;
+        let (ops, substitution) = match self.form {
+            OpsForm::Varints { packed_len: 0, .. } => (ops::decode(bytes, self.span, position, basis_len)?, None),
+            OpsForm::Varints { ops_len, .. } => {
+                (ops::decode(&FrameDecoder::decode_whole(bytes, ops_len)?, self.span, position, basis_len)?, None)
+            }
+            OpsForm::Decisions { tokens, .. } => {
+                let mut decisions = DecisionReader::new(bytes.to_vec());
+                let ops = OpCoder::new().read(&mut decisions, self.span, position, basis_len)?;
+                let copied: u64 = ops.iter().filter(|op| !op.substituted).map(|op| op.copy.end - op.copy.start).sum();
+                let left = self.span - ops::gap_bytes(&ops) - copied;
+                (ops, Some(SubstitutionDecoder::new(tokens, decisions, left)))
+            }
+        };
+        input.consume(len);
+        Ok(ReferenceLoader::new(self.reach, ops, substitution, position, basis_len)?)
+    }
+}
+
+/// A region whose reference is being read.
+pub(crate) struct ReferenceLoader {
+    ops: Vec<Op>,
+    substitution: Option<SubstitutionDecoder>,
+    ranges: Vec<Range<u64>>,
+    prefix: Vec<u8>,
+}
+
+impl ReferenceLoader {
+    fn new(
+        reach: u64,
+        ops: Vec<Op>,
+        substitution: Option<SubstitutionDecoder>,
+        position: u64,
+        basis_len: u64,
+    ) -> Result<ReferenceLoader, DecodeError> {
+        let mut ranges = reference::ranges(&ops, position, basis_len, reach)?;
+        let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+        let mut prefix = Vec::new();
+        if total != 0 {
+            prefix.reserve_exact(total as usize + 1);
+            prefix.push(PREFIX_START);
+        }
+        ranges.reverse();
+        Ok(ReferenceLoader { ops, substitution, ranges, prefix })
+    }
+
+    /// The next basis bytes of the reference.
+    pub(crate) fn wanted(&self) -> Option<Range<u64>> {
+        self.ranges.last().map(|range| range.start..range.end.min(range.start + BASIS_PIECE))
+    }
+
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
+        self.prefix.extend_from_slice(bytes);
+        if let Some(range) = self.ranges.last_mut() {
+            range.start += bytes.len() as u64;
+            if range.is_empty() {
+                self.ranges.pop();
+            }
+        }
+    }
+
+    /// Returns the region. Its reference must be complete.
+    pub(crate) fn finish(&mut self) -> Result<CopyRegion, DecodeError> {
+        let mut ops = std::mem::take(&mut self.ops);
+        let substitution = self.substitution.take();
+        let has_differences =
+            substitution.as_ref().is_some_and(|substitution| substitution.tokens == TokenKind::Numbers)
+                && ops.iter().any(|op| op.substituted);
+        let frame =
+            if ops::gap_bytes(&ops) == 0 && !has_differences { None } else { Some(FrameDecoder::new(&self.prefix)?) };
+        let position = ops.last().map_or(0, |op| op.copy.end);
+        ops.reverse();
+        Ok(CopyRegion { ops, substitution, frame, position, reused: 0 })
+    }
+}
+
+/// A region whose ops are being carried out. The list of ops is reversed, so the next op is the last.
+pub(crate) struct CopyRegion {
+    ops: Vec<Op>,
+    substitution: Option<SubstitutionDecoder>,
+    frame: Option<FrameDecoder>,
+    position: u64,
+    reused: u64,
+}
+
+impl CopyRegion {
+    /// The basis position after the region.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// How many bytes came from the basis since the last call.
+    pub(crate) fn take_reused(&mut self) -> u64 {
+        std::mem::take(&mut self.reused)
+    }
+
+    /// Whether the current op needs bytes of the frame: new bytes or differences.
+    pub(crate) fn wants_frame(&self) -> bool {
+        self.ops.last().is_some_and(|op| op.gap != 0)
+            || self.substitution.as_ref().is_some_and(|substitution| substitution.missing() != 0)
+    }
+
+    /// The next basis bytes of the current copy, if its gap is done.
+    pub(crate) fn wanted(&self, space: usize) -> Option<Range<u64>> {
+        let op = self.ops.last().filter(|op| op.gap == 0 && !op.copy.is_empty())?;
+        if op.substituted {
+            let is_made = self.substitution.as_ref().is_none_or(|substitution| !substitution.made.bytes.is_empty());
+            return (!is_made).then(|| op.copy.clone());
+        }
+        let len = BASIS_PIECE.min(space as u64).min(op.copy.end - op.copy.start);
+        Some(op.copy.start..op.copy.start + len)
+    }
+
+    /// Takes the bytes that [`wanted`](CopyRegion::wanted) asked for.
+    pub(crate) fn take_basis(&mut self, bytes: &[u8], output: &mut TargetVerifier) -> Result<(), DecodeError> {
+        let Some(op) = self.ops.last_mut() else { return Ok(()) };
+        if op.substituted {
+            return self.substitution.as_mut().map_or(Ok(()), |substitution| substitution.substitute(bytes));
+        }
+        output.append(bytes);
+        op.copy.start += bytes.len() as u64;
+        self.reused += bytes.len() as u64;
+        self.drop_finished();
+        Ok(())
+    }
+
+    /// Appends the bytes of a substituted copy, as far as the group has room. Returns whether there were any.
+    pub(crate) fn give(&mut self, output: &mut TargetVerifier) -> bool {
+        let (Some(op), Some(substitution)) = (self.ops.last_mut(), &mut self.substitution) else { return false };
+        if substitution.made.bytes.is_empty() {
+            return false;
+        }
+        if substitution.give(output) {
+            self.reused += std::mem::take(&mut substitution.made).kept;
+            op.copy.start = op.copy.end;
+            self.drop_finished();
+        }
+        true
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    pub(crate) fn read_frame(&mut self, input: &mut Input, output: &mut TargetVerifier) -> Result<(), Halt> {
+        let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
+        let progress = if op.gap != 0 {
+            let most = op.gap.min(FRAME_PIECE as u64) as usize;
+            let mut consumed = 0;
+            let produced = output.fill(most, |room| {
+                let progress = frame.step(input.unread(), room)?;
+                consumed = progress.consumed;
+                Ok::<usize, DecodeError>(progress.produced)
+            })?;
+            op.gap -= produced as u64;
+            FrameProgress { consumed, produced }
+        } else {
+            let Some(substitution) = &mut self.substitution else { return Ok(()) };
+            substitution.add_differences(|room| frame.step(input.unread(), room))?
+        };
+        input.consume(progress.consumed);
+        if frame.ended() && self.wants_frame() {
+            return Err(DecodeError::BadZstd { what: "the frame is too short" }.into());
+        }
+        self.drop_finished();
+        if progress.consumed == 0 && progress.produced == 0 { Err(Halt::Incomplete) } else { Ok(()) }
+    }
+
+    /// Reads the rest of the region after its last op: nothing but the end of the frame.
+    pub(crate) fn end(&mut self, input: &mut Input) -> Result<(), Halt> {
+        if let Some(substitution) = &self.substitution {
+            substitution.end()?;
+        }
+        let Some(frame) = &mut self.frame else { return Ok(()) };
+        while !frame.ended() {
+            if input.unread().is_empty() {
+                return Err(Halt::Incomplete);
+            }
+            let step = frame.step(input.unread(), &mut [])?;
+            input.consume(step.consumed);
+            if step.consumed == 0 && !frame.ended() {
+                return Err(DecodeError::BadZstd { what: "the frame is too long" }.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_finished(&mut self) {
+        self.ops.pop_if(|op| op.gap == 0 && op.copy.is_empty());
+    }
+}

@@ -1,0 +1,7 @@
+//! Decoding: turns a delta and its basis into a verified target.
+
+mod copy_region;
+mod decoder;
+pub(crate) mod frame;
+
+pub use decoder::{Decoder, Event};

@@ -1,0 +1,361 @@
+//! The pointer: predicts the next byte from the window. Where a word of the window was renamed before, it predicts the
+//! new name.
+
+use crate::delta::adaptive::{Counter, hash};
+use crate::delta::words::is_word_byte;
+
+/// Longer words are followed in pieces.
+const MAX_FOLLOWED_WORD: usize = 48;
+/// log2 of the entries of a table of renamed words.
+const RENAME_BITS: u32 = 16;
+
+/// Why a byte is predicted. Kinds below [`SAME_WORD`](kind::SAME_WORD) are guesses of the tables: 4 * table +
+/// confidence.
+pub(crate) mod kind {
+    /// The word is predicted to be the same as in the window.
+    pub(crate) const SAME_WORD: u8 = 12;
+    /// The word is predicted to be the same as in the window, but a table says otherwise.
+    pub(crate) const DOUBTED_WORD: u8 = 13;
+    /// No guess fits the new word, so the word is predicted to end.
+    pub(crate) const UNKNOWN_WORD: u8 = 14;
+    /// The byte is outside of words.
+    pub(crate) const BYTE: u8 = 15;
+    /// The pointer is at the end of the window.
+    pub(crate) const NOTHING: u8 = 16;
+    /// The byte was recalled instead.
+    pub(crate) const RECALLED: u8 = 17;
+    pub(crate) const COUNT: usize = 18;
+    /// Added if a whole word is predicted at once.
+    pub(crate) const WHOLE: u8 = 18;
+    pub(crate) const ALL: usize = 32;
+}
+
+/// The pointer into the window, and the word that it is in.
+#[derive(Clone)]
+pub(crate) struct Follower {
+    pub(crate) at: usize,
+    pub(crate) word: Option<FollowedWord>,
+    /// The last two words of the window, or bytes between words.
+    before: [u32; 2],
+}
+
+/// A word of the window that the pointer is in.
+#[derive(Clone)]
+pub(crate) struct FollowedWord {
+    /// Where the corresponding word begins in the target.
+    start: usize,
+    /// Where the word ends in the window.
+    pub(crate) end: usize,
+    pub(crate) hash: u32,
+    /// The word's keys in the tables: alone, with the word before it, and with two words before it.
+    pub(crate) keys: [u32; 3],
+    guesses: [Guess; 4],
+    count: usize,
+    /// Whether the word was renamed before.
+    pub(crate) doubted: bool,
+    pub(crate) refused: bool,
+}
+
+/// A text that a word may have become: `start` and `len` are its range in the buffer.
+#[derive(Clone, Copy, Default)]
+struct Guess {
+    start: u32,
+    hash: u32,
+    len: u8,
+    kind: u8,
+}
+
+impl Guess {
+    #[inline]
+    fn text<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        &buffer[self.start as usize..][..usize::from(self.len)]
+    }
+}
+
+/// A word of the window: its end, its hash, and its keys in the tables.
+struct WindowWord {
+    end: usize,
+    hash: u32,
+    keys: [u32; 3],
+}
+
+/// Adds one more byte to the hash of a word.
+#[inline]
+fn hash_on(sum: u32, byte: u8) -> u32 {
+    sum.wrapping_add(u32::from(byte)).wrapping_mul(0x2c1b_3c6d)
+}
+
+impl WindowWord {
+    #[inline]
+    fn read(buffer: &[u8], at: usize, window_end: usize, before: [u32; 2], last: u8) -> WindowWord {
+        let longest = &buffer[at..window_end.min(at + MAX_FOLLOWED_WORD)];
+        let (mut len, mut sum) = (0, 17u32);
+        while len < longest.len() && is_word_byte(longest[len]) {
+            sum = hash_on(sum, longest[len]);
+            len += 1;
+        }
+        let with_left = hash(sum, hash(before[0], u32::from(last)));
+        WindowWord {
+            end: at + len,
+            hash: sum,
+            keys: [hash(sum, 1), hash(with_left, 2), hash(with_left, hash(before[1], 3))],
+        }
+    }
+}
+
+impl FollowedWord {
+    /// Inserts a guess after all guesses that are at least as reliable. This is written by hand because the library's
+    /// sort takes ten kilobytes of wasm.
+    fn add(&mut self, guess: Guess, renames: &RenamedWords) {
+        let worth = renames.worth(guess.kind);
+        let mut place = self.count;
+        while 0 < place && renames.worth(self.guesses[place - 1].kind) < worth {
+            self.guesses[place] = self.guesses[place - 1];
+            place -= 1;
+        }
+        self.guesses[place] = guess;
+        self.count += 1;
+    }
+}
+
+impl Follower {
+    pub(crate) fn new(at: usize) -> Follower {
+        Follower { at, word: None, before: [0; 2] }
+    }
+
+    /// Moves the pointer to a position between words.
+    pub(crate) fn jump(&mut self, at: usize) {
+        self.at = at;
+        self.word = None;
+    }
+
+    /// Enters a word of the window if the target is at the start of a word.
+    pub(crate) fn enter(&mut self, buffer: &[u8], window_end: usize, renames: &RenamedWords) {
+        if self.word.is_none()
+            && self.at < window_end
+            && is_word_byte(buffer[self.at])
+            && !is_word_byte(buffer[buffer.len() - 1])
+        {
+            self.word = Some(self.look_up(buffer, window_end, renames));
+        }
+    }
+
+    fn look_up(&self, buffer: &[u8], window_end: usize, renames: &RenamedWords) -> FollowedWord {
+        let WindowWord { end, hash, keys } =
+            WindowWord::read(buffer, self.at, window_end, self.before, buffer[buffer.len() - 1]);
+        let mut word = FollowedWord {
+            start: buffer.len(),
+            end,
+            hash,
+            keys,
+            guesses: [Guess::default(); 4],
+            count: 0,
+            doubted: false,
+            refused: false,
+        };
+        let own = Guess { start: self.at as u32, hash, len: (end - self.at) as u8, kind: kind::SAME_WORD };
+        for guess in renames.guesses(&keys).into_iter().flatten() {
+            if guess.hash == hash {
+                word.add(Guess { kind: guess.kind, ..own }, renames);
+            } else {
+                word.doubted = true;
+                word.add(guess, renames);
+            }
+        }
+        let kind = if word.doubted { kind::DOUBTED_WORD } else { kind::SAME_WORD };
+        word.add(Guess { kind, ..own }, renames);
+        word
+    }
+
+    /// A pointer at another position, between words.
+    pub(crate) fn moved(&self, at: usize) -> Follower {
+        Follower { at, word: None, before: self.before }
+    }
+
+    /// The pointer after at least `len` and at most `most` bytes. It moves word by word and stops before a word that
+    /// was renamed before.
+    pub(crate) fn stride(
+        &self,
+        buffer: &[u8],
+        window_end: usize,
+        renames: &RenamedWords,
+        len: usize,
+        most: usize,
+    ) -> Follower {
+        let mut next = self.clone();
+        let mut last = buffer[buffer.len() - 1];
+        let until = window_end.min(self.at + len);
+        while next.at < until {
+            let byte = buffer[next.at];
+            if is_word_byte(byte) && !is_word_byte(last) {
+                let text = WindowWord::read(buffer, next.at, window_end, next.before, last);
+                let ends = text.end < window_end && !is_word_byte(buffer[text.end]);
+                let at = text.end + usize::from(ends);
+                if self.at + most < at || renames.doubt(&text) {
+                    break;
+                }
+                if ends {
+                    next.before = [text.hash, next.before[0]];
+                }
+                next.at = at;
+                last = buffer[at - 1];
+            } else {
+                if !is_word_byte(byte) {
+                    next.before = [u32::from(byte), next.before[0]];
+                }
+                next.at += 1;
+                last = byte;
+            }
+        }
+        next
+    }
+
+    /// The predicted byte, and why it is predicted.
+    pub(crate) fn expected(&self, buffer: &[u8], window_end: usize) -> (u8, u8) {
+        let byte_at = |at: usize| if at < window_end { buffer[at] } else { 0 };
+        let Some(word) = &self.word else {
+            return if self.at < window_end { (buffer[self.at], kind::BYTE) } else { (0, kind::NOTHING) };
+        };
+        let so_far = &buffer[word.start..];
+        let fits = |guess: &&Guess| guess.text(buffer).starts_with(so_far);
+        match word.guesses[..word.count].iter().find(fits) {
+            Some(guess) if usize::from(guess.len) == so_far.len() => (byte_at(word.end), guess.kind),
+            Some(guess) => (guess.text(buffer)[so_far.len()], guess.kind),
+            None => (byte_at(word.end), kind::UNKNOWN_WORD),
+        }
+    }
+
+    /// The best guess that differs from `not`, and why it is a guess.
+    pub(crate) fn otherwise(&self, buffer: &[u8], window_end: usize, not: u8) -> Option<(u8, u8)> {
+        let word = self.word.as_ref()?;
+        let so_far = &buffer[word.start..];
+        let next = |guess: &Guess| {
+            let text = guess.text(buffer);
+            if !text.starts_with(so_far) {
+                None
+            } else if text.len() == so_far.len() {
+                (word.end < window_end).then(|| (buffer[word.end], guess.kind))
+            } else {
+                Some((text[so_far.len()], guess.kind))
+            }
+        };
+        word.guesses[..word.count].iter().filter_map(next).find(|(byte, _)| *byte != not)
+    }
+
+    pub(crate) fn refuse(&mut self) {
+        if let Some(word) = &mut self.word {
+            word.refused = true;
+        }
+    }
+
+    /// If a word begins here: where its predicted text begins, the text's length, and where the byte after the word is.
+    pub(crate) fn whole(&self, buffer: &[u8], window_end: usize) -> Option<(usize, usize, usize)> {
+        let word = self
+            .word
+            .as_ref()
+            .filter(|word| word.start == buffer.len() && word.end < window_end && !is_word_byte(buffer[word.end]))?;
+        let guess = word.guesses[0];
+        (usize::from(guess.len) < MAX_FOLLOWED_WORD).then_some((guess.start as usize, usize::from(guess.len), word.end))
+    }
+
+    /// How many bytes of the current word the target has already.
+    pub(crate) fn in_word(&self, buffer: &[u8]) -> usize {
+        self.word.as_ref().map_or(0, |word| buffer.len() - word.start)
+    }
+
+    /// Moves the pointer past the last byte of the target. Remembers what a word became unless `renames` is `None`.
+    pub(crate) fn advance(&mut self, buffer: &[u8], window_end: usize, renames: Option<&mut RenamedWords>) {
+        let byte = buffer[buffer.len() - 1];
+        let Some(word) = &self.word else {
+            self.at = window_end.min(self.at + 1);
+            if !is_word_byte(byte) {
+                self.before = [u32::from(byte), self.before[0]];
+            }
+            return;
+        };
+        if is_word_byte(byte) {
+            if buffer.len() - word.start == MAX_FOLLOWED_WORD {
+                self.at = word.end;
+                self.word = None;
+            }
+            return;
+        }
+        let new = word.start..buffer.len() - 1;
+        if !new.is_empty() {
+            if let Some(renames) = renames {
+                renames.learn(buffer, word, new.start, new.len());
+            }
+            self.before = [word.hash, self.before[0]];
+        }
+        self.at = if word.end < window_end && buffer[word.end] == byte { word.end + 1 } else { word.end };
+        self.word = None;
+    }
+}
+
+/// What words became: by the word alone, and with one or two words before it. Also holds how reliable each kind of
+/// guess is.
+pub(crate) struct RenamedWords {
+    tables: [Vec<RenameEntry>; 3],
+    trust: [Counter; kind::COUNT],
+}
+
+#[derive(Clone, Copy, Default)]
+struct RenameEntry {
+    start: u32,
+    hash: u32,
+    check: u16,
+    len: u8,
+    confidence: u8,
+}
+
+impl RenamedWords {
+    pub(crate) fn new() -> RenamedWords {
+        RenamedWords {
+            tables: [(); 3].map(|()| vec![RenameEntry::default(); 1 << RENAME_BITS]),
+            trust: [Counter::EVEN; kind::COUNT],
+        }
+    }
+
+    /// The guesses of the tables, the one with the longest context first. A word that is not in the first table is in
+    /// no table.
+    #[inline]
+    fn guesses(&self, keys: &[u32; 3]) -> [Option<Guess>; 3] {
+        let entry = |table: usize| self.tables[table][(keys[table] >> (32 - RENAME_BITS)) as usize];
+        let entries = [entry(2), entry(1), entry(0)];
+        let guess = |table: usize| {
+            let entry = entries[2 - table];
+            (entry.len != 0 && entry.check == keys[table] as u16).then(|| Guess {
+                start: entry.start,
+                hash: entry.hash,
+                len: entry.len,
+                kind: table as u8 * 4 + entry.confidence,
+            })
+        };
+        let alone = guess(0);
+        if alone.is_none() { [None; 3] } else { [guess(2), guess(1), alone] }
+    }
+
+    /// Whether the word was renamed before.
+    #[inline]
+    fn doubt(&self, text: &WindowWord) -> bool {
+        self.guesses(&text.keys).iter().flatten().any(|guess| guess.hash != text.hash)
+    }
+
+    fn worth(&self, kind: u8) -> u32 {
+        self.trust[usize::from(kind)].probability()
+    }
+
+    fn learn(&mut self, buffer: &[u8], word: &FollowedWord, start: usize, len: usize) {
+        let text = &buffer[start..start + len];
+        let hash = text.iter().fold(17u32, |sum, byte| hash_on(sum, *byte));
+        for guess in &word.guesses[..word.count] {
+            self.trust[usize::from(guess.kind)].learn(guess.hash == hash, 60);
+        }
+        for (table, key) in self.tables.iter_mut().zip(word.keys) {
+            let entry = &mut table[(key >> (32 - RENAME_BITS)) as usize];
+            let same = entry.check == key as u16 && entry.len != 0 && entry.hash == hash;
+            let confidence = if same { (entry.confidence + 1).min(3) } else { 0 };
+            *entry = RenameEntry { start: start as u32, hash, check: key as u16, len: len as u8, confidence };
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Jumps: how the pointer gets to a window position other than the next one.
+//!
+//! The encoder codes a jump where its guide wants the pointer elsewhere. After misses, both sides also move the pointer
+//! to the best place near it, which costs no decision.
+
+use super::buffer::MARGIN;
+use super::guide::{Guide, GuidedCoder};
+use super::recall::agreed_class;
+use crate::delta::adaptive::{Counter, NumberCoder};
+use crate::delta::arithmetic::DecisionCoder;
+
+/// Bytes for which the encoder lets a text's pointer stay near the wanted place before it makes the pointer jump there.
+const MAX_STRAY_BYTES: u32 = 12;
+/// How far around itself the pointer looks for a better place after misses.
+const NEAR_BYTES: usize = 32;
+/// The most bytes that are compared at each such place.
+const MAX_NEAR_AGREED: usize = 16;
+
+/// A jump led outside the window.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OutsideWindow;
+
+/// Where a jump can start to count from: the pointer, the anchor, and the recalled place.
+pub(super) struct JumpBases {
+    pub(super) pointer: usize,
+    /// The recalled place, and how many bytes before it agree with the target's end.
+    pub(super) recalled: usize,
+    pub(super) agreed: usize,
+}
+
+/// Codes jumps, and remembers what later jumps are predicted from.
+pub(super) struct Jumps {
+    flags: Vec<Counter>,
+    /// Whether the last distance is jumped again.
+    again: [Counter; 2],
+    bases: Vec<Counter>,
+    last_base: usize,
+    sizes: NumberCoder,
+    signs: [Counter; 3],
+    /// Bytes since the last jump.
+    since: u32,
+    /// Bytes between the last two jumps.
+    gap: u32,
+    last_distance: i64,
+    /// Where the pointer was at the first of the latest misses.
+    anchor: usize,
+    /// Bytes for which the pointer was not where the guide wants it. Only the encoder counts.
+    astray: u32,
+    /// Whether the pointer jumped since the last byte.
+    jumped: bool,
+}
+
+impl Jumps {
+    pub(super) fn new() -> Jumps {
+        Jumps {
+            flags: vec![Counter::at(4096); 16],
+            again: [Counter::EVEN; 2],
+            bases: vec![Counter::EVEN; 32],
+            last_base: 0,
+            sizes: NumberCoder::new(3),
+            signs: [Counter::EVEN; 3],
+            since: 0,
+            gap: 0,
+            last_distance: 0,
+            anchor: MARGIN,
+            astray: 0,
+            jumped: false,
+        }
+    }
+
+    /// The next jump counts from this place too.
+    pub(super) fn set_anchor(&mut self, at: usize) {
+        self.anchor = at;
+    }
+
+    /// Notes that the target grew by `len` bytes.
+    #[inline]
+    pub(super) fn advance(&mut self, len: u32) {
+        self.since = self.since.saturating_add(len);
+    }
+
+    /// Notes that the target's next byte is known, so that the pointer may jump again.
+    #[inline]
+    pub(super) fn allow(&mut self) {
+        self.jumped = false;
+    }
+
+    /// Bytes since the last jump, and between the two jumps before, each up to 255.
+    #[inline]
+    pub(super) fn distances(&self) -> (u32, u32) {
+        (self.since.min(255), self.gap.min(255))
+    }
+
+    /// Whether as many bytes have passed as between the last two jumps.
+    fn is_due(&self) -> bool {
+        self.since == self.gap
+    }
+
+    /// Where the encoder wants the pointer to jump now, if it does. A decoder's coder has no guide and gets `None`.
+    pub(super) fn wanted(
+        &mut self,
+        coder: &impl GuidedCoder,
+        pointer: usize,
+        buffer: &[u8],
+        window_end: usize,
+        words: bool,
+    ) -> Option<usize> {
+        let guide = coder.guide().filter(|_| !self.jumped)?;
+        let at = buffer.len() - window_end;
+        let wanted = MARGIN + guide.places[at].checked_add(1)? as usize - 1;
+        if wanted == pointer {
+            self.astray = 0;
+            return None;
+        }
+        self.astray += 1;
+        let is_near = words && wanted.abs_diff(pointer) < NEAR_BYTES;
+        if is_near && self.astray <= MAX_STRAY_BYTES {
+            return None;
+        }
+        let there = agreed_at(guide, at, &buffer[wanted..window_end]);
+        let is_worth =
+            (if words { 8 } else { 4 }) <= there && agreed_at(guide, at, &buffer[pointer..window_end]) < there;
+        is_worth.then_some(wanted)
+    }
+
+    /// Codes whether the pointer jumps. Only one jump before each byte is possible, so that a delta cannot jump
+    /// forever.
+    pub(super) fn flag(&mut self, coder: &mut impl DecisionCoder, context: u32, jump: bool) -> bool {
+        let context = context | u32::from(self.is_due()) << 3;
+        !self.jumped && self.flags[context as usize].code(coder, jump)
+    }
+
+    /// Codes where the pointer jumps to; `wanted` is the encoder's wish. The place lies inside the window.
+    pub(super) fn jump(
+        &mut self,
+        coder: &mut impl DecisionCoder,
+        from: &JumpBases,
+        window_end: usize,
+        wanted: usize,
+    ) -> Result<usize, OutsideWindow> {
+        let again = from.pointer as i64 + self.last_distance;
+        let due = usize::from(self.is_due());
+        let to = if self.again[due].code(coder, wanted as i64 == again) {
+            again
+        } else {
+            let recalled = if from.agreed == 0 { from.pointer } else { from.recalled };
+            let bases = [from.pointer, self.anchor, recalled];
+            let nearest = (0..3).min_by_key(|base| bases[*base].abs_diff(wanted)).unwrap_or(0);
+            let base = self.base(coder, from.agreed, nearest);
+            let distance = self.distance(coder, base, wanted as i64 - bases[base] as i64);
+            self.last_distance = distance + bases[base] as i64 - from.pointer as i64;
+            bases[base] as i64 + distance
+        };
+        if to < MARGIN as i64 || (window_end as i64) < to {
+            return Err(OutsideWindow);
+        }
+        self.jumped = true;
+        (self.gap, self.since) = (self.since, 0);
+        Ok(to as usize)
+    }
+
+    /// Codes which base the jump counts from: 0 is the pointer, 1 the anchor, 2 the recalled place.
+    fn base(&mut self, coder: &mut impl DecisionCoder, agreed: usize, base: usize) -> usize {
+        let context = (agreed_class(agreed).min(3) as usize) << 2 | self.last_base;
+        self.last_base = if agreed != 0 && self.bases[context].code(coder, base == 2) {
+            2
+        } else {
+            usize::from(self.bases[16 | self.last_base].code(coder, base == 1))
+        };
+        self.last_base
+    }
+
+    /// Codes a signed distance.
+    fn distance(&mut self, coder: &mut impl DecisionCoder, base: usize, distance: i64) -> i64 {
+        let size = i64::from(self.sizes.code(coder, base, distance.unsigned_abs() as u32));
+        if size != 0 && self.signs[base].code(coder, distance < 0) { -size } else { size }
+    }
+}
+
+/// How many of the target's next bytes, up to 64, agree with these bytes of the window.
+fn agreed_at(guide: &Guide<'_>, at: usize, window: &[u8]) -> usize {
+    window.iter().zip(&guide.target[at..]).take(64).take_while(|(a, b)| a == b).count()
+}
+
+/// The place near the pointer before which the most of the last bytes agree; the pointer itself if no place is better.
+pub(super) fn nearby_place(buffer: &[u8], window_end: usize, pointer: usize) -> usize {
+    let step_place = |step: usize| match step % 2 {
+        0 => pointer + step / 2,
+        _ => pointer.wrapping_sub(step.div_ceil(2)),
+    };
+    let mut best = (0, pointer);
+    let places = (0..2 * NEAR_BYTES).map(step_place).enumerate();
+    for (step, place) in places.filter(|(_, place)| (MARGIN..window_end).contains(place)) {
+        if 4 * MAX_NEAR_AGREED <= best.0 + step / 16 {
+            break;
+        }
+        let back = buffer[..place].iter().rev().zip(buffer.iter().rev());
+        let agreed = back.take(MAX_NEAR_AGREED).take_while(|(a, b)| a == b).count();
+        let score = (4 * agreed).saturating_sub(step / 16);
+        if 4 <= agreed && best.0 < score {
+            best = (score, place);
+        }
+    }
+    best.1
+}

@@ -1,0 +1,95 @@
+//! What planning and writing a region both need: the basis, the target, and how much compression may cost.
+
+use super::basis_bytes::BasisBytes;
+use super::levels;
+use super::options::EncodeOptions;
+use crate::delta::ops::{self, Op};
+use crate::delta::reference::{self, PREFIX_START};
+
+/// The level that shows whether a method can be worth more time.
+pub(super) const ESTIMATE_LEVEL: i32 = 3;
+/// The level by which the methods for one region are compared.
+const COMPARE_LEVEL: i32 = 10;
+/// From this many compressed bytes on, methods are compared by [`ESTIMATE_LEVEL`].
+const MANY_BYTES: usize = 4 << 20;
+/// A target longer than this may take longer, in proportion to its length.
+const ORDINARY_LEN: u64 = 32 << 20;
+
+pub(super) struct Context<'a> {
+    pub(super) basis: BasisBytes<'a>,
+    pub(super) target: &'a [u8],
+    pub(super) options: EncodeOptions,
+    /// Bytes that were compressed so far, and the prefixes before them.
+    pub(super) compressed: u64,
+}
+
+/// The basis bytes that the compressor may refer to.
+pub(super) struct Prefix {
+    /// How far the prefix reaches around each gap, as the region says it.
+    pub(super) reach: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Context<'_> {
+    pub(super) fn target_len(&self) -> u64 {
+        self.target.len() as u64
+    }
+
+    /// The new bytes of a region that begins at `start`.
+    pub(super) fn gaps(&self, ops: &[Op], start: u64) -> Vec<u8> {
+        let mut gaps = Vec::with_capacity(ops::gap_bytes(ops) as usize);
+        let mut at = start as usize;
+        for op in ops {
+            gaps.extend_from_slice(&self.target[at..at + op.gap as usize]);
+            at += (op.gap + op.copy_len()) as usize;
+        }
+        gaps
+    }
+
+    /// The prefix with the widest reach whose length stays in proportion to the new bytes.
+    pub(super) fn prefix(&self, ops: &[Op], position: u64, gap_bytes: u64) -> Prefix {
+        const REACHES: [u64; 6] = [65536, 16384, 4096, 1024, 256, 64];
+        let basis_len = self.basis.len();
+        let max_len = (4 * gap_bytes).clamp(1 << 18, (1 << 21).max(2 * gap_bytes));
+        for reach in REACHES {
+            let Ok(ranges) = reference::ranges(ops, position, basis_len, reach) else { continue };
+            let len: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+            if len == 0 {
+                break;
+            }
+            if len <= max_len || reach == 64 {
+                let mut bytes = Vec::with_capacity(len as usize + 1);
+                bytes.push(PREFIX_START);
+                ranges.into_iter().for_each(|range| self.basis.append(range, &mut bytes));
+                return Prefix { reach, bytes };
+            }
+        }
+        Prefix { reach: 0, bytes: Vec::new() }
+    }
+
+    /// The level for `len` bytes after a prefix, in a region that covers `span` bytes of the target.
+    pub(super) fn level(&self, span: u64, len: usize, prefix: usize) -> i32 {
+        let budget = self.options.budget;
+        match (&self.basis, self.options.thorough) {
+            (BasisBytes::Whole([]), true) => levels::first_sync_thorough(self.target.len(), budget),
+            (BasisBytes::Whole([]), false) => levels::first_sync(self.target.len()),
+            (BasisBytes::Whole(_), true) => {
+                levels::thorough(len + prefix, budget).min(levels::after(self.compressed_per_share()))
+            }
+            (BasisBytes::Whole(_), false) => levels::interactive(len),
+            // The receiver waits for this delta and gets no better one later.
+            (BasisBytes::Matched { .. }, _) => levels::matched(span, len, prefix, budget),
+        }
+    }
+
+    /// The level by which the methods for one region are compared.
+    pub(super) fn compare_level(&self) -> i32 {
+        if self.compressed_per_share() < MANY_BYTES { COMPARE_LEVEL } else { ESTIMATE_LEVEL }
+    }
+
+    /// Bytes that were compressed so far for each [`ORDINARY_LEN`] bytes of the target, so that many regions together
+    /// get no more time than one region with as many bytes.
+    fn compressed_per_share(&self) -> usize {
+        (self.compressed / (self.target_len() / ORDINARY_LEN).max(1)) as usize
+    }
+}

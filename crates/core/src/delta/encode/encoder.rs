@@ -1,0 +1,196 @@
+//! The encoder: a basis and a target go in, a delta comes out region by region.
+
+use std::fmt;
+use std::iter;
+
+use super::basis_bytes::BasisBytes;
+use super::compress::FrameStream;
+use super::context::Context;
+use super::error::EncodeError;
+use super::levels;
+use super::match_finder::MatchFinder;
+use super::op_source::{OpSource, SharedRuns};
+use super::options::EncodeOptions;
+use super::plan::Span;
+use super::region_writer;
+use super::regions::Regions;
+use crate::delta::format::{CODEC_ZSTD, MAX_TARGET};
+use crate::delta::header::Header;
+use crate::shared_run::SharedRun;
+use crate::signature::matching::Matches;
+use crate::verify::group::{self, GroupSize, Groups};
+use crate::version::{BasisId, Version};
+
+/// A first sync of a target up to this length is compressed at once, so that the target is stored where that is
+/// smaller.
+const MAX_WHOLE: usize = 128 << 10;
+/// The distance between indexed positions of the basis, at least. Most of an interactive delta's time goes into the
+/// index; zstd finds what a coarser index misses.
+const INTERACTIVE_STRIDE: usize = 8;
+const THOROUGH_STRIDE: usize = 2;
+
+/// Makes the delta from a basis to a target.
+///
+/// **Poll until `None`.** Time is linear in both lengths. Memory is the options' budget and at most one region of
+/// output. [`diff`](crate::diff) does all of it in one call.
+///
+/// ```
+/// use driblet_core::{EncodeOptions, Encoder, patch};
+///
+/// let (old, new) = (b"one driblet".repeat(99), b"one more driblet".repeat(99));
+/// let mut encoder = Encoder::new(&old, &new, EncodeOptions::new());
+/// let mut delta = Vec::new();
+/// while let Some(bytes) = encoder.poll_output()? {
+///     delta.extend_from_slice(&bytes);
+/// }
+/// assert_eq!(patch(&old, &delta)?, new);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Encoder<'a> {
+    header: Option<Header>,
+    body: Body<'a>,
+}
+
+/// What follows the header.
+enum Body<'a> {
+    Regions(Regions<'a>),
+    /// One region, whose frame is given out as it is compressed: a first sync for a receiver that waits.
+    Stream {
+        target: &'a [u8],
+        stream: Option<FrameStream>,
+    },
+}
+
+impl fmt::Debug for Encoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Encoder<'a> {
+    /// Encodes the delta from one file to another. Both are hashed. An empty basis gives a delta for a first sync.
+    pub fn new(basis: &'a [u8], target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
+        Encoder::between(basis, Version::of(basis), target, None, options)
+    }
+
+    /// Encodes the delta from one file to another whose versions the caller knows, so that neither is hashed again as a
+    /// whole. The encoder hashes the groups of a target that is longer than one group.
+    ///
+    /// The versions must be those of the bytes; otherwise receivers refuse the delta.
+    pub fn of_versions(
+        (basis, from): (&'a [u8], Version),
+        (target, to): (&'a [u8], Version),
+        options: EncodeOptions,
+    ) -> Encoder<'a> {
+        Encoder::between(basis, from, target, Some(to), options)
+    }
+
+    /// Encodes the delta from one file to another where the caller knows the shared runs. The runs are in the order of
+    /// the target and do not overlap.
+    pub(crate) fn with_runs(
+        basis: &'a [u8],
+        target: &'a [u8],
+        runs: Vec<SharedRun>,
+        options: EncodeOptions,
+    ) -> Encoder<'a> {
+        let header = header(target, None, GroupSize::LARGEST, Version::of(basis).basis_id());
+        Encoder::with(header, BasisBytes::Whole(basis), target, Box::new(runs.into_iter()), options)
+    }
+
+    /// Encodes the delta from the chunks that a signature matched. `target` must be the file that
+    /// [`match_chunks`](crate::Signature::match_chunks) was given the cuts of.
+    pub fn matched(matches: &'a Matches, target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
+        let header = header(target, None, GroupSize::LARGEST, matches.basis_id());
+        let runs = Box::new(matches.shared_runs().iter().cloned());
+        let basis = BasisBytes::Matched { layout: matches.layout(), target };
+        Encoder::with(header, basis, target, runs, options)
+    }
+
+    fn between(
+        basis: &'a [u8],
+        from: Version,
+        target: &'a [u8],
+        to: Option<Version>,
+        options: EncodeOptions,
+    ) -> Encoder<'a> {
+        let size = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
+        let stride = if options.thorough { THOROUGH_STRIDE } else { INTERACTIVE_STRIDE };
+        // The index is built when the first run is wanted: after the plan with substitutions was made, or never.
+        let runs = iter::once_with(move || MatchFinder::new(basis, target, options.budget, stride)).flatten();
+        let header = header(target, to, size, from.basis_id());
+        Encoder::with(header, BasisBytes::Whole(basis), target, Box::new(runs), options)
+    }
+
+    fn with(
+        header: Header,
+        basis: BasisBytes<'a>,
+        target: &'a [u8],
+        runs: SharedRuns<'a>,
+        options: EncodeOptions,
+    ) -> Encoder<'a> {
+        let body = if !options.thorough && basis.len() == 0 && MAX_WHOLE < target.len() {
+            Body::Stream { target, stream: None }
+        } else {
+            let source = OpSource::new(runs, target.len() as u64);
+            Body::Regions(Regions::new(Context { basis, target, options, compressed: 0 }, source))
+        };
+        Encoder { header: Some(header), body }
+    }
+
+    /// The next bytes of the delta: the header, then one region after the other; `None` after the last.
+    ///
+    /// # Errors
+    /// Fails if the target is longer than the format can describe, or if the compressor gets no memory.
+    pub fn poll_output(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
+        if let Some(header) = self.header.take() {
+            if MAX_TARGET < header.len() {
+                return Err(EncodeError::TooLong { len: header.len(), max: MAX_TARGET });
+            }
+            let mut out = Vec::new();
+            header.write(&mut out);
+            return Ok(Some(out));
+        }
+        match &mut self.body {
+            Body::Regions(regions) => regions.next(),
+            Body::Stream { target, stream: Some(stream) } => stream.next(target),
+            Body::Stream { target, stream } => {
+                let len = target.len();
+                *stream = Some(FrameStream::new(len, levels::first_sync(len))?);
+                let span = Span { start: 0, end: len as u64, position: 0 };
+                let mut out = region_writer::begin(CODEC_ZSTD, span, len as u64);
+                // A reach of 0 and no ops.
+                out.extend([0, 0]);
+                Ok(Some(out))
+            }
+        }
+    }
+}
+
+/// The delta that tells a receiver that it holds the head already.
+///
+/// ```
+/// use driblet_core::{Basis, Decoder, Event, Limits, Version, encode_same};
+///
+/// let held = Version::of(b"one driblet");
+/// let mut decoder = Decoder::new(Basis::of(&held, 11), Limits::new());
+/// decoder.handle_input(&encode_same(held, 11));
+/// decoder.handle_end();
+/// assert_eq!(decoder.poll_event()?, Event::Same);
+/// # Ok::<(), driblet_core::DecodeError>(())
+/// ```
+pub fn encode_same(version: Version, len: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let groups = Groups { version, len, size: GroupSize::LARGEST, values: Vec::new() };
+    Header { groups, basis: None }.write(&mut out);
+    out
+}
+
+fn header(target: &[u8], known: Option<Version>, size: GroupSize, basis_id: BasisId) -> Header {
+    let values = group::chaining_values(target, size);
+    let version = match known {
+        _ if !values.is_empty() => group::merge(&values),
+        Some(version) => version,
+        None => Version::of(target),
+    };
+    Header { groups: Groups { version, len: target.len() as u64, size, values }, basis: Some(basis_id) }
+}

@@ -1,0 +1,67 @@
+//! Which zstd level a frame gets, by how long somebody may wait for it.
+
+/// The level that makes the fewest bytes.
+pub(super) const BEST: i32 = 19;
+/// Every level fits a budget of at least this many bytes.
+const AMPLE: usize = 128 << 20;
+/// The level that fits a smaller budget.
+const FRUGAL: i32 = 6;
+/// Levels and the nanoseconds that they take for each byte on a server's core, the best level first.
+const LEVEL_COSTS: [(i32, u64); 7] = [(19, 570), (18, 500), (15, 285), (12, 45), (9, 17), (6, 9), (5, 5)];
+
+/// The level for a first sync of `len` bytes that somebody waits for: some 5 ns a byte, and more for short targets.
+pub(super) fn first_sync(len: usize) -> i32 {
+    match len {
+        0..=0xffff => 9,
+        0x1_0000..=0x7_ffff => 6,
+        _ => 5,
+    }
+}
+
+/// The level for a first sync of `len` bytes that nobody waits for.
+pub(super) fn first_sync_thorough(len: usize, budget: usize) -> i32 {
+    within_budget(if len <= 16 << 20 { BEST } else { 12 }, budget)
+}
+
+/// The level for `len` new bytes of a delta that somebody waits for. A better delta is made afterwards.
+pub(super) fn interactive(len: usize) -> i32 {
+    match len {
+        0..=0xffff => 9,
+        0x1_0000..=0x7_ffff => 6,
+        _ => 4,
+    }
+}
+
+/// The level for `len` bytes after a prefix in a matched delta, whose receiver waits and gets no better delta later:
+/// the best level that takes 10 ns for each byte that the region covers, and 20 ms more.
+pub(super) fn matched(span: u64, len: usize, prefix: usize, budget: usize) -> i32 {
+    let allowed = 10 * span + 20_000_000;
+    // The compressor indexes the prefix, which takes a part of the time that compressing it would take.
+    let bytes = (len + prefix / 4) as u64;
+    let fits = |(_, cost): &&(i32, u64)| bytes * cost <= allowed;
+    within_budget(LEVEL_COSTS.iter().find(fits).map_or(4, |(level, _)| *level), budget)
+}
+
+/// The level that takes about a second for `len` bytes.
+pub(super) fn thorough(len: usize, budget: usize) -> i32 {
+    let level = match len {
+        0..=0x3f_ffff => BEST,
+        0x40_0000..=0xff_ffff => 12,
+        _ => 6,
+    };
+    within_budget(level, budget)
+}
+
+/// The highest level after `len` compressed bytes of the same delta, so that many regions take little more time than
+/// one.
+pub(super) fn after(len: usize) -> i32 {
+    match len {
+        0..=0x3f_ffff => BEST,
+        0x40_0000..=0x13f_ffff => 12,
+        _ => 6,
+    }
+}
+
+fn within_budget(level: i32, budget: usize) -> i32 {
+    if budget < AMPLE { level.min(FRUGAL) } else { level }
+}

@@ -1,0 +1,61 @@
+//! The ops of a region, from the runs that the basis and the target share.
+
+use std::iter::Peekable;
+use std::ops::Range;
+
+use super::plan::Span;
+use crate::delta::ops::Op;
+use crate::shared_run::SharedRun;
+
+/// New bytes in one region: as many as the compressor sees at once.
+pub(super) const MAX_GAP_BYTES: u64 = 16 << 20;
+
+/// Shared runs, in target order.
+pub(super) type SharedRuns<'a> = Box<dyn Iterator<Item = SharedRun> + Send + 'a>;
+
+/// Turns shared runs into the ops of one region after the other.
+pub(super) struct OpSource<'a> {
+    runs: Peekable<SharedRuns<'a>>,
+    target_len: u64,
+}
+
+impl<'a> OpSource<'a> {
+    pub(super) fn new(runs: SharedRuns<'a>, target_len: u64) -> OpSource<'a> {
+        OpSource { runs: runs.peekable(), target_len }
+    }
+
+    /// The ops of a region that begins at `start` in the target, where `position` is the basis position after the last
+    /// copy. The region has at most `max_ops` ops, covers at most `max_len` bytes, and keeps the format's limits.
+    pub(super) fn next_ops(&mut self, start: u64, position: u64, max_ops: usize, max_len: u64) -> (Vec<Op>, Span) {
+        let (mut ops, mut room) = (Vec::new(), MAX_GAP_BYTES);
+        let (mut at, mut last) = (start, position);
+        let end = self.target_len.min(start.saturating_add(max_len));
+        while 0 < room && ops.len() < max_ops && at < end {
+            let gap_end = self.runs.peek().map_or(end, |run| run.target.start.min(end));
+            let gap = (gap_end - at).min(room);
+            at += gap;
+            room -= gap;
+            let copy = self.next_copy(at, end).unwrap_or(last..last);
+            at += copy.end - copy.start;
+            last = copy.end;
+            let is_end = copy.is_empty();
+            ops.push(Op { gap, copy, substituted: false });
+            if is_end {
+                break;
+            }
+        }
+        (ops, Span { start, end: at, position })
+    }
+
+    /// The basis range that the run at target position `at` copies, up to the target's `end`. The next region gets what
+    /// remains of the run.
+    fn next_copy(&mut self, at: u64, end: u64) -> Option<Range<u64>> {
+        let run = self.runs.peek_mut().filter(|run| run.target.start == at && at < end)?;
+        let len = run.target.end.min(end) - at;
+        let basis = run.basis..run.basis + len;
+        run.target.start += len;
+        run.basis += len;
+        self.runs.next_if(|run| run.target.is_empty());
+        Some(basis)
+    }
+}

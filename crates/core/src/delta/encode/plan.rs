@@ -1,0 +1,129 @@
+//! Plans: how a region can be encoded, as values that the encoder compares before it writes one.
+
+use crate::delta::ops::Op;
+use crate::delta::substitution::script::SubstitutionScript;
+
+/// The part of the target that one region makes.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// The basis position after the last copy before the region.
+    pub(super) position: u64,
+}
+
+impl Span {
+    pub(super) fn len(self) -> u64 {
+        self.end - self.start
+    }
+}
+
+/// How to encode one region.
+pub(super) struct RegionPlan {
+    pub(super) span: Span,
+    pub(super) method: Method,
+}
+
+pub(super) enum Method {
+    /// Copies, and compressed new bytes.
+    Copies(Vec<Op>),
+    /// Copies in which tokens are replaced.
+    Substitution(SubstitutionScript),
+}
+
+impl RegionPlan {
+    pub(super) fn copies(ops: Vec<Op>, span: Span) -> RegionPlan {
+        RegionPlan { span, method: Method::Copies(ops) }
+    }
+
+    /// The basis position after the region's last copy.
+    pub(super) fn end_position(&self) -> u64 {
+        let ops = match &self.method {
+            Method::Copies(ops) => ops,
+            Method::Substitution(script) => &script.ops,
+        };
+        ops.last().map_or(self.span.position, |op| op.copy.end)
+    }
+
+    /// Nanoseconds that a browser needs to decode the region, beyond copying.
+    pub(super) fn nanoseconds(&self) -> u64 {
+        match &self.method {
+            Method::Copies(_) => 0,
+            Method::Substitution(script) => script.nanoseconds(),
+        }
+    }
+}
+
+/// A plan, and about how many bytes its region takes.
+pub(super) struct RankedPlan {
+    pub(super) plan: RegionPlan,
+    pub(super) bytes: usize,
+}
+
+/// Encoded regions, and the nanoseconds that a browser needs to decode them, beyond copying.
+pub(super) struct Encoded {
+    pub(super) bytes: Vec<u8>,
+    pub(super) nanoseconds: u64,
+}
+
+/// What a receiver pays for a region: bytes to transfer, and nanoseconds to decode them.
+#[derive(Clone, Copy)]
+pub(super) struct Cost {
+    bytes: usize,
+    nanoseconds: u64,
+}
+
+impl Cost {
+    /// The cost of copies and new bytes, whose decoding time does not count.
+    pub(super) fn of_copies(bytes: usize) -> Cost {
+        Cost { bytes, nanoseconds: 0 }
+    }
+}
+
+/// A candidate that has a cost.
+pub(super) trait Costed {
+    fn cost(&self) -> Cost;
+}
+
+impl Costed for RankedPlan {
+    fn cost(&self) -> Cost {
+        Cost { bytes: self.bytes, nanoseconds: self.plan.nanoseconds() }
+    }
+}
+
+impl Costed for Encoded {
+    fn cost(&self) -> Cost {
+        Cost { bytes: self.bytes.len(), nanoseconds: self.nanoseconds }
+    }
+}
+
+/// What the encoder minimizes.
+#[derive(Clone, Copy)]
+pub(super) enum Goal {
+    FewestBytes,
+    /// The time until the bytes have come over a link with this many bits per second and are decoded.
+    LeastTime {
+        bits_per_second: u64,
+    },
+}
+
+impl Goal {
+    /// The candidate that costs less; the first one if both cost the same.
+    pub(super) fn better_of<T: Costed>(self, first: T, second: T) -> T {
+        if self.weigh(second.cost()) < self.weigh(first.cost()) { second } else { first }
+    }
+
+    /// Whether `this` costs at least a fifth less than `other`, so that a closer look at both is not worth its time.
+    pub(super) fn clearly_prefers(self, this: Cost, other: Cost) -> bool {
+        5 * self.weigh(this) < 4 * self.weigh(other)
+    }
+
+    fn weigh(self, cost: Cost) -> u64 {
+        match self {
+            Goal::FewestBytes => cost.bytes as u64,
+            Goal::LeastTime { bits_per_second } => {
+                cost.bytes as u64 * 8 * 1_000_000_000 / bits_per_second + cost.nanoseconds
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Makes plans for a region, and estimates how many bytes they take.
+
+use std::ops::Range;
+
+use super::compress::{LONG_FRAME, compress};
+use super::context::{Context, ESTIMATE_LEVEL};
+use super::error::EncodeError;
+use super::op_source::MAX_GAP_BYTES;
+use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
+use crate::delta::ops::{self, Op};
+use crate::delta::sequence_alignment::SequenceAlignment;
+use crate::delta::substitution::script::{Stretches, SubstitutionScript};
+
+/// The least gain in bytes for which a stretch is copied with substitutions. They are tried in turn, as long as each
+/// plan is smaller than the one before.
+const LEAST_GAINS: [i32; 3] = [32, 200, 600];
+/// The shortest copies that a plan can keep. They are tried in turn.
+pub(super) const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
+/// The level by which substitution scripts are compared with each other.
+const RANK_LEVEL: i32 = 6;
+/// How far the part of the basis beside a region reaches beyond the region, on both sides.
+const PART_MARGIN: u64 = 2 << 20;
+
+/// A part of the basis, and the part of the target that is aligned with it.
+pub(super) struct AlignedPart<'a> {
+    pub(super) basis: &'a [u8],
+    /// Where the part begins in the basis.
+    pub(super) from: u64,
+    pub(super) target: &'a [u8],
+}
+
+/// The plan that copies with these ops, without the copies that cost more than they save.
+///
+/// A short copy takes some bytes in the ops. It also splits new bytes that the compressor, which has the basis as its
+/// prefix, would encode as one piece.
+pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<RankedPlan, EncodeError> {
+    let level = context.compare_level();
+    let mut bytes = copies_len(context, &ops, span, level)?;
+    let mut best = ops;
+    for least in LEAST_COPIES {
+        let ops = ops::without_short(&best, least, span.position);
+        if ops.len() == best.len() {
+            continue;
+        }
+        if MAX_GAP_BYTES < ops::gap_bytes(&ops) {
+            break;
+        }
+        let fewer = copies_len(context, &ops, span, level)?;
+        if fewer < bytes {
+            (bytes, best) = (fewer, ops);
+        }
+    }
+    Ok(RankedPlan { plan: RegionPlan::copies(best, span), bytes })
+}
+
+/// The smallest plan that copies with substitutions; `None` if the format's limits do not allow one.
+pub(super) fn substitution(
+    context: &Context<'_>,
+    part: &AlignedPart<'_>,
+    alignment: &SequenceAlignment,
+    span: Span,
+) -> Result<Option<RankedPlan>, EncodeError> {
+    let Some(stretches) = Stretches::new(part.basis, part.target, alignment) else { return Ok(None) };
+    let mut best: Option<(SubstitutionScript, usize)> = None;
+    for script in LEAST_GAINS.into_iter().filter_map(|least| stretches.script(least, part.from, span.position)) {
+        let level = if LONG_FRAME < script.frame.len() { ESTIMATE_LEVEL } else { RANK_LEVEL };
+        let bytes = script_len(context, &script, span, level)?;
+        if best.as_ref().is_some_and(|(_, least)| *least <= bytes) {
+            break;
+        }
+        best = Some((script, bytes));
+    }
+    let plan = |(script, bytes)| {
+        let plan = RegionPlan { span, method: Method::Substitution(script) };
+        RankedPlan { plan, bytes }
+    };
+    Ok(best.map(plan))
+}
+
+/// The better of two plans for one region, by a closer look at the plan with substitutions.
+pub(super) fn better_of(
+    context: &Context<'_>,
+    goal: Goal,
+    copies: RankedPlan,
+    mut substitution: RankedPlan,
+) -> Result<RegionPlan, EncodeError> {
+    if let Method::Substitution(script) = &substitution.plan.method {
+        substitution.bytes = script_len(context, script, substitution.plan.span, context.compare_level())?;
+    }
+    Ok(goal.better_of(copies, substitution).plan)
+}
+
+/// About how many bytes a region of copies takes.
+pub(super) fn copies_len(context: &Context<'_>, ops: &[Op], span: Span, level: i32) -> Result<usize, EncodeError> {
+    let gaps = context.gaps(ops, span.start);
+    let prefix = context.prefix(ops, span.position, gaps.len() as u64);
+    let packed_ops = compress(&ops::encode(ops, span.position), &[], level)?;
+    Ok(compress(&gaps, &prefix.bytes, level)?.len() + packed_ops.len())
+}
+
+/// About how many bytes a region of a substitution script takes.
+fn script_len(
+    context: &Context<'_>,
+    script: &SubstitutionScript,
+    span: Span,
+    level: i32,
+) -> Result<usize, EncodeError> {
+    let prefix = context.prefix(&script.ops, span.position, script.gap_bytes as u64);
+    Ok(script.decisions.len() + compress(&script.frame, &prefix.bytes, level)?.len())
+}
+
+/// The part of the basis beside a region: the region's own range, moved by the distance that most copied bytes moved.
+pub(super) fn basis_part(ops: &[Op], span: Span, basis_len: u64) -> Range<u64> {
+    let mut at = span.start;
+    let mut diagonals = Vec::with_capacity(ops.len());
+    for op in ops {
+        at += op.gap;
+        diagonals.push((op.copy.start as i64 - at as i64, op.copy_len()));
+        at += op.copy_len();
+    }
+    diagonals.sort_unstable();
+    let mut left = diagonals.iter().map(|(_, len)| len).sum::<u64>() / 2;
+    let middle = diagonals.iter().find(|(_, len)| {
+        let is_middle = left <= *len;
+        left = left.saturating_sub(*len);
+        is_middle
+    });
+    let diagonal = middle.map_or(0, |(diagonal, _)| *diagonal);
+    let from = span.start.saturating_add_signed(diagonal).saturating_sub(PART_MARGIN).min(basis_len);
+    from..span.end.saturating_add_signed(diagonal).saturating_add(PART_MARGIN).clamp(from, basis_len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op(gap: u64, copy: Range<u64>) -> Op {
+        Op { gap, copy, substituted: false }
+    }
+
+    fn span(start: u64, end: u64) -> Span {
+        Span { start, end, position: 0 }
+    }
+
+    #[test]
+    fn the_basis_part_lies_along_the_diagonal_of_most_bytes() {
+        let start = 100 << 20;
+        let ops = [op(10, 5_000..5_100), op(0, start + 60_010..start + 960_000), op(9, 0..300), op(7, 0..0)];
+        let part = basis_part(&ops, span(start, start + 900_416), 1 << 30);
+        assert_eq!(part, start + 59_900 - PART_MARGIN..start + 960_316 + PART_MARGIN);
+    }
+
+    #[test]
+    fn the_basis_part_stays_inside_the_basis() {
+        assert_eq!(basis_part(&[op(0, 0..50)], span(0, 60), 1 << 10), 0..1 << 10);
+        assert_eq!(basis_part(&[op(0, 0..50)], span(1 << 30, (1 << 30) + 60), 1 << 10), 0..1 << 10);
+        assert_eq!(basis_part(&[op(9, 7..7)], span(1 << 30, (1 << 30) + 9), 1 << 10), 0..1 << 10);
+    }
+}

@@ -1,0 +1,213 @@
+//! The regions of a delta, one after the other: which methods the encoder tries for each, and which one it keeps.
+//!
+//! If there is time, the encoder also tries copies with substitutions and the dense codec. Files that fit the dense
+//! codec's window are encoded whole, by each method. Longer files are encoded region by region, each with the part of
+//! the basis that most of its bytes come from; the encoder tries substitutions where enough bytes are new.
+
+use super::basis_bytes::BasisBytes;
+use super::context::{Context, ESTIMATE_LEVEL};
+use super::error::EncodeError;
+use super::op_source::OpSource;
+use super::options::Codec;
+use super::plan::{Cost, Costed, Encoded, Goal, RegionPlan, Span};
+use super::planner::{self, AlignedPart, LEAST_COPIES};
+use super::region_writer;
+use crate::delta::dense::encode::encode as encode_dense;
+use crate::delta::format::{CODEC_DENSE, LAST_REGION, MAX_DENSE};
+use crate::delta::ops::{self, Op};
+use crate::delta::sequence_alignment::{SequenceAlignment, align_sequences};
+use crate::delta::substitution::script;
+
+/// Ops in one region. Each takes 20 bytes at most, so they stay within the format's limit.
+const MAX_OPS: usize = 50_000;
+/// Working memory of the dense and the substitution encoder, besides what their plans take.
+const TABLES: usize = 40 << 20;
+/// The dense codec is not tried if the other methods leave more than one of this many bytes of the target: little of
+/// the basis is used then, and the dense codec is slow.
+const FAR_FROM_BASIS: usize = 5;
+/// Up to this many bytes such a delta is tried nevertheless if the smallest delta is asked for.
+const FEW_FAR_BYTES: usize = 1 << 20;
+/// The dense codec is not tried for a larger delta: encoding and decoding would each take half a minute.
+const TOO_MANY_BYTES: usize = 2 << 20;
+/// Bytes of a longer target that are encoded at once.
+const PART_LEN: u64 = 16 << 20;
+/// Substitutions are not tried if fewer than one of this many bytes of a region are new.
+const LEAST_NEW: u64 = 64;
+/// The longest basis whose positions fit the numbers of a substitution region.
+const MAX_SUBSTITUTION_BASIS: u64 = 1 << 31;
+
+/// Encodes one region after the other.
+pub(super) struct Regions<'a> {
+    context: Context<'a>,
+    source: OpSource<'a>,
+    /// The target position up to which regions were written.
+    at: u64,
+    /// The basis position after the last copy.
+    position: u64,
+}
+
+impl<'a> Regions<'a> {
+    pub(super) fn new(context: Context<'a>, source: OpSource<'a>) -> Regions<'a> {
+        Regions { context, source, at: 0, position: 0 }
+    }
+
+    /// The next region, or all of them for a target that is encoded whole; `None` after the last.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
+        if self.at == self.context.target_len() {
+            return Ok(None);
+        }
+        let encoded = match self.substitution_basis() {
+            None => self.next_copies(),
+            Some(basis) if MAX_DENSE < basis.len().max(self.context.target.len()) as u64 => self.next_part(basis),
+            Some(basis) if self.at == 0 && self.fits(basis, self.context.target) => self.whole(basis),
+            Some(_) => self.next_copies(),
+        };
+        encoded.map(|encoded| Some(encoded.bytes))
+    }
+
+    /// The basis, if there is time to try substitutions or the dense codec with it.
+    fn substitution_basis(&self) -> Option<&'a [u8]> {
+        let BasisBytes::Whole(basis) = self.context.basis else { return None };
+        let options = &self.context.options;
+        let is_wanted = options.thorough || options.codec != Codec::Fast;
+        let is_possible = !basis.is_empty() && (basis.len() as u64) < MAX_SUBSTITUTION_BASIS;
+        (is_wanted && is_possible).then_some(basis)
+    }
+
+    /// Whether aligning the two sides fits the budget.
+    fn fits(&self, basis: &[u8], target: &[u8]) -> bool {
+        script::memory(basis, target) + TABLES <= self.context.options.budget
+    }
+
+    fn goal(&self) -> Goal {
+        match self.context.options.codec {
+            Codec::Auto { bits_per_second } => Goal::LeastTime { bits_per_second: bits_per_second.max(1).into() },
+            Codec::Fast | Codec::Dense => Goal::FewestBytes,
+        }
+    }
+
+    /// The next region, with copies and new bytes only.
+    fn next_copies(&mut self) -> Result<Encoded, EncodeError> {
+        let (ops, span) = self.source.next_ops(self.at, self.position, MAX_OPS, u64::MAX);
+        self.write_copies(ops, span)
+    }
+
+    fn write_copies(&mut self, ops: Vec<Op>, span: Span) -> Result<Encoded, EncodeError> {
+        let plan = if self.context.options.thorough {
+            planner::copies(&self.context, ops, span)?.plan
+        } else {
+            RegionPlan::copies(ops, span)
+        };
+        self.write(&plan)
+    }
+
+    /// The next region of a target that is too long to be encoded whole.
+    fn next_part(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
+        let (mut ops, span) = self.source.next_ops(self.at, self.position, usize::MAX, PART_LEN);
+        let range = planner::basis_part(&ops, span, basis.len() as u64);
+        for least in LEAST_COPIES {
+            if MAX_OPS < ops.len() {
+                ops = ops::without_short(&ops, least, span.position);
+            }
+        }
+        let target = &self.context.target[span.start as usize..span.end as usize];
+        let part = AlignedPart { basis: &basis[range.start as usize..range.end as usize], from: range.start, target };
+        let new = ops::gap_bytes(&ops);
+        if LEAST_NEW * new < span.len() || new == span.len() || !self.fits(part.basis, target) {
+            return self.write_copies(ops, span);
+        }
+        let alignment = align_sequences(part.basis, target);
+        let Some(substitution) = planner::substitution(&self.context, &part, &alignment, span)? else {
+            return self.write_copies(ops, span);
+        };
+        let goal = self.goal();
+        let estimate = planner::copies_len(&self.context, &ops, span, ESTIMATE_LEVEL)?;
+        let plan = if goal.clearly_prefers(substitution.cost(), Cost::of_copies(estimate)) {
+            substitution.plan
+        } else {
+            let copies = planner::copies(&self.context, ops, span)?;
+            planner::better_of(&self.context, goal, copies, substitution)?
+        };
+        self.write(&plan)
+    }
+
+    /// All regions of the target, by the best of the methods.
+    fn whole(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
+        let alignment = align_sequences(basis, self.context.target);
+        if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
+            let Some(dense) = self.dense(basis, &alignment) else { return self.next_copies() };
+            self.at = self.context.target_len();
+            return Ok(dense);
+        }
+        let goal = self.goal();
+        let best = self.copies_or_substitution(basis, &alignment, goal)?;
+        self.at = self.context.target_len();
+        if self.context.options.codec != Codec::Fast
+            && !self.is_far(best.bytes.len(), goal)
+            && let Some(dense) = self.dense(basis, &alignment)
+        {
+            return Ok(goal.better_of(best, dense));
+        }
+        Ok(best)
+    }
+
+    /// All regions of the target: one region with substitutions, or as many regions of copies as it takes.
+    fn copies_or_substitution(
+        &mut self,
+        basis: &'a [u8],
+        alignment: &SequenceAlignment,
+        goal: Goal,
+    ) -> Result<Encoded, EncodeError> {
+        let len = self.context.target_len();
+        let all = Span { start: 0, end: len, position: 0 };
+        let part = AlignedPart { basis, from: 0, target: self.context.target };
+        let substitution = planner::substitution(&self.context, &part, alignment, all)?;
+        let (ops, first) = self.source.next_ops(0, 0, MAX_OPS, u64::MAX);
+        let Some(substitution) = substitution else {
+            let copies = planner::copies(&self.context, ops, first)?;
+            return self.all_copies(&copies.plan);
+        };
+        let estimate = planner::copies_len(&self.context, &ops, first, ESTIMATE_LEVEL)? as u64 * len / first.end.max(1);
+        if goal.clearly_prefers(substitution.cost(), Cost::of_copies(estimate as usize)) {
+            return self.write(&substitution.plan);
+        }
+        let copies = planner::copies(&self.context, ops, first)?;
+        if first.end == len {
+            let plan = planner::better_of(&self.context, goal, copies, substitution)?;
+            return self.write(&plan);
+        }
+        let substituted = self.write(&substitution.plan)?;
+        let copied = self.all_copies(&copies.plan)?;
+        Ok(goal.better_of(copied, substituted))
+    }
+
+    /// Whether the best delta so far, of this many bytes, uses so little of the basis that the dense codec is not
+    /// tried.
+    fn is_far(&self, bytes: usize, goal: Goal) -> bool {
+        let is_far = self.context.target.len() < bytes * FAR_FROM_BASIS;
+        let is_tried = matches!(goal, Goal::FewestBytes) && bytes <= FEW_FAR_BYTES;
+        TOO_MANY_BYTES < bytes || is_far && !is_tried
+    }
+
+    /// All regions in the dense codec, if that can be worth its time.
+    fn dense(&self, basis: &[u8], alignment: &SequenceAlignment) -> Option<Encoded> {
+        let dense = encode_dense(basis, self.context.target, alignment)?;
+        let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
+        Some(Encoded { bytes, nanoseconds: dense.nanoseconds })
+    }
+
+    /// All regions of the target, with copies and new bytes only, of which this is the first.
+    fn all_copies(&mut self, first: &RegionPlan) -> Result<Encoded, EncodeError> {
+        let mut all = self.write(first)?;
+        while self.at < self.context.target_len() {
+            all.bytes.extend(self.next_copies()?.bytes);
+        }
+        Ok(all)
+    }
+
+    fn write(&mut self, plan: &RegionPlan) -> Result<Encoded, EncodeError> {
+        self.at = plan.span.end;
+        self.position = plan.end_position();
+        region_writer::write(&mut self.context, plan)
+    }
+}

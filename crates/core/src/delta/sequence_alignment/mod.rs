@@ -1,0 +1,484 @@
+//! Sequence alignment: which positions of a window correspond to which positions of the target. The encoder is free to
+//! choose other alignments.
+//!
+//! Both sides are split into tokens: words, or bytes between words. Where two tokens differ, the alignment continues on
+//! the same diagonal if that soon pays. Otherwise a gapped extension looks for small insertions and deletions (X-drop,
+//! as in BLAST, Altschul et al. 1997), and an index of token windows looks for another place to continue. In the index
+//! all short words are equal, so that it finds renamed code. Gains are estimates of the saved bits.
+
+use crate::delta::adaptive::hash;
+use crate::delta::words::is_word_byte;
+
+/// The cost, in bits, of moving the pointer to another place.
+const JUMP: i32 = 16;
+/// After this many equal tokens, a detour is accepted without another search.
+const SETTLED: u32 = 96;
+/// How many tokens of the target the gapped extension covers.
+const EXTENSION: usize = 200;
+/// How many tokens the gapped extension covers on each side of the diagonal.
+const BAND: usize = 48;
+/// A gapped extension ends when it has lost this much of its best gain.
+const DROP: i32 = 80;
+/// An extension without gaps ends when it has lost this much of its best gain.
+const STRAIGHT_DROP: i32 = 24;
+/// How many tokens ahead a search looks for an indexed window.
+const LOOK_AHEAD: usize = 64;
+/// How many tokens after a find a search still looks for a better one.
+const BETTER: usize = 12;
+/// The most bytes of a word token. Longer words are several tokens.
+const MAX_TOKEN_LEN: usize = 48;
+/// How many samples decide whether bytes are text.
+const SAMPLES: usize = 64;
+/// The length of a sample in bytes.
+const SAMPLE: usize = 1 << 10;
+/// How many searches may gain little before the alignment skips tokens.
+const FREE_MISSES: usize = 256;
+/// After this many more such searches, the alignment skips one more step.
+const MISSES_PER_STEP: usize = 8;
+/// The most steps that the alignment skips at once. A step is [`LOOK_AHEAD`] tokens.
+const MAX_STEP: usize = 32;
+/// The least gain of a search that pays. It must also gain one for each token that it looked at.
+const LEAST_GAIN: i32 = 3 * JUMP;
+/// How many equal tokens make up for a search that does not pay.
+const TOKENS_PER_MISS: usize = 8;
+/// log2 of the most buckets in an index.
+const MAX_BUCKET_BITS: u32 = 24;
+/// The multiplier of the rolling hash of token windows.
+const FACTOR: u64 = 0xbf58_476d_1ce4_e5b9;
+/// The gain of a path that does not exist.
+const IMPOSSIBLE: i32 = i32::MIN / 2;
+
+/// Which parts of the target correspond to which parts of the window.
+pub(crate) struct SequenceAlignment {
+    /// Whether the tokens are words. Otherwise they are bytes.
+    pub(crate) words: bool,
+    /// Pairs of positions, in the target and in the window, from which both continue together. Target positions ascend.
+    pub(crate) starts: Vec<(u32, u32)>,
+    /// How many searches were made.
+    #[cfg(test)]
+    searches: usize,
+}
+
+pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment {
+    let words = is_text(target);
+    let (old, new) = (TokenSequence::new(window, words), TokenSequence::new(target, words));
+    let mut indexes = vec![WindowIndex::new(&old, 8, |code| code)];
+    if words {
+        indexes.push(WindowIndex::new(&old, 12, shape));
+    }
+    let aligner = Aligner { old, new, indexes };
+    let mut starts = vec![(0, 0)];
+    let (mut i, mut j) = (0, 0);
+    // Recent searches that did not pay; equal tokens since the last search; and the end of the aligned part of the
+    // target.
+    let (mut misses, mut since, mut done) = (0usize, 0, 0);
+    #[cfg(test)]
+    let mut searches = 0;
+    while i < aligner.new.codes.len() {
+        let gain = aligner.pair(i, j).unwrap_or(-1);
+        let straight = if gain < 0 { aligner.straight(i, j, LOOK_AHEAD) } else { 0 };
+        let goes_on = 0 <= gain || (gain != -1 && 3 * JUMP <= straight && !(words && aligner.new.len(i) == 0));
+        if goes_on {
+            (i, j) = (i + 1, j + 1);
+            since += 1;
+            continue;
+        }
+        if 0 < since {
+            done = i;
+            misses = misses.saturating_sub(since / TOKENS_PER_MISS);
+            since = 0;
+        }
+        #[cfg(test)]
+        {
+            searches += 1;
+        }
+        let stay = if words { aligner.gapped(i, j) } else { Extension::straight(straight) };
+        let sought = if stay.settled { None } else { aligner.seek(i, j, done, stay.gain + JUMP / 2, words) };
+        let gain = sought.as_ref().map_or(stay.gain, |sought| sought.gain);
+        let worth = LEAST_GAIN.max(stay.looked_at as i32);
+        misses = if worth <= gain { misses.saturating_sub(MISSES_PER_STEP) } else { misses + 1 }
+            .min(FREE_MISSES + MISSES_PER_STEP * MAX_STEP);
+        let step = if worth <= gain { 0 } else { LOOK_AHEAD * (misses.saturating_sub(FREE_MISSES) / MISSES_PER_STEP) };
+        if let Some(Restart { target, window, .. }) = sought {
+            starts.push((target, window));
+            (i, j) = (target + 1, window + 1);
+            done = i;
+        } else if 0 < stay.gain {
+            starts.extend(stay.starts);
+            (i, j) = (i + stay.target, j + stay.window);
+            done = i;
+            (i, j) = (i + step, j + step);
+        } else {
+            i += LOOK_AHEAD + step;
+        }
+    }
+    let starts = starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect();
+    SequenceAlignment {
+        words,
+        starts,
+        #[cfg(test)]
+        searches,
+    }
+}
+
+/// Whether the samples look like text: they have few bytes that text does not have.
+fn is_text(bytes: &[u8]) -> bool {
+    let parts = bytes.chunks(SAMPLE).step_by((bytes.len() / (SAMPLES * SAMPLE)).max(1));
+    let (strange, all) = parts.fold((0, 0), |(strange, all), part| {
+        (strange + part.iter().filter(|byte| **byte < 9 || 0x80 <= **byte).count(), all + part.len())
+    });
+    strange * 20 < all
+}
+
+/// Bytes of memory that an alignment takes.
+pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
+    let words = is_text(target);
+    let count = |bytes: &[u8]| {
+        let within = |pair: &[u8]| is_word_byte(pair[0]) && is_word_byte(pair[1]);
+        if words { bytes.len() - bytes.windows(2).filter(|pair| within(pair)).count() } else { bytes.len() }
+    };
+    let (old, new) = (count(window), count(target));
+    let (index, making) = (4 * old + (8 * old).min(4 << MAX_BUCKET_BITS), 6 * old);
+    if words { 8 * (old + new) + 2 * index + making } else { 4 * (old + new) + index + making }
+}
+
+/// Tokens as codes. The upper 6 bits are the length of a word, or 0 for a byte between words. The lower bits are the
+/// word's hash, or the byte.
+struct TokenSequence {
+    codes: Vec<u32>,
+    /// Where each token begins, if the tokens are words.
+    starts: Option<Vec<u32>>,
+}
+
+impl TokenSequence {
+    fn new(bytes: &[u8], words: bool) -> TokenSequence {
+        if !words {
+            return TokenSequence { codes: bytes.iter().map(|byte| u32::from(*byte)).collect(), starts: None };
+        }
+        let (mut codes, mut starts) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while at < bytes.len() {
+            let longest = &bytes[at..bytes.len().min(at + MAX_TOKEN_LEN)];
+            let len = longest.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(longest.len());
+            let code = match len {
+                0 => u32::from(bytes[at]),
+                _ => (len as u32) << 26 | longest[..len].iter().fold(0, |sum, byte| hash(sum, u32::from(*byte))) >> 6,
+            };
+            codes.push(code);
+            starts.push(at as u32);
+            at += len.max(1);
+        }
+        TokenSequence { codes, starts: Some(starts) }
+    }
+
+    fn start(&self, token: usize) -> u32 {
+        self.starts.as_ref().map_or(token as u32, |starts| starts[token])
+    }
+
+    fn len(&self, token: usize) -> u32 {
+        self.codes[token] >> 26
+    }
+}
+
+/// A code in which all short words are equal.
+fn shape(code: u32) -> u32 {
+    if matches!(code >> 26, 1 | 2) { 1 << 26 } else { code }
+}
+
+/// Token windows of one width, hashed into buckets.
+#[derive(Clone, Copy)]
+struct TokenWindows {
+    width: usize,
+    bits: u32,
+    view: fn(u32) -> u32,
+}
+
+impl TokenWindows {
+    /// The bucket of each window in turn, by a rolling hash (Karp and Rabin 1987).
+    fn buckets(self, codes: &[u32]) -> impl Iterator<Item = usize> {
+        let leaving = FACTOR.wrapping_pow(self.width as u32);
+        let first = (self.width <= codes.len()).then(|| self.sum(codes));
+        let next = codes.get(self.width..).unwrap_or_default();
+        let rolled = next.iter().zip(codes).scan(first.unwrap_or(0), move |sum, (new, old)| {
+            *sum = self.append(*sum, *new).wrapping_sub(u64::from((self.view)(*old)).wrapping_mul(leaving));
+            Some(*sum)
+        });
+        first.into_iter().chain(rolled).map(move |sum| self.spread(sum))
+    }
+
+    /// The bucket of the window that begins with these codes.
+    fn bucket(self, codes: &[u32]) -> usize {
+        self.spread(self.sum(codes))
+    }
+
+    fn sum(self, codes: &[u32]) -> u64 {
+        codes[..self.width].iter().fold(0, |sum, code| self.append(sum, *code))
+    }
+
+    fn append(self, sum: u64, code: u32) -> u64 {
+        sum.wrapping_mul(FACTOR).wrapping_add(u64::from((self.view)(code)))
+    }
+
+    fn spread(self, sum: u64) -> usize {
+        ((sum ^ sum >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - self.bits)) as usize
+    }
+}
+
+/// The positions of token windows, in ascending order in each bucket.
+struct WindowIndex {
+    windows: TokenWindows,
+    ends: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl WindowIndex {
+    fn new(tokens: &TokenSequence, width: usize, view: fn(u32) -> u32) -> WindowIndex {
+        let count = (tokens.codes.len() + 1).saturating_sub(width);
+        let bits = (count.max(2).ilog2() + 1).min(MAX_BUCKET_BITS);
+        let windows = TokenWindows { width, bits, view };
+        // Sort by the upper bits of the buckets, then each part by the lower bits, so that writes stay in the cache.
+        let lower = bits / 2;
+        let mut parts = vec![0; (1 << (bits - lower)) + 1];
+        windows.buckets(&tokens.codes).for_each(|bucket| parts[(bucket >> lower) + 1] += 1);
+        accumulate(&mut parts);
+        let (mut places, mut rests) = (vec![0; count], vec![0u16; count]);
+        let mut next = parts.clone();
+        for (at, bucket) in windows.buckets(&tokens.codes).enumerate() {
+            let place = &mut next[bucket >> lower];
+            places[*place] = at as u32;
+            rests[*place] = (bucket & ((1 << lower) - 1)) as u16;
+            *place += 1;
+        }
+        let mut ends = Vec::with_capacity((1 << bits) + 1);
+        ends.push(0);
+        for part in parts.windows(2).map(|part| part[0]..part[1]) {
+            let mut next = vec![0; (1 << lower) + 1];
+            rests[part.clone()].iter().for_each(|rest| next[usize::from(*rest) + 1] += 1);
+            accumulate(&mut next);
+            ends.extend(next[1..].iter().map(|end| (part.start + end) as u32));
+            let unsorted = places[part.clone()].to_vec();
+            for (at, rest) in unsorted.iter().zip(&rests[part.clone()]) {
+                let place = &mut next[usize::from(*rest)];
+                places[part.start + *place] = *at;
+                *place += 1;
+            }
+        }
+        WindowIndex { windows, ends, places }
+    }
+
+    /// At most four positions in the bucket of the window that begins with these codes: the nearest to `wished`.
+    fn near(&self, codes: &[u32], wished: usize) -> &[u32] {
+        if codes.len() < self.windows.width {
+            return &[];
+        }
+        let bucket = self.windows.bucket(codes);
+        let places = &self.places[self.ends[bucket] as usize..self.ends[bucket + 1] as usize];
+        let middle = places.partition_point(|place| (*place as usize) < wished);
+        &places[middle.saturating_sub(2)..places.len().min(middle + 2)]
+    }
+}
+
+/// Replaces counts by their running sums.
+fn accumulate(counts: &mut [usize]) {
+    (1..counts.len()).for_each(|at| counts[at] += counts[at - 1]);
+}
+
+/// A continuation from one place, and what it gains.
+struct Extension {
+    gain: i32,
+    /// Whether so many tokens are equal that no other place needs to be tried.
+    settled: bool,
+    /// How many tokens of the target were looked at.
+    looked_at: usize,
+    /// How many tokens of each side the continuation covers.
+    target: usize,
+    window: usize,
+    starts: Vec<(usize, usize)>,
+}
+
+impl Extension {
+    fn straight(gain: i32) -> Extension {
+        Extension { gain, settled: false, looked_at: 0, target: 1, window: 1, starts: Vec::new() }
+    }
+}
+
+/// Another place to continue from.
+struct Restart {
+    gain: i32,
+    target: usize,
+    window: usize,
+}
+
+struct Aligner {
+    old: TokenSequence,
+    new: TokenSequence,
+    indexes: Vec<WindowIndex>,
+}
+
+impl Aligner {
+    /// The gain of pairing two tokens; `None` if the pointer would lose its place.
+    #[inline]
+    fn pair(&self, i: usize, j: usize) -> Option<i32> {
+        let (new, old) = (self.new.codes[i], *self.old.codes.get(j)?);
+        match (new >> 26, old >> 26) {
+            (0, 0) => Some(if new == old { 3 } else { -4 }),
+            (0, _) | (_, 0) => None,
+            (len, _) => Some(if new == old { 2 + 2 * len.min(12) as i32 } else { -2 }),
+        }
+    }
+
+    /// The greatest gain of up to `len` tokens without a gap.
+    fn straight(&self, i: usize, j: usize, len: usize) -> i32 {
+        let (mut sum, mut best) = (0, 0);
+        for step in 0..len.min(self.new.codes.len() - i) {
+            let Some(gain) = self.pair(i + step, j + step) else { break };
+            sum += gain;
+            best = best.max(sum);
+            if sum < best - STRAIGHT_DROP {
+                break;
+            }
+        }
+        best
+    }
+
+    /// The best other place to continue from, if it gains more than `least`. The target is aligned up to `done`.
+    fn seek(&self, i: usize, j: usize, done: usize, least: i32, words: bool) -> Option<Restart> {
+        let (mut best, mut found) = (least, None);
+        let mut until = LOOK_AHEAD.min(self.new.codes.len() - i);
+        let mut ahead = 0;
+        while ahead < until {
+            let codes = &self.new.codes[i + ahead..];
+            for place in self.indexes.iter().flat_map(|index| index.near(codes, j + ahead)) {
+                let place = *place as usize;
+                let distance = place.abs_diff(j + ahead).min(place.abs_diff(j));
+                let cost = JUMP + (distance + 1).ilog2() as i32;
+                let gain = self.straight(i + ahead, place, if words { 4 * LOOK_AHEAD } else { LOOK_AHEAD }) - cost;
+                if best < gain {
+                    (best, found) = (gain, Some((i + ahead, place)));
+                    until = until.min(ahead + BETTER);
+                }
+            }
+            ahead += 1;
+        }
+        found.map(|(to, place)| {
+            let same = |back: &usize| self.new.codes[to - back] == self.old.codes[place - back];
+            let back = (1..=place.min(to - done)).take_while(same).count();
+            Restart { gain: best, target: to - back, window: place - back }
+        })
+    }
+
+    /// The best continuation with small insertions and deletions, each of which costs a jump.
+    fn gapped(&self, i: usize, j: usize) -> Extension {
+        const WIDTH: usize = 2 * BAND + 1;
+        // Column c of row r is window token j + r + c - BAND. `paired` ends with a pair, `open` ends in a gap.
+        let (mut paired, mut open) = ([IMPOSSIBLE; WIDTH], [IMPOSSIBLE; WIDTH]);
+        let mut run = [0u32; WIDTH];
+        paired[BAND] = 0;
+        open[BAND..].fill(-JUMP);
+        let mut steps = vec![TraceRow::start(BAND)];
+        let (mut best, mut end, mut settled) = (0, (0, BAND), false);
+        for row in 0..EXTENSION.min(self.new.codes.len() - i) {
+            let (mut next_paired, mut next_open, mut next_run) =
+                ([IMPOSSIBLE; WIDTH], [IMPOSSIBLE; WIDTH], [0u32; WIDTH]);
+            let mut step = TraceRow::default();
+            let mut alive = false;
+            for column in 0..WIDTH {
+                let from = paired[column].max(open[column]);
+                let place = (j + row + column).checked_sub(BAND);
+                if let (true, Some(place)) = (IMPOSSIBLE < from, place)
+                    && let Some(gain) = self.pair(i + row, place)
+                    && best - DROP <= from + gain
+                {
+                    next_paired[column] = from + gain;
+                    step.set_from_gap(column, paired[column] < open[column]);
+                    next_run[column] = if 0 < gain { run[column] + 1 } else { 0 };
+                }
+                let ways = [
+                    (next_paired[column] - JUMP, GapMove::Opened),
+                    (open.get(column + 1).copied().unwrap_or(IMPOSSIBLE), GapMove::Inserted),
+                    (column.checked_sub(1).map_or(IMPOSSIBLE, |before| next_open[before]), GapMove::Deleted),
+                ];
+                let (value, way) = ways
+                    .into_iter()
+                    .fold((IMPOSSIBLE, GapMove::Opened), |most, way| if most.0 < way.0 { way } else { most });
+                if IMPOSSIBLE < value && best - DROP <= value {
+                    next_open[column] = value;
+                    step.ways[column] = way;
+                }
+                alive |= IMPOSSIBLE < next_paired[column].max(next_open[column]);
+                if best < next_paired[column] {
+                    (best, end) = (next_paired[column], (row + 1, column));
+                    settled = SETTLED <= next_run[column];
+                }
+            }
+            steps.push(step);
+            (paired, open, run) = (next_paired, next_open, next_run);
+            if !alive || settled {
+                break;
+            }
+        }
+        // From one row to the next a path moves at most one column to the left, so no place is before `j`.
+        let starts = trace(&steps, end).into_iter().map(|(row, column)| (i + row, j + row + column - BAND)).collect();
+        Extension { gain: best, settled, looked_at: steps.len(), target: end.0, window: end.0 + end.1 - BAND, starts }
+    }
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum GapMove {
+    #[default]
+    Opened,
+    Inserted,
+    Deleted,
+}
+
+/// How each cell of a row was reached.
+#[derive(Clone)]
+struct TraceRow {
+    from_gap: [bool; 2 * BAND + 1],
+    ways: [GapMove; 2 * BAND + 1],
+}
+
+impl Default for TraceRow {
+    fn default() -> TraceRow {
+        TraceRow { from_gap: [false; 2 * BAND + 1], ways: [GapMove::Opened; 2 * BAND + 1] }
+    }
+}
+
+impl TraceRow {
+    /// The row before the first token: deletions, from the middle on.
+    fn start(middle: usize) -> TraceRow {
+        let mut step = TraceRow::default();
+        step.ways[middle + 1..].fill(GapMove::Deleted);
+        step
+    }
+
+    fn set_from_gap(&mut self, column: usize, from_gap: bool) {
+        self.from_gap[column] = from_gap;
+    }
+}
+
+/// The cells, by row and column, at which a pair follows a gap on the path to `end`.
+fn trace(steps: &[TraceRow], end: (usize, usize)) -> Vec<(usize, usize)> {
+    let (mut row, mut column) = end;
+    let (mut in_gap, mut starts) = (false, Vec::new());
+    while 0 < row || in_gap {
+        if in_gap {
+            match steps[row].ways[column] {
+                GapMove::Opened => in_gap = false,
+                GapMove::Inserted => (row, column) = (row - 1, column + 1),
+                GapMove::Deleted => column -= 1,
+            }
+        } else {
+            in_gap = steps[row].from_gap[column];
+            row -= 1;
+            if in_gap {
+                starts.push((row, column));
+            }
+        }
+    }
+    starts.reverse();
+    starts
+}
+
+#[cfg(test)]
+mod tests;

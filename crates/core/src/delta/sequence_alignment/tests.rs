@@ -1,0 +1,30 @@
+//! Bounds the number of searches where nothing aligns.
+
+use super::*;
+use crate::random::random_text;
+
+#[test]
+fn unrelated_bytes_take_few_searches() {
+    const LEN: usize = 1_000_000;
+    let all: Vec<u8> = (0..=255).collect();
+    let signs = b"abcdefgh(){};,. \n_$=+-*/<>!?&|^%";
+    let lines = b"a line that is the same\n".repeat(LEN / 24);
+    for (window, target) in [
+        (random_text(1, LEN, &all), random_text(2, LEN, &all)),
+        (random_text(1, LEN, signs), random_text(2, LEN, signs)),
+        (random_text(1, LEN, b"ACGT "), random_text(2, LEN, b"ACGT ")),
+        (lines.clone(), random_text(2, LEN, signs)),
+        (lines, random_text(2, LEN, &all)),
+    ] {
+        let searches = align_sequences(&window, &target).searches;
+        assert!(searches * 256 < LEN, "{searches} for {:?} after {:?}", &target[..20], &window[..20]);
+    }
+}
+
+#[test]
+fn a_part_after_many_random_bytes_is_aligned_from_its_start() {
+    let all: Vec<u8> = (0..=255).collect();
+    let old = random_text(1, 100_000, &all);
+    let new = [&random_text(2, 1_000_000, &all)[..], &old].concat();
+    assert!(align_sequences(&old, &new).starts.contains(&(1_000_000, 0)));
+}

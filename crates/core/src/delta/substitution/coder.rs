@@ -1,0 +1,384 @@
+//! Substituted copies: copies from the basis in which some words or numbers are replaced. Each substitution is learned
+//! once.
+//!
+//! Minifiers rename identifiers from build to build, and linkers renumber functions and addresses. Both repeat the same
+//! substitutions many times. Both sides walk the basis bytes token by token: short words in text, LEB128 numbers
+//! elsewhere. For each token the model offers what the token became before, and decisions say which offer is right. If
+//! none is, the token is coded by itself. Any change in this file changes the format.
+
+use super::scan::{self, TokenScan};
+use super::substituted_bytes::SubstitutedBytes;
+use super::token::{MAX_NUMBER_LEN, MAX_WORD_LEN, TokenKind};
+use crate::delta::adaptive::{Counter, hash};
+use crate::delta::arithmetic::DecisionCoder;
+use crate::delta::error::DecodeError;
+use crate::delta::words::is_word_byte;
+
+/// log2 of the entries of a table of substitutions.
+const TABLE_BITS: u32 = 16;
+/// log2 of the entries of the table of distances.
+const NEAR_BITS: u32 = 14;
+/// Numbers that differ only in this many lower bits are near each other.
+const NEAR_LOG2: u32 = 6;
+/// From this many observations on, the probabilities of letters adapt at a constant rate.
+const LETTERS_STEADY: u32 = 30;
+
+/// The value of a number token: seven bits of each byte.
+#[inline]
+fn value(text: u64) -> i64 {
+    (0..MAX_NUMBER_LEN).fold(0, |value, at| value | (text >> (8 * at) & 127) << (7 * at)) as i64
+}
+
+/// The bytes of a number in its shortest form, if that form has `len` bytes.
+#[inline]
+fn number(value: i64, len: usize) -> Option<u64> {
+    let fits = 1 << (7 * (len - 1)) <= value && value < 1 << (7 * len);
+    let digits = (0..MAX_NUMBER_LEN).fold(0, |text, at| text | (value as u64 >> (7 * at) & 127) << (8 * at));
+    fits.then_some(digits | 0x80_8080_8080 & ((1 << (8 * (len - 1))) - 1))
+}
+
+/// Remembers what tokens became, and how the decisions about them came out.
+pub(crate) struct TokenCoder {
+    tokens: TokenKind,
+    /// What tokens became: by the token alone, and by the token with the token and byte before it.
+    tables: [Vec<LearnedToken>; 2],
+    /// How far the last number near each entry moved; [`NOT_SEEN`] if there was none.
+    near: Vec<i64>,
+    /// How far the last number that moved was moved.
+    moved: i64,
+    firsts: Vec<Counter>,
+    others: Vec<Counter>,
+    letters: Vec<Counter>,
+    /// One bit for each of the last two tokens: whether the first offer was wrong.
+    recent: usize,
+    /// Tokens so far.
+    count: u64,
+}
+
+const NOT_SEEN: i64 = i64::MIN;
+
+/// What a token became. From the low bits up: the new token's bytes, two bits of confidence, and six bits of the key. 0
+/// means no entry.
+#[derive(Clone, Copy, Default)]
+struct LearnedToken(u64);
+
+impl LearnedToken {
+    #[inline]
+    fn seen(self, key: u32) -> Option<(u64, usize)> {
+        let found = self.0 != 0 && self.0 >> 58 == u64::from(key & 63);
+        found.then_some((self.0 & ((1 << 56) - 1), (self.0 >> 56 & 3) as usize))
+    }
+
+    #[inline]
+    fn learn(&mut self, key: u32, text: u64) {
+        let confidence = match self.seen(key) {
+            Some((same, confidence)) if same == text => (confidence + 1).min(3),
+            _ => 0,
+        };
+        self.0 = u64::from(key & 63) << 58 | (confidence as u64) << 56 | text;
+    }
+}
+
+/// The bytes of a token, the first byte lowest, and their number.
+#[derive(Clone, Copy)]
+struct Token {
+    text: u64,
+    len: usize,
+}
+
+/// What the model offers for a token: what each table says it became, with the table's confidence, and how far the last
+/// number near it moved.
+struct TokenOffers {
+    seen: [Option<(u64, usize)>; 2],
+    near: Option<i64>,
+}
+
+impl TokenOffers {
+    /// The confidence of each table plus one, or 0 if the table does not know the token.
+    #[inline]
+    fn trust(&self) -> [usize; 2] {
+        self.seen.map(|seen| seen.map_or(0, |(_, confidence)| confidence + 1))
+    }
+}
+
+impl TokenCoder {
+    pub(crate) fn new(tokens: TokenKind) -> TokenCoder {
+        let (near, letters) = match tokens {
+            TokenKind::Words => (0, 1 << 17),
+            TokenKind::Numbers => (1 << NEAR_BITS, 1 << 13),
+        };
+        TokenCoder {
+            tokens,
+            tables: [(); 2].map(|()| vec![LearnedToken::default(); 1 << TABLE_BITS]),
+            near: vec![NOT_SEEN; near],
+            moved: 0,
+            firsts: vec![Counter::EVEN; 1232],
+            others: vec![Counter::EVEN; 500],
+            letters: vec![Counter::EVEN; letters],
+            recent: 0,
+            count: 0,
+        }
+    }
+
+    /// Tokens so far.
+    #[cfg(feature = "encode")]
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Replaces the tokens of some basis bytes. An encoder passes the bytes that it wants; bytes outside of tokens are
+    /// not compared with them.
+    pub(crate) fn substitute(
+        &mut self,
+        coder: &mut impl DecisionCoder,
+        from: &[u8],
+        wanted: Option<&[u8]>,
+    ) -> Result<SubstitutedBytes, DecodeError> {
+        let mut made =
+            SubstitutedBytes { bytes: Vec::with_capacity(from.len() + from.len() / 8), ..SubstitutedBytes::default() };
+        let (mut at, mut before) = (0, 0);
+        for token in TokenScan::new(self.tokens, from) {
+            made.plain(&from[at..token.start], self.tokens);
+            let (own, len) = (scan::text(from, token.clone()), token.len());
+            let alone = hash(own as u32, (own >> 32) as u32);
+            let left = token.start.checked_sub(1).map_or(0, |left| from[left]);
+            let keys = [alone, hash(alone, hash(left.into(), before))];
+            let wanted = wanted.map(|wanted| self.wanted(wanted, made.bytes.len(), len));
+            let new = self.token(coder, Token { text: own, len }, keys, wanted)?;
+            let new_len = if self.tokens == TokenKind::Words { 8 - new.leading_zeros() as usize / 8 } else { len };
+            // Append eight bytes at once, then drop the bytes that are not part of the token.
+            let end = made.bytes.len() + new_len;
+            made.bytes.extend_from_slice(&new.to_le_bytes());
+            made.bytes.truncate(end);
+            made.kept += if new == own { len as u64 } else { 0 };
+            before = alone;
+            self.count += 1;
+            at = token.end;
+        }
+        made.plain(&from[at..], self.tokens);
+        Ok(made)
+    }
+
+    /// The token that the encoder wants at a position of its target.
+    fn wanted(&self, target: &[u8], at: usize, len: usize) -> u64 {
+        let rest = &target[at.min(target.len())..];
+        let len = match self.tokens {
+            TokenKind::Words => rest.iter().take(MAX_WORD_LEN).take_while(|byte| is_word_byte(**byte)).count(),
+            TokenKind::Numbers => len.min(rest.len()),
+        };
+        scan::text(rest, 0..len)
+    }
+
+    /// Codes what one token became, and learns it.
+    #[inline]
+    fn token(
+        &mut self,
+        coder: &mut impl DecisionCoder,
+        token: Token,
+        keys: [u32; 2],
+        wanted: Option<u64>,
+    ) -> Result<u64, DecodeError> {
+        let Token { text: own, len } = token;
+        let place = |key: u32| (key >> (32 - TABLE_BITS)) as usize;
+        // Read both entries before either is used: they lie far apart in memory.
+        let entries = [self.tables[0][place(keys[0])], self.tables[1][place(keys[1])]];
+        let seen = [entries[0].seen(keys[0]), entries[1].seen(keys[1])];
+        let offers = TokenOffers { seen, near: self.near(token) };
+        let first = match seen {
+            [_, Some((text, _))] | [Some((text, _)), None] => text & self.mask(token),
+            [None, None] => self.moved(token, offers.near).or(self.moved(token, self.last())).unwrap_or(own),
+        };
+
+        let trust = offers.trust();
+        let recent = self.recent & 3;
+        let context = if trust == [0, 0] && self.tokens == TokenKind::Words {
+            1200 + len * 4 + recent
+        } else {
+            let agree = seen[0].map(|seen| seen.0) == seen[1].map(|seen| seen.0);
+            let near = match offers.near {
+                None => 0,
+                Some(0) => 1,
+                Some(_) => 2,
+            };
+            ((((trust[1] * 5 + trust[0]) * 2 + usize::from(agree)) * 2 + usize::from(first == own)) * 3 + near) * 4
+                + recent
+        };
+        let holds = self.firsts[context].code(coder, wanted == Some(first));
+        self.recent = recent << 1 | usize::from(!holds);
+        let new = if holds { first } else { self.other(coder, token, &offers, wanted)? };
+
+        for (table, key) in self.tables.iter_mut().zip(keys) {
+            table[place(key)].learn(key, new);
+        }
+        if self.tokens == TokenKind::Numbers {
+            let moved = value(new) - value(own);
+            self.near[near_place(token)] = moved;
+            if moved != 0 {
+                self.moved = moved;
+            }
+        }
+        Ok(new)
+    }
+
+    /// How far the last number near this one moved, if there was one.
+    #[inline]
+    fn near(&self, token: Token) -> Option<i64> {
+        match self.tokens {
+            TokenKind::Words => None,
+            TokenKind::Numbers => Some(self.near[near_place(token)]).filter(|moved| *moved != NOT_SEEN),
+        }
+    }
+
+    /// How far the last number that moved was moved.
+    #[inline]
+    fn last(&self) -> Option<i64> {
+        Some(self.moved).filter(|_| self.tokens == TokenKind::Numbers)
+    }
+
+    /// The token's number after it moved this far, if it still has the same length.
+    #[inline]
+    fn moved(&self, token: Token, by: Option<i64>) -> Option<u64> {
+        by.and_then(|by| number(value(token.text) + by, token.len))
+    }
+
+    /// Which bits of an entry's text count. The text of a number has as many bytes as the token.
+    #[inline]
+    fn mask(&self, token: Token) -> u64 {
+        if self.tokens == TokenKind::Words { u64::MAX } else { (1 << (8 * token.len)) - 1 }
+    }
+
+    /// Codes a token that is not the first offer. Each other offer is tried once; then the token is coded by itself.
+    #[cold]
+    fn other(
+        &mut self,
+        coder: &mut impl DecisionCoder,
+        token: Token,
+        offers: &TokenOffers,
+        wanted: Option<u64>,
+    ) -> Result<u64, DecodeError> {
+        let seen = offers.seen.map(|seen| seen.map(|(text, _)| text & self.mask(token)));
+        let moved = [offers.near, self.last()].map(|by| self.moved(token, by));
+        let trust = offers.trust();
+        let (mut offered, mut count) = ([0; 5], 0);
+        for (source, text) in [seen[1], seen[0], moved[0], moved[1], Some(token.text)].into_iter().enumerate() {
+            let Some(text) = text.filter(|text| !offered[..count].contains(text)) else { continue };
+            if let Some(place) = count.checked_sub(1) {
+                let context = (place * 5 + source) * 25 + trust[1] * 5 + trust[0];
+                if self.others[context].code(coder, wanted == Some(text)) {
+                    return Ok(text);
+                }
+            }
+            offered[count] = text;
+            count += 1;
+        }
+        let wanted = wanted.unwrap_or(0);
+        match self.tokens {
+            TokenKind::Words => self.spell(coder, token.text, wanted),
+            TokenKind::Numbers => Ok(self.differ(coder, token, wanted)),
+        }
+    }
+
+    /// Codes a word letter by letter, up to a 0. The context of a letter is the letter at the same place in the basis
+    /// word.
+    fn spell(&mut self, coder: &mut impl DecisionCoder, own: u64, wanted: u64) -> Result<u64, DecodeError> {
+        let mut new = 0;
+        for at in 0..MAX_WORD_LEN {
+            let mask = (1 << (8 * at)) - 1;
+            let same = usize::from(new == own & mask);
+            let context = (((own >> (8 * at) & 127) as usize * 2 + same) * 4 + at.min(3)) << 7;
+            let letter = self.tree(coder, context, 7, (wanted >> (8 * at) & 127) as usize);
+            if letter == 0 {
+                break;
+            }
+            new |= (letter as u64) << (8 * at);
+        }
+        if new == 0 { Err(DecodeError::BadSubstitution { what: "a word of no letters" }) } else { Ok(new) }
+    }
+
+    /// Codes a number by the differences of its bytes from the basis number's bytes.
+    fn differ(&mut self, coder: &mut impl DecisionCoder, Token { text: own, len }: Token, wanted: u64) -> u64 {
+        (0..len).fold(0, |new, at| {
+            let byte = |text: u64| (text >> (8 * at)) as u8;
+            let difference = byte(wanted).wrapping_sub(byte(own));
+            let said = self.tree(coder, (len * 5 + at) << 8, 8, difference.into()) as u8;
+            new | u64::from(byte(own).wrapping_add(said)) << (8 * at)
+        })
+    }
+
+    /// Codes some bits, the highest first. The bits before a bit are its context.
+    fn tree(&mut self, coder: &mut impl DecisionCoder, context: usize, bits: u32, wanted: usize) -> usize {
+        let mut node = 1;
+        for at in (0..bits).rev() {
+            let bit = self.letters[context | node].code_until(coder, wanted >> at & 1 == 1, LETTERS_STEADY);
+            node = node << 1 | usize::from(bit);
+        }
+        node ^ 1 << bits
+    }
+}
+
+fn near_place(token: Token) -> usize {
+    (hash((value(token.text) >> NEAR_LOG2) as u32, token.len as u32) >> (32 - NEAR_BITS)) as usize
+}
+
+#[cfg(all(test, feature = "encode"))]
+mod tests {
+    use super::*;
+    use crate::delta::arithmetic::{DecisionReader, DecisionWriter};
+
+    /// Checks both ways: the decoder makes what the encoder coded.
+    fn goes_both_ways(tokens: TokenKind, pairs: &[(&[u8], &[u8])]) -> usize {
+        let (mut writer, mut tokens_coder) = (DecisionWriter::new(), TokenCoder::new(tokens));
+        let said: Vec<SubstitutedBytes> =
+            pairs.iter().map(|(from, to)| tokens_coder.substitute(&mut writer, from, Some(to)).unwrap()).collect();
+        let packed = writer.finish();
+        let (mut reader, mut tokens_coder) = (DecisionReader::new(packed.clone()), TokenCoder::new(tokens));
+        for ((from, to), said) in pairs.iter().zip(said) {
+            let made = tokens_coder.substitute(&mut reader, from, None).unwrap();
+            assert_eq!((&made.bytes, &made.plain, made.kept), (&said.bytes, &said.plain, said.kept));
+            let plain = |at: &usize| tokens == TokenKind::Numbers && made.plain.iter().any(|range| range.contains(at));
+            assert!((0..to.len()).all(|at| plain(&at) || made.bytes[at] == to[at]));
+        }
+        assert!(reader.is_spent() && !reader.is_overdrawn());
+        packed.len()
+    }
+
+    #[test]
+    fn words_of_all_lengths_become_others() {
+        let pairs: [(&[u8], &[u8]); 4] = [
+            (b"var a=b1+longer_than_seven(c)", b"var b1=x$+longer_than_seven(abcdefg)"),
+            (b"a b c", b"a b c"),
+            (b"...", b"..."),
+            (b"abcdefg", b"h"),
+        ];
+        goes_both_ways(TokenKind::Words, &pairs);
+    }
+
+    #[test]
+    fn a_repeated_substitution_is_coded_once() {
+        let pairs: Vec<(&[u8], &[u8])> = vec![(b"f(x);g(y);", b"q(zz);g(y);"); 500];
+        assert!(goes_both_ways(TokenKind::Words, &pairs) < 40);
+        let pairs: Vec<(&[u8], &[u8])> =
+            vec![(&[16, 0xe5, 0x0e, 1, 0xff, 0xff, 3], &[16, 0xe6, 0x0e, 2, 0xff, 0xff, 3]); 500];
+        assert!(goes_both_ways(TokenKind::Numbers, &pairs) < 40);
+    }
+
+    #[test]
+    fn incomplete_and_long_numbers_are_not_tokens() {
+        let from = [0x80, 0x80, 0x80, 0x80, 0x80, 1, 0x90];
+        let made =
+            TokenCoder::new(TokenKind::Numbers).substitute(&mut DecisionWriter::new(), &from, Some(&from)).unwrap();
+        assert_eq!(made.plain, [0..1, 6..7], "five bytes of it are a number; the last has no end");
+        assert_eq!((value(0x80_80), number(128, 2), number(127, 2), number(1 << 14, 2)), (0, Some(0x180), None, None));
+    }
+
+    #[test]
+    fn a_word_has_a_letter() {
+        // The first offer is wrong, with a probability of a half. Then come the seven bits of the letter 0.
+        let mut writer = DecisionWriter::new();
+        (0..8).for_each(|_| {
+            writer.code(32_768, false);
+        });
+        let made = TokenCoder::new(TokenKind::Words).substitute(&mut DecisionReader::new(writer.finish()), b"a", None);
+        assert_eq!(made.err(), Some(DecodeError::BadSubstitution { what: "a word of no letters" }));
+    }
+}

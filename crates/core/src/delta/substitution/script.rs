@@ -1,0 +1,254 @@
+//! Makes the script of a substitution region from an alignment. The encoder is free to choose other scripts.
+
+use std::ops::Range;
+
+use super::coder::TokenCoder;
+use super::token::{MAX_WORD_LEN, TokenKind};
+use crate::delta::arithmetic::DecisionWriter;
+use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS, SUBSTITUTION_WORDS};
+use crate::delta::op_coder::OpCoder;
+use crate::delta::ops::Op;
+use crate::delta::sequence_alignment::{self, SequenceAlignment};
+use crate::delta::words::is_word_byte;
+
+/// Equal bytes are copied without substitution if there are at least this many in a row.
+const LEAST_EXACT: usize = 4096;
+
+/// There is no script if fewer than this many target bytes come on each change, and the changes are more than
+/// [`MOST_CHANGES`].
+const BYTES_A_CHANGE: usize = 6;
+const MOST_CHANGES: usize = 1 << 16;
+
+/// Nanoseconds that a browser needs to set up the tables.
+const SUBSTITUTION_SETUP_NANOSECONDS: u64 = 1_000_000;
+/// Nanoseconds that a browser needs for a word and for a number, as measured in Chromium on a server with two cores.
+const WORD_NANOSECONDS: u64 = 45;
+const NUMBER_NANOSECONDS: u64 = 85;
+
+/// The stretches of a target that are aligned with the basis.
+pub(crate) struct Stretches<'a> {
+    basis: &'a [u8],
+    target: &'a [u8],
+    tokens: TokenKind,
+    stretches: Vec<Stretch>,
+}
+
+/// A stretch of the target that equals a stretch of the basis except for some tokens. If tokens are numbers, other
+/// bytes can differ too.
+struct Stretch {
+    target: Range<usize>,
+    basis: Range<usize>,
+    /// About how many bytes a copy of the stretch saves.
+    score: i32,
+    changes: Vec<Change>,
+}
+
+/// A difference in a stretch: a word or one byte, at these positions and with these lengths.
+struct Change {
+    target: u32,
+    basis: u32,
+    new: u8,
+    old: u8,
+}
+
+/// One copy of a script.
+struct Piece {
+    target: Range<usize>,
+    basis: Range<usize>,
+    substituted: bool,
+}
+
+/// What a substitution region encodes: its ops, the decisions, and the content of its frame.
+pub(crate) struct SubstitutionScript {
+    tokens: TokenKind,
+    /// The last op copies nothing.
+    pub(crate) ops: Vec<Op>,
+    pub(crate) decisions: Vec<u8>,
+    /// The new bytes and the differences, in the order in which the ops need them.
+    pub(crate) frame: Vec<u8>,
+    /// How many bytes of the frame are new bytes.
+    pub(crate) gap_bytes: usize,
+    /// How many tokens are in substituted copies.
+    count: u64,
+}
+
+impl SubstitutionScript {
+    /// The shape byte of the region.
+    pub(crate) fn shape(&self) -> u8 {
+        if self.tokens == TokenKind::Words { SUBSTITUTION_WORDS } else { 0 }
+    }
+
+    pub(crate) fn has_frame(&self) -> bool {
+        self.gap_bytes != 0 || self.tokens == TokenKind::Numbers && self.ops.iter().any(|op| op.substituted)
+    }
+
+    /// About how many nanoseconds a browser needs to decode the substituted copies.
+    pub(crate) fn nanoseconds(&self) -> u64 {
+        let each = if self.tokens == TokenKind::Words { WORD_NANOSECONDS } else { NUMBER_NANOSECONDS };
+        SUBSTITUTION_SETUP_NANOSECONDS + self.count * each
+    }
+}
+
+/// Bytes of memory that making a script takes.
+pub(crate) fn memory(basis: &[u8], target: &[u8]) -> usize {
+    sequence_alignment::memory(basis, target) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
+}
+
+impl<'a> Stretches<'a> {
+    /// Finds the stretches; `None` if too many tokens differ.
+    pub(crate) fn new(basis: &'a [u8], target: &'a [u8], alignment: &SequenceAlignment) -> Option<Stretches<'a>> {
+        let tokens = if alignment.words { TokenKind::Words } else { TokenKind::Numbers };
+        let starts = &alignment.starts;
+        let mut plan = Stretches { basis, target, tokens, stretches: Vec::new() };
+        let mut changes = 0;
+        for (place, (at, from)) in starts.iter().enumerate() {
+            let known = plan.stretches.len();
+            let end = starts.get(place + 1).map_or(target.len(), |next| next.0 as usize);
+            match tokens {
+                TokenKind::Words => plan.walk_words(*at as usize, *from as usize, end),
+                TokenKind::Numbers => plan.walk_bytes(*at as usize, *from as usize, end),
+            }
+            changes += plan.stretches[known..].iter().map(|stretch| stretch.changes.len()).sum::<usize>();
+            if target.len() / BYTES_A_CHANGE + MOST_CHANGES < changes {
+                return None;
+            }
+        }
+        Some(plan)
+    }
+
+    /// Adds the stretches between which more than short words differs.
+    fn walk_words(&mut self, mut at: usize, mut from: usize, end: usize) {
+        let mut open: Option<Stretch> = None;
+        while at < end && from < self.basis.len() && is_word_byte(self.target[at]) == is_word_byte(self.basis[from]) {
+            let (new, old) = (self.run(self.target, at), self.run(self.basis, from));
+            if end < at + new {
+                break;
+            }
+            let is_word = is_word_byte(self.target[at]);
+            if self.target[at..at + new] == self.basis[from..from + old] {
+                let stretch = open.get_or_insert_with(|| Stretch::at(at, from));
+                stretch.score += if is_word { 2 * new as i32 } else { 1 };
+                (stretch.target.end, stretch.basis.end) = (at + new, from + old);
+            } else if !(is_word && new <= MAX_WORD_LEN && old <= MAX_WORD_LEN) {
+                self.stretches.extend(open.take());
+            } else if let Some(stretch) = &mut open {
+                stretch.score -= 2;
+                stretch.changes.push(Change { target: at as u32, basis: from as u32, new: new as u8, old: old as u8 });
+                (stretch.target.end, stretch.basis.end) = (at + new, from + old);
+            }
+            (at, from) = (at + new, from + old);
+        }
+        self.stretches.extend(open);
+    }
+
+    /// The length of the word at a position, or 1 between words.
+    fn run(&self, bytes: &[u8], at: usize) -> usize {
+        bytes[at..].iter().take_while(|byte| is_word_byte(**byte)).count().max(1)
+    }
+
+    /// Adds one stretch in which most bytes are equal.
+    fn walk_bytes(&mut self, at: usize, from: usize, end: usize) {
+        let (mut score, mut changes, mut kept) = (0, Vec::new(), 0);
+        let mut stretch = Stretch::at(at, from);
+        for (place, (new, old)) in self.target[at..end].iter().zip(&self.basis[from..]).enumerate() {
+            if new == old {
+                score += 1;
+            } else {
+                score -= 1;
+                changes.push(Change { target: (at + place) as u32, basis: (from + place) as u32, new: 1, old: 1 });
+            }
+            if stretch.score < score {
+                stretch.score = score;
+                (stretch.target.end, stretch.basis.end) = (at + place + 1, from + place + 1);
+                kept = changes.len();
+            }
+        }
+        changes.truncate(kept);
+        stretch.changes = changes;
+        self.stretches.push(stretch);
+    }
+
+    /// The script that copies the stretches that save at least `least` bytes; `None` if it exceeds the format's limits.
+    /// `from` is where the aligned part begins in the basis, `position` is the basis position before the region.
+    pub(crate) fn script(&self, least: i32, from: u64, position: u64) -> Option<SubstitutionScript> {
+        let mut pieces = Vec::new();
+        self.stretches.iter().filter(|stretch| least <= stretch.score).for_each(|stretch| stretch.pieces(&mut pieces));
+        if MAX_SUBSTITUTION_OPS <= pieces.len() {
+            return None;
+        }
+        let (mut ops, mut at, mut end) = (Vec::with_capacity(pieces.len() + 1), 0, position);
+        for piece in &pieces {
+            let gap = (piece.target.start - at) as u64;
+            let copy = from + piece.basis.start as u64..from + piece.basis.end as u64;
+            (at, end) = (piece.target.end, copy.end);
+            ops.push(Op { gap, copy, substituted: piece.substituted });
+        }
+        ops.push(Op { gap: (self.target.len() - at) as u64, copy: end..end, substituted: false });
+
+        let mut writer = DecisionWriter::new();
+        OpCoder::new().write(&mut writer, &ops, position);
+        let mut coder = TokenCoder::new(self.tokens);
+        let (mut frame, mut gap_bytes, mut at) = (Vec::new(), 0, 0);
+        for piece in &pieces {
+            frame.extend_from_slice(&self.target[at..piece.target.start]);
+            gap_bytes += piece.target.start - at;
+            at = piece.target.end;
+            if !piece.substituted {
+                continue;
+            }
+            let target = &self.target[piece.target.clone()];
+            let mut made = coder.substitute(&mut writer, &self.basis[piece.basis.clone()], Some(target)).ok()?;
+            if made.bytes.len() != target.len() {
+                return None;
+            }
+            for plain in made.plain {
+                let (new_bytes, wanted) = (&mut made.bytes[plain.clone()], &target[plain]);
+                frame.extend(wanted.iter().zip(&*new_bytes).map(|(new, old)| new.wrapping_sub(*old)));
+                new_bytes.copy_from_slice(wanted);
+            }
+            if made.bytes != target {
+                return None;
+            }
+        }
+        frame.extend_from_slice(&self.target[at..]);
+        gap_bytes += self.target.len() - at;
+        let count = coder.count();
+        Some(SubstitutionScript { tokens: self.tokens, ops, decisions: writer.finish(), frame, gap_bytes, count })
+    }
+}
+
+impl Stretch {
+    fn at(target: usize, basis: usize) -> Stretch {
+        Stretch { target: target..target, basis: basis..basis, score: 0, changes: Vec::new() }
+    }
+
+    /// Splits the stretch into exact copies, where many bytes in a row are equal, and substituted copies between them.
+    /// No copy exceeds the format's limit.
+    fn pieces(&self, out: &mut Vec<Piece>) {
+        let ends = Change { target: self.target.end as u32, basis: self.basis.end as u32, new: 0, old: 0 };
+        let (mut at, mut from) = (self.target.start, self.basis.start);
+        let (mut open_at, mut open_from) = (at, from);
+        for change in self.changes.iter().chain([&ends]) {
+            let (target, basis) = (change.target as usize, change.basis as usize);
+            let (target_end, basis_end) = (target + usize::from(change.new), basis + usize::from(change.old));
+            if LEAST_EXACT <= target - at {
+                push(out, open_at..at, open_from..from, true);
+                push(out, at..target, from..basis, false);
+                (open_at, open_from) = (target, basis);
+            } else if MAX_SUBSTITUTED <= basis_end - open_from {
+                // The bytes before this change fit into one copy, since less than an exact copy lies between two
+                // changes.
+                push(out, open_at..at, open_from..from, true);
+                (open_at, open_from) = (at, from);
+            }
+            (at, from) = (target_end, basis_end);
+        }
+        push(out, open_at..at, open_from..from, true);
+    }
+}
+
+fn push(out: &mut Vec<Piece>, target: Range<usize>, basis: Range<usize>, substituted: bool) {
+    if !basis.is_empty() {
+        out.push(Piece { target, basis, substituted });
+    }
+}

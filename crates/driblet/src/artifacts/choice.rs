@@ -1,0 +1,146 @@
+//! Decides which artifact a receiver gets. No other module does.
+
+use std::sync::Arc;
+
+use driblet_core::{Codec, Matches};
+
+use super::cache::Artifacts;
+use super::coding::Coding;
+use super::error::ArtifactError;
+use super::queue::{Job, Work};
+use super::spool::{Artifact, Content};
+use crate::history::StoredVersion;
+
+/// If less of the head matches a signature, in percent, the receiver gets the shared delta from nothing.
+const WORTH_MATCHING: u64 = 3;
+/// If less of the head matches, in percent, the delta from nothing may still be the smaller one: both are made and
+/// compared.
+const SURELY_SMALLER: u64 = 50;
+/// The most unmatched bytes for which a delta is made for one receiver alone, although little matches.
+const MAX_UNSHARED: u64 = 16 << 20;
+
+/// What is known of a receiver that asks for a delta.
+pub(crate) struct DeltaRequest<'a> {
+    pub(crate) path: &'a str,
+    /// `None` for a receiver that holds nothing.
+    pub(crate) basis: Option<Arc<StoredVersion>>,
+    pub(crate) target: Arc<StoredVersion>,
+    /// Whether the receiver decodes the dense codec.
+    pub(crate) accepts_dense: bool,
+    /// Whether the answer has no body.
+    pub(crate) is_head: bool,
+    /// Whether the receiver says that it holds the bytes of an ETag.
+    pub(crate) is_held: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Whether a receiver that continues a download may get the artifact with this ETag.
+    pub(crate) continues: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+/// What is known of a client that accepts a content coding.
+pub(crate) struct EncodedRequest<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) stored: Arc<StoredVersion>,
+    pub(crate) coding: Coding,
+    /// Whether the answer has no body.
+    pub(crate) is_head: bool,
+    /// Whether the client says that it holds the bytes of an ETag.
+    pub(crate) is_held: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+impl Artifacts {
+    /// The delta for a receiver, and its ETag: the best one that is made and that the receiver accepts, otherwise the
+    /// interactive one.
+    ///
+    /// If the best delta of all is not made yet, it is queued for later receivers.
+    pub(crate) async fn choose_delta(&self, request: DeltaRequest<'_>) -> Result<(Content, Arc<str>), ArtifactError> {
+        let DeltaRequest { path, basis, target, .. } = &request;
+        let ready = self.ready_or_queued(path, basis.as_deref(), target, request.accepts_dense).await?;
+        let from = basis.as_ref().map(|basis| basis.version);
+        let is_held = (request.is_held)(&self.delta_etag(from, target.version));
+        let better = ready.into_iter().find(|artifact| !is_held && (request.continues)(&artifact.etag));
+        let Artifact { content, etag, .. } = match better {
+            Some(better) => better,
+            // Nothing is made for an answer without a body.
+            None if is_held || request.is_head => self.delta_if_made(from, target.version),
+            None => self.interactive_delta(request.basis, request.target).await?,
+        };
+        Ok((content, etag))
+    }
+
+    /// The answer to a signature: first bytes, and the content after them. It is the delta from what matched or the
+    /// shared delta from nothing, whichever is smaller.
+    pub(crate) async fn choose_matched(
+        &self,
+        path: &str,
+        matches: Arc<Matches>,
+        target: Arc<StoredVersion>,
+    ) -> Result<(Vec<u8>, Content), ArtifactError> {
+        let (matched, len) = (matches.matched_bytes(), target.len);
+        if len * SURELY_SMALLER <= matched * 100 {
+            return Ok((Vec::new(), self.matched_delta(matches, target).await?.content));
+        }
+        let ready = self.ready_or_queued(path, None, &target, false).await?.into_iter().next();
+        let from_nothing = match ready {
+            Some(ready) => ready.content,
+            None => self.interactive_delta(None, target.clone()).await?.content,
+        };
+        if matched * 100 < len * WORTH_MATCHING || MAX_UNSHARED < len - matched {
+            return Ok((matches.encode_no_runs(), from_nothing));
+        }
+        // Both lengths are known only when both deltas are made.
+        let from_matches = self.matched_delta(matches.clone(), target).await?.content.finished().await?;
+        let from_nothing = from_nothing.finished().await?;
+        let is_shared = from_nothing.len() <= from_matches.len();
+        Ok(if is_shared { (matches.encode_no_runs(), from_nothing) } else { (Vec::new(), from_matches) })
+    }
+
+    /// The encoding of a version for a client, and its ETag: the best one if it is made, otherwise the interactive one.
+    /// `None` if the client gets the file itself, because that is hardly longer or because no encoding can be made.
+    ///
+    /// If the best encoding is not made yet, it is queued for later clients.
+    pub(crate) async fn choose_encoding(&self, request: EncodedRequest<'_>) -> Option<(Content, String)> {
+        let EncodedRequest { path, stored, coding, is_head, is_held } = request;
+        let job = Job { path: path.into(), to: stored.version, work: Work::Coding(coding) };
+        let best = self.ready(job.key()).await.ok().flatten();
+        let may_shrink = !self.incompressible.contains_key(&stored.version);
+        if best.is_none() && may_shrink && self.ahead.improves_encoding(stored.len) {
+            self.background.change(|queue| queue.ask(job));
+        }
+        let quick = format!("{}-{}", stored.version, coding.name());
+        match best {
+            // A client that holds the interactive encoding holds this version.
+            _ if is_held(&quick) => Some((Content::Unmade, quick)),
+            Some(best) if best.content.len().is_none_or(|len| stored.len * 9 / 10 <= len) => None,
+            Some(best) => Some((best.content, format!("{quick}-{}", &best.etag[..8]))),
+            None => {
+                let encoded = self.interactive_encoding(stored, coding, &quick, is_head).await?;
+                Some((encoded.content, quick))
+            }
+        }
+    }
+
+    /// The deltas that were made in the background and that the receiver accepts, the best first. The best of all is
+    /// queued if it is not made yet.
+    async fn ready_or_queued(
+        &self,
+        path: &str,
+        from: Option<&StoredVersion>,
+        to: &StoredVersion,
+        accepts_dense: bool,
+    ) -> Result<Vec<Artifact>, ArtifactError> {
+        let codecs: Vec<Codec> = match from {
+            Some(from) => self.ahead.codecs(from.len, to.len, accepts_dense).collect(),
+            None => self.ahead.improves_delta_from_nothing(to.len).then_some(Codec::Fast).into_iter().collect(),
+        };
+        let mut made = Vec::new();
+        for (place, codec) in codecs.into_iter().enumerate() {
+            let work = Work::Delta { from: from.map(|from| from.version), codec };
+            let job = Job { path: path.into(), to: to.version, work };
+            match self.ready(job.key()).await? {
+                Some(artifact) => made.push(artifact),
+                None if place == 0 => self.background.change(|queue| queue.ask(job)),
+                None => {}
+            }
+        }
+        Ok(made)
+    }
+}

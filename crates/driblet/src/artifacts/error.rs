@@ -1,0 +1,44 @@
+use std::io;
+use std::sync::Arc;
+
+use driblet_core::EncodeError;
+
+use crate::task::TaskFailed;
+
+/// Why an artifact could not be made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum ArtifactError {
+    #[error("the server is making other deltas; try again")]
+    Busy,
+    #[error("the server is stopping")]
+    Interrupted,
+    #[error("a task panicked; this is a bug in driblet, and its message is in the log")]
+    Panicked,
+    #[error("the server has no room to make this now; try again later, or fetch the file itself")]
+    NoRoom,
+    #[error("the artifact cannot be read or written")]
+    Io(#[source] Arc<io::Error>),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl ArtifactError {
+    pub(super) fn shared(error: Arc<ArtifactError>) -> ArtifactError {
+        ArtifactError::clone(&error)
+    }
+}
+
+impl From<io::Error> for ArtifactError {
+    fn from(error: io::Error) -> ArtifactError {
+        ArtifactError::Io(Arc::new(error))
+    }
+}
+
+impl From<TaskFailed> for ArtifactError {
+    fn from(failed: TaskFailed) -> ArtifactError {
+        match failed {
+            TaskFailed::Panicked => ArtifactError::Panicked,
+            TaskFailed::Cancelled => ArtifactError::Interrupted,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+use driblet_core::{Codec, Version};
+
+use super::coding::{Coding, Effort};
+
+/// What an artifact is: equal keys have equal content.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Key {
+    /// A delta. Without a codec it is the one that is made while a request waits, in a codec that every receiver
+    /// decodes.
+    Delta {
+        from: Option<Version>,
+        to: Version,
+        codec: Option<Codec>,
+    },
+    Encoded(Version, Coding, Effort),
+}
+
+impl Key {
+    /// The version that a receiver gets by the artifact.
+    pub(super) fn version(&self) -> Version {
+        match self {
+            Key::Delta { to, .. } => *to,
+            Key::Encoded(version, ..) => *version,
+        }
+    }
+
+    /// What a request gets until this artifact is made.
+    pub(super) fn interactive(&self) -> Key {
+        match *self {
+            Key::Delta { from, to, .. } => Key::Delta { from, to, codec: None },
+            Key::Encoded(version, coding, _) => Key::Encoded(version, coding, Effort::Interactive),
+        }
+    }
+}

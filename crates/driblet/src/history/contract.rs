@@ -1,0 +1,127 @@
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use driblet_core::Version;
+
+use super::error::HistoryError;
+use super::stored_version::StoredVersion;
+use crate::fingerprint::Fingerprint;
+
+/// How much a history stores.
+///
+/// ```
+/// let limits = driblet::HistoryLimits::default().versions(20).bytes(10 << 30);
+/// # let _ = driblet::Server::builder("dist").history_limits(limits);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct HistoryLimits {
+    /// The most versions of each path. Default: 8. Of more versions, those go first that were the head for the shortest
+    /// time and the longest time ago.
+    pub versions: usize,
+    /// The most bytes of all versions together. Heads stay even beyond this limit. Default: 2 GiB.
+    pub bytes: u64,
+}
+
+impl HistoryLimits {
+    /// Sets the most versions of each path.
+    #[must_use]
+    pub fn versions(self, versions: usize) -> HistoryLimits {
+        HistoryLimits { versions, ..self }
+    }
+
+    /// Sets the most bytes of all versions together.
+    #[must_use]
+    pub fn bytes(self, bytes: u64) -> HistoryLimits {
+        HistoryLimits { bytes, ..self }
+    }
+}
+
+impl Default for HistoryLimits {
+    fn default() -> HistoryLimits {
+        HistoryLimits { versions: 8, bytes: 2 << 30 }
+    }
+}
+
+/// Stores versions. All calls may wait for a disk.
+///
+/// An implementation makes a version's bytes durable before it lists the version.
+pub(crate) trait History: Send + Sync {
+    /// The newest version of a path.
+    fn head(&self, path: &str) -> Option<Head>;
+
+    /// The versions of a path and their lengths, newest first.
+    fn versions(&self, path: &str) -> Vec<(Version, u64)>;
+
+    /// Copies a file's bytes, at most `most`, without publishing them.
+    fn stage(&self, file: &File, most: u64) -> Result<StagedVersion, HistoryError>;
+
+    /// Makes staged bytes the heads of their paths: all of them, or none. Where they are the head already, only the
+    /// observation is noted. Old versions beyond the limits are evicted.
+    fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError>;
+
+    /// Opens staged bytes that will not be published.
+    fn snapshot(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError>;
+
+    /// Notes that the file at a path is gone: the path's head may be evicted as an old version, until the path is
+    /// published again.
+    fn gone(&self, path: &str);
+
+    /// Every path that has versions.
+    fn paths(&self) -> Vec<String>;
+
+    /// Opens a version *of this path*; `None` if it is not stored, or damaged. An open version stays readable when it
+    /// is evicted.
+    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
+
+    /// An unnamed file. The system removes it when it is closed.
+    fn scratch(&self) -> io::Result<File>;
+
+    /// A folder for artifacts that outlive the server, if there is one. The folder may not exist yet.
+    fn artifacts(&self) -> Option<PathBuf>;
+}
+
+/// What a file looked like when it was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observation {
+    pub(crate) fingerprint: Fingerprint,
+    /// When the reading began, in nanoseconds since the epoch.
+    pub(crate) read: i64,
+    /// Whether any write after the reading changes the fingerprint.
+    pub(crate) settled: bool,
+    /// Whether the file system gives the file a new inode number without a change, so that the number says nothing.
+    pub(crate) renumbered: bool,
+}
+
+impl Observation {
+    /// Whether a file with this fingerprint looks unchanged.
+    pub(crate) fn looks_like(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint == *fingerprint || self.renumbered && self.fingerprint.has_stamps_of(fingerprint)
+    }
+}
+
+/// A copy of a file that is not published yet.
+pub(crate) struct StagedVersion {
+    pub(crate) bytes: StagedBytes,
+    pub(crate) version: Version,
+    pub(crate) len: u64,
+}
+
+/// Where the copy is.
+pub(crate) enum StagedBytes {
+    /// A short copy.
+    Memory(Vec<u8>),
+    File(tempfile::NamedTempFile),
+}
+
+/// The newest version of a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) version: Version,
+    pub(crate) len: u64,
+    /// Grows by one at each change.
+    pub(crate) counter: u64,
+    pub(crate) observation: Observation,
+}

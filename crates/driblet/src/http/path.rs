@@ -1,0 +1,163 @@
+//! Reads a URL's path. Pure: nothing here touches a disk.
+
+use std::str::FromStr;
+
+use driblet_core::Version;
+use percent_encoding::percent_decode_str;
+
+/// The longest path that is accepted, in bytes before decoding.
+const MAX_LEN: usize = 4096;
+/// The end of the part of a path that a sync resource follows.
+const SUFFIX: &str = ".driblet";
+
+/// The asset and the resource that a URL's path names.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct RequestPath {
+    /// The asset: decoded names joined by `/`, without a `/` at the start; empty for the root.
+    pub(super) asset: String,
+    /// Whether the path ends with `/`, and so names a folder.
+    pub(super) folder: bool,
+    /// The sync resource, for a path below `.driblet/`.
+    pub(super) resource: Option<Resource>,
+}
+
+/// A sync resource.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Resource {
+    /// The delta from a version, or from nothing, to the head.
+    From(Option<Version>),
+    /// The delta from a version, or from nothing, to a version.
+    Pair(Option<Version>, Version),
+    Head,
+    Signature,
+    Live,
+    /// Another name, maybe a file of the browser client.
+    Other(String),
+}
+
+impl RequestPath {
+    /// Parses the path of a request. `None` if a name is not UTF-8, leads to a parent folder, or contains an encoded
+    /// separator.
+    pub(super) fn parse(path: &str) -> Option<RequestPath> {
+        let path = path.strip_prefix('/').filter(|path| path.len() <= MAX_LEN)?;
+        let mut names = Vec::new();
+        for part in path.split('/') {
+            let name = percent_decode_str(part).decode_utf8().ok()?;
+            if name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
+                return None;
+            }
+            names.push(name.into_owned());
+        }
+        let folder = names.pop_if(|last| last.is_empty()).is_some();
+        if names.iter().any(String::is_empty) {
+            return None;
+        }
+        match names.iter().position(|name| name.ends_with(SUFFIX)) {
+            None => Some(RequestPath { asset: names.join("/"), folder, resource: None }),
+            Some(at) => RequestPath::below(names, at, folder),
+        }
+    }
+
+    /// Parses a path whose part `at` ends with `.driblet`. One more part must follow.
+    fn below(mut names: Vec<String>, at: usize, ends_with_slash: bool) -> Option<RequestPath> {
+        let mut below = names.split_off(at + 1);
+        let resource = below.pop().filter(|_| below.is_empty() && !ends_with_slash)?;
+        let name = names.pop()?;
+        let asset = name.strip_suffix(SUFFIX)?;
+        let folder = asset.is_empty();
+        if !folder {
+            names.push(asset.to_owned());
+        }
+        Some(RequestPath { asset: names.join("/"), folder, resource: Some(Resource::parse(resource)) })
+    }
+}
+
+impl Resource {
+    fn parse(name: String) -> Resource {
+        let basis = |text: &str| match text {
+            "none" => Some(None),
+            version => Version::from_str(version).ok().map(Some),
+        };
+        match name.as_str() {
+            "head" => Resource::Head,
+            "signature" => Resource::Signature,
+            "live" => Resource::Live,
+            text => match (basis(text), text.split_once('-')) {
+                (Some(from), _) => Resource::From(from),
+                (None, Some((from, to))) => match (basis(from), to.parse()) {
+                    (Some(from), Ok(to)) => Resource::Pair(from, to),
+                    _ => Resource::Other(name),
+                },
+                (None, None) => Resource::Other(name),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(asset: &str, folder: bool) -> Option<RequestPath> {
+        Some(RequestPath { asset: asset.into(), folder, resource: None })
+    }
+
+    fn below(asset: &str, folder: bool, resource: Resource) -> Option<RequestPath> {
+        Some(RequestPath { asset: asset.into(), folder, resource: Some(resource) })
+    }
+
+    #[test]
+    fn plain_paths() {
+        assert_eq!(RequestPath::parse("/"), plain("", true));
+        assert_eq!(RequestPath::parse("/app.js"), plain("app.js", false));
+        assert_eq!(RequestPath::parse("/a/b%20c/"), plain("a/b c", true));
+        assert_eq!(RequestPath::parse("/%F0%9F%92%A7.js"), plain("💧.js", false));
+        assert_eq!(RequestPath::parse("/100%25.js"), plain("100%.js", false), "decoded once");
+    }
+
+    #[test]
+    fn what_climbs_or_hides_names_nothing() {
+        for path in [
+            "",
+            "app.js",
+            "/..",
+            "/../etc/passwd",
+            "/a/../b",
+            "/./a",
+            "/%2e%2e/a",
+            "/a/%2E%2E",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a\\b",
+            "/a%5cb",
+            "/a%00b",
+            "/a//b",
+            "//a",
+            "/%ff",
+            "/app.js.driblet",
+            "/app.js.driblet/",
+            "/app.js.driblet/head/",
+            "/app.js.driblet/a/b",
+            "/x.driblet/y.driblet/none",
+        ] {
+            assert_eq!(RequestPath::parse(path), None, "{path}");
+        }
+        assert_eq!(RequestPath::parse(&format!("/{}", "a".repeat(MAX_LEN + 1))), None);
+    }
+
+    #[test]
+    fn sync_resources() {
+        let (a, b) = (Version::of(b"a"), Version::of(b"b"));
+        let of = |name: &str| RequestPath::parse(&format!("/js/app.js.driblet/{name}"));
+        assert_eq!(of("head"), below("js/app.js", false, Resource::Head));
+        assert_eq!(of("none"), below("js/app.js", false, Resource::From(None)));
+        assert_eq!(of(&a.to_string()), below("js/app.js", false, Resource::From(Some(a))));
+        assert_eq!(of(&format!("{a}-{b}")), below("js/app.js", false, Resource::Pair(Some(a), b)));
+        assert_eq!(of(&format!("none-{b}")), below("js/app.js", false, Resource::Pair(None, b)));
+        assert_eq!(of("nope"), below("js/app.js", false, Resource::Other("nope".into())));
+        let upper = a.to_string().to_uppercase();
+        assert_eq!(of(&upper), below("js/app.js", false, Resource::Other(upper.clone())));
+        assert_eq!(RequestPath::parse("/.driblet/client.js"), below("", true, Resource::Other("client.js".into())));
+        assert_eq!(RequestPath::parse("/app/.driblet/head"), below("app", true, Resource::Head));
+    }
+}

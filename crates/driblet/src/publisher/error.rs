@@ -1,0 +1,57 @@
+use std::io;
+use std::sync::Arc;
+
+use crate::history::HistoryError;
+use crate::task::TaskFailed;
+
+/// Why the server cannot tell what is published at a path.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    #[error("the published folder or file is missing at the moment; try again")]
+    RootMissing(#[source] Arc<io::Error>),
+    #[error("the server is still reading the file; try again")]
+    Busy,
+    #[error("the file {path} is still changing; try again when it is complete")]
+    Unstable { path: String },
+    #[error("cannot read the file")]
+    Io(#[source] Arc<io::Error>),
+    #[error(transparent)]
+    History(Arc<HistoryError>),
+    #[error("the history has no room for this file at the moment; try again")]
+    Paused,
+    #[error("a task panicked; this is a bug in driblet, and its message is in the log")]
+    Panicked,
+}
+
+impl From<TaskFailed> for PublishError {
+    fn from(failed: TaskFailed) -> PublishError {
+        match failed {
+            TaskFailed::Panicked => PublishError::Panicked,
+            TaskFailed::Cancelled => PublishError::Busy,
+        }
+    }
+}
+
+impl From<io::Error> for PublishError {
+    fn from(error: io::Error) -> PublishError {
+        PublishError::Io(Arc::new(error))
+    }
+}
+
+impl From<HistoryError> for PublishError {
+    fn from(error: HistoryError) -> PublishError {
+        PublishError::History(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::blocking;
+
+    #[tokio::test]
+    async fn a_panic_is_neither_an_absence_nor_a_reason_to_try_again() {
+        let result: Result<(), PublishError> = blocking(|| panic!("a bug")).await;
+        assert!(matches!(result, Err(PublishError::Panicked)));
+    }
+}

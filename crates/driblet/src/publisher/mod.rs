@@ -1,0 +1,172 @@
+//! The head of each path as the disk has it now. Each version of a file is read, hashed and copied once.
+//!
+//! `files` looks at the disk and copies files into the history, `settle` waits until a file stops changing, `index`
+//! reads all files at the start. The publisher announces new heads and does not know who listens.
+
+mod episode;
+mod error;
+mod files;
+mod index;
+mod settle;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+
+pub(crate) use error::PublishError;
+use files::{Files, Looked};
+pub(crate) use files::{NewHead, PathState, Snapshot};
+use settle::Settler;
+
+use crate::fingerprint::Fingerprint;
+use crate::history::{Head, History};
+use crate::source::{Found, Source};
+use crate::task::blocking;
+
+/// How long a plain request waits for a moment in which no process has the file open for writing.
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// Keeps the history up to date with the source.
+pub(crate) struct Publisher {
+    files: Arc<Files>,
+    settler: Arc<Settler>,
+    indexed: Arc<watch::Sender<bool>>,
+}
+
+/// The content at a path for requests that accept bytes without a version.
+pub(crate) enum PlainContent {
+    /// The published file.
+    Head(Head),
+    /// A copy of a file that is still changing and not published.
+    Snapshot(Snapshot),
+    /// The file itself, because the history cannot store it.
+    Direct(File, Fingerprint),
+    Folder,
+    Nothing,
+}
+
+impl Publisher {
+    /// Begins to index the source. `queue_timeout` is the longest that a request waits for a file to be read;
+    /// `new_head` is called with each new head.
+    pub(crate) fn new(
+        source: Source,
+        history: Arc<dyn History>,
+        queue_timeout: Duration,
+        new_head: NewHead,
+    ) -> Publisher {
+        let files = Files::new(source, history, new_head);
+        let settler = Settler::new(files.clone(), queue_timeout);
+        let indexed = Arc::new(watch::Sender::new(false));
+        let (done, index) = (indexed.clone(), index::index(files.clone(), settler.clone()));
+        tokio::spawn(async move {
+            index.await;
+            done.send_replace(true);
+        });
+        Publisher { files, settler, indexed }
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.files.source
+    }
+
+    /// Wakes when any path gets a new head.
+    pub(crate) fn published(&self) -> &Notify {
+        &self.files.published
+    }
+
+    /// How many times a file was read.
+    pub(crate) fn readings(&self) -> u64 {
+        self.files.readings()
+    }
+
+    /// Waits until every file that was there at the start is indexed.
+    pub(crate) async fn indexed(&self) {
+        // The sender lives as long as this publisher.
+        let _ = self.indexed.subscribe().wait_for(|done| *done).await;
+    }
+
+    /// Publishes the file at a path if it has changed and is quiet, and says what is published then. While the file
+    /// still changes, or cannot be stored, the version before stays published.
+    pub(crate) async fn refresh(&self, path: &str) -> Result<PathState, PublishError> {
+        self.settler.refresh(path).await
+    }
+
+    /// Finds the content at a path, published or not. A failing history is no error here: the file itself is given
+    /// then.
+    pub(crate) async fn plain_content(&self, path: &str) -> Result<PlainContent, PublishError> {
+        let failing = &self.files.failing;
+        let looked = self.files.look(path).await?;
+        self.files.note_absence(path, &looked);
+        let state = match looked {
+            Looked::Known(state) => Ok(state),
+            Looked::Changed(look) => {
+                if failing.is_fresh(path) {
+                    return self.direct(path, None).await;
+                }
+                if !look.is_replacement() && look.published != Some(look.fingerprint) {
+                    // It is published when it is quiet. A plain request gets what is there now.
+                    if let Some(plain) = self.unpublished(path).await? {
+                        return Ok(plain);
+                    }
+                }
+                self.settler.settled(path, &look).await
+            }
+        };
+        match state {
+            Ok(PathState::File(head)) if failing.has(path) => self.direct(path, Some(head)).await,
+            Ok(PathState::File(head)) => Ok(PlainContent::Head(head)),
+            Ok(PathState::Folder) => Ok(PlainContent::Folder),
+            Ok(PathState::Nothing) => Ok(PlainContent::Nothing),
+            Err(PublishError::History(_) | PublishError::Paused) => self.direct(path, None).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file itself, for when the history cannot give it; `head` if the file still looks like that head.
+    pub(crate) async fn direct(&self, path: &str, head: Option<Head>) -> Result<PlainContent, PublishError> {
+        let (files, path) = (self.files.clone(), path.to_owned());
+        let open = move || {
+            let file = match files.find(&path)? {
+                None => return Ok(PlainContent::Nothing),
+                Some(Found::Folder) => return Ok(PlainContent::Folder),
+                Some(Found::File(file)) => file,
+            };
+            let fingerprint = Fingerprint::of(&file.metadata()?);
+            Ok(match head {
+                Some(head) if head.observation.looks_like(&fingerprint) => PlainContent::Head(head),
+                _ => PlainContent::Direct(file, fingerprint),
+            })
+        };
+        blocking(open).await
+    }
+
+    /// A consistent copy of a file that is still changing, made in a moment in which no process writes to it, or at any
+    /// moment if the file only grows. `None` if there is no such moment, or if the file was cut and is being written
+    /// anew: the version before is better then.
+    async fn unpublished(&self, path: &str) -> Result<Option<PlainContent>, PublishError> {
+        let end = Instant::now() + MOMENT;
+        while Instant::now() < end {
+            let look = match self.files.look(path).await? {
+                Looked::Known(PathState::File(head)) => return Ok(Some(PlainContent::Head(head))),
+                Looked::Known(_) => return Ok(None),
+                Looked::Changed(look) if look.is_cut() => return Ok(None),
+                Looked::Changed(look) => look,
+            };
+            if look.has_writer != Some(true) || look.has_grown() {
+                match self.settler.settle(path).snapshot(&self.files, path).await {
+                    Ok(Some(snapshot)) => return Ok(Some(PlainContent::Snapshot(snapshot))),
+                    Ok(None) => {}
+                    Err(PublishError::History(_) | PublishError::Paused) => {
+                        return self.direct(path, None).await.map(Some);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+/// Limits on connections.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let options = driblet::ServeOptions::default().keep_alive(Duration::from_secs(620)).max_connections(4096);
+/// assert_eq!(options.grace, Duration::from_secs(8));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ServeOptions {
+    /// How long a client may read nothing of a response before the server drops it. Default: 30 s.
+    pub write_timeout: Duration,
+    /// How long a client may take to send the head of a request, and to send the first byte of its first request.
+    /// Default: 30 s.
+    pub header_timeout: Duration,
+    /// How long a connection may be idle between two requests. Default: 75 s, longer than the 60 s of most load
+    /// balancers. A load balancer that reuses a connection while the server closes it answers 502.
+    pub keep_alive: Duration,
+    /// The most connections. Default: 1,024. At this limit, and when the process may open no more files, a new
+    /// connection takes the place of the one that has been idle longest. If none is idle, it waits.
+    pub max_connections: usize,
+    /// How long running responses may take after [`serve_until`](crate::serve_until) was told to stop. Default: 8 s,
+    /// shorter than the 10 s after which `docker stop` kills the process.
+    pub grace: Duration,
+}
+
+impl ServeOptions {
+    /// Sets how long a client may read nothing of a response.
+    #[must_use]
+    pub fn write_timeout(self, write_timeout: Duration) -> ServeOptions {
+        ServeOptions { write_timeout, ..self }
+    }
+
+    /// Sets how long a client may take to send the head of a request.
+    #[must_use]
+    pub fn header_timeout(self, header_timeout: Duration) -> ServeOptions {
+        ServeOptions { header_timeout, ..self }
+    }
+
+    /// Sets how long a connection may be idle between two requests.
+    #[must_use]
+    pub fn keep_alive(self, keep_alive: Duration) -> ServeOptions {
+        ServeOptions { keep_alive, ..self }
+    }
+
+    /// Sets the most connections.
+    #[must_use]
+    pub fn max_connections(self, max_connections: usize) -> ServeOptions {
+        ServeOptions { max_connections, ..self }
+    }
+
+    /// Sets how long running responses may take after the server was told to stop.
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> ServeOptions {
+        ServeOptions { grace, ..self }
+    }
+}
+
+impl Default for ServeOptions {
+    fn default() -> ServeOptions {
+        let timeout = Duration::from_secs(30);
+        ServeOptions {
+            write_timeout: timeout,
+            header_timeout: timeout,
+            keep_alive: Duration::from_secs(75),
+            max_connections: 1024,
+            grace: Duration::from_secs(8),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What every request works with, and the opening of heads and versions.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use driblet_core::Version;
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use crate::artifacts::Artifacts;
+#[cfg(feature = "browser-sync-stream")]
+use crate::browser_sync_stream::ChunkLists;
+use crate::causes::with_causes;
+use crate::fingerprint::Fingerprint;
+use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
+use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
+use crate::task::blocking;
+
+/// What every request works with.
+pub(crate) struct Site {
+    pub(crate) publisher: Publisher,
+    pub(crate) artifacts: Arc<Artifacts>,
+    pub(crate) history: Arc<dyn History>,
+    /// How long a request waits for a client's bytes.
+    pub(crate) deadline: Duration,
+    /// The most tags that a signature may have.
+    pub(crate) max_tags: u64,
+    /// Permits to send a signature, which takes as much memory as its tags.
+    pub(crate) signature_permits: Semaphore,
+    /// What the sessions of browser-sync-stream share; `None` if the server does not answer them.
+    #[cfg(feature = "browser-sync-stream")]
+    pub(crate) chunk_lists: Option<Arc<ChunkLists>>,
+}
+
+/// The published content of a path, opened.
+pub(crate) enum OpenPath {
+    File(Head, Arc<StoredVersion>),
+    Folder,
+    Nothing,
+}
+
+/// The content of a path, published or not, opened.
+pub(crate) enum OpenPlain {
+    /// Bytes with a version, and what the file looked like when they were read.
+    File(Observation, Arc<StoredVersion>),
+    /// The file itself, because the history cannot give a version.
+    Direct(Arc<File>, Fingerprint),
+    Folder,
+    Nothing,
+}
+
+/// How much work a server has done since it was built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many times a file was read to be published.
+    pub readings: u64,
+    /// Deltas that were begun. Equal requests share one.
+    pub encodes: u64,
+    /// Deltas that were made before any request asked for them.
+    pub ahead: u64,
+    /// Deltas and encoded files that wait to be made in the background.
+    pub waiting: usize,
+}
+
+/// How often a head is opened again that was replaced before it was open.
+const TRIES: u32 = 4;
+
+impl Site {
+    /// How much work has been done.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            readings: self.publisher.readings(),
+            encodes: self.artifacts.encodes(),
+            ahead: self.artifacts.made_ahead(),
+            waiting: self.artifacts.waiting(),
+        }
+    }
+
+    /// Opens what is published at a path.
+    pub(crate) async fn open(&self, path: &str) -> Result<OpenPath, PublishError> {
+        for _ in 0..TRIES {
+            match self.publisher.refresh(path).await? {
+                PathState::File(head) => {
+                    // If another program changed the stored bytes, the history drops the version and the file is read
+                    // again.
+                    if let Some(stored) = self.version(path, head.version).await? {
+                        return Ok(OpenPath::File(head, stored));
+                    }
+                }
+                PathState::Folder => return Ok(OpenPath::Folder),
+                PathState::Nothing => return Ok(OpenPath::Nothing),
+            }
+        }
+        Err(PublishError::Unstable { path: path.to_owned() })
+    }
+
+    /// Opens the content at a path, published or not. A failing history is no error here.
+    pub(crate) async fn open_plain(&self, path: &str) -> Result<OpenPlain, PublishError> {
+        let mut plain = self.publisher.plain_content(path).await?;
+        for _ in 0..TRIES {
+            plain = match plain {
+                PlainContent::Head(head) => match self.version(path, head.version).await {
+                    Ok(Some(stored)) => return Ok(OpenPlain::File(head.observation, stored)),
+                    // As above: the file is read again.
+                    Ok(None) => self.publisher.plain_content(path).await?,
+                    Err(HistoryError::Panicked) => return Err(PublishError::Panicked),
+                    Err(error) => {
+                        let error = with_causes(&error);
+                        warn!(path, error, "a version cannot be opened; the server sends the file itself");
+                        self.publisher.direct(path, None).await?
+                    }
+                },
+                PlainContent::Snapshot(snapshot) => {
+                    return Ok(OpenPlain::File(snapshot.observation, snapshot.stored));
+                }
+                PlainContent::Direct(file, fingerprint) => return Ok(OpenPlain::Direct(Arc::new(file), fingerprint)),
+                PlainContent::Folder => return Ok(OpenPlain::Folder),
+                PlainContent::Nothing => return Ok(OpenPlain::Nothing),
+            };
+        }
+        Err(PublishError::Unstable { path: path.to_owned() })
+    }
+
+    /// Opens a version of a path; `None` if it is not stored. The first opening reads the whole version to verify it.
+    pub(crate) async fn version(
+        &self,
+        path: &str,
+        version: Version,
+    ) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+        let (history, path) = (self.history.clone(), path.to_owned());
+        blocking(move || history.open(&path, &version)).await
+    }
+}

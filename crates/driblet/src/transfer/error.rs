@@ -1,0 +1,231 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+#[cfg(feature = "client")]
+use std::time::Duration;
+
+use crate::task::TaskFailed;
+
+/// Why a pull failed. The destination is as it was.
+///
+/// `Display` says what the client was doing; [`source`](Error::source) says what went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The server cannot be reached, does not answer, or closes the connection early. Try again: the next pull
+    /// continues where this one ended.
+    #[error("{doing}")]
+    #[non_exhaustive]
+    Network {
+        /// How far the pull had come.
+        phase: Phase,
+        /// What the client was doing.
+        doing: String,
+        /// What went wrong.
+        source: NetworkError,
+    },
+    /// The server refuses, does not speak driblet, or sent bytes that fail verification.
+    #[error("{what}")]
+    #[non_exhaustive]
+    Protocol {
+        /// What is wrong.
+        what: String,
+        /// Why.
+        source: ProtocolError,
+    },
+    /// A local file cannot be read or written.
+    #[error("{what}")]
+    #[non_exhaustive]
+    Store {
+        /// What the client was doing, and with which file.
+        what: String,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+}
+
+/// How far a pull had come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The client was looking up the address, or setting up a connection or TLS.
+    Connecting,
+    /// The server was reached and had not answered.
+    Waiting,
+    /// The response had begun and was not complete.
+    Reading,
+}
+
+/// An error of a connection.
+pub struct NetworkError(NetworkCause);
+
+/// A server that refuses, or that does not follow the protocol.
+pub struct ProtocolError(ProtocolCause);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NetworkCause {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[cfg(feature = "client")]
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[cfg(all(feature = "client", feature = "browser-sync-stream"))]
+    #[error(transparent)]
+    WebSocket(#[from] tokio_tungstenite::tungstenite::Error),
+    #[cfg(feature = "browser-sync-stream")]
+    #[error(transparent)]
+    GaveUp(driblet_core::browser_sync_stream::WireError),
+    #[error("nothing came for {0:?}")]
+    Silent(std::time::Duration),
+    #[cfg(feature = "client")]
+    #[error("no connection within {0:?}")]
+    NoConnection(Duration),
+    #[cfg(feature = "client")]
+    #[error("no TLS session within {0:?}")]
+    NoTls(Duration),
+    #[cfg(feature = "client")]
+    #[error("{0}")]
+    Busy(String),
+    #[error("the stream was cut off")]
+    CutOff,
+    #[cfg(feature = "client")]
+    #[error("the response ends before its runs do")]
+    NoRuns,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProtocolCause {
+    #[cfg(feature = "client")]
+    #[error(transparent)]
+    Decode(driblet_core::DecodeError),
+    #[cfg(feature = "client")]
+    #[error(transparent)]
+    Runs(driblet_core::RunsError),
+    #[cfg(feature = "client")]
+    #[error(transparent)]
+    ChunkSize(driblet_core::UnknownChunkSize),
+    #[cfg(feature = "client")]
+    #[error(transparent)]
+    Base64(base64::DecodeError),
+    #[cfg(feature = "client")]
+    #[error(transparent)]
+    Http(reqwest::Error),
+    #[cfg(feature = "browser-sync-stream")]
+    #[error(transparent)]
+    Wire(driblet_core::browser_sync_stream::WireError),
+    #[cfg(all(feature = "client", feature = "browser-sync-stream"))]
+    #[error(transparent)]
+    Io(io::Error),
+    #[cfg(feature = "browser-sync-stream")]
+    #[error("the file is longer than the {limit} bytes that are accepted")]
+    TooLong { limit: u64 },
+    /// The server's own words.
+    #[cfg(feature = "client")]
+    #[error("{0}")]
+    Refused(String),
+    #[cfg(feature = "client")]
+    #[error("{found} is neither {expected} nor {expected}s")]
+    Scheme { found: String, expected: &'static str },
+    #[cfg(feature = "client")]
+    #[error("the response has the media type {found:?} instead of {expected}; is there a driblet server at this URL?")]
+    MediaType { found: String, expected: &'static str },
+    #[cfg(feature = "client")]
+    #[error("the request cannot be repeated")]
+    NotRepeatable,
+}
+
+impl PullError {
+    /// The response that is being read breaks off.
+    pub(crate) fn network(doing: impl Into<String>, cause: impl Into<NetworkCause>) -> PullError {
+        PullError::during(Phase::Reading, doing, cause)
+    }
+
+    pub(crate) fn during(phase: Phase, doing: impl Into<String>, cause: impl Into<NetworkCause>) -> PullError {
+        PullError::Network { phase, doing: doing.into(), source: NetworkError(cause.into()) }
+    }
+
+    /// The error does not show the URL: if the URL has no scheme, the user name in `user:password@host` is read as one.
+    #[cfg(feature = "client")]
+    pub(crate) fn scheme(url: &url::Url, expected: &'static str) -> PullError {
+        let cause = ProtocolCause::Scheme { found: url.scheme().to_owned(), expected };
+        PullError::protocol("cannot pull from this URL", cause)
+    }
+
+    pub(crate) fn protocol(what: impl Into<String>, cause: ProtocolCause) -> PullError {
+        PullError::Protocol { what: what.into(), source: ProtocolError(cause) }
+    }
+
+    pub(crate) fn store(what: impl Into<String>, source: io::Error) -> PullError {
+        PullError::Store { what: what.into(), source }
+    }
+
+    /// Whether other bytes, in another response, could be right.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_about_bytes(&self) -> bool {
+        matches!(self, PullError::Protocol { source: ProtocolError(ProtocolCause::Decode(_)), .. })
+    }
+}
+
+#[cfg(feature = "browser-sync-stream")]
+impl ProtocolError {
+    /// The violation of the protocol of browser-sync-stream, if it is one.
+    pub fn wire_error(&self) -> Option<&driblet_core::browser_sync_stream::WireError> {
+        match &self.0 {
+            ProtocolCause::Wire(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for NetworkError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl fmt::Debug for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for ProtocolError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl From<TaskFailed> for PullError {
+    fn from(failed: TaskFailed) -> PullError {
+        PullError::store("a task ended early", failed.into())
+    }
+}
+
+/// The error of a store keeps its kind.
+#[cfg(feature = "browser-sync-stream")]
+impl From<PullError> for io::Error {
+    fn from(error: PullError) -> io::Error {
+        match &error {
+            PullError::Store { source, .. } => io::Error::new(source.kind(), error),
+            _ => io::Error::other(error),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import { checkTimeout } from '../shared/check.js';
+import { urlOf } from './url.js';
+
+/** Settings of a whole page, worker or process; see {@link configure}. */
+export interface Configuration {
+  /** URL of driblet's worker script, `dist/worker.js`, if a bundler moved it. Default: beside driblet's own script. */
+  workerUrl?: string | URL;
+  /**
+   * URL of driblet's wasm module, `wasm/driblet_bg.wasm`, if a bundler moved it. Default: beside driblet's own script.
+   */
+  wasmUrl?: string | URL;
+  /**
+   * How long driblet's worker may send no message while a sync or a read waits for it, in milliseconds. A worker that
+   * is silent for longer is ended, after twice that time at most, and its syncs continue in another worker. `Infinity`:
+   * no limit. Default: 120,000.
+   */
+  workerTimeout?: number;
+}
+
+/** The configuration, checked: URLs are absolute. */
+interface Settings {
+  readonly workerUrl?: string;
+  readonly wasmUrl?: string;
+  readonly workerTimeout: number;
+}
+
+let settings: Settings = { workerTimeout: 120_000 };
+let isInUse = false;
+
+/**
+ * Sets where driblet's files are and how long its worker may be silent. Call it before the first `sync()`. Throws an
+ * error if driblet has already started with another value, and a `TypeError` if a value is not valid.
+ *
+ * @example
+ * configure({ wasmUrl: '/assets/driblet_bg.wasm' });
+ */
+export function configure({ workerUrl, wasmUrl, workerTimeout }: Configuration): void {
+  const wanted: Settings = {
+    ...settings,
+    ...(workerUrl !== undefined && { workerUrl: urlOf(workerUrl)[0] }),
+    ...(wasmUrl !== undefined && { wasmUrl: urlOf(wasmUrl)[0] }),
+    ...(workerTimeout !== undefined && { workerTimeout: checkTimeout(workerTimeout, 'workerTimeout') }),
+  };
+  for (const name of Object.keys(wanted) as (keyof Settings)[]) {
+    if (!isInUse || wanted[name] === settings[name]) continue;
+    const used = settings[name] ?? 'its default';
+    const message = `driblet runs with ${used} as ${name}, not with ${wanted[name]}`;
+    throw new Error(`configure() must be called before the first sync(): ${message}`);
+  }
+  settings = wanted;
+}
+
+/** The settings that driblet runs with. From the first call on they do not change. */
+export function settingsInUse(): Settings {
+  isInUse = true;
+  return settings;
+}

@@ -1,0 +1,91 @@
+import { check, checkMaxBytes, checkTimeout } from '../shared/check.js';
+import { sendSync } from './client.js';
+import { settingsInUse } from './configure.js';
+import { noteVersion } from './prefetch.js';
+import { now } from '../shared/clock.js';
+import { handleOf } from './handle.js';
+import { urlOf } from './url.js';
+import type { Handle } from './handle.js';
+import type { SyncOptions } from './options.js';
+import type { JobOptions } from '../shared/messages.js';
+import type { LocalStore, Store } from '../stores/store.js';
+
+/*
+ * Turns a caller's options into a job for the engine. All options are checked and copied here: a job consists of plain
+ * text, numbers and objects, even if the options are proxies (of Vue, MobX and others).
+ */
+
+/** The default store of a page. */
+export const DEFAULT_STORE: Store = { kind: 'browser', name: 'driblet' };
+
+/** Describes a sync. Throws a TypeError if an option is not valid. */
+export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
+  const {
+    store = DEFAULT_STORE,
+    headers,
+    credentials = 'same-origin',
+    version,
+    maxBytes = 2 ** 32,
+    timeout = 30_000,
+    scope,
+    onProgress,
+    signal,
+  } = options;
+  const [url, authorization] = urlOf(given);
+  check(/^[^:]+:\/./.test(url), 'a URL', 'a URL with a path, such as http: and https: URLs', url.split(':', 1)[0]);
+  check(version === undefined || /^[0-9a-f]{64}$/.test(`${version}`), 'version', '64 lower-case hex digits', version);
+  check(
+    scope === undefined || (typeof scope === 'string' && !/\p{Surrogate}/u.test(scope)),
+    'scope',
+    'a string without lone surrogates',
+    scope,
+  );
+  check(
+    ['omit', 'same-origin', 'include'].includes(credentials),
+    'credentials',
+    "'omit', 'same-origin' or 'include'",
+    credentials,
+  );
+  check(onProgress === undefined || typeof onProgress === 'function', 'onProgress', 'a function', onProgress);
+  check(signal === undefined || typeof signal?.addEventListener === 'function', 'signal', 'an AbortSignal', signal);
+  const sent = new Headers(headers);
+  if (authorization && !sent.has('authorization')) sent.set('authorization', authorization);
+  return {
+    url,
+    // URLs contain no line break, so this key is unique.
+    key: scope === undefined ? url : `${url}\n${scope}`,
+    store: storeOf(store),
+    openers: (store as Partial<LocalStore>).openers,
+    headers: [...sent],
+    credentials,
+    version: version && `${version}`,
+    maxBytes: checkMaxBytes(maxBytes),
+    timeout: checkTimeout(timeout),
+    wasmUrl: settingsInUse().wasmUrl,
+  };
+}
+
+/** Runs a sync, and notes what is stored afterwards. */
+export async function syncJob(job: JobOptions, options: SyncOptions): Promise<Handle> {
+  const started = now();
+  options.signal?.throwIfAborted();
+  try {
+    const handle = handleOf(job.url, await sendSync(job, options), started);
+    void handle.stored.then((isStored) => noteVersion(job, isStored ? handle.version : undefined));
+    return handle;
+  } catch (error) {
+    noteVersion(job);
+    throw error;
+  }
+}
+
+/** A store in a form that can be sent to a worker. */
+export function storeOf(store: Store): Store {
+  check(
+    typeof store?.kind === 'string' && typeof store.name === 'string',
+    'store',
+    'a store from browserStore(), memoryStore() or similar',
+    store,
+  );
+  return { kind: store.kind, name: store.name };
+}

@@ -1,0 +1,42 @@
+import type { Port } from './worker/engine.js';
+
+/*
+ * Starts the engine. This file is beside `worker.ts`, because a bundled script looks for the worker's script beside
+ * itself.
+ */
+
+/** Runs the engine for the requests of a port. */
+export type Serve = (port: Port) => void;
+
+/** Loads the engine into this thread. */
+export function importEngine(): Promise<Serve> {
+  return import('./worker.js').then(({ serve }) => serve);
+}
+
+/** The worker's script checks this name, so that it serves only driblet's own worker. */
+const OPTIONS = { type: 'module', name: 'driblet' } as const;
+/** In a constant: bundlers take each `new URL('…', import.meta.url)` for a file to include. */
+const HERE = import.meta.url;
+
+/**
+ * Starts a worker from the URL given, or from `worker.js` beside this script; undefined if this thread cannot have one.
+ */
+export function newWorker(url: string | URL | undefined): Worker | undefined {
+  try {
+    if (url !== undefined) return new Worker(url, OPTIONS);
+    // Bundlers recognise this form only.
+    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'driblet' });
+  } catch {
+    return throughBlob(new URL(url ?? './worker.js', HERE).href);
+  }
+}
+
+/** A worker's script must come from the page's origin; a script that it imports need not. */
+function throughBlob(script: string): Worker | undefined {
+  try {
+    const text = `import ${JSON.stringify(script)};`;
+    return new Worker(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })), OPTIONS);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,116 @@
+import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
+
+/** The warning for a version for which there was no room. */
+export const NO_ROOM = 'there was no room to store this version: it is in memory only';
+
+/** A snapshot in memory. It lives as long as the worker. */
+export function memorySnapshot(): Snapshot {
+  let head: (Version & { pieces: Uint8Array<ArrayBuffer>[] }) | undefined;
+  let begun: { pair: Pair; pieces: Uint8Array[] } | undefined;
+
+  function journal(pair: Pair, came: Uint8Array[]): Journal {
+    return {
+      async append(bytes) {
+        came.push(bytes.slice());
+      },
+      async keep() {
+        begun = { pair, pieces: came };
+      },
+      async discard() {
+        begun = undefined;
+      },
+    };
+  }
+
+  return {
+    async held(): Promise<Held | undefined> {
+      return head && heldIn(head, head.pieces);
+    },
+    async drop() {
+      head = undefined;
+    },
+    async begun(): Promise<Begun | undefined> {
+      if (!begun) return undefined;
+      const { pair, pieces } = begun;
+      return {
+        ...pair,
+        length: lengthOf(pieces),
+        read: readerOfBuffers(...pieces),
+        proceed: () => journal(pair, [...pieces]),
+      };
+    },
+    journal: (pair) => journal(pair, []),
+    async stage(target): Promise<Staging> {
+      const pieces: Uint8Array<ArrayBuffer>[] = [];
+      return {
+        write(verified) {
+          pieces.push(verified.slice());
+        },
+        async commit() {
+          head = { ...target, pieces };
+          return memoryLease(target, pieces);
+        },
+        async discard() {},
+      };
+    },
+    async lease() {
+      if (!head) throw new Error('nothing is stored; sync again');
+      return memoryLease(head, head.pieces);
+    },
+    async tidy() {},
+  };
+}
+
+/** A snapshot that writes to memory, and reads from the store until there is a version in memory. */
+export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
+  let isDropped = false;
+  const held = async () =>
+    (await memory.held()) ?? (isDropped ? undefined : await stored.held().catch(() => undefined));
+  return {
+    ...memory,
+    held,
+    async drop() {
+      isDropped = true;
+      await memory.drop();
+    },
+    lease: async () => ((await memory.held()) ? memory : stored).lease(),
+  };
+}
+
+/** A lease of bytes that are in memory only. */
+export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
+  const { version, length } = target;
+  return {
+    version,
+    length,
+    blob: async () => new Blob(pieces),
+    held: async () => heldIn(target, pieces),
+    release() {},
+    ...(warning === undefined ? {} : { warning }),
+  };
+}
+
+function heldIn({ version, length, outboard }: Version, pieces: Uint8Array[]): Held {
+  return { version, length, outboard, read: readerOfBuffers(...pieces), close() {} };
+}
+
+/** Reads consecutive buffers at random. */
+export function readerOfBuffers(...pieces: Uint8Array[]) {
+  return (into: Uint8Array, at: number) => {
+    let filled = 0;
+    let start = 0;
+    for (const piece of pieces) {
+      const from = at + filled - start;
+      start += piece.length;
+      if (piece.length <= from) continue;
+      const part = piece.subarray(from, from + into.length - filled);
+      into.set(part, filled);
+      filled += part.length;
+    }
+    return filled;
+  };
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}

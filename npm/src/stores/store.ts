@@ -1,0 +1,130 @@
+import type { Watch } from '../shared/watch.js';
+
+/**
+ * A place where versions are kept between syncs. Created by {@link browserStore}, {@link opfsStore},
+ * {@link indexedDbStore} or {@link memoryStore}; in Node by `directoryStore` too. The worker opens it.
+ */
+export interface Store {
+  readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory' | 'level';
+  readonly name: string;
+}
+
+/**
+ * A {@link Store} that only the thread that made it can open. Syncs with it run in that thread, not in driblet's
+ * worker.
+ */
+export interface LocalStore extends Store {
+  readonly kind: 'directory' | 'level';
+  /** How driblet opens it. */
+  readonly openers: readonly StoreOpener[];
+}
+
+/** Opens a store at one place, for example in the origin private file system. */
+export interface StoreOpener {
+  /** What errors call the place. */
+  readonly part: string;
+  /** Opens what the store `name` keeps under a key. `watch` limits this call and all later ones. */
+  open(name: string, key: string, watch: Watch): Promise<Snapshot>;
+}
+
+/** A version and its length in bytes. */
+export interface Version {
+  readonly version: string;
+  readonly length: number;
+  /**
+   * The hashes that verify its groups, as base64. Without it, or if it is damaged, a version is verified as a whole.
+   */
+  readonly outboard?: string | undefined;
+}
+
+/**
+ * What a store keeps of one URL: a head, and perhaps a delta that was cut off. One sync uses it at a time.
+ *
+ * A store is a cache. It may be empty, half-written or edited: readers verify what it returns.
+ */
+export interface Snapshot {
+  /** Opens the head for reading; undefined if there is none, or it is not complete. */
+  held(): Promise<Held | undefined>;
+  /** Deletes the head, because its bytes are not those of its version. */
+  drop(): Promise<void>;
+  /** The start of a delta that an earlier sync kept. */
+  begun(): Promise<Begun | undefined>;
+  /** Starts to keep a delta's bytes, in place of those kept before. */
+  journal(pair: Pair): Journal;
+  /** Starts to write a version beside the head. */
+  stage(target: Version): Promise<Staging>;
+  /** Keeps the head readable, whatever other syncs do, until the lease is released. */
+  lease(): Promise<Lease>;
+  /** Deletes what neither the head nor a lease needs. */
+  tidy(): Promise<void>;
+}
+
+/** From the first byte, to before `end`. */
+export type Range = readonly [start: number, end: number];
+
+/** A stored version, open for random reads. */
+export interface Held extends Version {
+  /** Loads the bytes of some ranges, so that `read` finds them until the next call; undefined if that takes no time. */
+  ready?(ranges: readonly Range[]): Promise<void> | undefined;
+  /** Fills `into` with the bytes from `at` on. Returns how many there were. */
+  read(into: Uint8Array, at: number): number;
+  /** The bytes of a range in a buffer of their own, for stores where that is faster; undefined if they were lost. */
+  slice?(range: Range): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  close(): void;
+}
+
+/** The delta from one version, or `none`, to another, and the ETag of its bytes. */
+export interface Pair {
+  readonly from: string;
+  readonly to: string;
+  readonly etag: string;
+}
+
+/** The first bytes of a delta. */
+export interface Begun extends Pair {
+  readonly length: number;
+  read(into: Uint8Array, at: number): number;
+  /**
+   * Continues to keep the delta: appended bytes follow those that are stored. This object must not be used afterwards.
+   */
+  proceed(): Journal;
+}
+
+/** Keeps a delta's bytes as they arrive. */
+export interface Journal {
+  append(bytes: Uint8Array): Promise<void>;
+  /** Makes sure that the bytes survive this worker. */
+  keep(): Promise<void>;
+  /** Deletes the bytes: the delta is complete or damaged. */
+  discard(): Promise<void>;
+}
+
+/** A version that is being written. */
+export interface Staging {
+  /**
+   * Takes bytes. The caller may reuse them when it returns. Callers that wait for the promise, if there is one, are
+   * slowed to the speed of the store.
+   */
+  write(verified: Uint8Array): Promise<void> | undefined | void;
+  /**
+   * Makes the bytes durable, then makes them the head, in one step. If there is no room, returns a lease from memory.
+   */
+  commit(): Promise<Lease>;
+  discard(): Promise<void>;
+}
+
+/** A version whose bytes stay until the lease is released. */
+export interface Lease extends Version {
+  blob(): Promise<Blob>;
+  /** Opens it; undefined if it is gone. */
+  held(): Promise<Held | undefined>;
+  /** Why the version is not stored; undefined if it is. */
+  readonly warning?: string | undefined;
+  /** The bytes that this sync verified, if they are in memory. */
+  readonly verified?: ArrayBuffer;
+  /** Makes the version durable, and the head, if it is not yet. Returns the warning if that fails. */
+  store?(): Promise<string | undefined>;
+  release(): void;
+  /** Holds it again after a release. If it was deleted meanwhile, reading fails. */
+  renew?(): Promise<void>;
+}

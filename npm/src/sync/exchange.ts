@@ -1,0 +1,239 @@
+import { now } from '../shared/clock.js';
+import { SyncError, asSyncError } from '../shared/error.js';
+import type { Cost, JobOptions, Prefetched } from '../shared/messages.js';
+
+/** The requests of one sync, and what they cost. */
+export interface Exchange {
+  readonly cost: Pick<Cost, 'sent' | 'received' | 'requests'>;
+  /** When the first answer began; undefined if there was none. */
+  readonly answered: number | undefined;
+  /** Requests a sync resource of the URL, by the resource's name. */
+  ask(name: string, init?: RequestInit): Promise<Answer>;
+  /** Cancels the answer that the page prefetched, if nobody took it. */
+  close(): void;
+}
+
+/** A delta (or a matched answer) that is being received, or the reason why there is none. */
+export type Answer =
+  | { readonly kind: 'delta'; readonly response: Response; readonly pieces: AsyncIterable<Uint8Array> }
+  | { readonly kind: 'no-delta'; readonly status: number; readonly problem: Problem };
+
+/** The members of an RFC 9457 problem that driblet reads. All are unchecked. */
+export interface Problem {
+  readonly code?: unknown;
+  readonly detail?: unknown;
+  readonly head?: unknown;
+  readonly rungs?: unknown;
+  readonly sections?: unknown;
+}
+
+const DELTA_TYPES = [
+  'application/vnd.driblet.delta',
+  'application/vnd.driblet.matched',
+  'application/octet-stream',
+  '',
+];
+
+/** Accepts deltas in any codec, with any media type: plain file hosts and proxies send their own. */
+const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
+
+/** Not found, the signature is too large, the range is beyond the end: another request may do. */
+const TRY_ANOTHER = [404, 413, 416];
+
+/** The most characters that are read of an error's body. */
+const MAX_PROBLEM = 1 << 16;
+
+/** The phases of a request, as errors name them. */
+const WAITING = 'waiting for the answer';
+const READING = 'reading the answer';
+
+/** Node's error codes for a connection that was established: it broke, or no answer came. */
+const REACHED = /SOCKET|HEADERS|HPE|RESET|PIPE/;
+
+/** How long a sync asks a busy server again, in milliseconds. */
+const BUSY_LIMIT = 180_000;
+/** The shortest and the longest pause before it asks again, in seconds. */
+const MIN_PAUSE = 0.25;
+const MAX_PAUSE = 30;
+
+/**
+ * Starts the exchange of a job. It ends when `abort` is aborted, and aborts it if no byte comes for the job's timeout.
+ */
+export function exchange(
+  job: JobOptions,
+  abort: AbortController,
+  onReceived: () => void,
+  prefetched?: Promise<Prefetched | undefined>,
+): Exchange {
+  const cost = { sent: 0, received: 0, requests: 0 };
+  // Requests that the page made do not use this signal.
+  const aborted = new Promise<never>((_, reject) =>
+    abort.signal.addEventListener('abort', () => reject(abort.signal.reason)),
+  );
+  aborted.catch(() => {});
+
+  /** Waits for the server, at most for the job's timeout. `phase` is what errors call this wait. */
+  async function withTimeout<T>(promise: Promise<T>, phase = READING): Promise<T> {
+    const silence = new SyncError(
+      'network',
+      `${phase}: the server sent nothing for ${job.timeout} ms; sync again to continue`,
+    );
+    const timer = job.timeout < Infinity ? setTimeout(() => abort.abort(silence), job.timeout) : undefined;
+    try {
+      return await Promise.race([promise, aborted]);
+    } catch (error) {
+      throw abort.signal.aborted ? abort.signal.reason : connectionError(job, phase, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits as long as a busy server asks for. An abort ends it. */
+  async function pause(wait: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      await Promise.race([new Promise((resolve) => (timer = setTimeout(resolve, wait))), aborted]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function* piecesOf(response: Response): AsyncGenerator<Uint8Array> {
+    const reader = response.body?.getReader();
+    if (!reader) return;
+    try {
+      for (let read = await withTimeout(reader.read()); !read.done; read = await withTimeout(reader.read())) {
+        cost.received += read.value.length;
+        onReceived();
+        yield read.value;
+      }
+    } finally {
+      reader.cancel().catch(() => {});
+    }
+  }
+
+  async function problemOf(response: Response): Promise<Problem> {
+    let text = '';
+    const decoder = new TextDecoder();
+    for await (const piece of piecesOf(response)) {
+      text += decoder.decode(piece, { stream: true });
+      if (MAX_PROBLEM < text.length) break;
+    }
+    if (mediaType(response) !== 'application/problem+json') return {};
+    try {
+      return (JSON.parse(text) ?? {}) as Problem;
+    } catch {
+      return {};
+    }
+  }
+
+  /** The answer that the page prefetched, if it is for this resource. Any other answer is cancelled. */
+  async function prefetchedAnswer(name: string | undefined): Promise<Response | undefined> {
+    const waited = prefetched;
+    prefetched = undefined;
+    const found = waited && (await withTimeout(waited, WAITING));
+    if (!found) return undefined;
+    const { answer } = found;
+    if (found.name !== name) {
+      cost.requests += 1;
+      cost.sent += found.name.length;
+      cost.received += cancelPrefetched(found);
+      return undefined;
+    }
+    if ('failed' in answer) throw connectionError(job, WAITING, answer.failed);
+    return new Response(answer.body, { status: answer.status, headers: answer.headers });
+  }
+
+  let answered: number | undefined;
+  return {
+    cost,
+    get answered() {
+      return answered;
+    },
+    async ask(name, init = {}) {
+      const end = now() + BUSY_LIMIT;
+      for (;;) {
+        cost.requests += 1;
+        cost.sent += name === 'signature' ? 0 : name.length;
+        if (init.body instanceof Uint8Array) cost.sent += init.body.length;
+        const response =
+          (await prefetchedAnswer(name === 'signature' || init.headers ? undefined : name)) ??
+          (await withTimeout(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
+        answered ??= now();
+        if (response.ok) {
+          const type = mediaType(response);
+          if (!DELTA_TYPES.includes(type)) throw notADelta(resource(job.url, name), type);
+          return { kind: 'delta', response, pieces: piecesOf(response) };
+        }
+        const { status } = response;
+        const problem = await problemOf(response);
+        if (TRY_ANOTHER.includes(status)) return { kind: 'no-delta', status, problem };
+        const wait = waitOf(response);
+        if (wait === undefined || job.asksOnce || end <= now() + wait) throw refusal(status, problem);
+        onReceived(); // Tells others that wait for the lock that this sync works.
+        await pause(wait);
+      }
+    },
+    close() {
+      prefetched?.then((found) => found && cancelPrefetched(found));
+      prefetched = undefined;
+    },
+  };
+}
+
+/**
+ * How many milliseconds a busy server asks to wait; undefined if it does not ask. A random part is added, so that
+ * clients do not all come back at once.
+ */
+function waitOf({ status, headers }: Response): number | undefined {
+  const retryAfter = headers.get('retry-after');
+  if (retryAfter === null || (status !== 503 && status !== 429)) return undefined;
+  // RFC 9110, section 10.2.3: seconds, or a date.
+  const seconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1000;
+  return Math.min(Math.max(seconds || 0, MIN_PAUSE), MAX_PAUSE) * (1000 + 250 * Math.random());
+}
+
+/** The error for a request that failed. Browsers do not tell whether the server was reached; Node does. */
+function connectionError({ url }: JobOptions, phase: string, error: unknown): SyncError {
+  const { code } = ((error as Error).cause ?? {}) as { code?: string };
+  const doing =
+    phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
+  return asSyncError('network', `the connection failed while ${doing} (sync again to continue)`, error);
+}
+
+/** Cancels a prefetched answer. Returns its announced length: how much of it arrived is not known. */
+function cancelPrefetched({ answer }: Prefetched): number {
+  if ('failed' in answer) return 0;
+  answer.body?.cancel().catch(() => {}); // It may have failed by itself.
+  return Number(new Headers(answer.headers).get('content-length') ?? 0);
+}
+
+/** Requests a sync resource of a job's URL, by the resource's name. */
+export function requestDelta(job: JobOptions, name: string, init: RequestInit): Promise<Response> {
+  const headers = new Headers(job.headers);
+  new Headers(init.headers).forEach((value, key) => headers.set(key, value));
+  headers.set('accept', ACCEPTED);
+  return fetch(resource(job.url, name), { cache: 'no-store', ...init, headers, credentials: job.credentials });
+}
+
+/** The URL of a sync resource, which is below the asset's own path. */
+function resource(url: string, name: string): URL {
+  const below = new URL(url);
+  below.pathname += `.driblet/${name}`;
+  return below;
+}
+
+function mediaType(response: Response): string {
+  return (response.headers.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
+}
+
+function notADelta(url: URL, type: string): SyncError {
+  const hint = type === 'text/html' ? '; is there a login page or a captive portal in between?' : '';
+  return new SyncError('protocol', `${url} answered with ${type}, not with a delta${hint}`);
+}
+
+/** The error for an answer without a delta, with the server's own explanation if it has one. */
+export function refusal(status: number, { detail }: Problem): SyncError {
+  const message = typeof detail === 'string' ? detail : `the server answered with status ${status}`;
+  return new SyncError(500 <= status || status === 429 || status === 408 ? 'network' : 'protocol', message);
+}
