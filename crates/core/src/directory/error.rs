@@ -1,3 +1,5 @@
+use crate::version::Version;
+
 /// Why a manifest cannot name a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -124,5 +126,65 @@ pub enum ManifestError {
         path: String,
         /// The length said.
         len: u64,
+    },
+}
+
+/// Why bytes are no directory delta, or why one does not fit its manifests.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryDeltaError {
+    /// The first byte is not that of a directory delta.
+    #[error("these bytes are no directory delta")]
+    NoDirectoryDelta,
+    /// The second byte names a format that this version does not know.
+    #[error("the directory delta has format {format}; this version reads format {known}", known = super::delta::FORMAT)]
+    #[non_exhaustive]
+    UnknownFormat {
+        /// The format named.
+        format: u8,
+    },
+    /// A number is not in its shortest form, or has more than 64 bits.
+    #[error("the directory delta has a malformed number")]
+    BadNumber,
+    /// A number is beyond a limit.
+    #[error("the directory delta announces {value} {what}; at most {limit} are accepted")]
+    #[non_exhaustive]
+    TooMany {
+        /// What is counted.
+        what: &'static str,
+        /// How many are announced.
+        value: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A part has no files.
+    #[error("the directory delta has a part without files")]
+    EmptyPart,
+    /// The new manifest is not the one that the directory delta announces.
+    #[error("the manifest has version {found}, but the directory delta leads to {announced}")]
+    #[non_exhaustive]
+    OtherTarget {
+        /// The version announced.
+        announced: Version,
+        /// The version of the manifest.
+        found: Version,
+    },
+    /// The parts do not have as many files as are new.
+    #[error("the parts have {announced} files, but {expected} are new")]
+    #[non_exhaustive]
+    OtherFiles {
+        /// Files of all parts.
+        announced: usize,
+        /// New files by both manifests.
+        expected: usize,
+    },
+    /// A basis file is beyond the end of the old manifest.
+    #[error("a part needs file {index} of the old manifest, which has {count}")]
+    #[non_exhaustive]
+    NoSuchBasis {
+        /// The index named.
+        index: usize,
+        /// Files of the old manifest.
+        count: usize,
     },
 }

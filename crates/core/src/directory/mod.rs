@@ -5,6 +5,7 @@
 
 #[cfg(feature = "encode")]
 mod basis;
+mod delta;
 mod error;
 mod manifest;
 #[cfg(feature = "encode")]
@@ -14,7 +15,8 @@ mod path;
 
 #[cfg(feature = "encode")]
 pub use basis::{Sketch, choose_basis};
-pub use error::{BadPath, ManifestError};
+pub use delta::{DeltaPart, DirectoryDelta, PlannedPart};
+pub use error::{BadPath, DirectoryDeltaError, ManifestError};
 pub use manifest::{Entry, FileEntry, Manifest, ManifestLimits};
 #[cfg(feature = "encode")]
 pub use manifest_delta::encode_manifest_delta;
