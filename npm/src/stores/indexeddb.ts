@@ -6,7 +6,7 @@ import { BATCH, PIECE, readingPieces } from './pieces.js';
 import type { Watch } from '../shared/watch.js';
 import type { Entry, HeadTimes } from './entries.js';
 import type { PieceDatabase, PieceHead } from './pieceSnapshot.js';
-import type { Held, Pair, Range, Snapshot, Version } from './store.js';
+import type { Held, Pair, Range, Snapshot, VersionInfo } from './store.js';
 
 /*
  * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` has the head of
@@ -142,7 +142,7 @@ async function writeBlobs(blobs: Blob[], write: (pieces: Piece[]) => Promise<voi
 }
 
 /** Opens a version whose bytes are in `file`; undefined if some were lost. */
-function heldIn({ version, length, outboard }: Version, file: Blob): Held | undefined {
+function heldIn({ version, length, outboard }: VersionInfo, file: Blob): Held | undefined {
   if (file.size !== length) return undefined;
   const slice = ([start, end]: Range) => blobBytes(INDEXED_DB, file.slice(start, end));
   return {

@@ -1,11 +1,11 @@
-import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
+import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, VersionInfo } from './store.js';
 
 /** The warning for a version for which there was no room. */
 export const NO_ROOM = 'there was no room to store this version: it is in memory only';
 
 /** A snapshot in memory. It lives as long as the worker. */
 export function memorySnapshot(): Snapshot {
-  let head: (Version & { pieces: Uint8Array<ArrayBuffer>[] }) | undefined;
+  let head: (VersionInfo & { pieces: Uint8Array<ArrayBuffer>[] }) | undefined;
   let begun: { pair: Pair; pieces: Uint8Array[] } | undefined;
 
   function journal(pair: Pair, came: Uint8Array[]): Journal {
@@ -78,7 +78,7 @@ export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
 }
 
 /** A lease of bytes that are in memory only. */
-export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
+export function memoryLease(target: VersionInfo, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
   const { version, length } = target;
   return {
     version,
@@ -90,7 +90,7 @@ export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], 
   };
 }
 
-function heldIn({ version, length, outboard }: Version, pieces: Uint8Array[]): Held {
+function heldIn({ version, length, outboard }: VersionInfo, pieces: Uint8Array[]): Held {
   return { version, length, outboard, read: readerOfBuffers(...pieces), close() {} };
 }
 

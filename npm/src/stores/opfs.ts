@@ -10,7 +10,7 @@ import { RECORD, newestValue, writeRecord } from './record.js';
 import { stagingFile } from './staging.js';
 import type { Entry, HeadTimes } from './entries.js';
 import type { Watch } from '../shared/watch.js';
-import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
+import type { Held, Lease, Snapshot, Staging, VersionInfo } from './store.js';
 
 /*
  * A snapshot in the origin private file system: one folder, named by the key's SHA-256. It contains `key` (the key
@@ -23,7 +23,7 @@ import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
  */
 
 /** The content of the `head` record. */
-type Head = Version & HeadTimes & { readonly file: string };
+type Head = VersionInfo & HeadTimes & { readonly file: string };
 
 /** How many bytes of a file are read at once. */
 const BLOCK = 1 << 20;

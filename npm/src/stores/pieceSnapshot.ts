@@ -4,7 +4,7 @@ import { Unavailable, watching } from '../shared/watch.js';
 import { collecting } from './journal.js';
 import { NO_ROOM, memoryLease, readerOfBuffers } from './memory.js';
 import { writingPieces } from './pieces.js';
-import type { Held, Journal, Lease, Pair, Snapshot, Version } from './store.js';
+import type { Held, Journal, Lease, Pair, Snapshot, VersionInfo } from './store.js';
 
 /*
  * A snapshot whose files are stored in pieces, in IndexedDB or in a level database. The head says which version is
@@ -19,7 +19,7 @@ import type { Held, Journal, Lease, Pair, Snapshot, Version } from './store.js';
 export const BEGUN = 'begun';
 
 /** A head: a version, and the file that has its bytes. */
-export type PieceHead = Version & { readonly file: string };
+export type PieceHead = VersionInfo & { readonly file: string };
 
 /** A database with the files of one key. */
 export interface PieceDatabase {

@@ -27,8 +27,8 @@ export interface StoreOpener {
   open(name: string, key: string, watch: Watch): Promise<Snapshot>;
 }
 
-/** A version and its length in bytes. */
-export interface Version {
+/** A version, its length in bytes, and what verifies its parts. */
+export interface VersionInfo {
   readonly version: string;
   readonly length: number;
   /**
@@ -52,7 +52,7 @@ export interface Snapshot {
   /** Starts to keep a delta's bytes, in place of those kept before. */
   journal(pair: Pair): Journal;
   /** Starts to write a version beside the head. */
-  stage(target: Version): Promise<Staging>;
+  stage(target: VersionInfo): Promise<Staging>;
   /** Keeps the head readable, whatever other syncs do, until the lease is released. */
   lease(): Promise<Lease>;
   /** Deletes what neither the head nor a lease needs. */
@@ -63,7 +63,7 @@ export interface Snapshot {
 export type Range = readonly [start: number, end: number];
 
 /** A stored version, open for random reads. */
-export interface Held extends Version {
+export interface Held extends VersionInfo {
   /** Loads the bytes of some ranges, so that `read` finds them until the next call; undefined if that takes no time. */
   ready?(ranges: readonly Range[]): Promise<void> | undefined;
   /** Fills `into` with the bytes from `at` on. Returns how many there were. */
@@ -114,7 +114,7 @@ export interface Staging {
 }
 
 /** A version whose bytes stay until the lease is released. */
-export interface Lease extends Version {
+export interface Lease extends VersionInfo {
   blob(): Promise<Blob>;
   /** Opens it; undefined if it is gone. */
   held(): Promise<Held | undefined>;
