@@ -113,10 +113,11 @@ describe('numbers', () => {
         name: 'TypeError',
         message: /^timeout must be /,
       });
-      assert.throws(() => browserSyncStream.send('x', { timeout }), {
-        name: 'TypeError',
-        message: /^timeout must be /,
-      });
+      for (const name of ['timeout', 'listTimeout'])
+        assert.throws(() => browserSyncStream.send('x', { [name]: timeout }), {
+          name: 'TypeError',
+          message: new RegExp(`^${name} must be `),
+        });
     }
     for (const maxBytes of [-1, NaN, '5'])
       assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { maxBytes }), {
@@ -151,7 +152,7 @@ describe('numbers', () => {
       const receiver = browserSyncStream.receive(new MemoryLevel(), { timeout }, (error, got) =>
         error ? reject(error) : resolve(got),
       );
-      const sender = browserSyncStream.send(join(folder, 'sent'), { timeout });
+      const sender = browserSyncStream.send(join(folder, 'sent'), { timeout, listTimeout: timeout });
       receiver.pipe(sender).pipe(receiver);
       assert.equal((await promise).toString(), FILE);
     }
