@@ -22,6 +22,11 @@ export interface HeadTimes {
   readonly used: number;
 }
 
+/** A head as a store records it: the version, the name of the file with its bytes, and its times. */
+export interface StoredHead extends VersionInfo, HeadTimes {
+  readonly file: string;
+}
+
 /** The times of a head that is stored now. */
 export function headTimesNow(): HeadTimes {
   const now = Date.now();

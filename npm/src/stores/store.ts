@@ -2,7 +2,7 @@ import type { Watch } from '../shared/watch.js';
 
 /**
  * A place where versions are kept between syncs. Created by {@link browserStore}, {@link opfsStore},
- * {@link indexedDbStore} or {@link memoryStore}; in Node by `directoryStore` too. The worker opens it.
+ * {@link indexedDbStore} or {@link memoryStore}; in Node by `directoryStore` too; by `levelStore` of `driblet/level`.
  */
 export interface Store {
   readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory' | 'level';
@@ -15,7 +15,7 @@ export interface Store {
  */
 export interface LocalStore extends Store {
   readonly kind: 'directory' | 'level';
-  /** How driblet opens it. */
+  /** The places where driblet opens it, in the order in which they are tried. */
   readonly openers: readonly StoreOpener[];
 }
 
@@ -64,11 +64,11 @@ export type Range = readonly [start: number, end: number];
 
 /** A stored version, open for random reads. */
 export interface Held extends VersionInfo {
-  /** Loads the bytes of some ranges, so that `read` finds them until the next call; undefined if that takes no time. */
+  /** Loads the bytes of some ranges. `read` finds them until the next call. Undefined if there is nothing to wait for. */
   ready?(ranges: readonly Range[]): Promise<void> | undefined;
   /** Fills `into` with the bytes from `at` on. Returns how many there were. */
   read(into: Uint8Array, at: number): number;
-  /** The bytes of a range in a buffer of their own, for stores where that is faster; undefined if they were lost. */
+  /** The bytes of a range, in a new buffer; undefined if they were lost. For stores where this is faster than `read`. */
   slice?(range: Range): Promise<Uint8Array<ArrayBuffer> | undefined>;
   close(): void;
 }
@@ -84,9 +84,7 @@ export interface Pair {
 export interface Begun extends Pair {
   readonly length: number;
   read(into: Uint8Array, at: number): number;
-  /**
-   * Continues to keep the delta: appended bytes follow those that are stored. This object must not be used afterwards.
-   */
+  /** Continues to keep the delta: appends bytes to the stored ones. Do not use this object afterwards. */
   proceed(): Journal;
 }
 
@@ -99,15 +97,16 @@ export interface Journal {
   discard(): Promise<void>;
 }
 
-/** A version that is being written. */
-export interface Staging {
+/** Takes the bytes of a file, in order. */
+export interface Writer {
+  /** Copies the bytes. Await the promise, if there is one, to apply back-pressure. */
+  write(bytes: Uint8Array): Promise<void> | undefined | void;
+}
+
+/** A version that is being written. Its bytes must be verified. */
+export interface Staging extends Writer {
   /**
-   * Takes bytes. The caller may reuse them when it returns. Callers that wait for the promise, if there is one, are
-   * slowed to the speed of the store.
-   */
-  write(verified: Uint8Array): Promise<void> | undefined | void;
-  /**
-   * Makes the bytes durable, then makes them the head, in one step. If there is no room, returns a lease from memory.
+   * Flushes the bytes, then makes the version the head, in one step. If there is no room, returns a lease from memory.
    */
   commit(): Promise<Lease>;
   discard(): Promise<void>;
@@ -116,15 +115,15 @@ export interface Staging {
 /** A version whose bytes stay until the lease is released. */
 export interface Lease extends VersionInfo {
   blob(): Promise<Blob>;
-  /** Opens it; undefined if it is gone. */
+  /** Opens the version; undefined if it is gone. */
   held(): Promise<Held | undefined>;
   /** Why the version is not stored; undefined if it is. */
   readonly warning?: string | undefined;
   /** The bytes that this sync verified, if they are in memory. */
   readonly verified?: ArrayBuffer;
-  /** Makes the version durable, and the head, if it is not yet. Returns the warning if that fails. */
+  /** Stores the version and makes it the head, if that is not done yet. Returns the warning if that fails. */
   store?(): Promise<string | undefined>;
   release(): void;
-  /** Holds it again after a release. If it was deleted meanwhile, reading fails. */
+  /** Holds the version again after a release. If it was deleted meanwhile, reading fails. */
   renew?(): Promise<void>;
 }
