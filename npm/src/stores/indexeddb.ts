@@ -12,6 +12,10 @@ import type { Held, Pair, Range, Snapshot, VersionInfo } from './store.js';
  * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` has the head of
  * each key; `files` has an entry for each file; `pieces` has the files' bytes. Pieces are blobs where the browser
  * stores them: Chromium writes and reads blobs twice as fast as buffers, and a blob stays on the disk until it is read.
+ *
+ * Transactions that write pieces or heads are strict. Chromium stores each blob in a file of its own, and flushes that
+ * file only if the transaction that writes the blob is strict. A later strict transaction does not flush it. All other
+ * writes are relaxed: losing them costs only space, or bytes that are received again.
  */
 
 const TABLES = 1;
@@ -67,7 +71,7 @@ function databaseFor(name: string, key: string, tables: Tables, watch: Watch): P
 
     async write(file, from, blobs) {
       await writeBlobs(blobs, (pieces) =>
-        tables.write('relaxed', (table) => {
+        tables.write('strict', (table) => {
           table('files').put({}, [key, file]); // With each batch: a tab without locks may have deleted it.
           pieces.forEach((piece, at) => table('pieces').put(piece, [key, file, from + at] satisfies PieceKey));
         }),

@@ -40,7 +40,13 @@ export interface VersionInfo {
 /**
  * What a store keeps of one URL: a head, and perhaps a delta that was cut off. One sync uses it at a time.
  *
- * A store is a cache. It may be empty, half-written or edited: readers verify what it returns.
+ * A store is a cache. It may be empty, half-written or edited: readers verify what it returns. If bytes are missing or
+ * changed, the head is dropped, and the next sync fetches the whole file.
+ *
+ * The head changes in one step, after its bytes are written. If the tab, the browser or the process ends, the head is
+ * the old version or the new one, with all its bytes. If the machine stops, for example without power, the same is true
+ * for stores that flush the bytes before they write the head: the file store, folders, and IndexedDB as far as the
+ * browser flushes strict transactions. A level database may then lose bytes.
  */
 export interface Snapshot {
   /** Opens the head for reading; undefined if there is none, or it is not complete. */
