@@ -45,9 +45,17 @@ async function syncs(options, url = file()) {
 describe('numbers', () => {
   for (const timeout of [Infinity, 2 ** 31 - 1, 2 ** 31, 2 ** 53, Number.MAX_VALUE]) {
     test(`a timeout of ${timeout} ms waits`, async () => {
-      // The answer takes longer than the millisecond after which timers with a too long delay fire.
-      link.fault = (request) => (isDelta(request) ? { delay: 50 } : undefined);
-      await syncs({ timeout });
+      let asked;
+      const wasAsked = new Promise((resolve) => (asked = resolve));
+      let goOn;
+      const after = new Promise((resolve) => (goOn = resolve));
+      link.fault = (request) => (isDelta(request) ? (asked(), { after }) : undefined);
+      const syncing = syncs({ timeout });
+      await wasAsked;
+      // A timer with a delay that is too long fires after a millisecond, so it fires before this one, which is set later.
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      goOn();
+      await syncing;
     });
   }
 
