@@ -74,7 +74,7 @@ export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
       isDropped = true;
       await memory.drop();
     },
-    lease: async () => ((await memory.held()) ? memory : stored).lease(),
+    lease: async () => ((await memory.held()) ? memory.lease() : { ...(await stored.lease()), isInStore: true }),
   };
 }
 

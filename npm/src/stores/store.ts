@@ -125,6 +125,8 @@ export interface Lease extends VersionInfo {
   held(): Promise<Held | undefined>;
   /** Why the version is not stored; undefined if it is. */
   readonly warning?: string | undefined;
+  /** Set if the store has the version although new versions are written to memory. */
+  readonly isInStore?: true;
   /** The bytes that this sync verified, if they are in memory. */
   readonly verified?: ArrayBuffer;
   /** Stores the version and makes it the head, if that is not done yet. Returns the warning if that fails. */
