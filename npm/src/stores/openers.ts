@@ -10,7 +10,8 @@ import type { Store, StoreOpener } from './store.js';
  * - a function there that lists its entries, made with `entryOf`;
  * - its kind in `Store` (store.ts), and a line in both tables below;
  * - a function in index.ts that creates the `Store`;
- * - a row in the README, and its kind in the tests that run for each kind: stores, storage, damage, killed and silent.
+ * - a row in the README, and its kind in the tests of test/browser that loop over kinds: stores, storage, abort, silent,
+ *   denied, firefox and webkit.
  */
 
 const FILES: StoreOpener = { part: FILE_STORE, open: opfsSnapshot };
