@@ -191,12 +191,12 @@ pub enum Limit {
     /// The bytes of a region's ops.
     #[error("the bytes of a region's ops")]
     Ops,
-    /// How far a reference reaches beyond its gap, in bytes.
-    #[error("the reach of a reference in bytes")]
+    /// How far a prefix reaches beyond its gap, in bytes.
+    #[error("the reach of a prefix in bytes")]
     Reach,
-    /// The bytes of a region's reference.
-    #[error("the bytes of a region's reference")]
-    Reference,
+    /// The bytes of a region's prefix.
+    #[error("the bytes of a region's prefix")]
+    Prefix,
     /// The length of a dense region.
     #[error("the bytes of a dense region")]
     Span,
@@ -221,7 +221,7 @@ impl Limit {
             Limit::Groups => "limit-groups",
             Limit::Ops => "limit-ops",
             Limit::Reach => "limit-reach",
-            Limit::Reference => "limit-reference",
+            Limit::Prefix => "limit-reference",
             Limit::Span => "limit-span",
             Limit::DenseWindow => "limit-dense-window",
             Limit::Packed => "limit-packed",

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, ReferenceLoader};
+use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, PrefixLoader};
 use crate::delta::dense::region::{DenseRegion, DenseRegionHeader, WindowLoader};
 use crate::delta::error::{DecodeError, Halt};
 use crate::delta::format::{CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
@@ -120,7 +120,7 @@ impl Decoder {
             return;
         }
         match (&mut self.state, &mut self.output) {
-            (State::Reference(loading), _) => loading.take(bytes),
+            (State::Prefix(loading), _) => loading.take(bytes),
             (State::Window(loading), _) => loading.take(bytes),
             (State::Ops(region), Some(output)) => match region.take_basis(bytes, output) {
                 Ok(()) => self.reused += region.take_reused(),
@@ -213,9 +213,9 @@ impl Decoder {
                 }
             }
             State::Announced(announced) => {
-                self.state = State::Reference(announced.load(&mut self.input, self.position, self.basis.len)?);
+                self.state = State::Prefix(announced.load(&mut self.input, self.position, self.basis.len)?);
             }
-            State::Reference(loading) => match loading.wanted() {
+            State::Prefix(loading) => match loading.wanted() {
                 Some(range) => return Ok(Some(Need::Basis(range))),
                 None => self.state = State::Ops(loading.finish()?),
             },
@@ -256,7 +256,7 @@ impl Decoder {
 
     fn needed_basis(&self) -> Option<Range<u64>> {
         match (&self.state, &self.output) {
-            (State::Reference(loading), _) => loading.wanted(),
+            (State::Prefix(loading), _) => loading.wanted(),
             (State::Window(loading), _) => loading.wanted(),
             (State::Ops(region), Some(output)) => region.wanted(output.space()),
             _ => None,
@@ -279,8 +279,8 @@ enum State {
     },
     /// Waits for the ops of a region.
     Announced(CopyRegionHeader),
-    /// Reads the reference of a region from the basis.
-    Reference(ReferenceLoader),
+    /// Reads the prefix of a region from the basis.
+    Prefix(PrefixLoader),
     /// Carries out the ops of a region.
     Ops(CopyRegion),
     /// Waits for the packed decisions of a dense region.
