@@ -11,10 +11,9 @@ use super::levels;
 use super::match_finder::MatchFinder;
 use super::op_source::{OpSource, SharedRuns};
 use super::options::EncodeOptions;
-use super::plan::Span;
 use super::region_writer;
 use super::regions::Regions;
-use crate::delta::format::{CODEC_ZSTD, MAX_TARGET};
+use crate::delta::format::MAX_TARGET;
 use crate::delta::header::Header;
 use crate::signature::matching::Matches;
 use crate::verify::group::{self, GroupSize, Groups};
@@ -143,11 +142,7 @@ impl<'a> Encoder<'a> {
             Body::Stream { target, stream } => {
                 let len = target.len();
                 *stream = Some(FrameStream::new(len, levels::first_sync(len))?);
-                let span = Span { start: 0, end: len as u64, position: 0 };
-                let mut out = region_writer::begin(CODEC_ZSTD, span, len as u64);
-                // A reach of 0 and no ops.
-                out.extend([0, 0]);
-                Ok(Some(out))
+                Ok(Some(region_writer::write_before_frame(len as u64)))
             }
         }
     }

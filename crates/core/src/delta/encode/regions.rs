@@ -9,11 +9,11 @@ use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::op_source::OpSource;
 use super::options::Codec;
-use super::plan::{Cost, Costed, Encoded, Goal, RegionPlan, Span};
+use super::plan::{Cost, Costed, Encoded, Goal, Method, RegionPlan, Span};
 use super::planner::{self, AlignedPart, LEAST_COPIES};
 use super::region_writer;
 use crate::delta::dense::encode::encode as encode_dense;
-use crate::delta::format::{CODEC_DENSE, LAST_REGION, MAX_DENSE};
+use crate::delta::format::MAX_DENSE;
 use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::{SequenceAlignment, align_sequences};
 use crate::delta::substitution::script;
@@ -98,7 +98,7 @@ impl<'a> Regions<'a> {
         } else {
             RegionPlan::copies(ops, span)
         };
-        self.write(&plan)
+        self.write_next(&plan)
     }
 
     /// The next region of a target that is too long to be encoded whole.
@@ -128,25 +128,32 @@ impl<'a> Regions<'a> {
             let copies = planner::copies(&self.context, ops, span)?;
             planner::better_of(&self.context, goal, copies, substitution)?
         };
-        self.write(&plan)
+        self.write_next(&plan)
     }
 
-    /// All regions of the target, by the best of the methods.
+    /// All regions of the target, by the best of the methods. If only the dense codec is to be tried and cannot be worth
+    /// its time, the next region of copies.
     fn whole(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
         let alignment = align_sequences(basis, self.context.target);
-        if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
+        let best = if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
             let Some(dense) = self.dense(basis, &alignment) else { return self.next_copies() };
-            self.at = self.context.target_len();
-            return Ok(dense);
-        }
-        let goal = self.goal();
-        let best = self.copies_or_substitution(basis, &alignment, goal)?;
+            region_writer::write(&self.context, &dense)?
+        } else {
+            self.best_of_all(basis, &alignment)?
+        };
         self.at = self.context.target_len();
+        Ok(best)
+    }
+
+    /// All regions of the target, by the best of all methods.
+    fn best_of_all(&mut self, basis: &'a [u8], alignment: &SequenceAlignment) -> Result<Encoded, EncodeError> {
+        let goal = self.goal();
+        let best = self.copies_or_substitution(basis, alignment, goal)?;
         if self.context.options.codec != Codec::Fast
             && !self.is_far(best.bytes.len(), goal)
-            && let Some(dense) = self.dense(basis, &alignment)
+            && let Some(dense) = self.dense(basis, alignment)
         {
-            return Ok(goal.better_of(best, dense));
+            return Ok(goal.better_of(best, region_writer::write(&self.context, &dense)?));
         }
         Ok(best)
     }
@@ -159,9 +166,8 @@ impl<'a> Regions<'a> {
         goal: Goal,
     ) -> Result<Encoded, EncodeError> {
         let len = self.context.target_len();
-        let all = Span { start: 0, end: len, position: 0 };
         let part = AlignedPart { basis, from: 0, target: self.context.target };
-        let substitution = planner::substitution(&self.context, &part, alignment, all)?;
+        let substitution = planner::substitution(&self.context, &part, alignment, self.all())?;
         let (ops, first) = self.source.next_ops(0, 0, MAX_OPS, u64::MAX);
         let Some(substitution) = substitution else {
             let copies = planner::copies(&self.context, ops, first)?;
@@ -169,14 +175,14 @@ impl<'a> Regions<'a> {
         };
         let estimate = planner::copies_len(&self.context, &ops, first, ESTIMATE_LEVEL)? as u64 * len / first.end.max(1);
         if goal.clearly_prefers(substitution.cost(), Cost::of_copies(estimate as usize)) {
-            return self.write(&substitution.plan);
+            return region_writer::write(&self.context, &substitution.plan);
         }
         let copies = planner::copies(&self.context, ops, first)?;
         if first.end == len {
             let plan = planner::better_of(&self.context, goal, copies, substitution)?;
-            return self.write(&plan);
+            return region_writer::write(&self.context, &plan);
         }
-        let substituted = self.write(&substitution.plan)?;
+        let substituted = region_writer::write(&self.context, &substitution.plan)?;
         let copied = self.all_copies(&copies.plan)?;
         Ok(goal.better_of(copied, substituted))
     }
@@ -189,25 +195,32 @@ impl<'a> Regions<'a> {
         TOO_MANY_BYTES < bytes || is_far && !is_tried
     }
 
-    /// All regions in the dense codec, if that can be worth its time.
-    fn dense(&self, basis: &[u8], alignment: &SequenceAlignment) -> Option<Encoded> {
+    /// The plan of one dense region for the whole target, if that can be worth its time.
+    fn dense(&self, basis: &[u8], alignment: &SequenceAlignment) -> Option<RegionPlan> {
         let dense = encode_dense(basis, self.context.target, alignment)?;
-        let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
-        Some(Encoded { bytes, nanoseconds: dense.nanoseconds })
+        Some(RegionPlan { span: self.all(), method: Method::Dense(dense) })
+    }
+
+    /// The span of a region that makes the whole target.
+    fn all(&self) -> Span {
+        Span { start: 0, end: self.context.target_len(), position: 0 }
     }
 
     /// All regions of the target, with copies and new bytes only, of which this is the first.
     fn all_copies(&mut self, first: &RegionPlan) -> Result<Encoded, EncodeError> {
-        let mut all = self.write(first)?;
+        let mut all = self.write_next(first)?;
         while self.at < self.context.target_len() {
             all.bytes.extend(self.next_copies()?.bytes);
         }
         Ok(all)
     }
 
-    fn write(&mut self, plan: &RegionPlan) -> Result<Encoded, EncodeError> {
+    /// Writes a region, and continues behind it.
+    fn write_next(&mut self, plan: &RegionPlan) -> Result<Encoded, EncodeError> {
+        let encoded = region_writer::write(&self.context, plan)?;
         self.at = plan.span.end;
         self.position = plan.end_position();
-        region_writer::write(&mut self.context, plan)
+        self.context.compressed += encoded.compressed;
+        Ok(encoded)
     }
 }
