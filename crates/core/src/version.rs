@@ -156,6 +156,7 @@ fn hex_digit(digit: u8) -> Option<u8> {
 /// The text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a version is 64 lower-case hex digits, not this text of {len} bytes")]
+#[non_exhaustive]
 pub struct BadVersion {
     /// The text's length in bytes.
     pub len: usize,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use driblet_core::browser_sync_stream::*;
 use proptest::prelude::*;
 
-const SMALL: RabinOptions = RabinOptions { bits: 5, min: 16, max: 128 };
+const SMALL: RabinOptions = RabinOptions::new().bits(5).min(16).max(128);
 
 fn cut(bytes: &[u8]) -> Vec<Chunk> {
     let mut cutter = Cutter::new(SMALL).unwrap();

@@ -23,7 +23,7 @@ impl Chunks {
     /// Cuts by these options of npm `rabin`. 0 means the default of an option.
     #[wasm_bindgen(constructor)]
     pub fn new(bits: u32, min: u32, max: u32) -> Result<Chunks, JsValue> {
-        let cutter = Cutter::new(RabinOptions { bits, min, max }).map_err(Throw::into_exception)?;
+        let cutter = Cutter::new(RabinOptions::new().bits(bits).min(min).max(max)).map_err(Throw::into_exception)?;
         Ok(Chunks { cutter, known: Vec::new() })
     }
 

@@ -10,7 +10,7 @@
 //! use driblet_core::browser_sync_stream::{MAX_CHUNK, Receiver, ReceiverEvent, Sender, SenderEvent};
 //!
 //! let file = b"one driblet and another ".repeat(999);
-//! let mut cutter = Cutter::new(RabinOptions { bits: 8, min: 64, max: 512 })?;
+//! let mut cutter = Cutter::new(RabinOptions::new().bits(8).min(64).max(512))?;
 //! cutter.handle_input(&file);
 //! cutter.handle_end();
 //!

@@ -126,6 +126,7 @@ pub(crate) fn next_cut(bytes: &[u8], size: ChunkSize) -> usize {
 /// The protocol has no such chunk size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no chunk size has an average of 2^{log2} bytes; they are 2^8 to 2^17")]
+#[non_exhaustive]
 pub struct UnknownChunkSize {
     /// log2 of the average length that was asked for.
     pub log2: u8,

@@ -170,6 +170,7 @@ pub enum SignatureError {
     Truncated,
     /// Bytes follow the last tag.
     #[error("{len} bytes follow the signature's last tag")]
+    #[non_exhaustive]
     TrailingBytes {
         /// The number of bytes.
         len: usize,
@@ -179,12 +180,14 @@ pub enum SignatureError {
     BadVarint,
     /// The tags have a width that the protocol does not allow.
     #[error("the signature has tags of {bits} bits; a tag has 8 to 64 bits")]
+    #[non_exhaustive]
     Bits {
         /// The width in bits.
         bits: u8,
     },
     /// The signature has more tags than the server accepts.
     #[error("the signature announces {count} tags; at most {limit} are accepted; request the file without a signature")]
+    #[non_exhaustive]
     TooManyTags {
         /// The announced count.
         count: u64,

@@ -60,7 +60,8 @@ pub struct Decoder {
 
 /// What a [`Decoder`] needs or gives out.
 ///
-/// The list of events is complete: a caller must handle each of them.
+/// This enum is exhaustive on purpose. A caller that skips an event loses output or waits forever, so a new event must be
+/// a compile error in each caller.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The decoder needs more of the delta: call [`Decoder::handle_input`] or [`Decoder::handle_end`].
