@@ -1,7 +1,7 @@
 //! Encodes a dense region: makes a guide from the alignment, then runs the model with it.
 
 use super::buffer::{MARGIN, buffer};
-use super::follower::{Follower, RenamedWords};
+use super::follower::{Follower, WordTables};
 use super::guide::{Guide, GuidedCoder};
 use super::model::Model;
 use crate::delta::arithmetic::{DecisionCoder, DecisionWriter};
@@ -105,7 +105,7 @@ fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -
     let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let window_end = buffer.len();
-    let (mut follower, renames) = (Follower::new(MARGIN), RenamedWords::new());
+    let (mut follower, tables) = (Follower::new(MARGIN), WordTables::new());
     let mut starts = alignment.iter().peekable();
     target
         .iter()
@@ -115,10 +115,10 @@ fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -
                 follower.jump(MARGIN + *start as usize);
             }
             if words {
-                follower.enter(&buffer, window_end, &renames);
+                follower.enter(&buffer, window_end, &tables);
             }
-            let between = follower.word.is_none() || follower.in_word(&buffer) == 0;
-            let place = if between { (follower.at - MARGIN) as u32 } else { u32::MAX };
+            let between = follower.word.is_none() || follower.word_bytes(&buffer) == 0;
+            let place = if between { (follower.pointer - MARGIN) as u32 } else { u32::MAX };
             buffer.push(*byte);
             follower.advance(&buffer, window_end, None);
             place

@@ -1,7 +1,6 @@
 //! The dense codec (codec 2), as in `spec/dense.md`.
 
 mod buffer;
-mod byte_context;
 #[cfg(feature = "encode")]
 pub(crate) mod encode;
 mod follower;
@@ -12,3 +11,4 @@ mod model;
 mod pages;
 mod recall;
 pub(crate) mod region;
+mod situation;

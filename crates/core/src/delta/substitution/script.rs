@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::coder::TokenCoder;
-use super::token::{MAX_WORD_LEN, TokenKind};
+use super::token::{MAX_WORD_TOKEN, TokenKind};
 use crate::delta::arithmetic::DecisionWriter;
 use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS, SUBSTITUTION_WORDS};
 use crate::delta::op_coder::OpCoder;
@@ -129,7 +129,7 @@ impl<'a> Stretches<'a> {
                 let stretch = open.get_or_insert_with(|| Stretch::at(at, from));
                 stretch.score += if is_word { 2 * new as i32 } else { 1 };
                 (stretch.target.end, stretch.basis.end) = (at + new, from + old);
-            } else if !(is_word && new <= MAX_WORD_LEN && old <= MAX_WORD_LEN) {
+            } else if !(is_word && new <= MAX_WORD_TOKEN && old <= MAX_WORD_TOKEN) {
                 self.stretches.extend(open.take());
             } else if let Some(stretch) = &mut open {
                 stretch.score -= 2;
