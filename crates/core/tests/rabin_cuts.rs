@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use driblet_core::browser_sync_stream::{Chunk, ChunkHash, Cutter, RabinOptions};
+use driblet_core::browser_sync_stream::{ChunkHash, Cutter, RabinChunk, RabinOptions};
 use serde_json::Value;
 
 fn vectors() -> Value {
@@ -41,7 +41,7 @@ fn input(name: &str, len: usize) -> Option<Vec<u8>> {
     })
 }
 
-fn cut(bytes: &[u8], options: RabinOptions, piece: usize) -> Vec<Chunk> {
+fn cut(bytes: &[u8], options: RabinOptions, piece: usize) -> Vec<RabinChunk> {
     let mut cutter = Cutter::new(options).unwrap();
     let mut chunks = Vec::new();
     for piece in bytes.chunks(piece) {

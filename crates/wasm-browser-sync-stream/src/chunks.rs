@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use driblet_core::browser_sync_stream::{Chunk, ChunkHash, ChunkIndex, Cutter, RabinOptions};
+use driblet_core::browser_sync_stream::{ChunkHash, ChunkIndex, Cutter, RabinChunk, RabinOptions};
 use wasm_bindgen::prelude::*;
 
 use crate::exception::Throw;
@@ -15,7 +15,7 @@ pub fn hash(bytes: &[u8]) -> String {
 #[wasm_bindgen]
 pub struct Chunks {
     cutter: Cutter,
-    pub(crate) known: Vec<Chunk>,
+    pub(crate) known: Vec<RabinChunk>,
 }
 
 #[wasm_bindgen]

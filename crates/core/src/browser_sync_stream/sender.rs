@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::chunk::{Chunk, ChunkHash};
+use super::chunk::{ChunkHash, RabinChunk};
 use super::error::WireError;
 use super::frames::Frames;
 use super::index::ChunkIndex;
@@ -100,7 +100,7 @@ impl Sender {
 
     /// Appends the message about a chunk, up to where the chunk's bytes begin. Returns whether the bytes must follow,
     /// because the receiver did not announce the chunk.
-    pub fn put_head(&self, chunk: &Chunk, out: &mut Vec<u8>) -> bool {
+    pub fn put_head(&self, chunk: &RabinChunk, out: &mut Vec<u8>) -> bool {
         let is_new = !self.held.has(&chunk.hash);
         put_varint(out, ChunkHash::LEN as u64 + if is_new { u64::from(chunk.len) } else { 0 });
         out.extend_from_slice(chunk.hash.as_bytes());

@@ -3,7 +3,7 @@ use crate::delta::format::{MAX_GROUPS, MAX_TARGET};
 use crate::signature::matched_basis::MatchedBasis;
 use crate::verify::group::{self, ChainingValue, GroupSize, Groups};
 use crate::verify::outboard::Outboard;
-use crate::verify::verifier::Verifier;
+use crate::verify::verified_groups::VerifiedGroups;
 use crate::version::{BasisId, Version};
 use crate::wire::ByteReader;
 #[cfg(feature = "encode")]
@@ -110,7 +110,7 @@ impl AsRef<Groups> for Header {
 }
 
 /// Verifies and gives out the target that a header announces.
-pub(crate) type TargetVerifier = Verifier<Header>;
+pub(crate) type TargetVerifier = VerifiedGroups<Header>;
 
 impl Header {
     /// The version of the target.

@@ -12,7 +12,7 @@ use crate::delta::ops::{self, Op};
 use crate::delta::prefix::{self, PREFIX_START};
 use crate::delta::substitution::decode::SubstitutionDecoder;
 use crate::delta::substitution::token::TokenKind;
-use crate::input::Input;
+use crate::input_buffer::InputBuffer;
 use crate::wire::ByteReader;
 
 /// The most bytes that are decompressed in one step.
@@ -57,7 +57,7 @@ impl CopyRegionHeader {
     }
 
     /// Reads the ops if all their bytes have come.
-    pub(crate) fn load(&self, input: &mut Input, position: u64, basis_len: u64) -> Result<PrefixLoader, Halt> {
+    pub(crate) fn load(&self, input: &mut InputBuffer, position: u64, basis_len: u64) -> Result<PrefixLoader, Halt> {
         let len = match self.form {
             OpsForm::Varints { ops_len, packed_len: 0 } => ops_len,
             OpsForm::Varints { packed_len: len, .. } | OpsForm::Decisions { len, .. } => len,
@@ -206,7 +206,7 @@ impl CopyRegion {
         self.ops.is_empty()
     }
 
-    pub(crate) fn read_frame(&mut self, input: &mut Input, output: &mut TargetVerifier) -> Result<(), Halt> {
+    pub(crate) fn read_frame(&mut self, input: &mut InputBuffer, output: &mut TargetVerifier) -> Result<(), Halt> {
         let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
         let progress = if op.gap != 0 {
             let most = op.gap.min(FRAME_PIECE as u64) as usize;
@@ -231,7 +231,7 @@ impl CopyRegion {
     }
 
     /// Reads the rest of the region after its last op: nothing but the end of the frame.
-    pub(crate) fn end(&mut self, input: &mut Input) -> Result<(), Halt> {
+    pub(crate) fn end(&mut self, input: &mut InputBuffer) -> Result<(), Halt> {
         if let Some(substitution) = &self.substitution {
             substitution.end()?;
         }

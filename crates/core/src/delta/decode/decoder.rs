@@ -12,7 +12,7 @@ use crate::delta::dense::region::{DenseRegion, DenseRegionHeader, WindowLoader};
 use crate::delta::error::{DecodeError, Halt};
 use crate::delta::format::{CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
 use crate::delta::header::{Basis, Header, Limits, TargetVerifier};
-use crate::input::Input;
+use crate::input_buffer::InputBuffer;
 
 /// Turns a delta and its basis into a verified target.
 ///
@@ -49,7 +49,7 @@ use crate::input::Input;
 pub struct Decoder {
     basis: Basis,
     limits: Limits,
-    input: Input,
+    input: InputBuffer,
     state: State,
     output: Option<TargetVerifier>,
     /// The basis position after the last copy.
@@ -94,7 +94,7 @@ impl Decoder {
         Decoder {
             basis,
             limits,
-            input: Input::default(),
+            input: InputBuffer::default(),
             state: State::Header,
             output: None,
             position: 0,
@@ -293,7 +293,7 @@ enum State {
     End,
 }
 
-fn next_region(input: &mut Input, left: u64, basis_len: u64) -> Result<State, Halt> {
+fn next_region(input: &mut InputBuffer, left: u64, basis_len: u64) -> Result<State, Halt> {
     let mut reader = input.reader();
     let tag = reader.u8()?;
     let span = if tag & LAST_REGION != 0 { left } else { reader.varint()? };

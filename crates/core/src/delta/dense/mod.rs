@@ -8,7 +8,7 @@ mod guide;
 mod jumps;
 mod mix;
 mod model;
-mod pages;
+mod primed_pages;
 mod recall;
 pub(crate) mod region;
 mod situation;

@@ -7,7 +7,7 @@ use super::follower::{Follower, WordTables, kind};
 use super::guide::GuidedCoder;
 use super::jumps::{JumpBases, Jumps, OutsideWindow, resync};
 use super::mix::{CURVES, Correction, Curves, Mixture};
-use super::pages::Pages;
+use super::primed_pages::PrimedPages;
 use super::recall::{Recall, agreed_class};
 use super::situation::{Situation, extend_word_hash, last_bytes_hash};
 use crate::delta::adaptive::hash;
@@ -86,7 +86,7 @@ pub(crate) struct Model {
     difference: u8,
     /// The last four such differences, the latest lowest.
     differences: u32,
-    pages: Pages,
+    pages: PrimedPages,
     /// Bytes that were as predicted.
     followed: u64,
     /// Decisions of the mixtures, and bytes that they were taught.
@@ -127,7 +127,7 @@ impl Model {
             target_word: 0,
             difference: 0,
             differences: 0,
-            pages: Pages::new(window_end - MARGIN, (1 << memory) >> 1),
+            pages: PrimedPages::new(window_end - MARGIN, (1 << memory) >> 1),
             followed: 0,
             decisions: 0,
             buffer,

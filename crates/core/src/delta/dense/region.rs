@@ -13,7 +13,7 @@ use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{BASIS_PIECE, DENSE_PART, DENSE_WORDS, MAX_DENSE};
 use crate::delta::header::TargetVerifier;
-use crate::input::Input;
+use crate::input_buffer::InputBuffer;
 use crate::wire::ByteReader;
 
 /// How many bytes of the target one step makes.
@@ -52,7 +52,7 @@ impl DenseRegionHeader {
     }
 
     /// Takes the packed decisions if all their bytes have come.
-    pub(crate) fn load(&self, input: &mut Input) -> Result<WindowLoader, Halt> {
+    pub(crate) fn load(&self, input: &mut InputBuffer) -> Result<WindowLoader, Halt> {
         let packed = input.reader().take(self.packed_len)?.to_vec();
         input.consume(self.packed_len);
         let len = (self.window.end - self.window.start) as usize;

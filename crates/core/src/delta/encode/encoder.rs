@@ -46,11 +46,11 @@ const THOROUGH_STRIDE: usize = 2;
 /// ```
 pub struct Encoder<'a> {
     header: Option<Header>,
-    body: Body<'a>,
+    body: DeltaBody<'a>,
 }
 
 /// What follows the header.
-enum Body<'a> {
+enum DeltaBody<'a> {
     Regions(Regions<'a>),
     /// One region, whose frame is given out as it is compressed: a first sync for a receiver that waits.
     Stream {
@@ -115,10 +115,10 @@ impl<'a> Encoder<'a> {
         options: EncodeOptions,
     ) -> Encoder<'a> {
         let body = if !options.thorough && basis.len() == 0 && MAX_WHOLE < target.len() {
-            Body::Stream { target, stream: None }
+            DeltaBody::Stream { target, stream: None }
         } else {
             let source = OpSource::new(runs, target.len() as u64);
-            Body::Regions(Regions::new(Context { basis, target, options, compressed: 0 }, source))
+            DeltaBody::Regions(Regions::new(Context { basis, target, options, compressed: 0 }, source))
         };
         Encoder { header: Some(header), body }
     }
@@ -137,9 +137,9 @@ impl<'a> Encoder<'a> {
             return Ok(Some(out));
         }
         match &mut self.body {
-            Body::Regions(regions) => regions.next(),
-            Body::Stream { target, stream: Some(stream) } => stream.next(target),
-            Body::Stream { target, stream } => {
+            DeltaBody::Regions(regions) => regions.next(),
+            DeltaBody::Stream { target, stream: Some(stream) } => stream.next(target),
+            DeltaBody::Stream { target, stream } => {
                 let len = target.len();
                 *stream = Some(FrameStream::new(len, levels::first_sync(len))?);
                 Ok(Some(region_writer::write_before_frame(len as u64)))

@@ -82,32 +82,32 @@ pub(super) struct Encoded {
 
 /// What a receiver pays for a region: bytes to transfer, and nanoseconds to decode them.
 #[derive(Clone, Copy)]
-pub(super) struct Cost {
+pub(super) struct RegionCost {
     bytes: usize,
     nanoseconds: u64,
 }
 
-impl Cost {
+impl RegionCost {
     /// The cost of copies and new bytes, whose decoding time does not count.
-    pub(super) fn of_copies(bytes: usize) -> Cost {
-        Cost { bytes, nanoseconds: 0 }
+    pub(super) fn of_copies(bytes: usize) -> RegionCost {
+        RegionCost { bytes, nanoseconds: 0 }
     }
 }
 
 /// A candidate that has a cost.
-pub(super) trait Costed {
-    fn cost(&self) -> Cost;
+pub(super) trait HasCost {
+    fn cost(&self) -> RegionCost;
 }
 
-impl Costed for RankedPlan {
-    fn cost(&self) -> Cost {
-        Cost { bytes: self.bytes, nanoseconds: self.plan.nanoseconds() }
+impl HasCost for RankedPlan {
+    fn cost(&self) -> RegionCost {
+        RegionCost { bytes: self.bytes, nanoseconds: self.plan.nanoseconds() }
     }
 }
 
-impl Costed for Encoded {
-    fn cost(&self) -> Cost {
-        Cost { bytes: self.bytes.len(), nanoseconds: self.nanoseconds }
+impl HasCost for Encoded {
+    fn cost(&self) -> RegionCost {
+        RegionCost { bytes: self.bytes.len(), nanoseconds: self.nanoseconds }
     }
 }
 
@@ -125,16 +125,16 @@ impl Goal {
     /// The candidate that costs less; the first one if both cost the same.
     ///
     /// Every choice between two methods is made here, or by [`clearly_prefers`](Goal::clearly_prefers) before it.
-    pub(super) fn better_of<T: Costed>(self, first: T, second: T) -> T {
+    pub(super) fn better_of<T: HasCost>(self, first: T, second: T) -> T {
         if self.weigh(second.cost()) < self.weigh(first.cost()) { second } else { first }
     }
 
     /// Whether `this` costs at least a fifth less than `other`, so that a closer look at both is not worth its time.
-    pub(super) fn clearly_prefers(self, this: Cost, other: Cost) -> bool {
+    pub(super) fn clearly_prefers(self, this: RegionCost, other: RegionCost) -> bool {
         5 * self.weigh(this) < 4 * self.weigh(other)
     }
 
-    fn weigh(self, cost: Cost) -> u64 {
+    fn weigh(self, cost: RegionCost) -> u64 {
         match self {
             Goal::FewestBytes => cost.bytes as u64,
             Goal::LeastTime { bits_per_second } => {

@@ -9,7 +9,7 @@ use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::op_source::OpSource;
 use super::options::Codec;
-use super::plan::{Cost, Costed, Encoded, Goal, Method, RegionPlan, Span};
+use super::plan::{Encoded, Goal, HasCost, Method, RegionCost, RegionPlan, Span};
 use super::planner::{self, AlignedPart, LEAST_COPIES};
 use super::region_writer;
 use crate::delta::dense::encode::encode as encode_dense;
@@ -122,7 +122,7 @@ impl<'a> Regions<'a> {
         };
         let goal = self.goal();
         let estimate = planner::copies_len(&self.context, &ops, span, ESTIMATE_LEVEL)?;
-        let plan = if goal.clearly_prefers(substitution.cost(), Cost::of_copies(estimate)) {
+        let plan = if goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate)) {
             substitution.plan
         } else {
             let copies = planner::copies(&self.context, ops, span)?;
@@ -174,7 +174,7 @@ impl<'a> Regions<'a> {
             return self.all_copies(&copies.plan);
         };
         let estimate = planner::copies_len(&self.context, &ops, first, ESTIMATE_LEVEL)? as u64 * len / first.end.max(1);
-        if goal.clearly_prefers(substitution.cost(), Cost::of_copies(estimate as usize)) {
+        if goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate as usize)) {
             return region_writer::write(&self.context, &substitution.plan);
         }
         let copies = planner::copies(&self.context, ops, first)?;
