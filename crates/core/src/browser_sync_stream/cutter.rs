@@ -9,7 +9,7 @@ use super::options::{BadOptions, CutRule, RabinOptions};
 
 /// log2 of [`FINGERPRINT_LEN`].
 const FINGERPRINT_LOG2: u32 = 6;
-/// How many bytes a fingerprint covers.
+/// The number of bytes that a fingerprint covers.
 const FINGERPRINT_LEN: u64 = 1 << FINGERPRINT_LOG2;
 
 /// Cuts a file into chunks piece by piece, at the same places as npm `rabin`. It keeps no bytes of the file.

@@ -3,7 +3,8 @@
 //! The formats are those of `spec/browser-sync-stream.md`. A [`Cutter`] cuts a file as npm `rabin` does. A [`Receiver`]
 //! announces the chunks that it holds. For each chunk of the file, a [`Sender`] then sends the chunk's hash, and the
 //! chunk's bytes if the receiver did not announce it. Neither side holds a file: the sender works with [`RabinChunk`]s,
-//! and the receiver gives out one verified chunk at a time. **After each `handle_…` call, poll until nothing new comes.**
+//! and the receiver gives out one verified chunk at a time. **After each `handle_…` call, poll until nothing new
+//! comes.**
 //!
 //! ```
 //! use driblet_core::browser_sync_stream::{Cutter, RabinOptions};

@@ -22,8 +22,8 @@ pub struct Receiver {
 
 /// What a [`Receiver`] needs or gives out.
 ///
-/// This enum is exhaustive on purpose. A caller that skips an event loses chunks or waits forever, so a new event must be
-/// a compile error in each caller.
+/// This enum is exhaustive on purpose. A caller that skips an event loses chunks or waits forever, so a new event must
+/// be a compile error in each caller.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReceiverEvent<'a> {
     /// The receiver needs more bytes from the sender: call [`Receiver::handle_input`] or [`Receiver::handle_end`].

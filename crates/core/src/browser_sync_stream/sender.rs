@@ -24,8 +24,8 @@ pub struct Sender {
 
 /// What a [`Sender`] needs.
 ///
-/// This enum is exhaustive on purpose. A caller that skips an event waits forever, so a new event must be a compile error
-/// in each caller.
+/// This enum is exhaustive on purpose. A caller that skips an event waits forever, so a new event must be a compile
+/// error in each caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SenderEvent {
     /// The sender needs more of the receiver's list: call [`Sender::handle_input`] or [`Sender::handle_end`].

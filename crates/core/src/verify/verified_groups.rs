@@ -3,7 +3,8 @@
 use crate::verify::group::Groups;
 use crate::verify::group_verifier::GroupVerifier;
 
-/// How many bytes are hashed at once, while they are in the processor's cache. It also bounds the time of one step.
+/// The number of bytes that are hashed at once, while they are in the processor's cache. It also bounds the time of one
+/// step.
 const HASHED_AT_ONCE: usize = 1 << 17;
 
 /// Collects a target group by group. It gives a group out only after the group was verified.

@@ -15,7 +15,7 @@ use crate::delta::substitution::token::TokenKind;
 use crate::input_buffer::InputBuffer;
 use crate::wire::ByteReader;
 
-/// The most bytes that are decompressed in one step.
+/// The most bytes that one step decompresses.
 const FRAME_PIECE: usize = 1 << 17;
 
 /// The numbers before the ops.

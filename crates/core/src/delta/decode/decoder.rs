@@ -60,8 +60,8 @@ pub struct Decoder {
 
 /// What a [`Decoder`] needs or gives out.
 ///
-/// This enum is exhaustive on purpose. A caller that skips an event loses output or waits forever, so a new event must be
-/// a compile error in each caller.
+/// This enum is exhaustive on purpose. A caller that skips an event loses output or waits forever, so a new event must
+/// be a compile error in each caller.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The decoder needs more of the delta: call [`Decoder::handle_input`] or [`Decoder::handle_end`].

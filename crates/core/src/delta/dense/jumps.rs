@@ -9,8 +9,11 @@ use super::recall::agreed_class;
 use crate::delta::adaptive::{Counter, NumberCoder};
 use crate::delta::arithmetic::DecisionCoder;
 
-/// Bytes for which the encoder lets a text's pointer stay near the wanted place before it makes the pointer jump there.
+/// In text, the most bytes that the encoder writes while the pointer is near the wanted place but not at it. After that
+/// the encoder makes the pointer jump there.
 const MAX_STRAY_BYTES: u32 = 12;
+/// The probability of a jump, in 65,536ths, before any was observed.
+const FIRST_JUMP_PROBABILITY: u16 = 4096;
 /// The number of window positions around the pointer that are compared after misses, half of them on each side.
 const RESYNC_STEPS: usize = 64;
 /// The most bytes that are compared at each of these positions.
@@ -55,7 +58,7 @@ pub(super) struct Jumps {
 impl Jumps {
     pub(super) fn new() -> Jumps {
         Jumps {
-            jump_counters: vec![Counter::at(4096); 16],
+            jump_counters: vec![Counter::at(FIRST_JUMP_PROBABILITY); 16],
             again_counters: [Counter::EVEN; 2],
             bases: vec![Counter::EVEN; 32],
             last_base: 0,
@@ -70,7 +73,7 @@ impl Jumps {
         }
     }
 
-    /// The next jump counts from this place too.
+    /// Sets the anchor. A later jump can count from it.
     pub(super) fn set_anchor(&mut self, at: usize) {
         self.anchor = at;
     }
@@ -179,7 +182,7 @@ impl Jumps {
     }
 }
 
-/// How many of the target's next bytes, up to 64, agree with these bytes of the window.
+/// The number of the target's next bytes that agree with these bytes of the window, at most 64.
 fn agreed_at(guide: &Guide<'_>, at: usize, window: &[u8]) -> usize {
     window.iter().zip(&guide.target[at..]).take(64).take_while(|(a, b)| a == b).count()
 }

@@ -16,10 +16,10 @@ use crate::delta::header::TargetVerifier;
 use crate::input_buffer::InputBuffer;
 use crate::wire::ByteReader;
 
-/// How many bytes of the target one step makes.
+/// The number of bytes of the target that [`DenseRegion::decode`] makes in one call, as far as the region has so many.
 const PIECE: usize = 1 << 16;
 
-/// The largest memory exponent.
+/// The largest memory exponent that a region may announce. It bounds the tables of a decoder to some 30 MiB.
 const MAX_MEMORY: u64 = 13;
 
 /// The numbers before the decisions.

@@ -6,13 +6,14 @@ use super::options::EncodeOptions;
 use crate::delta::ops::{self, Op};
 use crate::delta::prefix::{self, PREFIX_START};
 
-/// The level that shows whether a method can be worth more time.
+/// The zstd level of rough estimates, which show whether a method can be worth more time.
 pub(super) const ESTIMATE_LEVEL: i32 = 3;
-/// The level by which the methods for one region are compared.
+/// The zstd level by which the methods for one region are compared.
 const COMPARE_LEVEL: i32 = 10;
-/// From this many compressed bytes on, methods are compared by [`ESTIMATE_LEVEL`].
+/// After this many compressed bytes for each [`ORDINARY_LEN`], methods are compared by [`ESTIMATE_LEVEL`].
 const MANY_BYTES: usize = 4 << 20;
-/// A target longer than this may take longer, in proportion to its length.
+/// The length in bytes of the targets for which the limits of time are made. A target of twice the length may take
+/// twice the time.
 const ORDINARY_LEN: u64 = 32 << 20;
 
 pub(super) struct Context<'a> {

@@ -19,12 +19,13 @@ use crate::signature::matching::Matches;
 use crate::verify::group::{self, GroupSize, Groups};
 use crate::version::{BasisId, Version};
 
-/// A first sync of a target up to this length is compressed at once, so that the target is stored where that is
-/// smaller.
+/// The length in bytes of the longest first sync that is compressed as a whole before any of it is given out. If zstd
+/// does not shorten it, it is written in codec 0 (stored). A longer one is given out while it is compressed.
 const MAX_WHOLE: usize = 128 << 10;
-/// The distance between indexed positions of the basis, at least. Most of an interactive delta's time goes into the
-/// index; zstd finds what a coarser index misses.
+/// The least distance in bytes between indexed positions of the basis, for interactive deltas. Most of their time goes
+/// into the index; zstd finds what a coarser index misses.
 const INTERACTIVE_STRIDE: usize = 8;
+/// The least distance in bytes between indexed positions of the basis, for thorough deltas.
 const THOROUGH_STRIDE: usize = 2;
 
 /// Makes the delta from a basis to a target.
@@ -101,7 +102,7 @@ impl<'a> Encoder<'a> {
     ) -> Encoder<'a> {
         let size = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
         let stride = if options.thorough { THOROUGH_STRIDE } else { INTERACTIVE_STRIDE };
-        // The index is built when the first run is wanted: after the plan with substitutions was made, or never.
+        // The index is built when the first run is wanted. If only the dense codec makes the delta, that is never.
         let runs = iter::once_with(move || MatchFinder::new(basis, target, options.budget, stride)).flatten();
         let header = header(target, to, size, from.basis_id());
         Encoder::with(header, BasisBytes::Whole(basis), target, Box::new(runs), options)

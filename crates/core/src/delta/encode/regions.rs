@@ -18,22 +18,26 @@ use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::{SequenceAlignment, align_sequences};
 use crate::delta::substitution::script;
 
-/// Ops in one region. Each takes 20 bytes at most, so they stay within the format's limit.
+/// The most ops in one region. An op takes at most 20 bytes, so the ops keep the format's limit of 1 MiB.
 const MAX_OPS: usize = 50_000;
-/// Working memory of the dense and the substitution encoder, besides what their plans take.
+/// The bytes of working memory that the dense and the substitution encoder need beside the alignment and the script.
 const TABLES: usize = 40 << 20;
-/// The dense codec is not tried if the other methods leave more than one of this many bytes of the target: little of
-/// the basis is used then, and the dense codec is slow.
-const FAR_FROM_BASIS: usize = 5;
-/// Up to this many bytes such a delta is tried nevertheless if the smallest delta is asked for.
-const FEW_FAR_BYTES: usize = 1 << 20;
-/// The dense codec is not tried for a larger delta: encoding and decoding would each take half a minute.
-const TOO_MANY_BYTES: usize = 2 << 20;
-/// Bytes of a longer target that are encoded at once.
+/// A delta is *far* from its basis if the target has fewer than five times the bytes of the delta that the other
+/// methods make. The encoder does not try the dense codec for a far delta, because little of the basis is used and the
+/// dense codec is slow. [`MAX_FAR_DELTA`] has the exception.
+const FAR_RATIO: usize = 5;
+/// The most bytes of a far delta for which the dense codec is tried nevertheless, if the smallest delta is wanted.
+const MAX_FAR_DELTA: usize = 1 << 20;
+/// The most bytes of a delta for which the dense codec is tried. For a longer one, encoding and decoding would each
+/// take half a minute.
+const MAX_DELTA_FOR_DENSE: usize = 2 << 20;
+/// The length in bytes of a region, if the target or the basis is too long for the dense codec. The last region can be
+/// shorter.
 const PART_LEN: u64 = 16 << 20;
-/// Substitutions are not tried if fewer than one of this many bytes of a region are new.
+/// Substitutions are tried only if at least a 64th of a region's bytes is new.
 const LEAST_NEW: u64 = 64;
-/// The longest basis whose positions fit the numbers of a substitution region.
+/// A basis of this length or longer is not tried with substitutions: not all of its positions fit the numbers of a
+/// substitution region.
 const MAX_SUBSTITUTION_BASIS: u64 = 1 << 31;
 
 /// Encodes one region after the other.
@@ -131,8 +135,8 @@ impl<'a> Regions<'a> {
         self.write_next(&plan)
     }
 
-    /// All regions of the target, by the best of the methods. If only the dense codec is to be tried and cannot be worth
-    /// its time, the next region of copies.
+    /// All regions of the target, by the best of the methods. If only the dense codec is to be tried and cannot be
+    /// worth its time, the next region of copies.
     fn whole(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
         let alignment = align_sequences(basis, self.context.target);
         let best = if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
@@ -190,9 +194,9 @@ impl<'a> Regions<'a> {
     /// Whether the best delta so far, of this many bytes, uses so little of the basis that the dense codec is not
     /// tried.
     fn is_far(&self, bytes: usize, goal: Goal) -> bool {
-        let is_far = self.context.target.len() < bytes * FAR_FROM_BASIS;
-        let is_tried = matches!(goal, Goal::FewestBytes) && bytes <= FEW_FAR_BYTES;
-        TOO_MANY_BYTES < bytes || is_far && !is_tried
+        let is_far = self.context.target.len() < bytes * FAR_RATIO;
+        let is_tried = matches!(goal, Goal::FewestBytes) && bytes <= MAX_FAR_DELTA;
+        MAX_DELTA_FOR_DENSE < bytes || is_far && !is_tried
     }
 
     /// The plan of one dense region for the whole target, if that can be worth its time.

@@ -18,8 +18,8 @@ use crate::delta::words::is_word_byte;
 const TABLE_BITS: u32 = 16;
 /// log2 of the number of entries in the table of movements.
 const MOVEMENT_BITS: u32 = 14;
-/// Two numbers are neighbours if they differ only in their lowest bits, of which there are this many. Neighbours share an
-/// entry in the table of movements.
+/// Two numbers are neighbours if they differ only in their lowest bits, of which there are this many. Neighbours share
+/// an entry in the table of movements.
 const NEAR_BITS: u32 = 6;
 /// After this many observations, the probability of a letter's bit adapts at a constant rate.
 const LETTER_LIMIT: u32 = 30;
@@ -91,8 +91,8 @@ struct Token {
     len: usize,
 }
 
-/// What the model offers for a token: what each table says it became, with the table's confidence, and the last movement
-/// of a neighbour.
+/// What the model offers for a token: what each table says it became, with the table's confidence, and the last
+/// movement of a neighbour.
 struct TokenOffers {
     seen: [Option<(u64, usize)>; 2],
     movement: Option<i64>,
