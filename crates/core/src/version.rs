@@ -12,6 +12,7 @@ use std::str::FromStr;
 ///
 /// let version = Version::of(b"driblet");
 /// assert_eq!(version.to_string().parse::<Version>()?, version);
+/// assert_eq!(Version::from_bytes(*version.as_bytes()), version);
 /// # Ok::<(), driblet_core::BadVersion>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 /// ```
 /// use driblet_core::browser_sync_stream::ChunkHash;
 ///
-/// assert!(ChunkHash::of(b"").to_string().starts_with("e3b0c442"));
+/// let hash = ChunkHash::of(b"");
+/// assert!(hash.to_string().starts_with("e3b0c442"));
+/// assert_eq!(ChunkHash::from_bytes(*hash.as_bytes()), hash);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChunkHash([u8; 32]);

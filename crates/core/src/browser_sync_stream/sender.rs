@@ -12,7 +12,32 @@ use crate::wire::put_varint;
 ///
 /// **After each `handle_…` call, poll until the event is [`SenderEvent::NeedInput`] or [`SenderEvent::Listed`].** When
 /// the list is complete, call [`put_head`](Sender::put_head) for the chunks of the file, in file order. The
-/// [module](super) has an example.
+/// [module](super) has an example of a whole transfer.
+///
+/// A list can be longer than the sender has room for. [`keep_only`](Sender::keep_only) makes it forget the hashes of
+/// chunks that the file does not have:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use driblet_core::browser_sync_stream::{ChunkHash, ChunkIndex, MAX_CHUNK, RabinChunk, Receiver};
+/// use driblet_core::browser_sync_stream::{Sender, SenderEvent};
+///
+/// let mut receiver = Receiver::new(MAX_CHUNK);
+/// [b"one", b"two", b"six"].map(|held| receiver.announce(ChunkHash::of(held)));
+/// receiver.end_announcing();
+/// let mut sender = Sender::new(2);
+/// while let Some(bytes) = receiver.poll_output() {
+///     sender.handle_input(&bytes);
+/// }
+/// assert_eq!(sender.poll_event()?, SenderEvent::Full);
+/// let file = [RabinChunk { hash: ChunkHash::of(b"six"), offset: 0, len: 3 }];
+/// sender.keep_only(Arc::new(ChunkIndex::of(&file)));
+/// assert_eq!(sender.poll_event()?, SenderEvent::Listed);
+/// assert_eq!(sender.announced(), 3);
+/// assert!(!sender.put_head(&file[0], &mut Vec::new()), "the receiver holds the file's only chunk");
+/// # Ok::<(), driblet_core::browser_sync_stream::WireError>(())
+/// ```
 pub struct Sender {
     frames: Frames,
     held: HeldChunks,

@@ -93,6 +93,11 @@ impl Default for Limits {
 /// decoder.poll_event()?;
 /// let header = decoder.header().ok_or("the header is incomplete")?;
 /// assert_eq!((header.target(), header.len()), (Version::of(b"one driblet"), 11));
+/// assert!(!header.is_same());
+///
+/// // The target fits into one group, so its outboard has no chaining values.
+/// assert!(header.len() <= header.group().len());
+/// assert!(header.outboard().encode().is_empty());
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

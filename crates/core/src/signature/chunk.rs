@@ -9,7 +9,8 @@ use fastcdc::v2020;
 /// ```
 /// use driblet_core::ChunkSize;
 ///
-/// assert_eq!(ChunkSize::new(9)?.average(), 512);
+/// let size = ChunkSize::new(9)?;
+/// assert_eq!((size.average(), size.log2()), (512, 9));
 /// assert!(ChunkSize::new(40).is_err());
 /// # Ok::<(), driblet_core::UnknownChunkSize>(())
 /// ```

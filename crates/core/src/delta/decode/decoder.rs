@@ -58,7 +58,7 @@ pub struct Decoder {
     failed: Option<DecodeError>,
 }
 
-/// What a [`Decoder`] needs or gives out.
+/// What a [`Decoder`] needs or gives out. The decoder has an example.
 ///
 /// This enum is exhaustive on purpose. A caller that skips an event loses output or waits forever, so a new event must
 /// be a compile error in each caller.

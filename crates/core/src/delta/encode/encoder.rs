@@ -76,6 +76,30 @@ impl<'a> Encoder<'a> {
     /// whole. The encoder hashes the groups of a target that is longer than one group.
     ///
     /// The versions must be those of the bytes; otherwise receivers refuse the delta.
+    ///
+    /// ```
+    /// use driblet_core::{Basis, Decoder, EncodeOptions, Encoder, Event, Limits, Version};
+    ///
+    /// let old = b"one driblet".repeat(99);
+    /// let new = [&old[..], b"and one more"].concat();
+    /// let (from, to) = (Version::of(&old), Version::of(&new));
+    /// let mut encoder = Encoder::of_versions((&old, from), (&new, to), EncodeOptions::new());
+    /// let mut decoder = Decoder::new(Basis::of(&from, old.len() as u64), Limits::new());
+    /// while let Some(piece) = encoder.poll_output()? {
+    ///     decoder.handle_input(&piece);
+    /// }
+    /// decoder.handle_end();
+    /// loop {
+    ///     match decoder.poll_event()? {
+    ///         Event::NeedBasis(range) => decoder.handle_basis(&old[range.start as usize..range.end as usize]),
+    ///         Event::Output(verified) => assert_eq!(verified, new),
+    ///         Event::Done => break,
+    ///         Event::NeedInput | Event::Same => unreachable!("the decoder has all input, and the versions differ"),
+    ///     }
+    /// }
+    /// assert_eq!(decoder.reused(), old.len() as u64, "all but the last bytes were copied from the basis");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of_versions(
         (basis, from): (&'a [u8], Version),
         (target, to): (&'a [u8], Version),
