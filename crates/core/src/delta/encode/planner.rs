@@ -7,6 +7,7 @@ use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::op_source::MAX_GAP_BYTES;
 use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
+use crate::delta::dense::encode::encode as encode_dense;
 use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::SequenceAlignment;
 use crate::delta::substitution::script::{Stretches, SubstitutionScript};
@@ -78,6 +79,18 @@ pub(super) fn substitution(
         RankedPlan { plan, bytes }
     };
     Ok(best.map(plan))
+}
+
+/// The plan of one dense region for the whole target, whose window is the whole basis; `None` if that cannot be worth its
+/// time.
+pub(super) fn dense(
+    context: &Context<'_>,
+    basis: &[u8],
+    alignment: &SequenceAlignment,
+    span: Span,
+) -> Option<RegionPlan> {
+    let dense = encode_dense(basis, context.target, alignment)?;
+    Some(RegionPlan { span, method: Method::Dense(dense) })
 }
 
 /// The better of two plans for one region, by a closer look at the plan with substitutions.

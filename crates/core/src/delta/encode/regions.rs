@@ -9,10 +9,9 @@ use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::op_source::OpSource;
 use super::options::Codec;
-use super::plan::{Encoded, Goal, HasCost, Method, RegionCost, RegionPlan, Span};
+use super::plan::{Encoded, Goal, HasCost, RegionCost, RegionPlan, Span};
 use super::planner::{self, AlignedPart, LEAST_COPIES};
 use super::region_writer;
-use crate::delta::dense::encode::encode as encode_dense;
 use crate::delta::format::MAX_DENSE;
 use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::{SequenceAlignment, align_sequences};
@@ -140,7 +139,9 @@ impl<'a> Regions<'a> {
     fn whole(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
         let alignment = align_sequences(basis, self.context.target);
         let best = if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
-            let Some(dense) = self.dense(basis, &alignment) else { return self.next_copies() };
+            let Some(dense) = planner::dense(&self.context, basis, &alignment, self.all()) else {
+                return self.next_copies();
+            };
             region_writer::write(&self.context, &dense)?
         } else {
             self.best_of_all(basis, &alignment)?
@@ -155,7 +156,7 @@ impl<'a> Regions<'a> {
         let best = self.copies_or_substitution(basis, alignment, goal)?;
         if self.context.options.codec != Codec::Fast
             && !self.is_far(best.bytes.len(), goal)
-            && let Some(dense) = self.dense(basis, alignment)
+            && let Some(dense) = planner::dense(&self.context, basis, alignment, self.all())
         {
             return Ok(goal.better_of(best, region_writer::write(&self.context, &dense)?));
         }
@@ -197,12 +198,6 @@ impl<'a> Regions<'a> {
         let is_far = self.context.target.len() < bytes * FAR_RATIO;
         let is_tried = matches!(goal, Goal::FewestBytes) && bytes <= MAX_FAR_DELTA;
         MAX_DELTA_FOR_DENSE < bytes || is_far && !is_tried
-    }
-
-    /// The plan of one dense region for the whole target, if that can be worth its time.
-    fn dense(&self, basis: &[u8], alignment: &SequenceAlignment) -> Option<RegionPlan> {
-        let dense = encode_dense(basis, self.context.target, alignment)?;
-        Some(RegionPlan { span: self.all(), method: Method::Dense(dense) })
     }
 
     /// The span of a region that makes the whole target.
