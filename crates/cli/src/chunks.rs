@@ -6,7 +6,7 @@ pub(crate) fn chunks(text: &str) -> Result<RabinOptions, String> {
     let Ok([bits, min, max]) = numbers.as_deref() else {
         return Err("must be three whole numbers, such as 9,1024,4096".into());
     };
-    let options = RabinOptions { bits: *bits, min: *min, max: *max };
+    let options = RabinOptions::new().bits(*bits).min(*min).max(*max);
     options.check().map_err(|error| error.to_string())?;
     Ok(options)
 }

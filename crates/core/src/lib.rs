@@ -57,7 +57,7 @@
 pub mod browser_sync_stream;
 mod delta;
 mod in_memory;
-mod input;
+mod input_buffer;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
 mod random;

@@ -43,7 +43,7 @@ async fn cold_warm_and_up_to_date() {
 
 #[tokio::test]
 async fn a_list_longer_than_a_message_may_be() {
-    let tiny = RabinOptions { bits: 1, min: 64, max: 64 };
+    let tiny = RabinOptions::new().bits(1).min(64).max(64);
     let (old, more) = (random_bytes(1, 40_000 * 64), random_bytes(2, 100));
     let new = [&old, &more[..]].concat();
     let site =

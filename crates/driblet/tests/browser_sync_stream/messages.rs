@@ -8,7 +8,7 @@ use driblet_core::browser_sync_stream::{Chunk, Cutter};
 
 use crate::random::random_bytes;
 
-pub(crate) const CHUNKS: RabinOptions = RabinOptions { bits: 9, min: 1024, max: 4096 };
+pub(crate) const CHUNKS: RabinOptions = RabinOptions::new().bits(9).min(1024).max(4096);
 
 /// A file's chunks, each with its bytes.
 pub(crate) fn cut(file: &[u8]) -> Vec<(Chunk, &[u8])> {

@@ -205,7 +205,7 @@ async fn more_receivers_than_are_served_at_once() {
 
 #[tokio::test]
 async fn a_file_of_more_chunks_than_a_list_may_have() {
-    let tiny = RabinOptions { bits: 1, min: 1, max: 2 };
+    let tiny = RabinOptions::new().bits(1).min(1).max(2);
     let site = TestSite::with(
         &[("a", &[0; 3 << 20]), ("b", b"b")],
         |builder| builder.browser_sync_stream(Some(tiny)),

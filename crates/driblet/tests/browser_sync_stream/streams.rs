@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 
 use driblet::browser_sync_stream::{
-    ChunkHash, FileStore, MemoryStore, PullError, RabinOptions, Received, SendError, WireError, receive, send,
+    ChunkHash, FileStore, MemoryStore, PullError, Received, SendError, WireError, receive, send,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -178,7 +178,7 @@ async fn files_that_cannot_be_sent() {
         assert_eq!(heard, message(&[&[0; 32]]));
     }
     let (near, _far) = duplex(100);
-    let error = send(near, "Cargo.toml", RabinOptions { bits: 31, ..CHUNKS }).await.unwrap_err();
+    let error = send(near, "Cargo.toml", CHUNKS.bits(31)).await.unwrap_err();
     assert_eq!(error.to_string(), "an average of 2^31 bytes is more than chunks can have; bits are at most 30");
 }
 

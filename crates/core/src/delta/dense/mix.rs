@@ -52,9 +52,11 @@ impl Curves {
 ///
 /// Slots are stored XORed with this value, so that a new slot is 0 and fresh memory need not be written.
 const NEW_SLOT: u32 = 0x8000_0100;
+/// After this many observations, the probability of a slot adapts at a constant rate.
 const SLOT_LIMIT: u32 = 30;
-/// How far an error moves the weights: those of a set, and those that weigh the sets.
+/// How far an error moves the weights of a set, in 32nds.
 const RATE: i32 = 14;
+/// How far an error moves the final weights, which weigh the sets, in 16ths.
 const FINAL_RATE: i32 = 3;
 
 /// The most contexts of a mixture.
