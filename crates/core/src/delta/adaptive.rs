@@ -22,6 +22,7 @@ const STEADY: u32 = 250;
 pub(crate) struct Counter(u32);
 
 impl Counter {
+    /// A counter that has observed nothing: the probability is one half.
     pub(crate) const EVEN: Counter = Counter(1 << 31);
 
     pub(crate) fn at(probability: u16) -> Counter {

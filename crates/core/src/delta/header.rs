@@ -9,8 +9,11 @@ use crate::wire::ByteReader;
 #[cfg(feature = "encode")]
 use crate::wire::put_varint;
 
+/// The first byte of every delta.
 const MAGIC: u8 = 0xdb;
+/// The delta format of this implementation: the upper four bits of the second byte.
 const FORMAT: u8 = 1;
+/// The bit of the second byte that says that the receiver holds the head already.
 const SAME: u8 = 1 << 3;
 
 /// The basis that a receiver applies a delta to.

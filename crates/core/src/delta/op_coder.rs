@@ -16,6 +16,7 @@ pub(crate) struct OpCoder {
 }
 
 impl OpCoder {
+    // The contexts of the numbers; of gaps and of distances, the first of several.
     const COUNT_SIZE: usize = 0;
     const GAP_SIZE: usize = 1;
     const DISTANCE_SIZE: usize = 9;

@@ -6,7 +6,9 @@ use crate::wire::{ByteReader, Stop, put_varint};
 /// The most tags that a signature may have. A server usually allows fewer.
 pub const MAX_TAGS: u64 = 1 << 22;
 
+/// The length of a nonce in bytes.
 const NONCE_LEN: usize = 16;
+/// The bits that a tag may have.
 const BITS: std::ops::RangeInclusive<u8> = 8..=64;
 /// The fewest bits of a tag that [`Signature::sign`] makes. A short signature has few chunks, so its runs are short,
 /// and wider tags make up for that.

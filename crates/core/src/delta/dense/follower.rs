@@ -29,9 +29,11 @@ pub(crate) mod kind {
     pub(crate) const WINDOW_END: u8 = 16;
     /// The byte was recalled instead.
     pub(crate) const RECALLED: u8 = 17;
+    /// The number of kinds of a single byte.
     pub(crate) const COUNT: usize = 18;
     /// Added if a whole word is predicted at once.
     pub(crate) const WHOLE_WORD: u8 = 18;
+    /// The number of all kinds. A whole word has at most the kind [`UNCERTAIN_WORD`] + [`WHOLE_WORD`].
     pub(crate) const ALL: usize = 32;
 }
 

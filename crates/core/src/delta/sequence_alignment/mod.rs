@@ -41,7 +41,7 @@ const MAX_STEP: usize = 32;
 const LEAST_GAIN: i32 = 3 * JUMP;
 /// The number of equal tokens that make up for one search that did not pay.
 const TOKENS_PER_MISS: usize = 8;
-/// log2 of the most buckets in an index.
+/// log2 of the greatest number of buckets in an index.
 const MAX_BUCKET_BITS: u32 = 24;
 /// The multiplier of the rolling hash of token windows.
 const FACTOR: u64 = 0xbf58_476d_1ce4_e5b9;

@@ -18,8 +18,8 @@ use crate::delta::words::is_word_byte;
 const TABLE_BITS: u32 = 16;
 /// log2 of the number of entries in the table of movements.
 const MOVEMENT_BITS: u32 = 14;
-/// Two numbers are neighbours if they differ only in their lowest bits, of which there are this many. Neighbours share
-/// an entry in the table of movements.
+/// Two numbers of the same length are neighbours if they differ only in their lowest bits, of which there are this many.
+/// Neighbours share an entry in the table of movements.
 const NEAR_BITS: u32 = 6;
 /// After this many observations, the probability of a letter's bit adapts at a constant rate.
 const LETTER_LIMIT: u32 = 30;
@@ -60,6 +60,7 @@ pub(crate) struct TokenCoder {
     count: u64,
 }
 
+/// The entry of [`TokenCoder::movements`] that says that there was no movement yet.
 const NOT_SEEN: i64 = i64::MIN;
 
 /// What a token became. From the low bits up: the new token's bytes, two bits of confidence, and six bits of the key. 0
