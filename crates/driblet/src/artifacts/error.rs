@@ -12,14 +12,14 @@ pub(crate) enum ArtifactError {
     Busy,
     #[error("the server is stopping")]
     Interrupted,
-    #[error("a task panicked; this is a bug in driblet, and its message is in the log")]
-    Panicked,
     #[error("the server has no room to make this now; try again later, or fetch the file itself")]
     NoRoom,
     #[error("the artifact cannot be read or written")]
     Io(#[source] Arc<io::Error>),
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    #[error(transparent)]
+    Task(#[from] TaskFailed),
 }
 
 impl ArtifactError {
@@ -31,14 +31,5 @@ impl ArtifactError {
 impl From<io::Error> for ArtifactError {
     fn from(error: io::Error) -> ArtifactError {
         ArtifactError::Io(Arc::new(error))
-    }
-}
-
-impl From<TaskFailed> for ArtifactError {
-    fn from(failed: TaskFailed) -> ArtifactError {
-        match failed {
-            TaskFailed::Panicked => ArtifactError::Panicked,
-            TaskFailed::Cancelled => ArtifactError::Interrupted,
-        }
     }
 }

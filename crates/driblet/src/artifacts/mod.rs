@@ -19,7 +19,7 @@ mod spool;
 mod store;
 
 pub(crate) use cache::{ArtifactOptions, Artifacts};
-pub(crate) use choice::{DeltaRequest, EncodedRequest};
+pub(crate) use choice::{ChosenDelta, DeltaRequest, EncodedRequest};
 pub(crate) use coding::Coding;
 pub(crate) use error::ArtifactError;
 pub(crate) use spool::{Content, Growing};

@@ -129,6 +129,7 @@ pub(crate) enum CutError {
     #[cfg(feature = "server")]
     Busy,
     Interrupted,
+    Task(TaskFailed),
 }
 
 impl From<io::Error> for CutError {
@@ -138,8 +139,8 @@ impl From<io::Error> for CutError {
 }
 
 impl From<TaskFailed> for CutError {
-    fn from(_: TaskFailed) -> CutError {
-        CutError::Interrupted
+    fn from(failed: TaskFailed) -> CutError {
+        CutError::Task(failed)
     }
 }
 
@@ -150,6 +151,7 @@ impl From<CutError> for SendError {
             CutError::TooManyChunks => SendError::TooManyChunks { limit: MAX_CHUNKS },
             #[cfg(feature = "server")]
             CutError::Busy => SendError::Busy,
+            CutError::Task(failed) => SendError::Task(failed),
             CutError::Interrupted => {
                 SendError::File { source: io::Error::other("the cutting of the file was interrupted") }
             }

@@ -18,8 +18,8 @@ use crate::fingerprint::Fingerprint;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct HistoryLimits {
-    /// The most versions of each path. Default: 8. Of more versions, those go first that were the head for the shortest
-    /// time and the longest time ago.
+    /// The most versions of each path. Default: 8. If a path has more, the server first evicts versions that were the
+    /// head only briefly, or long ago.
     pub versions: usize,
     /// The most bytes of all versions together. Heads stay even beyond this limit. Default: 2 GiB.
     pub bytes: u64,
@@ -58,12 +58,12 @@ pub(crate) trait History: Send + Sync {
     /// Copies a file's bytes, at most `most`, without publishing them.
     fn stage(&self, file: &File, most: u64) -> Result<StagedVersion, HistoryError>;
 
-    /// Makes staged bytes the heads of their paths: all of them, or none. Where they are the head already, only the
-    /// observation is noted. Old versions beyond the limits are evicted.
+    /// Makes staged bytes the heads of their paths: all of them, or none. If a path has these bytes as its head already,
+    /// only the observation is noted. Old versions beyond the limits are evicted.
     fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError>;
 
     /// Opens staged bytes that will not be published.
-    fn snapshot(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError>;
+    fn open_staged(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError>;
 
     /// Notes that the file at a path is gone: the path's head may be evicted as an old version, until the path is
     /// published again.
@@ -72,9 +72,9 @@ pub(crate) trait History: Send + Sync {
     /// Every path that has versions.
     fn paths(&self) -> Vec<String>;
 
-    /// Opens a version *of this path*; `None` if it is not stored, or damaged. An open version stays readable when it
-    /// is evicted.
-    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
+    /// Opens a version *of this path* after verifying its bytes; `None` if it is not stored. A damaged version is
+    /// dropped from every path, and counts as not stored. An open version stays readable when it is evicted.
+    fn open_or_drop(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
 
     /// An unnamed file. The system removes it when it is closed.
     fn scratch(&self) -> io::Result<File>;

@@ -29,7 +29,7 @@ use crate::fingerprint::{self, Fingerprint};
 const PIECE: usize = 512 << 10;
 /// The longest file that is staged in memory.
 const SHORT: u64 = 64 << 10;
-/// Up to this many files are flushed one by one. For more, the whole file system is flushed once.
+/// The most files that are flushed one by one. More files are made durable by one flush of the whole file system.
 const FEW: usize = 8;
 /// The most versions that are verified at the same time.
 const VERIFYING: usize = 16;
@@ -54,7 +54,8 @@ impl DirectoryHistory {
     /// Opens or makes the history of what is published at `root`.
     pub(crate) fn open(folder: &Path, root: &Path, limits: HistoryLimits) -> Result<DirectoryHistory, HistoryError> {
         let failed = |source| HistoryError::Io { path: folder.to_path_buf(), source };
-        // Nothing is made before the place is known. Twice, since `..` may lead to another link.
+        // No folder is made before the place is known. The path is resolved twice: the first result may contain a link
+        // that stood behind a `..`.
         let folder = &resolved(&resolved(&std::path::absolute(folder).map_err(failed)?));
         if folder.starts_with(root) && root.is_dir() {
             return Err(HistoryError::InsideRoot { path: folder.clone(), root: root.to_path_buf() });
@@ -292,7 +293,7 @@ impl History for DirectoryHistory {
         published
     }
 
-    fn snapshot(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {
+    fn open_staged(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {
         // The system removes the file when it is closed.
         let file = || match staged.bytes {
             StagedBytes::File(file) => Ok(file.into_file()),
@@ -314,7 +315,7 @@ impl History for DirectoryHistory {
         self.index().paths()
     }
 
-    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+    fn open_or_drop(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
         if !self.index().has(path, version) {
             return Ok(None);
         }

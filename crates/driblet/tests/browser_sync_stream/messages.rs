@@ -60,9 +60,3 @@ pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
     .concat();
     (old, new)
 }
-
-/// An error's message and those of its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
