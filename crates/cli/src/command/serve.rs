@@ -9,7 +9,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::chunks::chunks;
 use crate::codec::CodecArgs;
 use crate::failure::{Failure, flag};
 use crate::print;
@@ -74,7 +73,7 @@ pub(crate) struct Args {
     ///
     /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each. These
     /// are the options of npm rabin.
-    #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768", value_parser = chunks)]
+    #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768")]
     rabin: RabinOptions,
     /// Do not answer clients of browser-sync-stream
     #[arg(long, conflicts_with = "rabin")]
