@@ -187,7 +187,7 @@ impl Sketches<'_> {
         if MAX_SKETCHED < len || SKETCHES <= self.made.len() {
             return None;
         }
-        let sketch = self.history.read_named(&version).ok().flatten().map(|bytes| Sketch::of(&bytes));
+        let sketch = self.history.read_named_or_drop(&version).ok().flatten().map(|bytes| Sketch::of(&bytes));
         self.made.insert(version, sketch.clone());
         sketch
     }
@@ -202,11 +202,11 @@ enum Concatenation {
 impl Concatenation {
     fn of(history: &dyn History, files: &[(Version, u64)]) -> Result<Concatenation, ArtifactError> {
         if let [(version, _)] = files {
-            return Ok(Concatenation::One(history.open_named(version)?.ok_or(ArtifactError::Missing)?));
+            return Ok(Concatenation::One(history.open_named_or_drop(version)?.ok_or(ArtifactError::Missing)?));
         }
         let mut bytes = Vec::with_capacity(files.iter().map(|(_, len)| *len as usize).sum());
         for (version, _) in files {
-            bytes.extend(history.read_named(version)?.ok_or(ArtifactError::Missing)?);
+            bytes.extend(history.read_named_or_drop(version)?.ok_or(ArtifactError::Missing)?);
         }
         Ok(Concatenation::Many(bytes))
     }

@@ -20,7 +20,7 @@ mod spool;
 mod store;
 
 pub(crate) use cache::{ArtifactOptions, Artifacts};
-pub(crate) use choice::{DeltaRequest, EncodedRequest};
+pub(crate) use choice::{ChosenDelta, DeltaRequest, EncodedRequest};
 pub(crate) use coding::Coding;
 pub(crate) use directories::{DirectoryPlan, DirectoryVersion, PartFiles};
 pub(crate) use error::ArtifactError;
