@@ -11,7 +11,7 @@ use super::ahead::AheadRule;
 use super::background::Background;
 use super::coding::{self, Coding, Effort};
 use super::deltas::DeltaEncoder;
-use super::directories::DirectoryPlans;
+use super::directory_plan::DirectoryPlans;
 use super::error::ArtifactError;
 use super::key::Key;
 use super::permits::EncoderPermits;
