@@ -241,6 +241,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Watches the directories that are served as snapshots, and publishes them when they change. A request is then
+    /// answered without a look at the disk, so it may see the version before for some milliseconds. Default: no; a
+    /// directory is looked at, and published if it has changed, at each request for it.
+    pub fn watch(mut self, watched: bool) -> ServerBuilder {
+        self.snapshots.watched = watched;
+        self
+    }
+
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
     /// path; with `None` it does not. Default: the default options of npm `rabin`.
     ///

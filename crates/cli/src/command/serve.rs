@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// A snapshot is a folder that is pulled as a whole: `driblet pull http://HOST/FOLDER/ DIR`.
     #[arg(long, value_name = "FOLDER")]
     directory: Vec<String>,
+    /// Do not watch the folders of snapshots; look for changes at each request instead
+    #[arg(long)]
+    no_watch: bool,
     /// Leave files out of snapshots, by a pattern as in .gitignore; they are still served as files
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
@@ -114,6 +117,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         .history_limits(limits)
         .hidden(args.hidden)
         .directory("")
+        .watch(!args.no_watch)
         .name_options(flag)
         .codec(args.codec.codec())
         .ahead(args.ahead)

@@ -11,11 +11,12 @@ use driblet_core::directory::{FileEntry, Manifest, ManifestLimits};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
+use super::directory_watch::Watch;
 use super::error::PublishError;
 use super::files::Files;
 use super::index::publish_batches;
 use super::settle::Settler;
-use super::walk::{Listing, WalkRules};
+use super::walk::{Listing, WalkRules, WalkedFile};
 use crate::fingerprint;
 use crate::task::{TaskFailed, blocking};
 
@@ -56,6 +57,8 @@ pub(super) struct DirectoryPublisher {
     path: String,
     rules: WalkRules,
     queue_timeout: Duration,
+    /// What events told, if the directory is watched.
+    watch: Option<Arc<Watch>>,
     current: Mutex<Option<Current>>,
     /// Held while the directory is looked at.
     looking: tokio::sync::Mutex<()>,
@@ -68,6 +71,8 @@ struct Current {
     published: PublishedDirectory,
     /// When the look began that found it.
     looked: Instant,
+    /// How many changes the watch had seen before that look.
+    changes: Option<u64>,
 }
 
 /// The changes of a directory since it was last published.
@@ -86,6 +91,7 @@ impl DirectoryPublisher {
         path: String,
         rules: WalkRules,
         queue_timeout: Duration,
+        watch: Option<Arc<Watch>>,
     ) -> DirectoryPublisher {
         DirectoryPublisher {
             files,
@@ -93,6 +99,7 @@ impl DirectoryPublisher {
             path,
             rules,
             queue_timeout,
+            watch,
             current: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             left_out: Mutex::default(),
@@ -107,6 +114,9 @@ impl DirectoryPublisher {
     /// Publishes the directory if it has changed and is quiet, and gives its head. If that takes too long, or if the
     /// history cannot store a file, the version before stays published.
     pub(super) async fn refresh(self: &Arc<Self>) -> Result<PublishedDirectory, PublishError> {
+        if let Some(current) = self.current().clone().filter(|current| self.is_unchanged_since(current)) {
+            return Ok(current.published);
+        }
         // A request that gives up does not stop the task, since others may wait for it.
         let (publisher, asked) = (self.clone(), Instant::now());
         let task = tokio::spawn(async move { publisher.publish(asked).await });
@@ -120,6 +130,15 @@ impl DirectoryPublisher {
             PublishError::Task(_) | PublishError::RootMissing(_) => Err(failed),
             failed => self.last().await?.ok_or(failed),
         }
+    }
+
+    fn changes(&self) -> Option<u64> {
+        self.watch.as_ref().and_then(|watch| watch.changes())
+    }
+
+    /// Whether the watch has seen no change since a look.
+    fn is_unchanged_since(&self, current: &Current) -> bool {
+        current.changes.is_some() && current.changes == self.changes()
     }
 
     /// The head that was published last.
@@ -154,12 +173,12 @@ impl DirectoryPublisher {
         let before = self.last().await?;
         let mut changes = Changes { began: Instant::now(), seen: None, since: Instant::now(), is_long: false };
         loop {
-            let looked = Instant::now();
+            let (looked, seen) = (Instant::now(), self.changes());
             let listing = self.look().await?;
             let changed = self.changed(&listing).await?;
             if let Some(before) = before.as_ref().filter(|before| changed.is_empty() && is_published(&listing, before))
             {
-                *self.current() = Some(Current { published: before.clone(), looked });
+                *self.current() = Some(Current { published: before.clone(), looked, changes: seen });
                 return Ok(before.clone());
             }
             changes.see(&listing, looked);
@@ -178,7 +197,7 @@ impl DirectoryPublisher {
                 continue;
             }
             if let Some(published) = self.publish_manifest(listing, overdue).await? {
-                *self.current() = Some(Current { published: published.clone(), looked });
+                *self.current() = Some(Current { published: published.clone(), looked, changes: seen });
                 self.files.published.notify_waiters();
                 return Ok(published);
             }
@@ -220,7 +239,7 @@ impl DirectoryPublisher {
     async fn changed(self: &Arc<Self>, listing: &Arc<Listing>) -> Result<Vec<(usize, String)>, PublishError> {
         let (publisher, listing) = (self.clone(), listing.clone());
         blocking(move || {
-            let has_changed = |(index, file): (usize, &super::walk::WalkedFile)| {
+            let has_changed = |(index, file): (usize, &WalkedFile)| {
                 let path = publisher.path_of(&file.path);
                 let head = publisher.files.history.head(&path).map(|head| head.observation);
                 let is_known = head.is_some_and(|seen| seen.settled && seen.looks_like(&file.fingerprint));
@@ -325,7 +344,7 @@ fn has_lost_most(listing: &Listing, before: Option<&PublishedDirectory>) -> bool
 
 /// Whether the head has the files of a listing, whose contents are known to be published.
 fn is_published(listing: &Listing, before: &PublishedDirectory) -> bool {
-    let is_same = |(file, entry): (&super::walk::WalkedFile, driblet_core::directory::Entry<'_>)| {
+    let is_same = |(file, entry): (&WalkedFile, driblet_core::directory::Entry<'_>)| {
         file.path == entry.path && file.executable == entry.executable
     };
     listing.files.len() == before.manifest.len() && listing.files.iter().zip(before.manifest.entries()).all(is_same)

@@ -4,6 +4,8 @@
 //! reads all files at the start. The publisher announces new heads and does not know who listens.
 
 mod directories;
+mod directory_follow;
+mod directory_watch;
 mod episode;
 mod error;
 mod files;
@@ -21,6 +23,7 @@ use tracing::warn;
 
 pub(crate) use directories::PublishedDirectory;
 use directories::{Directories, DirectoryPublisher};
+use directory_watch::Watch;
 pub(crate) use error::PublishError;
 use files::{Files, Looked};
 pub(crate) use files::{NewHead, PathState, UnpublishedCopy};
@@ -51,6 +54,9 @@ pub(crate) struct SnapshotOptions {
     pub(crate) directories: Vec<String>,
     /// Patterns in the syntax of `.gitignore` of files that they leave out.
     pub(crate) excluded: Vec<String>,
+    /// Whether they are watched and published at once when they change. Otherwise they are published at the first
+    /// request after that.
+    pub(crate) watched: bool,
 }
 
 /// The content at a path for requests that accept bytes without a version.
@@ -83,8 +89,14 @@ impl Publisher {
         let rules = WalkRules::new(files.source.path(), files.source.is_hidden_shown(), &snapshots.excluded)?;
         let directory = |path: &String| {
             let (files, settler, rules) = (files.clone(), settler.clone(), rules.clone());
-            let publisher = DirectoryPublisher::new(files, settler, path.clone(), rules, queue_timeout);
-            (path.clone(), Arc::new(publisher))
+            let folder = files.source.path().join(path);
+            let watch = (snapshots.watched && files.source.only().is_none()).then(Arc::<Watch>::default);
+            let publisher = DirectoryPublisher::new(files, settler, path.clone(), rules, queue_timeout, watch.clone());
+            let publisher = Arc::new(publisher);
+            if let Some(watch) = watch {
+                tokio::spawn(directory_follow::follow(Arc::downgrade(&publisher), watch, folder));
+            }
+            (path.clone(), publisher)
         };
         let directories = snapshots.directories.iter().map(directory).collect();
         let indexed = Arc::new(watch::Sender::new(false));

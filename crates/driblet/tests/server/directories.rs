@@ -9,7 +9,7 @@ use driblet::Version;
 use driblet_core::directory::{DirectoryDelta, Have, Manifest, ManifestLimits, PlannedPart};
 use driblet_core::{Basis, Decoder, Limits};
 
-use crate::support::{Answer, TestSite, get, post, random_bytes, text};
+use crate::support::{Answer, TestSite, get, post, random_bytes, text, within};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -282,4 +282,30 @@ async fn a_part_is_resumed_by_its_etag() {
     let rest = site.ask(get(&path).header("range", "bytes=1000-").header("if-range", &etag)).await;
     assert_eq!(rest.status, 206);
     assert_eq!(rest.body, whole.body[1000..]);
+}
+
+#[tokio::test]
+async fn a_watched_directory_is_published_without_a_request() {
+    let mut site = TestSite::stopped(&[("a", b"1"), ("sub/b", b"2")]);
+    site.start(|builder| builder.directory("").watch(true)).await;
+    let counter = async |site: &TestSite, since: u64| {
+        let head = within(site.get(&format!("/.driblet/head?since={since}&wait=60"))).await.json();
+        head["counter"].as_u64().unwrap()
+    };
+    let first = counter(&site, 0).await;
+    site.write("sub/b", b"changed");
+    let second = counter(&site, first).await;
+    assert_eq!(second, first + 1);
+    // The root is removed and built again.
+    fs::rename(site.root(), site.outside().join("old")).unwrap();
+    site.write("a", b"new");
+    let third = counter(&site, second).await;
+    assert!(second < third);
+    let mut receiver = Receiver::default();
+    receiver.pull(&site, "/").await;
+    assert_eq!(receiver.files, on_disk(&site.root()));
+    // The new folder is watched too.
+    site.write("deep/er/c", b"c");
+    assert!(third < counter(&site, third).await);
+    site.restart().await;
 }
