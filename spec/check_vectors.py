@@ -9,22 +9,27 @@ import json
 from functools import lru_cache
 
 from reference import (
+    File,
     Limits,
     Reader,
     Refused,
     basis_of,
     chunks_of,
+    cut_parts,
     decode_delta,
     decode_matched,
     decode_runs,
     decode_signature,
     describe,
+    encode_manifest,
     encode_signature,
     group_count,
     group_len,
     group_value,
     merge,
-    refuse_manifest,
+    parse_directory_delta,
+    parse_have,
+    parse_manifest,
     section_list,
     sign,
     version,
@@ -114,7 +119,39 @@ def check_version(vector):
 
 
 def check_manifest(vector):
-    expect_outcome(vector, lambda: refuse_manifest(hexes(vector["bytes"])), None)
+    data, files = hexes(vector["bytes"]), vector.get("files")
+    expected = files and [File(*each[:3], hexes(each[3])) for each in files]
+    expect_outcome(vector, lambda: parse_manifest(data), expected)
+    if expected:
+        expect(encode_manifest(expected), data, "bytes")
+
+
+def check_parts(vector):
+    files = [(hexes(first) + bytes(31), length) for first, length in vector["files"]]
+    expect(cut_parts(files), vector["parts"], "parts")
+
+
+def check_directory_delta(vector):
+    old = parse_manifest(hexes(vector["old"])) if vector["old"] else []
+    new = parse_manifest(hexes(vector["new"]))
+
+    def act():
+        _, manifest_delta, parts, rest = parse_directory_delta(hexes(vector["bytes"]), old, new)
+        plan = [[part.files, part.bases, part.name.hex(), part.basis.hex()] for part in parts]
+        if manifest_delta:
+            made = decode_delta(manifest_delta, basis_of(hexes(vector["old"])), limits_of(vector), None)
+            expect(made, hexes(vector["new"]), "manifests")
+        return [plan, rest.hex()]
+
+    expect_outcome(vector, act, [vector["plan"], vector["rest"]] if "plan" in vector else None)
+
+
+def check_have(vector):
+    def act():
+        target, held, others = parse_have(hexes(vector["bytes"]), vector["count"])
+        return [target.hex(), held, [[index, version.hex()] for index, version in others]]
+
+    expect_outcome(vector, act, vector.get("have"))
 
 
 def limits_of(vector):
@@ -187,4 +224,7 @@ CHECKS = {
     "cuts": check_cuts,
     "versions": check_version,
     "manifests": check_manifest,
+    "parts": check_parts,
+    "directory_deltas": check_directory_delta,
+    "haves": check_have,
 }

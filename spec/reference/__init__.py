@@ -6,6 +6,17 @@ implementation departs from the pages, the two disagree. Each part of the protoc
 
 from .chunks import CHUNK_SIZES, GEAR, Chunk, chunks_of, cut, describe, section_list
 from .delta import EMPTY, Basis, basis_of, decode_delta
+from .directory import (
+    File,
+    Part,
+    cut_parts,
+    encode_manifest,
+    new_files,
+    parse_directory_delta,
+    parse_have,
+    parse_manifest,
+    part_name,
+)
 from .groups import group_count, group_len, group_value, merge, version
 from .signature import (
     Signature,
@@ -17,7 +28,7 @@ from .signature import (
     matched_basis,
     sign,
 )
-from .wire import KIB, MIB, REASONS, Limits, Reader, Refused, encode_varint, refuse_manifest
+from .wire import KIB, MIB, REASONS, Limits, Reader, Refused, encode_varint
 
 __all__ = [
     "CHUNK_SIZES",
@@ -28,7 +39,9 @@ __all__ = [
     "REASONS",
     "Basis",
     "Chunk",
+    "File",
     "Limits",
+    "Part",
     "Reader",
     "Refused",
     "Signature",
@@ -36,11 +49,13 @@ __all__ = [
     "bits_for",
     "chunks_of",
     "cut",
+    "cut_parts",
     "decode_delta",
     "decode_matched",
     "decode_runs",
     "decode_signature",
     "describe",
+    "encode_manifest",
     "encode_signature",
     "encode_varint",
     "group_count",
@@ -48,7 +63,11 @@ __all__ = [
     "group_value",
     "matched_basis",
     "merge",
-    "refuse_manifest",
+    "new_files",
+    "parse_directory_delta",
+    "parse_have",
+    "parse_manifest",
+    "part_name",
     "section_list",
     "sign",
     "version",

@@ -47,8 +47,16 @@ REASONS = {
     # a matched answer
     "bad-runs": "a run that is not the first is 0, or the sum of the runs is not the signature's count",
     "limit-runs": "runs_len is over its limit",
-    # what the protocol reserves
-    "reserved": "the input is a manifest",
+    # a directory
+    "limit-files": "more files, parts, basis files or bytes than a directory may have",
+    "limit-paths": "the paths of a manifest are longer than the receiver allows",
+    "bad-path": "a path is not allowed, is not UTF-8, or does not share as much as it can",
+    "bad-order": "two paths are equal, or not in order",
+    "below-file": "a path lies below a file",
+    "bad-flags": "a file has unknown flags",
+    "bad-length": "a file of no bytes has another version than the empty file, or the other way round",
+    "bad-parts": "a part has no files, the parts do not have all new files, or a basis file does not exist",
+    "bad-index": "a list names a file that the manifest does not have",
 }
 
 
@@ -118,10 +126,6 @@ class Reader:
 
     def end(self, reason="trailing-bytes"):
         demand(self.left() == 0, reason)
-
-
-def refuse_manifest(data):
-    demand(data[:1] != b"\xda", "reserved")
 
 
 def encode_varint(value):

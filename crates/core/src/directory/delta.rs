@@ -8,7 +8,7 @@ use crate::version::Version;
 use crate::wire::{ByteReader, Stop, put_varint};
 
 /// The first byte of every directory delta.
-const MAGIC: u8 = 0xdb;
+const MAGIC: u8 = 0xdd;
 /// The most bytes of the delta between two manifests.
 const MAX_MANIFEST_DELTA: u64 = 128 << 20;
 /// The most parts of a directory delta, and the most basis files of all parts together.

@@ -233,3 +233,56 @@ pub enum HaveError {
         limit: u64,
     },
 }
+
+impl ManifestError {
+    /// The name of the rule that the bytes break, as `spec/vectors.json` uses it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            ManifestError::NoManifest => "bad-magic",
+            ManifestError::UnknownFormat { .. } => "bad-format",
+            ManifestError::CutOff { .. } => "truncated",
+            ManifestError::TooLong { .. } => "trailing-bytes",
+            ManifestError::BadNumber { .. } => "bad-varint",
+            ManifestError::TooManyFiles { .. } | ManifestError::FilesTooLong => "limit-files",
+            ManifestError::PathsTooLong { .. } => "limit-paths",
+            ManifestError::BadPath { .. } | ManifestError::NotUtf8 { .. } | ManifestError::NotShortest { .. } => {
+                "bad-path"
+            }
+            ManifestError::NotSorted { .. } => "bad-order",
+            ManifestError::BelowFile { .. } => "below-file",
+            ManifestError::UnknownFlags { .. } => "bad-flags",
+            ManifestError::BadLength { .. } => "bad-length",
+        }
+    }
+}
+
+impl DirectoryDeltaError {
+    /// The name of the rule that the bytes break, as `spec/vectors.json` uses it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            DirectoryDeltaError::NoDirectoryDelta => "bad-magic",
+            DirectoryDeltaError::UnknownFormat { .. } => "bad-format",
+            DirectoryDeltaError::BadNumber => "bad-varint",
+            DirectoryDeltaError::TooMany { .. } => "limit-files",
+            DirectoryDeltaError::OtherTarget { .. } => "wrong-target",
+            DirectoryDeltaError::EmptyPart
+            | DirectoryDeltaError::OtherFiles { .. }
+            | DirectoryDeltaError::NoSuchBasis { .. } => "bad-parts",
+        }
+    }
+}
+
+impl HaveError {
+    /// The name of the rule that the bytes break, as `spec/vectors.json` uses it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            HaveError::NoHave => "bad-magic",
+            HaveError::UnknownFormat { .. } => "bad-format",
+            HaveError::CutOff => "truncated",
+            HaveError::BadNumber => "bad-varint",
+            HaveError::TooLong { .. } => "trailing-bytes",
+            HaveError::NoSuchFile { .. } => "bad-index",
+            HaveError::TooMany { .. } => "limit-files",
+        }
+    }
+}

@@ -4,6 +4,7 @@
 
 #[path = "../support/apply.rs"]
 mod apply;
+mod directories;
 mod input;
 #[path = "../support/random.rs"]
 mod random;
@@ -16,9 +17,10 @@ mod write;
 use std::fs;
 
 use apply::apply;
+use driblet_core::directory::{Have, Manifest, ManifestLimits, cut_parts};
 use driblet_core::*;
 use input::{bytes_of, hex, limits_of, unhex};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors.json");
 
@@ -146,9 +148,54 @@ fn versions() {
 }
 
 #[test]
-fn manifests_are_reserved() {
+fn manifests() {
     for vector in vectors("manifests") {
-        let bytes = unhex(text(&vector, "bytes"));
-        assert_eq!(decode(&[], Basis::EMPTY, Limits::default(), &bytes), Err("bad-magic"));
+        let (bytes, name) = (unhex(text(&vector, "bytes")), text(&vector, "name"));
+        let parsed = Manifest::parse(&bytes, ManifestLimits::default()).map_err(|error| error.reason());
+        match vector["refused"].as_str() {
+            Some(reason) => assert_eq!(parsed, Err(reason), "{name}"),
+            None => assert_eq!(directories::files_of(&parsed.unwrap()), vector["files"], "{name}"),
+        }
+        // A receiver of files refuses the manifest of a directory.
+        if bytes.first() == Some(&0xda) {
+            assert_eq!(decode(&[], Basis::EMPTY, Limits::default(), &bytes), Err("bad-magic"));
+        }
+    }
+}
+
+#[test]
+fn parts() {
+    for vector in vectors("parts") {
+        let files = vector["files"].as_array().unwrap().iter().map(directories::sized);
+        let parts: Vec<usize> = cut_parts(files).into_iter().map(|part| part.files.len()).collect();
+        assert_eq!(Value::from(parts), vector["parts"], "{}", text(&vector, "name"));
+    }
+}
+
+#[test]
+fn directory_deltas() {
+    for vector in vectors("directory_deltas") {
+        let name = text(&vector, "name");
+        match (vector["refused"].as_str(), directories::plan(&vector)) {
+            (Some(reason), result) => assert_eq!(result, Err(reason), "{name}"),
+            (None, result) => assert_eq!(result.unwrap(), (vector["plan"].clone(), vector["rest"].clone()), "{name}"),
+        }
+    }
+}
+
+#[test]
+fn haves() {
+    for vector in vectors("haves") {
+        let (bytes, count) = (unhex(text(&vector, "bytes")), vector["count"].as_u64().unwrap() as usize);
+        match (vector["refused"].as_str(), Have::parse(&bytes, count).map_err(|error| error.reason())) {
+            (Some(reason), result) => assert_eq!(result, Err(reason), "{}", text(&vector, "name")),
+            (None, result) => {
+                let have = result.unwrap();
+                assert_eq!(have.encode(count), bytes);
+                let others = have.others.iter().map(|(index, version)| json!([index, version.to_string()]));
+                let others: Vec<Value> = others.collect();
+                assert_eq!(json!([have.target.to_string(), have.held, others]), vector["have"]);
+            }
+        }
     }
 }

@@ -20,9 +20,25 @@ fn write_vectors() {
         "runs": runs(),
         "cuts": cuts(),
         "versions": versions(),
-        "manifests": [{ "name": "the reserved first byte", "bytes": "da", "refused": "reserved" }],
     });
+    let vectors = with_directories(vectors);
     fs::write(PATH, serde_json::to_string_pretty(&vectors).unwrap() + "\n").unwrap();
+}
+
+/// Writes the vectors of directories only.
+#[test]
+#[ignore = "writes spec/vectors.json"]
+fn write_directory_vectors() {
+    let vectors = serde_json::from_slice(&fs::read(PATH).unwrap()).unwrap();
+    fs::write(PATH, serde_json::to_string_pretty(&with_directories(vectors)).unwrap() + "\n").unwrap();
+}
+
+fn with_directories(mut vectors: Value) -> Value {
+    vectors["manifests"] = super::directories::manifests();
+    vectors["parts"] = super::directories::parts();
+    vectors["directory_deltas"] = super::directories::directory_deltas();
+    vectors["haves"] = super::directories::haves();
+    vectors
 }
 
 fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
