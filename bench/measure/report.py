@@ -18,6 +18,7 @@ TITLES = {
     "pull": "Bytes of a pull",
     "scattered": "128 MiB and 1 GiB with scattered edits, beside rsync",
     "index": "The first index",
+    "directories": "A directory of 100,000 files, beside rsync",
     "share": "Many clients, one diff",
     "browser_sync_stream": "Clients of browser-sync-stream",
     "browser": "In Chromium",
