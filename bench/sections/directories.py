@@ -15,6 +15,7 @@ from measure.process import run, status_of
 from measure.report import row
 from measure.server import driblet, rsync_daemon
 from measure.setting import corpus
+
 from sections.pull import TRANSFERRED
 
 FILES = int(os.environ.get("DRIBLET_BENCH_FILES", "100000"))
@@ -31,13 +32,12 @@ def measure(setting):
     subprocess.run(["sync", "-f", folder], check=True)
     time.sleep(2.1)  # the stamps of the last files can be trusted
     history = setting.fresh("history")
-    with rsync_daemon(folder, setting.fresh("rsync")) as peer:
-        with driblet(setting.driblet, folder, history) as server:
-            yield from published(server, folder, work)
-            yield from cold(setting, server, peer, work)
-            yield from unchanged(setting, server, peer, work)
-            yield from edited(setting, server, peer, folder, work)
-            yield from moved(setting, server, folder, work)
+    with rsync_daemon(folder, setting.fresh("rsync")) as peer, driblet(setting.driblet, folder, history) as server:
+        yield from published(server, folder, work)
+        yield from cold(setting, server, peer, work)
+        yield from unchanged(setting, server, peer, work)
+        yield from edited(setting, server, peer, folder, work)
+        yield from moved(setting, server, folder, work)
 
 
 def tree(folder, text):
