@@ -130,6 +130,12 @@ pub(crate) enum ProtocolCause {
     #[error("the response has the media type {found:?} instead of {expected}; is there a driblet server at this URL?")]
     MediaType { found: String, expected: &'static str },
     #[cfg(feature = "client")]
+    #[error("it is the URL of a directory: pull it into a folder (Client::pull_directory), or name a file in it")]
+    IsDirectory,
+    #[cfg(feature = "client")]
+    #[error("it is the URL of a file: pull it by the URL without / at its end (Client::pull)")]
+    IsFile,
+    #[cfg(feature = "client")]
     #[error("the request cannot be repeated")]
     NotRepeatable,
 }

@@ -1,0 +1,9 @@
+//! Pulls of whole directories into real folders.
+
+mod changes;
+mod cut;
+mod host;
+#[path = "../../../core/tests/support/random.rs"]
+mod random;
+mod refused;
+mod setting;
