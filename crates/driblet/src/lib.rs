@@ -73,7 +73,7 @@ pub use history::{HistoryError, HistoryLimits, IndexError};
 #[cfg(feature = "server")]
 pub use serve::{ServeOptions, serve, serve_until};
 #[cfg(feature = "server")]
-pub use server::{BuildError, Server, ServerBuilder};
+pub use server::{BadPattern, BuildError, Server, ServerBuilder};
 #[cfg(feature = "server")]
 pub use site::Stats;
 #[cfg(any(feature = "client", feature = "browser-sync-stream"))]

@@ -12,8 +12,8 @@ use crate::artifacts::{ArtifactOptions, Artifacts};
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
 use crate::http::{self, Guard, TrustedProxies};
-use crate::publisher::Publisher;
-use crate::site::{Site, Stats};
+use crate::publisher::{Publisher, SnapshotOptions};
+use crate::site::{Manifests, Site, Stats};
 use crate::source::Source;
 use crate::task::{TaskFailed, blocking};
 
@@ -57,6 +57,7 @@ impl Server {
             max_tags: 1 << 20,
             codec: Codec::Auto { bits_per_second: 20_000_000 },
             ahead: 3,
+            snapshots: SnapshotOptions::default(),
             #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
         }
@@ -120,6 +121,7 @@ pub struct ServerBuilder {
     max_tags: u64,
     codec: Codec,
     ahead: usize,
+    snapshots: SnapshotOptions,
     #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
 }
@@ -207,6 +209,25 @@ impl ServerBuilder {
         ServerBuilder { ahead: versions, ..self }
     }
 
+    /// Serves a directory as a snapshot: receivers get all of its files of one moment, or none. The path is below the
+    /// root, with `/` between its parts; `""` is the root. Default: no directory.
+    ///
+    /// Whoever may read the directory's `.driblet/` may read every file below it: a guard on a path below it does not
+    /// guard the snapshot. Leave such paths out with [`exclude`](ServerBuilder::exclude), or do not serve the
+    /// directory. `.dribletignore` files leave files out too. Files of a single published file are no directory.
+    pub fn directory(mut self, path: impl Into<String>) -> ServerBuilder {
+        let path = path.into().trim_matches('/').to_owned();
+        self.snapshots.directories.push(path);
+        self
+    }
+
+    /// Leaves files out of the snapshots of all directories, by a pattern in the syntax of `.gitignore`. They are still
+    /// served as files.
+    pub fn exclude(mut self, pattern: impl Into<String>) -> ServerBuilder {
+        self.snapshots.excluded.push(pattern.into());
+        self
+    }
+
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
     /// path; with `None` it does not. Default: the default options of npm `rabin`.
     #[cfg(feature = "browser-sync-stream")]
@@ -237,9 +258,11 @@ impl ServerBuilder {
         let artifacts = Arc::new(Artifacts::new(&history, options));
         let listener = artifacts.clone();
         let new_head = Box::new(move |path: &str, versions: &[_]| listener.new_head(path, versions));
+        let publisher = Publisher::new(source, history.clone(), queue_timeout, new_head, &self.snapshots);
         let site = Site {
-            publisher: Publisher::new(source, history.clone(), queue_timeout, new_head),
+            publisher: publisher.map_err(|error| BuildError::Exclude { source: BadPattern(error) })?,
             artifacts,
+            manifests: Manifests::new(),
             history,
             deadline: self.deadline,
             max_tags: self.max_tags,
@@ -285,6 +308,13 @@ pub enum BuildError {
         /// The text that was given.
         given: String,
     },
+    /// A pattern of [`ServerBuilder::exclude`] is invalid.
+    #[error("a pattern of files to leave out is invalid")]
+    #[non_exhaustive]
+    Exclude {
+        /// What is wrong with it.
+        source: BadPattern,
+    },
     /// There is no default folder for the history.
     #[error(
         "neither XDG_CACHE_HOME nor a home folder is set; set a folder for the history with ServerBuilder::history"
@@ -298,6 +328,11 @@ pub enum BuildError {
     #[error(transparent)]
     History(#[from] HistoryError),
 }
+
+/// Why a pattern is invalid.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BadPattern(ignore::Error);
 
 impl From<TaskFailed> for BuildError {
     fn from(failed: TaskFailed) -> BuildError {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driblet_core::Version;
+use driblet_core::directory::{Manifest, ManifestLimits};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use crate::artifacts::Artifacts;
+use crate::artifacts::{Artifacts, DirectoryVersion};
 #[cfg(feature = "browser-sync-stream")]
 use crate::browser_sync_stream::ChunkLists;
 use crate::causes::with_causes;
@@ -22,6 +23,8 @@ pub(crate) struct Site {
     pub(crate) publisher: Publisher,
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) history: Arc<dyn History>,
+    /// The manifests of directory versions.
+    pub(crate) manifests: Manifests,
     /// How long a request waits for a client's bytes.
     pub(crate) deadline: Duration,
     /// The most tags that a signature may have.
@@ -31,6 +34,42 @@ pub(crate) struct Site {
     /// What the sessions of browser-sync-stream share; `None` if the server does not answer them.
     #[cfg(feature = "browser-sync-stream")]
     pub(crate) chunk_lists: Option<Arc<ChunkLists>>,
+}
+
+/// Bytes of the manifests that are kept in memory.
+const MANIFESTS: u64 = 128 << 20;
+/// How long the manifest of what a receiver holds is kept after its last use.
+const HELD: Duration = Duration::from_secs(600);
+
+/// Parsed manifests.
+pub(crate) struct Manifests {
+    /// Those of published versions.
+    published: moka::sync::Cache<Version, Arc<Manifest>>,
+    /// Those that receivers say they hold, by the directory's path and the version.
+    held: moka::sync::Cache<(String, Version), Arc<Manifest>>,
+}
+
+impl Manifests {
+    pub(crate) fn new() -> Manifests {
+        // Paths, and 50 bytes for each file.
+        let weight = |manifest: &Manifest| u32::try_from(100 * manifest.len() + 100).unwrap_or(u32::MAX);
+        Manifests {
+            published: moka::sync::Cache::builder()
+                .max_capacity(MANIFESTS)
+                .weigher(move |_, manifest: &Arc<Manifest>| weight(manifest))
+                .build(),
+            held: moka::sync::Cache::builder()
+                .max_capacity(MANIFESTS)
+                .weigher(move |_, manifest: &Arc<Manifest>| weight(manifest))
+                .time_to_idle(HELD)
+                .build(),
+        }
+    }
+
+    /// Keeps the manifest of what a receiver holds.
+    pub(crate) fn hold(&self, path: &str, held: &DirectoryVersion) {
+        self.held.insert((path.to_owned(), held.version), held.manifest.clone());
+    }
 }
 
 /// The published content of a path, opened.
@@ -121,6 +160,30 @@ impl Site {
             };
         }
         Err(PublishError::Unstable { path: path.to_owned() })
+    }
+
+    /// A version of a directory that was published, or that a receiver said it holds; `None` if it is not known.
+    pub(crate) async fn directory_version(
+        &self,
+        path: &str,
+        version: Version,
+    ) -> Result<Option<DirectoryVersion>, HistoryError> {
+        self.history.requested(&version);
+        let key = Publisher::directory_key(path);
+        if self.history.versions(&key).iter().any(|(known, _)| *known == version) {
+            if let Some(manifest) = self.manifests.published.get(&version) {
+                return Ok(Some(DirectoryVersion { version, manifest }));
+            }
+            let Some(stored) = self.version(&key, version).await? else { return Ok(None) };
+            let parse = move || Ok::<_, HistoryError>(Manifest::parse(stored.bytes(), ManifestLimits::default()).ok());
+            let manifest = blocking(parse).await?.map(Arc::new);
+            return Ok(manifest.map(|manifest| {
+                self.manifests.published.insert(version, manifest.clone());
+                DirectoryVersion { version, manifest }
+            }));
+        }
+        let held = self.manifests.held.get(&(path.to_owned(), version));
+        Ok(held.map(|manifest| DirectoryVersion { version, manifest }))
     }
 
     /// Opens a version of a path; `None` if it is not stored. The first opening reads the whole version to verify it.

@@ -54,6 +54,11 @@ impl Source {
         &self.path
     }
 
+    /// Whether names that begin with a dot are published.
+    pub(crate) fn is_hidden_shown(&self) -> bool {
+        self.hidden
+    }
+
     /// The path of the published file; `None` if a folder is published.
     pub(crate) fn only(&self) -> Option<&str> {
         self.only.as_deref()

@@ -40,6 +40,14 @@ pub(crate) struct Args {
     /// Publish files and folders whose names begin with a dot too
     #[arg(long)]
     hidden: bool,
+    /// Serve this folder below PATH as a snapshot of its own, besides PATH itself
+    ///
+    /// A snapshot is a folder that is pulled as a whole: `driblet pull http://HOST/FOLDER/ DIR`.
+    #[arg(long, value_name = "FOLDER")]
+    directory: Vec<String>,
+    /// Leave files out of snapshots, by a pattern as in .gitignore; they are still served as files
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
     /// Another host name of the server, besides addresses and localhost
     #[arg(long, value_name = "H")]
     allow_host: Vec<String>,
@@ -111,12 +119,15 @@ async fn serve(args: Args) -> Result<(), Failure> {
     let mut builder = Server::builder(&args.path)
         .history_limits(limits)
         .hidden(args.hidden)
+        .directory("")
         .codec(args.codec.over(args.link))
         .ahead(args.ahead)
         .browser_sync_stream((!args.no_browser_sync_stream).then_some(args.rabin));
     if let Some(history) = &args.history {
         builder = builder.history(history);
     }
+    builder = args.directory.iter().fold(builder, |builder, path| builder.directory(path));
+    builder = args.exclude.iter().fold(builder, |builder, pattern| builder.exclude(pattern));
     builder = args.allow_host.iter().fold(builder, |builder, host| builder.allow_host(host));
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     builder = args.trust_proxy.iter().fold(builder, |builder, proxy| builder.trust_proxy(proxy));

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::manifest::{Entry, Manifest};
 use crate::signature::chunk::{ChunkSize, cut};
+use crate::version::Version;
 
 /// Bytes of basis for one part at most.
 const MAX_BASIS: u64 = 64 << 20;
@@ -39,53 +40,62 @@ impl Sketch {
     }
 }
 
-/// The indices of the old files that are the basis of a part of new files, sorted.
+/// Chooses which files of an old manifest the parts of a new one are made against.
 ///
-/// For each new file that is the old file at the same path; or else one that is gone, whose name differs by a content hash only (`index-B3f2a9.js`,
-/// `index-Q9bd1c.js`: every bundler names files so); or else the one that is gone, has the same extension, and shares most content by the sketches. The delta may copy from
-/// all of them, since bundlers move modules between files. All together have at most 64 MiB.
-pub fn choose_basis(
-    old: &Manifest,
-    new: &Manifest,
-    part: &[usize],
-    old_sketch: impl Fn(usize) -> Option<Sketch>,
-    new_sketch: impl Fn(usize) -> Option<Sketch>,
-) -> Vec<usize> {
-    let gone: Vec<usize> = (0..old.len()).filter(|index| new.find(old.entry(*index).path).is_none()).collect();
-    let mut by_stem: HashMap<String, usize> = HashMap::new();
-    gone.iter().for_each(|index| {
-        by_stem.entry(without_hash(old.entry(*index).path)).or_insert(*index);
-    });
-    let mut chosen = BTreeSet::new();
-    let mut room = MAX_BASIS;
-    let mut choose = |index: usize| {
-        let len = old.entry(index).len;
-        if len <= room && chosen.insert(index) {
-            room -= len;
-        }
-    };
-    for index in part {
-        let entry = new.entry(*index);
-        let named = old.find(entry.path).or_else(|| by_stem.get(&without_hash(entry.path)).copied());
-        if let Some(basis) = named.or_else(|| most_similar(old, &gone, entry, *index, &old_sketch, &new_sketch)) {
-            choose(basis);
-        }
+/// For each new file that is the old file at the same path; or else one that is gone, whose name differs by a content
+/// hash only (`index-B3f2a9.js`, `index-Q9bd1c.js`: every bundler names files so); or else the one that is gone, has the
+/// same extension, and shares most content. The delta may copy from all of them, since bundlers move modules between
+/// files. All together have at most 64 MiB, unless the part is one file.
+#[derive(Debug)]
+pub struct BasisChooser<'a> {
+    old: &'a Manifest,
+    new: &'a Manifest,
+    gone: Vec<usize>,
+    /// The first file that is gone, by its path without a content hash.
+    by_stem: HashMap<String, usize>,
+}
+
+impl<'a> BasisChooser<'a> {
+    /// Compares the paths of two manifests.
+    pub fn new(old: &'a Manifest, new: &'a Manifest) -> BasisChooser<'a> {
+        let gone: Vec<usize> = (0..old.len()).filter(|index| new.find(old.entry(*index).path).is_none()).collect();
+        let mut by_stem = HashMap::new();
+        gone.iter().for_each(|index| {
+            by_stem.entry(without_hash(old.entry(*index).path)).or_insert(*index);
+        });
+        BasisChooser { old, new, gone, by_stem }
     }
-    chosen.into_iter().collect()
+
+    /// The indices of the old files that are the basis of a part, sorted. `part` has indices of new files; `sketch`
+    /// samples the file of a version and length, if it can.
+    pub fn choose(&self, part: &[usize], sketch: &mut dyn FnMut(Version, u64) -> Option<Sketch>) -> Vec<usize> {
+        let mut chosen = BTreeSet::new();
+        let mut room = if part.len() == 1 { u64::MAX } else { MAX_BASIS };
+        for index in part {
+            let entry = self.new.entry(*index);
+            let named = self.old.find(entry.path).or_else(|| self.by_stem.get(&without_hash(entry.path)).copied());
+            let Some(basis) = named.or_else(|| most_similar(self.old, &self.gone, entry, sketch)) else { continue };
+            let len = self.old.entry(basis).len;
+            if len != 0 && len <= room && chosen.insert(basis) {
+                room -= len;
+            }
+        }
+        chosen.into_iter().collect()
+    }
 }
 
 fn most_similar(
     old: &Manifest,
     gone: &[usize],
     entry: Entry<'_>,
-    index: usize,
-    old_sketch: impl Fn(usize) -> Option<Sketch>,
-    new_sketch: impl Fn(usize) -> Option<Sketch>,
+    sketch: &mut dyn FnMut(Version, u64) -> Option<Sketch>,
 ) -> Option<usize> {
-    let sketch = new_sketch(index)?;
-    let alike = gone.iter().filter(|at| extension(old.entry(**at).path) == extension(entry.path));
-    let weighed = alike.filter_map(|at| Some((old_sketch(*at)?.similarity(&sketch), *at)));
-    weighed.filter(|(similarity, _)| 0.0 < *similarity).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, at)| at)
+    let alike = gone.iter().map(|index| (*index, old.entry(*index)));
+    let mut alike = alike.filter(|(_, other)| extension(other.path) == extension(entry.path)).peekable();
+    alike.peek()?;
+    let own = sketch(entry.version, entry.len)?;
+    let weighed = alike.filter_map(|(index, other)| Some((sketch(other.version, other.len)?.similarity(&own), index)));
+    weighed.filter(|(similarity, _)| 0.0 < *similarity).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, index)| index)
 }
 
 fn extension(path: &str) -> Option<&str> {
@@ -124,7 +134,6 @@ mod tests {
     use super::*;
     use crate::directory::FileEntry;
     use crate::random::random_bytes;
-    use crate::version::Version;
 
     fn manifest(files: &[(&str, &[u8])]) -> Manifest {
         let entry = |(path, bytes): &(&str, &[u8])| FileEntry {
@@ -158,20 +167,11 @@ mod tests {
         changed[50_000] ^= 1;
         let old = manifest(&[("app.js", &app), ("page-a1b2c3d4.js", &page), ("old/lib.js", &lib), ("gone.js", b"x")]);
         let new = manifest(&[("app.js", b"new"), ("page-ffee9911.js", b"newer"), ("moved/library.js", &changed)]);
-        let bytes_of = |path: &str| match path {
-            "old/lib.js" => lib.clone(),
-            "moved/library.js" => changed.clone(),
-            "gone.js" => b"x".to_vec(),
-            _ => Vec::new(),
-        };
         let part: Vec<usize> = (0..new.len()).collect();
-        let chosen = choose_basis(
-            &old,
-            &new,
-            &part,
-            |index| Some(Sketch::of(&bytes_of(old.entry(index).path))),
-            |index| Some(Sketch::of(&bytes_of(new.entry(index).path))),
-        );
+        let chosen = BasisChooser::new(&old, &new).choose(&part, &mut |version, _| {
+            let all = [&lib, &changed];
+            all.into_iter().find(|bytes| Version::of(bytes) == version).map(|bytes| Sketch::of(bytes))
+        });
         let names: Vec<&str> = chosen.iter().map(|index| old.entry(*index).path).collect();
         assert_eq!(names, ["app.js", "old/lib.js", "page-a1b2c3d4.js"]);
     }

@@ -69,6 +69,11 @@ pub struct PlannedPart {
 }
 
 impl DirectoryDelta {
+    /// The delta for a receiver that holds the target already.
+    pub fn same(target: Version) -> DirectoryDelta {
+        DirectoryDelta { target, manifest_delta: Vec::new(), parts: Vec::new() }
+    }
+
     /// The bytes up to the first part.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![MAGIC, FORMAT];

@@ -188,3 +188,48 @@ pub enum DirectoryDeltaError {
         count: usize,
     },
 }
+
+/// Why bytes do not tell what a receiver holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HaveError {
+    /// The first byte is not that of such a list.
+    #[error("these bytes do not list what a receiver holds")]
+    NoHave,
+    /// The second byte names a format that this version does not know.
+    #[error("the list has format {format}; this version reads format {known}", known = super::have::FORMAT)]
+    #[non_exhaustive]
+    UnknownFormat {
+        /// The format named.
+        format: u8,
+    },
+    /// The list ends too early.
+    #[error("the list is cut off")]
+    CutOff,
+    /// A number is not in its shortest form, or has more than 64 bits.
+    #[error("the list has a malformed number")]
+    BadNumber,
+    /// More bytes follow.
+    #[error("{extra} bytes follow the list")]
+    #[non_exhaustive]
+    TooLong {
+        /// How many bytes follow.
+        extra: usize,
+    },
+    /// A file is beyond the end of the manifest.
+    #[error("the list names a file that the manifest, which has {count}, does not have")]
+    #[non_exhaustive]
+    NoSuchFile {
+        /// Files of the manifest.
+        count: usize,
+    },
+    /// More files are held in another version than the format allows.
+    #[error("the list names {announced} other versions; at most {limit} are accepted")]
+    #[non_exhaustive]
+    TooMany {
+        /// How many are announced.
+        announced: u64,
+        /// The limit.
+        limit: u64,
+    },
+}

@@ -78,7 +78,7 @@ impl Default for ManifestLimits {
 /// assert_eq!(manifest.version(), Version::of(&bytes));
 /// # Ok::<(), driblet_core::directory::ManifestError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Manifest {
     /// All paths, one after the other.
     paths: String,

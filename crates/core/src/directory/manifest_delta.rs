@@ -12,10 +12,18 @@ use crate::version::Version;
 /// Copies of fewer bytes cost more than they save.
 const MIN_COPY: usize = 24;
 
-/// The delta from one manifest to another, as any delta between two files.
+/// The delta from one manifest, or from nothing, to another, as any delta between two files.
 ///
 /// Time is linear in both.
-pub fn encode_manifest_delta(old: &Manifest, new: &Manifest, options: EncodeOptions) -> Result<Vec<u8>, EncodeError> {
+///
+/// # Errors
+/// Fails if the compressor gets no memory.
+pub fn encode_manifest_delta(
+    old: Option<&Manifest>,
+    new: &Manifest,
+    options: EncodeOptions,
+) -> Result<Vec<u8>, EncodeError> {
+    let Some(old) = old else { return crate::diff(&[], &new.encode(), options) };
     let (old_bytes, old_layout) = old.encode_with_layout();
     let (new_bytes, new_layout) = new.encode_with_layout();
     let copies = copies(&pairs(old, new), (&old_bytes, &old_layout), (&new_bytes, &new_layout));

@@ -7,6 +7,7 @@
 mod basis;
 mod delta;
 mod error;
+mod have;
 mod manifest;
 #[cfg(feature = "encode")]
 mod manifest_delta;
@@ -14,9 +15,10 @@ mod parts;
 mod path;
 
 #[cfg(feature = "encode")]
-pub use basis::{Sketch, choose_basis};
+pub use basis::{BasisChooser, Sketch};
 pub use delta::{DeltaPart, DirectoryDelta, PlannedPart};
-pub use error::{BadPath, DirectoryDeltaError, ManifestError};
+pub use error::{BadPath, DirectoryDeltaError, HaveError, ManifestError};
+pub use have::Have;
 pub use manifest::{Entry, FileEntry, Manifest, ManifestLimits};
 #[cfg(feature = "encode")]
 pub use manifest_delta::encode_manifest_delta;

@@ -11,6 +11,7 @@ use super::ahead::AheadRule;
 use super::background::Background;
 use super::coding::{self, Coding, Effort};
 use super::deltas::DeltaEncoder;
+use super::directories::DirectoryPlans;
 use super::error::ArtifactError;
 use super::key::Key;
 use super::permits::EncoderPermits;
@@ -57,7 +58,8 @@ pub(crate) struct Artifacts {
     encoder_permits: Arc<EncoderPermits>,
     queue_timeout: Duration,
     disk: u64,
-    encoder: DeltaEncoder,
+    pub(super) encoder: DeltaEncoder,
+    pub(super) directories: DirectoryPlans,
     pub(super) requested: Arc<Requested>,
     pub(super) incompressible: moka::sync::Cache<Version, ()>,
     pub(super) ahead: AheadRule,
@@ -107,6 +109,7 @@ impl Artifacts {
             queue_timeout: options.queue_timeout,
             disk: options.disk,
             encoder,
+            directories: DirectoryPlans::new(),
             requested,
             incompressible: moka::sync::Cache::new(INCOMPRESSIBLE),
             ahead: AheadRule::new(options.ahead, options.codec, options.disk),

@@ -30,6 +30,27 @@ impl DeltaEncoder {
         self.encodes.load(Ordering::Relaxed)
     }
 
+    /// The options of interactive deltas.
+    pub(super) fn options(&self) -> EncodeOptions {
+        self.options
+    }
+
+    /// The ETag of a part of a directory, known before the part is made.
+    pub(super) fn part_etag(&self, basis: Option<Version>, name: Version) -> Arc<str> {
+        format!("part-{}", self.etag(basis, name)).into()
+    }
+
+    /// The delta of a part of a directory. The basis comes with the hash that begins with its basis id.
+    pub(super) fn part(
+        &self,
+        (basis, from): (&[u8], Version),
+        target: &[u8],
+        spool: &mut Spool,
+    ) -> Result<(), ArtifactError> {
+        self.encodes.fetch_add(1, Ordering::Relaxed);
+        write(Encoder::of_versions((basis, from), (target, Version::of(target)), self.options), spool)
+    }
+
     /// The ETag of the interactive delta, known before the delta is made: the same versions give the same bytes.
     pub(super) fn etag(&self, from: Option<Version>, to: Version) -> Arc<str> {
         let mut hasher = blake3::Hasher::new();

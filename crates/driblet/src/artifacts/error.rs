@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use driblet_core::EncodeError;
 
+use crate::history::HistoryError;
 use crate::task::TaskFailed;
 
 /// Why an artifact could not be made.
@@ -16,6 +17,10 @@ pub(crate) enum ArtifactError {
     Panicked,
     #[error("the server has no room to make this now; try again later, or fetch the file itself")]
     NoRoom,
+    #[error("a file of this version is not stored any more; ask for the delta to the newest version")]
+    Missing,
+    #[error("the history cannot be read")]
+    History(#[source] Arc<HistoryError>),
     #[error("the artifact cannot be read or written")]
     Io(#[source] Arc<io::Error>),
     #[error(transparent)]
@@ -31,6 +36,12 @@ impl ArtifactError {
 impl From<io::Error> for ArtifactError {
     fn from(error: io::Error) -> ArtifactError {
         ArtifactError::Io(Arc::new(error))
+    }
+}
+
+impl From<HistoryError> for ArtifactError {
+    fn from(error: HistoryError) -> ArtifactError {
+        ArtifactError::History(Arc::new(error))
     }
 }
 

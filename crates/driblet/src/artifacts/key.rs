@@ -13,6 +13,11 @@ pub(super) enum Key {
         codec: Option<Codec>,
     },
     Encoded(Version, Coding, Effort),
+    /// A part of a directory. Both hashes are of the versions of files.
+    Part {
+        basis: Option<Version>,
+        name: Version,
+    },
 }
 
 impl Key {
@@ -21,6 +26,7 @@ impl Key {
         match self {
             Key::Delta { to, .. } => *to,
             Key::Encoded(version, ..) => *version,
+            Key::Part { name, .. } => *name,
         }
     }
 
@@ -29,6 +35,7 @@ impl Key {
         match *self {
             Key::Delta { from, to, .. } => Key::Delta { from, to, codec: None },
             Key::Encoded(version, coding, _) => Key::Encoded(version, coding, Effort::Interactive),
+            Key::Part { basis, name } => Key::Part { basis, name },
         }
     }
 }

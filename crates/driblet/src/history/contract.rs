@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use driblet_core::Version;
+use driblet_core::directory::Manifest;
 
 use super::error::HistoryError;
 use super::stored_version::StoredVersion;
@@ -62,6 +63,13 @@ pub(crate) trait History: Send + Sync {
     /// observation is noted. Old versions beyond the limits are evicted.
     fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError>;
 
+    /// Makes a manifest the head of a directory, whose path ends with `/`. All files that it names must be stored. They
+    /// stay as long as the manifest does.
+    fn publish_directory(&self, path: &str, manifest: &Manifest) -> Result<(), HistoryError>;
+
+    /// Notes that a directory version was requested, so that it stays for a while.
+    fn requested(&self, version: &Version);
+
     /// Opens staged bytes that will not be published.
     fn snapshot(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError>;
 
@@ -69,12 +77,19 @@ pub(crate) trait History: Send + Sync {
     /// published again.
     fn gone(&self, path: &str);
 
-    /// Every path that has versions.
+    /// Every path of a file that has versions.
     fn paths(&self) -> Vec<String>;
 
     /// Opens a version *of this path*; `None` if it is not stored, or damaged. An open version stays readable when it
     /// is evicted.
     fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
+
+    /// As [`open`](History::open), for a version of any path. Callers must know that the receiver may see it: only the
+    /// files of a manifest are opened so.
+    fn open_named(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
+
+    /// The verified bytes of a short version of any path; `None` if it is not stored, or damaged.
+    fn read_named(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError>;
 
     /// An unnamed file. The system removes it when it is closed.
     fn scratch(&self) -> io::Result<File>;

@@ -16,12 +16,13 @@ use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use driblet_core::directory::{Manifest, ManifestLimits};
 use driblet_core::{Version, VersionHasher};
 use tracing::warn;
 
 use super::contract::{Head, History, HistoryLimits, Observation, StagedBytes, StagedVersion};
 use super::error::HistoryError;
-use super::index::{Index, Publication};
+use super::index::{Contents, Index, Publication};
 use super::stored_version::StoredVersion;
 use crate::fingerprint::{self, Fingerprint};
 
@@ -69,7 +70,12 @@ impl DirectoryHistory {
             fs::metadata(versions.join(version.to_string())).is_ok_and(|data| data.is_file() && data.len() == len)
         };
         // The open index is the lock of the folder. Nothing is removed before.
-        let index = Index::open(&folder, is_whole)?;
+        let contents_of = |version: &Version| {
+            let bytes = fs::read(versions.join(version.to_string())).ok()?;
+            let manifest = Manifest::parse(&bytes, ManifestLimits::default()).ok()?;
+            (Version::of(&bytes) == *version).then(|| contents(&manifest))
+        };
+        let index = Index::open(&folder, is_whole, contents_of)?;
         remove_all_but(&folder, &versions, &index).map_err(failed)?;
         Ok(DirectoryHistory {
             folder,
@@ -122,10 +128,28 @@ impl DirectoryHistory {
         })
     }
 
+    /// Publishes all: files, or the manifest of one directory. Removes what it wrote if that fails.
+    fn publish_or_undo(
+        &self,
+        publications: &[(String, StagedVersion, Observation)],
+        manifest: Option<&Manifest>,
+    ) -> Result<(), HistoryError> {
+        let mut written = HashSet::new();
+        let published = self.publish_all(publications, manifest, &mut written);
+        if published.is_err() {
+            let index = self.index();
+            let unnamed = written.iter().filter(|version| !index.names(version));
+            // The next start removes the files that cannot be removed now.
+            unnamed.for_each(|version| drop(fs::remove_file(self.file_of(version))));
+        }
+        published
+    }
+
     /// Publishes all, and adds the versions whose files it made to `written`.
     fn publish_all(
         &self,
         publications: &[(String, StagedVersion, Observation)],
+        manifest: Option<&Manifest>,
         written: &mut HashSet<Version>,
     ) -> Result<(), HistoryError> {
         // A version that the index lists is durable.
@@ -159,7 +183,12 @@ impl DirectoryHistory {
             Publication { path, version: *version, len: *len, observation: *observation }
         });
         let publications: Vec<Publication<'_>> = publications.collect();
-        for evicted in index.publish(&publications, self.limits, fingerprint::now() / 1_000_000_000)? {
+        let now = fingerprint::now() / 1_000_000_000;
+        let evicted = match manifest {
+            None => index.publish(&publications, self.limits, now)?,
+            Some(manifest) => index.publish_directory(&publications[0], contents(manifest), self.limits, now)?,
+        };
+        for evicted in evicted {
             self.open_versions().remove(&evicted);
             if let Err(error) = fs::remove_file(self.file_of(&evicted)) {
                 warn!(%evicted, %error, "the file of an evicted version cannot be removed");
@@ -241,6 +270,33 @@ impl DirectoryHistory {
         Ok(())
     }
 
+    /// Opens a version that the index lists.
+    fn open_listed(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+        if let Some(kept) = self.reopened(version) {
+            return Ok(Some(kept));
+        }
+        let lock = &self.verifying[usize::from(version.as_bytes()[0]) % VERIFYING];
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = self.reopened(version) {
+            return Ok(Some(kept));
+        }
+        let kept = match StoredVersion::open(&self.file_of(version), *version) {
+            Ok(kept) => Arc::new(kept),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.drop_damaged(version)?;
+                return Ok(None);
+            }
+            Err(error) => return Err(self.error(error)),
+        };
+        let fingerprint = kept.fingerprint().map_err(|error| self.error(error))?;
+        if !self.is_verified(version, &fingerprint) && !kept.is_whole() {
+            self.drop_damaged(version)?;
+            return Ok(None);
+        }
+        self.open_versions().insert(*version, Opened { kept: Arc::downgrade(&kept), verified: fingerprint });
+        Ok(Some(kept))
+    }
+
     fn is_verified(&self, version: &Version, fingerprint: &Fingerprint) -> bool {
         self.open_versions().get(version).is_some_and(|opened| opened.verified == *fingerprint)
     }
@@ -281,15 +337,19 @@ impl History for DirectoryHistory {
     }
 
     fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError> {
-        let mut written = HashSet::new();
-        let published = self.publish_all(&publications, &mut written);
-        if published.is_err() {
-            let index = self.index();
-            let unnamed = written.iter().filter(|version| !index.names(version));
-            // The next start removes the files that cannot be removed now.
-            unnamed.for_each(|version| drop(fs::remove_file(self.file_of(version))));
-        }
-        published
+        self.publish_or_undo(&publications, None)
+    }
+
+    fn publish_directory(&self, path: &str, manifest: &Manifest) -> Result<(), HistoryError> {
+        let bytes = manifest.encode();
+        let (version, len) = (Version::of(&bytes), bytes.len() as u64);
+        let staged = StagedVersion { bytes: StagedBytes::Memory(bytes), version, len };
+        let observation = Observation { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
+        self.publish_or_undo(&[(path.to_owned(), staged, observation)], Some(manifest))
+    }
+
+    fn requested(&self, version: &Version) {
+        self.index().requested(*version, fingerprint::now() / 1_000_000_000);
     }
 
     fn snapshot(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {
@@ -318,29 +378,28 @@ impl History for DirectoryHistory {
         if !self.index().has(path, version) {
             return Ok(None);
         }
-        if let Some(kept) = self.reopened(version) {
-            return Ok(Some(kept));
-        }
-        let lock = &self.verifying[usize::from(version.as_bytes()[0]) % VERIFYING];
-        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = self.reopened(version) {
-            return Ok(Some(kept));
-        }
-        let kept = match StoredVersion::open(&self.file_of(version), *version) {
-            Ok(kept) => Arc::new(kept),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.drop_damaged(version)?;
-                return Ok(None);
-            }
-            Err(error) => return Err(self.error(error)),
-        };
-        let fingerprint = kept.fingerprint().map_err(|error| self.error(error))?;
-        if !self.is_verified(version, &fingerprint) && !kept.is_whole() {
-            self.drop_damaged(version)?;
+        self.open_listed(version)
+    }
+
+    fn open_named(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+        if !self.index().names(version) {
             return Ok(None);
         }
-        self.open_versions().insert(*version, Opened { kept: Arc::downgrade(&kept), verified: fingerprint });
-        Ok(Some(kept))
+        self.open_listed(version)
+    }
+
+    fn read_named(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError> {
+        if !self.index().names(version) {
+            return Ok(None);
+        }
+        match fs::read(self.file_of(version)) {
+            Ok(bytes) if Version::of(&bytes) == *version => Ok(Some(bytes)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.error(error)),
+            _ => {
+                self.drop_damaged(version)?;
+                Ok(None)
+            }
+        }
     }
 
     fn scratch(&self) -> io::Result<File> {
@@ -350,6 +409,13 @@ impl History for DirectoryHistory {
     fn artifacts(&self) -> Option<PathBuf> {
         Some(self.folder.join("artifacts"))
     }
+}
+
+/// The files that a manifest names, each version once.
+fn contents(manifest: &Manifest) -> Contents {
+    let mut seen = HashSet::new();
+    let files = manifest.entries().map(|entry| (entry.version, entry.len));
+    files.filter(|(version, _)| seen.insert(*version)).collect()
 }
 
 /// Where a path leads once it exists: links are followed as far as the path exists, and `..` is taken literally beyond.

@@ -2,9 +2,10 @@
 //!
 //! The file is a redb database: a committed transaction is durable, and an interrupted one has no effect.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use driblet_core::Version;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
@@ -15,6 +16,16 @@ use super::error::{HistoryError, IndexError};
 use crate::fingerprint::Fingerprint;
 
 const PATHS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("paths");
+
+/// The files that a manifest names: each version once, with its length.
+pub(super) type Contents = Arc<[(Version, u64)]>;
+
+/// Entries of all manifests that are kept. Beyond that, old directory versions are evicted whatever their age.
+const MAX_CONTENTS: usize = 1 << 21;
+/// An old directory version is kept for this long after it was replaced, and for this long after a request for it, in
+/// seconds.
+const AFTER_REPLACED: i64 = 3600;
+const AFTER_REQUEST: i64 = 600;
 
 /// A version that becomes the head of a path.
 #[derive(Clone, Copy)]
@@ -29,9 +40,14 @@ pub(super) struct Index {
     path: PathBuf,
     /// `None` after a failed write: redb must be opened again then.
     database: Option<Database>,
+    /// By path. The path of a directory ends with `/`; its versions are manifests.
     rows: HashMap<String, Row>,
-    /// How many paths have each version.
-    names: HashMap<Version, usize>,
+    /// How many paths and manifests have each version, and its length.
+    names: HashMap<Version, (usize, u64)>,
+    /// The files of each manifest that a row has.
+    contents: HashMap<Version, Contents>,
+    /// When each directory version was last requested, in seconds since the epoch.
+    requests: HashMap<Version, i64>,
     /// Bytes of all versions. A version that several paths share counts once.
     total: u64,
     /// The number of the last publication of any path.
@@ -88,25 +104,37 @@ impl VersionEntry {
 type Before = HashMap<String, Option<Row>>;
 
 impl Index {
-    /// Opens the index. Drops the versions that `is_whole` says are missing or damaged.
-    pub(super) fn open(folder: &Path, is_whole: impl Fn(&Version, u64) -> bool) -> Result<Index, HistoryError> {
+    /// Opens the index. Drops the versions that `is_whole` says are missing or damaged, and the manifests whose files
+    /// are. `contents_of` reads a manifest.
+    pub(super) fn open(
+        folder: &Path,
+        is_whole: impl Fn(&Version, u64) -> bool,
+        contents_of: impl Fn(&Version) -> Option<Contents>,
+    ) -> Result<Index, HistoryError> {
         let path = folder.join("index.redb");
         // redb panics at a damaged page.
-        let opened = catch_unwind(AssertUnwindSafe(|| Index::read(folder, path.clone(), is_whole)));
+        let opened = catch_unwind(AssertUnwindSafe(|| Index::read(folder, path.clone(), is_whole, contents_of)));
         opened.unwrap_or_else(|_| {
             let source = redb::Error::Corrupted("a page of the index is damaged".into());
             Err(HistoryError::Index { path, source: IndexError::new(source) })
         })
     }
 
-    fn read(folder: &Path, path: PathBuf, is_whole: impl Fn(&Version, u64) -> bool) -> Result<Index, HistoryError> {
+    fn read(
+        folder: &Path,
+        path: PathBuf,
+        is_whole: impl Fn(&Version, u64) -> bool,
+        contents_of: impl Fn(&Version) -> Option<Contents>,
+    ) -> Result<Index, HistoryError> {
         let database = Database::create(&path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => HistoryError::InUse { path: folder.to_path_buf() },
             error => HistoryError::Index { path: path.clone(), source: IndexError::new(error.into()) },
         })?;
         let (rows, names) = (HashMap::new(), HashMap::new());
-        let mut index = Index { path, database: Some(database), rows, names, total: 0, sequence: 0 };
-        index.load(is_whole).map_err(|error| index.error(error))?;
+        let (contents, requests) = (HashMap::new(), HashMap::new());
+        let mut index =
+            Index { path, database: Some(database), rows, names, contents, requests, total: 0, sequence: 0 };
+        index.load(is_whole, contents_of).map_err(|error| index.error(error))?;
         Ok(index)
     }
 
@@ -128,14 +156,43 @@ impl Index {
         self.rows.get(path).is_some_and(|row| row.versions.iter().any(|entry| entry.version == *version))
     }
 
-    /// Whether any path has a version.
+    /// Whether any path or manifest has a version.
     pub(super) fn names(&self, version: &Version) -> bool {
         self.names.contains_key(version)
     }
 
-    /// Every path that has versions.
+    /// Every path of a file that has versions.
     pub(super) fn paths(&self) -> Vec<String> {
-        self.rows.iter().filter(|(_, row)| !row.versions.is_empty()).map(|(path, _)| path.clone()).collect()
+        let files = self.rows.iter().filter(|(path, row)| !row.versions.is_empty() && !is_directory(path));
+        files.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Notes that a directory version was requested. `now` is in seconds since the epoch.
+    pub(super) fn requested(&mut self, version: Version, now: i64) {
+        if self.contents.contains_key(&version) {
+            self.requests.insert(version, now);
+        }
+    }
+
+    /// Makes a manifest the head of a directory, in one durable step. Gives the versions that nothing has any more.
+    pub(super) fn publish_directory(
+        &mut self,
+        publication: &Publication<'_>,
+        contents: Contents,
+        limits: HistoryLimits,
+        now: i64,
+    ) -> Result<Vec<Version>, HistoryError> {
+        self.contents.entry(publication.version).or_insert(contents);
+        let result = self.publish(&[*publication], limits, now);
+        let kept: HashSet<Version> = self.directory_versions().collect();
+        self.contents.retain(|version, _| kept.contains(version));
+        self.requests.retain(|version, _| kept.contains(version));
+        result
+    }
+
+    fn directory_versions(&self) -> impl Iterator<Item = Version> + '_ {
+        let rows = self.rows.iter().filter(|(path, _)| is_directory(path));
+        rows.flat_map(|(_, row)| row.versions.iter().map(|entry| entry.version))
     }
 
     /// Makes versions the heads of their paths, all in one durable step. Gives the versions that no path has any more.
@@ -166,8 +223,15 @@ impl Index {
             }
             versions.retain(|entry| entry.version != version);
             versions.insert(0, VersionEntry { version, len, sequence: self.sequence, published: now, replaced: 0 });
-            while most < versions.len() {
-                let old = versions.iter().enumerate().skip(1);
+            let is_directory = is_directory(path);
+            let entries = |versions: &[VersionEntry]| -> usize {
+                versions.iter().filter_map(|entry| self.contents.get(&entry.version)).map(|files| files.len()).sum()
+            };
+            while most < versions.len() || (is_directory && MAX_CONTENTS < entries(&versions)) {
+                // A young directory version stays, as long as there are not too many.
+                let is_young = |entry: &VersionEntry| is_directory && self.is_young(entry, now);
+                let crowded = is_directory && MAX_CONTENTS < entries(&versions);
+                let old = versions.iter().enumerate().skip(1).filter(|(_, entry)| crowded || !is_young(entry));
                 // Of equal ones the oldest goes.
                 let least = old.rev().min_by(|(_, a), (_, b)| a.worth(now).total_cmp(&b.worth(now)));
                 let Some((place, _)) = least else { break };
@@ -179,6 +243,13 @@ impl Index {
         self.change(path, Row { counter, fingerprint, read, settled, renumbered, gone: false, versions }, before);
     }
 
+    /// Whether a directory version was replaced or requested a short time ago, so that receivers may be loading it.
+    fn is_young(&self, entry: &VersionEntry, now: i64) -> bool {
+        let requested = self.requests.get(&entry.version);
+        now.saturating_sub(entry.replaced) < AFTER_REPLACED
+            || requested.is_some_and(|requested| now.saturating_sub(*requested) < AFTER_REQUEST)
+    }
+
     /// Lets the head of a path be evicted like an old version. The note is written with the next publication; after a
     /// restart, the next look at the path makes it again.
     pub(super) fn gone(&mut self, path: &str) {
@@ -187,13 +258,19 @@ impl Index {
         }
     }
 
-    /// Removes a damaged version from every path. Gives whether any path had it.
+    /// Removes a damaged version from every path, and the manifests that name it. Gives whether any path or manifest
+    /// had it.
     pub(super) fn forget(&mut self, version: &Version) -> Result<bool, HistoryError> {
         let mut before = Before::new();
-        let paths: Vec<String> = self.rows.keys().filter(|path| self.has(path, version)).cloned().collect();
+        let names_it = |files: &Contents| files.iter().any(|(file, _)| file == version);
+        let manifests = self.contents.iter().filter(|(_, files)| names_it(files)).map(|(manifest, _)| *manifest);
+        let lost: HashSet<Version> = manifests.chain([*version]).collect();
+        let has_lost = |row: &Row| row.versions.iter().any(|entry| lost.contains(&entry.version));
+        let paths = self.rows.iter().filter(|(_, row)| has_lost(row)).map(|(path, _)| path.clone());
+        let paths: Vec<String> = paths.collect();
         for path in &paths {
             let mut row = self.rows[path].clone();
-            row.keep(|entry| entry.version != *version);
+            row.keep(|entry| !lost.contains(&entry.version));
             self.change(path, row, &mut before);
         }
         self.commit(before).map(|_| !paths.is_empty())
@@ -228,43 +305,61 @@ impl Index {
         before.entry(path.to_owned()).or_insert(was);
     }
 
-    /// Sets a row, and counts the paths of each version. Gives the row that was there.
+    /// Sets a row, and counts the holders of each version. Gives the row that was there.
     fn set(&mut self, path: &str, row: Option<Row>) -> Option<Row> {
         for entry in row.iter().flat_map(|row| &row.versions) {
-            let names = self.names.entry(entry.version).or_insert(0);
-            self.total += if *names == 0 { entry.len } else { 0 };
-            *names += 1;
+            self.each_of(entry, |index, version, len| {
+                let holders = index.names.entry(version).or_insert((0, len));
+                index.total += if holders.0 == 0 { len } else { 0 };
+                holders.0 += 1;
+            });
         }
         let was = match row {
             Some(row) => self.rows.insert(path.to_owned(), row),
             None => self.rows.remove(path),
         };
         for entry in was.iter().flat_map(|row| &row.versions) {
-            if let Some(names) = self.names.get_mut(&entry.version) {
-                *names -= 1;
-                if *names == 0 {
-                    self.names.remove(&entry.version);
-                    self.total -= entry.len;
+            self.each_of(entry, |index, version, _| {
+                let Some(holders) = index.names.get_mut(&version) else { return };
+                holders.0 -= 1;
+                if let (0, len) = *holders {
+                    index.names.remove(&version);
+                    index.total -= len;
                 }
-            }
+            });
         }
         was
     }
 
-    /// Makes changes durable, or undoes them. Gives the versions that no path has any more.
+    /// Calls a function with a version and, if it is a manifest, with each of its files.
+    fn each_of(&mut self, entry: &VersionEntry, mut call: impl FnMut(&mut Index, Version, u64)) {
+        call(self, entry.version, entry.len);
+        if let Some(files) = self.contents.get(&entry.version).cloned() {
+            files.iter().for_each(|(version, len)| call(self, *version, *len));
+        }
+    }
+
+    /// Makes changes durable, or undoes them. Gives the versions that nothing has any more.
     fn commit(&mut self, before: Before) -> Result<Vec<Version>, HistoryError> {
         if let Err(error) = self.store(before.keys()) {
             before.into_iter().for_each(|(path, row)| drop(self.set(&path, row)));
             return Err(self.error(error));
         }
         let was = before.into_values().flatten().flat_map(|row| row.versions).map(|entry| entry.version);
-        let mut unnamed: Vec<Version> = was.filter(|version| !self.names(version)).collect();
+        let unnamed: Vec<Version> = was.filter(|version| !self.names(version)).collect();
+        let files = unnamed.iter().filter_map(|version| self.contents.get(version)).flat_map(|files| files.iter());
+        let files: Vec<Version> = files.map(|(file, _)| *file).filter(|file| !self.names(file)).collect();
+        let mut unnamed = [unnamed, files].concat();
         unnamed.sort_unstable();
         unnamed.dedup();
         Ok(unnamed)
     }
 
-    fn load(&mut self, is_whole: impl Fn(&Version, u64) -> bool) -> Result<(), redb::Error> {
+    fn load(
+        &mut self,
+        is_whole: impl Fn(&Version, u64) -> bool,
+        contents_of: impl Fn(&Version) -> Option<Contents>,
+    ) -> Result<(), redb::Error> {
         self.store(std::iter::empty())?;
         let Some(database) = &self.database else { return Ok(()) };
         let read = database.begin_read()?;
@@ -273,6 +368,14 @@ impl Index {
             // A row that cannot be read is skipped: its path is published again.
             let Ok(mut row) = serde_json::from_slice::<Row>(bytes.value()) else { continue };
             row.keep(|entry| is_whole(&entry.version, entry.len));
+            if is_directory(path.value()) {
+                // Files that a manifest before names need not be looked at again.
+                let is_there = |(file, len): &(Version, u64)| self.names.contains_key(file) || is_whole(file, *len);
+                let read = row.versions.iter().filter_map(|entry| Some((entry.version, contents_of(&entry.version)?)));
+                let whole: HashMap<_, _> = read.filter(|(_, files)| files.iter().all(is_there)).collect();
+                row.keep(|entry| whole.contains_key(&entry.version));
+                self.contents.extend(whole);
+            }
             self.sequence = row.versions.iter().map(|entry| entry.sequence).max().unwrap_or(0).max(self.sequence);
             self.set(path.value(), Some(row));
         }
@@ -302,6 +405,11 @@ impl Index {
     }
 }
 
+/// Whether a row is a directory's.
+fn is_directory(path: &str) -> bool {
+    path.ends_with('/')
+}
+
 impl Row {
     /// The versions that may be evicted.
     fn old(&self) -> &[VersionEntry] {
@@ -328,7 +436,7 @@ mod tests {
     /// An index in a folder of its own.
     fn index() -> (tempfile::TempDir, Index) {
         let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(folder.path(), |_, _| true).unwrap();
+        let index = Index::open(folder.path(), |_, _| true, |_| None).unwrap();
         (folder, index)
     }
 

@@ -6,6 +6,7 @@ mod client_files;
 mod conditions;
 mod content;
 mod cors;
+mod directories;
 mod guard;
 mod media_type;
 mod path;
@@ -90,7 +91,7 @@ async fn answer(site: &Arc<Site>, parts: &mut Parts, mut path: RequestPath, body
 fn options(request: &HeaderMap, path: Option<&RequestPath>, origin: Option<CorsOrigin>) -> Response {
     let allow = match path {
         None => "GET, HEAD, POST, OPTIONS",
-        Some(RequestPath { resource: Some(Resource::Signature), .. }) => "POST, OPTIONS",
+        Some(RequestPath { resource: Some(Resource::Signature | Resource::Have), .. }) => "POST, OPTIONS",
         Some(_) => "GET, HEAD, OPTIONS",
     };
     let mut response = (StatusCode::NO_CONTENT, [(header::ALLOW, allow), (header::VARY, "origin")]).into_response();

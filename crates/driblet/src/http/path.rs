@@ -31,6 +31,14 @@ pub(super) enum Resource {
     Head,
     Signature,
     Live,
+    /// A part of the delta between two versions of a directory, by its number.
+    PartOfPair(Option<Version>, Version, usize),
+    /// A part of a directory, by its name.
+    Part(Version),
+    /// The manifest of a directory version.
+    Manifest(Version),
+    /// What a receiver holds of a directory.
+    Have,
     /// Another name, maybe a file of the browser client.
     Other(String),
 }
@@ -58,40 +66,68 @@ impl RequestPath {
         }
     }
 
-    /// Parses a path whose part `at` ends with `.driblet`. One more part must follow.
+    /// Parses a path whose part `at` ends with `.driblet`. One more part must follow, or two for a folder.
     fn below(mut names: Vec<String>, at: usize, ends_with_slash: bool) -> Option<RequestPath> {
-        let mut below = names.split_off(at + 1);
-        let resource = below.pop().filter(|_| below.is_empty() && !ends_with_slash)?;
+        let below = names.split_off(at + 1);
         let name = names.pop()?;
         let asset = name.strip_suffix(SUFFIX)?;
         let folder = asset.is_empty();
+        let resource = match below.as_slice() {
+            _ if ends_with_slash => return None,
+            [resource] => Resource::parse(resource, folder),
+            [first, second] if folder => Resource::parse_two(first, second)?,
+            _ => return None,
+        };
         if !folder {
             names.push(asset.to_owned());
         }
-        Some(RequestPath { asset: names.join("/"), folder, resource: Some(Resource::parse(resource)) })
+        Some(RequestPath { asset: names.join("/"), folder, resource: Some(resource) })
     }
 }
 
 impl Resource {
-    fn parse(name: String) -> Resource {
-        let basis = |text: &str| match text {
-            "none" => Some(None),
-            version => Version::from_str(version).ok().map(Some),
-        };
-        match name.as_str() {
+    fn parse(name: &str, folder: bool) -> Resource {
+        match name {
             "head" => Resource::Head,
             "signature" => Resource::Signature,
             "live" => Resource::Live,
-            text => match (basis(text), text.split_once('-')) {
+            "have" if folder => Resource::Have,
+            text => match (basis(text), pair(text)) {
                 (Some(from), _) => Resource::From(from),
-                (None, Some((from, to))) => match (basis(from), to.parse()) {
-                    (Some(from), Ok(to)) => Resource::Pair(from, to),
-                    _ => Resource::Other(name),
-                },
-                (None, None) => Resource::Other(name),
+                (None, Some((from, to))) => Resource::Pair(from, to),
+                (None, None) => Resource::Other(name.to_owned()),
             },
         }
     }
+
+    /// Parses the two parts of a resource of a directory.
+    fn parse_two(first: &str, second: &str) -> Option<Resource> {
+        match first {
+            "part" => second.parse().ok().map(Resource::Part),
+            "manifest" => second.parse().ok().map(Resource::Manifest),
+            text => {
+                let (from, to) = pair(text)?;
+                let is_number = second.bytes().all(|byte| byte.is_ascii_digit());
+                let is_shortest = second == "0" || !second.starts_with('0');
+                let number = second.parse().ok().filter(|_| is_number && is_shortest)?;
+                Some(Resource::PartOfPair(from, to, number))
+            }
+        }
+    }
+}
+
+/// A version, or `none`.
+fn basis(text: &str) -> Option<Option<Version>> {
+    match text {
+        "none" => Some(None),
+        version => Version::from_str(version).ok().map(Some),
+    }
+}
+
+/// Two versions; the first may be `none`.
+fn pair(text: &str) -> Option<(Option<Version>, Version)> {
+    let (from, to) = text.split_once('-')?;
+    Some((basis(from)?, to.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -99,7 +99,9 @@ impl From<PublishError> for Problem {
             PublishError::Unstable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unstable"),
             // The log has the error already. The history needs room.
             PublishError::History(_) => return Problem::from(PublishError::Paused),
-            PublishError::Io(_) | PublishError::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+            PublishError::Io(_) | PublishError::Manifest(_) | PublishError::Panicked => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "failed")
+            }
         };
         internal(status, code, &error)
     }

@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
 use serde_json::json;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client_files;
@@ -24,16 +25,24 @@ use crate::publisher::PathState;
 use crate::serve::Stopping;
 use crate::site::{OpenPath, Site};
 
-const DELTA: &str = "application/vnd.driblet.delta";
+pub(super) const DELTA: &str = "application/vnd.driblet.delta";
 const MATCHED: &str = "application/vnd.driblet.matched";
-const REVALIDATE: &str = "no-cache";
-const IMMUTABLE: &str = "max-age=31536000, immutable";
-const NO_STORE: &str = "no-store";
+pub(super) const REVALIDATE: &str = "no-cache";
+pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
+pub(super) const NO_STORE: &str = "no-store";
 
 /// The longest that a poll waits.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How often a poll looks at the file.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// What a poll waits for.
+pub(super) struct Poll {
+    /// The counter of the head that the client knows.
+    since: Option<u64>,
+    /// When the poll is answered at the latest.
+    end: Instant,
+}
 
 /// A request for a path below `.driblet/`.
 pub(super) struct ResourceRequest<'a> {
@@ -52,13 +61,15 @@ impl ResourceRequest<'_> {
             let is_root = path.folder && path.asset.is_empty();
             return if is_root { client_files::answer(file, self.method, self.headers) } else { Err(bad_name(file)) };
         }
-        let allowed = if resource == Resource::Signature { "POST" } else { "GET, HEAD" };
-        if (resource == Resource::Signature) != (self.method == Method::POST)
-            || (allowed != "POST" && !is_safe(self.method))
-        {
+        let is_posted = matches!(resource, Resource::Signature | Resource::Have);
+        let allowed = if is_posted { "POST" } else { "GET, HEAD" };
+        if is_posted != (self.method == Method::POST) || (allowed != "POST" && !is_safe(self.method)) {
             return Err(Problem::method(allowed));
         }
-        let asset = self.asset(&path)?;
+        let asset = match self.asset(&path) {
+            Some(asset) => asset,
+            None => return self.directory(&path.asset, resource, body).await,
+        };
         match resource {
             Resource::Head => self.head(&asset).await,
             Resource::From(from) => self.delta_to_head(&asset, from).await,
@@ -70,19 +81,17 @@ impl ResourceRequest<'_> {
                 "Live subscriptions are reserved and not answered yet; poll head?since=…&wait=… instead.",
             )),
             Resource::Other(file) => Err(bad_name(&file)),
+            _ => Err(bad_name("that")),
         }
     }
 
-    /// The asset's path in the source. Folders cannot be synced yet.
-    fn asset(&self, path: &RequestPath) -> Result<String, Problem> {
+    /// The path of a file in the source; `None` for a directory.
+    fn asset(&self, path: &RequestPath) -> Option<String> {
         let only = self.site.publisher.source().only();
         match (path.folder, only) {
-            (false, _) => Ok(path.asset.clone()),
-            (true, Some(only)) if path.asset.is_empty() => Ok(only.to_owned()),
-            (true, _) => {
-                let detail = "Folders cannot be synced yet; sync the files in it, each by its own path.";
-                Err(Problem::new(StatusCode::NOT_FOUND, "no-such-file", detail))
-            }
+            (false, _) => Some(path.asset.clone()),
+            (true, Some(only)) if path.asset.is_empty() => Some(only.to_owned()),
+            (true, _) => None,
         }
     }
 
@@ -102,32 +111,43 @@ impl ResourceRequest<'_> {
 
     /// Answers with the head as JSON, or waits for another head than the one that the request names.
     async fn head(&self, asset: &str) -> Result<Response, Problem> {
-        let (since, wait) = self.poll()?;
-        let end = Instant::now() + wait;
+        let poll = self.poll()?;
         let head = loop {
             let changed = self.site.publisher.published().notified();
             let head = self.current_head(asset).await?;
-            let left = end.saturating_duration_since(Instant::now());
-            if since != Some(head.counter) || left.is_zero() {
+            if !self.waits_on(&poll, head.counter, changed).await {
                 break head;
-            }
-            let stops = async {
-                match self.stopping.cloned() {
-                    Some(stopping) => stopping.begins().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = changed => {}
-                () = sleep(LOOK.min(left)) => {}
-                // A server that stops does not wait for polls.
-                () = stops => break head,
             }
         };
         let body = json!({ "version": head.version.to_string(), "length": head.len, "counter": head.counter });
+        self.head_response(head.version, &body)
+    }
+
+    /// Waits until a poll may look again. Gives false if it must answer with the head that it saw.
+    pub(super) async fn waits_on(&self, poll: &Poll, counter: u64, changed: Notified<'_>) -> bool {
+        let left = poll.end.saturating_duration_since(Instant::now());
+        if poll.since != Some(counter) || left.is_zero() {
+            return false;
+        }
+        let stops = async {
+            match self.stopping.cloned() {
+                Some(stopping) => stopping.begins().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = changed => true,
+            () = sleep(LOOK.min(left)) => true,
+            // A server that stops does not wait for polls.
+            () = stops => false,
+        }
+    }
+
+    /// The answer to `head`.
+    pub(super) fn head_response(&self, version: Version, body: &serde_json::Value) -> Result<Response, Problem> {
         let answer = Representation {
             content: Content::Memory(body.to_string().into()),
-            etag: head.version.to_string(),
+            etag: version.to_string(),
             media_type: "application/json".into(),
             caching: NO_STORE,
             coding: None,
@@ -137,7 +157,7 @@ impl ResourceRequest<'_> {
     }
 
     /// The parameters `since` and `wait` of a poll.
-    fn poll(&self) -> Result<(Option<u64>, Duration), Problem> {
+    pub(super) fn poll(&self) -> Result<Poll, Problem> {
         let (mut since, mut wait) = (None, Duration::ZERO);
         for (name, value) in url::form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes()) {
             let number = || {
@@ -152,7 +172,7 @@ impl ResourceRequest<'_> {
                 _ => {}
             }
         }
-        Ok((since, wait))
+        Ok(Poll { since, end: Instant::now() + wait })
     }
 
     async fn delta_to_head(&self, asset: &str, from: Option<Version>) -> Result<Response, Problem> {
@@ -220,12 +240,17 @@ impl ResourceRequest<'_> {
             continues: &|etag| if_range.is_none_or(|known| known.as_bytes() == format!("\"{etag}\"").as_bytes()),
         };
         let (content, etag) = artifacts.choose_delta(request).await?;
-        // A range needs the length, which is known when all bytes are made.
-        let content = match self.headers.contains_key(header::RANGE) && self.method == Method::GET {
-            true => timeout(artifacts.queue_timeout(), content.finished()).await.map_err(|_| ArtifactError::Busy)??,
+        Ok((self.finished_for_range(content).await?, etag.to_string()))
+    }
+
+    /// Waits until all bytes are made if the request asks for a range, which needs the length.
+    pub(super) async fn finished_for_range(&self, content: Content) -> Result<Content, Problem> {
+        let has_range = self.headers.contains_key(header::RANGE) && self.method == Method::GET;
+        let limit = self.site.artifacts.queue_timeout();
+        Ok(match has_range {
+            true => timeout(limit, content.finished()).await.map_err(|_| ArtifactError::Busy)??,
             false => content,
-        };
-        Ok((content, etag.to_string()))
+        })
     }
 
     /// Whether the receiver decodes the dense codec.
@@ -286,7 +311,7 @@ fn names_dense(part: &str) -> bool {
 }
 
 /// All bytes of a body; `None` if there are more than `limit`.
-async fn read_body(body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Error> {
+pub(super) async fn read_body(body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Error> {
     let (mut pieces, mut bytes) = (body.into_data_stream(), Vec::new());
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
@@ -298,7 +323,7 @@ async fn read_body(body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Er
     Ok(Some(bytes))
 }
 
-fn bad_name(name: &str) -> Problem {
+pub(super) fn bad_name(name: &str) -> Problem {
     let detail = format!(
         "{name:?} is no sync resource: a version is 64 lower-case hex digits, a pair is two versions joined by '-'."
     );

@@ -1,6 +1,8 @@
 use std::io;
 use std::sync::Arc;
 
+use driblet_core::directory::ManifestError;
+
 use crate::history::HistoryError;
 use crate::task::TaskFailed;
 
@@ -17,6 +19,8 @@ pub(crate) enum PublishError {
     Io(#[source] Arc<io::Error>),
     #[error(transparent)]
     History(Arc<HistoryError>),
+    #[error("the directory cannot be published: {0}")]
+    Manifest(Arc<ManifestError>),
     #[error("the history has no room for this file at the moment; try again")]
     Paused,
     #[error("a task panicked; this is a bug in driblet, and its message is in the log")]

@@ -27,27 +27,11 @@ pub(super) async fn index(files: Arc<Files>, settler: Arc<Settler>) {
     let paths = blocking::<_, PublishError>(move || Ok(source.source.paths())).await.unwrap_or_default();
     let count = paths.len();
     let walked: HashSet<String> = paths.iter().cloned().collect();
-    let mut paths = VecDeque::from(paths);
+    let paths = VecDeque::from(paths);
     let mut later = Vec::new();
-    while !paths.is_empty() {
-        let rest = std::mem::take(&mut paths);
-        let Ok(reader) = files.readers.acquire().await else { break };
-        let batch = {
-            let files = files.clone();
-            blocking(move || index_batch(&files, rest)).await
-        };
-        drop(reader);
-        match batch {
-            Ok((rest, unsettled)) => {
-                paths = rest;
-                later.extend(unsettled);
-            }
-            Err(error) => {
-                debug!(%error, "some files could not be indexed; the first request for each tries again");
-                break;
-            }
-        }
-        files.published.notify_waiters();
+    match publish_batches(&files, paths).await {
+        Ok(unsettled) => later.extend(unsettled),
+        Err(error) => debug!(%error, "some files could not be indexed; the first request for each tries again"),
     }
     let linked = {
         let files = files.clone();
@@ -60,6 +44,28 @@ pub(super) async fn index(files: Arc<Files>, settler: Arc<Settler>) {
         }
     }
     info!(files = count, "indexed");
+}
+
+/// Publishes files in batches. Gives those that still change.
+pub(super) async fn publish_batches(
+    files: &Arc<Files>,
+    mut paths: VecDeque<String>,
+) -> Result<Vec<String>, PublishError> {
+    let mut later = Vec::new();
+    while !paths.is_empty() {
+        let rest = std::mem::take(&mut paths);
+        let Ok(reader) = files.readers.acquire().await else { break };
+        let batch = {
+            let files = files.clone();
+            blocking(move || index_batch(&files, rest)).await
+        };
+        drop(reader);
+        let (rest, unsettled) = batch?;
+        paths = rest;
+        later.extend(unsettled);
+        files.published.notify_waiters();
+    }
+    Ok(later)
 }
 
 /// Looks at the paths of the history that the walk did not find. Notes which of them are gone, and gives those that

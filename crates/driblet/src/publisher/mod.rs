@@ -3,11 +3,13 @@
 //! `files` looks at the disk and copies files into the history, `settle` waits until a file stops changing, `index`
 //! reads all files at the start. The publisher announces new heads and does not know who listens.
 
+mod directories;
 mod episode;
 mod error;
 mod files;
 mod index;
 mod settle;
+mod walk;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -16,10 +18,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+pub(crate) use directories::PublishedDirectory;
+use directories::{Directories, DirectoryPublisher};
 pub(crate) use error::PublishError;
 use files::{Files, Looked};
 pub(crate) use files::{NewHead, PathState, Snapshot};
 use settle::Settler;
+use walk::WalkRules;
 
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History};
@@ -33,7 +38,17 @@ const MOMENT: Duration = Duration::from_millis(250);
 pub(crate) struct Publisher {
     files: Arc<Files>,
     settler: Arc<Settler>,
+    directories: Directories,
     indexed: Arc<watch::Sender<bool>>,
+}
+
+/// Which directories are published as snapshots.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SnapshotOptions {
+    /// Their paths below the root; `""` is the root.
+    pub(crate) directories: Vec<String>,
+    /// Patterns in the syntax of `.gitignore` of files that they leave out.
+    pub(crate) excluded: Vec<String>,
 }
 
 /// The content at a path for requests that accept bytes without a version.
@@ -50,22 +65,33 @@ pub(crate) enum PlainContent {
 
 impl Publisher {
     /// Begins to index the source. `queue_timeout` is the longest that a request waits for a file to be read;
-    /// `new_head` is called with each new head.
+    /// `new_head` is called with each new head of a file.
+    ///
+    /// # Errors
+    /// Fails if a pattern of `snapshots` is invalid.
     pub(crate) fn new(
         source: Source,
         history: Arc<dyn History>,
         queue_timeout: Duration,
         new_head: NewHead,
-    ) -> Publisher {
+        snapshots: &SnapshotOptions,
+    ) -> Result<Publisher, ignore::Error> {
         let files = Files::new(source, history, new_head);
         let settler = Settler::new(files.clone(), queue_timeout);
+        let rules = WalkRules::new(files.source.path(), files.source.is_hidden_shown(), &snapshots.excluded)?;
+        let directory = |path: &String| {
+            let (files, settler, rules) = (files.clone(), settler.clone(), rules.clone());
+            let publisher = DirectoryPublisher::new(files, settler, path.clone(), rules, queue_timeout);
+            (path.clone(), Arc::new(publisher))
+        };
+        let directories = snapshots.directories.iter().map(directory).collect();
         let indexed = Arc::new(watch::Sender::new(false));
         let (done, index) = (indexed.clone(), index::index(files.clone(), settler.clone()));
         tokio::spawn(async move {
             index.await;
             done.send_replace(true);
         });
-        Publisher { files, settler, indexed }
+        Ok(Publisher { files, settler, directories, indexed })
     }
 
     pub(crate) fn source(&self) -> &Source {
@@ -86,6 +112,20 @@ impl Publisher {
     pub(crate) async fn indexed(&self) {
         // The sender lives as long as this publisher.
         let _ = self.indexed.subscribe().wait_for(|done| *done).await;
+    }
+
+    /// Publishes the directory at a path if it has changed and is quiet, and gives its head. `None` if it is not
+    /// published as a snapshot.
+    pub(crate) async fn refresh_directory(&self, path: &str) -> Result<Option<PublishedDirectory>, PublishError> {
+        match self.directories.get(path) {
+            Some(directory) => directory.refresh().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The path under which the history has the versions of a directory.
+    pub(crate) fn directory_key(path: &str) -> String {
+        DirectoryPublisher::key(path)
     }
 
     /// Publishes the file at a path if it has changed and is quiet, and says what is published then. While the file

@@ -197,16 +197,16 @@ impl Inner {
         if old.as_ref() == Some(&new) {
             return DirectoryDelta { target, manifest_delta: Vec::new(), parts: Vec::new() }.encode();
         }
-        let manifest_delta = match &old {
-            Some(old) => encode_manifest_delta(old, &new, EncodeOptions::default()).unwrap(),
-            None => driblet_core::diff(&[], &new.encode(), EncodeOptions::default()).unwrap(),
-        };
+        let manifest_delta = encode_manifest_delta(old.as_ref(), &new, EncodeOptions::default()).unwrap();
         let files = new_files(old.as_ref(), &new);
         let cuts = cut_parts(files.iter().map(|index| (new.entry(*index).version, new.entry(*index).len)));
         let (mut parts, mut first) = (Vec::new(), Vec::new());
         for (number, cut) in cuts.into_iter().enumerate() {
             let files = &files[cut.files];
-            let bases = old.as_ref().map(|old| choose_basis(old, &new, files, |_| None, |_| None)).unwrap_or_default();
+            // What stood at the same paths.
+            let at_path = |index: &usize| old.as_ref()?.find(new.entry(*index).path);
+            let mut bases: Vec<usize> = files.iter().filter_map(at_path).collect();
+            bases.sort_unstable();
             let planned = PlannedPart::new(files.to_vec(), bases.clone(), old.as_ref(), &new);
             let basis: Vec<u8> = bases
                 .iter()

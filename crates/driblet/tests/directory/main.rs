@@ -6,4 +6,5 @@ mod host;
 #[path = "../../../core/tests/support/random.rs"]
 mod random;
 mod refused;
+mod served;
 mod setting;

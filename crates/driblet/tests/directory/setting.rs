@@ -74,7 +74,7 @@ impl Setting {
     }
 }
 
-fn collect(folder: &Path, path: &str, files: &mut Files) {
+pub(crate) fn collect(folder: &Path, path: &str, files: &mut Files) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();

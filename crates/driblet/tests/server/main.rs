@@ -6,6 +6,7 @@ mod changing;
 mod conditions;
 mod delta;
 mod deploys;
+mod directories;
 mod guard;
 mod history;
 mod killed;

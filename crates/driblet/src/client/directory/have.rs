@@ -1,12 +1,11 @@
 //! What a receiver says it holds of a manifest, and the manifest that both sides make of it.
 
 use driblet_core::Version;
-use driblet_core::directory::{FileEntry, Manifest};
+use driblet_core::directory::{self, FileEntry, Manifest};
 
 use super::local::Local;
 
-const MAGIC: u8 = 0xde;
-const FORMAT: u8 = 1;
+/// The most files that are held in another version, as far as the server is told.
 const MAX_OTHERS: usize = 65_536;
 
 /// What is held of a manifest.
@@ -32,20 +31,9 @@ impl Have {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = vec![MAGIC, FORMAT];
-        out.extend_from_slice(self.target.as_bytes());
-        let mut bits = vec![0u8; self.held.len().div_ceil(8)];
-        let held = self.held.iter().enumerate().filter(|(_, held)| **held);
-        held.for_each(|(index, _)| bits[index / 8] |= 1 << (index % 8));
-        out.extend_from_slice(&bits);
-        put_varint(&mut out, self.others.len() as u64);
-        let mut next = 0;
-        for (index, version, _) in &self.others {
-            put_varint(&mut out, (index - next) as u64);
-            out.extend_from_slice(version.as_bytes());
-            next = index + 1;
-        }
-        out
+        let held = self.held.iter().enumerate().filter(|(_, held)| **held).map(|(index, _)| index).collect();
+        let others = self.others.iter().map(|(index, version, _)| (*index, *version)).collect();
+        directory::Have { target: self.target, held, others }.encode(self.held.len())
     }
 
     /// How many bytes of the answer say which of the others were accepted.
@@ -72,12 +60,4 @@ impl Have {
         });
         Manifest::new(files.collect()).ok()
     }
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while 0x80 <= value {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }

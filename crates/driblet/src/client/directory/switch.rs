@@ -129,3 +129,143 @@ fn link(tree: &mut Tree, path: &str, folder: &Dir, name: &str) -> io::Result<()>
     let (from, file) = tree.parent(path)?;
     from.hard_link(file, folder, name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use driblet_core::directory::FileEntry;
+
+    use super::*;
+    use crate::client::directory::PullDirectoryOptions;
+    use crate::client::directory::names::Filter;
+
+    type Files = BTreeMap<String, (String, bool)>;
+
+    fn files(list: &[(&str, &str, bool)]) -> Files {
+        list.iter().map(|(path, text, executable)| ((*path).into(), ((*text).into(), *executable))).collect()
+    }
+
+    fn manifest(files: &Files) -> Arc<Manifest> {
+        let entries = files.iter().map(|(path, (text, executable))| FileEntry {
+            path: path.clone(),
+            executable: *executable,
+            len: text.len() as u64,
+            version: Version::of(text.as_bytes()),
+        });
+        Arc::new(Manifest::new(entries.collect()).unwrap())
+    }
+
+    fn held(folder: &Path) -> Files {
+        let mut held = Files::new();
+        let mut tree = Tree::open(folder).unwrap();
+        for path in crate::client::directory::changes::all_files(&mut tree).unwrap() {
+            let at = folder.join(&path);
+            let executable = at.metadata().unwrap().permissions().mode() & 0o100 != 0;
+            held.insert(path, (fs::read_to_string(at).unwrap(), executable));
+        }
+        held
+    }
+
+    /// Switches to new files, and stops before step `stop`. Gives whether all steps were done.
+    fn switch_to(state: &StateFolder, folder: &Path, new: &Files, stop: usize) -> bool {
+        let mut tree = Tree::open(folder).unwrap();
+        let mut local = Local::scan(&mut tree, Record::load(&state.record()).unwrap()).unwrap();
+        let manifest = manifest(new);
+        let filter = Filter::new(&PullDirectoryOptions::default()).unwrap();
+        let selection = filter.select(&manifest).unwrap();
+        local.read_at_paths(&mut tree, &manifest, &selection).unwrap();
+        let changes = Changes::between(&local, &mut tree, &manifest, &selection, &filter, false).unwrap();
+        changes.check(&mut tree, &manifest).unwrap();
+        for (text, _) in new.values().filter(|(text, _)| !text.is_empty()) {
+            let version = Version::of(text.as_bytes());
+            if local.path_of(&version).is_none() {
+                let staged = state.staging().join(version.to_string());
+                fs::write(&staged, text).unwrap();
+                fs::set_permissions(staged, fs::Permissions::from_mode(0o644)).unwrap();
+            }
+        }
+        let mut steps = 0;
+        let mut step = || {
+            steps += 1;
+            if stop < steps { Err(io::Error::other("stopped")) } else { Ok(()) }
+        };
+        let new = (&manifest, &selection);
+        switch(state, &mut tree, &local, new, &changes, "http://host/app/", &mut step).is_ok()
+    }
+
+    /// Whether each file is as in one of both versions.
+    fn is_old_or_new(found: &Files, old: &Files, new: &Files) -> bool {
+        let paths = found.keys().chain(old.keys()).chain(new.keys());
+        // The flag of a file that moved is set after the file has its place.
+        let text = |files: &Files, path: &String| files.get(path).map(|(text, _)| text.clone());
+        paths.into_iter().all(|path| [old, new].iter().any(|files| text(files, path) == text(found, path)))
+    }
+
+    #[test]
+    fn a_switch_that_is_stopped_anywhere_is_completed() {
+        let old = files(&[
+            ("a", "one", false),
+            ("becomes-file/deep/x", "x", false),
+            ("becomes-folder", "y", false),
+            ("changed", "before", false),
+            ("gone/deep/z", "z", false),
+            ("mode", "mode", false),
+            ("moved", "moved", false),
+            ("same", "same", true),
+        ]);
+        let new = files(&[
+            ("a", "two", true),
+            ("b", "two", false),
+            ("becomes-file", "x now", false),
+            ("becomes-folder/y", "y now", false),
+            ("changed", "after", false),
+            ("empty", "", false),
+            ("mode", "mode", true),
+            ("new/deep/moved", "moved", true),
+            ("new/deep/moved2", "moved", false),
+            ("same", "same", true),
+        ]);
+        let mut stops = 0;
+        loop {
+            let place = tempfile::tempdir().unwrap();
+            let folder = place.path().join("app");
+            fs::create_dir(&folder).unwrap();
+            let state = StateFolder::open(&folder).unwrap();
+            assert!(switch_to(&state, &folder, &old, usize::MAX));
+            assert_eq!(held(&folder), old);
+            let is_complete = switch_to(&state, &folder, &new, stops);
+            assert!(is_old_or_new(&held(&folder), &old, &new), "{stops}: {:?}", held(&folder));
+            let recorded = Record::load(&state.record()).unwrap().unwrap().manifest;
+            let has_begun = state.journal().exists() || recorded == manifest(&new);
+            let mut tree = Tree::open(&folder).unwrap();
+            // The next pull is stopped too, and then the one after it completes the switch.
+            for again in 0..3 {
+                let mut left = 3 * again;
+                let stopped = &mut || {
+                    left -= 1;
+                    if left < 0 { Err(io::Error::other("stopped")) } else { Ok(()) }
+                };
+                let _ = recover(&state, &mut tree, stopped);
+                assert!(is_old_or_new(&held(&folder), &old, &new), "{stops}: {:?}", held(&folder));
+            }
+            recover(&state, &mut tree, &mut || Ok(())).unwrap();
+            assert_eq!(held(&folder), if has_begun { new.clone() } else { old.clone() }, "{stops}");
+            assert!(!state.journal().exists());
+            // The record is right, so the next pull has nothing to do after its own switch.
+            assert!(switch_to(&state, &folder, &new, usize::MAX));
+            assert_eq!(held(&folder), new, "{stops}");
+            assert!(!folder.join("gone").exists());
+            let record = Record::load(&state.record()).unwrap().unwrap();
+            assert!(record.manifest == manifest(&new) && (0..record.manifest.len()).all(|index| record.is_ours(index)));
+            if is_complete {
+                break;
+            }
+            stops += 1;
+        }
+        assert!(20 <= stops, "{stops} steps");
+    }
+}

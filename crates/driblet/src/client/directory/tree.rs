@@ -69,6 +69,9 @@ impl Tree {
 
     /// Removes a file, if it is there.
     pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
+        if self.look(path)?.is_none_or(|found| found.is_dir()) {
+            return Ok(());
+        }
         let removed = self.parent(path).and_then(|(folder, name)| folder.remove_file(name));
         match removed {
             Err(error) if is_absence(&error) => Ok(()),

@@ -1,0 +1,220 @@
+//! The deltas of directories: which parts carry the new files, and the delta of each part.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use driblet_core::Version;
+use driblet_core::directory::{
+    BasisChooser, DeltaPart, DirectoryDelta, Manifest, PlannedPart, Sketch, cut_parts, encode_manifest_delta, new_files,
+};
+use moka::policy::EvictionPolicy;
+
+use super::cache::Artifacts;
+use super::error::ArtifactError;
+use super::key::Key;
+use super::spool::{Artifact, Spool, WaitFor};
+use crate::history::{History, StoredVersion};
+
+/// Bytes of plans that are kept in memory.
+const PLANS: u64 = 64 << 20;
+/// Names of parts that are remembered.
+const NAMES: u64 = 1 << 16;
+/// Files of up to this many bytes are compared to find a basis for a file that has a new name.
+const MAX_SKETCHED: u64 = 4 << 20;
+/// The most files that are read to find a basis, for each delta of a directory.
+const SKETCHES: usize = 256;
+/// Parts with at most this many bytes, their basis included, are finished before they are sent, so that the answer
+/// states its length.
+const SHORT: u64 = 256 << 10;
+
+/// What is known of the deltas of directories.
+pub(super) struct DirectoryPlans {
+    plans: moka::future::Cache<(Option<Version>, Version), Arc<DirectoryPlan>>,
+    /// The files of the parts that need no basis, by the parts' names.
+    names: moka::sync::Cache<Version, Arc<PartFiles>>,
+}
+
+/// A version of a directory with its manifest.
+#[derive(Clone)]
+pub(crate) struct DirectoryVersion {
+    pub(crate) version: Version,
+    pub(crate) manifest: Arc<Manifest>,
+}
+
+/// The delta of a directory but for the bytes of its parts.
+pub(crate) struct DirectoryPlan {
+    /// All bytes before the first part.
+    pub(crate) head: Vec<u8>,
+    pub(crate) parts: Vec<Arc<PartFiles>>,
+}
+
+/// The files of a part and of its basis, by their versions and lengths.
+pub(crate) struct PartFiles {
+    name: Version,
+    files: Vec<(Version, u64)>,
+    len: u64,
+    /// The hash that begins with the basis id; `None` without a basis.
+    basis: Option<Version>,
+    bases: Vec<(Version, u64)>,
+    basis_len: u64,
+}
+
+impl DirectoryPlans {
+    pub(super) fn new() -> DirectoryPlans {
+        let weight = |_: &_, plan: &Arc<DirectoryPlan>| u32::try_from(plan.memory()).unwrap_or(u32::MAX);
+        DirectoryPlans {
+            plans: moka::future::Cache::builder().max_capacity(PLANS).weigher(weight).build(),
+            names: moka::sync::Cache::builder()
+                .max_capacity(NAMES)
+                .weigher(|_, part: &Arc<PartFiles>| u32::try_from(part.files.len()).unwrap_or(u32::MAX).max(1))
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
+        }
+    }
+}
+
+impl DirectoryPlan {
+    fn memory(&self) -> usize {
+        let files = self.parts.iter().map(|part| part.files.len() + part.bases.len()).sum::<usize>();
+        self.head.len() + 40 * files + 200
+    }
+}
+
+impl PartFiles {
+    fn of(part: &PlannedPart, old: Option<&Manifest>, new: &Manifest) -> PartFiles {
+        let of = |manifest: &Manifest, index: &usize| {
+            let entry = manifest.entry(*index);
+            (entry.version, entry.len)
+        };
+        let bases = old.map(|old| part.bases.iter().map(|index| of(old, index)).collect());
+        PartFiles {
+            name: part.name,
+            files: part.files.iter().map(|index| of(new, index)).collect(),
+            len: part.len,
+            basis: (!part.bases.is_empty()).then_some(part.basis),
+            bases: bases.unwrap_or_default(),
+            basis_len: part.basis_len,
+        }
+    }
+}
+
+impl Artifacts {
+    /// The delta from one version of a directory, or from nothing, to another.
+    pub(crate) async fn directory_plan(
+        &self,
+        history: &Arc<dyn History>,
+        from: Option<DirectoryVersion>,
+        to: DirectoryVersion,
+    ) -> Result<Arc<DirectoryPlan>, ArtifactError> {
+        let key = (from.as_ref().map(|from| from.version), to.version);
+        let (history, options) = (history.clone(), self.encoder.options());
+        // A manifest has some 50 bytes for each file.
+        let bytes = 50 * (to.manifest.len() + from.as_ref().map_or(0, |from| from.manifest.len())) as u64;
+        let make = move || {
+            let old = from.as_ref().map(|from| &*from.manifest);
+            let manifest_delta = encode_manifest_delta(old, &to.manifest, options)?;
+            let planned = plan_parts(&*history, old, &to.manifest);
+            let parts = planned.iter().map(|part| DeltaPart { files: part.files.len(), bases: part.bases.clone() });
+            let delta = DirectoryDelta { target: to.version, manifest_delta, parts: parts.collect() };
+            let parts = planned.iter().map(|part| Arc::new(PartFiles::of(part, old, &to.manifest))).collect();
+            Ok(Arc::new(DirectoryPlan { head: delta.encode(), parts }))
+        };
+        let plan = self.directories.plans.try_get_with(key, self.with_permit(bytes, make)).await;
+        let plan = plan.map_err(ArtifactError::shared)?;
+        for part in plan.parts.iter().filter(|part| part.basis.is_none()) {
+            self.directories.names.get_with(part.name, || part.clone());
+        }
+        Ok(plan)
+    }
+
+    /// The part with a name, if a directory delta named it before.
+    pub(crate) fn named_part(&self, name: Version) -> Option<Arc<PartFiles>> {
+        self.directories.names.get(&name)
+    }
+
+    /// The delta of a part, as soon as there is something to send.
+    pub(crate) async fn part(
+        &self,
+        history: &Arc<dyn History>,
+        part: Arc<PartFiles>,
+    ) -> Result<Artifact, ArtifactError> {
+        let key = Key::Part { basis: part.basis, name: part.name };
+        let etag = self.encoder.part_etag(part.basis, part.name);
+        let (len, bytes) = (part.len, part.len + part.basis_len);
+        let (encoder, history) = (self.encoder.clone(), history.clone());
+        let spool = move |spool: Spool| spool.named(etag).up_to(len);
+        let work = move |spool: &mut Spool| {
+            let basis = Concatenation::of(&*history, &part.bases)?;
+            let target = Concatenation::of(&*history, &part.files)?;
+            encoder.part((basis.bytes(), part.basis.unwrap_or(Version::EMPTY)), target.bytes(), spool)
+        };
+        let artifact = self.requested.begin(key, bytes, spool, work);
+        let first = if bytes <= SHORT { WaitFor::Everything } else { WaitFor::Anything };
+        artifact.content.begun(first).await?;
+        Ok(artifact)
+    }
+}
+
+/// Cuts the new files into parts, and chooses a basis for each.
+fn plan_parts(history: &dyn History, old: Option<&Manifest>, new: &Manifest) -> Vec<PlannedPart> {
+    let files = new_files(old, new);
+    let sizes = files.iter().map(|index| new.entry(*index)).map(|entry| (entry.version, entry.len));
+    let mut sketches = Sketches { history, made: HashMap::new() };
+    let chooser = old.map(|old| BasisChooser::new(old, new));
+    let cut = cut_parts(sizes);
+    cut.into_iter()
+        .map(|part| {
+            let files = files[part.files].to_vec();
+            let bases = chooser.as_ref().map_or_else(Vec::new, |chooser| {
+                chooser.choose(&files, &mut |version, len| sketches.get(version, len))
+            });
+            PlannedPart::new(files, bases, old, new)
+        })
+        .collect()
+}
+
+/// Samples of files, each made once.
+struct Sketches<'a> {
+    history: &'a dyn History,
+    made: HashMap<Version, Option<Sketch>>,
+}
+
+impl Sketches<'_> {
+    fn get(&mut self, version: Version, len: u64) -> Option<Sketch> {
+        if let Some(sketch) = self.made.get(&version) {
+            return sketch.clone();
+        }
+        if MAX_SKETCHED < len || SKETCHES <= self.made.len() {
+            return None;
+        }
+        let sketch = self.history.read_named(&version).ok().flatten().map(|bytes| Sketch::of(&bytes));
+        self.made.insert(version, sketch.clone());
+        sketch
+    }
+}
+
+/// Several files, one after the other.
+enum Concatenation {
+    One(Arc<StoredVersion>),
+    Many(Vec<u8>),
+}
+
+impl Concatenation {
+    fn of(history: &dyn History, files: &[(Version, u64)]) -> Result<Concatenation, ArtifactError> {
+        if let [(version, _)] = files {
+            return Ok(Concatenation::One(history.open_named(version)?.ok_or(ArtifactError::Missing)?));
+        }
+        let mut bytes = Vec::with_capacity(files.iter().map(|(_, len)| *len as usize).sum());
+        for (version, _) in files {
+            bytes.extend(history.read_named(version)?.ok_or(ArtifactError::Missing)?);
+        }
+        Ok(Concatenation::Many(bytes))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Concatenation::One(stored) => stored.bytes(),
+            Concatenation::Many(bytes) => bytes,
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Publishes directories: a manifest becomes the head of a directory once all of its files are published and nothing
+//! changes any more.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use driblet_core::Version;
+use driblet_core::directory::{FileEntry, Manifest, ManifestLimits};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::error::PublishError;
+use super::files::Files;
+use super::index::publish_batches;
+use super::settle::Settler;
+use super::walk::{Listing, WalkRules};
+use crate::fingerprint;
+use crate::task::{TaskFailed, blocking};
+
+/// How long a directory must rest before it is published.
+const QUIET: Duration = Duration::from_millis(100);
+/// A directory that keeps changing for this long must rest for longer.
+const LONG: Duration = Duration::from_secs(2);
+/// How long a directory must rest that kept changing for [`LONG`].
+const QUIET_AFTER_LONG: Duration = Duration::from_millis(500);
+/// How long a directory must rest that lost more than half of its files: most likely a build removed them, and makes
+/// them again.
+const QUIET_AFTER_LOSS: Duration = Duration::from_secs(5);
+/// A directory that keeps changing for this long is published. Files that still change keep their last published
+/// version.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How many files that are left out are named in the log.
+const NAMED: usize = 10;
+
+/// The directories that are published as snapshots, by their paths below the root; `""` is the root.
+pub(super) type Directories = HashMap<String, Arc<DirectoryPublisher>>;
+
+/// The head of a directory.
+#[derive(Clone, Debug)]
+pub(crate) struct PublishedDirectory {
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) version: Version,
+    /// The length of the manifest's bytes.
+    pub(crate) len: u64,
+    /// Grows by one at each change.
+    pub(crate) counter: u64,
+}
+
+/// Publishes one directory.
+pub(super) struct DirectoryPublisher {
+    files: Arc<Files>,
+    settler: Arc<Settler>,
+    /// The path below the root, without a `/` at its end.
+    path: String,
+    rules: WalkRules,
+    queue_timeout: Duration,
+    current: Mutex<Option<Current>>,
+    /// Held while the directory is looked at.
+    looking: tokio::sync::Mutex<()>,
+    /// What was left out at the last look, so that each is logged once.
+    left_out: Mutex<HashSet<PathBuf>>,
+}
+
+#[derive(Clone)]
+struct Current {
+    published: PublishedDirectory,
+    /// When the look began that found it.
+    looked: Instant,
+}
+
+/// The changes of a directory since it was last published.
+struct Changes {
+    began: Instant,
+    seen: Option<Arc<Listing>>,
+    /// When the directory was first seen like this.
+    since: Instant,
+    is_long: bool,
+}
+
+impl DirectoryPublisher {
+    pub(super) fn new(
+        files: Arc<Files>,
+        settler: Arc<Settler>,
+        path: String,
+        rules: WalkRules,
+        queue_timeout: Duration,
+    ) -> DirectoryPublisher {
+        DirectoryPublisher {
+            files,
+            settler,
+            path,
+            rules,
+            queue_timeout,
+            current: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            left_out: Mutex::default(),
+        }
+    }
+
+    /// The path under which the history has the directory's versions.
+    pub(super) fn key(path: &str) -> String {
+        format!("{path}/")
+    }
+
+    /// Publishes the directory if it has changed and is quiet, and gives its head. If that takes too long, or if the
+    /// history cannot store a file, the version before stays published.
+    pub(super) async fn refresh(self: &Arc<Self>) -> Result<PublishedDirectory, PublishError> {
+        // A request that gives up does not stop the task, since others may wait for it.
+        let (publisher, asked) = (self.clone(), Instant::now());
+        let task = tokio::spawn(async move { publisher.publish(asked).await });
+        let failed = match timeout(self.queue_timeout, task).await {
+            Ok(Ok(Ok(published))) => return Ok(published),
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(error)) => TaskFailed::from(error).into(),
+            Err(_) => PublishError::Busy,
+        };
+        match failed {
+            PublishError::Panicked | PublishError::RootMissing(_) => Err(failed),
+            failed => self.last().await?.ok_or(failed),
+        }
+    }
+
+    /// The head that was published last.
+    async fn last(self: &Arc<Self>) -> Result<Option<PublishedDirectory>, PublishError> {
+        if let Some(current) = self.current().clone() {
+            return Ok(Some(current.published));
+        }
+        let publisher = self.clone();
+        blocking(move || publisher.stored()).await
+    }
+
+    /// The head that the history has.
+    fn stored(&self) -> Result<Option<PublishedDirectory>, PublishError> {
+        let key = DirectoryPublisher::key(&self.path);
+        let Some(head) = self.files.history.head(&key) else { return Ok(None) };
+        let Some(stored) = self.files.history.open(&key, &head.version)? else { return Ok(None) };
+        let Ok(manifest) = Manifest::parse(stored.bytes(), ManifestLimits::default()) else { return Ok(None) };
+        let (version, len, counter) = (head.version, head.len, head.counter);
+        Ok(Some(PublishedDirectory { manifest: Arc::new(manifest), version, len, counter }))
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Current>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the directory until it is quiet, and publishes it. A look that began after `asked` is not repeated.
+    async fn publish(self: &Arc<Self>, asked: Instant) -> Result<PublishedDirectory, PublishError> {
+        let _looking = self.looking.lock().await;
+        if let Some(current) = self.current().clone().filter(|current| asked <= current.looked) {
+            return Ok(current.published);
+        }
+        let before = self.last().await?;
+        let mut changes = Changes { began: Instant::now(), seen: None, since: Instant::now(), is_long: false };
+        loop {
+            let looked = Instant::now();
+            let listing = self.look().await?;
+            let changed = self.changed(&listing).await?;
+            if let Some(before) = before.as_ref().filter(|before| changed.is_empty() && is_published(&listing, before))
+            {
+                *self.current() = Some(Current { published: before.clone(), looked });
+                return Ok(before.clone());
+            }
+            changes.see(&listing, looked);
+            let overdue = LIMIT <= changes.began.elapsed();
+            if let Some(wait) = changes.wait(&listing, &changed, before.as_ref()).filter(|_| !overdue) {
+                if !changes.is_long && LONG <= changes.began.elapsed() {
+                    changes.is_long = true;
+                    info!(directory = %self.path, "the directory keeps changing; it is published when it is quiet");
+                }
+                sleep(wait).await;
+                continue;
+            }
+            let changing = self.publish_files(changed, overdue).await?;
+            // Another program may have changed something meanwhile.
+            if !overdue && (!changing.is_empty() || *self.look().await? != *listing) {
+                continue;
+            }
+            if let Some(published) = self.publish_manifest(listing, overdue).await? {
+                *self.current() = Some(Current { published: published.clone(), looked });
+                self.files.published.notify_waiters();
+                return Ok(published);
+            }
+        }
+    }
+
+    async fn look(self: &Arc<Self>) -> Result<Arc<Listing>, PublishError> {
+        let publisher = self.clone();
+        let listing = blocking(move || {
+            // The root itself is looked up as for a file, so that its absence is noted.
+            publisher.files.find(&publisher.path)?;
+            let folder = publisher.files.source.path().join(&publisher.path);
+            Listing::of(&folder, &publisher.rules).map_err(PublishError::from)
+        });
+        let listing = listing.await?;
+        self.report(&listing);
+        Ok(Arc::new(listing))
+    }
+
+    /// Logs what is left out, each once.
+    fn report(&self, listing: &Listing) {
+        let mut known = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = listing.left_out.iter().filter(|(path, _)| !known.contains(path));
+        let new: Vec<_> = new.collect();
+        for (path, reason) in new.iter().take(NAMED) {
+            warn!(path = %path.display(), "a file is left out of the directory's snapshots: {reason}");
+        }
+        if NAMED < new.len() {
+            warn!("{} more files are left out of the directory's snapshots", new.len() - NAMED);
+        }
+        *known = listing.left_out.iter().map(|(path, _)| path.clone()).collect();
+    }
+
+    fn path_of(&self, path: &str) -> String {
+        if self.path.is_empty() { path.to_owned() } else { format!("{}/{path}", self.path) }
+    }
+
+    /// The files that do not look as they did when they were published: their paths below the root, and indices.
+    async fn changed(self: &Arc<Self>, listing: &Arc<Listing>) -> Result<Vec<(usize, String)>, PublishError> {
+        let (publisher, listing) = (self.clone(), listing.clone());
+        blocking(move || {
+            let has_changed = |(index, file): (usize, &super::walk::WalkedFile)| {
+                let path = publisher.path_of(&file.path);
+                let head = publisher.files.history.head(&path).map(|head| head.observation);
+                let is_known = head.is_some_and(|seen| seen.settled && seen.looks_like(&file.fingerprint));
+                (!is_known).then_some((index, path))
+            };
+            Ok(listing.files.iter().enumerate().filter_map(has_changed).collect())
+        })
+        .await
+    }
+
+    /// Publishes files. Gives those that still change.
+    async fn publish_files(&self, changed: Vec<(usize, String)>, overdue: bool) -> Result<Vec<String>, PublishError> {
+        let paths: VecDeque<String> = changed.into_iter().map(|(_, path)| path).collect();
+        let unsettled = publish_batches(&self.files, paths).await?;
+        let mut changing = Vec::new();
+        for path in unsettled {
+            match self.settler.refresh(&path).await {
+                Ok(_) => {}
+                Err(PublishError::Unstable { .. } | PublishError::Busy) if !overdue => changing.push(path),
+                Err(error) => warn!(path, %error, "a file of a directory cannot be published now"),
+            }
+        }
+        Ok(changing)
+    }
+
+    /// Makes the manifest of what is published, and makes it the head. `None` if a file has changed since, unless that
+    /// does not matter any more.
+    async fn publish_manifest(
+        self: &Arc<Self>,
+        listing: Arc<Listing>,
+        overdue: bool,
+    ) -> Result<Option<PublishedDirectory>, PublishError> {
+        let publisher = self.clone();
+        blocking(move || {
+            let mut entries = Vec::with_capacity(listing.files.len());
+            for file in &listing.files {
+                let path = publisher.path_of(&file.path);
+                let Some(head) = publisher.files.history.head(&path) else {
+                    if !overdue {
+                        return Ok(None);
+                    }
+                    warn!(path, "a file is left out of the directory's snapshot: it never stops changing");
+                    continue;
+                };
+                if !head.observation.looks_like(&file.fingerprint) {
+                    if !overdue {
+                        return Ok(None);
+                    }
+                    warn!(path, "a file keeps changing; the directory's snapshot has its last published version");
+                }
+                let (executable, len, version) = (file.executable, head.len, head.version);
+                entries.push(FileEntry { path: file.path.clone(), executable, len, version });
+            }
+            let manifest = Manifest::new(entries).map_err(|error| PublishError::Manifest(Arc::new(error)))?;
+            publisher.files.history.publish_directory(&DirectoryPublisher::key(&publisher.path), &manifest)?;
+            publisher.stored()
+        })
+        .await
+    }
+}
+
+impl Changes {
+    fn see(&mut self, listing: &Arc<Listing>, now: Instant) {
+        if self.seen.as_ref().is_none_or(|seen| **seen != **listing) {
+            if self.seen.is_some() {
+                self.since = now;
+            }
+            self.seen = Some(listing.clone());
+        }
+    }
+
+    /// How long to wait before the next look; `None` if the directory is quiet.
+    fn wait(
+        &self,
+        listing: &Listing,
+        changed: &[(usize, String)],
+        before: Option<&PublishedDirectory>,
+    ) -> Option<Duration> {
+        let quiet = if has_lost_most(listing, before) {
+            QUIET_AFTER_LOSS
+        } else if self.is_long {
+            QUIET_AFTER_LONG
+        } else {
+            QUIET
+        };
+        let now = fingerprint::now();
+        let ages = changed.iter().map(|(index, _)| listing.files[*index].fingerprint.age(now));
+        let folders = now.checked_sub(listing.folders_changed).and_then(|age| u64::try_from(age).ok());
+        let youngest = ages.chain([folders.map(Duration::from_nanos)]).min().flatten().unwrap_or_default();
+        let rested = self.since.elapsed().max(youngest);
+        (rested < quiet).then(|| (quiet - rested).max(Duration::from_millis(5)))
+    }
+}
+
+/// Whether a directory lost more than half of its files.
+fn has_lost_most(listing: &Listing, before: Option<&PublishedDirectory>) -> bool {
+    let Some(before) = before else { return false };
+    let paths: HashSet<&str> = listing.files.iter().map(|file| file.path.as_str()).collect();
+    let lost = before.manifest.entries().filter(|entry| !paths.contains(entry.path)).count();
+    before.manifest.len() < 2 * lost
+}
+
+/// Whether the head has the files of a listing, whose contents are known to be published.
+fn is_published(listing: &Listing, before: &PublishedDirectory) -> bool {
+    let is_same = |(file, entry): (&super::walk::WalkedFile, driblet_core::directory::Entry<'_>)| {
+        file.path == entry.path && file.executable == entry.executable
+    };
+    listing.files.len() == before.manifest.len() && listing.files.iter().zip(before.manifest.entries()).all(is_same)
+}

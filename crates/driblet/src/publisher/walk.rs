@@ -1,0 +1,208 @@
+//! Lists the files of a directory.
+//!
+//! `.dribletignore` files and the server's exclusions leave files out (the `ignore` crate, with git's syntax but without
+//! git's own files). A link to a file is its content, and a link to a folder is walked, unless it leads to a parent
+//! folder or out of the root.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use driblet_core::directory::{check_path, path_order};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::{DirEntry, WalkBuilder};
+
+use crate::fingerprint::Fingerprint;
+
+/// The name of the files that leave files out.
+const IGNORE_FILE: &str = ".dribletignore";
+
+/// A file of a directory, as the disk shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct WalkedFile {
+    /// The path below the directory.
+    pub(super) path: String,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) executable: bool,
+}
+
+/// One look at a directory.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Listing {
+    /// In the order of a manifest.
+    pub(super) files: Vec<WalkedFile>,
+    /// When a folder last changed, in nanoseconds since the epoch.
+    pub(super) folders_changed: i64,
+    /// What a manifest cannot name or may not hold, and why.
+    pub(super) left_out: Vec<(PathBuf, &'static str)>,
+}
+
+/// Which files belong to a directory.
+#[derive(Clone)]
+pub(super) struct WalkRules {
+    /// Whether names that begin with a dot belong to it.
+    pub(super) hidden: bool,
+    excluded: Arc<Gitignore>,
+}
+
+impl WalkRules {
+    /// `excluded` has patterns in the syntax of `.gitignore`.
+    pub(super) fn new(root: &Path, hidden: bool, excluded: &[String]) -> Result<WalkRules, ignore::Error> {
+        let mut patterns = GitignoreBuilder::new(root);
+        for pattern in excluded {
+            patterns.add_line(None, pattern)?;
+        }
+        Ok(WalkRules { hidden, excluded: Arc::new(patterns.build()?) })
+    }
+}
+
+impl Listing {
+    /// Walks a folder.
+    pub(super) fn of(folder: &Path, rules: &WalkRules) -> io::Result<Listing> {
+        let root = folder.canonicalize()?;
+        let left_out = Arc::new(Mutex::new(Vec::new()));
+        let mut walk = WalkBuilder::new(folder);
+        walk.standard_filters(false).hidden(!rules.hidden).follow_links(true).add_custom_ignore_filename(IGNORE_FILE);
+        let (excluded, links_out) = (rules.excluded.clone(), left_out.clone());
+        walk.filter_entry(move |entry| {
+            if entry.depth() == 0 {
+                return true;
+            }
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            if is_never_shown(entry) || excluded.matched(entry.path(), is_folder).is_ignore() {
+                return false;
+            }
+            let leaves = entry.path_is_symlink() && !entry.path().canonicalize().is_ok_and(|to| to.starts_with(&root));
+            if leaves {
+                let mut links = links_out.lock().unwrap_or_else(PoisonError::into_inner);
+                links.push((entry.path().to_path_buf(), "it is a link that leads out of the root, or nowhere"));
+            }
+            !leaves
+        });
+        let mut listing = Listing::default();
+        for entry in walk.build() {
+            match entry {
+                Ok(entry) => listing.add(folder, &entry)?,
+                // A link to a parent folder, or a file that was removed while the folder was read.
+                Err(error) if error.io_error().is_none_or(|error| error.kind() == io::ErrorKind::NotFound) => {}
+                Err(error) => return Err(error.into_io_error().unwrap_or_else(|| io::Error::other("a walk failed"))),
+            }
+        }
+        listing.left_out.append(&mut left_out.lock().unwrap_or_else(PoisonError::into_inner));
+        listing.left_out.sort_unstable();
+        listing.files.sort_unstable_by(|a, b| path_order(&a.path, &b.path));
+        Ok(listing)
+    }
+
+    fn add(&mut self, folder: &Path, entry: &DirEntry) -> io::Result<()> {
+        let metadata = match entry.metadata().map_err(|error| error.into_io_error()) {
+            Ok(metadata) => metadata,
+            Err(Some(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => return Ok(()),
+        };
+        let fingerprint = Fingerprint::of(&metadata);
+        if metadata.is_dir() {
+            self.folders_changed = self.folders_changed.max(fingerprint.changed);
+        }
+        if !metadata.is_file() {
+            return Ok(());
+        }
+        let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        match relative.to_str().map(|path| (path, check_path(path))) {
+            Some((path, Ok(()))) => {
+                use std::os::unix::fs::PermissionsExt;
+                let executable = metadata.permissions().mode() & 0o100 != 0;
+                self.files.push(WalkedFile { path: path.to_owned(), fingerprint, executable });
+            }
+            Some((_, Err(_))) => self.left_out.push((entry.path().to_path_buf(), "a manifest cannot hold its name")),
+            None => self.left_out.push((entry.path().to_path_buf(), "its name is not UTF-8")),
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name is reserved, or git's.
+fn is_never_shown(entry: &DirEntry) -> bool {
+    let name = entry.file_name().as_encoded_bytes();
+    name.ends_with(b".driblet") || name.eq_ignore_ascii_case(b".git")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn paths(folder: &Path, hidden: bool, excluded: &[&str]) -> Vec<String> {
+        let excluded: Vec<String> = excluded.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let rules = WalkRules::new(folder, hidden, &excluded).unwrap();
+        Listing::of(folder, &rules).unwrap().files.into_iter().map(|file| file.path).collect()
+    }
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn files_come_in_the_order_of_a_manifest() {
+        let folder = folder(&["a-b", "a/x", "a/y/z", "b", "Z"]);
+        assert_eq!(paths(folder.path(), false, &[]), ["Z", "a/x", "a/y/z", "a-b", "b"]);
+    }
+
+    #[test]
+    fn hidden_excluded_ignored_and_reserved_names_are_left_out() {
+        let folder = folder(&[
+            ".env",
+            ".git/config",
+            ".GIT/config",
+            "a.map",
+            "b.js",
+            "c.driblet/head",
+            "sub/.dribletignore",
+            "sub/secret",
+            "sub/open",
+            "tmp/x",
+        ]);
+        fs::write(folder.path().join("sub/.dribletignore"), "secret\n").unwrap();
+        // git's own files have no effect.
+        fs::write(folder.path().join(".gitignore"), "b.js\n").unwrap();
+        assert_eq!(paths(folder.path(), false, &["*.map", "/tmp"]), ["b.js", "sub/open"]);
+        let all = paths(folder.path(), true, &[]);
+        assert!(all.contains(&".env".to_owned()) && !all.iter().any(|path| path.to_lowercase().starts_with(".git/")));
+    }
+
+    #[test]
+    fn links_are_followed_within_the_root_only() {
+        let folder = folder(&["real/file", "real/deep/file"]);
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), "secret").unwrap();
+        symlink("real/file", folder.path().join("link")).unwrap();
+        symlink("real", folder.path().join("linked")).unwrap();
+        symlink("..", folder.path().join("real/up")).unwrap();
+        symlink(outside.path(), folder.path().join("out")).unwrap();
+        symlink(outside.path().join("secret"), folder.path().join("out-file")).unwrap();
+        symlink("nowhere", folder.path().join("broken")).unwrap();
+        let rules = WalkRules::new(folder.path(), false, &[]).unwrap();
+        let listing = Listing::of(folder.path(), &rules).unwrap();
+        let paths: Vec<&str> = listing.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["link", "linked/deep/file", "linked/file", "real/deep/file", "real/file"]);
+        assert!(2 <= listing.left_out.len(), "{:?}", listing.left_out);
+    }
+
+    #[test]
+    fn whether_a_file_may_be_executed() {
+        let folder = folder(&["plain", "run"]);
+        fs::set_permissions(folder.path().join("run"), fs::Permissions::from_mode(0o755)).unwrap();
+        let rules = WalkRules::new(folder.path(), false, &[]).unwrap();
+        let flags: Vec<bool> =
+            Listing::of(folder.path(), &rules).unwrap().files.iter().map(|file| file.executable).collect();
+        assert_eq!(flags, [false, true]);
+    }
+}
