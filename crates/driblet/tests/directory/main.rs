@@ -1,5 +1,6 @@
 //! Pulls of whole directories into real folders.
 
+mod atomic;
 mod changes;
 mod cut;
 mod host;

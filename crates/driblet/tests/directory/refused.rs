@@ -85,7 +85,7 @@ async fn what_is_no_directory() {
     let elsewhere = setting.url().join("../other/").unwrap();
     let error = client.pull_directory(&elsewhere, setting.dest(), options, |_| {}).await.unwrap_err();
     assert!(matches!(error, PullDirectoryError::Pull(_)), "{error}");
-    fs::remove_dir_all(setting.dest()).unwrap();
+    assert!(!setting.dest().exists());
     fs::write(setting.dest(), "a file").unwrap();
     let error = setting.pull().await.unwrap_err();
     assert!(matches!(error, PullDirectoryError::Folder { source: FolderProblem::NotAFolder, .. }));

@@ -7,6 +7,7 @@
 //! The order of writing: new files into `staging/`, flush; journal, flush; files to their places, flush; record, flush;
 //! the journal goes.
 
+mod atomic;
 mod changes;
 mod decode;
 mod delta;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use driblet_core::Version;
 use url::Url;
 
+use super::atomic;
 use super::changes::Changes;
 use super::decode::Parts;
 use super::delta::{self, Asked, Planned};
@@ -42,10 +43,13 @@ pub(super) struct Session {
 /// Where a pull reads and writes.
 struct Place {
     dest: PathBuf,
+    is_atomic: bool,
+    /// Whether the pull made `dest`.
+    is_made: bool,
     /// `None` for a pull that changes nothing.
     state: Option<StateFolder>,
-    /// The record that a pull that changes nothing reads.
-    record: Option<PathBuf>,
+    /// The folder that would be `state`, if there is one.
+    found: Option<PathBuf>,
     /// What a pull that changes nothing writes.
     scratch: Option<tempfile::TempDir>,
 }
@@ -86,12 +90,21 @@ impl Session {
             return Err(PullDirectoryError::folder(dest, FolderProblem::UrlOfFile));
         }
         let filter = Arc::new(Filter::new(options)?);
-        let (dest, dry_run) = (dest.to_path_buf(), options.dry_run);
-        let place = blocking(move || Place::open(&dest, dry_run)).await?;
-        Ok(Session { requests, options: options.clone(), filter, place: Arc::new(place) })
+        let (dest, options) = (dest.to_path_buf(), options.clone());
+        let opened = options.clone();
+        let place = blocking(move || Place::open(&dest, &opened)).await?;
+        Ok(Session { requests, options, filter, place: Arc::new(place) })
     }
 
     pub(super) async fn run(self) -> Result<PulledDirectory, PullDirectoryError> {
+        let result = self.pull_to_head().await;
+        if result.is_err() {
+            self.place.tidy();
+        }
+        result
+    }
+
+    async fn pull_to_head(&self) -> Result<PulledDirectory, PullDirectoryError> {
         let (mut pulled, is_old) = self.pull().await?;
         if is_old && !self.options.dry_run {
             // An earlier pull began this version. The server may have a newer one.
@@ -209,6 +222,9 @@ impl Session {
                     read.map_err(|error| place.unreadable(error))?;
                     changes = Changes::between(&local, &mut tree, new, &selection, &filter, options.delete)?;
                     changes.check(&mut tree, new)?;
+                    if place.is_atomic && place.state.is_some() {
+                        atomic::check(&mut tree, &place.dest)?;
+                    }
                 }
                 // A pull that changes nothing makes no folder.
                 Err(error) if error.kind() == ErrorKind::NotFound && place.state.is_none() => {
@@ -281,7 +297,14 @@ impl Session {
             if !changes.is_empty() || !is_recorded || local.is_stale {
                 let mut tree = place.tree().map_err(|error| place.unreadable(error))?;
                 let (new, goes_on) = ((&planned.new, &selection), &mut || Ok(()));
-                switch::switch(state, &mut tree, &local, new, &changes, &url, goes_on).map_err(|error| {
+                let switched = match place.is_atomic {
+                    true => {
+                        let place = (state, &*place.dest);
+                        atomic::switch(place, &mut tree, &local, new, &changes, &url, goes_on)
+                    }
+                    false => switch::switch(state, &mut tree, &local, new, &changes, &url, goes_on),
+                };
+                switched.map_err(|error| {
                     PullDirectoryError::store(format!("cannot change {}", place.dest.display()), error)
                 })?;
             }
@@ -346,30 +369,62 @@ impl Prepared {
 }
 
 impl Place {
-    fn open(dest: &Path, dry_run: bool) -> Result<Place, PullDirectoryError> {
+    fn open(dest: &Path, options: &PullDirectoryOptions) -> Result<Place, PullDirectoryError> {
         let unusable = |error| PullDirectoryError::store(format!("cannot use {}", dest.display()), error);
+        let dest = &resolved(dest).map_err(unusable)?;
+        let linked = atomic::linked(dest);
         let found = match fs::metadata(dest) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             found => Some(found.map_err(unusable)?),
         };
-        if found.is_some_and(|found| !found.is_dir()) {
-            return Err(PullDirectoryError::folder(dest, FolderProblem::NotAFolder));
+        let problem = match &found {
+            Some(found) if !found.is_dir() => Some(FolderProblem::NotAFolder),
+            Some(_) if options.atomic && linked.is_none() => Some(FolderProblem::NotALink),
+            _ if !options.atomic && linked.is_some() => Some(FolderProblem::AtomicLink),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            return Err(PullDirectoryError::folder(dest, problem));
         }
-        if dry_run {
-            let record = StateFolder::find(dest).map(|state| state.join("record"));
+        let (dest, is_atomic) = (dest.to_path_buf(), options.atomic);
+        if options.dry_run {
             let scratch = Some(tempfile::tempdir().map_err(unusable)?);
-            return Ok(Place { dest: dest.to_path_buf(), state: None, record, scratch });
+            let found = StateFolder::find(&dest);
+            return Ok(Place { dest, is_atomic, is_made: false, state: None, found, scratch });
         }
-        match fs::create_dir(dest) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            made => made.map_err(unusable)?,
+        if options.atomic {
+            let state = StateFolder::open_beside(&dest)?;
+            atomic::open(&state, &dest).map_err(unusable)?;
+            return Ok(Place {
+                dest,
+                is_atomic,
+                is_made: found.is_none(),
+                state: Some(state),
+                found: None,
+                scratch: None,
+            });
         }
-        let dest = dest.canonicalize().map_err(unusable)?;
+        let is_made = match fs::create_dir(&dest) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+            made => made.map(|()| true).map_err(unusable)?,
+        };
         let state = StateFolder::open(&dest)?;
-        let record = Some(state.record());
-        let place = Place { dest, state: Some(state), record, scratch: None };
+        let place = Place { dest, is_atomic, is_made, state: Some(state), found: None, scratch: None };
         place.recover()?;
         Ok(place)
+    }
+
+    /// Removes the folder that the pull made, if it is empty.
+    fn tidy(&self) {
+        if let Some(state) = self.state.as_ref().filter(|_| self.is_made) {
+            if self.is_atomic {
+                let _ = fs::remove_dir(self.root());
+            }
+            state.remove_empty();
+            if !state.path().exists() {
+                let _ = fs::remove_dir(&self.dest);
+            }
+        }
     }
 
     /// Completes the switch of an earlier pull.
@@ -382,14 +437,30 @@ impl Place {
         })
     }
 
+    /// The folder that is read.
+    fn root(&self) -> PathBuf {
+        match self.state.as_ref().filter(|_| self.is_atomic) {
+            Some(state) => state.path().join(atomic::tree_of(&self.dest)),
+            None => self.dest.clone(),
+        }
+    }
+
+    fn record(&self) -> std::io::Result<Option<Record>> {
+        let Some(state) = self.state.as_ref().map(StateFolder::path).or(self.found.as_deref()) else { return Ok(None) };
+        let path = match self.is_atomic {
+            true => atomic::record(state, &atomic::tree_of(&self.dest)),
+            false => state.join("record"),
+        };
+        Record::load(&path)
+    }
+
     fn tree(&self) -> std::io::Result<Tree> {
-        Tree::open(&self.dest)
+        Tree::open(&self.root())
     }
 
     /// Compares the folder with the record of the last pull.
     fn scan(&self) -> Result<Local, PullDirectoryError> {
-        let record = self.record.as_ref().map_or(Ok(None), |path| Record::load(path));
-        let record = record.map_err(|error| self.unreadable(error))?;
+        let record = self.record().map_err(|error| self.unreadable(error))?;
         match self.tree() {
             Err(error) if error.kind() == ErrorKind::NotFound && self.state.is_none() => Ok(Local::default()),
             tree => tree.and_then(|mut tree| Local::scan(&mut tree, record)).map_err(|error| self.unreadable(error)),
@@ -418,5 +489,17 @@ impl Place {
 
     fn unreadable(&self, error: std::io::Error) -> PullDirectoryError {
         PullDirectoryError::store(format!("cannot use {}", self.dest.display()), error)
+    }
+}
+
+/// An absolute path. The links on the way to the last name are followed, and that to a folder that no pull made.
+fn resolved(dest: &Path) -> std::io::Result<PathBuf> {
+    let dest: PathBuf = std::path::absolute(dest)?.components().collect();
+    if atomic::linked(&dest).is_none() && dest.is_dir() {
+        return dest.canonicalize();
+    }
+    match (dest.parent(), dest.file_name()) {
+        (Some(parent), Some(name)) => Ok(parent.canonicalize()?.join(name)),
+        _ => Ok(dest),
     }
 }

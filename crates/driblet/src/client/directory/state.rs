@@ -47,6 +47,13 @@ impl StateFolder {
         Self::lock(path, dest)
     }
 
+    /// Opens or makes the folder beside a path, which may not exist.
+    pub(super) fn open_beside(dest: &Path) -> Result<StateFolder, PullDirectoryError> {
+        let path = Self::beside(dest).filter(|path| make(path).is_ok());
+        let path = path.ok_or_else(|| PullDirectoryError::folder(dest, FolderProblem::NoRoomBeside))?;
+        Self::lock(path, dest)
+    }
+
     fn lock(path: PathBuf, dest: &Path) -> Result<StateFolder, PullDirectoryError> {
         let found = fs::symlink_metadata(&path).map_err(|error| unmade(&path, error))?;
         let is_ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
@@ -71,7 +78,8 @@ impl StateFolder {
         candidates.into_iter().flatten().find(|path| path.is_dir())
     }
 
-    fn beside(dest: &Path) -> Option<PathBuf> {
+    /// The path of the folder beside a pulled folder.
+    pub(super) fn beside(dest: &Path) -> Option<PathBuf> {
         let name = dest.file_name()?;
         let name = match name.len() <= MAX_NAME {
             true => name.to_owned(),
@@ -81,6 +89,20 @@ impl StateFolder {
         whole.push(name);
         whole.push(".driblet");
         Some(dest.with_file_name(whole))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the folder, if nothing is kept in it.
+    pub(super) fn remove_empty(&self) {
+        let is_empty = [self.staging(), self.parts()].iter().all(|folder| fs::remove_dir(folder).is_ok());
+        let is_empty = is_empty && fs::read_dir(&self.path).is_ok_and(|entries| entries.count() == 1);
+        if is_empty {
+            let _ = fs::remove_file(self.path.join("lock"));
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 
     /// Removes what a pull that is complete needs no more.

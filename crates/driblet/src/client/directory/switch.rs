@@ -43,7 +43,7 @@ pub(super) fn switch(
         omitted: omitted.map(|(index, _)| index as u32).collect(),
     };
     step()?;
-    prepare(tree, &staging, local, new, changes, &mut steps)?;
+    prepare(tree, &staging, local, new, changes, &mut steps, true)?;
     step()?;
     staging.flush()?;
     step()?;
@@ -84,13 +84,14 @@ fn finish(
 }
 
 /// Makes a staging file for each file to write that has none: from a held file, or from another staging file.
-fn prepare(
+pub(super) fn prepare(
     tree: &mut Tree,
     staging: &Staging,
     local: &Local,
     new: &Manifest,
     changes: &Changes,
     steps: &mut Steps,
+    may_link: bool,
 ) -> io::Result<()> {
     let removed: HashSet<&str> = changes.removed.iter().map(String::as_str).collect();
     let folder = Dir::open_ambient_dir(staging.folder(), ambient_authority())?;
@@ -110,7 +111,7 @@ fn prepare(
         } else {
             let path = local.path_of(&entry.version).ok_or(io::ErrorKind::NotFound)?;
             // A file that moves keeps its blocks. A copy that stays must not share them: programs write in place.
-            is_linked = removed.contains(path) && link(tree, path, &folder, &name).is_ok();
+            is_linked = may_link && removed.contains(path) && link(tree, path, &folder, &name).is_ok();
             if !is_linked {
                 staging.copy(&mut tree.file(path)?, &entry.version, &name)?;
             }

@@ -130,6 +130,45 @@ pub(super) fn open_folder(above: &Dir, name: &str, make: bool) -> io::Result<Dir
     opened.map(|folder| Dir::from_std_file(File::from(folder)))
 }
 
+/// Everything in a folder that is no folder, by path.
+#[derive(Default)]
+pub(super) struct FilesAndLinks {
+    pub(super) files: Vec<String>,
+    pub(super) links: Vec<String>,
+    /// Something else, or a name that is not UTF-8.
+    pub(super) special: Option<String>,
+}
+
+/// Lists everything in a folder.
+pub(super) fn files_and_links(tree: &Tree) -> io::Result<FilesAndLinks> {
+    let mut found = FilesAndLinks::default();
+    walk(tree.root(), "", &mut found)?;
+    Ok(found)
+}
+
+fn walk(folder: &Dir, path: &str, found: &mut FilesAndLinks) -> io::Result<()> {
+    for entry in folder.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        let Some(name) = name.to_str() else {
+            found.special.get_or_insert_with(|| below(&name.to_string_lossy()));
+            continue;
+        };
+        let (below, file_type) = (below(name), entry.file_type()?);
+        if file_type.is_dir() {
+            walk(&open_folder(folder, name, false)?, &below, found)?;
+        } else if file_type.is_symlink() {
+            found.links.push(below);
+        } else if file_type.is_file() {
+            found.files.push(below);
+        } else {
+            found.special.get_or_insert(below);
+        }
+    }
+    Ok(())
+}
+
 /// Whether an error says that nothing stands at a path: also if a part of it is a file or a link.
 pub(super) fn is_absence(error: &io::Error) -> bool {
     let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
