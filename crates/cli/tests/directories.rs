@@ -49,8 +49,14 @@ fn files_and_directories_are_told_apart() {
     fs::create_dir(folder.path().join("app")).unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     let of_file = format!("{}a.txt", serving.url);
-    refused(&driblet(&["pull", &of_file, &path(&folder, "app")]), &["is a folder", "end the URL with /"]);
-    refused(&driblet(&["pull", &serving.url, &path(&folder, "file")]), &["not a folder", "without / at its end"]);
+    refused(&driblet(&["pull", &of_file, &path(&folder, "app")]), &["it names a folder", "end the URL with /"]);
+    // The root may be a file, so the server is asked.
+    for text in ["", "held"] {
+        fs::write(folder.path().join("file"), text).unwrap();
+        refused(&driblet(&["pull", &serving.url, &path(&folder, "file")]), &["URL of a directory", "into a folder"]);
+    }
+    let to_file = driblet(&["pull", &format!("{}sub/", serving.url), &path(&folder, "file")]);
+    refused(&to_file, &["not a folder", "without / at its end"]);
     let of_folder = format!("{}sub/", serving.url);
     refused(&driblet(&["pull", &of_folder, &path(&folder, "sub")]), &["not served as a snapshot"]);
     assert!(!folder.path().join("sub").exists() && !folder.path().join(".sub.driblet").exists());

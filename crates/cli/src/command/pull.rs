@@ -76,16 +76,23 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let timeout = Duration::from_secs_f64(args.timeout);
     let options = PullOptions::default().timeout(timeout).max_len(args.max_len);
     let client = Client::builder().options(options).build().map_err(|error| Failure::new("cannot start", &error))?;
-    if !is_websocket && url.path().ends_with('/') {
+    // A single file is published at the root too.
+    let names_file = args.dest.as_path() == Path::new("-") || (args.dest.exists() && !args.dest.is_dir());
+    let is_root_file = url.path() == "/" && names_file && args.directory.given().is_none();
+    if !is_websocket && url.path().ends_with('/') && !is_root_file {
         let stats = args.stats.is_some();
-        return runtime.block_on(pull_directory::run(&client, &url, args.dest, &args.directory, stats));
+        let pulled = pull_directory::run(&client, &url, &args.dest, &args.directory, stats);
+        if runtime.block_on(pulled)? {
+            return Ok(());
+        }
     }
     if let Some(flag) = args.directory.given() {
         return Err(Failure::usage(format!("{flag} is for directories, whose URL ends with /")));
     }
     if args.dest.is_dir() {
         let folder = args.dest.display();
-        let text = format!("{folder} is a folder: end the URL with / to pull a directory, or name a file");
+        let what = "it names a folder; name a file in it, or end the URL with / to pull a directory";
+        let text = format!("cannot write {folder}: {what}");
         return Err(Failure::said(&text));
     }
     let dest = output(&args.dest)?;

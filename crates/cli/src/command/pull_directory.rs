@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use driblet::client::{Change, ChangeKind, DirectoryProgress, PullState};
 use driblet::{Client, PullDirectoryError, PullDirectoryOptions, PulledDirectory};
@@ -49,19 +49,23 @@ impl DirectoryArgs {
     }
 }
 
-/// Pulls a directory. With `stats` what it cost is printed as JSON.
+/// Pulls a directory. With `stats` what it cost is printed as JSON. Gives whether the server has a directory there: a
+/// single file is published at the root too, whose URL ends with /.
 pub(crate) async fn run(
     client: &Client,
     url: &Url,
-    dest: PathBuf,
+    dest: &Path,
     args: &DirectoryArgs,
     stats: bool,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let bar = bar();
     let shown = bar.clone();
-    let pulled = client.pull_directory(url, &dest, &args.options(), move |progress| show(&shown, progress)).await;
+    let pulled = client.pull_directory(url, dest, &args.options(), move |progress| show(&shown, progress)).await;
     bar.finish_and_clear();
-    let pulled = pulled.map_err(|error| failure(&dest, &error))?;
+    let pulled = match pulled {
+        Err(error) if error.is_url_of_file() && url.path() == "/" && args.given().is_none() => return Ok(false),
+        pulled => pulled.map_err(|error| failure(dest, &error))?,
+    };
     for path in &pulled.kept {
         print::error(format_args!("kept {path}: it was changed here, and the server's directory no longer has it"));
     }
@@ -74,7 +78,7 @@ pub(crate) async fn run(
         false if bar.is_hidden() && !args.dry_run => {}
         false => print::error(summary(&pulled, args.dry_run)),
     }
-    Ok(())
+    Ok(true)
 }
 
 fn failure(dest: &Path, cause: &PullDirectoryError) -> Failure {

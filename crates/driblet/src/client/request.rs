@@ -120,6 +120,10 @@ impl Asset {
         let refusal = self.refusal(response).await?;
         match refusal {
             Refusal { code, unknown: Some(unknown), .. } if code == "unknown-version" => Ok(Answer::Unknown(unknown)),
+            // Only a directory's version has no list of sections.
+            Refusal { code, .. } if code == "unknown-version" => {
+                Err(PullError::protocol(format!("{} has no file", self.url), ProtocolCause::IsDirectory))
+            }
             refusal => Err(self.refused(StatusCode::NOT_FOUND, refusal.detail)),
         }
     }

@@ -133,7 +133,7 @@ pub(crate) enum ProtocolCause {
     #[error("it is the URL of a directory: pull it into a folder (Client::pull_directory), or name a file in it")]
     IsDirectory,
     #[cfg(feature = "client")]
-    #[error("it is the URL of a file: pull it by the URL without / at its end (Client::pull)")]
+    #[error("it is the URL of a file: pull it into a file (Client::pull)")]
     IsFile,
     #[cfg(feature = "client")]
     #[error("the request cannot be repeated")]
@@ -163,6 +163,12 @@ impl PullError {
 
     pub(crate) fn store(what: impl Into<String>, source: io::Error) -> PullError {
         PullError::Store { what: what.into(), source }
+    }
+
+    /// Whether the URL of a directory is the URL of a file.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, PullError::Protocol { source: ProtocolError(ProtocolCause::IsFile), .. })
     }
 
     /// Whether other bytes, in another response, could be right.

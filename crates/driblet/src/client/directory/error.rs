@@ -145,6 +145,11 @@ pub enum FolderProblem {
 pub struct PatternError(pub(super) ignore::Error);
 
 impl PullDirectoryError {
+    /// Whether the server publishes a file at the URL: a single file is published at the root too.
+    pub fn is_url_of_file(&self) -> bool {
+        matches!(self, PullDirectoryError::Pull(error) if error.is_file())
+    }
+
     pub(super) fn invalid(cause: impl Into<InvalidCause>) -> PullDirectoryError {
         PullDirectoryError::Invalid { source: InvalidDirectory(Box::new(cause.into())) }
     }
