@@ -1,16 +1,38 @@
-// `npm run circles`: no two files import each other, directly or around, and each folder imports only the folders below
-// it: page, worker, sync, stores. Imports of types count.
-const above = { shared: 'page|worker|sync', stores: 'page|worker|sync', sync: 'page|worker', worker: 'page' };
+// `npm run circles`: no two files import each other, directly or around, and each file imports only what is below it.
+// Imports of types count. From top to bottom:
+//
+//   entries     index.ts, inline.ts, level.ts, node.ts, storage.ts
+//   page/       and spawn.ts, with which it starts worker.ts
+//   worker/     and worker.ts, the worker's script
+//   sync/
+//   stores/     and shared/, which may import each other's types
+//
+// browser-sync-stream/ is beside these: it uses only shared/ and the databases of stores/.
+const ENTRIES = 'index|inline|level|node|storage';
+const LAYERS = ['page/|spawn\\.ts', 'worker/|worker\\.ts', 'sync/', 'stores/|shared/'];
+
+const upward = LAYERS.map((layer, at) => {
+  const above = [`(${ENTRIES})\\.ts`, ...LAYERS.slice(0, at)].join('|');
+  return { from: `^src/(${layer})`, to: `^src/(${above})` };
+});
+
+const forbidden = (name, from, to) => ({ name, severity: 'error', from, to });
 
 module.exports = {
   forbidden: [
-    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
-    ...Object.entries(above).map(([folder, upper]) => ({
-      name: `${folder}-imports-nothing-above-it`,
-      severity: 'error',
-      from: { path: `^src/${folder}/` },
-      to: { path: `^src/(${upper})/` },
-    })),
+    forbidden('no-circles', {}, { circular: true }),
+    ...upward.map(({ from, to }) => forbidden('imports-nothing-above-it', { path: from }, { path: to })),
+    forbidden('only-page-starts-the-worker', { path: `^src/(${ENTRIES})\\.ts` }, { path: '^src/(spawn|worker)\\.ts' }),
+    forbidden(
+      'browser-sync-stream-is-apart',
+      { path: '^src/browser-sync-stream/' },
+      { path: '^src/', pathNot: '^src/(browser-sync-stream|shared)/|^src/stores/database\\.ts' },
+    ),
+    forbidden(
+      'nothing-imports-browser-sync-stream',
+      { path: '^src/', pathNot: '^src/browser-sync-stream/' },
+      { path: '^src/browser-sync-stream/' },
+    ),
   ],
   options: { tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' } },
 };

@@ -16,7 +16,7 @@ cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 .venv/bin/ruff check --quiet
 .venv/bin/ruff format --check --quiet
 (cd npm && npm run --silent lint && npm run --silent circles && npm run --silent check)
-scripts/import-circles.py crates/core crates/driblet crates/cli
+scripts/import-circles.py crates/*
 
 step "unit tests"
 cargo test --locked --workspace --lib --bins --quiet

@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# Builds and tests each Cargo feature of the published libraries alone, and without any.
+# Lints and tests each Cargo feature of the published libraries alone, and without any. Lints each pair of features.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# lint PACKAGE FEATURES: without warnings. Only the package itself is compiled for it, and not its dependencies again.
+lint() {
+  echo "$1 with ${2:-no feature}"
+  cargo clippy --quiet --locked --package "$1" --no-default-features --features "$2" --lib --tests -- -D warnings
+}
 # try PACKAGE FEATURES: without warnings, and with its tests.
 try() {
-  echo "$1 with ${2:-no feature}"
-  RUSTFLAGS="-D warnings" cargo test --quiet --locked --package "$1" --no-default-features --features "$2" --lib --tests
+  lint "$1" "$2"
+  cargo test --quiet --locked --package "$1" --no-default-features --features "$2" --lib --tests
 }
 for features in "" encode browser-sync-stream; do try driblet-core "$features"; done
 for features in "" server client browser-sync-stream; do try driblet "$features"; done
+for features in server,client server,browser-sync-stream client,browser-sync-stream; do lint driblet "$features"; done

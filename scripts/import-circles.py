@@ -6,6 +6,7 @@ names, in a `use` or in a path, an item that B defines. A name that a parent fil
 of the file that defines it. Modules under `#[cfg(test)]` are ignored.
 """
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ MODULE = re.compile(rf"({ATTRIBUTE})(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*([;{{
 USE = re.compile(rf"({ATTRIBUTE})(?:pub(?:\([^)]*\))?\s+)?use\s+([^;]+);")
 ITEM = re.compile(r"\b(?:fn|struct|enum|trait|type|const|static|union|macro_rules!)\s+(?:mut\s+)?(\w+)")
 PATH = re.compile(r"(?<![\w:$.])(?:\w+)(?:::\w+)+")
+FILE_PATH = re.compile(r'#\[path\s*=\s*"([^"]+)"\]')
+FILE = re.compile(r"#\[path = ([^\]]+)\]")
 TEST = re.compile(r"cfg\((?:test|all\(test\b|doctest)")
 
 
@@ -41,7 +44,9 @@ def block_end(text, start):
 def read_module(file, folder, parent, text=None):
     """Reads a module and its children. `folder` holds the files of its child modules."""
     module = Module(file, parent)
-    text = TEXT.sub(" ", file.read_text()) if text is None else text
+    if text is None:
+        # The quotes of `#[path = "…"]` go first, so that its text stays when all other texts are removed.
+        text = TEXT.sub(" ", FILE_PATH.sub(r"#[path = \1]", file.read_text()))
     rest, position = "", 0
     while found := MODULE.search(text, position):
         rest += text[position : found.start()]
@@ -51,9 +56,13 @@ def read_module(file, folder, parent, text=None):
             continue
         if opening == "{":
             module.children[name] = read_module(file, folder / name, module, text[found.end() : position - 1])
-        for child in folder / f"{name}.rs", folder / name / "mod.rs":
-            if opening == ";" and child.exists():
-                module.children[name] = read_module(child, folder / name, module)
+        elif path := FILE.search(attributes):
+            child = Path(os.path.normpath(file.parent / path.group(1)))
+            module.children[name] = read_module(child, child.parent, module)
+        else:
+            for child in folder / f"{name}.rs", folder / name / "mod.rs":
+                if child.exists():
+                    module.children[name] = read_module(child, folder / name, module)
     rest += text[position:]
     for attributes, tree in USE.findall(rest):
         for path, name in () if TEST.search(attributes) else flatten(tree):
@@ -143,7 +152,7 @@ def main(crates):
             for circle in filter(None, (circle_from(graph, file) for file in sorted(graph))):
                 if frozenset(circle) not in circles:
                     circles.add(frozenset(circle))
-                    print(f"{crate}: " + " -> ".join(str(file.relative_to(crate)) for file in [*circle, circle[0]]))
+                    print(f"{crate}: " + " -> ".join(os.path.relpath(file, crate) for file in [*circle, circle[0]]))
     return 1 if circles else 0
 
 

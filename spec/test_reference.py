@@ -464,7 +464,7 @@ class CommandLine(Case):
             Path(old).write_bytes(TEXT)
             Path(patch).write_bytes(delta(b"other", stored(b"other"), basis=TEXT))
             command = [sys.executable, str(Path(__file__).with_name("reference.py")), "patch", old, patch, new]
-            self.assertEqual(subprocess.run(command, check=False).returncode, 0)
+            self.assertEqual(subprocess.run(command, check=False, timeout=60).returncode, 0)
             self.assertEqual(Path(new).read_bytes(), b"other")
 
 

@@ -1,36 +1,36 @@
-// A browser that nobody watches. A debugger, and Playwright is one, attaches to each new worker and holds it back until it has heard
-// of it: some 30 ms that no visitor waits for. Here a page says itself how it fared, to the URL after the # of its own.
+// Chromium without a debugger. A debugger, such as Playwright, pauses each new worker until it has attached to it, which takes some 30 ms.
+// Here a page sends its results itself, to the URL after the # of its own URL.
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import { createInterface } from 'node:readline'
 
-// A visitor looks at the page, so it must not count as one in the background.
+// Chromium slows pages in the background.
 const FOREGROUND = ['--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows', '--disable-background-timer-throttling']
 
-/** Starts Chromium on a profile; `visit` opens a page, gives what it reports, and closes it. */
+/** Starts Chromium on a profile. `visit` opens a page, returns its results, and closes it. */
 export async function bareBrowser (executable, profile, flags) {
   const child = spawn(executable, ['--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, ...FOREGROUND, ...flags, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] })
   const control = await listening(child)
-  let heard
-  const ear = createServer(async (request, response) => {
+  let receive
+  const results = createServer(async (request, response) => {
     let text = ''
     for await (const piece of request.setEncoding('utf8')) text += piece
     response.writeHead(200, { 'access-control-allow-origin': '*' }).end()
-    heard?.(JSON.parse(text))
+    receive?.(JSON.parse(text))
   })
-  await new Promise(resolve => ear.listen(0, '127.0.0.1', resolve))
+  await new Promise(resolve => results.listen(0, '127.0.0.1', resolve))
   return {
     async visit (url) {
-      const report = new Promise(resolve => { heard = resolve })
-      const { id } = await (await fetch(`${control}/json/new?${encodeURIComponent(`${url}#http://127.0.0.1:${ear.address().port}`)}`, { method: 'PUT' })).json()
-      const said = await within(60_000, report, `${url} said nothing for a minute`)
+      const report = new Promise(resolve => { receive = resolve })
+      const { id } = await (await fetch(`${control}/json/new?${encodeURIComponent(`${url}#http://127.0.0.1:${results.address().port}`)}`, { method: 'PUT' })).json()
+      const result = await within(60_000, report, `${url} sent no results for a minute`)
       await fetch(`${control}/json/close/${id}`)
-      return said
+      return result
     },
     async close () {
       const ended = new Promise(resolve => child.once('exit', resolve))
       child.kill()
-      ear.close()
+      results.close()
       await ended
     }
   }

@@ -1,4 +1,4 @@
-// Decodes deltas that lie in memory, with the module as it is shipped; the times are from the first byte handed in to the last one verified.
+// Decodes deltas in memory with the shipped module. A time begins with the first byte of the delta and ends when the last byte is verified.
 import { Decoder, Verifier, Want } from '/wasm/driblet.js'
 import { loadCore, roomfuls } from '/dist/core.js'
 
@@ -23,7 +23,7 @@ async function measure (search) {
   return { times, verify }
 }
 
-/** Milliseconds that the work takes; what is over before the clock can tell is done again. */
+/** Milliseconds that the work takes. Work that is shorter than the clock can measure is repeated. */
 function timed (work) {
   const begin = performance.now()
   for (let times = 1; ; times++) {

@@ -4,11 +4,10 @@ import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { CHROMIUM, FLAGS } from './published.mjs'
 
 const { chromium } = createRequire(new URL('../../npm/package.json', import.meta.url))('playwright-core')
 const [pair, work, runsText] = process.argv.slice(2)
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync']
 
 const old = await readFile(join(pair, 'old'))
 const { extents, fresh } = edited(old.length)
@@ -19,7 +18,7 @@ await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
 const taken = []
 for (let run = 0; run < Number(runsText); run++) {
   await rm(work, { recursive: true, force: true, maxRetries: 10 })
-  const context = await chromium.launchPersistentContext(work, { executablePath: '/usr/bin/chromium', headless: true, args: FLAGS })
+  const context = await chromium.launchPersistentContext(work, { executablePath: CHROMIUM, headless: true, args: FLAGS })
   const tab = await context.newPage()
   await tab.goto(`http://127.0.0.1:${server.address().port}/`)
   taken.push(await tab.evaluate(() => window.measured))

@@ -1,13 +1,11 @@
 // Runs the browser's measurements: `node measure.mjs DRIBLET PAIR WORK RUNS`. Prints JSON.
-import { spawn } from 'node:child_process'
-import { copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { brotliCompressSync, constants } from 'node:zlib'
 import { bareBrowser } from './bare.mjs'
+import { CHROMIUM, FLAGS, publish, publishReady, serve } from './published.mjs'
 import { shaper } from './shaper.mjs'
 
 const { chromium } = createRequire(new URL('../../npm/package.json', import.meta.url))('playwright-core')
@@ -15,18 +13,16 @@ const [binary, pair, work, runsText] = process.argv.slice(2)
 const runs = Number(runsText)
 const here = new URL('.', import.meta.url).pathname
 const folder = join(work, 'served')
-const CHROMIUM = '/usr/bin/chromium'
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync']
+const file = join(folder, 'typescript.js')
 
 await rm(work, { recursive: true, force: true, maxRetries: 10 })
 await mkdir(folder, { recursive: true })
 await copyFile(join(here, 'sync.html'), join(folder, 'sync.html'))
-await publish('old')
+await publish(pair, 'old', file)
 
 const slow = await shaper({ bitsPerSecond: 20e6, roundTrip: 40 })
 const slowPlain = await shaper({ bitsPerSecond: 20e6, roundTrip: 40 })
-const server = await serve(slow.port)
+const server = await serve(binary, folder, join(work, 'history'), '--allow-host', `127.0.0.1:${slow.port}`)
 const plain = await servePlain()
 slow.upstream = Number(new URL(server.url).port)
 slowPlain.upstream = plain.port
@@ -51,7 +47,7 @@ async function warmWorker () {
   await page.waitForFunction(() => window.done, null, { timeout: 60_000 })
   const taken = []
   for (let run = 0; run < runs + 2; run++) {
-    await publishReady(run % 2 === 0 ? 'new' : 'old')
+    await publishReady(pair, run % 2 === 0 ? 'new' : 'old', file, `${server.url}/typescript.js`)
     taken.push(await page.evaluate(async ({ plain, syncFirst }) => {
       const { sync, opfsStore } = await import('/.driblet/client.js')
       const timed = async act => { const begin = performance.now(); const result = await act(); return { ms: performance.now() - begin, ...result } }
@@ -73,15 +69,15 @@ async function warmWorker () {
 
 /** From navigation to the bytes over the slow link: a page that syncs, and one that fetches the new file under brotli. */
 async function navigations () {
-  await publishReady('old')
+  await publishReady(pair, 'old', file, `${server.url}/typescript.js`)
   const browser = await bareBrowser(CHROMIUM, join(work, 'bare-profile'), FLAGS)
   try {
-    // Both have been here before.
+    // The browser has visited both pages before.
     await visit(browser, slow, 'sync.html', false)
     await visit(browser, slowPlain, 'fetch.html', false)
     const taken = []
     for (let run = 0; run < runs; run++) {
-      await publishReady(run % 2 === 0 ? 'new' : 'old')
+      await publishReady(pair, run % 2 === 0 ? 'new' : 'old', file, `${server.url}/typescript.js`)
       const turn = {}
       for (const name of run % 2 === 0 ? ['synced', 'fetched'] : ['fetched', 'synced']) {
         turn[name] = name === 'synced' ? await visit(browser, slow, 'sync.html', true) : await visit(browser, slowPlain, 'fetch.html', true)
@@ -103,35 +99,7 @@ async function visit (browser, link, name, shaped) {
   return { ...done, received: link.received - before.received, sent: link.sent - before.sent, connections: link.connections - before.connections }
 }
 
-async function publish (which) {
-  await copyFile(join(pair, which), join(folder, '.part'))
-  await rename(join(folder, '.part'), join(folder, 'typescript.js'))
-}
-
-/** Publishes, and has the server make the delta from the version before, so that no measurement pays for it. */
-async function publishReady (which) {
-  const before = await head()
-  await publish(which)
-  await sleep(2100) // until the file's times are old enough to be trusted
-  await head()
-  await (await fetch(`${server.url}/typescript.js.driblet/${before}`)).arrayBuffer()
-}
-
-async function head () {
-  return (await (await fetch(`${server.url}/typescript.js.driblet/head`)).json()).version
-}
-
-async function serve (proxyPort) {
-  const child = spawn(binary, ['serve', folder, '--listen', '127.0.0.1:0', '--history', join(work, 'history'), '--allow-host', `127.0.0.1:${proxyPort}`],
-    { stdio: ['ignore', 'ignore', 'pipe'] })
-  for await (const line of createInterface({ input: child.stderr })) {
-    const found = /listening on (http:\/\/\S+?)\/?$/.exec(line.trim())
-    if (found) { child.stderr.resume(); return { child, url: found[1] } }
-  }
-  throw new Error('driblet serve did not start')
-}
-
-/** The other way to get the file: whole, as it is or precompressed by brotli at its highest level. */
+/** Serves the whole file, as it is and compressed by brotli at its highest level. */
 async function servePlain () {
   const bytes = await readFile(join(pair, 'new'))
   const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } })

@@ -1,25 +1,24 @@
 // Measures each store in a page that stays open: `node stores.mjs DRIBLET PAIR WORK RUNS`. Prints JSON.
-import { execFileSync, spawn } from 'node:child_process'
-import { copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CHROMIUM, FLAGS, publish, publishReady, serve } from './published.mjs'
 
 const { chromium } = createRequire(new URL('../../npm/package.json', import.meta.url))('playwright-core')
 const [binary, pair, work, runsText] = process.argv.slice(2)
 const runs = Number(runsText)
 const folder = join(work, 'served')
+const file = join(folder, 'file')
 const WITHOUT = 'without a worker'
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync']
 
 await rm(work, { recursive: true, force: true, maxRetries: 10 })
 await mkdir(folder, { recursive: true })
 await copyFile(new URL('stores.html', import.meta.url), join(folder, 'stores.html'))
-await publish('old')
-const server = await serve()
-const context = await chromium.launchPersistentContext(join(work, 'profile'), { executablePath: '/usr/bin/chromium', headless: true, args: FLAGS })
+await publish(pair, 'old', file)
+const server = await serve(binary, folder, join(work, 'history'))
+const context = await chromium.launchPersistentContext(join(work, 'profile'), { executablePath: CHROMIUM, headless: true, args: FLAGS })
 try {
   const taken = { opfs: [], indexeddb: [], memory: [], [WITHOUT]: [] }
   const open = { worker: await openPage('/stores.html'), none: await openPage('/stores.html?without-worker') }
@@ -30,9 +29,9 @@ try {
       const name = `${what}-${run}`
       const path = kind === 'memory' ? `/file?${run}` : '/file'
       const turn = {}
-      await publishReady('old')
+      await publishReady(pair, 'old', file, `${server.url}/file`, ['none'])
       turn.cold = await timed([path, kind, name])
-      await publishReady('new')
+      await publishReady(pair, 'new', file, `${server.url}/file`, ['none'])
       turn.fetched = await page.evaluate(url => fetched(url), `${server.url}/file`)
       const peak = watchMemory(renderer)
       turn.warm = await timed([path, kind, name])
@@ -73,7 +72,7 @@ async function rendererOf (page) {
   return renderers[grown.indexOf(Math.max(...grown))]
 }
 
-/** Runs `work`; adds the longest task of the page's thread meanwhile, in milliseconds of that thread's own time: others use this machine too. */
+/** Runs `work`, and adds the longest task of the page's thread meanwhile, in milliseconds of that thread's CPU time. */
 async function traced (session, pid, work) {
   const events = []
   const collect = ({ value }) => events.push(...value)
@@ -90,7 +89,7 @@ async function traced (session, pid, work) {
   return { ...result, blocked: Math.max(...tasks.map(({ dur = 0, tdur = dur }) => tdur)) / 1000 }
 }
 
-/** The most anonymous memory of a process above what it has now, in MiB, asked for every few milliseconds. */
+/** How much more anonymous memory a process has at its peak than now, in MiB, sampled every few milliseconds. */
 function watchMemory (pid) {
   let done = false
   const watching = (async () => {
@@ -107,31 +106,4 @@ function watchMemory (pid) {
 
 async function anonymous (pid) {
   return Number(/RssAnon:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))[1])
-}
-
-async function publish (which) {
-  await copyFile(join(pair, which), join(folder, '.part'))
-  await rename(join(folder, '.part'), join(folder, 'file'))
-}
-
-/** Publishes, and has the server make the deltas from the version before and from none, so that no measurement pays for them. */
-async function publishReady (which) {
-  const before = await head()
-  await publish(which)
-  await sleep(2100) // until the file's times are old enough to be trusted
-  await head()
-  for (const name of [before, 'none']) await (await fetch(`${server.url}/file.driblet/${name}`)).arrayBuffer()
-}
-
-async function head () {
-  return (await (await fetch(`${server.url}/file.driblet/head`)).json()).version
-}
-
-async function serve () {
-  const child = spawn(binary, ['serve', folder, '--listen', '127.0.0.1:0', '--history', join(work, 'history')], { stdio: ['ignore', 'ignore', 'pipe'] })
-  for await (const line of createInterface({ input: child.stderr })) {
-    const found = /listening on (http:\/\/\S+?)\/?$/.exec(line.trim())
-    if (found) { child.stderr.resume(); return { child, url: found[1] } }
-  }
-  throw new Error('driblet serve did not start')
 }

@@ -11,7 +11,7 @@ fuzz_target!(|input: (&[u8], &[u8], u8, (u32, u32, u32))| {
     let (bytes, file, piece, (bits, min, max)) = input;
     let pieces = || bytes.chunks(usize::from(piece) + 1);
     let mut chunks = Vec::new();
-    if let Ok(mut cutter) = Cutter::new(RabinOptions { bits, min, max }) {
+    if let Ok(mut cutter) = Cutter::new(RabinOptions::new().bits(bits).min(min).max(max)) {
         file.chunks(usize::from(piece) + 1).for_each(|piece| cutter.handle_input(piece));
         cutter.handle_end();
         chunks.extend(std::iter::from_fn(|| cutter.poll_chunk()));

@@ -1,7 +1,6 @@
 import { check } from './shared/check.js';
 import { forgetNote } from './page/prefetch.js';
-import { indexedDbEntries } from './stores/indexeddb.js';
-import { opfsEntries } from './stores/opfs.js';
+import { storeEntries } from './stores/openers.js';
 import { Unavailable, watching } from './shared/watch.js';
 import type { Entry } from './stores/entries.js';
 import type { Store } from './stores/store.js';
@@ -52,16 +51,14 @@ export interface Estimate {
 export async function list(store: Store = { kind: 'browser', name: 'driblet' }): Promise<Stored[]> {
   const { kind, name } = store;
   if (kind === 'memory') throw new TypeError('a memoryStore() cannot be listed: its versions end with the page');
+  const places = storeEntries[kind];
   check(
-    ['browser', 'opfs', 'indexeddb'].includes(kind) && typeof name === 'string',
+    places !== undefined && typeof name === 'string',
     'store',
     'a store from browserStore(), opfsStore() or indexedDbStore()',
     store,
   );
-  const places: Promise<Entry[]>[] = [];
-  if (kind !== 'indexeddb') places.push(opfsEntries(name));
-  if (kind !== 'opfs') places.push(indexedDbEntries(name));
-  const settled = await Promise.allSettled(places);
+  const settled = await Promise.allSettled(places.map((entriesOf) => entriesOf(name)));
   const found = settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
   // A browser may forbid one place and allow the other. If it forbids both, nothing is stored.
   const failures = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));

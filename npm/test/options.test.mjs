@@ -45,9 +45,17 @@ async function syncs(options, url = file()) {
 describe('numbers', () => {
   for (const timeout of [Infinity, 2 ** 31 - 1, 2 ** 31, 2 ** 53, Number.MAX_VALUE]) {
     test(`a timeout of ${timeout} ms waits`, async () => {
-      // The answer takes longer than the millisecond after which timers with a too long delay fire.
-      link.fault = (request) => (isDelta(request) ? { delay: 50 } : undefined);
-      await syncs({ timeout });
+      let asked;
+      const wasAsked = new Promise((resolve) => (asked = resolve));
+      let goOn;
+      const after = new Promise((resolve) => (goOn = resolve));
+      link.fault = (request) => (isDelta(request) ? (asked(), { after }) : undefined);
+      const syncing = syncs({ timeout });
+      await wasAsked;
+      // A timer with a delay that is too long fires after a millisecond, so it fires before this one, which is set later.
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      goOn();
+      await syncing;
     });
   }
 
@@ -113,10 +121,11 @@ describe('numbers', () => {
         name: 'TypeError',
         message: /^timeout must be /,
       });
-      assert.throws(() => browserSyncStream.send('x', { timeout }), {
-        name: 'TypeError',
-        message: /^timeout must be /,
-      });
+      for (const name of ['timeout', 'listTimeout'])
+        assert.throws(() => browserSyncStream.send('x', { [name]: timeout }), {
+          name: 'TypeError',
+          message: new RegExp(`^${name} must be `),
+        });
     }
     for (const maxBytes of [-1, NaN, '5'])
       assert.throws(() => browserSyncStream.receive(new MemoryLevel(), { maxBytes }), {
@@ -151,7 +160,7 @@ describe('numbers', () => {
       const receiver = browserSyncStream.receive(new MemoryLevel(), { timeout }, (error, got) =>
         error ? reject(error) : resolve(got),
       );
-      const sender = browserSyncStream.send(join(folder, 'sent'), { timeout });
+      const sender = browserSyncStream.send(join(folder, 'sent'), { timeout, listTimeout: timeout });
       receiver.pipe(sender).pipe(receiver);
       assert.equal((await promise).toString(), FILE);
     }

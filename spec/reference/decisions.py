@@ -25,14 +25,14 @@ class Counter:
     """A probability of 22 bits that learns, and the number of bits it learned from."""
 
     def __init__(self, probability=32768):
-        self.p, self.n = probability << 6, 0
+        self.estimate, self.n = probability << 6, 0
 
     def probability(self):
-        return self.p >> 6
+        return self.estimate >> 6
 
     def learn(self, bit, limit):
         goal = (1 << 22) - 1 if bit else 0
-        self.p += (goal - self.p) * RATES[self.n] >> 16
+        self.estimate += (goal - self.estimate) * RATES[self.n] >> 16
         self.n = min(self.n + 1, limit)
 
 
@@ -86,10 +86,10 @@ class Sizes:
         node = 1
         for _ in range(5):
             node = node << 1 | self.decisions.counter_bit(self.length_counters[context, node])
-        length, number = node & 31, 1
-        for digit in range(length):
+        digits, number = node & 31, 1
+        for digit in range(digits):
             if digit < ADAPTIVE_DIGITS:
-                bit = self.decisions.counter_bit(self.digit_counters[context, length, number & 7])
+                bit = self.decisions.counter_bit(self.digit_counters[context, digits, number & 7])
             else:
                 bit = self.decisions.read_bit(32768)
             number = number << 1 | bit

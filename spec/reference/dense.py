@@ -74,12 +74,15 @@ class Situation:
         self.recalled = recall.byte()
         if NO_GUESS <= self.kind and SURE_AGREED <= recall.agreed and model.hits < UNSURE_HITS:
             self.expected, self.kind = self.recalled, RECALLED
+        self.recalled_byte = self.recalled or 0
         self.agreement = 0 if self.recalled is None else 1 if self.recalled == self.expected else 2
         self.in_word, self.refused = int(follower.word is not None), follower.word.refused if follower.word else 0
         self.word_bytes = follower.word_bytes()
         self.at_byte = follower.window_byte(follower.pointer)
         self.after_byte = follower.window_byte(follower.pointer + 1)
         self.before_byte = b[follower.pointer - 1]
+        self.shifted = self.at_byte + model.difference & 255
+        self.calm = min(model.hits.bit_length(), 7)
         self.last4 = int.from_bytes(b[-4:], "big")  # the latest byte lowest
         self.last_byte = b[-1]
 
@@ -129,9 +132,9 @@ class Model:
         left = self.end - start
         length = min(MIN_BLOCK << self.block_level, left)
         if self.words:
-            end, before = follower.stride(length, left)
+            end, passed_end = follower.stride(length, left)
         else:
-            end, before = min(follower.pointer + length, self.window_end), follower.before
+            end, passed_end = min(follower.pointer + length, self.window_end), follower.passed
         length = end - follower.pointer
         if length < MIN_BLOCK:
             self.block_delay = 1
@@ -142,7 +145,7 @@ class Model:
             self.block_level = min(self.block_level + 1, MAX_LEVEL)
             self.misses = self.target_word = self.recall.agreed = 0
             self.hits, self.since_jump = self.hits + length, self.since_jump + length
-            follower.pointer, follower.before = end, before
+            follower.pointer, follower.passed = end, passed_end
         else:
             del b[start:]
             self.block_level, self.block_delay = self.block_level // 2, BLOCK_DELAY
@@ -213,12 +216,12 @@ class Model:
         self.finish_byte(s, byte)
 
     def read_flag(self, s):
-        word, calm = self.follower.word, min(self.hits.bit_length(), 7)
+        word = self.follower.word
         word_state = min(s.word_bytes, 3) << 4 | s.refused << 8
         place = hash2(word.keys[0], s.word_bytes | s.kind << 8 | s.refused << 16) if word else s.expected | 1 << 20
         neighbours = s.expected | s.after_byte << 8 | s.before_byte << 16 | s.last_byte << 24
         contexts = [
-            hash3(2, s.kind | calm << 8 | (self.misses & 15) << 12, s.agreement | word_state),
+            hash3(2, s.kind | s.calm << 8 | (self.misses & 15) << 12, s.agreement | word_state),
             hash2(4, place),
             hash3(6, neighbours, s.kind),
             hash2(1, s.expected | s.last_byte << 8 | s.kind << 16),
@@ -227,7 +230,7 @@ class Model:
             hash3(10, self.differences, s.expected | (self.misses & 3) << 8),
         ]
         self.flags.find(contexts)
-        chosen = [3 * s.kind + s.agreement, self.misses & 255, 8 * calm + agreed_class(self.recall.agreed)]
+        chosen = [3 * s.kind + s.agreement, self.misses & 255, 8 * s.calm + agreed_class(self.recall.agreed)]
         output = self.flags.predict(1, [256], chosen)
         first, second = self.flag_corrections
         first_context = hash2((s.expected | s.kind << 8 | s.last4 << 16) & M32, 5) >> 20
@@ -239,8 +242,7 @@ class Model:
         return bit
 
     def read_literal(self, s):
-        word, recalled = self.follower.word, s.recalled or 0
-        shifted, alternative = s.at_byte + self.difference & 255, self.follower.alternative(s.expected)
+        word, other = self.follower.word, self.follower.alternative(s.expected)
         agreed = agreed_class(self.recall.agreed)
         word_or_byte = word.hash if word else 0 if self.words else s.at_byte | 1 << 30
         contexts = [
@@ -252,12 +254,12 @@ class Model:
             last_bytes_hash(1, s.last4),
             last_bytes_hash(4, s.last4),
             hash3(8, word_or_byte, self.target_word),
-            hash3(10, recalled | agreed << 8, s.at_byte),
-            hash3(11, shifted, self.misses & 7 | s.last_byte << 8),
+            hash3(10, s.recalled_byte | agreed << 8, s.at_byte),
+            hash3(11, s.shifted, self.misses & 7 | s.last_byte << 8),
             hash3(13, s.expected, self.differences & 0xFFFF),
         ]
-        candidates = [recalled, s.expected, shifted, alternative or 0]
-        possible = [s.recalled is not None, True, self.difference != 0, alternative is not None]
+        candidates = [s.recalled_byte, s.expected, s.shifted, other or 0]
+        possible = [s.recalled is not None, True, self.difference != 0, other is not None]
         node, inner = 1, 1
         for i in (7, 6, 5, 4, 3, 2, 1, 0):
             if i in (7, 3):

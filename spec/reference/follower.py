@@ -34,21 +34,21 @@ class Word:
 class Follower:
     def __init__(self, buffer, window_end):
         self.buffer, self.window_end = buffer, window_end
-        self.pointer, self.word, self.before = MARGIN, None, (0, 0)
+        self.pointer, self.word, self.passed = MARGIN, None, (0, 0)
         self.tables = [{}, {}, {}]  # place -> (word, check, confidence)
         self.kind_counters = [Counter() for _ in range(KINDS)]
 
     def window_byte(self, at):
         return self.buffer[at] if at < self.window_end else 0
 
-    def read_word(self, at, before, last_byte):
+    def read_word(self, at, passed, last_byte):
         """The end, the hash and the keys of the window's word at a position."""
         end = at
         while end < min(self.window_end, at + MAX_WORD) and self.buffer[end] in WORD_BYTES:
             end += 1
         own_hash = hash_word(self.buffer[at:end])
-        left = hash2(own_hash, hash2(before[0], last_byte))
-        return end, own_hash, [hash2(own_hash, 1), hash2(left, 2), hash2(left, hash2(before[1], 3))]
+        left = hash2(own_hash, hash2(passed[0], last_byte))
+        return end, own_hash, [hash2(own_hash, 1), hash2(left, 2), hash2(left, hash2(passed[1], 3))]
 
     def look_up(self, keys):
         """The tables' guesses, each with its kind."""
@@ -65,7 +65,7 @@ class Follower:
         b, at = self.buffer, self.pointer
         if self.word or self.window_end <= at or b[at] not in WORD_BYTES or b[-1] in WORD_BYTES:
             return
-        end, own_hash, keys = self.read_word(at, self.before, b[-1])
+        end, own_hash, keys = self.read_word(at, self.passed, b[-1])
         word, own = Word(len(b), end, own_hash, keys), bytes(b[at:end])
         guesses = self.look_up(keys)
         word.uncertain = int(any(hash_word(guess) != own_hash for guess, _ in guesses))
@@ -75,24 +75,24 @@ class Follower:
         self.word = word
 
     def stride(self, length, most):
-        """Where a block of about `length` bytes ends in the window, and `before` there."""
-        b, at, before, last_byte = self.buffer, self.pointer, self.before, self.buffer[-1]
+        """Where a block of about `length` bytes ends in the window, and `passed` there."""
+        b, at, passed_here, last_byte = self.buffer, self.pointer, self.passed, self.buffer[-1]
         while at < min(self.window_end, self.pointer + length):
             if b[at] in WORD_BYTES and last_byte not in WORD_BYTES:
-                end, own_hash, keys = self.read_word(at, before, last_byte)
+                end, own_hash, keys = self.read_word(at, passed_here, last_byte)
                 ends = end < self.window_end and b[end] not in WORD_BYTES
                 uncertain = any(hash_word(guess) != own_hash for guess, _ in self.look_up(keys))
                 if self.pointer + most < end + ends or uncertain:
                     break
                 if ends:
-                    before = own_hash, before[0]
+                    passed_here = own_hash, passed_here[0]
                 at = end + ends
             else:
                 if b[at] not in WORD_BYTES:
-                    before = b[at], before[0]
+                    passed_here = b[at], passed_here[0]
                 at += 1
             last_byte = b[at - 1]
-        return at, before
+        return at, passed_here
 
     def word_bytes(self):
         """How many bytes of the word the target has."""
@@ -128,7 +128,7 @@ class Follower:
         if not word:
             self.pointer = min(self.window_end, self.pointer + 1)
             if byte not in WORD_BYTES:
-                self.before = byte, self.before[0]
+                self.passed = byte, self.passed[0]
         elif byte in WORD_BYTES:
             if len(b) - word.start == MAX_WORD:
                 self.pointer, self.word = word.end, None
@@ -136,7 +136,7 @@ class Follower:
             new = bytes(b[word.start : len(b) - 1])
             if new:
                 self.learn_word(word, new)
-                self.before = word.hash, self.before[0]
+                self.passed = word.hash, self.passed[0]
             same_end = word.end < self.window_end and b[word.end] == byte
             self.pointer, self.word = word.end + same_end, None
 

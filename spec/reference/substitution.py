@@ -66,7 +66,7 @@ def read_ops(decisions, span, basis_len, p, limits):
     sizes, sign_counters, kind_counters = Sizes(decisions), defaultdict(Counter), defaultdict(Counter)
     count = sizes.read_size(COUNT_SIZE)
     demand(count <= limits.substitution_ops, "limit-followed-ops")
-    ops, left, last_gap, last_substituted = [], span, 0, 0
+    ops, rest, position, last_gap, last_substituted = [], span, p, 0, 0
     for _ in range(count):
         gap = sizes.read_size(GAP_SIZE + 4 * last_substituted + min(log2(last_gap + 1), 3))
         distance = sizes.read_size(DISTANCE_SIZE + 6 * last_substituted + min(log2(gap + 1), 5))
@@ -74,16 +74,16 @@ def read_ops(decisions, span, basis_len, p, limits):
             distance = -distance
         goes_on = int(gap == 0 and distance == 0)
         substituted = decisions.counter_bit(kind_counters[2 * last_substituted + goes_on])
-        length = sizes.read_size(SUBSTITUTED_SIZE if substituted else COPY_SIZE) + 1
-        left -= gap if substituted else gap + length
-        demand(0 <= left, "bad-ops")
-        start = p + gap + distance
-        demand(0 <= start and start + length <= basis_len, "copy-outside-basis")
-        demand(not substituted or length <= limits.substituted_copy, "limit-followed")
-        ops.append((Op(gap, start, length), substituted))
-        p, last_gap, last_substituted = start + length, gap, substituted
+        copy_len = sizes.read_size(SUBSTITUTED_SIZE if substituted else COPY_SIZE) + 1
+        rest -= gap if substituted else gap + copy_len
+        demand(0 <= rest, "bad-ops")
+        start = position + gap + distance
+        demand(0 <= start and start + copy_len <= basis_len, "copy-outside-basis")
+        demand(not substituted or copy_len <= limits.substituted_copy, "limit-followed")
+        ops.append((Op(gap, start, copy_len), substituted))
+        position, last_gap, last_substituted = start + copy_len, gap, substituted
     tail = sizes.read_size(TAIL_SIZE)
-    demand(tail <= left and not decisions.is_overdrawn(), "bad-ops")
+    demand(tail <= rest and not decisions.is_overdrawn(), "bad-ops")
     return ops, tail
 
 
@@ -91,19 +91,19 @@ def split(copy, words):
     """The pieces of a copy, and whether each is a token."""
     at = 0
     while at < len(copy):
-        length, is_token = 1, False
+        piece_len, is_token = 1, False
         if words and copy[at] in WORD_BYTES:
-            while at + length < len(copy) and copy[at + length] in WORD_BYTES:
-                length += 1
-            is_token = length <= MAX_WORD_TOKEN
+            while at + piece_len < len(copy) and copy[at + piece_len] in WORD_BYTES:
+                piece_len += 1
+            is_token = piece_len <= MAX_WORD_TOKEN
         elif not words:
             high = 0
             while high < MAX_NUMBER_TOKEN and at + high < len(copy) and 0x80 <= copy[at + high]:
                 high += 1
             if 1 <= high < MAX_NUMBER_TOKEN and at + high < len(copy):
-                length, is_token = high + 1, True
-        yield copy[at : at + length], is_token
-        at += length
+                piece_len, is_token = high + 1, True
+        yield copy[at : at + piece_len], is_token
+        at += piece_len
 
 
 def difference_count(copy, words):
@@ -114,15 +114,15 @@ def text_of(token):
     return int.from_bytes(token, "little")
 
 
-def value_of(text, length):
-    return sum((text >> 8 * i & 127) << 7 * i for i in range(length))
+def value_of(text, token_len):
+    return sum((text >> 8 * i & 127) << 7 * i for i in range(token_len))
 
 
-def number_of(value, length):
+def number_of(value, token_len):
     """The text of a value's shortest LEB128, if that has this length."""
-    if not 1 << 7 * (length - 1) <= value < 1 << 7 * length:
+    if not 1 << 7 * (token_len - 1) <= value < 1 << 7 * token_len:
         return None
-    return sum((value >> 7 * i & 127 | (0x80 if i + 1 < length else 0)) << 8 * i for i in range(length))
+    return sum((value >> 7 * i & 127 | (0x80 if i + 1 < token_len else 0)) << 8 * i for i in range(token_len))
 
 
 class Model:
@@ -140,13 +140,13 @@ class Model:
         made, at, previous, differences = bytearray(), 0, 0, iter(differences)
         for piece, is_token in split(copy, self.words):
             if is_token:
-                own, length = text_of(piece), len(piece)
+                own, token_len = text_of(piece), len(piece)
                 left = copy[at - 1] if 0 < at else 0
                 token_key = hash2(own & M32, own >> 32)
                 keys = [token_key, hash2(token_key, hash2(left, previous))]
-                new = self.read_token(own, length, keys)
-                new_length = (new.bit_length() + 7) // 8 if self.words else length
-                made += new.to_bytes(new_length, "little")
+                new = self.read_token(own, token_len, keys)
+                new_len = (new.bit_length() + 7) // 8 if self.words else token_len
+                made += new.to_bytes(new_len, "little")
                 previous = token_key
             elif self.words:
                 made += piece
@@ -168,57 +168,57 @@ class Model:
         confidence = min(confidence, MAX_CONFIDENCE) if text == new else 0
         self.tables[table][key >> 32 - TABLE_BITS] = new, key & (1 << CHECK_BITS) - 1, confidence
 
-    def read_token(self, own, length, keys):
+    def read_token(self, own, token_len, keys):
         """What a token became."""
         by_context, context_confidence = self.look_up(BY_CONTEXT, keys[BY_CONTEXT])
         by_token, token_confidence = self.look_up(BY_TOKEN, keys[BY_TOKEN])
-        movement, value, movement_place = None, value_of(own, length), None
+        movement, value, movement_place = None, value_of(own, token_len), None
         if not self.words:
-            movement_place = hash2(value >> NEAR_BITS, length) >> 32 - MOVEMENT_BITS
+            movement_place = hash2(value >> NEAR_BITS, token_len) >> 32 - MOVEMENT_BITS
             movement = self.movements.get(movement_place)
-        offers = self.offers(own, length, by_context, by_token, movement)
+        offers = self.offers(own, token_len, by_context, by_token, movement)
 
         agree = int(by_context == by_token)
         is_own = int(offers[0][0] == own)
         movement_class = 0 if movement is None else 1 if movement == 0 else 2
         trust = 5 * context_confidence + token_confidence
         if self.words and trust == 0:
-            context = UNSEEN_WORD + 4 * length + self.recent
+            context = UNSEEN_WORD + 4 * token_len + self.recent
         else:
             context = (((trust * 2 + agree) * 2 + is_own) * 3 + movement_class) * 4 + self.recent
         holds = self.decisions.counter_bit(self.first_counters[context])
         self.recent = (2 * self.recent + 1 - holds) & 3
-        new = offers[0][0] if holds else self.read_other(own, length, offers, trust)
+        new = offers[0][0] if holds else self.read_other(own, token_len, offers, trust)
 
         self.store(BY_TOKEN, keys[BY_TOKEN], new)
         self.store(BY_CONTEXT, keys[BY_CONTEXT], new)
         if not self.words:
-            moved = value_of(new, length) - value
+            moved = value_of(new, token_len) - value
             self.movements[movement_place] = moved
             if moved != 0:
                 self.last_movement = moved
         return new
 
-    def offers(self, own, length, by_context, by_token, movement):
+    def offers(self, own, token_len, by_context, by_token, movement):
         """The texts that the token may have become, each with its source."""
         candidates = [(by_context, FROM_CONTEXT), (by_token, FROM_TOKEN)]
         if not self.words:
-            low_bytes = (1 << 8 * length) - 1
+            low_bytes = (1 << 8 * token_len) - 1
             candidates = [(text if text is None else text & low_bytes, source) for text, source in candidates]
-            value = value_of(own, length)
-            near = None if movement is None else number_of(value + movement, length)
-            candidates += [(near, NEAR_MOVEMENT), (number_of(value + self.last_movement, length), LAST_MOVEMENT)]
+            value = value_of(own, token_len)
+            near = None if movement is None else number_of(value + movement, token_len)
+            candidates += [(near, NEAR_MOVEMENT), (number_of(value + self.last_movement, token_len), LAST_MOVEMENT)]
         offers = []
         for text, source in [*candidates, (own, UNCHANGED)]:
             if text is not None and text not in [offered for offered, _ in offers]:
                 offers.append((text, source))
         return offers
 
-    def read_other(self, own, length, offers, trust):
+    def read_other(self, own, token_len, offers, trust):
         for j, (text, source) in enumerate(offers[1:]):
             if self.decisions.counter_bit(self.other_counters[(5 * j + source) * 25 + trust]):
                 return text
-        return self.spell_word(own) if self.words else self.spell_number(own, length)
+        return self.spell_word(own) if self.words else self.spell_number(own, token_len)
 
     def spell_word(self, own):
         new = 0
@@ -233,10 +233,10 @@ class Model:
             raise Refused("bad-renames")
         return new
 
-    def spell_number(self, own, length):
+    def spell_number(self, own, token_len):
         new = 0
-        for i in range(length):
-            difference = self.read_tree((length, i), 8)
+        for i in range(token_len):
+            difference = self.read_tree((token_len, i), 8)
             new |= ((own >> 8 * i) + difference & 255) << 8 * i
         return new
 

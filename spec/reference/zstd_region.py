@@ -48,12 +48,12 @@ def decode_ops(reader, span, basis_len, p, limits):
     demand(1 <= count and 3 * count <= fields.left(), "bad-ops")
     gaps = [fields.varint() for _ in range(count)]
     copy_lens = [fields.varint() for _ in range(count)]
-    shifts = [fields.zigzag() for _ in range(count)]
+    distances = [fields.zigzag() for _ in range(count)]
     fields.end("bad-ops")
     demand(min(copy_lens) != 0 and sum(gaps) + sum(copy_lens) <= span, "bad-ops")
     ops = []
-    for gap, copy_len, shift in zip(gaps, copy_lens, shifts, strict=True):
-        start = p + gap + shift
+    for gap, copy_len, distance in zip(gaps, copy_lens, distances, strict=True):
+        start = p + gap + distance
         demand(0 <= start and start + copy_len <= basis_len, "copy-outside-basis")
         ops.append(Op(gap, start, copy_len))
         p = start + copy_len

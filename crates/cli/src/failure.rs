@@ -27,24 +27,24 @@ enum Kind {
     ClosedPipe,
 }
 
-/// The options of the library, and the flags that set them.
-const FLAGS: [(&str, &str); 3] = [
-    ("set another folder with ServerBuilder::history", "name another folder with --history"),
-    ("set a new or empty folder with ServerBuilder::history", "name a new or empty folder with --history"),
-    ("set a folder for the history with ServerBuilder::history", "name a folder for the history with --history"),
-];
+/// The methods of `ServerBuilder` that messages of the library name, and the flags of `driblet serve` that call them.
+const FLAGS: [(&str, &str); 3] =
+    [("history", "--history"), ("allow_host", "--allow-host"), ("allow_origin", "--allow-origin")];
+
+/// The flag for an option of the library and its value.
+pub(crate) fn flag(option: &str, value: &str) -> String {
+    let flag = FLAGS.iter().find(|(method, _)| *method == option).map_or(option, |(_, flag)| flag);
+    format!("{flag} {value}")
+}
 
 impl Failure {
-    /// A failure with the chain of its causes. Each cause appears once.
+    /// A failure with the chain of its causes.
     pub(crate) fn new(what: impl fmt::Display, cause: &dyn Error) -> Failure {
         let mut text = what.to_string();
         let mut next = Some(cause);
         while let Some(cause) = next {
-            let message = with_flags(cause.to_string());
-            if !text.contains(&message) {
-                text.push_str(": ");
-                text.push_str(&message);
-            }
+            text.push_str(": ");
+            text.push_str(&with_flags(cause.to_string()));
             next = cause.source();
         }
         Failure { kind: Kind::Failed, text }
@@ -129,5 +129,24 @@ impl fmt::Display for Failure {
 
 /// Names flags instead of options of the library.
 fn with_flags(message: String) -> String {
-    FLAGS.iter().fold(message, |message, (option, flag)| message.replace(option, flag))
+    FLAGS.iter().fold(message, |message, (method, flag)| message.replace(&format!("ServerBuilder::{method}"), flag))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn options_of_the_library_are_named_as_flags_that_exist() {
+        let cli = crate::Cli::command();
+        let serve = cli.find_subcommand("serve").unwrap();
+        let flags: Vec<&str> = serve.get_arguments().filter_map(|argument| argument.get_long()).collect();
+        for (method, flag) in FLAGS {
+            assert!(flags.contains(&flag.trim_start_matches("--")), "{flag}");
+            assert_eq!(with_flags(format!("set it with ServerBuilder::{method}")), format!("set it with {flag}"));
+            assert_eq!(self::flag(method, "x"), format!("{flag} x"));
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! The command line of driblet. Each command has a file of its own.
 
-mod chunks;
 mod closed;
 mod codec;
 mod command;

@@ -3,11 +3,11 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::{Serving, code, driblet, files, lines, path, text};
+use support::{Serving, code, driblet, files, finished, lines, path, text, within_on_thread};
 
 #[test]
 fn help_names_what_each_command_takes() {
@@ -164,9 +164,9 @@ fn an_operator_sees_what_is_made_ahead() {
     command.args(["--history", history.to_str().unwrap()]).env("RUST_LOG", "driblet=info");
     let mut process = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let made = told.find(|line| line.contains("made a delta in the background"));
+    let made = within_on_thread(move || told.find(|line| line.contains("made a delta in the background")));
     process.kill().unwrap();
-    process.wait().unwrap();
+    finished(process);
     assert!(made.is_some_and(|line| line.contains("app.js")), "without a request");
 }
 
@@ -206,6 +206,27 @@ fn what_cannot_be_served_is_said() {
         assert_eq!(code(&output), 1, "{args:?}");
         let said = text(&output.stderr);
         assert!(said.starts_with("driblet: ") && said.contains(says) && said.lines().count() == 1, "{said}");
+        assert!(!said.contains("ServerBuilder"), "{said}");
     }
     assert!(!folder.path().join("root/h").exists());
+}
+
+#[test]
+fn refusals_name_the_flags_of_the_command() {
+    let folder = files(&[("root/app.js", b"x")]);
+    let serving = Serving::start(&folder.path().join("root"), &folder.path().join("history"), &[]);
+    let refusal = |headers: &str| {
+        let mut stream = serving.connect();
+        let request = format!("GET /app.js HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let host = refusal("host: example.com\r\n");
+    assert!(host.starts_with("HTTP/1.1 421") && host.contains("--allow-host example.com"), "{host}");
+    let origin = refusal("host: localhost\r\norigin: https://example.com\r\n");
+    assert!(origin.contains("--allow-host example.com"), "{origin}");
+    assert!(origin.contains("--allow-origin https://example.com"), "{origin}");
+    assert!(refusal("host: localhost\r\norigin: null\r\n").contains("--allow-origin null"));
 }

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use support::{Serving, code, command, driblet, lines, pair, path, refused, text};
+use support::{LIMIT, Limited, Serving, code, command, driblet, finished, joined, lines, pair, path, refused, text};
 use tempfile::TempDir;
 
 fn patch(folder: &TempDir, output: impl AsRef<OsStr>) -> Output {
     let (old, delta) = (path(folder, "old"), path(folder, "delta"));
-    command(&["patch", &old, &delta, "-o"]).arg(output).output().unwrap()
+    command(&["patch", &old, &delta, "-o"]).arg(output).output_within()
 }
 
 fn written(folder: &TempDir, output: impl AsRef<OsStr>) {
@@ -89,7 +89,7 @@ fn standard_output_by_any_name() {
         file.write_all(b"before").unwrap();
         let inode = file.metadata().unwrap().ino();
         let mut into = command(&["patch", &at("old"), &at("delta"), "-o", name]);
-        assert!(into.stdout(file.try_clone().unwrap()).status().unwrap().success());
+        assert!(into.stdout(file.try_clone().unwrap()).status_within().success());
         file.write_all(b"after").unwrap();
         assert!(fs::read(at("redirected")).unwrap() == [&b"before"[..], &new(), b"after"].concat(), "{name}");
         assert_eq!(fs::metadata(at("redirected")).unwrap().ino(), inode);
@@ -111,12 +111,12 @@ fn streams_that_are_closed_are_named() {
     ] {
         let mut sh = Command::new("sh");
         sh.args(["-c", &format!("exec \"$@\" {closed}"), "sh", env!("CARGO_BIN_EXE_driblet")]).args(args);
-        refused(&sh.output().unwrap(), &[says]);
+        refused(&sh.output_within(), &[says]);
     }
     // A command that needs neither works.
     let mut sh = Command::new("sh");
     sh.args(["-c", "exec \"$@\" <&- >&- 2>&-", "sh", env!("CARGO_BIN_EXE_driblet")]);
-    assert!(sh.args(["patch", &old, &delta, "-o", &at("made")]).status().unwrap().success());
+    assert!(sh.args(["patch", &old, &delta, "-o", &at("made")]).status_within().success());
     assert!(fs::read(at("made")).unwrap() == fs::read(&new).unwrap());
 }
 
@@ -136,7 +136,7 @@ fn a_fifo_is_written_into() {
     let folder = pair();
     let (_serving, url) = serving(&folder);
     let fifo = path(&folder, "fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(&fifo).status_within().success());
     let (old, delta) = (path(&folder, "old"), path(&folder, "delta"));
     for args in [
         &["patch", &old, &delta, "-o", &fifo][..],
@@ -147,7 +147,7 @@ fn a_fifo_is_written_into() {
         let reader = thread::spawn(move || fs::read(from).unwrap());
         let output = driblet(args);
         assert_eq!((code(&output), text(&output.stderr)), (0, String::new()), "{args:?}");
-        assert!(reader.join().unwrap() == new(), "{args:?}");
+        assert!(joined(reader) == new(), "{args:?}");
         assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
     }
 }
@@ -174,7 +174,7 @@ fn links_stay_and_their_targets_are_written() {
                 fs::write(at(target), "what was there").unwrap();
             }
             let output = match by_pull {
-                true => command(&["pull", &url]).arg(at(link)).output().unwrap(),
+                true => command(&["pull", &url]).arg(at(link)).output_within(),
                 false => patch(&folder, at(link)),
             };
             assert_eq!(code(&output), 0, "{link}: {}", text(&output.stderr));
@@ -303,7 +303,7 @@ fn powerless(args: &[&str]) -> Output {
     }
     let mut setpriv = Command::new("setpriv");
     setpriv.args(["--bounding-set=-all", "--inh-caps=-all", env!("CARGO_BIN_EXE_driblet")]);
-    setpriv.args(args).output().unwrap()
+    setpriv.args(args).output_within()
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_file_that_is_mounted_is_written_in_place() {
     let args = [at("inside"), at("mounted"), env!("CARGO_BIN_EXE_driblet").to_owned(), at("old"), at("delta")];
     let mut unshare = Command::new("unshare");
     unshare.args(if is_root() { &["-m"][..] } else { &["-rm"] }).args(["sh", "-c", script, "sh"]).args(args);
-    let output = unshare.output().unwrap();
+    let output = unshare.output_within();
     if output.status.code() == Some(77) || text(&output.stderr).contains("unshare failed") {
         return eprintln!("this system lets nobody mount");
     }
@@ -380,7 +380,7 @@ fn every_name_that_the_file_system_allows() {
         let into = folder.path().join("into");
         fs::create_dir(&into).unwrap();
         for round in ["made", "replaced", "up to date"] {
-            let output = command(&["pull", &url, "--"]).arg(name).current_dir(&into).output().unwrap();
+            let output = command(&["pull", &url, "--"]).arg(name).current_dir(&into).output_within();
             assert_eq!(code(&output), 0, "{name:?} {round}: {}", text(&output.stderr));
             assert!(fs::read(into.join(name)).unwrap() == new(), "{name:?} {round}");
             if round == "made" {
@@ -390,7 +390,7 @@ fn every_name_that_the_file_system_allows() {
         let mut output = std::ffi::OsString::from("--output=");
         output.push(name);
         let mut patch = command(&["patch", &path(&folder, "old"), &path(&folder, "delta")]);
-        assert!(patch.arg(output).current_dir(&into).status().unwrap().success(), "{name:?}");
+        assert!(patch.arg(output).current_dir(&into).status_within().success(), "{name:?}");
         assert_eq!(fs::read_dir(&into).unwrap().count(), 1, "{name:?}: nothing else is left");
         fs::remove_dir_all(&into).unwrap();
     }
@@ -435,7 +435,7 @@ fn another_descriptor_is_written_into() {
     let script = "{ echo before >&3; \"$1\" patch \"$2\" \"$3\" -o /dev/fd/3; echo after >&3; } 3>\"$4\"";
     let at = |name: &str| path(&folder, name);
     let args = [env!("CARGO_BIN_EXE_driblet").to_owned(), at("old"), at("delta"), at("out")];
-    assert!(Command::new("sh").args(["-c", script, "sh"]).args(args).status().unwrap().success());
+    assert!(Command::new("sh").args(["-c", script, "sh"]).args(args).status_within().success());
     assert!(fs::read(at("out")).unwrap() == [b"before\n", &new()[..], b"after\n"].concat());
 }
 
@@ -445,12 +445,13 @@ fn a_socket_as_standard_output() {
     let at = |name: &str| path(&folder, name);
     // As Node gives its children.
     let (mut near, far) = std::os::unix::net::UnixStream::pair().unwrap();
-    let mut child = command(&["patch", &at("old"), &at("delta"), "-o", "/dev/stdout"])
+    let child = command(&["patch", &at("old"), &at("delta"), "-o", "/dev/stdout"])
         .stdout(Stdio::from(std::os::fd::OwnedFd::from(far)))
         .spawn()
         .unwrap();
+    near.set_read_timeout(Some(LIMIT)).unwrap();
     let mut came = Vec::new();
     near.read_to_end(&mut came).unwrap();
-    assert!(child.wait().unwrap().success());
+    assert!(finished(child).status.success());
     assert!(came == new());
 }

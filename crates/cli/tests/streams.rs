@@ -10,7 +10,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use support::{Serving, code, command, driblet, files, lines, pair, path, refused, text};
+use support::{
+    Limited, Serving, code, command, driblet, files, finished, joined, lines, pair, path, refused, text,
+    within_on_thread,
+};
 
 /// Runs the command with these bytes from a pipe.
 fn fed(args: &[&str], bytes: Vec<u8>) -> Output {
@@ -18,8 +21,8 @@ fn fed(args: &[&str], bytes: Vec<u8>) -> Output {
     let mut stdin = child.stdin.take().unwrap();
     // A command that refuses its arguments does not read.
     let feeding = thread::spawn(move || drop(stdin.write_all(&bytes)));
-    let output = child.wait_with_output().unwrap();
-    feeding.join().unwrap();
+    let output = finished(child);
+    joined(feeding);
     output
 }
 
@@ -35,21 +38,21 @@ fn streams_are_read_to_their_end() {
         assert!(fed(&["patch", stdin, &at("delta"), "-o", "-"], old.clone()).stdout == new, "{stdin}");
         assert!(fed(&["patch", &at("old"), stdin, "-o", "-"], delta.clone()).stdout == new, "{stdin}");
         // A regular file as standard input, and a socket, as Node gives its children.
-        let patched =
-            command(&["patch", stdin, &at("delta"), "-o", "-"]).stdin(File::open(at("old")).unwrap()).output();
-        assert!(patched.unwrap().stdout == new, "{stdin}");
+        let file = File::open(at("old")).unwrap();
+        let patched = command(&["patch", stdin, &at("delta"), "-o", "-"]).stdin(file).output_within();
+        assert!(patched.stdout == new, "{stdin}");
         let (mut near, far) = UnixStream::pair().unwrap();
         let bytes = old.clone();
         let feeding = thread::spawn(move || near.write_all(&bytes).unwrap());
-        let patched = command(&["patch", stdin, &at("delta"), "-o", "-"]).stdin(OwnedFd::from(far)).output().unwrap();
-        feeding.join().unwrap();
+        let patched = command(&["patch", stdin, &at("delta"), "-o", "-"]).stdin(OwnedFd::from(far)).output_within();
+        joined(feeding);
         assert!(patched.stdout == new, "{stdin}: {}", text(&patched.stderr));
     }
-    assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(at("fifo")).status_within().success());
     let (fifo, bytes) = (at("fifo"), new.clone());
     let feeding = thread::spawn(move || fs::write(fifo, bytes).unwrap());
     assert_eq!(code(&driblet(&["diff", &at("old"), &at("fifo"), "-o", &at("again")])), 0);
-    feeding.join().unwrap();
+    joined(feeding);
     assert!(fs::read(at("again")).unwrap() == delta);
 }
 
@@ -59,8 +62,8 @@ fn process_substitution() {
     let script = "\"$0\" diff <(cat \"$1\") <(cat \"$2\") -o >(cat > \"$3\"); wait $!; \"$0\" patch <(cat \"$1\") <(cat \"$3\") -o \"$4\"";
     let at = |name: &str| path(&folder, name);
     let args = [at("old"), at("new"), at("made"), at("patched")];
-    let status = Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_driblet")]).args(args).status();
-    assert!(status.unwrap().success());
+    let status = Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_driblet")]).args(args).status_within();
+    assert!(status.success());
     assert!(fs::read(at("made")).unwrap() == fs::read(at("delta")).unwrap());
     assert!(fs::read(at("patched")).unwrap() == fs::read(at("new")).unwrap());
 }
@@ -90,24 +93,25 @@ fn inputs_longer_than_what_is_kept_in_memory() {
     File::create(at("long")).unwrap().set_len(65 << 20).unwrap();
     let cat = || Command::new("cat").arg(at("long")).stdout(Stdio::piped()).spawn().unwrap().stdout.unwrap();
     assert_eq!(code(&driblet(&["diff", &at("long"), &at("new"), "-o", &at("delta")])), 0);
-    let piped = command(&["diff", "-", &at("new"), "-o", "-"]).stdin(cat()).output().unwrap();
+    let piped = command(&["diff", "-", &at("new"), "-o", "-"]).stdin(cat()).output_within();
     assert!(piped.stdout == fs::read(at("delta")).unwrap());
     assert!(driblet(&["patch", &at("long"), &at("delta"), "-o", "-"]).stdout == lines("x\n"));
-    assert!(command(&["patch", "-", &at("delta"), "-o", "-"]).stdin(cat()).output().unwrap().stdout == lines("x\n"));
+    assert!(command(&["patch", "-", &at("delta"), "-o", "-"]).stdin(cat()).output_within().stdout == lines("x\n"));
 }
 
 #[test]
 fn a_file_that_was_read_may_change() {
     let folder = pair();
     let at = |name: &str| path(&folder, name);
-    assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
-    let mut child = command(&["diff", &at("old"), &at("fifo"), "-o", &at("again")]).spawn().unwrap();
+    assert!(Command::new("mkfifo").arg(at("fifo")).status_within().success());
+    let child = command(&["diff", &at("old"), &at("fifo"), "-o", &at("again")]).spawn().unwrap();
     // The FIFO is opened once the other input has been read.
-    let mut fifo = fs::OpenOptions::new().write(true).open(at("fifo")).unwrap();
+    let name = at("fifo");
+    let mut fifo = within_on_thread(|| fs::OpenOptions::new().write(true).open(name).unwrap());
     fs::write(at("old"), "something else").unwrap();
     fifo.write_all(&fs::read(at("new")).unwrap()).unwrap();
     drop(fifo);
-    assert!(child.wait().unwrap().success());
+    assert!(finished(child).status.success());
     assert!(fs::read(at("again")).unwrap() == fs::read(at("delta")).unwrap());
 }
 
@@ -115,7 +119,7 @@ fn a_file_that_was_read_may_change() {
 fn one_stream_is_not_two_inputs() {
     let folder = pair();
     let at = |name: &str| path(&folder, name);
-    assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(at("fifo")).status_within().success());
     for (one, other) in [("-", "-"), ("-", "/dev/stdin"), ("/dev/stdin", "/proc/self/fd/0"), (&at("fifo"), &at("fifo"))]
     {
         for args in [["diff", one, other, "-o", "-"], ["patch", one, other, "-o", "-"]] {
@@ -157,12 +161,12 @@ fn a_closed_standard_output_ends_the_command_as_a_signal_does() {
     for args in writing {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
-        let output = command(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let output = command(args).stdout(writer).stderr(Stdio::piped()).output_within();
         assert_eq!((output.status.signal(), text(&output.stderr)), (Some(13), String::new()), "{args:?}");
     }
     assert!(fs::read(&dest).unwrap() == lines("x\n"), "pulled all the same");
     for args in writing {
-        let output = command(args).stdout(full()).stderr(Stdio::piped()).output().unwrap();
+        let output = command(args).stdout(full()).stderr(Stdio::piped()).output_within();
         refused(&output, &["cannot write", "No space left on device"]);
     }
 }
@@ -170,13 +174,13 @@ fn a_closed_standard_output_ends_the_command_as_a_signal_does() {
 #[test]
 fn errors_that_cannot_be_shown_do_no_harm() {
     for args in [&["patch", "missing", "x", "-o", "y"][..], &["pull", "http://127.0.0.1:1/x", "-"]] {
-        assert_eq!(command(args).stderr(full()).status().unwrap().code(), Some(1), "{args:?}");
+        assert_eq!(command(args).stderr(full()).status_within().code(), Some(1), "{args:?}");
         let (reader, writer) = pipe().unwrap();
         drop(reader);
-        assert_eq!(command(args).stderr(writer).status().unwrap().code(), Some(1), "{args:?}");
+        assert_eq!(command(args).stderr(writer).status_within().code(), Some(1), "{args:?}");
     }
     for args in [&["pull"][..], &["nonsense"], &["diff", "-", "-", "-o", "x"]] {
-        assert_eq!(command(args).stderr(full()).status().unwrap().code(), Some(2), "{args:?}");
+        assert_eq!(command(args).stderr(full()).status_within().code(), Some(2), "{args:?}");
     }
 }
 

@@ -58,7 +58,7 @@ pub mod browser_sync_stream;
 mod delta;
 pub mod directory;
 mod in_memory;
-mod input;
+mod input_buffer;
 #[cfg(test)]
 #[path = "../tests/support/random.rs"]
 mod random;

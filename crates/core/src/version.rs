@@ -12,6 +12,7 @@ use std::str::FromStr;
 ///
 /// let version = Version::of(b"driblet");
 /// assert_eq!(version.to_string().parse::<Version>()?, version);
+/// assert_eq!(Version::from_bytes(*version.as_bytes()), version);
 /// # Ok::<(), driblet_core::BadVersion>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,6 +157,7 @@ fn hex_digit(digit: u8) -> Option<u8> {
 /// The text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a version is 64 lower-case hex digits, not this text of {len} bytes")]
+#[non_exhaustive]
 pub struct BadVersion {
     /// The text's length in bytes.
     pub len: usize,

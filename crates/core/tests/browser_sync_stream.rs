@@ -5,9 +5,9 @@ use std::sync::Arc;
 use driblet_core::browser_sync_stream::*;
 use proptest::prelude::*;
 
-const SMALL: RabinOptions = RabinOptions { bits: 5, min: 16, max: 128 };
+const SMALL: RabinOptions = RabinOptions::new().bits(5).min(16).max(128);
 
-fn cut(bytes: &[u8]) -> Vec<Chunk> {
+fn cut(bytes: &[u8]) -> Vec<RabinChunk> {
     let mut cutter = Cutter::new(SMALL).unwrap();
     cutter.handle_input(bytes);
     cutter.handle_end();
@@ -21,7 +21,7 @@ fn message(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// What a receiver that holds these chunks sends.
-fn list(held: &[Chunk]) -> Vec<u8> {
+fn list(held: &[RabinChunk]) -> Vec<u8> {
     let mut receiver = Receiver::new(MAX_CHUNK);
     held.iter().for_each(|chunk| receiver.announce(chunk.hash));
     receiver.end_announcing();
@@ -29,7 +29,7 @@ fn list(held: &[Chunk]) -> Vec<u8> {
 }
 
 /// A sender that read this list in pieces. It gets the chunks of the file only when it is full.
-fn listed(list: &[u8], piece: usize, room: usize, file: &[Chunk]) -> Result<Sender, WireError> {
+fn listed(list: &[u8], piece: usize, room: usize, file: &[RabinChunk]) -> Result<Sender, WireError> {
     let mut sender = Sender::new(room);
     let mut pieces = list.chunks(piece);
     loop {
@@ -93,8 +93,8 @@ proptest! {
         prop_assert_eq!(receive(&old, &answer, pieces.1).unwrap(), new);
         // The protocol predicts the length of an answer to the byte: a hash for each chunk, and the bytes of chunks
         // that are not held.
-        let is_held = |chunk: &Chunk| before.iter().any(|held| held.hash == chunk.hash);
-        let cost = |chunk: &Chunk| 32 + if is_held(chunk) { 0 } else { chunk.len as usize };
+        let is_held = |chunk: &RabinChunk| before.iter().any(|held| held.hash == chunk.hash);
+        let cost = |chunk: &RabinChunk| 32 + if is_held(chunk) { 0 } else { chunk.len as usize };
         let framed = |len: usize| len + if len < 128 { 1 } else { 2 };
         prop_assert_eq!(answer.len(), after.iter().map(|chunk| framed(cost(chunk))).sum::<usize>());
     }
@@ -155,7 +155,7 @@ fn a_long_list_takes_no_more_memory_than_the_file_has_chunks() {
     sender.handle_input(&[1, 0]);
     assert_eq!(sender.poll_event(), Ok(SenderEvent::Listed));
     assert_eq!(sender.announced(), 100_001);
-    let told = |chunk: &Chunk| sender.put_head(chunk, &mut Vec::new());
+    let told = |chunk: &RabinChunk| sender.put_head(chunk, &mut Vec::new());
     assert!(told(&file[0]) && !told(&file[1]));
 }
 

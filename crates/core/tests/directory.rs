@@ -35,7 +35,7 @@ fn together(files: Vec<FileEntry>) -> Manifest {
 }
 
 fn delta_between(old: &Manifest, new: &Manifest) -> Vec<u8> {
-    let delta = encode_manifest_delta(old, new, EncodeOptions::default()).unwrap();
+    let delta = encode_manifest_delta(Some(old), new, EncodeOptions::default()).unwrap();
     assert!(apply_whole(&old.encode(), &delta).unwrap() == new.encode());
     delta
 }

@@ -100,7 +100,7 @@ fn every_truncation_is_noticed() {
     for (name, old, _, delta) in deltas() {
         for len in (0..delta.len()).step_by(1 + delta.len() / 400) {
             let refused = apply_whole(&old, &delta[..len]).unwrap_err();
-            assert_eq!(refused, DecodeError::Truncated { at: len as u64 }, "{name}");
+            assert!(matches!(refused, DecodeError::Truncated { at, .. } if at == len as u64), "{name}: {refused}");
         }
         let longer = [&delta[..], b"x"].concat();
         assert_eq!(apply_whole(&old, &longer).unwrap_err().reason(), "trailing-bytes", "{name}");
@@ -261,15 +261,17 @@ fn same_is_accepted_only_for_the_named_version() {
     let same = encode_same(version, 4);
     assert!(same.len() < 40);
     assert_eq!(apply_whole(b"held", &same), Ok(b"held".to_vec()));
-    assert_eq!(apply_whole(b"other", &same), Err(DecodeError::UnexpectedSame { target: version }));
-    assert_eq!(apply_whole(b"", &same), Err(DecodeError::UnexpectedSame { target: version }));
+    for basis in [&b"other"[..], b""] {
+        let refused = apply_whole(basis, &same).unwrap_err();
+        assert!(matches!(refused, DecodeError::UnexpectedSame { target, .. } if target == version), "{refused}");
+    }
 }
 
 #[test]
 fn a_long_target_is_refused_before_memory_is_taken() {
     let delta = encode(&[], &[1; 1000], EncodeOptions::default());
     let refused = apply(&[], Basis::EMPTY, Limits::new().target(999), [&delta[..]].into_iter()).unwrap_err();
-    assert_eq!(refused, DecodeError::OverLimit { limit: Limit::Target, value: 1000, max: 999 });
+    assert!(matches!(refused, DecodeError::OverLimit { limit: Limit::Target, value: 1000, max: 999, .. }), "{refused}");
     assert_eq!(refused.to_string(), "the target's length in bytes: 1000 announced, at most 999 allowed");
 }
 
@@ -300,8 +302,8 @@ fn the_greatest_expansion_comes_group_by_group() {
 fn an_error_is_final() {
     let mut decoder = Decoder::new(Basis::EMPTY, Limits::default());
     decoder.handle_input(b"<!doctype html>");
-    let refused = DecodeError::BadMagic { first: b'<' };
-    assert_eq!(decoder.poll_event(), Err(refused.clone()));
+    let refused = decoder.poll_event().unwrap_err();
+    assert!(matches!(refused, DecodeError::BadMagic { first: b'<', .. }), "{refused}");
     decoder.handle_input(&encode(&[], b"fine", EncodeOptions::default()));
     assert_eq!(decoder.poll_event(), Err(refused));
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use driblet_core::browser_sync_stream::{Chunk, ChunkHash, Cutter, RabinOptions};
+use driblet_core::browser_sync_stream::{ChunkHash, Cutter, RabinChunk, RabinOptions};
 use serde_json::Value;
 
 fn vectors() -> Value {
@@ -11,7 +11,7 @@ fn vectors() -> Value {
 
 fn options(case: &Value) -> RabinOptions {
     let option = |name: &str| case["options"][name].as_u64().unwrap_or(0) as u32;
-    RabinOptions { bits: option("bits"), min: option("min"), max: option("max") }
+    RabinOptions::new().bits(option("bits")).min(option("min")).max(option("max"))
 }
 
 /// The inputs, as the file defines them. Some need the benchmark's corpus (`bench/corpus/make.sh`).
@@ -41,7 +41,7 @@ fn input(name: &str, len: usize) -> Option<Vec<u8>> {
     })
 }
 
-fn cut(bytes: &[u8], options: RabinOptions, piece: usize) -> Vec<Chunk> {
+fn cut(bytes: &[u8], options: RabinOptions, piece: usize) -> Vec<RabinChunk> {
     let mut cutter = Cutter::new(options).unwrap();
     let mut chunks = Vec::new();
     for piece in bytes.chunks(piece) {
@@ -84,7 +84,7 @@ fn cuts_are_those_of_npm_rabin() {
 fn chunks_are_adjacent_and_have_their_hashes() {
     let bytes = input("text", 100_000).unwrap();
     let mut end = 0;
-    for chunk in cut(&bytes, RabinOptions { bits: 9, min: 1024, max: 4096 }, 1) {
+    for chunk in cut(&bytes, RabinOptions::new().bits(9).min(1024).max(4096), 1) {
         assert_eq!(chunk.range().start, end);
         assert_eq!(chunk.hash, ChunkHash::of(&bytes[chunk.range()]));
         end = chunk.range().end;
@@ -122,7 +122,7 @@ fn odd_options_cut_like_the_naive_loop() {
     for (bits, min, max) in
         [(1, 1, 5), (3, 1, 200), (5, 63, 64), (4, 64, 65), (6, 65, 700), (7, 300, 100), (30, 9, 999)]
     {
-        let options = RabinOptions { bits, min: min as u32, max: max as u32 };
+        let options = RabinOptions::new().bits(bits).min(min as u32).max(max as u32);
         for piece in [1, 7, 64, 3_000] {
             let lens: Vec<usize> = cut(&bytes, options, piece).iter().map(|chunk| chunk.len as usize).collect();
             assert_eq!(lens, naive(&bytes, (bits, min, max)), "{options:?} in pieces of {piece}");
@@ -132,8 +132,13 @@ fn odd_options_cut_like_the_naive_loop() {
 
 #[test]
 fn impossible_options_are_refused() {
-    let refusal = |bits, max| Cutter::new(RabinOptions { bits, min: 0, max }).err().unwrap().to_string();
+    let refusal = |bits, max| Cutter::new(RabinOptions::new().bits(bits).max(max)).err().unwrap().to_string();
     assert_eq!(refusal(31, 0), "an average of 2^31 bytes is more than chunks can have; bits are at most 30");
     let long = refusal(0, (16 << 20) + 1);
     assert_eq!(long, "chunks of 16777217 bytes are more than receivers take; max is at most 16777216");
+    let text = |text: &str| text.parse::<RabinOptions>().unwrap_err().to_string();
+    assert_eq!(text("31,0,0"), refusal(31, 0));
+    for malformed in ["", "9,1024", "9,1024,4096,1", "9,-1,4096", "9,1k,4096"] {
+        assert_eq!(text(malformed), "the options must be three whole numbers, such as 9,1024,4096");
+    }
 }

@@ -77,8 +77,8 @@ pub(crate) enum Verdict {
 }
 
 impl Churn {
-    /// Begins when a file differs from what was published. `pause` is the time since the change before, if this change
-    /// continues it.
+    /// Begins to follow a file that differs from what was published. If the file only grew since an earlier change,
+    /// `pause` is the time since that change.
     pub(crate) fn new(look: &Look, now: Instant, pause: Option<Duration>) -> Churn {
         let longest_pause = pause.unwrap_or_default();
         Churn { began: now, seen: look.fingerprint, since: now, changes: 0, longest_pause }

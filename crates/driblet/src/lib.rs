@@ -61,12 +61,15 @@ mod task;
 #[cfg(any(feature = "client", feature = "browser-sync-stream"))]
 mod transfer;
 
+/// The type of [`Server::router`].
+#[cfg(feature = "server")]
+pub use axum::Router;
 #[cfg(feature = "client")]
 pub use client::{
     BasisKind, Client, ClientBuilder, ClientError, PullDirectoryError, PullDirectoryOptions, Pulled, PulledDirectory,
     SetupError,
 };
-pub use driblet_core::{Codec, Version};
+pub use driblet_core::{Codec, DecodeError, EncodeError, Version};
 pub use files::{DiffOptions, Diffed, FileError, Input, Patched, diff_file, patch_file};
 #[cfg(feature = "server")]
 pub use history::{HistoryError, HistoryLimits, IndexError};
@@ -76,8 +79,13 @@ pub use serve::{ServeOptions, serve, serve_until};
 pub use server::{BadPattern, BuildError, Server, ServerBuilder};
 #[cfg(feature = "server")]
 pub use site::Stats;
+#[cfg(any(feature = "server", feature = "client", feature = "browser-sync-stream"))]
+pub use task::TaskFailed;
 #[cfg(any(feature = "client", feature = "browser-sync-stream"))]
 pub use transfer::{NetworkError, Phase, Progress, ProtocolError, PullError, PullOptions, PullState};
+/// The type of addresses in [`Client::pull`].
+#[cfg(feature = "client")]
+pub use url::Url;
 
 /// Compiles what README shows.
 #[cfg(all(doctest, feature = "server"))]

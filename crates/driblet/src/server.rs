@@ -11,7 +11,7 @@ use crate::artifacts::{ArtifactOptions, Artifacts};
 #[cfg(feature = "browser-sync-stream")]
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
-use crate::http::{self, Guard, TrustedProxies};
+use crate::http::{self, Guard, NameOption, TrustedProxies, name_method};
 use crate::publisher::{Publisher, SnapshotOptions};
 use crate::site::{Manifests, Site, Stats};
 use crate::source::Source;
@@ -28,6 +28,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// # async fn run() -> Result<(), driblet::BuildError> {
 /// let server = driblet::Server::builder("dist").build().await?;
 /// server.indexed().await;
+/// server.prepared().await;
 /// let app: axum::Router = axum::Router::new().nest_service("/assets", server.router());
 /// println!("{} files were read", server.stats().readings);
 /// # drop(app);
@@ -58,6 +59,7 @@ impl Server {
             codec: Codec::Auto { bits_per_second: 20_000_000 },
             ahead: 3,
             snapshots: SnapshotOptions::default(),
+            name_option: name_method,
             #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
         }
@@ -96,11 +98,21 @@ impl std::fmt::Debug for Server {
 /// Configures a [`Server`].
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// let builder = driblet::Server::builder("dist")
 ///     .history("/var/cache/app")
 ///     .history_limits(driblet::HistoryLimits::default().versions(20))
+///     .hidden(true)
 ///     .allow_host("assets.example")
 ///     .allow_origin("https://app.example")
+///     .trust_proxy("10.0.0.0/8")
+///     .deadline(Duration::from_secs(20))
+///     .artifact_bytes(1 << 30)
+///     .memory(256 << 20)
+///     .encoders(4)
+///     .max_tags(1 << 18)
+///     .codec(driblet::Codec::Dense)
 ///     .ahead(2);
 /// # drop(builder);
 /// ```
@@ -122,6 +134,7 @@ pub struct ServerBuilder {
     codec: Codec,
     ahead: usize,
     snapshots: SnapshotOptions,
+    name_option: NameOption,
     #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
 }
@@ -230,9 +243,20 @@ impl ServerBuilder {
 
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
     /// path; with `None` it does not. Default: the default options of npm `rabin`.
+    ///
+    /// ```
+    /// let builder = driblet::Server::builder("dist").browser_sync_stream(None);
+    /// # drop(builder);
+    /// ```
     #[cfg(feature = "browser-sync-stream")]
     pub fn browser_sync_stream(self, chunks: Option<RabinOptions>) -> ServerBuilder {
         ServerBuilder { browser_sync_stream: chunks, ..self }
+    }
+
+    /// How refusals name an option of this builder and its value, for programs that set the options in another way.
+    #[doc(hidden)]
+    pub fn name_options(self, name: fn(&str, &str) -> String) -> ServerBuilder {
+        ServerBuilder { name_option: name, ..self }
     }
 
     /// Opens the root and its history, and begins to index in the background. Needs a Tokio runtime.
@@ -270,7 +294,7 @@ impl ServerBuilder {
             #[cfg(feature = "browser-sync-stream")]
             chunk_lists,
         };
-        let guard = Guard::new(&self.hosts, &self.origins, proxies);
+        let guard = Guard::new(&self.hosts, &self.origins, proxies, self.name_option);
         Ok(Server { site: Arc::new(site), guard: Arc::new(guard) })
     }
 
@@ -287,6 +311,19 @@ impl ServerBuilder {
 }
 
 /// Why a server cannot start.
+///
+/// ```no_run
+/// use driblet::{BuildError, HistoryError, Server};
+///
+/// # async fn run() -> Result<(), BuildError> {
+/// let server = match Server::builder("dist").history("/var/cache/app").build().await {
+///     // Another process uses the history.
+///     Err(BuildError::History(HistoryError::InUse { .. })) => Server::builder("dist").build().await?,
+///     built => built?,
+/// };
+/// # drop(server);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {

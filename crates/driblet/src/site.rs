@@ -90,6 +90,15 @@ pub(crate) enum OpenPlain {
 }
 
 /// How much work a server has done since it was built.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), driblet::BuildError> {
+/// let server = driblet::Server::builder("dist").build().await?;
+/// server.prepared().await;
+/// let stats = server.stats();
+/// println!("{} deltas were made ahead, {} jobs wait", stats.ahead, stats.waiting);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Stats {
@@ -144,15 +153,15 @@ impl Site {
                     Ok(Some(stored)) => return Ok(OpenPlain::File(head.observation, stored)),
                     // As above: the file is read again.
                     Ok(None) => self.publisher.plain_content(path).await?,
-                    Err(HistoryError::Panicked) => return Err(PublishError::Panicked),
+                    Err(HistoryError::Task(failed)) => return Err(failed.into()),
                     Err(error) => {
                         let error = with_causes(&error);
                         warn!(path, error, "a version cannot be opened; the server sends the file itself");
                         self.publisher.direct(path, None).await?
                     }
                 },
-                PlainContent::Snapshot(snapshot) => {
-                    return Ok(OpenPlain::File(snapshot.observation, snapshot.stored));
+                PlainContent::UnpublishedCopy(copy) => {
+                    return Ok(OpenPlain::File(copy.observation, copy.stored));
                 }
                 PlainContent::Direct(file, fingerprint) => return Ok(OpenPlain::Direct(Arc::new(file), fingerprint)),
                 PlainContent::Folder => return Ok(OpenPlain::Folder),
@@ -193,6 +202,6 @@ impl Site {
         version: Version,
     ) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
         let (history, path) = (self.history.clone(), path.to_owned());
-        blocking(move || history.open(&path, &version)).await
+        blocking(move || history.open_or_drop(&path, &version)).await
     }
 }

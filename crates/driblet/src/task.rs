@@ -2,15 +2,20 @@
 
 use std::any::Any;
 use std::io;
+#[cfg(feature = "server")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::task::{JoinError, spawn_blocking};
 use tracing::error;
 
-/// A task that ended without a result.
+/// Why a task of driblet ended without a result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum TaskFailed {
+#[non_exhaustive]
+pub enum TaskFailed {
+    /// The task panicked.
     #[error("a task panicked; this is a bug in driblet, and its message is in the log")]
     Panicked,
+    /// The Tokio runtime stopped.
     #[error("a task was cancelled because the runtime is stopping")]
     Cancelled,
 }
@@ -23,10 +28,9 @@ impl TaskFailed {
         error!("a task panicked; this is a bug in driblet: {}", text.unwrap_or("no message"));
         TaskFailed::Panicked
     }
-}
 
-impl From<JoinError> for TaskFailed {
-    fn from(error: JoinError) -> TaskFailed {
+    /// Logs a panic.
+    pub(crate) fn of(error: JoinError) -> TaskFailed {
         error.try_into_panic().map_or(TaskFailed::Cancelled, |payload| TaskFailed::panicked(&*payload))
     }
 }
@@ -43,7 +47,32 @@ where
     T: Send + 'static,
     E: From<TaskFailed> + Send + 'static,
 {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(TaskFailed::from(error).into()))
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(TaskFailed::of(error).into()))
+}
+
+/// The result of a future. A panic is logged and becomes an error.
+#[cfg(feature = "server")]
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, TaskFailed> {
+    use futures_util::FutureExt;
+    let caught = AssertUnwindSafe(future).catch_unwind().await;
+    caught.map_err(|payload| TaskFailed::panicked(&*payload))
+}
+
+/// Runs work on a new thread. A runtime that ends waits for its blocking tasks, but not for this thread. A panic is
+/// logged and becomes an error.
+#[cfg(feature = "server")]
+pub(crate) async fn on_own_thread<T: Send + 'static, E: From<TaskFailed> + From<io::Error>>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, E> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let run = move || {
+        let result = catch_unwind(AssertUnwindSafe(work)).map_err(|payload| TaskFailed::panicked(&*payload));
+        drop(sender.send(result));
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+    // The thread always sends.
+    Ok(receiver.await.unwrap_or(Err(TaskFailed::Cancelled))?)
 }
 
 #[cfg(test)]
@@ -55,5 +84,15 @@ mod tests {
         let result: io::Result<()> = blocking(|| panic!("a bug")).await;
         assert!(result.unwrap_err().to_string().contains("panicked"));
         assert_eq!(blocking(|| io::Result::Ok(1)).await.unwrap(), 1);
+    }
+
+    #[cfg(feature = "server")]
+    #[tokio::test]
+    async fn a_panic_on_a_thread_or_in_a_future_is_an_error() {
+        let result: io::Result<()> = on_own_thread("test", || panic!("a bug")).await;
+        assert!(result.unwrap_err().to_string().contains("panicked"));
+        assert_eq!(on_own_thread::<_, io::Error>("test", || 1).await.unwrap(), 1);
+        assert_eq!(caught(async { panic!("a bug") }).await, Err::<(), _>(TaskFailed::Panicked));
+        assert_eq!(caught(async { 1 }).await, Ok(1));
     }
 }

@@ -1,5 +1,8 @@
 //! Deltas between files, without a server.
 
+#[path = "support/chain.rs"]
+mod chain;
+
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
@@ -7,6 +10,8 @@ use std::path::PathBuf;
 use driblet::output::Output;
 use driblet::{DiffOptions, FileError, Input, diff_file, patch_file};
 use tempfile::TempDir;
+
+use chain::chain;
 
 struct Folder(TempDir);
 
@@ -55,4 +60,19 @@ fn errors_name_the_file_and_leave_the_output() {
     assert_eq!(fs::read_to_string(folder.at("kept")).unwrap(), "as it was");
     let error = patch_file(&Input::stdin(), &Input::stdin(), &folder.output("kept")).unwrap_err();
     assert!(matches!(error, FileError::SameStream { .. }), "{error}");
+}
+
+#[test]
+fn each_message_of_an_error_says_something_new() {
+    let folder = Folder::new(&[("old", "old"), ("delta", "no delta")]);
+    let none = Input::at("/dev/null");
+    let unread = patch_file(&folder.input("missing"), &none, &folder.output("new")).unwrap_err();
+    let unapplied = patch_file(&none, &folder.input("delta"), &folder.output("new")).unwrap_err();
+    let full = Output::at("/dev/full").unwrap();
+    let unwritten = diff_file(&none, &folder.input("old"), &full, &DiffOptions::default()).unwrap_err();
+    for (error, says) in
+        [(unread, "No such file or directory"), (unapplied, "cannot apply "), (unwritten, "No space left on device")]
+    {
+        assert!(chain(&error).contains(says), "{}", chain(&error));
+    }
 }

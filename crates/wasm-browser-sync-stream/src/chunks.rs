@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use driblet_core::browser_sync_stream::{Chunk, ChunkHash, ChunkIndex, Cutter, RabinOptions};
+use driblet_core::browser_sync_stream::{ChunkHash, ChunkIndex, Cutter, RabinChunk, RabinOptions};
 use wasm_bindgen::prelude::*;
 
 use crate::exception::Throw;
@@ -15,7 +15,7 @@ pub fn hash(bytes: &[u8]) -> String {
 #[wasm_bindgen]
 pub struct Chunks {
     cutter: Cutter,
-    pub(crate) known: Vec<Chunk>,
+    pub(crate) known: Vec<RabinChunk>,
 }
 
 #[wasm_bindgen]
@@ -23,7 +23,7 @@ impl Chunks {
     /// Cuts by these options of npm `rabin`. 0 means the default of an option.
     #[wasm_bindgen(constructor)]
     pub fn new(bits: u32, min: u32, max: u32) -> Result<Chunks, JsValue> {
-        let cutter = Cutter::new(RabinOptions { bits, min, max }).map_err(Throw::into_exception)?;
+        let cutter = Cutter::new(RabinOptions::new().bits(bits).min(min).max(max)).map_err(Throw::into_exception)?;
         Ok(Chunks { cutter, known: Vec::new() })
     }
 

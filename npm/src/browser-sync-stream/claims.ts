@@ -11,7 +11,8 @@ import type { Change, Database } from '../stores/database.js';
  */
 
 const PREFIX = 'driblet!browser-sync-stream!';
-const HASH = 32;
+/** Bytes of a hash. */
+export const HASH = 32;
 /** The keys of chunks. */
 const CHUNK = /^[0-9a-f]{64}$/;
 

@@ -1,6 +1,6 @@
 /* Types of modules that have none. */
 
-/** Like Node's own streams, of which it is a copy. In Node those take its place. */
+/** A copy of Node's streams. In Node, Node's own streams replace it. */
 declare module 'readable-stream' {
   export { Duplex } from 'node:stream';
 }

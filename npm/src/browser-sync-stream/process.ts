@@ -3,12 +3,12 @@
  * step.
  */
 
-/** Calls when the code that runs now is done. */
+/** Calls a function after the code that runs now. */
 export function nextTick(call: (...values: unknown[]) => void, ...values: unknown[]): void {
   queueMicrotask(() => call(...values));
 }
 
-/** Read, but without effect. */
+/** readable-stream reads these. They change nothing. */
 export const env = {};
 export const stdout = undefined;
 export const stderr = undefined;

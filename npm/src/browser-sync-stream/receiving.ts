@@ -1,6 +1,6 @@
 import { Buffer } from 'buffer';
 import { SyncError, asSyncError } from '../shared/error.js';
-import { claimsOf, storedHashes } from './claims.js';
+import { HASH, claimsOf, storedHashes } from './claims.js';
 import { Came, loadStreamCore } from './core.js';
 import { databaseOf } from '../stores/database.js';
 import type { Change, LevelDatabase } from '../stores/database.js';
@@ -9,8 +9,6 @@ import type { Change, LevelDatabase } from '../stores/database.js';
 const CHUNK_BATCH = 1 << 20;
 /** How many chunks are handled at once: the stored ones among them are read together. */
 const TAKEN = 256;
-/** Bytes of a hash. */
-const HASH = 32;
 
 /** What a receiver works with. */
 export interface ReceivingOptions {

@@ -9,10 +9,12 @@ import type { Indexed, Outgoing, RabinOptions } from './sending.js';
 /** Options of {@link send}. */
 export interface SendOptions extends RabinOptions {
   /**
-   * How long the receiver's list may take, and how long the receiver may then read nothing, in milliseconds;
-   * `Infinity`: no limit. Default: 30,000.
+   * How long the receiver may be silent, in milliseconds: before its list, between two pieces of the list, and when
+   * it reads nothing. `Infinity`: no limit. Default: 30,000.
    */
   timeout?: number | undefined;
+  /** How long the receiver's whole list may take, in milliseconds; `Infinity`: no limit. Default: 30,000. */
+  listTimeout?: number | undefined;
 }
 
 /**
@@ -29,7 +31,7 @@ const GAVE_UP = Buffer.alloc(33).fill(32, 0, 1);
  * Failures are `'error'` events with a {@link SyncError}; the receiver is told that nothing more comes. A process
  * without a listener for them does not crash.
  *
- * @param options - default: the cuts of npm rabin, and a timeout of 30 seconds.
+ * @param options - default: the cuts of npm rabin, and timeouts of 30 seconds.
  * @example
  * createServer({ port: 8080 }, (stream) => stream.pipe(send('app.js', { bits: 9, min: 1024, max: 4096
  * })).pipe(stream));
@@ -37,6 +39,7 @@ const GAVE_UP = Buffer.alloc(33).fill(32, 0, 1);
 export function send(filename: string, options: SendOptions = {}): DuplexStream {
   if (typeof filename !== 'string') throw new TypeError('the first argument must be a file name');
   const timeout = checkTimeout(options?.timeout ?? 30_000);
+  const listTimeout = checkTimeout(options?.listTimeout ?? 30_000, 'listTimeout');
   const cuts = { bits: cutOf(options, 'bits'), min: cutOf(options, 'min'), max: cutOf(options, 'max') };
   const sources: { destroy?(): void }[] = [];
   let outgoing: Outgoing | undefined;
@@ -44,10 +47,11 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   let isOver = false;
   let drained = () => {};
   const idle = idleTimer(timeout, () => {
-    const what = isListed
-      ? `the receiver has read nothing for ${timeout} ms`
-      : `the receiver's list was not complete after ${timeout} ms`;
-    stream.destroy(new SyncError('network', what));
+    const what = isListed ? 'has read nothing' : 'has sent nothing of its list';
+    stream.destroy(new SyncError('network', `the receiver ${what} for ${timeout} ms`));
+  });
+  const listing = idleTimer(listTimeout, () => {
+    stream.destroy(new SyncError('network', `the receiver's list was not complete after ${listTimeout} ms`));
   });
 
   const stream = new Duplex({
@@ -57,7 +61,7 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
         outgoing = found;
         found.indexed.catch(giveUp);
       });
-      opened.then(idle.start, giveUp).then(() => constructed());
+      opened.then(startTimers, giveUp).then(() => constructed());
     },
     read: () => drained(),
     write(piece: Buffer, _encoding, taken) {
@@ -87,15 +91,23 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   stream.on('error', () => {});
   stream.on('pipe', (source: (typeof sources)[number]) => sources.push(source));
 
+  function startTimers(): void {
+    idle.start();
+    listing.start();
+  }
+
   async function takeList(piece: Uint8Array): Promise<void> {
     if (isListed || isOver) return;
+    idle.stop(); // A long list waits until the file is cut.
     isListed = (await outgoing?.handleList(piece)) ?? false;
-    if (isListed) void sendMessages().catch(giveUp);
+    if (isOver) return;
+    if (!isListed) return idle.start();
+    listing.stop();
+    void sendMessages().catch(giveUp);
   }
 
   /** Sends the file's messages, as fast as they are read. */
   async function sendMessages(): Promise<void> {
-    idle.stop();
     for (let next = await outgoing?.next(); next && !isOver; next = await outgoing?.next()) {
       next.uploaded.forEach((chunk) => stream.emit('upload', chunk));
       if (stream.push(next.bytes)) continue;
@@ -120,6 +132,7 @@ export function send(filename: string, options: SendOptions = {}): DuplexStream 
   function leave(): void {
     isOver = true;
     idle.stop();
+    listing.stop();
     drained();
     void outgoing?.close().catch(() => {}); // It was only read.
     outgoing = undefined;

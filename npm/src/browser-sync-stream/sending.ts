@@ -11,8 +11,8 @@ const READ = 1 << 20;
 const MESSAGE_BYTES = 1 << 17;
 const MESSAGES = 1 << 10;
 /**
- * How many of the receiver's hashes are kept while the file is still being cut: those of a version of some 200 MB. A
- * longer list waits until the file is cut.
+ * How many of the receiver's hashes are kept while the file is being cut: enough for a version of some 200 MB. A longer
+ * list waits until the file is cut.
  */
 const KEPT_HASHES = 1 << 14;
 /** The most chunks of a file. */

@@ -115,8 +115,10 @@ export function whenStored({ handle, verified, warning }: Synced): Promise<strin
 }
 
 /**
- * Makes syncs run in this thread, in the engine that `load` returns at the first sync. The first call decides. Returns
- * false if a worker runs syncs already.
+ * Makes all syncs of the page run in this thread, in the engine that `load` returns at the first sync. The first call
+ * decides. Returns false if a worker runs syncs already.
+ *
+ * This is one setting for the page, not one for each store: a page has one engine, which has all handles.
  */
 export function runHere(load: () => Serve | Promise<Serve>): boolean {
   loadHere ??= load;

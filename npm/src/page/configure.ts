@@ -11,8 +11,8 @@ export interface Configuration {
   wasmUrl?: string | URL;
   /**
    * How long driblet's worker may send no message while a sync or a read waits for it, in milliseconds. A worker that
-   * is silent for longer is ended, after twice that time at most, and its syncs continue in another worker. `Infinity`:
-   * no limit. Default: 120,000.
+   * is silent for longer is ended between one and two times this limit. Its syncs continue in another worker, in
+   * memory. `Infinity`: no limit. Default: 120,000.
    */
   workerTimeout?: number;
 }

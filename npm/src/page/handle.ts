@@ -209,10 +209,11 @@ export function mediaTypeOf(url: string, more: Record<string, string> = {}): str
 }
 
 /**
- * The most bytes that are read at once of a version longer than {@link WHOLE}. As long as the longest group: a group is
- * read whole to verify it.
+ * How many bytes are read at once of a version longer than {@link WHOLE}. Each part of the outboard is read whole to
+ * verify it. Parts of versions up to 1 GiB are at most this long, so such a stream reads no byte twice.
  */
 const SLICE = 1 << 24;
+/** The longest version that is read at once. */
 const WHOLE = 1 << 25;
 /** How many bytes a stream enqueues at once. */
 const STREAM_PIECE = 1 << 20;

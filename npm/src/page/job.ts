@@ -11,8 +11,9 @@ import type { JobOptions } from '../shared/messages.js';
 import type { LocalStore, Store } from '../stores/store.js';
 
 /*
- * Turns a caller's options into a job for the engine. All options are checked and copied here: a job consists of plain
- * text, numbers and objects, even if the options are proxies (of Vue, MobX and others).
+ * Turns a caller's options into a job for the engine. All options are checked and copied here, because they may be
+ * proxies (of Vue, MobX and others), which cannot be sent to a worker. The functions of a `LocalStore` are not copied:
+ * a job with such a store stays in this thread.
  */
 
 /** The default store of a page. */

@@ -10,7 +10,7 @@ import type { JobOptions } from '../shared/messages.js';
  */
 
 /** Options of {@link serveAsset}: how the asset is synced, and what is answered. */
-export interface ServeOptions extends Omit<SyncOptions, 'credentials' | 'onProgress' | 'signal' | 'workerUrl'> {
+export interface ServeOptions extends Omit<SyncOptions, 'credentials' | 'onProgress' | 'signal'> {
   /** The asset to answer with. Default: the requested one. */
   url?: string | URL;
   /** The media type of the answer. Default: the type of the URL's extension. */

@@ -13,8 +13,8 @@ const queues = new Map<string, Promise<unknown>>();
 const holders = new Map<string, number>();
 
 /**
- * How long a holder may make no progress, in milliseconds. Servers take time to answer, and a long file is read whole
- * before its signature is sent.
+ * How long a holder may make no progress and still answer, in milliseconds. Servers take time to answer, and a long file
+ * is read whole before its signature is sent.
  */
 const STUCK = 120_000;
 

@@ -97,7 +97,7 @@ const CLOSED = -1;
 function flush(path: string, file: number): void {
   fsyncSync(file);
   const isGone = fstatSync(file).nlink === 0;
-  if (isGone && makerOf(path) !== undefined)
+  if (isGone && processIn(path) !== undefined)
     throw new DOMException('a file was removed while it was written', 'NotFoundError');
   if (isGone || process.platform === 'win32') return; // Windows cannot open folders.
   const folder = openSync(dirname(path), 'r');
@@ -108,22 +108,22 @@ function flush(path: string, file: number): void {
   }
 }
 
-/** Whether a file belongs to another process that lives. */
+/** Whether a file belongs to another process that runs. */
 function belongsToOther(name: string): boolean {
-  const maker = makerOf(name);
-  if (maker === undefined || maker === process.pid) return false;
+  const owner = processIn(name);
+  if (owner === undefined || owner === process.pid) return false;
   try {
-    process.kill(maker, 0);
+    process.kill(owner, 0);
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
-/** The process in a name from {@link ownName}. */
-function makerOf(name: string): number | undefined {
-  const [, maker] = /-([1-9]\d*)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.exec(name) ?? [];
-  return maker === undefined ? undefined : Number(maker);
+/** The id of the process that created a file with {@link ownName}. */
+function processIn(name: string): number | undefined {
+  const [, owner] = /-([1-9]\d*)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.exec(name) ?? [];
+  return owner === undefined ? undefined : Number(owner);
 }
 
 /** The names that the interface gives to the system's errors. */

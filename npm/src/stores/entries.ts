@@ -1,12 +1,12 @@
 import { isQuota } from './access.js';
 import { lockIfFree, syncLock, withLock } from '../shared/lock.js';
-import type { Version } from './store.js';
+import type { VersionInfo } from './store.js';
 
 /** What a store keeps under one key, as code that lists or deletes it sees it. */
 export interface Entry {
   readonly key: string;
   /** The head; undefined if no sync has finished. */
-  readonly head: (Version & HeadTimes) | undefined;
+  readonly head: (VersionInfo & HeadTimes) | undefined;
   /** Deletes the entry unless a sync or a handle uses it. Returns whether it did. */
   evict(): Promise<boolean>;
   /** Deletes the entry after all syncs of it. Open handles continue to read it. */
@@ -20,6 +20,11 @@ export interface Entry {
 export interface HeadTimes {
   readonly stored: number;
   readonly used: number;
+}
+
+/** A head as a store records it: the version, the name of the file with its bytes, and its times. */
+export interface StoredHead extends VersionInfo, HeadTimes {
+  readonly file: string;
 }
 
 /** The times of a head that is stored now. */

@@ -1,17 +1,21 @@
 import { Unavailable, OPEN_TURNS, watching } from '../shared/watch.js';
 import { isQuota } from './access.js';
 import { entryOf, headTimesNow, isWorthNoting, roomFor, withRoom } from './entries.js';
-import { BEGUN, blobBytes, pieceSnapshot, removeUnused } from './pieceSnapshot.js';
+import { BEGUN, blobBytes, fileLock, pieceSnapshot, removeUnused } from './pieceSnapshot.js';
 import { BATCH, PIECE, readingPieces } from './pieces.js';
 import type { Watch } from '../shared/watch.js';
-import type { Entry, HeadTimes } from './entries.js';
-import type { PieceDatabase, PieceHead } from './pieceSnapshot.js';
-import type { Held, Pair, Range, Snapshot, Version } from './store.js';
+import type { Entry, StoredHead } from './entries.js';
+import type { PieceDatabase } from './pieceSnapshot.js';
+import type { Held, Pair, Range, Snapshot, VersionInfo } from './store.js';
 
 /*
  * A snapshot in IndexedDB, for pages without https and threads without files. Three tables: `heads` has the head of
  * each key; `files` has an entry for each file; `pieces` has the files' bytes. Pieces are blobs where the browser
  * stores them: Chromium writes and reads blobs twice as fast as buffers, and a blob stays on the disk until it is read.
+ *
+ * Transactions that write pieces or heads are strict. Chromium stores each blob in a file of its own, and flushes that
+ * file only if the transaction that writes the blob is strict. A later strict transaction does not flush it. All other
+ * writes are relaxed: losing them costs only space, or bytes that are received again.
  */
 
 const TABLES = 1;
@@ -22,8 +26,6 @@ export const INDEXED_DB = 'IndexedDB';
 const JOURNAL = 1 << 20;
 
 type Piece = Blob | ArrayBuffer;
-
-type Head = PieceHead & HeadTimes;
 
 /** A piece's key: the snapshot's key, the file, and the piece's number. */
 type PieceKey = [key: string, file: string, index: number];
@@ -39,7 +41,7 @@ export async function indexedDbSnapshot(name: string, key: string, watch: Watch)
 function databaseFor(name: string, key: string, tables: Tables, watch: Watch): PieceDatabase {
   const piecesOf = (file: string) => IDBKeyRange.bound([key, file, 0], [key, file, Infinity]);
 
-  const putHead = (value: Head, durability: IDBTransactionDurability) =>
+  const putHead = (value: StoredHead, durability: IDBTransactionDurability) =>
     tables.write(durability, (table) => {
       table('heads').put(value, key);
       table('files').put({}, [key, value.file]);
@@ -50,13 +52,13 @@ function databaseFor(name: string, key: string, tables: Tables, watch: Watch): P
     pieceLength: BATCH,
     journalLength: JOURNAL,
     lockName: (file) => fileLock(name, key, file),
-    head: () => tables.read<Head>('heads', key),
+    head: () => tables.read<StoredHead>('heads', key),
     setHead: (head) => putHead({ ...head, ...headTimesNow() }, 'strict'),
     deleteHead: () => tables.write('strict', (table) => table('heads').delete(key)),
 
     async noteUse(head) {
-      const { used } = head as Head;
-      if (isWorthNoting(used)) await putHead({ ...(head as Head), used: Date.now() }, 'relaxed');
+      const { used } = head as StoredHead;
+      if (isWorthNoting(used)) await putHead({ ...(head as StoredHead), used: Date.now() }, 'relaxed');
     },
 
     async blob(file) {
@@ -65,18 +67,18 @@ function databaseFor(name: string, key: string, tables: Tables, watch: Watch): P
       return new Blob(found.filter((piece) => piece instanceof Blob || piece instanceof ArrayBuffer));
     },
 
-    open: async (head, blob) => heldIn(head, await blob()),
+    open: async (head, blob) => heldInBlob(head, await blob()),
 
     async write(file, from, blobs) {
       await writeBlobs(blobs, (pieces) =>
-        tables.write('relaxed', (table) => {
+        tables.write('strict', (table) => {
           table('files').put({}, [key, file]); // With each batch: a tab without locks may have deleted it.
           pieces.forEach((piece, at) => table('pieces').put(piece, [key, file, from + at] satisfies PieceKey));
         }),
       );
     },
 
-    writer(tidy) {
+    withRoom(tidy) {
       const makeRoom = roomFor(key, tidy, () => indexedDbEntries(name, watch));
       return async (write) => (await withRoom(makeRoom, () => write().then(() => true))) ?? false;
     },
@@ -121,10 +123,6 @@ export async function indexedDbEntries(name: string, watch = watching(INDEXED_DB
   );
 }
 
-function fileLock(name: string, key: string, file: string): string {
-  return `driblet entry ${name} ${key} ${file}`;
-}
-
 /** Whether this browser has refused to store a blob, as WebKit does in private windows. */
 let refusesBlobs = false;
 
@@ -142,7 +140,7 @@ async function writeBlobs(blobs: Blob[], write: (pieces: Piece[]) => Promise<voi
 }
 
 /** Opens a version whose bytes are in `file`; undefined if some were lost. */
-function heldIn({ version, length, outboard }: Version, file: Blob): Held | undefined {
+function heldInBlob({ version, length, outboard }: VersionInfo, file: Blob): Held | undefined {
   if (file.size !== length) return undefined;
   const slice = ([start, end]: Range) => blobBytes(INDEXED_DB, file.slice(start, end));
   return {
@@ -163,7 +161,7 @@ interface Tables {
   all<T>(table: Table, range: IDBKeyRange): Promise<T[]>;
   keys(table: Table, range: IDBKeyRange): Promise<IDBValidKey[]>;
   /** All heads with their keys, and the keys of all files, from one transaction. */
-  overview(): Promise<{ keys: string[]; heads: Head[]; files: [key: string, file: string][] }>;
+  overview(): Promise<{ keys: string[]; heads: StoredHead[]; files: [key: string, file: string][] }>;
   /** Runs writes in one transaction, and waits for its end. */
   write(durability: IDBTransactionDurability, work: (table: (name: Table) => IDBObjectStore) => void): Promise<void>;
 }
@@ -206,7 +204,7 @@ async function openTables(name: string, watch: Watch): Promise<Tables> {
     overview: () =>
       transact('readonly', {}, (table) => {
         const keys = resultOf(table('heads').getAllKeys() as IDBRequest<string[]>);
-        const heads = resultOf(table('heads').getAll() as IDBRequest<Head[]>);
+        const heads = resultOf(table('heads').getAll() as IDBRequest<StoredHead[]>);
         const files = resultOf(table('files').getAllKeys() as unknown as IDBRequest<[string, string][]>);
         return () => ({ keys: keys(), heads: heads(), files: files() });
       }),

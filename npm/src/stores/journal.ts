@@ -4,9 +4,11 @@ import { sealed, unsealed } from './record.js';
 import type { Begun, Journal, Pair } from './store.js';
 
 /*
- * The file `begun`: a sealed pair, then the delta's bytes. Most deltas are complete before there are enough bytes for a
- * write. The file is created when there are, or when the delta is cut off.
+ * The file `begun`: a sealed pair, then the delta's bytes. The first write creates it. Most deltas are complete before
+ * there are enough bytes for a write.
  */
+
+/** How many bytes are written at once. */
 const WORTH_A_WRITE = 1 << 18;
 const HEADER = 1024;
 
@@ -36,8 +38,8 @@ export async function begunIn(directory: FileSystemDirectoryHandle): Promise<Beg
 }
 
 /**
- * Collects a delta's bytes, and writes them when there are `worth` of them. If there is no room, or the store is not
- * available, the rest is not kept: a later sync then receives it again.
+ * Collects a delta's bytes, and writes them when there are at least `worth` bytes. If there is no room, or the store is
+ * not available, the rest is not kept: a later sync receives it again.
  */
 export function collecting(
   worth: number,

@@ -1,5 +1,5 @@
 import { joined } from '../shared/bytes.js';
-import { pieceSnapshot, BEGUN } from './pieceSnapshot.js';
+import { BEGUN, fileLock, pieceSnapshot } from './pieceSnapshot.js';
 import { PIECE, readingPieces } from './pieces.js';
 import type { Change, Database } from './database.js';
 import type { PieceHead } from './pieceSnapshot.js';
@@ -50,7 +50,7 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
     part: LEVEL,
     pieceLength: PIECE,
     journalLength: PIECE,
-    lockName: (file) => `driblet entry ${name} ${key} ${file}`,
+    lockName: (file) => fileLock(name, key, file),
 
     async head() {
       const found = await record<Partial<PieceHead>>('head');
@@ -82,7 +82,7 @@ export function levelSnapshot(database: Database, name: string, key: string): Sn
     },
 
     // Databases do not tell a full disk from other failures.
-    writer: () => (write) =>
+    withRoom: () => (write) =>
       write().then(
         () => true,
         () => false,

@@ -1,11 +1,12 @@
-import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, Version } from './store.js';
+import { readerOfBuffers } from './pieces.js';
+import type { Begun, Held, Journal, Lease, Pair, Snapshot, Staging, VersionInfo } from './store.js';
 
 /** The warning for a version for which there was no room. */
 export const NO_ROOM = 'there was no room to store this version: it is in memory only';
 
 /** A snapshot in memory. It lives as long as the worker. */
 export function memorySnapshot(): Snapshot {
-  let head: (Version & { pieces: Uint8Array<ArrayBuffer>[] }) | undefined;
+  let head: (VersionInfo & { pieces: Uint8Array<ArrayBuffer>[] }) | undefined;
   let begun: { pair: Pair; pieces: Uint8Array[] } | undefined;
 
   function journal(pair: Pair, came: Uint8Array[]): Journal {
@@ -24,7 +25,7 @@ export function memorySnapshot(): Snapshot {
 
   return {
     async held(): Promise<Held | undefined> {
-      return head && heldIn(head, head.pieces);
+      return head && heldInMemory(head, head.pieces);
     },
     async drop() {
       head = undefined;
@@ -35,7 +36,7 @@ export function memorySnapshot(): Snapshot {
       return {
         ...pair,
         length: lengthOf(pieces),
-        read: readerOfBuffers(...pieces),
+        read: readerOfBuffers(pieces),
         proceed: () => journal(pair, [...pieces]),
       };
     },
@@ -73,42 +74,25 @@ export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
       isDropped = true;
       await memory.drop();
     },
-    lease: async () => ((await memory.held()) ? memory : stored).lease(),
+    lease: async () => ((await memory.held()) ? memory.lease() : { ...(await stored.lease()), isInStore: true }),
   };
 }
 
 /** A lease of bytes that are in memory only. */
-export function memoryLease(target: Version, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
+export function memoryLease(target: VersionInfo, pieces: Uint8Array<ArrayBuffer>[], warning?: string): Lease {
   const { version, length } = target;
   return {
     version,
     length,
     blob: async () => new Blob(pieces),
-    held: async () => heldIn(target, pieces),
+    held: async () => heldInMemory(target, pieces),
     release() {},
     ...(warning === undefined ? {} : { warning }),
   };
 }
 
-function heldIn({ version, length, outboard }: Version, pieces: Uint8Array[]): Held {
-  return { version, length, outboard, read: readerOfBuffers(...pieces), close() {} };
-}
-
-/** Reads consecutive buffers at random. */
-export function readerOfBuffers(...pieces: Uint8Array[]) {
-  return (into: Uint8Array, at: number) => {
-    let filled = 0;
-    let start = 0;
-    for (const piece of pieces) {
-      const from = at + filled - start;
-      start += piece.length;
-      if (piece.length <= from) continue;
-      const part = piece.subarray(from, from + into.length - filled);
-      into.set(part, filled);
-      filled += part.length;
-    }
-    return filled;
-  };
+function heldInMemory({ version, length, outboard }: VersionInfo, pieces: Uint8Array[]): Held {
+  return { version, length, outboard, read: readerOfBuffers(pieces), close() {} };
 }
 
 function lengthOf(pieces: readonly Uint8Array[]): number {

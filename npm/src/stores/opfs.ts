@@ -8,9 +8,9 @@ import { Unavailable, watching } from '../shared/watch.js';
 import { readerOfPieces } from './pieces.js';
 import { RECORD, newestValue, writeRecord } from './record.js';
 import { stagingFile } from './staging.js';
-import type { Entry, HeadTimes } from './entries.js';
+import type { Entry, StoredHead } from './entries.js';
 import type { Watch } from '../shared/watch.js';
-import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
+import type { Held, Lease, Snapshot, Staging } from './store.js';
 
 /*
  * A snapshot in the origin private file system: one folder, named by the key's SHA-256. It contains `key` (the key
@@ -22,13 +22,10 @@ import type { Held, Lease, Snapshot, Staging, Version } from './store.js';
  * anew.
  */
 
-/** The content of the `head` record. */
-type Head = Version & HeadTimes & { readonly file: string };
-
 /** How many bytes of a file are read at once. */
 const BLOCK = 1 << 20;
 
-/** How many of these blocks are cached. */
+/** How many blocks are cached. */
 const BLOCKS = 16;
 
 /** Ranges of at least this many bytes are read without the cache. */
@@ -85,17 +82,17 @@ export async function opfsSnapshot(
     return (await existing())?.getFileHandle(file).catch(absent);
   }
 
-  async function head(): Promise<Head | undefined> {
+  async function head(): Promise<StoredHead | undefined> {
     return headIn(await fileNamed('head'), watch);
   }
 
-  async function setHead(value: Head): Promise<void> {
+  async function setHead(value: StoredHead): Promise<void> {
     const directory = await created();
     await noteKey(directory);
     await withAccess(await directory.getFileHandle('head', { create: true }), (access) => writeRecord(access, value));
   }
 
-  async function open({ version, length, outboard, file }: Head): Promise<Held | undefined> {
+  async function open({ version, length, outboard, file }: StoredHead): Promise<Held | undefined> {
     const found = await fileNamed(file);
     const access = await (found && openAccess(found, 'read-only').catch(absent));
     if (!access) return undefined;
@@ -105,7 +102,7 @@ export async function opfsSnapshot(
     return undefined;
   }
 
-  async function leaseOf(named: Head): Promise<Lease> {
+  async function leaseOf(named: StoredHead): Promise<Lease> {
     const hold = await holdLock(lockName(named.file));
     try {
       const file = await fileNamed(named.file);
@@ -178,9 +175,7 @@ export async function opfsSnapshot(
       return leaseOf(named);
     },
 
-    async tidy() {
-      await tidy();
-    },
+    tidy: async () => void (await tidy()),
   };
 }
 
@@ -230,9 +225,9 @@ async function entryIn(
  * The content of a `head` file. Read without an access handle: if the user clears the site's data while such a handle
  * is open, Chromium 156 hangs in closing it.
  */
-async function headIn(file: FileSystemFileHandle | undefined, watch: Watch): Promise<Head | undefined> {
+async function headIn(file: FileSystemFileHandle | undefined, watch: Watch): Promise<StoredHead | undefined> {
   const record = await (file && readFile(file, (found) => found.slice(0, RECORD).arrayBuffer(), watch).catch(absent));
-  return record && (await newestValue<Head>(new Uint8Array(record)))?.value;
+  return record && (await newestValue<StoredHead>(new Uint8Array(record)))?.value;
 }
 
 /** Deletes a folder's files that are not `kept` and that nobody reads. Returns whether there were any. */
@@ -272,8 +267,8 @@ function fileLock(folder: string, name: string, file: string): string {
 }
 
 /**
- * Reads a file in blocks and caches the blocks used last. A delta of many short copies reads many short ranges, of
- * copies and their references in turn. In a private window each read of the file is a message to another process.
+ * Reads a file in blocks and caches the blocks that were used last. A delta of many short copies reads many short
+ * ranges. In a private window each read of the file is a message to another process.
  */
 function inBlocks(access: FileSystemSyncAccessHandle): Held['read'] {
   const blocks = new Map<number, Uint8Array<ArrayBuffer>>();

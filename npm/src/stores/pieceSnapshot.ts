@@ -2,24 +2,24 @@ import { SyncError } from '../shared/error.js';
 import { holdLock, lockIfFree } from '../shared/lock.js';
 import { Unavailable, watching } from '../shared/watch.js';
 import { collecting } from './journal.js';
-import { NO_ROOM, memoryLease, readerOfBuffers } from './memory.js';
-import { writingPieces } from './pieces.js';
-import type { Held, Journal, Lease, Pair, Snapshot, Version } from './store.js';
+import { NO_ROOM, memoryLease } from './memory.js';
+import { readerOfBuffers, writingPieces } from './pieces.js';
+import type { Held, Journal, Lease, Pair, Snapshot, VersionInfo } from './store.js';
 
 /*
  * A snapshot whose files are stored in pieces, in IndexedDB or in a level database. The head says which version is
  * stored and in which file. A delta that was cut off is a file too. A file that the head does not name is a leftover,
  * or a handle reads it.
  *
- * Order of writes: the pieces, then the head, then deletions. A crash may lose pieces: reading verifies them. The head
- * is durable before the old version is deleted.
+ * Order of writes: the pieces, then the head, then deletions. If pieces were lost nevertheless, the head does not open,
+ * or the reader finds the damage, and the next sync fetches the whole file.
  */
 
 /** The name of the file with the bytes of a delta that was cut off. */
 export const BEGUN = 'begun';
 
 /** A head: a version, and the file that has its bytes. */
-export type PieceHead = Version & { readonly file: string };
+export type PieceHead = VersionInfo & { readonly file: string };
 
 /** A database with the files of one key. */
 export interface PieceDatabase {
@@ -32,7 +32,7 @@ export interface PieceDatabase {
   /** The lock that readers of a file hold. */
   lockName(file: string): string;
   head(): Promise<PieceHead | undefined>;
-  /** Replaces the head; durable when it resolves. */
+  /** Replaces the head in one step. */
   setHead(head: PieceHead): Promise<void>;
   deleteHead(): Promise<void>;
   /** Records that the head was used now, for databases that evict the version used longest ago. */
@@ -41,21 +41,26 @@ export interface PieceDatabase {
   blob(file: string): Promise<Blob>;
   /** Opens a version for reading; undefined if pieces were lost. `blob` returns the bytes of its file. */
   open(head: PieceHead, blob: () => Promise<Blob>): Promise<Held | undefined>;
-  /** Writes pieces of a file, of which the first has the number `from`. */
+  /** Writes consecutive pieces of a file. The first one has the number `from`. */
   write(file: string, from: number, pieces: Blob[]): Promise<void>;
   /**
-   * Returns a function that runs a write and tells whether there was room. `tidy` deletes this key's leftovers, and
-   * tells whether there were any.
+   * Returns a function that runs a write. It resolves to `false` if the disk stayed full. `tidy` deletes this key's
+   * leftovers, and resolves to whether there were any.
    */
-  writer(tidy: () => Promise<boolean>): (write: () => Promise<void>) => Promise<boolean>;
-  /** What the file {@link BEGUN} is the start of. */
+  withRoom(tidy: () => Promise<boolean>): (write: () => Promise<void>) => Promise<boolean>;
+  /** The delta whose first bytes are in the file {@link BEGUN}. */
   pair(): Promise<Pair | undefined>;
-  /** Writes bytes to the file {@link BEGUN}, in place of what it has or after it. */
+  /** Writes bytes to the file {@link BEGUN}: appends them if `isContinued`, otherwise replaces the file. */
   writeBegun(pair: Pair, pieces: Uint8Array<ArrayBuffer>[], isContinued: boolean): Promise<void>;
   /** The names of all files. */
   files(): Promise<string[]>;
   /** Deletes a file. */
   remove(file: string): Promise<void>;
+}
+
+/** The lock that readers of a file hold. */
+export function fileLock(store: string, key: string, file: string): string {
+  return `driblet entry ${store} ${key} ${file}`;
 }
 
 /** The snapshot of one key in a database. */
@@ -110,23 +115,23 @@ export function pieceSnapshot(database: PieceDatabase): Snapshot {
         await database.remove(BEGUN);
         return undefined;
       }
-      return { ...pair, length: bytes.length, read: readerOfBuffers(bytes), proceed: () => journal(pair, true) };
+      return { ...pair, length: bytes.length, read: readerOfBuffers([bytes]), proceed: () => journal(pair, true) };
     },
 
     journal: (pair) => journal(pair, false),
 
     async stage(target) {
       const file = `${target.version} ${crypto.getRandomValues(new Uint32Array(4)).join('-')}`;
-      const hasRoom = database.writer(() => tidy(file));
+      const withRoom = database.withRoom(() => tidy(file));
       const pieces = writingPieces(database.pieceLength, (from, batch) =>
-        hasRoom(() => database.write(file, from, batch)),
+        withRoom(() => database.write(file, from, batch)),
       );
       return {
         write: pieces.write,
         async commit() {
           const left = await pieces.flush();
           const head = { ...target, file };
-          if (left.length === 0 && (await hasRoom(() => database.setHead(head)))) return leaseOf(head);
+          if (left.length === 0 && (await withRoom(() => database.setHead(head)))) return leaseOf(head);
           const bytes = await blobBytes(database.part, new Blob([await database.blob(file), ...left]));
           if (bytes?.length !== target.length)
             throw new SyncError('store', 'pieces of a file in the store were removed while it was written; sync again');
@@ -147,13 +152,11 @@ export function pieceSnapshot(database: PieceDatabase): Snapshot {
       return leaseOf(head);
     },
 
-    async tidy() {
-      await tidy();
-    },
+    tidy: async () => void (await tidy()),
   };
 }
 
-/** Deletes the files that are not `kept` and that nobody reads. Tells whether there were any. */
+/** Deletes the files that are not `kept` and that nobody reads. Returns whether there were any. */
 export async function removeUnused(database: PieceDatabase, kept: (string | undefined)[]): Promise<boolean> {
   let isRemoved = false;
   for (const file of await database.files()) {

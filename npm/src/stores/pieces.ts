@@ -1,17 +1,17 @@
-import type { Held, Range } from './store.js';
+import type { Held, Range, Writer } from './store.js';
 
 /*
  * A file in pieces of one length, of which the last may be shorter. Pieces are read at random through a cache, and
  * written in batches.
  */
 
-/** Length of the pieces that are read. Chromium reads pieces of 1 MiB at half the speed. */
+/** Length of the pieces that are read. In Chromium, pieces of 1 MiB have half the speed. */
 export const PIECE = 1 << 22;
 /** How many bytes are stored at once. */
 export const BATCH = 1 << 24;
 /**
- * How many pieces are cached, those used last. Copies and their references come from all over a file, and from some
- * places again and again.
+ * How many pieces are cached: those that were used last. A delta copies from all parts of a file, and from some of them
+ * many times.
  */
 const CACHED = 32;
 
@@ -43,7 +43,7 @@ export function readingPieces(
     return true;
   }
 
-  /** While a file is read in order, loads the next piece after the last one. Two at the same time are slower. */
+  /** Loads the next piece if the file is read in order. Loading two pieces at the same time is slower. */
   function loadAhead(last: number): void {
     const next = last + 1;
     const inOrder = last === 0 || pieces.has(last - 1);
@@ -69,16 +69,30 @@ export function readingPieces(
   };
 }
 
-/** Reads at random across pieces of a length. Stops where `pieceAt` returns undefined. */
+/** Reads at random across pieces of one length. Stops where `pieceAt` returns undefined. */
 export function readerOfPieces(length: number, pieceAt: (index: number) => Uint8Array | undefined): Held['read'] {
+  return readerOf((at) => pieceAt(Math.floor(at / length))?.subarray(at % length));
+}
+
+/** Reads at random across buffers of any lengths. */
+export function readerOfBuffers(buffers: readonly Uint8Array[]): Held['read'] {
+  return readerOf((at) => {
+    let start = 0;
+    for (const buffer of buffers) {
+      if (at < start + buffer.length) return buffer.subarray(at - start);
+      start += buffer.length;
+    }
+    return undefined;
+  });
+}
+
+/** Reads at random. `bytesFrom` returns some of the bytes from an offset on; nothing at the end, or if they were lost. */
+function readerOf(bytesFrom: (at: number) => Uint8Array | undefined): Held['read'] {
   return (into, at) => {
     let filled = 0;
     while (filled < into.length) {
-      const from = at + filled;
-      const part = pieceAt(Math.floor(from / length))
-        ?.subarray(from % length)
-        .subarray(0, into.length - filled);
-      if (!part || part.length === 0) break;
+      const part = bytesFrom(at + filled)?.subarray(0, into.length - filled);
+      if (!part?.length) break;
       into.set(part, filled);
       filled += part.length;
     }
@@ -86,22 +100,17 @@ export function readerOfPieces(length: number, pieceAt: (index: number) => Uint8
   };
 }
 
-/** Writes the pieces of a file. */
-export interface Pieces {
-  /**
-   * Takes bytes. Callers that wait for the promise, if there is one, are slowed to the speed of the store: one batch is
-   * stored while the next fills.
-   */
-  write(bytes: Uint8Array): Promise<void> | undefined;
+/** Writes a file in pieces. One batch is stored while the next one fills. */
+export interface PieceWriter extends Writer {
   /** Waits until all pieces are stored. Returns those for which there was no room. */
   flush(): Promise<Blob[]>;
 }
 
 /**
- * Writes pieces of a length. `store` gets some pieces and the index of the first, and returns whether there was room.
- * It is not called again after there was none.
+ * Cuts a file into pieces of `length` bytes and writes them. `store` gets consecutive pieces and the index of the first
+ * one. It returns `false` if there was no room, and is not called again then.
  */
-export function writingPieces(length: number, store: (from: number, pieces: Blob[]) => Promise<boolean>): Pieces {
+export function writingPieces(length: number, store: (from: number, pieces: Blob[]) => Promise<boolean>): PieceWriter {
   const left: Blob[] = [];
   let parts: Blob[] = [];
   let filled = 0;

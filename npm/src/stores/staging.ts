@@ -1,6 +1,7 @@
 import { absent, isQuota, openAccess } from './access.js';
 import { withRoom } from './entries.js';
 import { SyncError } from '../shared/error.js';
+import type { Writer } from './store.js';
 
 /** How many bytes are moved to memory at once. */
 const SPILLED_PIECE = 1 << 20;
@@ -9,12 +10,7 @@ const SPILLED_PIECE = 1 << 20;
  * A file that is being written. If the disk is full and no room can be made, its bytes move to memory and further ones
  * are kept there.
  */
-export interface StagingFile {
-  /**
-   * Takes bytes. The caller may reuse them when it returns. Callers that wait for the promise, if there is one, are
-   * slowed to the speed of the store.
-   */
-  write(bytes: Uint8Array): Promise<void> | undefined;
+export interface StagingFile extends Writer {
   /** Makes the bytes durable. Returns them if they are in memory. */
   flush(): Promise<Uint8Array<ArrayBuffer>[] | undefined>;
   /** Moves the bytes to memory. */

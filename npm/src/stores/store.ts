@@ -2,7 +2,7 @@ import type { Watch } from '../shared/watch.js';
 
 /**
  * A place where versions are kept between syncs. Created by {@link browserStore}, {@link opfsStore},
- * {@link indexedDbStore} or {@link memoryStore}; in Node by `directoryStore` too. The worker opens it.
+ * {@link indexedDbStore} or {@link memoryStore}; in Node by `directoryStore` too; by `levelStore` of `driblet/level`.
  */
 export interface Store {
   readonly kind: 'browser' | 'opfs' | 'indexeddb' | 'memory' | 'directory' | 'level';
@@ -15,7 +15,7 @@ export interface Store {
  */
 export interface LocalStore extends Store {
   readonly kind: 'directory' | 'level';
-  /** How driblet opens it. */
+  /** The places where driblet opens it, in the order in which they are tried. */
   readonly openers: readonly StoreOpener[];
 }
 
@@ -27,8 +27,8 @@ export interface StoreOpener {
   open(name: string, key: string, watch: Watch): Promise<Snapshot>;
 }
 
-/** A version and its length in bytes. */
-export interface Version {
+/** A version, its length in bytes, and what verifies its parts. */
+export interface VersionInfo {
   readonly version: string;
   readonly length: number;
   /**
@@ -40,7 +40,13 @@ export interface Version {
 /**
  * What a store keeps of one URL: a head, and perhaps a delta that was cut off. One sync uses it at a time.
  *
- * A store is a cache. It may be empty, half-written or edited: readers verify what it returns.
+ * A store is a cache. It may be empty, half-written or edited: readers verify what it returns. If bytes are missing or
+ * changed, the head is dropped, and the next sync fetches the whole file.
+ *
+ * The head changes in one step, after its bytes are written. If the tab, the browser or the process ends, the head is
+ * the old version or the new one, with all its bytes. If the machine stops, for example without power, the same is true
+ * for stores that flush the bytes before they write the head: the file store, folders, and IndexedDB as far as the
+ * browser flushes strict transactions. A level database may then lose bytes.
  */
 export interface Snapshot {
   /** Opens the head for reading; undefined if there is none, or it is not complete. */
@@ -52,7 +58,7 @@ export interface Snapshot {
   /** Starts to keep a delta's bytes, in place of those kept before. */
   journal(pair: Pair): Journal;
   /** Starts to write a version beside the head. */
-  stage(target: Version): Promise<Staging>;
+  stage(target: VersionInfo): Promise<Staging>;
   /** Keeps the head readable, whatever other syncs do, until the lease is released. */
   lease(): Promise<Lease>;
   /** Deletes what neither the head nor a lease needs. */
@@ -63,12 +69,12 @@ export interface Snapshot {
 export type Range = readonly [start: number, end: number];
 
 /** A stored version, open for random reads. */
-export interface Held extends Version {
-  /** Loads the bytes of some ranges, so that `read` finds them until the next call; undefined if that takes no time. */
+export interface Held extends VersionInfo {
+  /** Loads the bytes of some ranges. `read` finds them until the next call. Undefined if there is nothing to wait for. */
   ready?(ranges: readonly Range[]): Promise<void> | undefined;
   /** Fills `into` with the bytes from `at` on. Returns how many there were. */
   read(into: Uint8Array, at: number): number;
-  /** The bytes of a range in a buffer of their own, for stores where that is faster; undefined if they were lost. */
+  /** The bytes of a range, in a new buffer; undefined if they were lost. For stores where this is faster than `read`. */
   slice?(range: Range): Promise<Uint8Array<ArrayBuffer> | undefined>;
   close(): void;
 }
@@ -84,9 +90,7 @@ export interface Pair {
 export interface Begun extends Pair {
   readonly length: number;
   read(into: Uint8Array, at: number): number;
-  /**
-   * Continues to keep the delta: appended bytes follow those that are stored. This object must not be used afterwards.
-   */
+  /** Continues to keep the delta: appends bytes to the stored ones. Do not use this object afterwards. */
   proceed(): Journal;
 }
 
@@ -99,32 +103,35 @@ export interface Journal {
   discard(): Promise<void>;
 }
 
-/** A version that is being written. */
-export interface Staging {
+/** Takes the bytes of a file, in order. */
+export interface Writer {
+  /** Copies the bytes. Await the promise, if there is one, to apply back-pressure. */
+  write(bytes: Uint8Array): Promise<void> | undefined | void;
+}
+
+/** A version that is being written. Its bytes must be verified. */
+export interface Staging extends Writer {
   /**
-   * Takes bytes. The caller may reuse them when it returns. Callers that wait for the promise, if there is one, are
-   * slowed to the speed of the store.
-   */
-  write(verified: Uint8Array): Promise<void> | undefined | void;
-  /**
-   * Makes the bytes durable, then makes them the head, in one step. If there is no room, returns a lease from memory.
+   * Flushes the bytes, then makes the version the head, in one step. If there is no room, returns a lease from memory.
    */
   commit(): Promise<Lease>;
   discard(): Promise<void>;
 }
 
 /** A version whose bytes stay until the lease is released. */
-export interface Lease extends Version {
+export interface Lease extends VersionInfo {
   blob(): Promise<Blob>;
-  /** Opens it; undefined if it is gone. */
+  /** Opens the version; undefined if it is gone. */
   held(): Promise<Held | undefined>;
   /** Why the version is not stored; undefined if it is. */
   readonly warning?: string | undefined;
+  /** Set if the store has the version although new versions are written to memory. */
+  readonly isInStore?: true;
   /** The bytes that this sync verified, if they are in memory. */
   readonly verified?: ArrayBuffer;
-  /** Makes the version durable, and the head, if it is not yet. Returns the warning if that fails. */
+  /** Stores the version and makes it the head, if that is not done yet. Returns the warning if that fails. */
   store?(): Promise<string | undefined>;
   release(): void;
-  /** Holds it again after a release. If it was deleted meanwhile, reading fails. */
+  /** Holds the version again after a release. If it was deleted meanwhile, reading fails. */
   renew?(): Promise<void>;
 }

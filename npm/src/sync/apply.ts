@@ -6,7 +6,7 @@ import type { Core, Decoder } from './core.js';
 import type { Answer } from './exchange.js';
 import type { Basis } from './basis.js';
 import type { Applied, OpenedStore, Session } from './session.js';
-import type { Journal, Lease, Staging, Version } from '../stores/store.js';
+import type { Journal, Lease, Staging, VersionInfo } from '../stores/store.js';
 
 /** A delta that is being received, and what is needed to apply it. */
 export interface Delta {
@@ -33,7 +33,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
   const decoder = delta.decoder();
   let journal = delta.begun?.journal;
   let unkept: Uint8Array[] = [];
-  let target: Version | undefined;
+  let target: VersionInfo | undefined;
   let staging: Staging | undefined;
   let verified: Uint8Array<ArrayBuffer> | undefined;
 
@@ -130,7 +130,7 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
 function leaseBefore(
   { snapshot, instead }: Session,
   core: Core,
-  target: Version,
+  target: VersionInfo,
   { buffer }: Uint8Array<ArrayBuffer>,
   journal?: Journal,
 ): Lease {

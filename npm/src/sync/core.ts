@@ -10,7 +10,7 @@ const ROOM = 1 << 20;
 /** How long this thread works before other tasks run, in milliseconds. */
 const TIME_SLICE = 8;
 
-/** The longest group that is verified at once. */
+/** The longest group of a delta, in bytes. The decoder keeps a group in memory until it is verified. */
 const GROUP = 1 << 24;
 
 /** The wasm module, loaded, with the room through which it gets bytes. */
@@ -42,8 +42,8 @@ export async function loadCore(
 let warmed = false;
 
 /**
- * Does, while there is nothing else to do, what would delay the first long version: allocates its memory and compiles
- * the hash. Does it once.
+ * Allocates the memory for the first long version, and compiles the hash. Callers use it while they wait for the server.
+ * Later calls do nothing.
  */
 export function warm({ room }: Core, length: number): void {
   if (warmed) return;

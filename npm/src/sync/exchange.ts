@@ -37,7 +37,7 @@ const DELTA_TYPES = [
 /** Accepts deltas in any codec, with any media type: plain file hosts and proxies send their own. */
 const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
 
-/** Not found, the signature is too large, the range is beyond the end: another request may do. */
+/** Statuses after which another request may succeed: not found, signature too large, range beyond the end. */
 const TRY_ANOTHER = [404, 413, 416];
 
 /** The most characters that are read of an error's body. */

@@ -63,7 +63,7 @@ async function fromHeld(session: Session, held: Held | undefined): Promise<Outco
   }
 }
 
-/** Prepares the core while the server is asked, unless the answer is there first. */
+/** Prepares the core while the sync waits for the answer. Does nothing if the answer comes first. */
 function warmMeanwhile({ core }: Session, { length }: Held, asked: Promise<unknown>): void {
   const waiting = core.then((ready) => setTimeout(() => warm(ready, length)));
   const stop = async () => clearTimeout(await waiting);

@@ -4,7 +4,8 @@ import type { Core } from './core.js';
 import type { Held, Lease, Range } from '../stores/store.js';
 
 /*
- * Reads stored versions. Returns only bytes of groups that were verified, and verifies no group twice for one handle.
+ * Reads stored versions. A version is verified in the parts of its outboard. Returns only bytes of verified parts, and
+ * verifies no part twice for one handle.
  */
 
 /** Reads a version. Returns undefined if the stored bytes are not the version's. */
@@ -35,11 +36,11 @@ export function verifiedReaderOf(lease: Lease, loaded: () => Promise<Core>): Ver
   };
 }
 
-/** Whether the stored bytes are those of their version. Groups in `right` were verified before. */
+/** Whether the stored bytes are those of their version. Parts in `right` were verified before. */
 export function isWhole(core: Core, held: Held, right = new Set<number>()): Promise<boolean> {
-  return verifying(held, [0, held.length], async (verifier, groups) => {
-    for (const group of groups) {
-      if (!(await isRight(core, held, verifier, group, right))) return false;
+  return verifying(held, [0, held.length], async (verifier, parts) => {
+    for (const part of parts) {
+      if (!(await isRight(core, held, verifier, part, right))) return false;
     }
     return true;
   });
@@ -47,15 +48,15 @@ export function isWhole(core: Core, held: Held, right = new Set<number>()): Prom
 
 function readRange(core: Core, held: Held, range: Range, right: Set<number>): Promise<ArrayBuffer | undefined> {
   const [start, end] = range;
-  return verifying(held, range, async (verifier, groups) => {
-    for (const group of groups) {
-      const isWithin = start <= group[0] && group[1] <= end;
-      if (!isWithin && !(await isRight(core, held, verifier, group, right))) return undefined;
+  return verifying(held, range, async (verifier, parts) => {
+    for (const part of parts) {
+      const isWithin = start <= part[0] && part[1] <= end;
+      if (!isWithin && !(await isRight(core, held, verifier, part, right))) return undefined;
     }
     const bytes = await bytesIn(held, range);
     await yieldIfDue();
     if (bytes?.length !== end - start) return undefined;
-    for (const [from, to] of groups) {
+    for (const [from, to] of parts) {
       if (right.has(from)) continue;
       verifier.begin(from);
       for (const length of roomfuls(core, bytes.subarray(from - start, to - start))) {
@@ -69,34 +70,34 @@ function readRange(core: Core, held: Held, range: Range, right: Set<number>): Pr
   });
 }
 
-/** Calls `work` with the groups that contain a range, at least one. */
+/** Calls `work` with the parts that contain a range, at least one. */
 async function verifying<T>(
   held: Held,
   [start, end]: Range,
-  work: (verifier: Verifier, groups: Range[]) => Promise<T>,
+  work: (verifier: Verifier, parts: Range[]) => Promise<T>,
 ): Promise<T> {
   const verifier = new Verifier(held.version, held.length, outboardBytes(held.outboard));
   try {
     const size = verifier.groupLength;
-    const groups: Range[] = [];
+    const parts: Range[] = [];
     let at = start - (start % size);
     do {
-      groups.push([at, Math.min(held.length, at + size)]);
+      parts.push([at, Math.min(held.length, at + size)]);
       at += size;
     } while (at < end);
-    return await work(verifier, groups);
+    return await work(verifier, parts);
   } finally {
     verifier.free();
   }
 }
 
-/** Whether a group is right: it was verified before, or is read and verified now. */
-async function isRight(core: Core, held: Held, verifier: Verifier, group: Range, right: Set<number>): Promise<boolean> {
-  if (right.has(group[0])) return true;
-  verifier.begin(group[0]);
-  const isRead = await readThrough(core, held, group, (length) => verifier.update(core.room, length));
+/** Whether a part is right: it was verified before, or is read and verified now. */
+async function isRight(core: Core, held: Held, verifier: Verifier, part: Range, right: Set<number>): Promise<boolean> {
+  if (right.has(part[0])) return true;
+  verifier.begin(part[0]);
+  const isRead = await readThrough(core, held, part, (length) => verifier.update(core.room, length));
   if (!isRead || !verifier.isRight()) return false;
-  right.add(group[0]);
+  right.add(part[0]);
   return true;
 }
 

@@ -35,7 +35,7 @@ interface OpenHandle {
 }
 
 const running = new Map<number, AbortController>();
-/** The syncs whose first request the page may have made. The page sends the result, or that there is none. */
+/** The syncs whose first request the page may have made. The page sends the result, or undefined. */
 const awaitedPrefetches = new Map<number, (prefetched: Prefetched | undefined) => void>();
 const handles = new Map<number, OpenHandle>();
 const memory = new Map<string, Snapshot>();
@@ -108,7 +108,7 @@ async function runSync(
    */
   async function syncIntoFirst(noLock?: string): Promise<void> {
     const writable = (opened: OpenedStore): OpenedStore =>
-      noLock === undefined ? opened : writingToMemory(opened, job, noLock);
+      noLock === undefined || opened.warning !== undefined ? opened : writingToMemory(opened, job, noLock);
     const instead = async (error: unknown) => {
       const failed = asUnavailable(error);
       return failed && writable(await next(failed));
@@ -155,9 +155,7 @@ async function runSync(
   }
 }
 
-/**
- * Ends what an aborted sync still does some time after the abort, so that a store that hangs does not keep the lock.
- */
+/** Ends a sync some seconds after its abort, so that a store that hangs does not keep the lock. */
 function abandonment(aborted: AbortSignal) {
   const controller = new AbortController();
   const { signal } = controller;
@@ -186,7 +184,8 @@ async function syncAlone(
   try {
     const { lease, basis, reused } = await (job.storedOnly ? storedOutcome(session) : run(session));
     handles.set(id, { lease, job, reader: verifiedReaderOf(lease, () => core(job)) });
-    const { version, length, warning = fallback, verified } = lease;
+    const { version, length, verified } = lease;
+    const warning = lease.warning ?? (lease.isInStore ? undefined : fallback);
     const synced = {
       handle: id,
       version,

@@ -320,10 +320,16 @@ describe('send', () => {
         more();
       },
       OLD,
-      { timeout: 200 },
+      { listTimeout: 200 },
     );
     const [error] = await once(sender, 'error');
     assert.deepEqual([error.code, error.message], ['network', "the receiver's list was not complete after 200 ms"]);
+  });
+
+  test('a list that stops in the middle', async (t) => {
+    const { sender } = await sendTo(t, (socket) => socket.write(message(Buffer.alloc(32, 7))), OLD, { timeout: 200 });
+    const [error] = await once(sender, 'error');
+    assert.deepEqual([error.code, error.message], ['network', 'the receiver has sent nothing of its list for 200 ms']);
   });
 
   test('a receiver that stops reading', async (t) => {

@@ -5,13 +5,12 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { build as esbuild } from 'esbuild';
 import { build as viteBuild } from 'vite';
 import webpack from 'webpack';
-import { launch } from '../support/browser.mjs';
-import { release, serve } from '../support/driblet.mjs';
-import { here, install } from '../support/installed.mjs';
+import { release } from '../support/driblet.mjs';
+import { assertTypesRight, here, useInstalled } from '../support/installed.mjs';
 import { chunksOf } from '../support/rabin.mjs';
 import { answerLength, listLength, newLength, peerSend, websocketServer } from '../support/browser-sync-stream.mjs';
 
@@ -20,20 +19,7 @@ const FILES = { old: readFileSync(release('5.8.3')), fresh: readFileSync(release
 const CHUNKS = { old: chunksOf(FILES.old), fresh: chunksOf(FILES.fresh) };
 const distinct = (chunks) => new Set(chunks.map(({ hash }) => hash)).size;
 const digestOf = (bytes) => createHash('sha256').update(bytes).digest('hex');
-let packed;
-let server;
-let browser;
-
-before(async () => {
-  packed = install();
-  server = await serve();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-  packed?.remove();
-});
+const s = useInstalled();
 
 /** The example of browser-sync-stream's README, with `require` changed and figures added. */
 const ORIGINAL = `
@@ -75,20 +61,20 @@ const NODE = `
 
 /** Opens a page with a script, served by driblet. */
 async function open(name, script, type = 'module') {
-  mkdirSync(join(server.root, name), { recursive: true });
-  if (script) writeFileSync(join(server.root, name, 'main.js'), script);
+  mkdirSync(join(s.server.root, name), { recursive: true });
+  if (script) writeFileSync(join(s.server.root, name, 'main.js'), script);
   writeFileSync(
-    join(server.root, name, 'index.html'),
+    join(s.server.root, name, 'index.html'),
     `<!doctype html><title>browser-sync-stream</title>${POLICY}<script type="${type}" src="main.js"></script>`,
   );
-  const page = await browser.context.newPage();
+  const page = await s.browser.context.newPage();
   page.on('pageerror', (error) => console.error(error));
-  await page.goto(new URL(`${name}/index.html`, server.url).href);
+  await page.goto(new URL(`${name}/index.html`, s.server.url).href);
   return page;
 }
 
 test("browser-sync-stream's example, against a server of its libraries and against driblet serve: a first sync, an update, no change", async (t) => {
-  const folder = join(packed.folder, 'original');
+  const folder = join(s.packed.folder, 'original');
   mkdirSync(folder);
   writeFileSync(join(folder, 'main.js'), ORIGINAL);
   writeFileSync(join(folder, 'node.js'), NODE);
@@ -107,7 +93,7 @@ test("browser-sync-stream's example, against a server of its libraries and again
   let wanted;
   const original = await websocketServer((stream) => peerSend(stream, CHUNKS[wanted]));
   t.after(original.close);
-  const ours = new URL('file', server.url);
+  const ours = new URL('file', s.server.url);
   ours.protocol = 'ws:';
   for (const [url, wrap] of [
     [original.url, false],
@@ -127,7 +113,7 @@ test("browser-sync-stream's example, against a server of its libraries and again
       [CHUNKS.fresh, 'fresh'],
     ]) {
       wanted = name;
-      writeFileSync(join(server.root, 'file'), FILES[name]);
+      writeFileSync(join(s.server.root, 'file'), FILES[name]);
       const { error, isBuffer, digest, sent, received, downloaded, keys } = await page.evaluate(
         ([url, wrap]) => run(url, wrap),
         [url, wrap],
@@ -158,8 +144,8 @@ const PLAIN = `
 `;
 
 async function assertReceives(page) {
-  writeFileSync(join(server.root, 'file'), FILES.old);
-  const url = new URL('file', server.url);
+  writeFileSync(join(s.server.root, 'file'), FILES.old);
+  const url = new URL('file', s.server.url);
   url.protocol = 'ws:';
   assert.equal(await page.evaluate((url) => run(url), url.href), FILES.old.length);
   await page.close();
@@ -167,7 +153,7 @@ async function assertReceives(page) {
 
 /** A folder with an app in it. */
 function app(name) {
-  const folder = join(packed.folder, name);
+  const folder = join(s.packed.folder, name);
   mkdirSync(folder);
   writeFileSync(join(folder, 'main.js'), `import receive from 'driblet/browser-sync-stream';${PLAIN}`);
   writeFileSync(
@@ -178,16 +164,16 @@ function app(name) {
 }
 
 test('without a bundler', async () => {
-  cpSync(join(packed.folder, 'node_modules', 'driblet'), join(server.root, 'driblet'), { recursive: true });
+  cpSync(join(s.packed.folder, 'node_modules', 'driblet'), join(s.server.root, 'driblet'), { recursive: true });
   await assertReceives(await open('plain', `import receive from '/driblet/dist/browser-sync-stream/page.js';${PLAIN}`));
 });
 
 test('vite', async () => {
   const root = app('vite');
   await viteBuild({ root, base: './', logLevel: 'error', configFile: false });
-  cpSync(join(root, 'dist'), join(server.root, 'vite'), { recursive: true });
-  const page = await browser.context.newPage();
-  await page.goto(new URL('vite/index.html', server.url).href);
+  cpSync(join(root, 'dist'), join(s.server.root, 'vite'), { recursive: true });
+  const page = await s.browser.context.newPage();
+  await page.goto(new URL('vite/index.html', s.server.url).href);
   await assertReceives(page);
 });
 
@@ -198,7 +184,7 @@ test('webpack 5', async () => {
       context: root,
       mode: 'production',
       entry: './main.js',
-      output: { path: join(server.root, 'webpack') },
+      output: { path: join(s.server.root, 'webpack') },
     });
     compiler.run((error, stats) => (error ? reject(error) : compiler.close(() => resolve(stats))));
   });
@@ -208,7 +194,8 @@ test('webpack 5', async () => {
 });
 
 test('in Node, by require and by import: the module itself, and its exports', () => {
-  const run = (...options) => execFileSync(process.execPath, options, { cwd: packed.folder, encoding: 'utf8' }).trim();
+  const run = (...options) =>
+    execFileSync(process.execPath, options, { cwd: s.packed.folder, encoding: 'utf8' }).trim();
   const names =
     "const { send, receive, SyncError } = browserSyncStream; console.log(browserSyncStream === send, typeof receive, new SyncError('network', 'x').code)";
   assert.equal(
@@ -236,33 +223,13 @@ stream.on('download', (chunk: Buffer) => chunk.length);
 export const sent = send('app.js', { bits: 9 }).on('upload', (chunk: Buffer) => chunk.length);
 `;
   writeFileSync(
-    join(packed.folder, 'entry.mts'),
+    join(s.packed.folder, 'entry.mts'),
     `import browserSyncStream, { receive, send } from 'driblet/browser-sync-stream';${use}browserSyncStream('app.js');`,
   );
   writeFileSync(
-    join(packed.folder, 'entry.cts'),
+    join(s.packed.folder, 'entry.cts'),
     `import browserSyncStream = require('driblet/browser-sync-stream');\nconst { receive, send } = browserSyncStream;${use}browserSyncStream('app.js');`,
   );
-  const tsc = join(here, 'node_modules', 'typescript', 'lib', 'tsc.js');
-  const options = [
-    '--noEmit',
-    '--strict',
-    '--target',
-    'es2022',
-    '--module',
-    'nodenext',
-    '--typeRoots',
-    join(here, 'node_modules', '@types'),
-    '--types',
-    'node',
-  ];
-  try {
-    execFileSync(process.execPath, [tsc, ...options, 'entry.mts', 'entry.cts'], {
-      cwd: packed.folder,
-      encoding: 'utf8',
-      stdio: 'pipe',
-    });
-  } catch (error) {
-    assert.fail(error.stdout);
-  }
+  const nodeTypes = ['--typeRoots', join(here, 'node_modules', '@types'), '--types', 'node'];
+  assertTypesRight(s.packed, ['entry.mts', 'entry.cts'], ...nodeTypes);
 });

@@ -63,7 +63,7 @@ for (const kind of ['opfs', 'indexeddb']) {
         if (forgotten) await s.server.forget();
         const { stopped, goOn } = stops(s.link);
         const wasAsked = stop
-          ? stopped
+          ? stopped()
           : new Promise((asked) => {
               s.link.fault = (request) => {
                 if (!which(request)) return undefined;

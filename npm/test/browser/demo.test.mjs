@@ -1,12 +1,11 @@
 // Uses the demo by keyboard.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { launch } from '../support/browser.mjs';
 import { binary } from '../support/driblet.mjs';
+import { whenStarted } from '../support/program.mjs';
 
 /** The number of parts of each map. */
 const CELLS = 1440;
@@ -190,19 +189,6 @@ async function startDemo() {
   const child = spawn('node', [fileURLToPath(new URL('../../../demo/run.mjs', import.meta.url)), binary], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const ended = once(child, 'exit');
-  const url = await new Promise((resolve, reject) => {
-    createInterface(child.stdout).on('line', (line) => {
-      const ready = /^ *The demo is at (http:\S+)/.exec(line);
-      if (ready) resolve(ready[1]);
-    });
-    ended.then(([code]) => reject(new Error(`the demo ended with ${code}`)));
-  });
-  return {
-    url,
-    stop() {
-      child.kill();
-      return ended;
-    },
-  };
+  const { found, stop } = await whenStarted(child, child.stdout, /^ *The demo is at (http:\S+)/, 'the demo');
+  return { url: found[1], stop };
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { launch as launchChromium } from '../support/browser.mjs';
-import { PARTS, WAYS, denying, framed, prepared, publishFrame } from '../support/denied.mjs';
+import { PARTS, DENIALS, denying, framed, prepared, publishFrame } from '../support/denied.mjs';
 import { release, serve } from '../support/driblet.mjs';
 import { launch as launchFirefox } from '../support/firefox.mjs';
 import { digestOf } from '../support/site.mjs';
@@ -124,15 +124,15 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
       }
 
       /** Denies parts to a page or to its worker, and syncs there. */
-      async function syncsWithout(parts, way, thread) {
-        const id = `${name}-${thread}-${parts.join('')}-${way}`;
+      async function syncsWithout(parts, denial, thread) {
+        const id = `${name}-${thread}-${parts.join('')}-${denial}`;
         const path = `/${id}.d.ts`;
-        if (thread === 'worker') publishWorker(server, `${id}.js`, denying(parts, way));
+        if (thread === 'worker') publishWorker(server, `${id}.js`, denying(parts, denial));
         const page = await browser.open(server.url.href);
         const ask = await prepared(
           page,
           thread === 'page'
-            ? denying(parts, way, parts.includes('Worker') && way !== 'reject' ? {} : { Worker: 'missing' })
+            ? denying(parts, denial, parts.includes('Worker') && denial !== 'reject' ? {} : { Worker: 'missing' })
             : '',
         );
         const options = thread === 'page' ? {} : { workerUrl: `/${id}.js` };
@@ -153,13 +153,13 @@ for (const [name, { hasFiles, hasOneTab = false, frames = ['allowed', 'blocked',
       }
 
       for (const thread of ['worker', 'page']) {
-        for (const way of WAYS.filter((way) => way !== 'hang')) {
+        for (const denial of DENIALS.filter((denial) => denial !== 'hang')) {
           for (const part of Object.keys(PARTS).filter(
-            (part) => denying([part], way) && (thread === 'page' || !['Worker', 'localStorage'].includes(part)),
+            (part) => denying([part], denial) && (thread === 'page' || !['Worker', 'localStorage'].includes(part)),
           )) {
-            test(`${part} denied to a ${thread} (${way})`, () => syncsWithout([part], way, thread));
+            test(`${part} denied to a ${thread} (${denial})`, () => syncsWithout([part], denial, thread));
           }
-          test(`all denied to a ${thread} (${way})`, () => syncsWithout(Object.keys(PARTS), way, thread));
+          test(`all denied to a ${thread} (${denial})`, () => syncsWithout(Object.keys(PARTS), denial, thread));
         }
       }
     });

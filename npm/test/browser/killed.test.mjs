@@ -27,7 +27,7 @@ async function killIn(call, path, store, worker = stoppingIn(call)) {
     },
     [path, store, worker],
   );
-  await stopped;
+  await stopped();
   s.link.fault = () => undefined;
   const crashed = new Promise((resolve) => tab.once('crash', resolve));
   const session = await s.browser.context.newCDPSession(tab);
@@ -120,6 +120,16 @@ test('a tab without locks deletes a file that another one is writing, and that o
   assert.deepEqual(await leftOver(s.page, store, whole.version, path), []);
 });
 
+/** Does `work` in a new tab whose worker hangs in that call. Returns the tab and the result. */
+async function inHangingTab(call, path, store, work) {
+  const tab = await open(s.browser, s.link.url);
+  stops(s.link);
+  await tab.evaluate((workerUrl) => configure({ workerUrl, workerTimeout: 2000 }), stoppingIn(call));
+  const seen = await tab.evaluate(work, [path, store]);
+  s.link.fault = () => undefined;
+  return { tab, seen };
+}
+
 describe('a worker that hangs is ended', () => {
   // The first close is that of the key's file, the last one that of the version's file.
   for (const nth of [1, 4]) {
@@ -127,20 +137,13 @@ describe('a worker that hangs is ended', () => {
       const path = `hangs-${nth}.d.ts`;
       const store = { kind: 'opfs', name: path };
       s.server.publish(path, old);
-      const tab = await open(s.browser, s.link.url);
-      stops(s.link);
-      const seen = await tab.evaluate(
-        async ([path, store, workerUrl]) => {
-          configure({ workerUrl, workerTimeout: 2000 });
-          const handle = await sync(path, { store });
-          const given = await digest(await handle.bytes());
-          const isStored = await handle.stored;
-          const { code, message } = await handle.bytes().catch((error) => error);
-          return { given, isStored, warning: handle.warning, code, message };
-        },
-        [path, store, stoppingIn(`${FILE}.close.${nth}`)],
-      );
-      s.link.fault = () => undefined;
+      const { tab, seen } = await inHangingTab(`${FILE}.close.${nth}`, path, store, async ([path, store]) => {
+        const handle = await sync(path, { store });
+        const given = await digest(await handle.bytes());
+        const isStored = await handle.stored;
+        const { code, message } = await handle.bytes().catch((error) => error);
+        return { given, isStored, warning: handle.warning, code, message };
+      });
       assert.deepEqual([seen.given, seen.isStored, seen.code], [digestOf(old), false, 'store']);
       assert.match(seen.warning, /hung/);
       assert.match(seen.message, /closed; sync again/);
@@ -154,19 +157,12 @@ describe('a worker that hangs is ended', () => {
     const store = { kind: 'opfs', name: path };
     s.server.publish(path, old);
     await s.attempt(path, { store });
-    const tab = await open(s.browser, s.link.url);
-    stops(s.link);
-    const seen = await tab.evaluate(
-      async ([path, store, workerUrl]) => {
-        configure({ workerUrl, workerTimeout: 2000 });
-        const handle = await sync(path, { store });
-        await handle.stored;
-        const { code, message } = await handle.blob().catch((error) => error);
-        return { basis: handle.cost.basis, code, message };
-      },
-      [path, store, stoppingIn(`${FILE}.close.2`)],
-    );
-    s.link.fault = () => undefined;
+    const { tab, seen } = await inHangingTab(`${FILE}.close.2`, path, store, async ([path, store]) => {
+      const handle = await sync(path, { store });
+      await handle.stored;
+      const { code, message } = await handle.blob().catch((error) => error);
+      return { basis: handle.cost.basis, code, message };
+    });
     assert.deepEqual([seen.basis, seen.code], ['same', 'store']);
     assert.match(seen.message, /hung/);
     assertIs(await tab.evaluate(([path, store]) => attempt(path, { store }), [path, store]), old);

@@ -49,6 +49,42 @@ async function syncsTwice(page, name) {
   return next;
 }
 
+/**
+ * Opens a page of `home` in a browser of its own, beside a server of another origin that has the package. Runs `work`
+ * with the page and that server, and closes everything.
+ */
+async function besideOther(home, work) {
+  const other = await serve('--allow-origin', home.url.origin);
+  packed.publish(other);
+  const browser = await launch();
+  try {
+    const page = await browser.context.newPage();
+    await page.goto(home.url.href);
+    await work(page, other);
+  } finally {
+    await browser.close();
+    await other.close();
+    await home.close();
+  }
+}
+
+/** Syncs `app.d.ts` of another origin in a page, with that origin's client. */
+function syncFrom(page, { url }, client) {
+  return page.evaluate(
+    async ([origin, client]) => {
+      const { sync } = await import(`${origin}${client}`);
+      const handle = await sync(`${origin}/app.d.ts`);
+      const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
+      return {
+        cost: handle.cost,
+        warning: handle.warning,
+        digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join(''),
+      };
+    },
+    [url.origin, client],
+  );
+}
+
 const workersOf = (page) => page.workers().length;
 
 for (const policy of ['require-corp', 'credentialless']) {
@@ -71,27 +107,14 @@ for (const policy of ['require-corp', 'credentialless']) {
       'cross-origin-embedder-policy': policy,
       'cross-origin-opener-policy': 'same-origin',
     });
-    const other = await serve('--allow-origin', home.url.origin);
-    const browser = await launch();
-    try {
-      const page = await browser.context.newPage();
-      await page.goto(home.url.href);
+    await besideOther(home, async (page, other) => {
       other.publish('app.d.ts', old);
-      const digest = await page.evaluate(async (origin) => {
-        const { sync } = await import(`${origin}/.driblet/client.js`);
-        const handle = await sync(`${origin}/app.d.ts`);
-        const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
-        return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
-      }, other.url.origin);
+      const { digest } = await syncFrom(page, other, BASES.shipped.client);
       assert.deepEqual(
         [digest, workersOf(page), await page.evaluate(() => crossOriginIsolated)],
         [digestOf(old), 1, true],
       );
-    } finally {
-      await browser.close();
-      await other.close();
-      await home.close();
-    }
+    });
   });
 }
 
@@ -170,39 +193,15 @@ for (const [where, base] of Object.entries(BASES)) {
     });
 
     test('a package and a file from another origin: the worker starts through a blob', async () => {
-      const home = await serveFiles(s.server.root);
-      const other = await serve('--allow-origin', home.url.origin);
-      packed.publish(other);
-      const browser = await launch();
-      try {
-        const page = await browser.context.newPage();
-        await page.goto(home.url.href);
-        const run = () =>
-          page.evaluate(
-            async ([origin, client]) => {
-              const { sync } = await import(`${origin}${client}`);
-              const handle = await sync(`${origin}/app.d.ts`);
-              const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
-              return {
-                cost: handle.cost,
-                warning: handle.warning,
-                digest: Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join(''),
-              };
-            },
-            [other.url.origin, base.client],
-          );
+      await besideOther(await serveFiles(s.server.root), async (page, other) => {
         other.publish('app.d.ts', old);
-        const first = await run();
+        const first = await syncFrom(page, other, base.client);
         assertIs(first, old);
         other.publish('app.d.ts', fresh);
-        const next = await run();
+        const next = await syncFrom(page, other, base.client);
         assertIs(next, fresh);
         assert.deepEqual([first.warning, next.cost.basis, workersOf(page)], [undefined, 'version', 1]);
-      } finally {
-        await browser.close();
-        await other.close();
-        await home.close();
-      }
+      });
     });
 
     test('the service worker in the README answers with synced versions, offline with stored ones; scripts and modules run from them', async () => {

@@ -37,6 +37,14 @@ async function pageAfter(script) {
   return { page, ask: await prepared(page, script) };
 }
 
+/** Opens a page that holds the lock of a URL and does nothing, until it calls `free`. */
+async function pageWithLock(name) {
+  const { page } = await pageAfter(`await new Promise((held) => {
+    navigator.locks.request('driblet sync driblet ' + new URL('/${name}', location), () => (held(), new Promise((free) => (globalThis.free = free))));
+  })`);
+  return page;
+}
+
 const HERE = { Worker: 'missing' };
 
 /** The parts that never answer, the thread that calls them, and where the sync then stores. */
@@ -127,9 +135,7 @@ describe('what never answers', { concurrency: true }, () => {
     const store = { kind: 'browser', name: 'driblet' };
     s.server.publish(name, old);
     const { version } = await s.attempt(name, { store });
-    const { page } = await pageAfter(`await new Promise((held) => {
-      navigator.locks.request('driblet sync driblet ' + new URL('/${name}', location), () => (held(), new Promise((free) => (globalThis.free = free))));
-    })`);
+    const page = await pageWithLock(name);
     s.server.publish(name, fresh);
     const sync = () => s.attempt(name, { store, timeout: 5000 });
     for (const synced of await Promise.all([sync(), sync()])) {
@@ -146,6 +152,19 @@ describe('what never answers', { concurrency: true }, () => {
     await page.close();
     const stored = await sync();
     assert.deepEqual([stored.digest, stored.cost.basis, stored.warning], [digestOf(fresh), 'version', undefined]);
+  });
+
+  test('another tab holds the lock and does nothing, and the server has the stored version: it is in the store', async () => {
+    const name = 'held-same.d.ts';
+    const store = { kind: 'browser', name: 'driblet' };
+    s.server.publish(name, old);
+    await s.attempt(name, { store });
+    const page = await pageWithLock(name);
+    const synced = await s.attempt(name, { store });
+    assertIs(synced, old);
+    assert.deepEqual([synced.cost.basis, synced.warning], ['same', undefined]); // `attempt` compares `stored` with it.
+    await page.evaluate(() => free());
+    await page.close();
   });
 
   test('another tab that makes progress is waited for, longer than a silent one: its version is found', async () => {

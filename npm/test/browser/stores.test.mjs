@@ -404,7 +404,7 @@ describe('IndexedDB', () => {
       ([name, store, workerUrl]) => attempt(name, { store, workerUrl }),
       [name, store, stoppingIn('IDBObjectStore.put.4')],
     );
-    await stopped;
+    await stopped();
     await s.page.evaluate(
       (name) =>
         new Promise((begun) => {

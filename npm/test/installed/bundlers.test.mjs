@@ -3,36 +3,21 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { build as esbuild } from 'esbuild';
 import { build as viteBuild, createServer } from 'vite';
 import webpack from 'webpack';
-import { launch } from '../support/browser.mjs';
 import { release, serve } from '../support/driblet.mjs';
-import { install } from '../support/installed.mjs';
+import { useInstalled } from '../support/installed.mjs';
 import { digestOf } from '../support/site.mjs';
 
 const FILE = release('5.9.2', 'lib.dom.d.ts');
 const POLICY = `<meta http-equiv="content-security-policy" content="script-src 'self' 'wasm-unsafe-eval'">`;
-let packed;
-let server;
-let browser;
-
-before(async () => {
-  packed = install();
-  server = await serve();
-  server.publish('lib.d.ts', FILE);
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-  packed?.remove();
-});
+const s = useInstalled(() => s.server.publish('lib.d.ts', FILE));
 
 /** Writes an app of one script. Returns its folder. */
 function app(name, { configuration = '', head = '' } = {}) {
-  const folder = join(packed.folder, name);
+  const folder = join(s.packed.folder, name);
   mkdirSync(folder, { recursive: true });
   writeFileSync(
     join(folder, 'main.js'),
@@ -52,7 +37,7 @@ function app(name, { configuration = '', head = '' } = {}) {
 
 /** Opens an app's page. Fails unless it syncs the file, in a worker, into the file store. */
 async function assertSyncs(url) {
-  const page = await browser.context.newPage();
+  const page = await s.browser.context.newPage();
   const said = [];
   page.on('console', (message) => said.push(message.text()));
   page.on('pageerror', (error) => said.push(String(error)));
@@ -71,8 +56,8 @@ async function assertSyncs(url) {
 
 /** Copies a built app to where driblet serves it. */
 function publish(folder, name) {
-  cpSync(folder, join(server.root, name), { recursive: true });
-  return new URL(`${name}/index.html`, server.url).href;
+  cpSync(folder, join(s.server.root, name), { recursive: true });
+  return new URL(`${name}/index.html`, s.server.url).href;
 }
 
 test('vite, built', async () => {
@@ -126,7 +111,7 @@ test('webpack 5', async () => {
 test('esbuild', async () => {
   const root = app('esbuild', { head: POLICY, configuration: "wasmUrl: 'driblet_bg.wasm'" });
   const output = join(root, 'dist');
-  const driblet = join(packed.folder, 'node_modules', 'driblet');
+  const driblet = join(s.packed.folder, 'node_modules', 'driblet');
   await esbuild({
     absWorkingDir: root,
     entryPoints: { main: 'main.js', worker: join(driblet, 'dist', 'worker.js') },
@@ -142,7 +127,7 @@ test('esbuild', async () => {
 
 /** Writes an app whose service worker answers `?synced` with a file that driblet/inline syncs. Returns its folder. */
 function serviceApp(name, configuration = '') {
-  const folder = join(packed.folder, name);
+  const folder = join(s.packed.folder, name);
   mkdirSync(folder, { recursive: true });
   writeFileSync(
     join(folder, 'sw.js'),
@@ -163,7 +148,7 @@ function serviceApp(name, configuration = '') {
 /** Publishes a built app. Fails unless its service worker answers with the file. */
 async function assertAnswers(root, name, type) {
   copyFileSync(join(root, 'index.html'), join(root, 'dist', 'index.html'));
-  const page = await browser.context.newPage();
+  const page = await s.browser.context.newPage();
   await page.goto(publish(join(root, 'dist'), name));
   const digest = await page.evaluate(async (type) => {
     const controlled = new Promise((resolve) =>
@@ -210,7 +195,7 @@ test('esbuild, a service worker', async () => {
     logLevel: 'error',
   });
   copyFileSync(
-    join(packed.folder, 'node_modules', 'driblet', 'wasm', 'driblet_bg.wasm'),
+    join(s.packed.folder, 'node_modules', 'driblet', 'wasm', 'driblet_bg.wasm'),
     join(output, 'driblet_bg.wasm'),
   );
   await assertAnswers(root, 'esbuild-service', 'module');

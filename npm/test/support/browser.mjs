@@ -1,10 +1,10 @@
 // Chromium with a profile of its own, and the functions that tests call in its pages.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { executable } from './program.mjs';
 
 const ARGUMENTS =
   '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
@@ -22,7 +22,7 @@ export const BASES = {
 export async function launch(options = {}, profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'))) {
   const args = [...ARGUMENTS.split(' '), `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`];
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: executable(),
+    executablePath: executable('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome'], 'Chromium'),
     headless: true,
     args,
     ...options,
@@ -143,16 +143,4 @@ export async function leftOver(page, store, version, path) {
     },
     [store, version],
   );
-}
-
-function executable() {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
-    try {
-      return execFileSync('which', [name], { encoding: 'utf8' }).trim();
-    } catch {
-      // Try the next one.
-    }
-  }
-  throw new Error('there is no Chromium here; set CHROMIUM, or run scripts/setup.sh browser');
 }

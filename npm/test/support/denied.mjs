@@ -100,69 +100,69 @@ export const PARTS = {
 };
 
 /**
- * How a part is denied: access to it throws, it is missing, its calls throw, its calls reject, or they never answer.
+ * How a part is denied: reading the property throws, the property is undefined, its calls throw, its calls reject, or
+ * its calls never answer.
  */
-export const WAYS = ['look', 'missing', 'throw', 'reject', 'hang'];
+export const DENIALS = ['unreadable', 'missing', 'throw', 'reject', 'hang'];
 
 /**
- * A script that denies some parts in one way, and `others` each in its own. Undefined if none of them can be denied
- * that way.
+ * A script that denies some parts, and `others` each with its own denial. Undefined if none of them can be denied so.
  */
-export function denying(parts, way, others = {}) {
-  const calls = [...parts.map((part) => [part, way]), ...Object.entries(others)].flatMap(([part, way]) =>
-    callsFor(part, way),
+export function denying(parts, denial, others = {}) {
+  const calls = [...parts.map((part) => [part, denial]), ...Object.entries(others)].flatMap(([part, denial]) =>
+    callsFor(part, denial),
   );
   return calls.length === 0 ? undefined : [DENY, ...calls].join('\n');
 }
 
-function callsFor(part, way) {
+function callsFor(part, denial) {
   const { at, isClass, returns, calls = [] } = PARTS[part];
-  if (way === 'look' || way === 'missing') return at ? [`denyProperty('${at}', '${way}');`] : [];
-  if (isClass) return way === 'reject' ? [] : [`denyConstructor('${at}', '${way}');`];
-  if (returns && way !== 'throw') return [];
+  if (denial === 'unreadable' || denial === 'missing') return at ? [`denyProperty('${at}', '${denial}');`] : [];
+  if (isClass) return denial === 'reject' ? [] : [`denyConstructor('${at}', '${denial}');`];
+  if (returns && denial !== 'throw') return [];
   // A transaction either begins or does not.
-  if (part === 'transactions' && way === 'reject') return [];
-  return calls.map((call) => `denyCall('${call}', '${way}');`);
+  if (part === 'transactions' && denial === 'reject') return [];
+  return calls.map((call) => `denyCall('${call}', '${denial}');`);
 }
 
 const DENY = `
   const denied = () => new DOMException('the test denies it', 'SecurityError');
-  const denyProperty = (at, way) => {
+  const denyProperty = (at, denial) => {
     const names = at.split('.');
     const name = names.pop();
     const owner = names.reduce((found, next) => found[next], globalThis);
     const get = () => {
-      if (way === 'missing') return undefined;
+      if (denial === 'missing') return undefined;
       throw denied();
     };
     Object.defineProperty(owner, name, { configurable: true, get });
   };
-  const denyConstructor = (name, way) => {
+  const denyConstructor = (name, denial) => {
     if (!(name in globalThis)) return;
     globalThis[name] = class {
       constructor() {
-        if (way === 'throw') throw denied();
+        if (denial === 'throw') throw denied();
       }
       postMessage() {}
       terminate() {}
       close() {}
     };
   };
-  const denyCall = (call, way) => {
+  const denyCall = (call, denial) => {
     const [type, name] = call.split('.');
     const { prototype } = globalThis[type] ?? {};
     const original = prototype?.[name];
     if (!original) return;
     prototype[name] = function (...values) {
-      if (way === 'throw') throw denied();
+      if (denial === 'throw') throw denied();
       if (name === 'transaction') return Object.defineProperty(original.apply(this, values), 'oncomplete', { set() {} });
-      if (name === 'open') return neverOrFailing(way);
-      return way === 'reject' ? Promise.reject(denied()) : new Promise(() => {});
+      if (name === 'open') return neverOrFailing(denial);
+      return denial === 'reject' ? Promise.reject(denied()) : new Promise(() => {});
     };
   };
   /** A request to a database. */
-  const neverOrFailing = (way) => {
+  const neverOrFailing = (denial) => {
     const request = { error: denied() };
-    if (way === 'reject') setTimeout(() => request.onerror?.({ target: request }));
+    if (denial === 'reject') setTimeout(() => request.onerror?.({ target: request }));
     return request;
   };`;

@@ -3,8 +3,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { whenStarted } from './program.mjs';
 
 export const binary =
   process.env.DRIBLET_BIN ?? fileURLToPath(new URL('../../../target/release/driblet', import.meta.url));
@@ -71,22 +71,6 @@ async function start(root, history, options) {
   const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  const said = [];
-  const url = await new Promise((resolve, reject) => {
-    child.once('error', reject);
-    createInterface(child.stderr).on('line', (line) => {
-      said.push(line);
-      const ready = /^listening on (http:\S+)/.exec(line);
-      if (ready) resolve(new URL(ready[1]));
-    });
-    ended.then((code) => reject(new Error(`driblet serve ended with ${code}: ${said.join('\n')}`)));
-  });
-  return {
-    url,
-    stop() {
-      child.kill();
-      return ended;
-    },
-  };
+  const { found, stop } = await whenStarted(child, child.stderr, /^listening on (http:\S+)/, 'driblet serve');
+  return { url: new URL(found[1]), stop };
 }

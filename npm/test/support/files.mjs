@@ -1,8 +1,10 @@
 // A plain file host without driblet: a folder over HTTP, with lengths, types by name, ETags of time and size, and
 // ranges.
+import { once } from 'node:events';
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { expected } from './limit.mjs';
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
@@ -28,13 +30,15 @@ export async function serveFiles(root, more = {}) {
     });
     return createReadStream(path, { start }).pipe(response);
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.listen(0, '127.0.0.1');
+  await expected(once(server, 'listening'), 'the file host listens');
   return {
     root,
     url: new URL(`http://127.0.0.1:${server.address().port}/`),
     async close() {
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      server.close();
+      await expected(once(server, 'close'), 'the file host closes');
     },
   };
 }

@@ -1,6 +1,6 @@
 // Firefox, driven over WebDriver BiDi.
-import { execFileSync } from 'node:child_process';
 import { launch as launchBrowser } from 'puppeteer-core';
+import { executable } from './program.mjs';
 
 // On some virtual machines Firefox's AVX code is a hundred times slower than its SSE code.
 const PREFERENCES = { 'javascript.options.wasm_simd_avx': false };
@@ -9,7 +9,7 @@ const PREFERENCES = { 'javascript.options.wasm_simd_avx': false };
 export async function launch(preferences = {}) {
   const browser = await launchBrowser({
     browser: 'firefox',
-    executablePath: executable(),
+    executablePath: executable('FIREFOX', ['firefox-esr', 'firefox'], 'Firefox'),
     headless: true,
     extraPrefsFirefox: { ...PREFERENCES, ...preferences },
   });
@@ -21,16 +21,4 @@ export async function launch(preferences = {}) {
     },
     close: () => browser.close(),
   };
-}
-
-function executable() {
-  if (process.env.FIREFOX) return process.env.FIREFOX;
-  for (const name of ['firefox-esr', 'firefox']) {
-    try {
-      return execFileSync('which', [name], { encoding: 'utf8' }).trim();
-    } catch {
-      // Try the next one.
-    }
-  }
-  throw new Error('there is no Firefox here; set FIREFOX, or run scripts/setup.sh browser');
 }

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expected } from './limit.mjs';
 
 /** Starts nginx on a free port, with these lines in its `server` block. scripts/setup.sh installs it. */
 export async function nginx(lines) {
@@ -28,7 +29,16 @@ ${lines}
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const ended = once(child, 'exit');
-  await Promise.race([answers(port), ended.then(([code]) => Promise.reject(new Error(`nginx ended with ${code}`)))]);
+  const failed = ended.then(([code]) => Promise.reject(new Error(`nginx ended with ${code}`)));
+  const waiting = new AbortController();
+  try {
+    await expected(Promise.race([answers(port, waiting.signal), failed]), 'nginx answers');
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  } finally {
+    waiting.abort();
+  }
   return {
     port,
     async close() {
@@ -49,8 +59,8 @@ async function freePort() {
 }
 
 /** Waits until something listens on the port. */
-async function answers(port) {
-  for (;;) {
+async function answers(port, signal) {
+  while (!signal.aborted) {
     const socket = connect(port, '127.0.0.1');
     const is = await new Promise((resolve) =>
       socket.once('connect', () => resolve(true)).once('error', () => resolve(false)),

@@ -1,6 +1,8 @@
 // A link between the browser and a server that can be told to misbehave.
+import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import { createGzip } from 'node:zlib';
+import { expected } from './limit.mjs';
 
 /**
  * Starts a proxy to `server`. `fault` is called with each request, and returns what is to go wrong with its answer, or
@@ -13,7 +15,7 @@ import { createGzip } from 'node:zlib';
  * - `{ headers }` adds headers to the answer.
  * - `{ html }` answers instead of the server; `{ instead }` asks the server for another path.
  * - `{ until }` answers with nothing when that promise resolves.
- * - `{ after }` asks the server when that promise resolves; `{ delay }` after that many milliseconds.
+ * - `{ after }` asks the server when that promise resolves.
  * - `{ never }` never answers; `{ hangUp }` closes the connection without an answer.
  * - `{ redirect }` redirects the browser there.
  * - `{ busy }` answers 503, with that Retry-After if it is a string.
@@ -26,11 +28,7 @@ export async function proxyTo(server) {
   const proxy = createServer((asked, answer) => {
     link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
     const fault = link.fault(asked) ?? {};
-    if (fault.after || fault.delay)
-      return (fault.after ?? new Promise((resolve) => setTimeout(resolve, fault.delay))).then(() =>
-        pass(asked, answer, fault),
-      );
-    return pass(asked, answer, fault);
+    return fault.after ? fault.after.then(() => pass(asked, answer, fault)) : pass(asked, answer, fault);
   });
 
   function pass(asked, answer, fault) {
@@ -88,11 +86,13 @@ export async function proxyTo(server) {
     asked.pipe(onward);
   }
 
-  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  proxy.listen(0, '127.0.0.1');
+  await expected(once(proxy, 'listening'), 'the proxy listens');
   link.url = `http://127.0.0.1:${proxy.address().port}/`;
   link.close = async () => {
     proxy.closeAllConnections();
-    await new Promise((resolve) => proxy.close(resolve));
+    proxy.close();
+    await expected(once(proxy, 'close'), 'the proxy closes');
   };
   return link;
 }

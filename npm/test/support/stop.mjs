@@ -3,6 +3,7 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expected } from './limit.mjs';
 
 /** Publishes a worker in which that script runs first. */
 export function publishWorker({ root }, name, script) {
@@ -42,18 +43,18 @@ export function stoppingIn(call) {
   return `/stopping.js?${call}`;
 }
 
-/** Keeps workers where they stop: `stopped` resolves when one has stopped, `goOn` lets it continue. */
+/** Keeps workers where they stop: `stopped` waits until one has stopped, `goOn` lets it continue. */
 export function stops(link) {
   let goOn;
   const until = new Promise((resolve) => {
     goOn = resolve;
   });
-  const stopped = new Promise((resolve) => {
+  const stop = new Promise((resolve) => {
     link.fault = ({ url }) => {
       if (url !== '/stopped') return undefined;
       resolve();
       return { until };
     };
   });
-  return { stopped, goOn };
+  return { stopped: () => expected(stop, 'a worker stops'), goOn };
 }

@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { expected } from './limit.mjs';
 
 /** Features that Safari has and WebKitGTK disables. */
 export const AS_SAFARI = '--features=+StorageAPI,+StorageAPIEstimate,+FileSystem,+AccessHandle';
@@ -17,7 +18,7 @@ export async function launch(url, ...args) {
   const screen = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const [display] = await once(createInterface(screen.stdout), 'line');
+  const [display] = await expected(once(createInterface(screen.stdout), 'line'), 'Xvfb starts');
   const channel = await commands();
   const env = {
     ...process.env,
@@ -32,7 +33,7 @@ export async function launch(url, ...args) {
     Promise.reject(new Error(`MiniBrowser ended with ${code ?? signal} before it asked for anything`)),
   );
   ended.catch(() => {}); // Later pages may store.
-  await Promise.race([channel.ready(), ended]);
+  await expected(Promise.race([channel.ready(), ended]), 'MiniBrowser loads its page');
   return {
     /** Loads the page anew, which ends its worker. */
     async open() {
@@ -84,12 +85,14 @@ async function commands() {
     ready: () => ready.take(),
     /** Lets the page load anew, and waits for it. */
     async reload() {
-      (await asked.take()).end('new Promise(() => location.reload())'); // The old page asks no more.
-      await ready.take();
+      const command = await expected(asked.take(), 'the page asks for a function');
+      command.end('new Promise(() => location.reload())'); // The old page asks no more.
+      await expected(ready.take(), 'the page loads anew');
     },
     /** Runs a function in the page, with arguments that are JSON. Returns its result. */
     async evaluate(work, ...args) {
-      (await asked.take()).end(`(async () => (${work})(...${JSON.stringify(args)}))()`);
+      const command = await expected(asked.take(), 'the page asks for a function');
+      command.end(`(async () => (${work})(...${JSON.stringify(args)}))()`);
       const { value, error } = await said.take();
       if (error) throw new Error(error);
       return value;

@@ -4,14 +4,14 @@ use std::time::Duration;
 use driblet::{DiffOptions, diff_file};
 use indicatif::{HumanBytes, ProgressBar};
 
-use crate::codec::CodecChoice;
+use crate::codec::CodecArgs;
 use crate::failure::Failure;
 use crate::paths::{inputs, output};
 use crate::print;
 
 /// Write the delta between two files
 ///
-/// The delta is what `driblet serve` sends to a receiver that holds OLD. Use /dev/null as OLD for a receiver that holds
+/// A receiver that holds OLD applies the delta as it applies those of `driblet serve`. Use /dev/null as OLD for a receiver that holds
 /// nothing. Files above 256 MiB are mapped into memory: if another program cuts one short meanwhile, the command ends
 /// with a signal and writes nothing.
 #[derive(clap::Args)]
@@ -26,12 +26,8 @@ pub(crate) struct Args {
     /// Where to write the delta; - is standard output
     #[arg(short, long, value_name = "DELTA")]
     output: PathBuf,
-    /// The codec of the delta
-    #[arg(long, value_enum, default_value_t = CodecChoice::Auto)]
-    codec: CodecChoice,
-    /// The link for --codec auto, in Mbit/s
-    #[arg(long, value_name = "MBITS", default_value_t = 20)]
-    link: u32,
+    #[command(flatten)]
+    codec: CodecArgs,
     /// Working memory in MiB, besides the files themselves
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     memory: usize,
@@ -42,7 +38,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let output = output(&args.output)?;
     let spinner = ProgressBar::new_spinner().with_message("encoding");
     spinner.enable_steady_tick(Duration::from_millis(100));
-    let options = DiffOptions::default().codec(args.codec.over(args.link)).memory(args.memory << 20);
+    let options = DiffOptions::default().codec(args.codec.codec()).memory(args.memory << 20);
     let diffed = diff_file(&old, &new, &output, &options);
     spinner.finish_and_clear();
     let diffed = diffed.map_err(|error| Failure::file(&error))?;

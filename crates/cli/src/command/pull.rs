@@ -9,7 +9,6 @@ use serde_json::json;
 use url::Url;
 
 use super::pull_directory::{self, DirectoryArgs};
-use crate::chunks::chunks;
 use crate::failure::Failure;
 use crate::paths::output;
 use crate::print;
@@ -52,7 +51,7 @@ pub(crate) struct Args {
     /// How the server of a ws: or wss: URL cuts files, in the terms of npm rabin [default: 12,8192,32768]
     ///
     /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each.
-    #[arg(long, value_name = "BITS,MIN,MAX", value_parser = chunks)]
+    #[arg(long, value_name = "BITS,MIN,MAX")]
     rabin: Option<RabinOptions>,
     #[command(flatten)]
     directory: DirectoryArgs,

@@ -5,21 +5,19 @@ use std::time::Duration;
 
 use driblet::browser_sync_stream::RabinOptions;
 use driblet::{HistoryLimits, ServeOptions, Server};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::chunks::chunks;
-use crate::codec::CodecChoice;
-use crate::failure::Failure;
+use crate::codec::CodecArgs;
+use crate::failure::{Failure, flag};
 use crate::print;
 
 /// Publish a folder or a file, so that receivers need only what changed
 ///
 /// Every file is served as it is. Deltas between its versions are served below FILE.driblet/. Pages import the client
 /// from /.driblet/client.js. The history stores old versions, so that a receiver that was away for a while still gets a
-/// delta.
+/// delta. Receivers that do not accept the codec get fast deltas.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  driblet serve dist/ --listen 127.0.0.1:8080")]
 pub(crate) struct Args {
@@ -69,15 +67,11 @@ pub(crate) struct Args {
     /// open files allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
-    /// The codec of deltas, for receivers that accept it; other receivers get fast deltas
-    #[arg(long, value_enum, default_value_t = CodecChoice::Auto)]
-    codec: CodecChoice,
-    /// The link for --codec auto, in Mbit/s
-    #[arg(long, value_name = "MBITS", default_value_t = 20)]
-    link: u32,
+    #[command(flatten)]
+    codec: CodecArgs,
     /// How many previous versions get a delta to a new version before any receiver asks for one
     ///
-    /// Receivers then get the smallest delta without waiting for an encoder. The server notices a new version at the
+    /// Receivers then get the delta of the codec without waiting for an encoder. The server notices a new version at the
     /// first request for the file, and at the start. It makes the deltas in the background, one at a time, those from
     /// newer versions first, for files of 16 KiB to 64 MiB. With 0 each delta is made when a receiver asks for it.
     /// RUST_LOG=driblet=info shows what is made.
@@ -87,7 +81,7 @@ pub(crate) struct Args {
     ///
     /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each. These
     /// are the options of npm rabin.
-    #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768", value_parser = chunks)]
+    #[arg(long, value_name = "BITS,MIN,MAX", default_value = "12,8192,32768")]
     rabin: RabinOptions,
     /// Do not answer clients of browser-sync-stream
     #[arg(long, conflicts_with = "rabin")]
@@ -120,7 +114,8 @@ async fn serve(args: Args) -> Result<(), Failure> {
         .history_limits(limits)
         .hidden(args.hidden)
         .directory("")
-        .codec(args.codec.over(args.link))
+        .name_options(flag)
+        .codec(args.codec.codec())
         .ahead(args.ahead)
         .browser_sync_stream((!args.no_browser_sync_stream).then_some(args.rabin));
     if let Some(history) = &args.history {
@@ -131,9 +126,9 @@ async fn serve(args: Args) -> Result<(), Failure> {
     builder = args.allow_host.iter().fold(builder, |builder, host| builder.allow_host(host));
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     builder = args.trust_proxy.iter().fold(builder, |builder, proxy| builder.trust_proxy(proxy));
-    let files = raise_file_limit();
-    let max_connections = args.max_connections.map_or_else(|| connections_within(files), |max| max as usize);
-    let options = ServeOptions::default()
+    let options = ServeOptions::for_open_files();
+    let max_connections = args.max_connections.map_or(options.max_connections, |max| max as usize);
+    let options = options
         .keep_alive(Duration::from_secs(args.keep_alive))
         .grace(Duration::from_secs(args.grace))
         .max_connections(max_connections);
@@ -185,19 +180,4 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-/// Raises the limit of open files as far as the system allows. Gives the limit, if there is one.
-fn raise_file_limit() -> Option<u64> {
-    let now = getrlimit(Resource::Nofile);
-    // If this fails, the limit stays as it was.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum });
-    getrlimit(Resource::Nofile).current
-}
-
-/// The most connections for a limit of open files: each connection has a socket and may have a file, and the server
-/// needs some files itself.
-fn connections_within(files: Option<u64>) -> usize {
-    let max = ServeOptions::default().max_connections;
-    files.map_or(max, |files| (files.saturating_sub(32) / 2).clamp(8, max as u64) as usize)
 }

@@ -1,22 +1,22 @@
 //! The binary, real servers, and a proxy between the two.
 #![allow(dead_code, unused_imports)]
 
+mod serving;
 mod tap;
 #[path = "../../../driblet/tests/support/wait.rs"]
 mod wait;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 
 use tempfile::TempDir;
 
+pub(crate) use serving::{Serving, send};
 pub(crate) use tap::{Tap, http};
-pub(crate) use wait::{eventually_on_thread, let_pass};
+pub(crate) use wait::{LIMIT, joined, let_pass, within_on_thread};
 
 pub(crate) fn driblet(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_driblet")).args(args).output().unwrap()
+    command(args).output_within()
 }
 
 pub(crate) fn code(output: &Output) -> i32 {
@@ -27,37 +27,30 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A running server. It ends with the test.
-pub(crate) struct Serving {
-    process: Child,
-    pub(crate) url: String,
+/// Runs commands with a limit.
+pub(crate) trait Limited {
+    /// As [`Command::output`]. Fails after the limit.
+    fn output_within(&mut self) -> Output;
+
+    /// As [`Command::status`]. Fails after the limit.
+    fn status_within(&mut self) -> ExitStatus;
 }
 
-impl Serving {
-    pub(crate) fn start(path: &Path, history: &Path, more: &[&str]) -> Serving {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driblet"));
-        command.args([
-            "serve",
-            path.to_str().unwrap(),
-            "--listen",
-            "127.0.0.1:0",
-            "--history",
-            history.to_str().unwrap(),
-        ]);
-        let mut process = command.args(more).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).trim_end().to_owned();
-        assert!(url.starts_with("http://127.0.0.1:") && url.ends_with('/'), "{line}");
-        Serving { process, url }
+impl Limited for Command {
+    fn output_within(&mut self) -> Output {
+        let mut command = std::mem::replace(self, Command::new("true"));
+        within_on_thread(move || command.output().unwrap())
+    }
+
+    fn status_within(&mut self) -> ExitStatus {
+        let mut command = std::mem::replace(self, Command::new("true"));
+        within_on_thread(move || command.status().unwrap())
     }
 }
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Waits until a process has ended, and gives what it wrote. Fails after the limit.
+pub(crate) fn finished(process: Child) -> Output {
+    within_on_thread(move || process.wait_with_output().unwrap())
 }
 
 pub(crate) fn files(contents: &[(&str, &[u8])]) -> TempDir {

@@ -3,6 +3,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use super::wait::LIMIT;
+
 /// A proxy between the command and a server. It records each request, and may answer instead of the server.
 pub(crate) struct Tap {
     pub(crate) address: String,
@@ -60,6 +62,7 @@ fn carry(
     answer: &dyn Fn(usize, &str, &mut TcpStream) -> io::Result<bool>,
     heads: &Mutex<Vec<String>>,
 ) -> io::Result<()> {
+    client.set_read_timeout(Some(LIMIT))?;
     let (mut came, mut piece) = (Vec::new(), [0; 4096]);
     let end = loop {
         if let Some(end) = came.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -83,6 +86,7 @@ fn carry(
         return Ok(());
     }
     let mut server = TcpStream::connect(server.expect("a server to ask"))?;
+    server.set_read_timeout(Some(LIMIT))?;
     // One request for each connection, so that each is recorded, except for a WebSocket.
     let close = if head.to_ascii_lowercase().contains("upgrade: websocket") { "" } else { "\r\nconnection: close" };
     server.write_all(&[&came[..end], close.as_bytes(), &came[end..]].concat())?;

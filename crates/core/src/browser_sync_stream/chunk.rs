@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 /// ```
 /// use driblet_core::browser_sync_stream::ChunkHash;
 ///
-/// assert!(ChunkHash::of(b"").to_string().starts_with("e3b0c442"));
+/// let hash = ChunkHash::of(b"");
+/// assert!(hash.to_string().starts_with("e3b0c442"));
+/// assert_eq!(ChunkHash::from_bytes(*hash.as_bytes()), hash);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChunkHash([u8; 32]);
@@ -51,14 +53,14 @@ impl fmt::Debug for ChunkHash {
 /// A chunk of a file, without its bytes.
 ///
 /// ```
-/// use driblet_core::browser_sync_stream::{Chunk, ChunkHash};
+/// use driblet_core::browser_sync_stream::{RabinChunk, ChunkHash};
 ///
 /// let file = b"one driblet";
-/// let chunk = Chunk { hash: ChunkHash::of(b"driblet"), offset: 4, len: 7 };
+/// let chunk = RabinChunk { hash: ChunkHash::of(b"driblet"), offset: 4, len: 7 };
 /// assert_eq!(&file[chunk.range()], b"driblet");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Chunk {
+pub struct RabinChunk {
     /// The hash of the chunk's bytes.
     pub hash: ChunkHash,
     /// The chunk's position in the file, in bytes.
@@ -67,7 +69,7 @@ pub struct Chunk {
     pub len: u32,
 }
 
-impl Chunk {
+impl RabinChunk {
     /// The chunk's range in a file that is in memory.
     pub fn range(&self) -> Range<usize> {
         self.offset as usize..self.offset as usize + self.len as usize

@@ -4,12 +4,12 @@ use std::fmt;
 use rustic_cdc::{Rabin64, RollingHash64};
 use sha2::{Digest, Sha256};
 
-use super::chunk::{Chunk, ChunkHash};
+use super::chunk::{ChunkHash, RabinChunk};
 use super::options::{BadOptions, CutRule, RabinOptions};
 
 /// log2 of [`FINGERPRINT_LEN`].
 const FINGERPRINT_LOG2: u32 = 6;
-/// How many bytes a fingerprint covers.
+/// The number of bytes that a fingerprint covers.
 const FINGERPRINT_LEN: u64 = 1 << FINGERPRINT_LOG2;
 
 /// Cuts a file into chunks piece by piece, at the same places as npm `rabin`. It keeps no bytes of the file.
@@ -30,7 +30,7 @@ pub struct Cutter {
     hasher: Sha256,
     offset: u64,
     len: u64,
-    cut: VecDeque<Chunk>,
+    cut: VecDeque<RabinChunk>,
 }
 
 impl fmt::Debug for Cutter {
@@ -77,7 +77,7 @@ impl Cutter {
     }
 
     /// The next chunk whose end is known.
-    pub fn poll_chunk(&mut self) -> Option<Chunk> {
+    pub fn poll_chunk(&mut self) -> Option<RabinChunk> {
         self.cut.pop_front()
     }
 
@@ -99,7 +99,7 @@ impl Cutter {
 
     fn end_chunk(&mut self) {
         let hash = ChunkHash::from_bytes(self.hasher.finalize_reset().into());
-        self.cut.push_back(Chunk { hash, offset: self.offset, len: self.len as u32 });
+        self.cut.push_back(RabinChunk { hash, offset: self.offset, len: self.len as u32 });
         self.offset += self.len;
         self.len = 0;
         restart(&mut self.rabin);

@@ -1,10 +1,10 @@
 use super::error::WireError;
-use crate::input::Input;
+use crate::input_buffer::InputBuffer;
 use crate::wire::Stop;
 
 /// Splits a stream of bytes into messages. Each message follows its length.
 pub(super) struct Frames {
-    input: Input,
+    input: InputBuffer,
     /// The longest allowed message in bytes.
     limit: u64,
     /// The length of the last message, including its length. It is dropped from the input later.
@@ -13,7 +13,7 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) fn new(limit: u64) -> Frames {
-        Frames { input: Input::default(), limit, given: 0 }
+        Frames { input: InputBuffer::default(), limit, given: 0 }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {

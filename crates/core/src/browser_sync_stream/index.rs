@@ -1,11 +1,11 @@
-use super::chunk::{Chunk, ChunkHash};
+use super::chunk::{ChunkHash, RabinChunk};
 
 /// Finds the chunks of a file by their hashes.
 ///
 /// ```
-/// use driblet_core::browser_sync_stream::{Chunk, ChunkHash, ChunkIndex};
+/// use driblet_core::browser_sync_stream::{RabinChunk, ChunkHash, ChunkIndex};
 ///
-/// let chunk = Chunk { hash: ChunkHash::of(b"driblet"), offset: 0, len: 7 };
+/// let chunk = RabinChunk { hash: ChunkHash::of(b"driblet"), offset: 0, len: 7 };
 /// assert_eq!(ChunkIndex::of(&[chunk, chunk]).count(), 1);
 /// ```
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct ChunkIndex(Vec<ChunkHash>);
 
 impl ChunkIndex {
     /// Indexes a file's chunks. The index takes 32 bytes for each chunk.
-    pub fn of(chunks: &[Chunk]) -> ChunkIndex {
+    pub fn of(chunks: &[RabinChunk]) -> ChunkIndex {
         let mut hashes: Vec<ChunkHash> = chunks.iter().map(|chunk| chunk.hash).collect();
         hashes.sort_unstable();
         hashes.dedup();

@@ -2,15 +2,16 @@
 //!
 //! The formats are those of `spec/browser-sync-stream.md`. A [`Cutter`] cuts a file as npm `rabin` does. A [`Receiver`]
 //! announces the chunks that it holds. For each chunk of the file, a [`Sender`] then sends the chunk's hash, and the
-//! chunk's bytes if the receiver did not announce it. Neither side holds a file: the sender works with [`Chunk`]s, and
-//! the receiver gives out one verified chunk at a time. **After each `handle_…` call, poll until nothing new comes.**
+//! chunk's bytes if the receiver did not announce it. Neither side holds a file: the sender works with [`RabinChunk`]s,
+//! and the receiver gives out one verified chunk at a time. **After each `handle_…` call, poll until nothing new
+//! comes.**
 //!
 //! ```
 //! use driblet_core::browser_sync_stream::{Cutter, RabinOptions};
 //! use driblet_core::browser_sync_stream::{MAX_CHUNK, Receiver, ReceiverEvent, Sender, SenderEvent};
 //!
 //! let file = b"one driblet and another ".repeat(999);
-//! let mut cutter = Cutter::new(RabinOptions { bits: 8, min: 64, max: 512 })?;
+//! let mut cutter = Cutter::new(RabinOptions::new().bits(8).min(64).max(512))?;
 //! cutter.handle_input(&file);
 //! cutter.handle_end();
 //!
@@ -49,7 +50,7 @@ mod options;
 mod receiver;
 mod sender;
 
-pub use chunk::{Chunk, ChunkHash};
+pub use chunk::{ChunkHash, RabinChunk};
 pub use cutter::Cutter;
 pub use error::WireError;
 pub use index::ChunkIndex;

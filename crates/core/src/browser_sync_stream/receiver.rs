@@ -11,7 +11,31 @@ use crate::wire::put_varint;
 ///
 /// Call [`announce`](Receiver::announce) for each held chunk, then [`end_announcing`](Receiver::end_announcing), and
 /// send what [`poll_output`](Receiver::poll_output) returns. **After each `handle_…` call, poll until the event is
-/// [`ReceiverEvent::NeedInput`] or [`ReceiverEvent::Done`].** The [module](super) has an example.
+/// [`ReceiverEvent::NeedInput`] or [`ReceiverEvent::Done`].** The [module](super) has an
+/// example without held chunks.
+///
+/// ```
+/// use driblet_core::browser_sync_stream::{ChunkHash, MAX_CHUNK, RabinChunk, Receiver, ReceiverEvent};
+/// use driblet_core::browser_sync_stream::{Sender, SenderEvent};
+///
+/// let held = RabinChunk { hash: ChunkHash::of(b"driblet"), offset: 0, len: 7 };
+/// let mut receiver = Receiver::new(MAX_CHUNK);
+/// receiver.announce(held.hash);
+/// receiver.end_announcing();
+/// let mut sender = Sender::new(1000);
+/// while let Some(bytes) = receiver.poll_output() {
+///     sender.handle_input(&bytes);
+/// }
+/// assert_eq!(sender.poll_event()?, SenderEvent::Listed);
+///
+/// let mut message = Vec::new();
+/// assert!(!sender.put_head(&held, &mut message), "the receiver needs no bytes of this chunk");
+/// receiver.handle_input(&message);
+/// receiver.handle_end();
+/// assert_eq!(receiver.poll_event()?, ReceiverEvent::Held(held.hash));
+/// assert_eq!(receiver.poll_event()?, ReceiverEvent::Done);
+/// # Ok::<(), driblet_core::browser_sync_stream::WireError>(())
+/// ```
 pub struct Receiver {
     frames: Frames,
     announced: HashSet<ChunkHash>,
@@ -21,6 +45,9 @@ pub struct Receiver {
 }
 
 /// What a [`Receiver`] needs or gives out.
+///
+/// This enum is exhaustive on purpose. A caller that skips an event loses chunks or waits forever, so a new event must
+/// be a compile error in each caller.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReceiverEvent<'a> {
     /// The receiver needs more bytes from the sender: call [`Receiver::handle_input`] or [`Receiver::handle_end`].

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::chunk::{Chunk, ChunkHash};
+use super::chunk::{ChunkHash, RabinChunk};
 use super::error::WireError;
 use super::frames::Frames;
 use super::index::ChunkIndex;
@@ -12,7 +12,32 @@ use crate::wire::put_varint;
 ///
 /// **After each `handle_…` call, poll until the event is [`SenderEvent::NeedInput`] or [`SenderEvent::Listed`].** When
 /// the list is complete, call [`put_head`](Sender::put_head) for the chunks of the file, in file order. The
-/// [module](super) has an example.
+/// [module](super) has an example of a whole transfer.
+///
+/// A list can be longer than the sender has room for. [`keep_only`](Sender::keep_only) makes it forget the hashes of
+/// chunks that the file does not have:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use driblet_core::browser_sync_stream::{ChunkHash, ChunkIndex, MAX_CHUNK, RabinChunk, Receiver};
+/// use driblet_core::browser_sync_stream::{Sender, SenderEvent};
+///
+/// let mut receiver = Receiver::new(MAX_CHUNK);
+/// [b"one", b"two", b"six"].map(|held| receiver.announce(ChunkHash::of(held)));
+/// receiver.end_announcing();
+/// let mut sender = Sender::new(2);
+/// while let Some(bytes) = receiver.poll_output() {
+///     sender.handle_input(&bytes);
+/// }
+/// assert_eq!(sender.poll_event()?, SenderEvent::Full);
+/// let file = [RabinChunk { hash: ChunkHash::of(b"six"), offset: 0, len: 3 }];
+/// sender.keep_only(Arc::new(ChunkIndex::of(&file)));
+/// assert_eq!(sender.poll_event()?, SenderEvent::Listed);
+/// assert_eq!(sender.announced(), 3);
+/// assert!(!sender.put_head(&file[0], &mut Vec::new()), "the receiver holds the file's only chunk");
+/// # Ok::<(), driblet_core::browser_sync_stream::WireError>(())
+/// ```
 pub struct Sender {
     frames: Frames,
     held: HeldChunks,
@@ -23,6 +48,9 @@ pub struct Sender {
 }
 
 /// What a [`Sender`] needs.
+///
+/// This enum is exhaustive on purpose. A caller that skips an event waits forever, so a new event must be a compile
+/// error in each caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SenderEvent {
     /// The sender needs more of the receiver's list: call [`Sender::handle_input`] or [`Sender::handle_end`].
@@ -97,7 +125,7 @@ impl Sender {
 
     /// Appends the message about a chunk, up to where the chunk's bytes begin. Returns whether the bytes must follow,
     /// because the receiver did not announce the chunk.
-    pub fn put_head(&self, chunk: &Chunk, out: &mut Vec<u8>) -> bool {
+    pub fn put_head(&self, chunk: &RabinChunk, out: &mut Vec<u8>) -> bool {
         let is_new = !self.held.has(&chunk.hash);
         put_varint(out, ChunkHash::LEN as u64 + if is_new { u64::from(chunk.len) } else { 0 });
         out.extend_from_slice(chunk.hash.as_bytes());

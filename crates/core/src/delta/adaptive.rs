@@ -14,7 +14,7 @@ pub(crate) const RATES: [i32; 256] = {
     rates
 };
 
-/// From this many observations on, a probability adapts at a constant rate.
+/// After this many observations, a probability adapts at a constant rate.
 const STEADY: u32 = 250;
 
 /// An adaptive probability: 22 bits of probability, then 10 bits that count the observations.
@@ -22,6 +22,7 @@ const STEADY: u32 = 250;
 pub(crate) struct Counter(u32);
 
 impl Counter {
+    /// A counter that has observed nothing: the probability is one half.
     pub(crate) const EVEN: Counter = Counter(1 << 31);
 
     pub(crate) fn at(probability: u16) -> Counter {

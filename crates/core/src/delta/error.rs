@@ -9,7 +9,7 @@ use crate::wire::Stop;
 /// use driblet_core::{DecodeError, patch};
 ///
 /// let error = patch(b"basis", b"\xdb\x26").unwrap_err();
-/// assert_eq!(error, DecodeError::BadFormat { format: 2 });
+/// assert!(matches!(error, DecodeError::BadFormat { format: 2, .. }));
 /// assert_eq!(error.reason(), "bad-format");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,30 +17,35 @@ use crate::wire::Stop;
 pub enum DecodeError {
     /// The delta ends before its target is complete.
     #[error("the delta ends after {at} bytes, before its target is complete; resume it or ask again")]
+    #[non_exhaustive]
     Truncated {
         /// How many bytes of the delta came.
         at: u64,
     },
     /// Bytes follow the end of the delta.
     #[error("bytes follow the end of the delta, at byte {at}")]
+    #[non_exhaustive]
     TrailingBytes {
         /// Where the delta should have ended.
         at: u64,
     },
     /// The first byte is not the first byte of a delta.
     #[error("not a driblet delta: the first byte is {first:#04x}, not 0xdb")]
+    #[non_exhaustive]
     BadMagic {
         /// The byte that came first.
         first: u8,
     },
     /// The decoder does not know the delta's format.
     #[error("delta format {format} is not supported, only 1; update the receiver")]
+    #[non_exhaustive]
     BadFormat {
         /// The delta's format.
         format: u8,
     },
     /// The exponent of the group size is greater than 6.
     #[error("a group of 2^(18 + {exponent}) bytes; the exponent must be 0 to 6")]
+    #[non_exhaustive]
     BadGroup {
         /// The exponent.
         exponent: u8,
@@ -50,6 +55,7 @@ pub enum DecodeError {
     BadVarint,
     /// A number exceeds its limit. The decoder took no memory for it.
     #[error("{limit}: {value} announced, at most {max} allowed")]
+    #[non_exhaustive]
     OverLimit {
         /// The limit.
         limit: Limit,
@@ -60,12 +66,14 @@ pub enum DecodeError {
     },
     /// A zstd frame needs a larger window than the format allows.
     #[error("a zstd frame asks for a window of more than 2^{max_log} bytes")]
+    #[non_exhaustive]
     Window {
         /// log2 of the largest window.
         max_log: u32,
     },
     /// The delta was made against another basis.
     #[error("the delta was made against basis {named}…, not {held}…; request one for the held version")]
+    #[non_exhaustive]
     WrongBasis {
         /// The basis id in the delta.
         named: BasisId,
@@ -74,12 +82,14 @@ pub enum DecodeError {
     },
     /// The delta says "same", but the receiver did not name this version.
     #[error("the delta says that version {target} is held already, but it was not named")]
+    #[non_exhaustive]
     UnexpectedSame {
         /// The version in the delta.
         target: Version,
     },
     /// The chaining values of the groups do not merge to the target.
     #[error("the groups' chaining values make version {merged}, not the target {target}")]
+    #[non_exhaustive]
     BadTree {
         /// The target in the delta.
         target: Version,
@@ -88,18 +98,21 @@ pub enum DecodeError {
     },
     /// The bytes of a group do not have their chaining value.
     #[error("group {index} of the target does not verify: the delta or the basis was changed")]
+    #[non_exhaustive]
     BadGroupHash {
         /// The index of the group, from 0.
         index: u64,
     },
     /// The decoder does not know the codec of a region.
     #[error("codec {codec} is not supported; update the receiver")]
+    #[non_exhaustive]
     BadCodec {
         /// The codec, with the reserved bit if it is set.
         codec: u8,
     },
     /// The span of a region is empty, or it leaves nothing for the regions after it.
     #[error("a region of {span} bytes, but {left} bytes of the target are missing")]
+    #[non_exhaustive]
     BadSpan {
         /// The announced span in bytes.
         span: u64,
@@ -108,12 +121,14 @@ pub enum DecodeError {
     },
     /// The ops of a region are malformed.
     #[error("a region's ops are malformed: {what}")]
+    #[non_exhaustive]
     BadOps {
         /// What is malformed.
         what: &'static str,
     },
     /// A copy reaches beyond the basis.
     #[error("a copy of {len} bytes from {start} reaches outside the basis of {basis} bytes")]
+    #[non_exhaustive]
     CopyOutsideBasis {
         /// Where the copy begins.
         start: i128,
@@ -124,24 +139,28 @@ pub enum DecodeError {
     },
     /// A zstd frame does not decode to the bytes that the region needs.
     #[error("a zstd frame does not decode: {what}")]
+    #[non_exhaustive]
     BadZstd {
         /// What zstd or the decoder reports.
         what: &'static str,
     },
     /// The decisions of a dense region are malformed.
     #[error("a dense region does not decode: {what}")]
+    #[non_exhaustive]
     BadDense {
         /// What is malformed.
         what: &'static str,
     },
     /// The decisions of a substitution region are malformed.
     #[error("a substitution region does not decode: {what}")]
+    #[non_exhaustive]
     BadSubstitution {
         /// What is malformed.
         what: &'static str,
     },
     /// The caller did not hand in the basis bytes that the decoder asked for.
     #[error("{got} bytes were handed in for basis range {range:?}; the basis was changed")]
+    #[non_exhaustive]
     BasisShort {
         /// The range that the decoder asked for.
         range: Range<u64>,
@@ -191,12 +210,12 @@ pub enum Limit {
     /// The bytes of a region's ops.
     #[error("the bytes of a region's ops")]
     Ops,
-    /// How far a reference reaches beyond its gap, in bytes.
-    #[error("the reach of a reference in bytes")]
+    /// How far a prefix reaches beyond its gap, in bytes.
+    #[error("the reach of a prefix in bytes")]
     Reach,
-    /// The bytes of a region's reference.
-    #[error("the bytes of a region's reference")]
-    Reference,
+    /// The bytes of a region's prefix.
+    #[error("the bytes of a region's prefix")]
+    Prefix,
     /// The length of a dense region.
     #[error("the bytes of a dense region")]
     Span,
@@ -221,7 +240,7 @@ impl Limit {
             Limit::Groups => "limit-groups",
             Limit::Ops => "limit-ops",
             Limit::Reach => "limit-reach",
-            Limit::Reference => "limit-reference",
+            Limit::Prefix => "limit-reference",
             Limit::Span => "limit-span",
             Limit::DenseWindow => "limit-dense-window",
             Limit::Packed => "limit-packed",

@@ -17,10 +17,10 @@ pub(crate) const BASIS_PIECE: u64 = 1 << 20;
 pub(crate) const WINDOW_LOG: u32 = 23;
 /// The most bytes that a region's ops may take.
 pub(crate) const MAX_OPS_LEN: u64 = 1 << 20;
-/// How far a region's reference may reach beyond a gap.
+/// The most bytes by which a region's prefix may reach beyond a gap.
 pub(crate) const MAX_REACH: u64 = 1 << 20;
-/// The most basis bytes in one region's reference.
-pub(crate) const MAX_REFERENCE: u64 = 8 << 20;
+/// The most basis bytes in one region's prefix.
+pub(crate) const MAX_PREFIX: u64 = 8 << 20;
 /// The most bytes of a dense region, of its window, and of its packed decisions. This bounds a receiver's memory.
 pub(crate) const MAX_DENSE: u64 = 32 << 20;
 /// The most ops of a substitution region.

@@ -3,14 +3,17 @@ use crate::delta::format::{MAX_GROUPS, MAX_TARGET};
 use crate::signature::matched_basis::MatchedBasis;
 use crate::verify::group::{self, ChainingValue, GroupSize, Groups};
 use crate::verify::outboard::Outboard;
-use crate::verify::verifier::Verifier;
+use crate::verify::verified_groups::VerifiedGroups;
 use crate::version::{BasisId, Version};
 use crate::wire::ByteReader;
 #[cfg(feature = "encode")]
 use crate::wire::put_varint;
 
+/// The first byte of every delta.
 const MAGIC: u8 = 0xdb;
+/// The delta format of this implementation: the upper four bits of the second byte.
 const FORMAT: u8 = 1;
+/// The bit of the second byte that says that the receiver holds the head already.
 const SAME: u8 = 1 << 3;
 
 /// The basis that a receiver applies a delta to.
@@ -93,6 +96,11 @@ impl Default for Limits {
 /// decoder.poll_event()?;
 /// let header = decoder.header().ok_or("the header is incomplete")?;
 /// assert_eq!((header.target(), header.len()), (Version::of(b"one driblet"), 11));
+/// assert!(!header.is_same());
+///
+/// // The target fits into one group, so its outboard has no chaining values.
+/// assert!(header.len() <= header.group().len());
+/// assert!(header.outboard().encode().is_empty());
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -110,7 +118,7 @@ impl AsRef<Groups> for Header {
 }
 
 /// Verifies and gives out the target that a header announces.
-pub(crate) type TargetVerifier = Verifier<Header>;
+pub(crate) type TargetVerifier = VerifiedGroups<Header>;
 
 impl Header {
     /// The version of the target.

@@ -1,7 +1,7 @@
 //! Deltas: a delta turns a basis into a version.
 //!
-//! `format`, `header` and `ops` define the format. `reference` is the rule by which both sides find the basis bytes
-//! that the compressor may refer to. `dense` and `substitution` are the models of these two codecs; both use
+//! `format`, `header` and `ops` define the format. `prefix` finds the basis bytes under which zstd compresses
+//! new bytes. `dense` and `substitution` are the models of these two codecs; both use
 //! `arithmetic` and `adaptive`. `decode` is the receiver's side, `encode` and `sequence_alignment` are the server's
 //! side.
 
@@ -16,7 +16,7 @@ mod format;
 mod header;
 mod op_coder;
 mod ops;
-mod reference;
+mod prefix;
 #[cfg(feature = "encode")]
 mod sequence_alignment;
 mod substitution;

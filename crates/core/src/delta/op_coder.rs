@@ -9,24 +9,26 @@ use crate::delta::ops::Op;
 /// Codes ops. The numbers before a number are its context.
 pub(crate) struct OpCoder {
     numbers: NumberCoder,
-    signs: [Counter; 2],
-    kinds: [Counter; 4],
+    sign_counters: [Counter; 2],
+    kind_counters: [Counter; 4],
     last_gap: u32,
     last_substituted: usize,
 }
 
 impl OpCoder {
-    const COUNT: usize = 0;
-    const GAP: usize = 1;
-    const SHIFT: usize = 9;
-    const LEN: usize = 21;
-    const TAIL: usize = 23;
+    // The contexts of the numbers; of gaps and of distances, the first of several.
+    const COUNT_SIZE: usize = 0;
+    const GAP_SIZE: usize = 1;
+    const DISTANCE_SIZE: usize = 9;
+    const COPY_SIZE: usize = 21;
+    const SUBSTITUTED_SIZE: usize = 22;
+    const TAIL_SIZE: usize = 23;
 
     pub(crate) fn new() -> OpCoder {
         OpCoder {
             numbers: NumberCoder::new(24),
-            signs: [Counter::EVEN; 2],
-            kinds: [Counter::EVEN; 4],
+            sign_counters: [Counter::EVEN; 2],
+            kind_counters: [Counter::EVEN; 4],
             last_gap: 0,
             last_substituted: 0,
         }
@@ -36,14 +38,14 @@ impl OpCoder {
     #[cfg(feature = "encode")]
     pub(crate) fn write(mut self, coder: &mut impl DecisionCoder, ops: &[Op], position: u64) {
         let Some((tail, copying)) = ops.split_last() else { return };
-        self.numbers.code(coder, OpCoder::COUNT, copying.len() as u32);
+        self.numbers.code(coder, OpCoder::COUNT_SIZE, copying.len() as u32);
         let mut at = position;
         for op in copying {
-            let shift = op.copy.start as i64 - (at + op.gap) as i64;
-            self.op(coder, op.gap as u32, shift, op.substituted, op.copy_len() as u32 - 1);
+            let distance = op.copy.start as i64 - (at + op.gap) as i64;
+            self.op(coder, op.gap as u32, distance, op.substituted, op.copy_len() as u32 - 1);
             at = op.copy.end;
         }
-        self.numbers.code(coder, OpCoder::TAIL, tail.gap as u32);
+        self.numbers.code(coder, OpCoder::TAIL_SIZE, tail.gap as u32);
     }
 
     /// Reads the ops of a region of `span` bytes that begins at basis position `position`. All copies are inside the
@@ -56,7 +58,7 @@ impl OpCoder {
         basis_len: u64,
     ) -> Result<Vec<Op>, DecodeError> {
         let count = Limit::SubstitutionOps
-            .check(self.numbers.code(coder, OpCoder::COUNT, 0).into(), MAX_SUBSTITUTION_OPS as u64)?;
+            .check(self.numbers.code(coder, OpCoder::COUNT_SIZE, 0).into(), MAX_SUBSTITUTION_OPS as u64)?;
         let (mut ops, mut left, mut at) = (Vec::new(), span, position);
         let mut take = |len: u64| {
             let rest = left.checked_sub(len).ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
@@ -64,10 +66,10 @@ impl OpCoder {
             Ok(())
         };
         for _ in 0..count {
-            let (gap, shift, substituted, len) = self.op(coder, 0, 0, false, 0);
+            let (gap, distance, substituted, len) = self.op(coder, 0, 0, false, 0);
             let (gap, len) = (u64::from(gap), u64::from(len) + 1);
             take(if substituted { gap } else { gap + len })?;
-            let start = i128::from(at) + i128::from(gap) + i128::from(shift);
+            let start = i128::from(at) + i128::from(gap) + i128::from(distance);
             if start < 0 || i128::from(basis_len) < start + i128::from(len) {
                 return Err(DecodeError::CopyOutsideBasis { start, len, basis: basis_len });
             }
@@ -77,7 +79,7 @@ impl OpCoder {
             ops.push(Op { gap, copy: start as u64..start as u64 + len, substituted });
             at = start as u64 + len;
         }
-        let gap = self.numbers.code(coder, OpCoder::TAIL, 0).into();
+        let gap = self.numbers.code(coder, OpCoder::TAIL_SIZE, 0).into();
         take(gap)?;
         if gap != 0 {
             ops.push(Op { gap, copy: at..at, substituted: false });
@@ -89,18 +91,19 @@ impl OpCoder {
         &mut self,
         coder: &mut impl DecisionCoder,
         gap: u32,
-        shift: i64,
+        distance: i64,
         substituted: bool,
         len: u32,
     ) -> (u32, i64, bool, u32) {
-        let gap_context = OpCoder::GAP + self.last_substituted * 4 + log2(self.last_gap).min(3);
+        let gap_context = OpCoder::GAP_SIZE + self.last_substituted * 4 + log2(self.last_gap).min(3);
         let gap = self.numbers.code(coder, gap_context, gap);
-        let shift_context = OpCoder::SHIFT + self.last_substituted * 6 + log2(gap).min(5);
-        let size = i64::from(self.numbers.code(coder, shift_context, shift.unsigned_abs() as u32));
-        let is_back = size != 0 && self.signs[self.last_substituted].code(coder, shift < 0);
+        let distance_context = OpCoder::DISTANCE_SIZE + self.last_substituted * 6 + log2(gap).min(5);
+        let size = i64::from(self.numbers.code(coder, distance_context, distance.unsigned_abs() as u32));
+        let is_back = size != 0 && self.sign_counters[self.last_substituted].code(coder, distance < 0);
         let goes_on = usize::from(gap == 0 && size == 0);
-        let substituted = self.kinds[self.last_substituted * 2 + goes_on].code(coder, substituted);
-        let len = self.numbers.code(coder, OpCoder::LEN + usize::from(substituted), len);
+        let substituted = self.kind_counters[self.last_substituted * 2 + goes_on].code(coder, substituted);
+        let len_context = if substituted { OpCoder::SUBSTITUTED_SIZE } else { OpCoder::COPY_SIZE };
+        let len = self.numbers.code(coder, len_context, len);
         (self.last_gap, self.last_substituted) = (gap, usize::from(substituted));
         (gap, if is_back { -size } else { size }, substituted, len)
     }

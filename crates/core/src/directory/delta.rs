@@ -1,6 +1,7 @@
 //! The directory delta: the delta between two manifests, and which parts carry the new files.
 
 use super::error::DirectoryDeltaError;
+use super::format::FORMAT;
 use super::manifest::{Manifest, ManifestLimits};
 use super::parts::{new_files, part_version};
 use crate::version::Version;
@@ -8,7 +9,6 @@ use crate::wire::{ByteReader, Stop, put_varint};
 
 /// The first byte of every directory delta.
 const MAGIC: u8 = 0xdb;
-pub(super) const FORMAT: u8 = 1;
 /// The most bytes of the delta between two manifests.
 const MAX_MANIFEST_DELTA: u64 = 128 << 20;
 /// The most parts of a directory delta, and the most basis files of all parts together.

@@ -37,7 +37,7 @@ pub enum ManifestError {
     #[error("these bytes are no manifest")]
     NoManifest,
     /// The second byte names a format that this version does not know.
-    #[error("the manifest has format {format}; this version reads format {known}", known = super::manifest::FORMAT)]
+    #[error("the manifest has format {format}; this version reads format {known}", known = super::format::FORMAT)]
     UnknownFormat {
         /// The format named.
         format: u8,
@@ -137,7 +137,7 @@ pub enum DirectoryDeltaError {
     #[error("these bytes are no directory delta")]
     NoDirectoryDelta,
     /// The second byte names a format that this version does not know.
-    #[error("the directory delta has format {format}; this version reads format {known}", known = super::delta::FORMAT)]
+    #[error("the directory delta has format {format}; this version reads format {known}", known = super::format::FORMAT)]
     #[non_exhaustive]
     UnknownFormat {
         /// The format named.
@@ -197,7 +197,7 @@ pub enum HaveError {
     #[error("these bytes do not list what a receiver holds")]
     NoHave,
     /// The second byte names a format that this version does not know.
-    #[error("the list has format {format}; this version reads format {known}", known = super::have::FORMAT)]
+    #[error("the list has format {format}; this version reads format {known}", known = super::format::FORMAT)]
     #[non_exhaustive]
     UnknownFormat {
         /// The format named.

@@ -1,12 +1,12 @@
 //! What a receiver holds of a directory, for a server that does not know the receiver's version of it.
 
 use super::error::HaveError;
+use super::format::FORMAT;
 use crate::version::Version;
 use crate::wire::{ByteReader, Stop, put_varint};
 
 /// The first byte of every such list.
 const MAGIC: u8 = 0xde;
-pub(super) const FORMAT: u8 = 1;
 /// Bytes before the bits.
 const START: usize = 34;
 /// The most files that a receiver holds in another version.

@@ -4,13 +4,13 @@ use std::fmt;
 use std::ops::Range;
 
 use super::error::ManifestError;
+use super::format::FORMAT;
 use super::path::{MAX_PATH, check_path, is_below, path_order, shared_len};
 use crate::version::Version;
 use crate::wire::{ByteReader, Stop, put_varint};
 
 /// The first byte of every manifest.
 const MAGIC: u8 = 0xda;
-pub(super) const FORMAT: u8 = 1;
 /// Bit 0 of the flags.
 const EXECUTABLE: u8 = 1;
 /// Bytes that an entry takes at least: two numbers and a byte of its path, flags, length, version.

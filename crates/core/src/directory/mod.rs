@@ -7,6 +7,7 @@
 mod basis;
 mod delta;
 mod error;
+mod format;
 mod have;
 mod manifest;
 #[cfg(feature = "encode")]

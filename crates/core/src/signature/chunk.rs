@@ -9,7 +9,8 @@ use fastcdc::v2020;
 /// ```
 /// use driblet_core::ChunkSize;
 ///
-/// assert_eq!(ChunkSize::new(9)?.average(), 512);
+/// let size = ChunkSize::new(9)?;
+/// assert_eq!((size.average(), size.log2()), (512, 9));
 /// assert!(ChunkSize::new(40).is_err());
 /// # Ok::<(), driblet_core::UnknownChunkSize>(())
 /// ```
@@ -126,6 +127,7 @@ pub(crate) fn next_cut(bytes: &[u8], size: ChunkSize) -> usize {
 /// The protocol has no such chunk size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no chunk size has an average of 2^{log2} bytes; they are 2^8 to 2^17")]
+#[non_exhaustive]
 pub struct UnknownChunkSize {
     /// log2 of the average length that was asked for.
     pub log2: u8,

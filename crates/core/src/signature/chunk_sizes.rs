@@ -23,15 +23,16 @@ pub struct ChunkSizes {
 mod for_a_head {
     use super::{ChunkSize, ChunkSizes};
 
-    /// A head has about this many sections at least, and twice as many at most.
+    /// The number of sections that a head has at least, about. It has at most twice as many.
     const SECTIONS: u64 = 128;
-    /// A head has about this many chunks at most. The server keeps 36 bytes for each.
+    /// The number of chunks that a head has at most, about. The server keeps 36 bytes for each.
     const MAX_CHUNKS: u64 = 1 << 18;
-    /// How many compressed bytes a chunk should have: many times its tag of 2 or 3 bytes, but few enough that a change
-    /// costs little.
+    /// The number of compressed bytes that a chunk should have: many times its tag of 2 or 3 bytes, but few enough that
+    /// a change costs little.
     const COMPRESSED_CHUNK: u64 = 96;
-    /// How many samples of a head are compressed, and how long each is, to see how well the head compresses.
+    /// The number of samples of a head that are compressed to see how well the head compresses.
     const SAMPLES: usize = 4;
+    /// The length of a sample in bytes.
     const SAMPLE: usize = 64 << 10;
 
     impl ChunkSizes {

@@ -5,7 +5,8 @@ use crate::signature::cuts::Cuts;
 
 /// The most sections in a list. A receiver describes further sections by their chunks.
 const MAX_LISTED: usize = 1 << 14;
-/// Up to this many sections, two equal tags of 16 bits in a row hardly ever are an accident; beyond, it takes three.
+/// The longest list in which two equal tags in a row are enough to find a section. In a longer list it takes three,
+/// since two tags of 16 bits are more often equal by accident there.
 const FEW: usize = 1 << 10;
 
 impl Cuts {

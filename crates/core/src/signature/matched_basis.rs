@@ -8,7 +8,53 @@ use crate::version::BasisId;
 
 /// The basis of a matched delta, as the receiver lays it out: its matched chunks, in their order.
 ///
-/// See [`Matches`](crate::Matches) for an example.
+/// ```
+/// # #[cfg(feature = "encode")] {
+/// use driblet_core::{Basis, ChunkSizes, Cuts, Decoder, EncodeOptions, Encoder, Event, Limits};
+/// use driblet_core::{MatchedBasis, Runs, Signature};
+///
+/// let (held, head) = (b"one driblet".repeat(999), [&b"one driblet".repeat(999)[..], b"more"].concat());
+/// let head_cuts = Cuts::of(&head, ChunkSizes::of(&head));
+///
+/// // The receiver cuts what it holds at the head's sizes, and signs it.
+/// let chunks = Cuts::of(&held, head_cuts.sizes()).describe(&head_cuts.list());
+/// let signature = Signature::sign([7; 16], &chunks);
+/// assert_eq!(Signature::count_of(&chunks), signature.count());
+///
+/// // The server answers with the runs and a delta. If nothing matches, the delta has the empty basis.
+/// let matches = signature.match_chunks(&head_cuts);
+/// let is_match = 0 < matches.matched_bytes();
+/// let mut answer = if is_match { matches.encode_runs() } else { matches.encode_no_runs() };
+/// let mut encoder = match is_match {
+///     true => Encoder::matched(&matches, &head, EncodeOptions::new()),
+///     false => Encoder::new(&[], &head, EncodeOptions::new()),
+/// };
+/// while let Some(piece) = encoder.poll_output()? {
+///     answer.extend_from_slice(&piece);
+/// }
+///
+/// // The receiver lays out the same basis, and finds its bytes in the held file.
+/// let (runs, consumed) = Runs::decode(&answer, signature.count())?.ok_or("more bytes are needed")?;
+/// let basis = MatchedBasis::new(&runs, &chunks);
+/// let mut decoder = Decoder::new(Basis::matched(&basis), Limits::new());
+/// decoder.handle_input(&answer[consumed..]);
+/// decoder.handle_end();
+/// let mut output = Vec::new();
+/// loop {
+///     match decoder.poll_event()? {
+///         Event::NeedBasis(range) => {
+///             let pieces = basis.locate(range).map(|piece| &held[piece.start as usize..piece.end as usize]);
+///             decoder.handle_basis(&pieces.collect::<Vec<_>>().concat());
+///         }
+///         Event::Output(verified) => output.extend_from_slice(verified),
+///         Event::Done => break,
+///         Event::NeedInput | Event::Same => unreachable!("the decoder has all input, and named no version"),
+///     }
+/// }
+/// assert_eq!(output, head);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct MatchedBasis {
     /// Where each piece begins in the basis, and its range in the held file. Adjacent pieces are merged.

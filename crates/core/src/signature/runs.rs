@@ -113,6 +113,7 @@ pub enum RunsError {
     BadVarint,
     /// The runs are longer than the protocol allows.
     #[error("runs of {len} bytes announced, at most {limit} allowed")]
+    #[non_exhaustive]
     TooLong {
         /// The announced length in bytes.
         len: u64,
@@ -121,18 +122,21 @@ pub enum RunsError {
     },
     /// The announced length ends inside a run.
     #[error("the {len} bytes announced for the runs end inside a run")]
+    #[non_exhaustive]
     Cut {
         /// The announced length in bytes.
         len: u64,
     },
     /// A run after the first is empty.
     #[error("run {index} of the matched answer is empty")]
+    #[non_exhaustive]
     EmptyRun {
         /// The index of the run, from 0.
         index: usize,
     },
     /// The runs do not cover each tag once.
     #[error("the runs cover {sum} tags; the signature has {count}")]
+    #[non_exhaustive]
     Sum {
         /// The sum of the runs.
         sum: u64,

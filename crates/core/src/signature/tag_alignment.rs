@@ -8,13 +8,15 @@
 
 use std::ops::Range;
 
-/// log2 of how improbable an accident is in all searches of one kind, if each search compares as many pairs as it may.
-/// Most searches compare far fewer: one sync in 300 of a rebuilt bundle had an accident.
+/// Bounds the probability that unequal chunks match by accident in the searches between runs. All searches for rows of
+/// one length together have an accident with a probability of at most 2^-5, if each compares all of its pairs. Most
+/// compare far fewer: of 300 syncs of a rebuilt bundle, one had an accident.
 const SAFETY: u32 = 5;
-/// The same for the search through the whole head, where a higher number loses hardly any match.
+/// The same bound for the search through the whole head: a probability of at most 2^-10. The longer rows that this
+/// needs lose hardly any match there.
 const SAFETY_ANYWHERE: u32 = 10;
-/// How many chunks of the head the searches between runs look at, for each tag and chunk. This bounds the time if the
-/// runs are out of order.
+/// Bounds the time of the searches between runs if the runs are out of order. For each row length, the searches look at
+/// no more chunks than twice the number of all tags and chunks.
 const MAX_EFFORT: usize = 2;
 
 /// The tags of the head's chunks, and of its sections, which stand for all their chunks.

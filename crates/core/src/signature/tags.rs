@@ -6,11 +6,15 @@ use crate::wire::{ByteReader, Stop, put_varint};
 /// The most tags that a signature may have. A server usually allows fewer.
 pub const MAX_TAGS: u64 = 1 << 22;
 
+/// The length of a nonce in bytes.
 const NONCE_LEN: usize = 16;
+/// The bits that a tag may have.
 const BITS: std::ops::RangeInclusive<u8> = 8..=64;
-/// The fewest bits of a tag. A short signature has few chunks, and so short runs.
+/// The fewest bits of a tag that [`Signature::sign`] makes. A short signature has few chunks, so its runs are short,
+/// and wider tags make up for that.
 const LEAST_BITS: u8 = 20;
-/// After each run, log2 of how improbable it is that the next tag matches by accident.
+/// The bits of a tag beyond log2 of the number of tags. With 8 of them, the probability that some tag right after a run
+/// matches by accident is at most 2^-8 for the whole signature.
 const RUN_END_BITS: u8 = 8;
 
 /// Describes the chunks that a receiver holds: one tag for each chunk, keyed with a nonce.
@@ -170,6 +174,7 @@ pub enum SignatureError {
     Truncated,
     /// Bytes follow the last tag.
     #[error("{len} bytes follow the signature's last tag")]
+    #[non_exhaustive]
     TrailingBytes {
         /// The number of bytes.
         len: usize,
@@ -179,12 +184,14 @@ pub enum SignatureError {
     BadVarint,
     /// The tags have a width that the protocol does not allow.
     #[error("the signature has tags of {bits} bits; a tag has 8 to 64 bits")]
+    #[non_exhaustive]
     Bits {
         /// The width in bits.
         bits: u8,
     },
     /// The signature has more tags than the server accepts.
     #[error("the signature announces {count} tags; at most {limit} are accepted; request the file without a signature")]
+    #[non_exhaustive]
     TooManyTags {
         /// The announced count.
         count: u64,

@@ -10,13 +10,18 @@ use crate::version::Version;
 /// The chaining value of a subtree: BLAKE3's 32-byte non-root output.
 pub(crate) type ChainingValue = [u8; 32];
 
-/// The size of a group: a power of two from 256 KiB to 16 MiB.
+/// The size of a group in a delta: a power of two from 256 KiB to 16 MiB.
 ///
 /// ```
 /// use driblet_core::GroupSize;
 ///
 /// assert_eq!(GroupSize::SMALLEST.len(), 256 << 10);
 /// assert_eq!(GroupSize::new(7), None);
+///
+/// // A file of 100 MiB has at most 64 groups of this size, and a chaining value for each.
+/// let size = GroupSize::fine(100 << 20);
+/// assert_eq!((size.len(), size.exponent()), (2 << 20, 3));
+/// assert_eq!(size.values_for(100 << 20), 50);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GroupSize(u8);

@@ -9,6 +9,20 @@ use crate::verify::group::ChainingValue;
 use crate::version::Version;
 
 /// Verifies one group, piece by piece. [`Outboard::verify`](crate::Outboard::verify) makes one.
+///
+/// ```
+/// use driblet_core::{Outboard, Version};
+///
+/// let file = b"a stored file";
+/// let outboard = Outboard::unknown(Version::of(file), file.len() as u64);
+/// assert_eq!(outboard.group_len(), 13, "without chaining values, the whole version is one group");
+///
+/// let mut group = outboard.verify(0);
+/// group.update(b"a stored ");
+/// assert!(!group.is_right(), "the group is incomplete");
+/// group.update(b"file");
+/// assert!(group.is_right());
+/// ```
 pub struct GroupVerifier {
     hasher: Hasher,
     expected: Expected,

@@ -3,4 +3,4 @@
 pub(crate) mod group;
 pub(crate) mod group_verifier;
 pub(crate) mod outboard;
-pub(crate) mod verifier;
+pub(crate) mod verified_groups;

@@ -4,14 +4,16 @@ use crate::verify::group::{self, ChainingValue, Groups};
 use crate::verify::group_verifier::GroupVerifier;
 use crate::version::Version;
 
-/// The most chaining values of an outboard: 2 KiB, which fit in any database record.
+/// The most chaining values of an outboard. They take 2 KiB, which fit in any database record.
 const MAX_VALUES: usize = 64;
 
-/// The largest exponent of a group. Even the longest file has fewer groups than [`MAX_VALUES`] then.
+/// The largest exponent of a group in an outboard. With it even a file of 2^64 bytes has only two groups. In a delta
+/// the largest exponent is 6, but an outboard merges groups until at most [`MAX_VALUES`] are left.
 const MAX_EXPONENT: u8 = 45;
 
 /// The top of a version's BLAKE3 tree, stored apart from its bytes: the chaining values of 2 to 64 groups, each of
-/// which can then be verified by itself. An outboard without values verifies the whole version as one group.
+/// which can then be verified by itself. The groups of a long version are larger than those of a delta. An outboard
+/// without values verifies the whole version as one group.
 ///
 /// The term comes from Bao, whose outboards hold the whole tree.
 ///

@@ -1,10 +1,14 @@
 //! Syncs in memory: encodes, splits the delta, decodes and verifies.
 #![allow(dead_code, unreachable_pub)]
 
+mod apply;
 mod random;
+mod varint;
 
 use driblet_core::*;
 
+#[allow(unused_imports)]
+pub use apply::apply;
 #[allow(unused_imports)]
 pub use random::{random_bytes, random_bytes_from};
 
@@ -28,13 +32,9 @@ pub fn linked(number: u64, len: usize, from: u64, by: u64) -> Vec<u8> {
     let mut out = Vec::new();
     for pair in random_bytes(number, len).chunks(2) {
         let number = u64::from(pair[0]) << 9 | u64::from(pair[0] ^ 0x5a);
-        let mut number = if from <= number { number + by } else { number };
+        let number = if from <= number { number + by } else { number };
         out.extend_from_slice(&[0x10, pair[pair.len() - 1] & 3]);
-        while 0x80 <= number {
-            out.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        out.push(number as u8);
+        varint::put_varint(&mut out, number);
     }
     out.truncate(len);
     out
@@ -59,32 +59,6 @@ pub fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
 
 pub fn basis_of(bytes: &[u8]) -> Basis {
     if bytes.is_empty() { Basis::EMPTY } else { Basis::of(&Version::of(bytes), bytes.len() as u64) }
-}
-
-/// Applies a delta that comes in pieces.
-pub fn apply<'a>(
-    basis: &[u8],
-    named: Basis,
-    limits: Limits,
-    mut pieces: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<u8>, DecodeError> {
-    let mut decoder = Decoder::new(named, limits);
-    let mut output = Vec::new();
-    loop {
-        match decoder.poll_event()? {
-            Event::NeedInput => match pieces.next() {
-                Some(piece) => decoder.handle_input(piece),
-                None => decoder.handle_end(),
-            },
-            Event::NeedBasis(range) => decoder.handle_basis(&basis[range.start as usize..range.end as usize]),
-            Event::Output(verified) => {
-                assert!(!verified.is_empty());
-                output.extend_from_slice(verified);
-            }
-            Event::Same => return Ok(basis.to_vec()),
-            Event::Done => return Ok(output),
-        }
-    }
 }
 
 pub fn apply_whole(basis: &[u8], delta: &[u8]) -> Result<Vec<u8>, DecodeError> {

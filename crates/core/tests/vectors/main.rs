@@ -2,14 +2,20 @@
 //!
 //! `cargo test -p driblet-core --test vectors -- --ignored` writes the file again; the diff then shows what changed.
 
+#[path = "../support/apply.rs"]
+mod apply;
 mod input;
 #[path = "../support/random.rs"]
 mod random;
+#[cfg(feature = "encode")]
+#[path = "../support/varint.rs"]
+mod varint;
 #[cfg(feature = "encode")]
 mod write;
 
 use std::fs;
 
+use apply::apply;
 use driblet_core::*;
 use input::{bytes_of, hex, limits_of, unhex};
 use serde_json::Value;
@@ -27,21 +33,9 @@ fn text<'a>(vector: &'a Value, field: &str) -> &'a str {
     vector[field].as_str().unwrap_or_default()
 }
 
-/// Drives a decoder. Returns the target, or the reason for the refusal.
+/// Applies a delta to a basis with this identity. Returns the target, or the reason for the refusal.
 fn decode(basis: &[u8], named: Basis, limits: Limits, delta: &[u8]) -> Result<Vec<u8>, &'static str> {
-    let mut decoder = Decoder::new(named, limits);
-    decoder.handle_input(delta);
-    decoder.handle_end();
-    let mut output = Vec::new();
-    loop {
-        match decoder.poll_event().map_err(|error| error.reason())? {
-            Event::NeedInput => unreachable!("all input was handed in"),
-            Event::NeedBasis(range) => decoder.handle_basis(&basis[range.start as usize..range.end as usize]),
-            Event::Output(verified) => output.extend_from_slice(verified),
-            Event::Same => return Ok(basis.to_vec()),
-            Event::Done => return Ok(output),
-        }
-    }
+    apply(basis, named, limits, [delta].into_iter()).map_err(|error| error.reason())
 }
 
 fn expect(vector: &Value, result: Result<Vec<u8>, &str>) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::PATH;
 use super::input::{bytes_of, hex};
+use super::varint::put_varint;
 
 #[test]
 #[ignore = "writes spec/vectors.json"]
@@ -78,17 +79,9 @@ fn header(basis: &Value, len: usize) -> Vec<u8> {
     let basis_id = *Version::of(&bytes_of(basis)).basis_id().as_bytes();
     let mut out = vec![0xdb, 0x16];
     out.extend_from_slice(Version::of(&vec![0; len]).as_bytes());
-    varint(&mut out, len as u64);
+    put_varint(&mut out, len as u64);
     out.extend_from_slice(&basis_id);
     out
-}
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while 0x80 <= value {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 fn with(mut start: Vec<u8>, rest: &[u8]) -> Vec<u8> {
@@ -113,7 +106,7 @@ fn deltas() -> Vec<Value> {
         good("nothing from nothing", &nothing(), &nothing()),
         good("one byte from nothing", &nothing(), &json!({ "hex": "2a" })),
         good("nothing from something", &zeros, &nothing()),
-        good("noise from nothing: stored", &nothing(), &json!({ "random": 3, "len": 777 })),
+        good("random bytes from nothing: stored", &nothing(), &json!({ "random": 3, "len": 777 })),
         good("text from nothing: zstd", &nothing(), &lines(5000)),
         good("an edit", &old, &new),
         good("back again", &new, &old),
@@ -167,14 +160,14 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
     let zeros = json!({ "repeat": "00", "len": 64 });
     let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
     let long = |mut numbers: Vec<u8>, value: u64| {
-        varint(&mut numbers, value);
+        put_varint(&mut numbers, value);
         region(&numbers)
     };
     let over = (32 << 20) + 1;
     let long_target = vec![0; over as usize];
     let mut wide = vec![0xdb, 0x16];
     wide.extend_from_slice(Version::of(&long_target).as_bytes());
-    varint(&mut wide, over);
+    put_varint(&mut wide, over);
     wide.extend_from_slice(Version::of(&[0; 64]).basis_id().as_bytes());
     chaining_values(&long_target, GroupSize::LARGEST).iter().for_each(|value| wide.extend_from_slice(value));
     let whole = super::input::unhex(all[1]["delta"].as_str().unwrap());
@@ -182,7 +175,7 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
     let from = if whole[46] < 0x80 { 47 } else { 48 };
     let repacked = |packed: &[u8]| {
         let mut delta = whole[..46].to_vec();
-        varint(&mut delta, packed.len() as u64);
+        put_varint(&mut delta, packed.len() as u64);
         with(delta, packed)
     };
     let early = repacked(&whole[from..from + (whole.len() - from) / 2]);
@@ -206,7 +199,7 @@ fn linked(moved: impl Fn(u32) -> u32) -> Value {
     let mut bytes = Vec::new();
     for i in 0..1500u32 {
         bytes.extend_from_slice(&[0x20, (i % 7) as u8, 0x41, 0x10]);
-        varint(&mut bytes, moved(200 + i * 37 % 900).into());
+        put_varint(&mut bytes, moved(200 + i * 37 % 900).into());
         bytes.push((i % 11) as u8);
     }
     json!({ "hex": hex(&bytes) })
@@ -231,7 +224,7 @@ fn substitutions() -> Vec<Value> {
     let zeros = json!({ "repeat": "00", "len": 64 });
     let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
     let mut packed = vec![0x83, 1, 0];
-    varint(&mut packed, (32 << 20) + 1);
+    put_varint(&mut packed, (32 << 20) + 1);
     let whole = super::input::unhex(all[0]["delta"].as_str().unwrap());
     // The reach and the decisions' length follow the header, the codec and the shape.
     let end_of = |at: usize| at + 1 + whole[at..].iter().take_while(|byte| 0x80 <= **byte).count();
@@ -240,7 +233,7 @@ fn substitutions() -> Vec<Value> {
     let len = whole[reach_end..from].iter().rev().fold(0, |len, byte| len << 7 | usize::from(byte & 127));
     let repacked = |decisions: &[u8]| {
         let mut delta = start.clone();
-        varint(&mut delta, decisions.len() as u64);
+        put_varint(&mut delta, decisions.len() as u64);
         with(with(delta, decisions), &whole[from + len..])
     };
     all.extend([
@@ -271,7 +264,7 @@ fn refused_headers(old: &Value, new: &Value, same: &[u8]) -> Vec<Value> {
     let long = |len: u64, flags: u8| {
         let mut out = vec![0xdb, flags];
         out.extend_from_slice(&[7; 32]);
-        varint(&mut out, len);
+        put_varint(&mut out, len);
         with(out, Version::EMPTY.basis_id().as_bytes())
     };
     let mut tree = groups.clone();
@@ -308,9 +301,9 @@ fn refused_regions(zeros: &Value) -> Vec<Value> {
     let region = |bytes: &[u8]| with(header(zeros, 70), bytes);
     let frame = |bytes: &[u8], descriptor: u8| region(&with(vec![0x81, 0, 0], &raw_frame(descriptor, bytes)));
     let mut limit_ops = vec![0x81, 0];
-    varint(&mut limit_ops, (1 << 20) + 1);
+    put_varint(&mut limit_ops, (1 << 20) + 1);
     let mut limit_reach = vec![0x81];
-    varint(&mut limit_reach, (1 << 20) + 1);
+    put_varint(&mut limit_reach, (1 << 20) + 1);
     let case = |name, bytes: &[u8], reason| bad(name, zeros, &region(bytes), reason);
     vec![
         case("codec 4", &[0x84, 0], "bad-codec"),
@@ -377,7 +370,7 @@ fn signatures() -> Vec<Value> {
 fn refused_signatures() -> Vec<Value> {
     let bytes = sign(&held(), &nothing()).1.encode();
     let mut announced = [&[0; 16][..], &[33]].concat();
-    varint(&mut announced, (1 << 22) + 1);
+    put_varint(&mut announced, (1 << 22) + 1);
     let changed = |at: usize, byte: u8| {
         let mut bytes = bytes.clone();
         bytes[at] = byte;
@@ -459,14 +452,14 @@ fn cuts() -> Vec<Value> {
     };
     let mut all = vec![case("nothing", nothing(), 9), case("one byte", json!({ "hex": "00" }), 9)];
     for (size, len) in [(9, 9_001), (11, 40_003), (13, 150_001), (15, 500_001), (17, 1_000_001)] {
-        all.push(case("noise of odd length", json!({ "random": size, "len": len }), size));
+        all.push(case("random bytes of odd length", json!({ "random": size, "len": len }), size));
     }
     for (size, len) in [(8, 5_001), (10, 20_003), (12, 80_001), (14, 250_001), (16, 600_001)] {
-        all.push(case("noise of odd length", json!({ "random": size, "len": len }), size));
+        all.push(case("random bytes of odd length", json!({ "random": size, "len": len }), size));
     }
     for len in [127, 128, 129, 511, 512, 513, 2047, 2048, 2049, 4097] {
         all.push(case("zeros: the maximum", json!({ "repeat": "00", "len": len }), 9));
-        all.push(case("noise", json!({ "random": 40 + len, "len": len }), 9));
+        all.push(case("random bytes", json!({ "random": 40 + len, "len": len }), 9));
     }
     all.push(case("text", lines(20_001), 11));
     all

@@ -4,18 +4,18 @@ use driblet_core::{Codec, Version};
 
 use super::queue::{Job, Work};
 
-/// Shorter files fit, compressed, into the first ten segments that a connection sends (RFC 6928). Their delta is made
-/// in less than a millisecond, so there is nothing to gain by making it ahead.
+/// The shortest file, in bytes, for which artifacts are made in the background. Shorter files fit, compressed, into the
+/// first ten segments that a connection sends (RFC 6928), and their delta is made in less than a millisecond.
 const SHORTEST: u64 = 16 << 10;
-/// A delta of a longer file takes a core for seconds and may be as long as the file. It is made only when a request
-/// asks for it.
+/// The longest file, in bytes, for which deltas are made in the background. The delta of a longer file takes a core for
+/// seconds and may be as long as the file. It is made only when a request asks for it.
 const LONGEST: u64 = 64 << 20;
-/// The longest span of a dense region in the format. For longer files the fast delta is the best one.
+/// The longest file, in bytes, that gets a dense delta: the format has no longer dense region.
 const LONGEST_DENSE: u64 = 32 << 20;
-
-/// For longer files no smaller delta from nothing is made: it would take a core for more than half a minute.
+/// The longest file, in bytes, that gets a smaller delta from nothing. For a longer one it would take a core for more
+/// than half a minute.
 const LONGEST_FROM_NOTHING: u64 = 512 << 20;
-/// For longer files no smaller encoding is made.
+/// The longest file, in bytes, that gets a smaller encoding.
 const LONGEST_ENCODED: u64 = 64 << 20;
 
 /// The rule, as the server's options set it.
@@ -29,7 +29,8 @@ pub(super) struct AheadRule {
 }
 
 impl AheadRule {
-    /// `disk` is the budget of all artifacts. The deltas to one head fit it even if each is as long as the head.
+    /// `disk` is the budget of all artifacts. It has room for `heads` deltas of the longest file that gets deltas ahead,
+    /// even if each delta is as long as the file.
     pub(super) fn new(heads: usize, codec: Codec, disk: u64) -> AheadRule {
         AheadRule { heads, codec, longest: LONGEST.min(disk / heads.max(1) as u64), disk }
     }

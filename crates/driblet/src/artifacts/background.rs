@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use moka::sync::Cache;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::coding::Effort;
@@ -18,6 +18,7 @@ use super::spool::{Artifact, Content, ScratchSpace, Spool};
 use super::store::ArtifactStore;
 use crate::causes::with_causes;
 use crate::history::{History, HistoryError, StoredVersion};
+use crate::task::{self, caught};
 
 /// How many artifacts are made at the same time. Each may take a core for seconds.
 const WORKERS: usize = 1;
@@ -85,7 +86,8 @@ impl Background {
 
     async fn work(self: Arc<Self>) {
         while let Some((job, cause)) = self.next().await {
-            match self.make(&job, cause).await {
+            // A worker outlives a panic: `prepared` waits for its end.
+            match caught(self.make(&job, cause)).await.unwrap_or_else(|failed| Err(failed.into())) {
                 // The scratch space logs that it has no room.
                 Ok(()) | Err(ArtifactError::NoRoom) => {}
                 Err(error) => {
@@ -171,12 +173,12 @@ impl Background {
             let Some(history) = history.upgrade() else { return Ok(None) };
             let from = match job.from() {
                 None => None,
-                Some(from) => match history.open(&job.path, &from)? {
+                Some(from) => match history.open_or_drop(&job.path, &from)? {
                     Some(from) => Some(from),
                     None => return Ok(None),
                 },
             };
-            Ok(history.open(&job.path, &job.to)?.map(|to| (from, to)))
+            Ok(history.open_or_drop(&job.path, &job.to)?.map(|to| (from, to)))
         };
         on_own_thread(open).await?.map_err(|error| std::io::Error::other(error).into())
     }
@@ -186,11 +188,6 @@ impl Background {
     }
 }
 
-/// Runs work on a new thread. A runtime that ends waits for its blocking tasks, but not for this thread.
 async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ArtifactError> {
-    let (sender, receiver) = oneshot::channel();
-    let run = move || drop(sender.send(work()));
-    std::thread::Builder::new().name("driblet-background".into()).spawn(run)?;
-    // The thread always sends, unless it panics.
-    receiver.await.map_err(|_| ArtifactError::Panicked)
+    task::on_own_thread("driblet-background", work).await
 }

@@ -11,7 +11,7 @@ use super::ahead::AheadRule;
 use super::background::Background;
 use super::coding::{self, Coding, Effort};
 use super::deltas::DeltaEncoder;
-use super::directories::DirectoryPlans;
+use super::directory_plan::DirectoryPlans;
 use super::error::ArtifactError;
 use super::key::Key;
 use super::permits::EncoderPermits;
@@ -234,23 +234,23 @@ impl Artifacts {
         coding: Coding,
         etag: &str,
         only_look: bool,
-    ) -> Option<Artifact> {
+    ) -> Result<Option<Artifact>, ArtifactError> {
         let (len, version) = (stored.len, stored.version);
         // An encoding that does not fit the budget would be made again for each request.
         if self.disk / 2 < len || self.incompressible.contains_key(&version) {
-            return None;
+            return Ok(None);
         }
         let key = Key::Encoded(version, coding, Effort::Interactive);
         let artifact = match self.requested.get(&key) {
             Some(artifact) => artifact,
             None => {
                 let sampled = stored.clone();
-                if !blocking(move || Ok::<_, ArtifactError>(coding::sample_shrinks(sampled.bytes()))).await.ok()? {
+                if !blocking(move || Ok::<_, ArtifactError>(coding::sample_shrinks(sampled.bytes()))).await? {
                     self.incompressible.insert(version, ());
-                    return None;
+                    return Ok(None);
                 }
                 if only_look {
-                    return Some(Artifact { content: Content::Unmade, etag: etag.into(), verified: None });
+                    return Ok(Some(Artifact { content: Content::Unmade, etag: etag.into(), verified: None }));
                 }
                 let spool = |spool: Spool| spool.named(etag.into()).whole_or_none(len);
                 self.requested.begin(key, len, spool, move |spool| {
@@ -259,14 +259,17 @@ impl Artifacts {
             }
         };
         let first = if len <= SHORT { WaitFor::Everything } else { WaitFor::Disk };
-        timeout(ENCODED_TIMEOUT, artifact.content.begun(first)).await.ok()?.ok()?;
-        match artifact.content.len() {
-            Some(encoded) if !coding::is_worth_it(encoded, len) => None,
-            _ => Some(artifact),
+        match timeout(ENCODED_TIMEOUT, artifact.content.begun(first)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failed @ ArtifactError::Task(_))) => return Err(failed),
+            Ok(Err(_)) | Err(_) => return Ok(None),
         }
+        let shrinks = artifact.content.len().is_none_or(|encoded| coding::is_worth_it(encoded, len));
+        Ok(shrinks.then_some(artifact))
     }
 
-    /// An artifact that was made in the background, in this run of the server or an earlier one.
+    /// An artifact that was made in the background, in this run of the server or an earlier one. An artifact that
+    /// another program changed is removed, and counts as not made.
     pub(super) async fn ready(&self, key: Key) -> Result<Option<Artifact>, ArtifactError> {
         if let Some(artifact) = self.made.get(&key) {
             if artifact.is_intact() {
@@ -279,7 +282,7 @@ impl Artifacts {
             return Ok(None);
         }
         let (store, wanted) = (self.store.clone(), key.clone());
-        let read = blocking(move || Ok::<_, ArtifactError>(store.get(&wanted))).await?;
+        let read = blocking(move || Ok::<_, ArtifactError>(store.open_or_remove(&wanted))).await?;
         if let Some(artifact) = &read {
             self.made.insert(key, artifact.clone());
         }

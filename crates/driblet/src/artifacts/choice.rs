@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use driblet_core::{Codec, Matches};
+use driblet_core::{Codec, Matches, encode_same};
+use tokio::time::timeout;
 
 use super::cache::Artifacts;
 use super::coding::Coding;
@@ -11,10 +12,11 @@ use super::queue::{Job, Work};
 use super::spool::{Artifact, Content};
 use crate::history::StoredVersion;
 
-/// If less of the head matches a signature, in percent, the receiver gets the shared delta from nothing.
+/// The least share of the head, in percent, that must match a signature so that a delta is made from what matched.
+/// Below this share the receiver gets the shared delta from nothing.
 const WORTH_MATCHING: u64 = 3;
-/// If less of the head matches, in percent, the delta from nothing may still be the smaller one: both are made and
-/// compared.
+/// From this share of the head on, in percent, the delta from what matched is the smaller one. Below this share the
+/// server makes both deltas and compares them.
 const SURELY_SMALLER: u64 = 50;
 /// The most unmatched bytes for which a delta is made for one receiver alone, although little matches.
 const MAX_UNSHARED: u64 = 16 << 20;
@@ -22,17 +24,28 @@ const MAX_UNSHARED: u64 = 16 << 20;
 /// What is known of a receiver that asks for a delta.
 pub(crate) struct DeltaRequest<'a> {
     pub(crate) path: &'a str,
-    /// `None` for a receiver that holds nothing.
+    /// The version that the receiver holds; `None` if it holds nothing.
     pub(crate) basis: Option<Arc<StoredVersion>>,
     pub(crate) target: Arc<StoredVersion>,
     /// Whether the receiver decodes the dense codec.
     pub(crate) accepts_dense: bool,
     /// Whether the answer has no body.
     pub(crate) is_head: bool,
+    /// Whether the receiver asks for a part of the delta.
+    pub(crate) wants_range: bool,
     /// Whether the receiver says that it holds the bytes of an ETag.
     pub(crate) is_held: &'a (dyn Fn(&str) -> bool + Sync),
     /// Whether a receiver that continues a download may get the artifact with this ETag.
     pub(crate) continues: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+/// The delta that a receiver gets.
+pub(crate) struct ChosenDelta {
+    pub(crate) content: Content,
+    /// Without its quotes.
+    pub(crate) etag: String,
+    /// Whether the delta says that the receiver holds the target already.
+    pub(crate) is_same: bool,
 }
 
 /// What is known of a client that accepts a content coding.
@@ -47,12 +60,17 @@ pub(crate) struct EncodedRequest<'a> {
 }
 
 impl Artifacts {
-    /// The delta for a receiver, and its ETag: the best one that is made and that the receiver accepts, otherwise the
-    /// interactive one.
+    /// The delta for a receiver: "same" if the receiver holds the target; otherwise the best delta that is made and
+    /// that the receiver accepts; otherwise the interactive one.
     ///
-    /// If the best delta of all is not made yet, it is queued for later receivers.
-    pub(crate) async fn choose_delta(&self, request: DeltaRequest<'_>) -> Result<(Content, Arc<str>), ArtifactError> {
+    /// If the best delta that this receiver accepts is not made yet, it is queued for later receivers.
+    pub(crate) async fn choose_delta(&self, request: DeltaRequest<'_>) -> Result<ChosenDelta, ArtifactError> {
         let DeltaRequest { path, basis, target, .. } = &request;
+        if basis.as_ref().is_some_and(|basis| basis.version == target.version) {
+            let content = Content::Memory(encode_same(target.version, target.len).into());
+            let etag = format!("{}-same", &target.version.to_string()[..16]);
+            return Ok(ChosenDelta { content, etag, is_same: true });
+        }
         let ready = self.ready_or_queued(path, basis.as_deref(), target, request.accepts_dense).await?;
         let from = basis.as_ref().map(|basis| basis.version);
         let is_held = (request.is_held)(&self.delta_etag(from, target.version));
@@ -63,7 +81,12 @@ impl Artifacts {
             None if is_held || request.is_head => self.delta_if_made(from, target.version),
             None => self.interactive_delta(request.basis, request.target).await?,
         };
-        Ok((content, etag))
+        // A range needs the length, which is known when all bytes are made.
+        let content = match request.wants_range {
+            true => timeout(self.queue_timeout(), content.finished()).await.map_err(|_| ArtifactError::Busy)??,
+            false => content,
+        };
+        Ok(ChosenDelta { content, etag: etag.to_string(), is_same: false })
     }
 
     /// The answer to a signature: first bytes, and the content after them. It is the delta from what matched or the
@@ -97,29 +120,32 @@ impl Artifacts {
     /// `None` if the client gets the file itself, because that is hardly longer or because no encoding can be made.
     ///
     /// If the best encoding is not made yet, it is queued for later clients.
-    pub(crate) async fn choose_encoding(&self, request: EncodedRequest<'_>) -> Option<(Content, String)> {
+    pub(crate) async fn choose_encoding(
+        &self,
+        request: EncodedRequest<'_>,
+    ) -> Result<Option<(Content, String)>, ArtifactError> {
         let EncodedRequest { path, stored, coding, is_head, is_held } = request;
         let job = Job { path: path.into(), to: stored.version, work: Work::Coding(coding) };
-        let best = self.ready(job.key()).await.ok().flatten();
+        let best = self.ready(job.key()).await?;
         let may_shrink = !self.incompressible.contains_key(&stored.version);
         if best.is_none() && may_shrink && self.ahead.improves_encoding(stored.len) {
             self.background.change(|queue| queue.ask(job));
         }
         let quick = format!("{}-{}", stored.version, coding.name());
-        match best {
+        Ok(match best {
             // A client that holds the interactive encoding holds this version.
             _ if is_held(&quick) => Some((Content::Unmade, quick)),
             Some(best) if best.content.len().is_none_or(|len| stored.len * 9 / 10 <= len) => None,
             Some(best) => Some((best.content, format!("{quick}-{}", &best.etag[..8]))),
             None => {
                 let encoded = self.interactive_encoding(stored, coding, &quick, is_head).await?;
-                Some((encoded.content, quick))
+                encoded.map(|encoded| (encoded.content, quick))
             }
-        }
+        })
     }
 
-    /// The deltas that were made in the background and that the receiver accepts, the best first. The best of all is
-    /// queued if it is not made yet.
+    /// The deltas that were made in the background and that the receiver accepts, the best first. If the best delta
+    /// that the receiver accepts is not made yet, it is queued.
     async fn ready_or_queued(
         &self,
         path: &str,

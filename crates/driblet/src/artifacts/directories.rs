@@ -1,4 +1,4 @@
-//! The deltas of directories: which parts carry the new files, and the delta of each part.
+//! Makes the deltas of directories: which parts carry the new files, and the delta of each part.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,18 +7,14 @@ use driblet_core::Version;
 use driblet_core::directory::{
     BasisChooser, DeltaPart, DirectoryDelta, Manifest, PlannedPart, Sketch, cut_parts, encode_manifest_delta, new_files,
 };
-use moka::policy::EvictionPolicy;
 
 use super::cache::Artifacts;
+use super::directory_plan::{DirectoryPlan, DirectoryVersion, PartFiles};
 use super::error::ArtifactError;
 use super::key::Key;
 use super::spool::{Artifact, Spool, WaitFor};
 use crate::history::{History, StoredVersion};
 
-/// Bytes of plans that are kept in memory.
-const PLANS: u64 = 64 << 20;
-/// Names of parts that are remembered.
-const NAMES: u64 = 1 << 16;
 /// Files of up to this many bytes are compared to find a basis for a file that has a new name.
 const MAX_SKETCHED: u64 = 4 << 20;
 /// The most files that are read to find a basis, for each delta of a directory.
@@ -26,77 +22,6 @@ const SKETCHES: usize = 256;
 /// Parts with at most this many bytes, their basis included, are finished before they are sent, so that the answer
 /// states its length.
 const SHORT: u64 = 256 << 10;
-
-/// What is known of the deltas of directories.
-pub(super) struct DirectoryPlans {
-    plans: moka::future::Cache<(Option<Version>, Version), Arc<DirectoryPlan>>,
-    /// The files of the parts that need no basis, by the parts' names.
-    names: moka::sync::Cache<Version, Arc<PartFiles>>,
-}
-
-/// A version of a directory with its manifest.
-#[derive(Clone)]
-pub(crate) struct DirectoryVersion {
-    pub(crate) version: Version,
-    pub(crate) manifest: Arc<Manifest>,
-}
-
-/// The delta of a directory but for the bytes of its parts.
-pub(crate) struct DirectoryPlan {
-    /// All bytes before the first part.
-    pub(crate) head: Vec<u8>,
-    pub(crate) parts: Vec<Arc<PartFiles>>,
-}
-
-/// The files of a part and of its basis, by their versions and lengths.
-pub(crate) struct PartFiles {
-    name: Version,
-    files: Vec<(Version, u64)>,
-    len: u64,
-    /// The hash that begins with the basis id; `None` without a basis.
-    basis: Option<Version>,
-    bases: Vec<(Version, u64)>,
-    basis_len: u64,
-}
-
-impl DirectoryPlans {
-    pub(super) fn new() -> DirectoryPlans {
-        let weight = |_: &_, plan: &Arc<DirectoryPlan>| u32::try_from(plan.memory()).unwrap_or(u32::MAX);
-        DirectoryPlans {
-            plans: moka::future::Cache::builder().max_capacity(PLANS).weigher(weight).build(),
-            names: moka::sync::Cache::builder()
-                .max_capacity(NAMES)
-                .weigher(|_, part: &Arc<PartFiles>| u32::try_from(part.files.len()).unwrap_or(u32::MAX).max(1))
-                .eviction_policy(EvictionPolicy::lru())
-                .build(),
-        }
-    }
-}
-
-impl DirectoryPlan {
-    fn memory(&self) -> usize {
-        let files = self.parts.iter().map(|part| part.files.len() + part.bases.len()).sum::<usize>();
-        self.head.len() + 40 * files + 200
-    }
-}
-
-impl PartFiles {
-    fn of(part: &PlannedPart, old: Option<&Manifest>, new: &Manifest) -> PartFiles {
-        let of = |manifest: &Manifest, index: &usize| {
-            let entry = manifest.entry(*index);
-            (entry.version, entry.len)
-        };
-        let bases = old.map(|old| part.bases.iter().map(|index| of(old, index)).collect());
-        PartFiles {
-            name: part.name,
-            files: part.files.iter().map(|index| of(new, index)).collect(),
-            len: part.len,
-            basis: (!part.bases.is_empty()).then_some(part.basis),
-            bases: bases.unwrap_or_default(),
-            basis_len: part.basis_len,
-        }
-    }
-}
 
 impl Artifacts {
     /// The delta from one version of a directory, or from nothing, to another.
@@ -187,7 +112,7 @@ impl Sketches<'_> {
         if MAX_SKETCHED < len || SKETCHES <= self.made.len() {
             return None;
         }
-        let sketch = self.history.read_named(&version).ok().flatten().map(|bytes| Sketch::of(&bytes));
+        let sketch = self.history.read_named_or_drop(&version).ok().flatten().map(|bytes| Sketch::of(&bytes));
         self.made.insert(version, sketch.clone());
         sketch
     }
@@ -202,11 +127,11 @@ enum Concatenation {
 impl Concatenation {
     fn of(history: &dyn History, files: &[(Version, u64)]) -> Result<Concatenation, ArtifactError> {
         if let [(version, _)] = files {
-            return Ok(Concatenation::One(history.open_named(version)?.ok_or(ArtifactError::Missing)?));
+            return Ok(Concatenation::One(history.open_named_or_drop(version)?.ok_or(ArtifactError::Missing)?));
         }
         let mut bytes = Vec::with_capacity(files.iter().map(|(_, len)| *len as usize).sum());
         for (version, _) in files {
-            bytes.extend(history.read_named(version)?.ok_or(ArtifactError::Missing)?);
+            bytes.extend(history.read_named_or_drop(version)?.ok_or(ArtifactError::Missing)?);
         }
         Ok(Concatenation::Many(bytes))
     }

@@ -13,8 +13,6 @@ pub(crate) enum ArtifactError {
     Busy,
     #[error("the server is stopping")]
     Interrupted,
-    #[error("a task panicked; this is a bug in driblet, and its message is in the log")]
-    Panicked,
     #[error("the server has no room to make this now; try again later, or fetch the file itself")]
     NoRoom,
     #[error("a file of this version is not stored any more; ask for the delta to the newest version")]
@@ -25,6 +23,8 @@ pub(crate) enum ArtifactError {
     Io(#[source] Arc<io::Error>),
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    #[error(transparent)]
+    Task(#[from] TaskFailed),
 }
 
 impl ArtifactError {
@@ -42,14 +42,5 @@ impl From<io::Error> for ArtifactError {
 impl From<HistoryError> for ArtifactError {
     fn from(error: HistoryError) -> ArtifactError {
         ArtifactError::History(Arc::new(error))
-    }
-}
-
-impl From<TaskFailed> for ArtifactError {
-    fn from(failed: TaskFailed) -> ArtifactError {
-        match failed {
-            TaskFailed::Panicked => ArtifactError::Panicked,
-            TaskFailed::Cancelled => ArtifactError::Interrupted,
-        }
     }
 }

@@ -11,6 +11,7 @@ mod choice;
 mod coding;
 mod deltas;
 mod directories;
+mod directory_plan;
 mod error;
 mod key;
 mod permits;
@@ -20,8 +21,8 @@ mod spool;
 mod store;
 
 pub(crate) use cache::{ArtifactOptions, Artifacts};
-pub(crate) use choice::{DeltaRequest, EncodedRequest};
+pub(crate) use choice::{ChosenDelta, DeltaRequest, EncodedRequest};
 pub(crate) use coding::Coding;
-pub(crate) use directories::{DirectoryPlan, DirectoryVersion, PartFiles};
+pub(crate) use directory_plan::{DirectoryPlan, DirectoryVersion, PartFiles};
 pub(crate) use error::ArtifactError;
 pub(crate) use spool::{Artifact, Content, Growing};

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::error::ArtifactError;
 
-/// Work on more bytes than this takes permits of its own kind, so that short work does not wait for work of seconds.
+/// The most bytes of short work. Longer work takes permits of another kind, so that short work does not wait for seconds.
 const SHORT: u64 = 8 << 20;
 
 /// Permits for the work that requests wait for.

@@ -67,7 +67,7 @@ impl Requested {
                         drop(permit);
                         Ok::<_, ArtifactError>(made)
                     };
-                    // After a panic the spool has told its readers.
+                    // After a panic, which is logged, the spool has told its readers.
                     blocking(run).await.ok().flatten()
                 }
             };
@@ -101,5 +101,42 @@ pub(super) fn fill(mut spool: Spool, work: impl FnOnce(&mut Spool) -> Result<(),
             spool.fail(error);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use driblet_core::Version;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::history::{DirectoryHistory, History, HistoryLimits};
+    use crate::task::TaskFailed;
+
+    /// The longest wait for an event.
+    const LIMIT: Duration = Duration::from_secs(120);
+
+    #[tokio::test]
+    async fn readers_learn_of_work_that_panics_and_the_next_request_tries_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = DirectoryHistory::open(folder.path(), Path::new("/nowhere"), HistoryLimits::default()).unwrap();
+        let history: Arc<dyn History> = Arc::new(history);
+        let (space, permits) = (Arc::new(ScratchSpace::new(&history)), Arc::new(EncoderPermits::new(1, LIMIT)));
+        let requested = Requested::new(Cache::new(1 << 20), space, permits);
+        let key = Key::Delta { from: None, to: Version::EMPTY, codec: None };
+        let run = async {
+            let artifact = requested.begin(key.clone(), 1, |spool| spool, |_| panic!("a bug"));
+            let finished = artifact.content.finished().await;
+            assert!(matches!(finished, Err(ArtifactError::Task(TaskFailed::Panicked))));
+            while requested.get(&key).is_some() {
+                tokio::task::yield_now().await;
+            }
+            let artifact = requested.begin(key.clone(), 1, |spool| spool, |spool| spool.write(b"bytes"));
+            assert_eq!(artifact.content.finished().await.unwrap().len(), Some(5));
+        };
+        timeout(LIMIT, run).await.unwrap();
     }
 }

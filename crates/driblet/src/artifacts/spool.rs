@@ -16,11 +16,11 @@ use tracing::{info, warn};
 use super::error::ArtifactError;
 use crate::fingerprint::Fingerprint;
 use crate::history::History;
-use crate::task::blocking;
+use crate::task::{TaskFailed, blocking};
 
-/// A longer artifact goes to an unnamed file in the history's folder.
+/// The longest artifact that is kept in memory, in bytes. A longer one goes to an unnamed file in the history's folder.
 const IN_MEMORY: usize = 64 << 10;
-/// Bytes that all artifacts together may keep in memory beyond that while the disk is full.
+/// Bytes of longer artifacts that may be kept in memory, all together, while the disk is full.
 const WITHOUT_DISK: usize = 32 << 20;
 /// Bytes that are written to find out whether the disk has room again.
 const TRIAL: usize = 256 << 10;
@@ -431,7 +431,37 @@ impl Drop for Spool {
     fn drop(&mut self) {
         if !self.progress.written.borrow().ended {
             let has_panicked = std::thread::panicking();
-            self.end(Err(if has_panicked { ArtifactError::Panicked } else { ArtifactError::Interrupted }));
+            self.end(Err(if has_panicked { TaskFailed::Panicked.into() } else { ArtifactError::Interrupted }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::history::{DirectoryHistory, HistoryLimits};
+
+    #[tokio::test]
+    async fn a_spool_that_is_dropped_tells_its_readers_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = DirectoryHistory::open(folder.path(), Path::new("/nowhere"), HistoryLimits::default()).unwrap();
+        let history: Arc<dyn History> = Arc::new(history);
+        let begun = || {
+            let mut spool = Spool::new(Arc::new(ScratchSpace::new(&history)));
+            spool.write(b"some").unwrap();
+            (spool.artifact().content, spool)
+        };
+        let (content, spool) = begun();
+        drop(spool);
+        assert!(matches!(content.finished().await, Err(ArtifactError::Interrupted)));
+        let (content, spool) = begun();
+        let panicking = std::thread::spawn(move || {
+            let _spool = spool;
+            panic!("a bug");
+        });
+        assert!(panicking.join().is_err());
+        assert!(matches!(content.finished().await, Err(ArtifactError::Task(TaskFailed::Panicked))));
     }
 }

@@ -65,8 +65,9 @@ impl ArtifactStore {
         store
     }
 
-    /// Opens an artifact, and verifies its bytes.
-    pub(super) fn get(&self, key: &Key) -> Option<Artifact> {
+    /// Opens an artifact after verifying its bytes; `None` if it is not stored. A damaged or unreadable artifact is
+    /// removed.
+    pub(super) fn open_or_remove(&self, key: &Key) -> Option<Artifact> {
         let name = {
             let mut state = self.state();
             let entry = state.entries.get_mut(key)?;

@@ -23,9 +23,21 @@ pub(super) fn client_side(
         })
     };
     let (out, messages) = socket.split();
-    let messages = messages.map_err(io::Error::other).try_filter_map(bytes);
-    (messages, out.sink_map_err(io::Error::other).with(|bytes| ready(Ok(Message::Binary(bytes)))))
+    let messages = messages.map_err(io_error).try_filter_map(bytes);
+    (messages, out.sink_map_err(io_error).with(|bytes| ready(Ok(Message::Binary(bytes)))))
 }
+
+fn io_error(error: tungstenite::Error) -> io::Error {
+    match error {
+        tungstenite::Error::Io(error) => error,
+        error => io::Error::other(SocketFailed(error)),
+    }
+}
+
+/// The WebSocket failed. The message contains those of its causes, so it has no source.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct SocketFailed(tungstenite::Error);
 
 /// The server closed the WebSocket with the code of a refusal.
 #[derive(Debug, thiserror::Error)]

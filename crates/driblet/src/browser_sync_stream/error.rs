@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use driblet_core::browser_sync_stream::{BadOptions, WireError};
 
+use crate::task::TaskFailed;
+
 /// Why a file could not be sent.
 ///
 /// `Display` says what failed; [`source`](std::error::Error::source) says why.
@@ -44,4 +46,7 @@ pub enum SendError {
     /// The server has other work to do first.
     #[error("the server is busy; try again")]
     Busy,
+    /// A task ended without a result.
+    #[error(transparent)]
+    Task(#[from] TaskFailed),
 }

@@ -62,7 +62,7 @@ impl FileStore {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let staged = match &mut self.staged {
             Some(staged) => staged,
-            None => self.staged.insert(self.dest.stage().map_err(io::Error::from)?),
+            None => self.staged.insert(self.dest.stage().map_err(PullError::into_io)?),
         };
         staged.write_all(bytes)
     }
@@ -78,7 +78,7 @@ impl Store for FileStore {
     fn reuse(&mut self, hash: &ChunkHash) -> io::Result<u64> {
         let (offset, len) = *self.held.get(hash).ok_or_else(|| changed(hash))?;
         let mut bytes = vec![0; len as usize];
-        self.dest.read_at(&mut bytes, offset).map_err(io::Error::from)?;
+        self.dest.read_at(&mut bytes, offset).map_err(PullError::into_io)?;
         if ChunkHash::of(&bytes) != *hash {
             return Err(changed(hash));
         }
@@ -94,7 +94,7 @@ impl Store for FileStore {
         // For a file of 0 bytes nothing is staged yet.
         self.write(&[])?;
         match self.staged {
-            Some(staged) => Ok(self.dest.commit(staged).map_err(io::Error::from)?),
+            Some(staged) => Ok(self.dest.commit(staged).map_err(PullError::into_io)?),
             None => Ok(()),
         }
     }

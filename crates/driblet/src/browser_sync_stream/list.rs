@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use driblet_core::browser_sync_stream::{Chunk, ChunkIndex, Cutter};
+use driblet_core::browser_sync_stream::{ChunkIndex, Cutter, RabinChunk};
 use tokio::sync::watch;
 
 use super::error::SendError;
@@ -18,7 +18,7 @@ const MAX_CHUNKS: usize = 1 << 20;
 
 /// The chunks of a file. Senders share one list, and can read it while the file is still being cut.
 pub(crate) struct ChunkList {
-    chunks: RwLock<Vec<Chunk>>,
+    chunks: RwLock<Vec<RabinChunk>>,
     index: OnceLock<Arc<ChunkIndex>>,
     progress: watch::Sender<CutProgress>,
 }
@@ -59,11 +59,11 @@ impl ChunkList {
     #[cfg(feature = "server")]
     pub(crate) fn memory(&self) -> usize {
         let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
-        chunks.capacity() * size_of::<Chunk>() + chunks.len() * size_of::<[u8; 32]>()
+        chunks.capacity() * size_of::<RabinChunk>() + chunks.len() * size_of::<[u8; 32]>()
     }
 
     /// Some chunks from number `at` on; none at the end. Waits if the next chunk is not cut yet.
-    pub(super) async fn after(&self, at: usize) -> Result<Vec<Chunk>, CutError> {
+    pub(super) async fn after(&self, at: usize) -> Result<Vec<RabinChunk>, CutError> {
         self.wait(|count| at < count).await?;
         let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
         let end = chunks.len().min(at + BATCH);
@@ -129,6 +129,7 @@ pub(crate) enum CutError {
     #[cfg(feature = "server")]
     Busy,
     Interrupted,
+    Task(TaskFailed),
 }
 
 impl From<io::Error> for CutError {
@@ -138,8 +139,8 @@ impl From<io::Error> for CutError {
 }
 
 impl From<TaskFailed> for CutError {
-    fn from(_: TaskFailed) -> CutError {
-        CutError::Interrupted
+    fn from(failed: TaskFailed) -> CutError {
+        CutError::Task(failed)
     }
 }
 
@@ -150,6 +151,7 @@ impl From<CutError> for SendError {
             CutError::TooManyChunks => SendError::TooManyChunks { limit: MAX_CHUNKS },
             #[cfg(feature = "server")]
             CutError::Busy => SendError::Busy,
+            CutError::Task(failed) => SendError::Task(failed),
             CutError::Interrupted => {
                 SendError::File { source: io::Error::other("the cutting of the file was interrupted") }
             }

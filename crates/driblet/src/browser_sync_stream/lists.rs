@@ -69,6 +69,7 @@ async fn cut(
     match artifacts.with_permit(u64::MAX, work).await {
         Ok(()) => {}
         Err(ArtifactError::Busy) => list.fail(CutError::Busy),
+        Err(ArtifactError::Task(failed)) => list.fail(failed.into()),
         Err(_) => list.fail(CutError::Interrupted),
     }
     if list.is_complete() {

@@ -10,6 +10,19 @@ use super::store::{Store, changed};
 /// A store in memory. Clones share the chunks, so that a clone can be kept for the next sync.
 ///
 /// New chunks are held as soon as they arrive. After a sync that breaks off, the next one does not need them again.
+///
+/// ```
+/// use driblet::browser_sync_stream::{MemoryStore, RabinOptions, receive, send};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let store = MemoryStore::default();
+/// let (near, far) = tokio::io::duplex(64 << 10);
+/// let sending = send(near, "Cargo.toml", RabinOptions::default());
+/// let (_, received) = tokio::join!(sending, receive(far, store.clone()));
+/// assert_eq!(store.hashes().len() as u64, received?.chunks);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default, Debug)]
 pub struct MemoryStore {
     chunks: Arc<Mutex<HashMap<ChunkHash, Bytes>>>,

@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use driblet_core::browser_sync_stream::{Chunk, Sender};
+use driblet_core::browser_sync_stream::{RabinChunk, Sender};
 
 use crate::task::blocking;
 
@@ -15,13 +15,13 @@ const LEN: usize = 128 << 10;
 pub(super) struct MessageBatch {
     bytes: Vec<u8>,
     /// The chunks that are missing in `bytes`.
-    missing: Vec<Chunk>,
+    missing: Vec<RabinChunk>,
     /// The places of the missing chunks in `bytes`.
     starts: Vec<usize>,
 }
 
 impl MessageBatch {
-    pub(super) fn add(&mut self, sender: &Sender, chunk: Chunk) {
+    pub(super) fn add(&mut self, sender: &Sender, chunk: RabinChunk) {
         if sender.put_head(&chunk, &mut self.bytes) {
             self.starts.push(self.bytes.len());
             self.bytes.resize(self.bytes.len() + chunk.len as usize, 0);

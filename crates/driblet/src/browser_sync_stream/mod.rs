@@ -13,7 +13,7 @@
 //! use driblet::browser_sync_stream::{MemoryStore, RabinOptions, receive, send};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//! let options = RabinOptions { bits: 9, min: 1024, max: 4096 };
+//! let options = RabinOptions::new().bits(9).min(1024).max(4096);
 //! let store = MemoryStore::default();
 //! for _ in 0..2 {
 //!     let (near, far) = tokio::io::duplex(64 << 10);

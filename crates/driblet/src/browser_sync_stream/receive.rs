@@ -70,7 +70,7 @@ pub(super) async fn receive_as<S: Store>(
     let file = FileThread { receiver, store, queue, report, max_len: options.max_len };
     let work = tokio::spawn(blocking(move || file.take()));
     let failed = carry(io, &list, pieces, options, watchdog).await.err();
-    let taken = work.await.unwrap_or_else(|error| Err(TaskFailed::from(error).into()));
+    let taken = work.await.unwrap_or_else(|error| Err(TaskFailed::of(error).into()));
     match (failed, taken) {
         // The file thread knows only that no more bytes arrive.
         (Some(error), Err(PullError::Network { .. }) | Ok(_)) => Err(error),

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::partial::Partial;
 use super::pulled::{BasisKind, Pulled};
-use super::request::{Asset, Body};
+use super::request::{Asset, DeltaBody};
 use crate::output::Staged;
 use crate::task::{TaskFailed, blocking};
 use crate::transfer::{Destination, NetworkCause, Progress, ProtocolCause, PullError, PullState, Report};
@@ -45,7 +45,7 @@ impl Apply {
     }
 
     /// Decodes the body on a file thread, and replaces the destination.
-    pub(super) async fn run(mut self, mut body: Body, asset: &mut Asset) -> Result<Pulled, PullError> {
+    pub(super) async fn run(mut self, mut body: DeltaBody, asset: &mut Asset) -> Result<Pulled, PullError> {
         if let Some(partial) = &mut self.partial
             && !body.continues()
         {
@@ -69,7 +69,7 @@ impl Apply {
             }
         };
         drop(pieces);
-        let decoded = work.await.unwrap_or_else(|error| Err(TaskFailed::from(error).into()));
+        let decoded = work.await.unwrap_or_else(|error| Err(TaskFailed::of(error).into()));
         match (cut_off, decoded) {
             (Some(error), Err(PullError::Network { .. })) | (Some(error), Ok(_)) => Err(error),
             (_, Err(error)) => Err(error),

@@ -40,7 +40,7 @@ use crate::output::Output;
 pub use crate::transfer::{NetworkError, Phase, Progress, ProtocolError, PullError, PullOptions, PullState};
 use crate::transfer::{Report, output};
 
-/// A connection that was idle for this long is not used again: the server may be closing it.
+/// How long an idle connection may be used again. After that time the server may be closing it.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pulls files from servers. Clones share one connection pool.
@@ -86,7 +86,8 @@ impl Client {
     /// A user name and a password in `url` are sent as basic authorisation, to no other host, and are neither shown nor
     /// stored.
     ///
-    /// One request is enough if the server has the held version or nothing is held. Otherwise it takes two.
+    /// One request is enough if the server has the held version or nothing is held. Otherwise it takes two. A pull that
+    /// continued a delta asks once more, since the head may have changed.
     ///
     /// # Errors
     /// [`PullError::Network`]: try again. [`PullError::Protocol`]: the server, or a proxy before it, does not speak
@@ -158,6 +159,7 @@ impl fmt::Debug for Client {
 ///
 /// let client = driblet::Client::builder()
 ///     .header("authorization", "Bearer 8a7f")
+///     .options(driblet::PullOptions::default().max_len(1 << 30))
 ///     .timeout(Duration::from_secs(10))
 ///     .build()?;
 /// # drop(client);

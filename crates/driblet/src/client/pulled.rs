@@ -40,6 +40,10 @@ pub enum BasisKind {
 
 impl BasisKind {
     /// The name in statistics: `same`, `version`, `matched` or `none`.
+    ///
+    /// ```
+    /// assert_eq!(driblet::BasisKind::Matched.name(), "matched");
+    /// ```
     pub fn name(self) -> &'static str {
         match self {
             BasisKind::Same => "same",

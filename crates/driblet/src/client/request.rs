@@ -39,7 +39,7 @@ const SLOWEST_UPLOAD: u64 = 16 << 10;
 pub(super) struct Asset {
     url: Url,
     client: reqwest::Client,
-    cost: Cost,
+    cost: PullCost,
     options: PullOptions,
     report: Report,
     watchdog: Watchdog,
@@ -48,7 +48,7 @@ pub(super) struct Asset {
 
 /// Bytes and requests, as `Pulled` counts them.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Cost {
+pub(super) struct PullCost {
     pub(super) sent: u64,
     pub(super) received: u64,
     pub(super) requests: u32,
@@ -56,7 +56,7 @@ pub(super) struct Cost {
 
 /// The server's answer to a request for a delta from a version.
 pub(super) enum Answer {
-    Delta(Body),
+    Delta(DeltaBody),
     Unknown(UnknownVersion),
 }
 
@@ -98,7 +98,7 @@ impl Asset {
         }
         let (url, authorization) = credentials::split(url);
         let watchdog = Watchdog::new();
-        Ok(Asset { url, client, cost: Cost::default(), options: options.clone(), report, watchdog, authorization })
+        Ok(Asset { url, client, cost: PullCost::default(), options: options.clone(), report, watchdog, authorization })
     }
 
     /// The URL of the asset, without user name and password.
@@ -106,7 +106,7 @@ impl Asset {
         &self.url
     }
 
-    pub(super) fn cost(&mut self) -> &mut Cost {
+    pub(super) fn cost(&mut self) -> &mut PullCost {
         &mut self.cost
     }
 
@@ -129,14 +129,14 @@ impl Asset {
     }
 
     /// Asks for the delta from the empty basis.
-    pub(super) async fn delta_from_nothing(&mut self) -> Result<Body, PullError> {
+    pub(super) async fn delta_from_nothing(&mut self) -> Result<DeltaBody, PullError> {
         let (request, name_len) = self.get("none");
         let response = self.send(request, name_len).await?;
         self.delta(response).await
     }
 
     /// Asks for the rest of a delta; `None` if the server no longer has it.
-    pub(super) async fn rest_of(&mut self, partial: &Partial) -> Result<Option<Body>, PullError> {
+    pub(super) async fn rest_of(&mut self, partial: &Partial) -> Result<Option<DeltaBody>, PullError> {
         let (request, name_len) = self.get(&partial.pair());
         let range = format!("bytes={}-", partial.len());
         let request = request.header(RANGE, range).header(IF_RANGE, partial.etag());
@@ -148,7 +148,7 @@ impl Asset {
     }
 
     /// Sends a signature; `None` if it is too long for the server.
-    pub(super) async fn matched(&mut self, signature: &Signature) -> Result<Option<(Runs, Body)>, PullError> {
+    pub(super) async fn matched(&mut self, signature: &Signature) -> Result<Option<(Runs, DeltaBody)>, PullError> {
         let body = signature.encode();
         let len = body.len() as u64;
         let request = self.request(Method::POST, "signature").header(CONTENT_TYPE, SIGNATURE).body(body);
@@ -258,12 +258,12 @@ impl Asset {
         (self.report)(Progress { done: 0, total: 0, received: self.cost.received, state });
     }
 
-    async fn delta(&mut self, response: Response) -> Result<Body, PullError> {
+    async fn delta(&mut self, response: Response) -> Result<DeltaBody, PullError> {
         self.body(response, &[DELTA, OCTETS]).await
     }
 
     /// The body of a successful response. Any other response is an error with the server's own words.
-    pub(super) async fn body(&mut self, response: Response, types: &[&'static str]) -> Result<Body, PullError> {
+    pub(super) async fn body(&mut self, response: Response, types: &[&'static str]) -> Result<DeltaBody, PullError> {
         let status = response.status();
         if !status.is_success() {
             let refusal = self.refusal(response).await?;
@@ -282,7 +282,7 @@ impl Asset {
         let continues = status == StatusCode::PARTIAL_CONTENT;
         let etag = header(response.headers(), ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
         let asset = Arc::new(self.url.clone());
-        Ok(Body { response, etag, continues, unread: Bytes::new(), asset, timeout: self.options.timeout })
+        Ok(DeltaBody { response, etag, continues, unread: Bytes::new(), asset, timeout: self.options.timeout })
     }
 
     pub(super) async fn refusal(&mut self, mut response: Response) -> Result<Refusal, PullError> {
@@ -305,7 +305,7 @@ impl Asset {
 }
 
 /// A delta that is being received.
-pub(super) struct Body {
+pub(super) struct DeltaBody {
     response: Response,
     etag: Option<String>,
     continues: bool,
@@ -314,7 +314,7 @@ pub(super) struct Body {
     timeout: Duration,
 }
 
-impl Body {
+impl DeltaBody {
     /// The strong ETag. Without one the delta cannot be continued.
     pub(super) fn etag(&self) -> Option<&str> {
         self.etag.as_deref()
@@ -325,13 +325,13 @@ impl Body {
         self.continues
     }
 
-    /// Puts bytes back, which [`next`](Body::next) gives again.
-    pub(super) fn with_unread(self, unread: Bytes) -> Body {
-        Body { unread, ..self }
+    /// Puts bytes back, which [`next`](DeltaBody::next) gives again.
+    pub(super) fn with_unread(self, unread: Bytes) -> DeltaBody {
+        DeltaBody { unread, ..self }
     }
 
     /// The next bytes; `None` at the end that the server announced.
-    pub(super) async fn next(&mut self, cost: &mut Cost) -> Result<Option<Bytes>, PullError> {
+    pub(super) async fn next(&mut self, cost: &mut PullCost) -> Result<Option<Bytes>, PullError> {
         if !self.unread.is_empty() {
             return Ok(Some(std::mem::take(&mut self.unread)));
         }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The first wait if the server says "at once". Each further wait is twice as long, up to [`LONGEST_STEP`].
 const FIRST_STEP: Duration = Duration::from_millis(250);
+/// The longest wait if the server says "at once".
 const LONGEST_STEP: Duration = Duration::from_secs(8);
 
 /// The time that a client may spend waiting for a busy server.

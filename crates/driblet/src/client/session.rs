@@ -36,10 +36,25 @@ impl PullSession {
             match self.resume(partial).await {
                 Err(error) if error.is_about_bytes() => self.forget_partial().await?,
                 Ok(None) => self.forget_partial().await?,
-                Ok(Some(pulled)) => return Ok(pulled),
+                Ok(Some(finished)) => return self.pull_after(finished).await,
                 Err(error) => return Err(error),
             }
         }
+        self.pull_head().await
+    }
+
+    /// Asks for the head again: the version of a finished delta may no longer be it.
+    async fn pull_after(mut self, finished: Pulled) -> Result<Pulled, PullError> {
+        self.dest = self.dest.reopened().await?;
+        let pulled = self.pull_head().await?;
+        Ok(match pulled.basis {
+            // The costs are those of all requests.
+            BasisKind::Same => Pulled { basis: finished.basis, reused: finished.reused, ..pulled },
+            _ => pulled,
+        })
+    }
+
+    async fn pull_head(&mut self) -> Result<Pulled, PullError> {
         let Some((version, len)) = self.dest.held() else { return self.pull_from_nothing().await };
         match self.asset.delta_from(version).await? {
             Answer::Delta(body) => {

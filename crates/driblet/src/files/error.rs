@@ -8,6 +8,21 @@ use super::input::Input;
 /// Why a file could not be diffed or patched. The output is as it was.
 ///
 /// `Display` says what failed; [`source`](std::error::Error::source) says why.
+///
+/// ```
+/// use driblet::output::Output;
+/// use driblet::{FileError, Input, patch_file};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let (delta, new) = (folder.path().join("app.delta"), folder.path().join("app.js"));
+/// std::fs::write(&delta, "no delta")?;
+/// match patch_file(&Input::at("/dev/null"), &Input::at(&delta), &Output::at(&new)?) {
+///     Err(FileError::Apply { source, .. }) => eprintln!("the delta is invalid: {source}"),
+///     other => panic!("{other:?}"),
+/// }
+/// assert!(!new.exists());
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {

@@ -3,7 +3,14 @@ use std::path::PathBuf;
 
 /// A file or stream to read. It is opened when it is used.
 ///
-/// See [`diff_file`](crate::diff_file) for an example.
+/// ```
+/// use driblet::Input;
+///
+/// assert_eq!(Input::at("app.js").to_string(), "app.js");
+/// assert_eq!(Input::stdin().to_string(), "standard input");
+/// ```
+///
+/// See [`diff_file`](crate::diff_file) for an example that reads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Input(pub(super) Place);
 

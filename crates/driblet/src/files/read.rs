@@ -19,7 +19,7 @@ use crate::map::Map;
 /// Bytes of an input that are kept in memory. A longer stream goes to a temporary file; a longer file is read where it
 /// is.
 const IN_MEMORY: usize = 64 << 20;
-/// A longer file is mapped if all of it must be in memory.
+/// The longest file, in bytes, that is read into memory. A longer one is mapped.
 const MAPPED: u64 = 256 << 20;
 /// Bytes that are hashed with one call.
 const PIECE: usize = 1 << 20;
@@ -78,7 +78,7 @@ impl OpenInput {
         let OpenInput { input, file, before } = self;
         let watched = before.map(|before| WatchedFile { input: input.clone(), before });
         if before.is_some_and(|(len, ..)| IN_MEMORY as u64 <= len) {
-            return Ok(Whole { input, bytes: Bytes::File(file), watched });
+            return Ok(Whole { input, bytes: InputBytes::File(file), watched });
         }
         // Up to the end of the file: files of /sys have another length than their metadata say.
         let bytes = spool(BlockingReader(&file)).map_err(|error| FileError::read(&input, error))?;
@@ -95,11 +95,11 @@ impl OpenInput {
 /// All bytes of an input.
 pub(super) struct Whole {
     input: Input,
-    bytes: Bytes,
+    bytes: InputBytes,
     watched: Option<WatchedFile>,
 }
 
-enum Bytes {
+enum InputBytes {
     Memory(Vec<u8>),
     /// A long regular file, which other programs may change, or a temporary file, which no other program has.
     File(File),
@@ -108,21 +108,21 @@ enum Bytes {
 impl Whole {
     pub(super) fn len(&self) -> Result<u64, FileError> {
         match &self.bytes {
-            Bytes::Memory(bytes) => Ok(bytes.len() as u64),
-            Bytes::File(file) => file.metadata().map(|found| found.len()).map_err(|error| self.unread(error)),
+            InputBytes::Memory(bytes) => Ok(bytes.len() as u64),
+            InputBytes::File(file) => file.metadata().map(|found| found.len()).map_err(|error| self.unread(error)),
         }
     }
 
     /// Fills `into` with the bytes from `offset` on.
     pub(super) fn read_at(&self, into: &mut [u8], offset: u64) -> Result<(), FileError> {
         match &self.bytes {
-            Bytes::Memory(bytes) => {
+            InputBytes::Memory(bytes) => {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX);
                 let held = start.checked_add(into.len()).and_then(|end| bytes.get(start..end));
                 into.copy_from_slice(held.ok_or_else(|| self.unread(ErrorKind::UnexpectedEof.into()))?);
                 Ok(())
             }
-            Bytes::File(file) => file.read_exact_at(into, offset).map_err(|error| self.unread(error)),
+            InputBytes::File(file) => file.read_exact_at(into, offset).map_err(|error| self.unread(error)),
         }
     }
 
@@ -150,14 +150,14 @@ impl Whole {
     /// All bytes in memory. Many bytes are mapped instead of read.
     pub(super) fn loaded(self) -> Result<Loaded, FileError> {
         let file = match self.bytes {
-            Bytes::Memory(bytes) => return Ok(Loaded { pages: Pages::Read(bytes), mapped: None }),
-            Bytes::File(file) => file,
+            InputBytes::Memory(bytes) => return Ok(Loaded { bytes: LoadedBytes::Read(bytes), mapped: None }),
+            InputBytes::File(file) => file,
         };
-        let pages = load(&file).map_err(|error| FileError::read(&self.input, error))?;
-        let Some(watched) = self.watched else { return Ok(Loaded { pages, mapped: None }) };
+        let bytes = load(&file).map_err(|error| FileError::read(&self.input, error))?;
+        let Some(watched) = self.watched else { return Ok(Loaded { bytes, mapped: None }) };
         watched.check(&file)?;
-        let is_mapped = matches!(pages, Pages::Mapped(_));
-        Ok(Loaded { pages, mapped: is_mapped.then_some((watched, file)) })
+        let is_mapped = matches!(bytes, LoadedBytes::Mapped(_));
+        Ok(Loaded { bytes, mapped: is_mapped.then_some((watched, file)) })
     }
 
     fn unread(&self, error: io::Error) -> FileError {
@@ -167,11 +167,11 @@ impl Whole {
 
 /// The bytes of an input, in memory.
 pub(super) struct Loaded {
-    pages: Pages,
+    bytes: LoadedBytes,
     mapped: Option<(WatchedFile, File)>,
 }
 
-enum Pages {
+enum LoadedBytes {
     Read(Vec<u8>),
     Mapped(Map),
 }
@@ -187,9 +187,9 @@ impl Deref for Loaded {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match &self.pages {
-            Pages::Read(bytes) => bytes,
-            Pages::Mapped(map) => map,
+        match &self.bytes {
+            LoadedBytes::Read(bytes) => bytes,
+            LoadedBytes::Mapped(map) => map,
         }
     }
 }
@@ -211,25 +211,25 @@ impl WatchedFile {
     }
 }
 
-fn load(file: &File) -> io::Result<Pages> {
+fn load(file: &File) -> io::Result<LoadedBytes> {
     let len = file.metadata()?.len();
     if MAPPED < len {
-        return Map::of(file).map(Pages::Mapped);
+        return Map::of(file).map(LoadedBytes::Mapped);
     }
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     let mut file = file;
     io::Seek::seek(&mut file, SeekFrom::Start(0))?;
     file.read_to_end(&mut bytes)?;
-    Ok(Pages::Read(bytes))
+    Ok(LoadedBytes::Read(bytes))
 }
 
 /// All bytes of a stream.
-fn spool(mut stream: impl Read) -> io::Result<Bytes> {
+fn spool(mut stream: impl Read) -> io::Result<InputBytes> {
     let mut spool = SpooledTempFile::new(IN_MEMORY);
     io::copy(&mut stream, &mut spool)?;
     Ok(match spool.into_inner() {
-        tempfile::SpooledData::InMemory(bytes) => Bytes::Memory(bytes.into_inner()),
-        tempfile::SpooledData::OnDisk(file) => Bytes::File(file),
+        tempfile::SpooledData::InMemory(bytes) => InputBytes::Memory(bytes.into_inner()),
+        tempfile::SpooledData::OnDisk(file) => InputBytes::File(file),
     })
 }
 

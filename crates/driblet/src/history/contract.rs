@@ -19,8 +19,8 @@ use crate::fingerprint::Fingerprint;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct HistoryLimits {
-    /// The most versions of each path. Default: 8. Of more versions, those go first that were the head for the shortest
-    /// time and the longest time ago.
+    /// The most versions of each path. Default: 8. If a path has more, the server first evicts versions that were the
+    /// head only briefly, or long ago.
     pub versions: usize,
     /// The most bytes of all versions together. Heads stay even beyond this limit. Default: 2 GiB.
     pub bytes: u64,
@@ -59,8 +59,8 @@ pub(crate) trait History: Send + Sync {
     /// Copies a file's bytes, at most `most`, without publishing them.
     fn stage(&self, file: &File, most: u64) -> Result<StagedVersion, HistoryError>;
 
-    /// Makes staged bytes the heads of their paths: all of them, or none. Where they are the head already, only the
-    /// observation is noted. Old versions beyond the limits are evicted.
+    /// Makes staged bytes the heads of their paths: all of them, or none. If a path has these bytes as its head already,
+    /// only the observation is noted. Old versions beyond the limits are evicted.
     fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError>;
 
     /// Makes a manifest the head of a directory, whose path ends with `/`. All files that it names must be stored. They
@@ -71,7 +71,7 @@ pub(crate) trait History: Send + Sync {
     fn requested(&self, version: &Version);
 
     /// Opens staged bytes that will not be published.
-    fn snapshot(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError>;
+    fn open_staged(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError>;
 
     /// Notes that the file at a path is gone: the path's head may be evicted as an old version, until the path is
     /// published again.
@@ -80,16 +80,16 @@ pub(crate) trait History: Send + Sync {
     /// Every path of a file that has versions.
     fn paths(&self) -> Vec<String>;
 
-    /// Opens a version *of this path*; `None` if it is not stored, or damaged. An open version stays readable when it
-    /// is evicted.
-    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
+    /// Opens a version *of this path* after verifying its bytes; `None` if it is not stored. A damaged version is
+    /// dropped from every path, and counts as not stored. An open version stays readable when it is evicted.
+    fn open_or_drop(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
 
-    /// As [`open`](History::open), for a version of any path. Callers must know that the receiver may see it: only the
+    /// As [`open_or_drop`](History::open_or_drop), for a version of any path. Callers must know that the receiver may see it: only the
     /// files of a manifest are opened so.
-    fn open_named(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
+    fn open_named_or_drop(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
 
     /// The verified bytes of a short version of any path; `None` if it is not stored, or damaged.
-    fn read_named(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError>;
+    fn read_named_or_drop(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError>;
 
     /// An unnamed file. The system removes it when it is closed.
     fn scratch(&self) -> io::Result<File>;

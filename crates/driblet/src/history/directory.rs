@@ -30,7 +30,7 @@ use crate::fingerprint::{self, Fingerprint};
 const PIECE: usize = 512 << 10;
 /// The longest file that is staged in memory.
 const SHORT: u64 = 64 << 10;
-/// Up to this many files are flushed one by one. For more, the whole file system is flushed once.
+/// The most files that are flushed one by one. More files are made durable by one flush of the whole file system.
 const FEW: usize = 8;
 /// The most versions that are verified at the same time.
 const VERIFYING: usize = 16;
@@ -55,7 +55,8 @@ impl DirectoryHistory {
     /// Opens or makes the history of what is published at `root`.
     pub(crate) fn open(folder: &Path, root: &Path, limits: HistoryLimits) -> Result<DirectoryHistory, HistoryError> {
         let failed = |source| HistoryError::Io { path: folder.to_path_buf(), source };
-        // Nothing is made before the place is known. Twice, since `..` may lead to another link.
+        // No folder is made before the place is known. The path is resolved twice: the first result may contain a link
+        // that stood behind a `..`.
         let folder = &resolved(&resolved(&std::path::absolute(folder).map_err(failed)?));
         if folder.starts_with(root) && root.is_dir() {
             return Err(HistoryError::InsideRoot { path: folder.clone(), root: root.to_path_buf() });
@@ -352,7 +353,7 @@ impl History for DirectoryHistory {
         self.index().requested(*version, fingerprint::now() / 1_000_000_000);
     }
 
-    fn snapshot(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {
+    fn open_staged(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {
         // The system removes the file when it is closed.
         let file = || match staged.bytes {
             StagedBytes::File(file) => Ok(file.into_file()),
@@ -374,21 +375,21 @@ impl History for DirectoryHistory {
         self.index().paths()
     }
 
-    fn open(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+    fn open_or_drop(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
         if !self.index().has(path, version) {
             return Ok(None);
         }
         self.open_listed(version)
     }
 
-    fn open_named(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+    fn open_named_or_drop(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
         if !self.index().names(version) {
             return Ok(None);
         }
         self.open_listed(version)
     }
 
-    fn read_named(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError> {
+    fn read_named_or_drop(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError> {
         if !self.index().names(version) {
             return Ok(None);
         }

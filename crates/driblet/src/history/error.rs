@@ -62,12 +62,9 @@ pub enum HistoryError {
         /// The error of the database.
         source: IndexError,
     },
-    /// A task panicked. This is a bug in driblet.
-    #[error("a task panicked; this is a bug in driblet, and its message is in the log")]
-    Panicked,
-    /// The runtime is stopping.
-    #[error("a task was cancelled because the runtime is stopping")]
-    Cancelled,
+    /// A task ended without a result.
+    #[error(transparent)]
+    Task(#[from] TaskFailed),
 }
 
 /// An error of the database that holds the index.
@@ -90,14 +87,5 @@ impl std::error::Error for IndexError {}
 impl IndexError {
     pub(super) fn new(error: redb::Error) -> IndexError {
         IndexError(error)
-    }
-}
-
-impl From<TaskFailed> for HistoryError {
-    fn from(failed: TaskFailed) -> HistoryError {
-        match failed {
-            TaskFailed::Panicked => HistoryError::Panicked,
-            TaskFailed::Cancelled => HistoryError::Cancelled,
-        }
     }
 }

@@ -87,7 +87,7 @@ struct VersionEntry {
     replaced: i64,
 }
 
-/// Shorter times, in seconds, count as this long.
+/// The least time, in seconds, that a version counts as having been the head.
 const MOMENT: i64 = 2;
 
 impl VersionEntry {

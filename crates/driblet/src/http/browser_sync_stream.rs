@@ -142,7 +142,9 @@ impl From<SendError> for Problem {
             SendError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             // The receiver is gone.
             SendError::Network(_) => (StatusCode::BAD_REQUEST, "cut-off"),
-            SendError::File { .. } | SendError::Options(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+            SendError::File { .. } | SendError::Options(_) | SendError::Task(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "failed")
+            }
         };
         super::problem::internal(status, code, &error)
     }

@@ -22,7 +22,7 @@ const ENTRIES: [&str; 3] = ["client.js", "inline.js", "store.js"];
 pub(super) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
     let Some((_, bytes)) = FILES.iter().find(|(file, _)| *file == name) else {
         let detail = if ENTRIES.contains(&name) {
-            "This server was built without the browser client; run `make client` and build it again.".to_owned()
+            "This server was built without the browser client; run `make client` in driblet's repository and build it again.".to_owned()
         } else {
             format!("{name:?} is neither a file of the browser client nor a sync resource.")
         };

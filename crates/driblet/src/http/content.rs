@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch};
+use http_range_header::parse_range_header;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 
@@ -103,36 +104,15 @@ fn wanted_part(
     len: u64,
 ) -> Result<Option<Range<u64>>, Problem> {
     let asked = request.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some(range) = parse_range(asked) else { return Ok(None) };
-    if !conditions::range_applies(request, etag, modified) {
-        return Ok(None);
-    }
-    let part = match range {
-        (Some(start), end) => start..end.map_or(len, |end| end.saturating_add(1).min(len)),
-        (None, end) => len - end.unwrap_or(0).min(len)..len,
-    };
-    if part.start < part.end {
-        return Ok(Some(part));
-    }
-    let detail = format!("The range {asked:?} lies outside the {len} bytes.");
-    let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad-range", detail);
-    Err(problem.with_header(header::CONTENT_RANGE, format!("bytes */{len}")))
-}
-
-/// A range of RFC 9110, section 14.1.2: the first and the last byte, or the number of bytes at the end.
-fn parse_range(text: &str) -> Option<(Option<u64>, Option<u64>)> {
-    let (unit, range) = text.split_once('=')?;
-    let (first, last) = range.trim().split_once('-').filter(|_| unit.eq_ignore_ascii_case("bytes"))?;
-    let number = |digits: &str| match digits {
-        "" => Some(None),
-        _ if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(Some),
-        _ => None,
-    };
-    match (number(first)?, number(last)?) {
-        (None, None) => None,
-        (Some(first), Some(last)) if last < first => None,
-        range => Some(range),
-    }
+    let ranges = parse_range_header(asked).ok().filter(|ranges| ranges.len() == 1);
+    let Some(ranges) = ranges.filter(|_| conditions::range_applies(request, etag, modified)) else { return Ok(None) };
+    let satisfied = ranges.validate(len).map_err(|_| {
+        let detail = format!("The range {asked:?} lies outside the {len} bytes.");
+        let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad-range", detail);
+        problem.with_header(header::CONTENT_RANGE, format!("bytes */{len}"))
+    })?;
+    // The end of an empty file has no bytes.
+    Ok(satisfied.first().map(|part| *part.start()..part.end() + 1))
 }
 
 fn body(content: Content, part: Range<u64>) -> Body {

@@ -2,7 +2,7 @@
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// The response headers that such a page may read.
+/// The response headers that a page of an allowed, foreign origin may read.
 const EXPOSED: &str =
     "etag, content-location, content-range, accept-ranges, content-length, last-modified, retry-after";
 /// The methods that the server answers on some path.

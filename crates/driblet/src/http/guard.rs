@@ -1,5 +1,5 @@
 //! Checks who may use the server: for every method, the host must be the server's own, and the origin must be its own
-//! or an allowed one.
+//! or an allowed one. Health checks are not guarded.
 //!
 //! `docs/decisions/0003-origins-behind-proxies.md` says why each rule is safe.
 
@@ -16,19 +16,23 @@ use super::proxy::{TrustedProxies, forwarded_hosts};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// Names an option and its value in a refusal, in the words of the program that runs the server.
+pub(crate) type NameOption = fn(&str, &str) -> String;
+
 /// The server's host names, the other origins that may use it, and the proxies that it trusts.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
     hosts: Vec<String>,
     origins: Vec<String>,
     proxies: TrustedProxies,
+    name_option: NameOption,
 }
 
 impl Guard {
-    pub(crate) fn new(hosts: &[String], origins: &[String], proxies: TrustedProxies) -> Guard {
+    pub(crate) fn new(hosts: &[String], origins: &[String], proxies: TrustedProxies, name_option: NameOption) -> Guard {
         let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect();
         let origins = origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect();
-        Guard { hosts: lower(hosts), origins, proxies }
+        Guard { hosts: lower(hosts), origins, proxies, name_option }
     }
 
     /// Refuses a request, or gives the other, allowed origin that it comes from.
@@ -50,7 +54,7 @@ impl Guard {
                 return Ok(None);
             }
         }
-        Err(foreign_origin(&origin, &host))
+        Err(self.foreign_origin(&origin, &host))
     }
 
     /// Whether an origin is the server's own although the request has another host: a proxy may ask the server by
@@ -98,27 +102,38 @@ impl Guard {
         let detail = if name.is_empty() {
             "The request's Host header is empty; send the server's name or address.".to_owned()
         } else {
+            let option = (self.name_option)("allow_host", name);
             format!(
-                "This server does not answer to the name {name:?}. If clients reach it by that name, or a proxy passes that name on, allow the name: `driblet serve --allow-host {name}`, or ServerBuilder::allow_host."
+                "This server does not answer to the name {name:?}. If clients reach it by that name, or a proxy passes that name on, allow the name with {option}."
             )
         };
         Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign-host", detail))
     }
+
+    /// Says what an operator can do in each of the two cases.
+    fn foreign_origin(&self, origin: &str, host: &str) -> Problem {
+        let mut detail =
+            format!("The origin {origin:?} may not use this server; the request was for the host {host:?}.");
+        let site = origin.split_once("://").filter(|(scheme, name)| scheme.starts_with("http") && !name.is_empty());
+        if let Some((_, name)) = site {
+            let (host, origin_option) =
+                ((self.name_option)("allow_host", name), (self.name_option)("allow_origin", origin));
+            detail += &format!(
+                " If {origin} is the server's own address in the browser, behind a proxy, allow the host with {host}, and let the proxy pass that name on (nginx: `proxy_set_header Host $http_host;`). If it is another site, allow it with {origin_option}."
+            );
+        } else {
+            let option = (self.name_option)("allow_origin", "null");
+            detail += &format!(
+                " Pages without an origin of their own (sandboxed frames, local files) may use it with {option}, which allows all of them."
+            );
+        }
+        Problem::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
+    }
 }
 
-/// Says what an operator can do in each of the two cases.
-fn foreign_origin(origin: &str, host: &str) -> Problem {
-    let mut detail = format!("The origin {origin:?} may not use this server; the request was for the host {host:?}.");
-    if let Some((_, name)) =
-        origin.split_once("://").filter(|(scheme, name)| scheme.starts_with("http") && !name.is_empty())
-    {
-        detail += &format!(
-            " If {origin} is the server's own address in the browser, behind a proxy, allow the host with --allow-host {name} (ServerBuilder::allow_host), and let the proxy pass that name on (nginx: `proxy_set_header Host $http_host;`). If it is another site, allow it with --allow-origin {origin} (ServerBuilder::allow_origin)."
-        );
-    } else {
-        detail += " Pages without an origin of their own (sandboxed frames, local files) may use it with --allow-origin null (ServerBuilder::allow_origin), which allows all of them.";
-    }
-    Problem::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
+/// Names the method of [`ServerBuilder`](crate::ServerBuilder).
+pub(crate) fn name_method(option: &str, value: &str) -> String {
+    format!("ServerBuilder::{option}({value:?})")
 }
 
 fn is_same(origin: &str, host: &str) -> bool {
@@ -143,7 +158,7 @@ mod tests {
     fn guard() -> Guard {
         let hosts = ["Assets.example".into(), "dev.test:8080".into()];
         let proxies = TrustedProxies::parse(&["10.0.0.0/8".into()]).unwrap();
-        Guard::new(&hosts, &["https://App.example/".into()], proxies)
+        Guard::new(&hosts, &["https://App.example/".into()], proxies, name_method)
     }
 
     /// A request with these headers from 203.0.113.1.

@@ -21,12 +21,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
-use cors::CorsOrigin;
-pub(crate) use guard::Guard;
+pub(crate) use guard::{Guard, NameOption, name_method};
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
 pub(crate) use proxy::TrustedProxies;
@@ -47,31 +46,44 @@ pub(crate) fn router(site: Arc<Site>, guard: Arc<Guard>) -> Router {
     Router::new().fallback(respond).with_state(App { site, guard })
 }
 
+/// Responds to a request. A header for every response is set here.
 async fn respond(State(app): State<App>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let path = RequestPath::parse(parts.uri.path());
-    if path.as_ref().is_some_and(is_health) {
-        return health(&parts.method);
-    }
     let is_resource = path.as_ref().is_some_and(|path| path.resource.is_some());
-    let origin = match app.guard.check(&parts) {
-        Ok(origin) => origin,
-        Err(problem) => return problem.response(is_resource, &parts.method),
+    let answered = match &path {
+        Some(path) if is_health(path) => health(&parts.method),
+        _ => guarded(&app, &mut parts, path, body, is_resource).await,
     };
-    if parts.method == Method::OPTIONS {
-        return options(&parts.headers, path.as_ref(), origin);
-    }
-    let answered = match path {
-        None => Err(Problem::no_such_file("with that name")),
-        Some(path) => answer(&app.site, &mut parts, path, body).await,
+    answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method))
+}
+
+/// Responds to a request that the guard lets through. A header for every such response is set here.
+async fn guarded(
+    app: &App,
+    parts: &mut Parts,
+    path: Option<RequestPath>,
+    body: Body,
+    is_resource: bool,
+) -> Result<Response, Problem> {
+    let origin = app.guard.check(parts)?;
+    let is_options = parts.method == Method::OPTIONS;
+    let mut response = match path {
+        path if is_options => options(path.as_ref()),
+        None => Problem::no_such_file("with that name").response(is_resource, &parts.method),
+        Some(path) => {
+            let answered = answer(&app.site, parts, path, body).await;
+            answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method))
+        }
     };
-    let mut response = answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method));
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("origin"));
-    if let Some(origin) = origin {
-        origin.apply(headers);
+    match origin {
+        Some(origin) if is_options => origin.apply_preflight(&parts.headers, headers),
+        Some(origin) => origin.apply(headers),
+        None => {}
     }
-    response
+    Ok(response)
 }
 
 async fn answer(site: &Arc<Site>, parts: &mut Parts, mut path: RequestPath, body: Body) -> Result<Response, Problem> {
@@ -87,18 +99,14 @@ async fn answer(site: &Arc<Site>, parts: &mut Parts, mut path: RequestPath, body
     plain::answer(site, parts, path).await
 }
 
-/// Answers OPTIONS: with the CORS headers for a preflight, and with the methods of the path.
-fn options(request: &HeaderMap, path: Option<&RequestPath>, origin: Option<CorsOrigin>) -> Response {
+/// Answers OPTIONS with the methods of the path.
+fn options(path: Option<&RequestPath>) -> Response {
     let allow = match path {
         None => "GET, HEAD, POST, OPTIONS",
         Some(RequestPath { resource: Some(Resource::Signature | Resource::Have), .. }) => "POST, OPTIONS",
         Some(_) => "GET, HEAD, OPTIONS",
     };
-    let mut response = (StatusCode::NO_CONTENT, [(header::ALLOW, allow), (header::VARY, "origin")]).into_response();
-    if let Some(origin) = origin {
-        origin.apply_preflight(request, response.headers_mut());
-    }
-    response
+    (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]).into_response()
 }
 
 fn is_health(path: &RequestPath) -> bool {
@@ -107,10 +115,152 @@ fn is_health(path: &RequestPath) -> bool {
 }
 
 /// Tells every client that the server answers. Load balancers and containers may ask by any host name, or by none.
-fn health(method: &Method) -> Response {
+fn health(method: &Method) -> Result<Response, Problem> {
     if !is_safe(method) {
-        return Problem::method("GET, HEAD").response(true, method);
+        return Err(Problem::method("GET, HEAD"));
     }
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
-    (headers, "ok\n").into_response()
+    Ok((headers, "ok\n").into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use driblet_core::directory::Manifest;
+    use driblet_core::{Codec, Version};
+    use tokio::sync::Semaphore;
+    use tokio::time::timeout;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::artifacts::{ArtifactOptions, Artifacts};
+    use crate::history::{
+        DirectoryHistory, Head, History, HistoryError, HistoryLimits, Observation, StagedVersion, StoredVersion,
+    };
+    use crate::publisher::Publisher;
+    use crate::site::Manifests;
+    use crate::source::Source;
+
+    /// The longest wait for a response.
+    const LIMIT: Duration = Duration::from_secs(120);
+
+    /// A history with a bug: `open_or_drop` panics.
+    struct BuggyHistory {
+        history: DirectoryHistory,
+        panics: AtomicBool,
+    }
+
+    impl History for BuggyHistory {
+        fn head(&self, path: &str) -> Option<Head> {
+            self.history.head(path)
+        }
+
+        fn versions(&self, path: &str) -> Vec<(Version, u64)> {
+            self.history.versions(path)
+        }
+
+        fn stage(&self, file: &File, most: u64) -> Result<StagedVersion, HistoryError> {
+            self.history.stage(file, most)
+        }
+
+        fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError> {
+            self.history.publish(publications)
+        }
+
+        fn open_staged(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {
+            self.history.open_staged(staged)
+        }
+
+        fn gone(&self, path: &str) {
+            self.history.gone(path);
+        }
+
+        fn paths(&self) -> Vec<String> {
+            self.history.paths()
+        }
+
+        fn open_or_drop(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+            assert!(!self.panics.load(Ordering::Relaxed), "a bug");
+            self.history.open_or_drop(path, version)
+        }
+
+        fn publish_directory(&self, path: &str, manifest: &Manifest) -> Result<(), HistoryError> {
+            self.history.publish_directory(path, manifest)
+        }
+
+        fn requested(&self, version: &Version) {
+            self.history.requested(version);
+        }
+
+        fn open_named_or_drop(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+            self.history.open_named_or_drop(version)
+        }
+
+        fn read_named_or_drop(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError> {
+            self.history.read_named_or_drop(version)
+        }
+
+        fn scratch(&self) -> io::Result<File> {
+            self.history.scratch()
+        }
+
+        fn artifacts(&self) -> Option<PathBuf> {
+            self.history.artifacts()
+        }
+    }
+
+    fn site(history: Arc<dyn History>, source: Source) -> Site {
+        let options = ArtifactOptions {
+            ahead: 0,
+            codec: Codec::Fast,
+            disk: 1 << 20,
+            memory: 1 << 20,
+            encoders: 1,
+            queue_timeout: LIMIT,
+        };
+        Site {
+            publisher: Publisher::new(source, history.clone(), LIMIT, Box::new(|_, _| {}), &Default::default())
+                .unwrap(),
+            manifests: Manifests::new(),
+            artifacts: Arc::new(Artifacts::new(&history, options)),
+            history,
+            deadline: LIMIT,
+            max_tags: 1,
+            signature_permits: Semaphore::new(1),
+            #[cfg(feature = "browser-sync-stream")]
+            chunk_lists: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_with_500_and_harms_no_later_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, place) = (folder.path().join("root"), folder.path().join("history"));
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(root.join("a.txt"), "text").unwrap();
+        let history = DirectoryHistory::open(&place, &root, HistoryLimits::default()).unwrap();
+        let history = Arc::new(BuggyHistory { history, panics: AtomicBool::new(true) });
+        let source = Source::open(&root, false).unwrap();
+        let router = router(
+            Arc::new(site(history.clone(), source)),
+            Arc::new(Guard::new(&[], &[], TrustedProxies::default(), name_method)),
+        );
+        let ask = async |path: &str| {
+            let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty()).unwrap();
+            timeout(LIMIT, router.clone().oneshot(request)).await.unwrap().unwrap().status()
+        };
+        // The first request publishes the file, and so the second one opens its version.
+        for path in ["/a.txt.driblet/none", "/a.txt"] {
+            assert_eq!(ask(path).await, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+        }
+        history.panics.store(false, Ordering::Relaxed);
+        for path in ["/a.txt", "/a.txt.driblet/none"] {
+            assert_eq!(ask(path).await, StatusCode::OK, "{path}");
+        }
+    }
 }

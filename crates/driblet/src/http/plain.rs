@@ -16,7 +16,7 @@ use super::problem::{Problem, is_safe};
 use crate::artifacts::{Coding, Content, EncodedRequest};
 use crate::site::{OpenPlain, Site};
 
-/// Shorter files are not encoded: the headers would outweigh the gain.
+/// The shortest file that is encoded, in bytes. For shorter ones the headers would outweigh the gain.
 const LEAST_ENCODED: u64 = 1 << 10;
 
 /// Answers a plain request.
@@ -56,7 +56,7 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
         let is_held = |etag: &str| is_held(headers, etag);
         let is_head = method == Method::HEAD;
         let request = EncodedRequest { path: &path, stored, coding, is_head, is_held: &is_held };
-        if let Some((content, etag)) = site.artifacts.choose_encoding(request).await {
+        if let Some((content, etag)) = site.artifacts.choose_encoding(request).await? {
             (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
         }
     }

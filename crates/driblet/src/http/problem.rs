@@ -8,6 +8,7 @@ use crate::artifacts::ArtifactError;
 use crate::causes::with_causes;
 use crate::history::HistoryError;
 use crate::publisher::PublishError;
+use crate::task::TaskFailed;
 
 /// A refusal: what was wrong, and what to do.
 #[derive(Debug)]
@@ -93,13 +94,14 @@ impl Problem {
 impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Problem {
         let (status, code) = match &error {
-            PublishError::Busy | PublishError::RootMissing(_) | PublishError::Paused => {
-                (StatusCode::SERVICE_UNAVAILABLE, "busy")
-            }
+            PublishError::Busy
+            | PublishError::RootMissing(_)
+            | PublishError::Paused
+            | PublishError::Task(TaskFailed::Cancelled) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             PublishError::Unstable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unstable"),
             // The log has the error already. The history needs room.
             PublishError::History(_) => return Problem::from(PublishError::Paused),
-            PublishError::Io(_) | PublishError::Manifest(_) | PublishError::Panicked => {
+            PublishError::Io(_) | PublishError::Manifest(_) | PublishError::Task(TaskFailed::Panicked) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "failed")
             }
         };
@@ -140,7 +142,6 @@ pub(super) fn is_safe(method: &Method) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::TaskFailed;
 
     #[test]
     fn a_panicked_task_is_an_internal_error() {

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use driblet_core::{MAX_TAGS, Signature, Version, encode_same};
+use driblet_core::{MAX_TAGS, Signature, Version};
 use futures_util::StreamExt;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -19,7 +19,7 @@ use super::client_files;
 use super::content::{Representation, is_held};
 use super::path::{RequestPath, Resource};
 use super::problem::{Problem, is_safe};
-use crate::artifacts::{ArtifactError, Content, DeltaRequest};
+use crate::artifacts::{ArtifactError, ChosenDelta, Content, DeltaRequest};
 use crate::history::{Head, StoredVersion};
 use crate::publisher::PathState;
 use crate::serve::Stopping;
@@ -195,20 +195,16 @@ impl ResourceRequest<'_> {
         (head, stored): (Head, Arc<StoredVersion>),
         caching: &'static str,
     ) -> Result<Response, Problem> {
-        let is_same = from == Some(head.version);
-        let (content, etag) = if is_same {
-            let same = encode_same(head.version, head.len);
-            (Content::Memory(same.into()), format!("{}-same", &head.version.to_string()[..16]))
-        } else {
-            let basis = match from {
-                None => None,
-                Some(version) => match self.site.version(asset, version).await? {
-                    Some(basis) => Some(basis),
-                    None => return Err(self.unknown_version(head, stored).await?),
-                },
-            };
-            self.chosen_delta(asset, basis, stored).await?
+        let basis = match from {
+            None => None,
+            // The target is open already.
+            Some(version) if version == stored.version => Some(stored.clone()),
+            Some(version) => match self.site.version(asset, version).await? {
+                Some(basis) => Some(basis),
+                None => return Err(self.unknown_version(head, stored).await?),
+            },
         };
+        let ChosenDelta { content, etag, is_same } = self.chosen_delta(asset, basis, stored).await?;
         let answer = Representation { content, etag, media_type: DELTA.into(), caching, coding: None, modified: None };
         let mut response = answer.response(self.method, self.headers)?;
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
@@ -221,14 +217,13 @@ impl ResourceRequest<'_> {
         Ok(response)
     }
 
-    /// The delta that this receiver gets, and its ETag.
+    /// The delta that this receiver gets.
     async fn chosen_delta(
         &self,
         asset: &str,
         basis: Option<Arc<StoredVersion>>,
         target: Arc<StoredVersion>,
-    ) -> Result<(Content, String), Problem> {
-        let artifacts = &self.site.artifacts;
+    ) -> Result<ChosenDelta, ArtifactError> {
         let if_range = self.headers.get(header::IF_RANGE);
         let request = DeltaRequest {
             path: asset,
@@ -236,11 +231,12 @@ impl ResourceRequest<'_> {
             target,
             accepts_dense: self.accepts_dense(),
             is_head: self.method == Method::HEAD,
+            // Only a GET has ranges (RFC 9110, section 14.2).
+            wants_range: self.method == Method::GET && self.headers.contains_key(header::RANGE),
             is_held: &|etag| is_held(self.headers, etag),
             continues: &|etag| if_range.is_none_or(|known| known.as_bytes() == format!("\"{etag}\"").as_bytes()),
         };
-        let (content, etag) = artifacts.choose_delta(request).await?;
-        Ok((self.finished_for_range(content).await?, etag.to_string()))
+        self.site.artifacts.choose_delta(request).await
     }
 
     /// Waits until all bytes are made if the request asks for a range, which needs the length.

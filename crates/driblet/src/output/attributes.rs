@@ -7,6 +7,8 @@ use std::path::Path;
 
 use xattr::FileExt;
 
+use super::error::prevented;
+
 const ACCESS_LIST: &str = "system.posix_acl_access";
 /// Attributes that are hashes of the file's bytes.
 const OF_BYTES: [&str; 2] = ["security.ima", "security.evm"];
@@ -45,9 +47,7 @@ fn extended(path: &Path, new: &File) -> io::Result<()> {
         listed |= name == ACCESS_LIST;
         // Attributes of the system may be refused.
         if name == ACCESS_LIST || name.to_string_lossy().starts_with("user.") {
-            set.map_err(|error| {
-                io::Error::new(error.kind(), format!("its attribute {} cannot be kept: {error}", name.display()))
-            })?;
+            set.map_err(|error| prevented(format!("its attribute {} cannot be kept", name.display()), error))?;
         }
     }
     if !listed {

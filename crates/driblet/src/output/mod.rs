@@ -26,6 +26,7 @@
 //! ```
 
 mod attributes;
+mod error;
 mod flush;
 mod resolve;
 mod staged;
@@ -39,7 +40,18 @@ pub use staged::Staged;
 
 /// A place for new bytes.
 ///
-/// See the [module](crate::output) for an example.
+/// ```
+/// use driblet::output::Output;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("settings.json");
+/// let output = Output::at(&path)?;
+/// assert_eq!((output.name(), output.file()), (path.as_path(), Some(path.as_path())));
+/// assert!(!output.is_stdout() && Output::stdout()?.is_stdout());
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// See the [module](crate::output) for an example that writes.
 #[derive(Clone, Debug)]
 pub struct Output {
     name: PathBuf,

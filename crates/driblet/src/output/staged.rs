@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, SpooledTempFile};
 
+use super::error::prevented;
 use super::flush::Flusher;
 use super::resolve::{Target, folder_of};
 use super::{attributes, write};
@@ -16,6 +17,19 @@ const PREFIX: &str = ".driblet-";
 
 /// New bytes that are not the file yet. If they are dropped without [`commit`](Staged::commit), the file stays as it
 /// was.
+///
+/// ```
+/// use std::io::Write;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("settings.json");
+/// std::fs::write(&path, "old")?;
+/// let mut staged = driblet::output::Output::at(&path)?.stage()?;
+/// staged.write_all(b"half of the new by")?;
+/// drop(staged);
+/// assert_eq!(std::fs::read(&path)?, b"old");
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Staged(CommitPlan);
 
@@ -41,10 +55,8 @@ impl Staged {
             }
             Err(error) => {
                 let folder = folder_of(path).display();
-                Err(io::Error::new(
-                    error.kind(),
-                    format!("no file can be made in {folder}: {}", system_message(&error)),
-                ))
+                let system = io::Error::new(error.kind(), system_message(&error));
+                Err(prevented(format!("no file can be made in {folder}"), system))
             }
         }
     }
@@ -141,7 +153,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// The message of the system, without the name of the file that was not made.
+/// The message of the system, without the name of the file that was not made, which `tempfile` adds.
 fn system_message(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once(" at path ").map_or(text.as_str(), |(message, _)| message).to_owned()

@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
+use super::error::prevented;
+
 /// Bytes that are copied with one call.
 const PIECE: usize = 128 << 10;
 
@@ -74,8 +76,5 @@ pub(super) fn over(path: &Path, mut from: impl Read, len: u64) -> io::Result<()>
         }
         into.sync_all()
     });
-    written.map_err(|error| {
-        let what = format!("it had to be written in place, and is incomplete now: {error}");
-        io::Error::new(error.kind(), what)
-    })
+    written.map_err(|error| prevented("it had to be written in place, and is incomplete now".to_owned(), error))
 }

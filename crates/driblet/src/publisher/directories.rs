@@ -113,11 +113,11 @@ impl DirectoryPublisher {
         let failed = match timeout(self.queue_timeout, task).await {
             Ok(Ok(Ok(published))) => return Ok(published),
             Ok(Ok(Err(error))) => error,
-            Ok(Err(error)) => TaskFailed::from(error).into(),
+            Ok(Err(error)) => TaskFailed::of(error).into(),
             Err(_) => PublishError::Busy,
         };
         match failed {
-            PublishError::Panicked | PublishError::RootMissing(_) => Err(failed),
+            PublishError::Task(_) | PublishError::RootMissing(_) => Err(failed),
             failed => self.last().await?.ok_or(failed),
         }
     }
@@ -135,7 +135,7 @@ impl DirectoryPublisher {
     fn stored(&self) -> Result<Option<PublishedDirectory>, PublishError> {
         let key = DirectoryPublisher::key(&self.path);
         let Some(head) = self.files.history.head(&key) else { return Ok(None) };
-        let Some(stored) = self.files.history.open(&key, &head.version)? else { return Ok(None) };
+        let Some(stored) = self.files.history.open_or_drop(&key, &head.version)? else { return Ok(None) };
         let Ok(manifest) = Manifest::parse(stored.bytes(), ManifestLimits::default()) else { return Ok(None) };
         let (version, len, counter) = (head.version, head.len, head.counter);
         Ok(Some(PublishedDirectory { manifest: Arc::new(manifest), version, len, counter }))

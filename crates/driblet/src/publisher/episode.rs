@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// How soon a failed path is tried again.
 const RETRY: Duration = Duration::from_secs(2);
-/// How long a failed path is remembered that is not tried again.
+/// How long a failed path is remembered if no request tries it again.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// One failure that may last for a while.

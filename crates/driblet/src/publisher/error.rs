@@ -23,17 +23,8 @@ pub(crate) enum PublishError {
     Manifest(Arc<ManifestError>),
     #[error("the history has no room for this file at the moment; try again")]
     Paused,
-    #[error("a task panicked; this is a bug in driblet, and its message is in the log")]
-    Panicked,
-}
-
-impl From<TaskFailed> for PublishError {
-    fn from(failed: TaskFailed) -> PublishError {
-        match failed {
-            TaskFailed::Panicked => PublishError::Panicked,
-            TaskFailed::Cancelled => PublishError::Busy,
-        }
-    }
+    #[error(transparent)]
+    Task(#[from] TaskFailed),
 }
 
 impl From<io::Error> for PublishError {
@@ -44,7 +35,11 @@ impl From<io::Error> for PublishError {
 
 impl From<HistoryError> for PublishError {
     fn from(error: HistoryError) -> PublishError {
-        PublishError::History(Arc::new(error))
+        match error {
+            // A bug is no reason to try again.
+            HistoryError::Task(failed) => failed.into(),
+            error => PublishError::History(Arc::new(error)),
+        }
     }
 }
 
@@ -56,6 +51,6 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_neither_an_absence_nor_a_reason_to_try_again() {
         let result: Result<(), PublishError> = blocking(|| panic!("a bug")).await;
-        assert!(matches!(result, Err(PublishError::Panicked)));
+        assert!(matches!(result, Err(PublishError::Task(TaskFailed::Panicked))));
     }
 }

@@ -58,7 +58,7 @@ pub(super) enum Looked {
 
 /// A file as it was copied for callers that do not wait until it stops changing.
 #[derive(Clone)]
-pub(crate) struct Snapshot {
+pub(crate) struct UnpublishedCopy {
     pub(crate) stored: Arc<StoredVersion>,
     pub(crate) observation: Observation,
 }
@@ -236,7 +236,11 @@ impl Files {
     }
 
     /// Makes a copy for callers that do not wait; `None` if the file changed while it was copied.
-    pub(super) fn snapshot(&self, path: &str, only_grows: bool) -> Result<Option<Snapshot>, PublishError> {
+    pub(super) fn copy_unpublished(
+        &self,
+        path: &str,
+        only_grows: bool,
+    ) -> Result<Option<UnpublishedCopy>, PublishError> {
         let reading = if only_grows { self.read_beginning(path)? } else { self.read(path)? };
         let Some(Reading { staged, fingerprint, began, is_consistent }) = reading else { return Ok(None) };
         let settled =
@@ -247,7 +251,7 @@ impl Files {
             return Ok(None);
         }
         let observation = Observation { fingerprint, read: began, settled, renumbered: false };
-        Ok(Some(Snapshot { stored: self.history.snapshot(staged)?, observation }))
+        Ok(Some(UnpublishedCopy { stored: self.history.open_staged(staged)?, observation }))
     }
 
     /// Whether the file seems to begin with the published bytes: the first and the last of them are at their places.
@@ -255,7 +259,7 @@ impl Files {
         let (Some(Found::File(file)), Some(head)) = (self.find(path)?, self.history.head(path)) else {
             return Ok(false);
         };
-        let Some(stored) = self.history.open(path, &head.version)? else { return Ok(false) };
+        let Some(stored) = self.history.open_or_drop(path, &head.version)? else { return Ok(false) };
         let len = stored.len.min(COMPARED) as usize;
         let mut bytes = vec![0; len];
         for at in [0, stored.len - len as u64] {

@@ -22,9 +22,9 @@ const OPEN: usize = 128;
 const BYTES: u64 = 64 << 20;
 
 /// Publishes every file of the source.
-pub(super) async fn index(files: Arc<Files>, settler: Arc<Settler>) {
+pub(super) async fn index(files: Arc<Files>, settler: Arc<Settler>) -> Result<(), PublishError> {
     let source = files.clone();
-    let paths = blocking::<_, PublishError>(move || Ok(source.source.paths())).await.unwrap_or_default();
+    let paths = blocking::<_, PublishError>(move || Ok(source.source.paths())).await?;
     let count = paths.len();
     let walked: HashSet<String> = paths.iter().cloned().collect();
     let paths = VecDeque::from(paths);
@@ -35,7 +35,7 @@ pub(super) async fn index(files: Arc<Files>, settler: Arc<Settler>) {
     }
     let linked = {
         let files = files.clone();
-        blocking::<_, PublishError>(move || Ok(look_for_others(&files, &walked))).await.unwrap_or_default()
+        blocking::<_, PublishError>(move || Ok(look_for_others(&files, &walked))).await?
     };
     // Files that still change, and files that are reached by a link only, are published one by one.
     for path in later.into_iter().chain(linked) {
@@ -44,6 +44,7 @@ pub(super) async fn index(files: Arc<Files>, settler: Arc<Settler>) {
         }
     }
     info!(files = count, "indexed");
+    Ok(())
 }
 
 /// Publishes files in batches. Gives those that still change.

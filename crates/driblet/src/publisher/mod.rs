@@ -17,19 +17,21 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
+use tracing::warn;
 
 pub(crate) use directories::PublishedDirectory;
 use directories::{Directories, DirectoryPublisher};
 pub(crate) use error::PublishError;
 use files::{Files, Looked};
-pub(crate) use files::{NewHead, PathState, Snapshot};
+pub(crate) use files::{NewHead, PathState, UnpublishedCopy};
 use settle::Settler;
 use walk::WalkRules;
 
+use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History};
 use crate::source::{Found, Source};
-use crate::task::blocking;
+use crate::task::{blocking, caught};
 
 /// How long a plain request waits for a moment in which no process has the file open for writing.
 const MOMENT: Duration = Duration::from_millis(250);
@@ -56,7 +58,7 @@ pub(crate) enum PlainContent {
     /// The published file.
     Head(Head),
     /// A copy of a file that is still changing and not published.
-    Snapshot(Snapshot),
+    UnpublishedCopy(UnpublishedCopy),
     /// The file itself, because the history cannot store it.
     Direct(File, Fingerprint),
     Folder,
@@ -88,7 +90,11 @@ impl Publisher {
         let indexed = Arc::new(watch::Sender::new(false));
         let (done, index) = (indexed.clone(), index::index(files.clone(), settler.clone()));
         tokio::spawn(async move {
-            index.await;
+            // Also after a panic: `indexed` waits for the end.
+            if let Err(error) = caught(index).await.unwrap_or_else(|failed| Err(failed.into())) {
+                let error = with_causes(&error);
+                warn!(error, "not all files could be indexed; the first request for each other file reads it");
+            }
             done.send_replace(true);
         });
         Ok(Publisher { files, settler, directories, indexed })
@@ -196,8 +202,8 @@ impl Publisher {
                 Looked::Changed(look) => look,
             };
             if look.has_writer != Some(true) || look.has_grown() {
-                match self.settler.settle(path).snapshot(&self.files, path).await {
-                    Ok(Some(snapshot)) => return Ok(Some(PlainContent::Snapshot(snapshot))),
+                match self.settler.settle(path).copy_unpublished(&self.files, path).await {
+                    Ok(Some(copy)) => return Ok(Some(PlainContent::UnpublishedCopy(copy))),
                     Ok(None) => {}
                     Err(PublishError::History(_) | PublishError::Paused) => {
                         return self.direct(path, None).await.map(Some);

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::error::PublishError;
-use super::files::{Files, Looked, PathState, Snapshot};
+use super::files::{Files, Looked, PathState, UnpublishedCopy};
 use crate::churn::{self, Churn, Look, Verdict};
 use crate::fingerprint::Fingerprint;
 use crate::history::Head;
@@ -40,7 +40,7 @@ pub(super) struct Settler {
 pub(super) struct Settling {
     progress: watch::Sender<SettleProgress>,
     /// The last copy for callers that do not wait.
-    snapshot: tokio::sync::Mutex<Option<Snapshot>>,
+    copy: tokio::sync::Mutex<Option<UnpublishedCopy>>,
 }
 
 #[derive(Clone, Default)]
@@ -70,8 +70,8 @@ impl Settler {
     /// published.
     pub(super) async fn settled(self: &Arc<Self>, path: &str, look: &Look) -> Result<PathState, PublishError> {
         let settling = self.settle(path);
-        // The file looks as it did when it was read a moment too early. Stamps of whole seconds take long to become
-        // certain, so it is read again in the background.
+        // The published bytes were read too soon after a write: a later write in the same second would leave the same
+        // stamps. The task reads the file again once that second is over; this request does not wait for it.
         if look.published == Some(look.fingerprint)
             && look.fingerprint.is_coarse()
             && let Some(head) = self.files.history.head(path)
@@ -125,7 +125,7 @@ impl Settler {
             return settling.clone();
         }
         let progress = watch::Sender::new(SettleProgress::default());
-        let settling = Arc::new(Settling { progress, snapshot: tokio::sync::Mutex::default() });
+        let settling = Arc::new(Settling { progress, copy: tokio::sync::Mutex::default() });
         tasks.insert(path.to_owned(), settling.clone());
         drop(tasks);
         // A request that gives up does not stop the task, since others may wait for it.
@@ -139,7 +139,7 @@ impl Settler {
                     (result, at)
                 }
             });
-            let ended = |error| (Err(TaskFailed::from(error).into()), Instant::now());
+            let ended = |error| (Err(TaskFailed::of(error).into()), Instant::now());
             let (result, at) = inner.await.unwrap_or_else(ended);
             // Later callers look at the file again.
             settler.tasks().remove(&path);
@@ -244,8 +244,8 @@ impl Settler {
         self.files.with_reader(path, work).await
     }
 
-    /// How long ago the change was that this one continues; `None` unless the published file only grew, soon after it
-    /// was published.
+    /// If the published file grew soon after it was published, the present change continues the change before: gives
+    /// the time since that change. Otherwise `None`.
     async fn pause_before(&self, path: &str, look: &Look) -> Result<Option<Duration>, PublishError> {
         let since = self.recent().get(path).map(Instant::elapsed).filter(|since| *since < CONTINUES);
         let (Some(since), true) = (since, look.has_grown()) else { return Ok(None) };
@@ -286,17 +286,22 @@ impl Settling {
     }
 
     /// A copy of the file as it is now; `None` if it changed while it was copied.
-    pub(super) async fn snapshot(&self, files: &Arc<Files>, path: &str) -> Result<Option<Snapshot>, PublishError> {
+    pub(super) async fn copy_unpublished(
+        &self,
+        files: &Arc<Files>,
+        path: &str,
+    ) -> Result<Option<UnpublishedCopy>, PublishError> {
         // Callers that wait here share one copy.
-        let mut last = self.snapshot.lock().await;
+        let mut last = self.copy.lock().await;
         let Looked::Changed(look) = files.look(path).await? else { return Ok(None) };
         let only_grows = look.has_grown();
-        let is_same = |last: &&Snapshot| last.observation.settled && last.observation.looks_like(&look.fingerprint);
-        if let Some(snapshot) = last.as_ref().filter(is_same) {
-            return Ok(Some(snapshot.clone()));
+        let is_same =
+            |last: &&UnpublishedCopy| last.observation.settled && last.observation.looks_like(&look.fingerprint);
+        if let Some(copy) = last.as_ref().filter(is_same) {
+            return Ok(Some(copy.clone()));
         }
         let owned = path.to_owned();
-        *last = files.with_reader(path, move |files| files.snapshot(&owned, only_grows)).await?;
+        *last = files.with_reader(path, move |files| files.copy_unpublished(&owned, only_grows)).await?;
         Ok(last.clone())
     }
 }

@@ -24,7 +24,7 @@ pub use options::ServeOptions;
 /// The first pause after a connection could not be accepted for lack of file handles or memory. Each further pause is
 /// twice as long, up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(20);
-/// The longest such pause.
+/// The longest pause after a connection could not be accepted.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves an application over HTTP/1.1 until the future is dropped. Dropping it closes every connection at once.
@@ -134,7 +134,7 @@ impl AcceptLoop {
                 continue;
             }
             self.log_limit(|open| {
-                warn!(%error, open, "the system accepts no more connections; new ones take the places of idle ones. Raise the limit of open files (ulimit -n)");
+                warn!(%error, open, "the system accepts no more connections; new ones take the places of idle ones. Raise the process's limit of open files (RLIMIT_NOFILE)");
             });
             // Responses need file handles too. Accepting fewer connections leaves some for them.
             let open = self.connections.len();

@@ -1,12 +1,19 @@
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Limits on connections.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// let options = driblet::ServeOptions::default().keep_alive(Duration::from_secs(620)).max_connections(4096);
-/// assert_eq!(options.grace, Duration::from_secs(8));
+/// let options = driblet::ServeOptions::default()
+///     .write_timeout(Duration::from_secs(10))
+///     .header_timeout(Duration::from_secs(10))
+///     .keep_alive(Duration::from_secs(620))
+///     .grace(Duration::from_secs(25))
+///     .max_connections(4096);
+/// assert_eq!(options.grace, Duration::from_secs(25));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -28,6 +35,23 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
+    /// The defaults, with as many connections as the process may have open: at most the default number. Raises the
+    /// limit of open files of the whole process (`RLIMIT_NOFILE`) as far as the system allows.
+    ///
+    /// ```
+    /// let options = driblet::ServeOptions::for_open_files();
+    /// assert!(options.max_connections <= driblet::ServeOptions::default().max_connections);
+    /// ```
+    #[must_use]
+    pub fn for_open_files() -> ServeOptions {
+        let now = getrlimit(Resource::Nofile);
+        // If this fails, the limit stays as it was.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum });
+        let options = ServeOptions::default();
+        let max = connections_within(getrlimit(Resource::Nofile).current, options.max_connections);
+        options.max_connections(max)
+    }
+
     /// Sets how long a client may read nothing of a response.
     #[must_use]
     pub fn write_timeout(self, write_timeout: Duration) -> ServeOptions {
@@ -69,5 +93,24 @@ impl Default for ServeOptions {
             max_connections: 1024,
             grace: Duration::from_secs(8),
         }
+    }
+}
+
+/// The most connections for a limit of open files, and at most `max`: each connection has a socket and may have a file,
+/// and the server needs some files itself.
+fn connections_within(files: Option<u64>, max: usize) -> usize {
+    files.map_or(max, |files| (files.saturating_sub(32) / 2).clamp(8, max as u64) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::connections_within;
+
+    #[test]
+    fn connections_leave_room_for_other_files() {
+        assert_eq!(connections_within(None, 1024), 1024);
+        assert_eq!(connections_within(Some(1 << 20), 1024), 1024);
+        assert_eq!(connections_within(Some(1024), 1024), 496);
+        assert_eq!(connections_within(Some(40), 1024), 8);
     }
 }

@@ -29,8 +29,18 @@ struct HeldFile {
 impl Destination {
     /// Opens and hashes the file. A missing or empty file holds nothing, and neither does a device or a pipe.
     pub(crate) async fn open(output: Output) -> Result<Destination, PullError> {
+        Destination::hashed(Arc::new(output)).await
+    }
+
+    /// Opens and hashes the file that a commit made.
+    #[cfg(feature = "client")]
+    pub(crate) async fn reopened(&self) -> Result<Destination, PullError> {
+        Destination::hashed(self.output.clone()).await
+    }
+
+    async fn hashed(output: Arc<Output>) -> Result<Destination, PullError> {
         blocking(move || {
-            let dest = Destination { output: Arc::new(output), held: None };
+            let dest = Destination { output, held: None };
             let held = dest.output.file().map_or(Ok(None), hash).map_err(|error| dest.error("cannot read", error))?;
             Ok(Destination { held: held.map(Arc::new), ..dest })
         })

@@ -6,9 +6,31 @@ use std::time::Duration;
 
 use crate::task::TaskFailed;
 
-/// Why a pull failed. The destination is as it was.
+/// Why a pull failed. The destination is as it was. If the pull had finished a delta that an earlier one began, the
+/// destination has the version of that delta.
 ///
 /// `Display` says what the client was doing; [`source`](Error::source) says what went wrong.
+///
+/// ```
+/// use std::error::Error;
+///
+/// use driblet::PullError;
+///
+/// /// Whether the same pull may succeed later.
+/// fn may_pass(error: &PullError) -> bool {
+///     match error {
+///         PullError::Network { phase, source, .. } => {
+///             eprintln!("{error} ({phase:?}): {source}");
+///             true
+///         }
+///         PullError::Protocol { .. } => false,
+///         // The disk may be full.
+///         PullError::Store { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+///         _ => false,
+///     }
+/// }
+/// # drop(may_pass as fn(&PullError) -> bool);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PullError {
@@ -42,6 +64,9 @@ pub enum PullError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// A task of the client ended without a result.
+    #[error(transparent)]
+    Task(#[from] TaskFailed),
 }
 
 /// How far a pull had come.
@@ -69,9 +94,10 @@ pub(crate) enum NetworkCause {
     #[cfg(feature = "client")]
     #[error(transparent)]
     Http(#[from] reqwest::Error),
+    /// The message contains those of its causes, so it has no source.
     #[cfg(all(feature = "client", feature = "browser-sync-stream"))]
-    #[error(transparent)]
-    WebSocket(#[from] tokio_tungstenite::tungstenite::Error),
+    #[error("{0}")]
+    WebSocket(tokio_tungstenite::tungstenite::Error),
     #[cfg(feature = "browser-sync-stream")]
     #[error(transparent)]
     GaveUp(driblet_core::browser_sync_stream::WireError),
@@ -171,6 +197,15 @@ impl PullError {
         matches!(self, PullError::Protocol { source: ProtocolError(ProtocolCause::IsFile), .. })
     }
 
+    /// The error for a [`Store`](crate::browser_sync_stream::Store). The error of a store keeps its kind.
+    #[cfg(feature = "browser-sync-stream")]
+    pub(crate) fn into_io(self) -> io::Error {
+        match &self {
+            PullError::Store { source, .. } => io::Error::new(source.kind(), self),
+            _ => io::Error::other(self),
+        }
+    }
+
     /// Whether other bytes, in another response, could be right.
     #[cfg(feature = "client")]
     pub(crate) fn is_about_bytes(&self) -> bool {
@@ -181,6 +216,20 @@ impl PullError {
 #[cfg(feature = "browser-sync-stream")]
 impl ProtocolError {
     /// The violation of the protocol of browser-sync-stream, if it is one.
+    ///
+    /// ```
+    /// use driblet::PullError;
+    /// use driblet::browser_sync_stream::{MemoryStore, WireError, receive};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// // A sender that announces a message of three bytes where a hash of 32 should be.
+    /// let sender = tokio_util::io::StreamReader::new(futures_util::stream::iter([std::io::Result::Ok(&b"\x03abc"[..])]));
+    /// let error = receive(tokio::io::join(sender, tokio::io::sink()), MemoryStore::default()).await.unwrap_err();
+    /// let PullError::Protocol { source, .. } = error else { panic!("{error}") };
+    /// assert!(matches!(source.wire_error(), Some(WireError::NoHash { len: 3 })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wire_error(&self) -> Option<&driblet_core::browser_sync_stream::WireError> {
         match &self.0 {
             ProtocolCause::Wire(error) => Some(error),
@@ -225,19 +274,12 @@ impl Error for ProtocolError {
     }
 }
 
-impl From<TaskFailed> for PullError {
-    fn from(failed: TaskFailed) -> PullError {
-        PullError::store("a task ended early", failed.into())
-    }
-}
-
-/// The error of a store keeps its kind.
-#[cfg(feature = "browser-sync-stream")]
-impl From<PullError> for io::Error {
-    fn from(error: PullError) -> io::Error {
-        match &error {
-            PullError::Store { source, .. } => io::Error::new(source.kind(), error),
-            _ => io::Error::other(error),
+#[cfg(all(feature = "client", feature = "browser-sync-stream"))]
+impl From<tokio_tungstenite::tungstenite::Error> for NetworkCause {
+    fn from(error: tokio_tungstenite::tungstenite::Error) -> NetworkCause {
+        match error {
+            tokio_tungstenite::tungstenite::Error::Io(error) => NetworkCause::Io(error),
+            error => NetworkCause::WebSocket(error),
         }
     }
 }

@@ -7,8 +7,11 @@ use driblet_core::Limits;
 /// ```
 /// use std::time::Duration;
 ///
-/// let options = driblet::PullOptions::default().timeout(Duration::from_secs(5)).max_len(1 << 20);
-/// assert_eq!(options.busy_timeout, Duration::from_secs(600));
+/// let options = driblet::PullOptions::default()
+///     .timeout(Duration::from_secs(5))
+///     .busy_timeout(Duration::from_secs(60))
+///     .max_len(1 << 20);
+/// assert_eq!(options.max_len, 1 << 20);
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -2,6 +2,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The progress of a pull, in bytes of the target.
+///
+/// ```
+/// use driblet::{Progress, PullState};
+///
+/// fn show(progress: Progress) {
+///     match progress.state {
+///         PullState::Busy(wait) => println!("the server is busy; the client asks again in {wait:?}"),
+///         _ => println!("{} of {} bytes", progress.done, progress.total),
+///     }
+/// }
+/// # drop(show as fn(Progress));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Progress {

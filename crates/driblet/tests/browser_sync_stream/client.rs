@@ -14,11 +14,12 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_async};
 use url::Url;
 
-use crate::support::{CHUNKS, TestSite, answer, chain, hashes, list, message, random_bytes, versions};
+use crate::chain::chain;
+use crate::support::{CHUNKS, TestSite, answer, hashes, list, message, random_bytes, versions, within};
 
 async fn pull_from(url: &Url, site: &TestSite) -> Result<Received<()>, PullError> {
     let client = Client::builder().timeout(Duration::from_secs(1)).build().unwrap();
-    pull(&client, url, site.dest(), CHUNKS, |_| {}).await
+    within(pull(&client, url, site.dest(), CHUNKS, |_| {})).await
 }
 
 #[tokio::test]
@@ -43,14 +44,15 @@ async fn cold_warm_and_up_to_date() {
 
 #[tokio::test]
 async fn a_list_longer_than_a_message_may_be() {
-    let tiny = RabinOptions { bits: 1, min: 64, max: 64 };
+    let tiny = RabinOptions::new().bits(1).min(64).max(64);
     let (old, more) = (random_bytes(1, 40_000 * 64), random_bytes(2, 100));
     let new = [&old, &more[..]].concat();
     let site =
         TestSite::with(&[("file", &new)], |builder| builder.browser_sync_stream(Some(tiny)), ServeOptions::default())
             .await;
     fs::write(site.dest(), &old).unwrap();
-    let pulled = pull(&Client::new().unwrap(), &site.url("file"), site.dest(), tiny, |_| {}).await.unwrap();
+    let client = Client::new().unwrap();
+    let pulled = within(pull(&client, &site.url("file"), site.dest(), tiny, |_| {})).await.unwrap();
     assert_eq!((pulled.sent, pulled.reused), (40_000 * 33 + 2, old.len() as u64));
     assert!(fs::read(site.dest()).unwrap() == new);
 }
@@ -172,7 +174,7 @@ async fn a_wrong_chunk() {
 async fn a_file_longer_than_is_accepted() {
     let site = TestSite::new(&[("file", &[1; 100_000])]).await;
     let client = Client::builder().options(PullOptions::default().max_len(50_000)).build().unwrap();
-    let error = pull(&client, &site.url("file"), site.dest(), CHUNKS, |_| {}).await.unwrap_err();
+    let error = within(pull(&client, &site.url("file"), site.dest(), CHUNKS, |_| {})).await.unwrap_err();
     assert_eq!(chain(&error), "cannot accept the file: the file is longer than the 50000 bytes that are accepted");
     assert!(!site.dest().exists());
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use driblet::ServeOptions;
 
-use crate::support::{TestSite, answer, eventually, hashes, list, message, versions};
+use crate::support::{TestSite, answer, eventually, hashes, list, message, versions, within};
 
 #[tokio::test]
 async fn lists_that_are_none() {
@@ -51,8 +51,8 @@ async fn a_list_that_its_sender_breaks_off() {
     let site = TestSite::new(&[("a", b"a")]).await;
     let mut raw = site.raw("a").await;
     raw.send(&message(&[&[1; 32]])[..20]).await;
-    raw.socket.close(None).await.unwrap();
-    let (received, _) = raw.rest().await;
+    within(raw.socket.close(None)).await.unwrap();
+    let (received, _) = raw.until_close().await;
     assert_eq!(received, b"");
     eventually(async || !site.is_any_version_open()).await;
 }

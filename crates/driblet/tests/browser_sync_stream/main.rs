@@ -1,6 +1,8 @@
 //! The protocol of browser-sync-stream: driblet's sender, receiver, server and client with each other, and with peers
 //! that break the rules.
 
+#[path = "../support/chain.rs"]
+mod chain;
 #[cfg(all(feature = "server", feature = "client"))]
 mod client;
 #[cfg(feature = "server")]
@@ -13,7 +15,6 @@ mod server;
 mod streams;
 #[cfg(feature = "server")]
 mod support;
-#[cfg(feature = "server")]
 #[path = "../support/wait.rs"]
 #[allow(dead_code)]
 mod wait;

@@ -4,14 +4,14 @@
 use std::collections::HashSet;
 
 use driblet::browser_sync_stream::{ChunkHash, RabinOptions};
-use driblet_core::browser_sync_stream::{Chunk, Cutter};
+use driblet_core::browser_sync_stream::{Cutter, RabinChunk};
 
 use crate::random::random_bytes;
 
-pub(crate) const CHUNKS: RabinOptions = RabinOptions { bits: 9, min: 1024, max: 4096 };
+pub(crate) const CHUNKS: RabinOptions = RabinOptions::new().bits(9).min(1024).max(4096);
 
 /// A file's chunks, each with its bytes.
-pub(crate) fn cut(file: &[u8]) -> Vec<(Chunk, &[u8])> {
+pub(crate) fn cut(file: &[u8]) -> Vec<(RabinChunk, &[u8])> {
     let mut cutter = Cutter::new(CHUNKS).unwrap();
     cutter.handle_input(file);
     cutter.handle_end();
@@ -38,7 +38,7 @@ pub(crate) fn list(held: &HashSet<ChunkHash>) -> Vec<u8> {
 
 /// The bytes of a file for a receiver that holds these chunks.
 pub(crate) fn answer(held: &HashSet<ChunkHash>, file: &[u8]) -> Vec<u8> {
-    let told = |(chunk, bytes): (Chunk, &[u8])| {
+    let told = |(chunk, bytes): (RabinChunk, &[u8])| {
         let bytes = if held.contains(&chunk.hash) { &[] } else { bytes };
         message(&[chunk.hash.as_bytes(), bytes])
     };
@@ -59,10 +59,4 @@ pub(crate) fn versions() -> (Vec<u8>, Vec<u8>) {
     ]
     .concat();
     (old, new)
-}
-
-/// An error's message and those of its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use driblet::ServeOptions;
 use driblet::browser_sync_stream::RabinOptions;
+use futures_util::SinkExt;
 use futures_util::future::join_all;
-use futures_util::{SinkExt, StreamExt};
 
-use crate::support::{TestSite, answer, eventually, hashes, list, random_bytes, versions};
+use crate::support::{TestSite, answer, eventually, hashes, list, random_bytes, versions, within};
 
 #[tokio::test]
 async fn bytes_are_what_the_rules_predict() {
@@ -46,11 +46,11 @@ async fn a_session_sends_the_version_that_it_began_with() {
     let site = TestSite::new(&[("a", &before)]).await;
     let mut slow = site.raw("a").await;
     slow.send(&[1, 0]).await;
-    let first = slow.socket.next().await.unwrap().unwrap().into_data();
+    let first = slow.next().await;
     site.publish("a", &after);
     let nothing = HashSet::new();
     assert_eq!(site.raw("a").await.exchange(&[1, 0], 2).await, answer(&nothing, &after));
-    let (rest, _) = slow.rest().await;
+    let (rest, _) = slow.until_close().await;
     assert!([&first[..], &rest].concat() == answer(&nothing, &before));
 }
 
@@ -81,7 +81,8 @@ async fn a_single_file_is_served_at_the_root_too() {
     for path in ["", "a"] {
         let url = format!("ws://{addr}/{path}").parse().unwrap();
         let client = driblet::Client::new().unwrap();
-        driblet::browser_sync_stream::pull(&client, &url, site.dest(), RabinOptions::default(), |_| {}).await.unwrap();
+        let pull = driblet::browser_sync_stream::pull(&client, &url, site.dest(), RabinOptions::default(), |_| {});
+        within(pull).await.unwrap();
         assert_eq!(std::fs::read(site.dest()).unwrap(), b"alone");
         std::fs::remove_file(site.dest()).unwrap();
     }
@@ -117,7 +118,7 @@ async fn a_session_outlasts_idle_connections_and_a_stop() {
     let session = site.raw("app.js").await;
     // A silent connection that began later is closed already: neither limit applies to a session.
     let mut silent = tokio::net::TcpStream::connect(site.addr).await.unwrap();
-    assert_eq!(tokio::io::AsyncReadExt::read(&mut silent, &mut [0]).await.unwrap_or(0), 0);
+    assert_eq!(within(tokio::io::AsyncReadExt::read(&mut silent, &mut [0])).await.unwrap_or(0), 0);
     stop.send(()).unwrap();
     eventually(async || tokio::net::TcpStream::connect(site.addr).await.is_err()).await;
     let received = session.exchange(&list(&HashSet::new()), 1 << 20).await;
@@ -131,7 +132,7 @@ async fn a_session_is_cut_where_a_stop_may_wait_no_longer() {
     let (site, stop) = TestSite::until(&[("app.js", b"let a;")], how).await;
     let session = site.raw("app.js").await;
     stop.send(()).unwrap();
-    assert_eq!(session.rest().await, (Vec::new(), None));
+    assert_eq!(session.until_close().await, (Vec::new(), None));
     assert_eq!(site.served().await, 1);
 }
 
@@ -172,10 +173,10 @@ async fn a_receiver_that_stops_reading() {
     let mut stopped = site.raw("a").await;
     stopped.send(&[1, 0]).await;
     // From now on only this session has the version open.
-    stopped.socket.next().await.unwrap().unwrap();
+    stopped.next().await;
     assert_eq!(site.raw("b").await.exchange(&[1, 0], 2).await, answer(&HashSet::new(), b"b"), "others go on");
     eventually(async || !site.is_any_version_open()).await;
-    let (received, close) = stopped.rest().await;
+    let (received, close) = stopped.until_close().await;
     assert!(received.len() < bytes.len(), "it was dropped");
     assert!(close.is_none_or(|close| u16::from(close.code) != 1000), "and told no end");
 }
@@ -185,10 +186,10 @@ async fn a_receiver_that_leaves() {
     let site = TestSite::new(&[("a", &random_bytes(4, 64 << 20))]).await;
     let mut leaving = site.raw("a").await;
     leaving.send(&[1, 0]).await;
-    leaving.socket.next().await.unwrap().unwrap();
-    leaving.socket.close(None).await.unwrap();
-    leaving.socket.flush().await.unwrap();
-    leaving.rest().await;
+    leaving.next().await;
+    within(leaving.socket.close(None)).await.unwrap();
+    within(leaving.socket.flush()).await.unwrap();
+    leaving.until_close().await;
     eventually(async || !site.is_any_version_open()).await;
 }
 
@@ -205,7 +206,7 @@ async fn more_receivers_than_are_served_at_once() {
 
 #[tokio::test]
 async fn a_file_of_more_chunks_than_a_list_may_have() {
-    let tiny = RabinOptions { bits: 1, min: 1, max: 2 };
+    let tiny = RabinOptions::new().bits(1).min(1).max(2);
     let site = TestSite::with(
         &[("a", &[0; 3 << 20]), ("b", b"b")],
         |builder| builder.browser_sync_stream(Some(tiny)),

@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::fs;
 
 use driblet::browser_sync_stream::{
-    ChunkHash, FileStore, MemoryStore, PullError, RabinOptions, Received, SendError, WireError, receive, send,
+    ChunkHash, FileStore, MemoryStore, PullError, Received, SendError, WireError, receive, send,
 };
+use futures_util::future::join;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use crate::messages::{CHUNKS, answer, chain, cut, hashes, list, message, versions};
+use crate::chain::chain;
+use crate::messages::{CHUNKS, answer, cut, hashes, list, message, versions};
 use crate::random::random_bytes;
+use crate::wait::within;
 
 struct Files {
     folder: TempDir,
@@ -50,7 +53,8 @@ async fn files_over_any_stream() {
             let files = Files::new(new, held);
             let (near, far) = duplex(room);
             let source = files.folder.path().join("source");
-            let (sent, received) = tokio::join!(send(near, &source, CHUNKS), receive(far, files.store().await));
+            let store = files.store().await;
+            let (sent, received) = within(join(send(near, &source, CHUNKS), receive(far, store))).await;
             let (sent, received) = (sent.unwrap(), received.unwrap());
             assert!(files.dest() == new);
             let chunks = cut(new);
@@ -77,7 +81,7 @@ async fn a_store_in_memory_holds_what_the_last_file_uses() {
         let files = Files::new(file, None);
         let (near, far) = duplex(4096);
         let source = files.folder.path().join("source");
-        let (sent, received) = tokio::join!(send(near, source, CHUNKS), receive(far, store.clone()));
+        let (sent, received) = within(join(send(near, source, CHUNKS), receive(far, store.clone()))).await;
         assert!(received.unwrap().output == *file);
         sent.unwrap();
         assert_eq!(store.hashes().into_iter().collect::<HashSet<_>>(), hashes(file));
@@ -99,7 +103,7 @@ async fn receive_bytes<T: Send + 'static>(
         let _ = near.write_all(bytes).await;
         drop(near);
     };
-    tokio::join!(peer, receive(far, store)).1
+    within(join(peer, receive(far, store))).await.1
 }
 
 #[tokio::test]
@@ -171,14 +175,14 @@ async fn files_that_cannot_be_sent() {
     let folder = TempDir::new().unwrap();
     for path in [folder.path().join("missing"), folder.path().to_path_buf()] {
         let (near, mut far) = duplex(100);
-        let error = send(near, path, CHUNKS).await.unwrap_err();
+        let error = within(send(near, path, CHUNKS)).await.unwrap_err();
         assert!(matches!(error, SendError::File { .. }), "{error}");
         let mut heard = Vec::new();
-        far.read_to_end(&mut heard).await.unwrap();
+        within(far.read_to_end(&mut heard)).await.unwrap();
         assert_eq!(heard, message(&[&[0; 32]]));
     }
     let (near, _far) = duplex(100);
-    let error = send(near, "Cargo.toml", RabinOptions { bits: 31, ..CHUNKS }).await.unwrap_err();
+    let error = within(send(near, "Cargo.toml", CHUNKS.bits(31))).await.unwrap_err();
     assert_eq!(error.to_string(), "an average of 2^31 bytes is more than chunks can have; bits are at most 30");
 }
 
@@ -187,7 +191,7 @@ async fn a_sender_that_gives_up() {
     let (near, mut far) = duplex(1 << 20);
     far.write_all(&message(&[&[0; 32]])).await.unwrap();
     far.shutdown().await.unwrap();
-    let error = receive(near, MemoryStore::default()).await.unwrap_err();
+    let error = within(receive(near, MemoryStore::default())).await.unwrap_err();
     assert!(matches!(error, PullError::Network { .. }) && chain(&error).contains("the sender gave up"), "{error}");
 }
 
@@ -203,7 +207,7 @@ async fn lists_that_are_none() {
         let (near, mut far) = duplex(100);
         far.write_all(&bytes).await.unwrap();
         far.shutdown().await.unwrap();
-        let error = send(near, files.folder.path().join("source"), CHUNKS).await.unwrap_err();
+        let error = within(send(near, files.folder.path().join("source"), CHUNKS)).await.unwrap_err();
         assert!(matches!(&error, SendError::Receiver(found) if *found == wrong), "{error}");
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use driblet::{ServeOptions, Server, ServerBuilder};
 use futures_util::{SinkExt, StreamExt};
 use tempfile::TempDir;
@@ -19,11 +20,11 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use url::Url;
 
 #[allow(unused_imports, reason = "not all tests need all of them")]
-pub(crate) use crate::messages::{CHUNKS, answer, chain, hashes, list, message, versions};
+pub(crate) use crate::messages::{CHUNKS, answer, hashes, list, message, versions};
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use crate::random::random_bytes;
 #[allow(unused_imports, reason = "not all tests wait")]
-pub(crate) use crate::wait::eventually;
+pub(crate) use crate::wait::{eventually, within};
 
 /// A published folder, and a folder around it.
 pub(crate) struct TestSite {
@@ -53,7 +54,7 @@ impl TestSite {
 
     /// Waits until the server has stopped, and gives the number of connections that it cut off.
     pub(crate) async fn served(mut self) -> usize {
-        (&mut self.serving).await.unwrap()
+        within(&mut self.serving).await.unwrap()
     }
 
     async fn serve(
@@ -108,7 +109,7 @@ impl TestSite {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        match connect_async(request).await {
+        match within(connect_async(request)).await {
             Ok((socket, response)) => {
                 let protocol = response.headers().get("sec-websocket-protocol");
                 Ok(Raw { protocol: protocol.map(|name| name.to_str().unwrap().to_owned()), socket })
@@ -133,7 +134,12 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        self.socket.send(Message::binary(bytes.to_vec())).await.unwrap();
+        within(self.socket.send(Message::binary(bytes.to_vec()))).await.unwrap();
+    }
+
+    /// The next message.
+    pub(crate) async fn next(&mut self) -> Bytes {
+        within(self.socket.next()).await.unwrap().unwrap().into_data()
     }
 
     /// Sends a list in messages of this many bytes, and gives the answer.
@@ -141,16 +147,16 @@ impl Raw {
         for piece in list.chunks(piece) {
             self.send(piece).await;
         }
-        let (bytes, close) = self.rest().await;
+        let (bytes, close) = self.until_close().await;
         let close = close.unwrap();
         assert_eq!((u16::from(close.code), close.reason.as_str()), (1000, ""));
         bytes
     }
 
     /// All bytes that arrive, and the close message.
-    pub(crate) async fn rest(mut self) -> (Vec<u8>, Option<CloseFrame>) {
+    pub(crate) async fn until_close(mut self) -> (Vec<u8>, Option<CloseFrame>) {
         let (mut bytes, mut close) = (Vec::new(), None);
-        while let Some(Ok(message)) = self.socket.next().await {
+        while let Some(Ok(message)) = within(self.socket.next()).await {
             match message {
                 Message::Binary(piece) => bytes.extend_from_slice(&piece),
                 Message::Close(frame) => close = frame,
@@ -162,7 +168,7 @@ impl Raw {
 
     /// The close code and its reason, after the message of a sender that gives up.
     pub(crate) async fn refusal(self) -> (u16, String) {
-        let (bytes, close) = self.rest().await;
+        let (bytes, close) = self.until_close().await;
         assert!(bytes.ends_with(&message(&[&[0; 32]])));
         close.map(|close| (close.code.into(), close.reason.to_string())).unwrap()
     }

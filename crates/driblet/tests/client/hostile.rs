@@ -7,7 +7,7 @@ use driblet::Version;
 use driblet::client::{BasisKind, Phase, PullError, PullOptions, PullState};
 
 use super::proxy::{Fault, canned, proxy};
-use super::setting::{Setting, chain, client, impatient, pull_from, url, versions};
+use super::setting::{Setting, chain, client, impatient, pull_from, url, versions, within};
 
 fn http(media_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
@@ -30,7 +30,7 @@ async fn no_flipped_bit_makes_a_wrong_file() {
         // Every byte of the head and of the delta's header, then bytes at growing distances.
         let at = if round < 80 { round * 5 } else { 400 + (round - 80) * 730 };
         let address = proxy(setting.address, Fault::Flip(at, (round % 8) as u8)).await;
-        match impatient().pull(&url(address), setting.dest(), |_| {}).await {
+        match within(impatient().pull(&url(address), setting.dest(), |_| {})).await {
             Ok(_) => assert_eq!(setting.held(), new, "byte {at}"),
             Err(_) => assert_eq!(setting.held(), old, "byte {at}"),
         }
@@ -46,7 +46,7 @@ async fn no_flipped_bit_of_a_matched_answer_makes_a_wrong_file() {
         setting.hold(&old);
         let at = if round < 30 { 150 + round * 7 } else { 360 + (round - 30) * 1000 };
         let address = proxy(setting.address, Fault::Flip(at, (round % 8) as u8)).await;
-        match impatient().pull(&url(address), setting.dest(), |_| {}).await {
+        match within(impatient().pull(&url(address), setting.dest(), |_| {})).await {
             Ok(pulled) => {
                 assert_eq!(setting.held(), new, "byte {at}");
                 assert!(pulled.requests <= 3, "one retry at most");
@@ -74,7 +74,7 @@ async fn same_of_another_version_is_refused() {
     let lie = driblet_core::encode_same(Version::of(b"other"), 5);
     let address = canned(http("application/vnd.driblet.delta", &lie)).await;
     let refused = pull_from(&url(address), &setting.dest()).await.unwrap_err();
-    assert!(chain(&refused).contains("which it is not"), "{refused}");
+    assert!(chain(&refused).contains("but it was not named"), "{refused}");
     assert_eq!(setting.held(), b"held");
 }
 
@@ -83,7 +83,7 @@ async fn a_server_that_never_answers_is_given_up() {
     let setting = Setting::new().await;
     setting.hold(b"held");
     let address = canned(Vec::new()).await;
-    let error = impatient().pull(&url(address), setting.dest(), |_| {}).await.unwrap_err();
+    let error = within(impatient().pull(&url(address), setting.dest(), |_| {})).await.unwrap_err();
     assert!(matches!(error, PullError::Network { .. }), "{error}");
     assert_eq!(setting.held(), b"held");
 }
@@ -96,7 +96,7 @@ async fn a_server_that_stalls_in_the_middle_is_given_up() {
     setting.pull().await.unwrap();
     setting.publish(&new);
     let address = proxy(setting.address, Fault::StallBody(20_000)).await;
-    let error = impatient().pull(&url(address), setting.dest(), |_| {}).await.unwrap_err();
+    let error = within(impatient().pull(&url(address), setting.dest(), |_| {})).await.unwrap_err();
     assert!(matches!(error, PullError::Network { .. }), "{error}");
     assert_eq!(setting.held(), old);
 }
@@ -112,7 +112,7 @@ async fn a_server_that_stays_busy_is_given_up() {
     let states = Arc::new(Mutex::new(Vec::new()));
     let seen = states.clone();
     let progress = move |progress: driblet::client::Progress| seen.lock().unwrap().push(progress.state);
-    let error = client(options).pull(&url(address), setting.dest(), progress).await.unwrap_err();
+    let error = within(client(options).pull(&url(address), setting.dest(), progress)).await.unwrap_err();
     assert!(matches!(error, PullError::Network { phase: Phase::Waiting, .. }), "{error:?}");
     assert!(chain(&error).ends_with("answers 503 Service Unavailable for 300ms: Every encoder is taken."), "{error}");
     let states = states.lock().unwrap();
@@ -148,7 +148,7 @@ async fn a_false_match_ends_in_one_retry_from_nothing() {
     for at in 600..1600 {
         setting.hold(&old);
         let address = proxy(setting.address, Fault::Flip(at, 0)).await;
-        if let Ok(pulled) = impatient().pull(&url(address), setting.dest(), |_| {}).await {
+        if let Ok(pulled) = within(impatient().pull(&url(address), setting.dest(), |_| {})).await {
             assert_eq!(setting.held(), new);
             healed += u32::from(pulled.requests == 3 && pulled.basis == BasisKind::None);
         }

@@ -1,5 +1,7 @@
 //! The native client with a real server, through a proxy that cuts, changes and stalls responses.
 
+#[path = "../support/chain.rs"]
+mod chain;
 mod cut;
 mod hostile;
 mod proxy;
@@ -8,3 +10,6 @@ mod random;
 mod reuse;
 mod setting;
 mod sync;
+#[path = "../support/wait.rs"]
+#[allow(dead_code)]
+mod wait;

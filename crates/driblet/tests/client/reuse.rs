@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::setting::url;
+use super::setting::{url, within};
 
 const REFUSAL: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
 
@@ -29,10 +29,11 @@ async fn pulls_share_a_connection_and_send_the_headers() {
     });
     let (folder, client) = (TempDir::new().unwrap(), Client::builder().header("x-team", "blue").build().unwrap());
     for name in ["one", "two"] {
-        let refused = client.clone().pull(&url(address), folder.path().join(name), |_| {}).await.unwrap_err();
+        let (client, url, dest) = (client.clone(), url(address), folder.path().join(name));
+        let refused = within(client.pull(&url, dest, |_| {})).await.unwrap_err();
         assert!(matches!(refused, PullError::Protocol { .. }), "{refused}");
     }
-    for head in server.await.unwrap() {
+    for head in within(server).await.unwrap() {
         assert!(head.contains("x-team: blue\r\n"), "{head}");
     }
 }

@@ -11,7 +11,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
+pub(crate) use crate::chain::chain;
 pub(crate) use crate::random::random_bytes;
+pub(crate) use crate::wait::within;
 
 pub(crate) struct Setting {
     pub(crate) folder: TempDir,
@@ -31,7 +33,7 @@ impl Setting {
     /// The same files with an empty history.
     pub(crate) async fn with_emptied_history(mut self) -> Setting {
         self.serving.abort();
-        let _ = (&mut self.serving).await;
+        let _ = within(&mut self.serving).await;
         (self.address, self.server, self.serving) = serve(self.folder.path(), "another history").await;
         self
     }
@@ -79,7 +81,7 @@ pub(crate) fn url(address: SocketAddr) -> Url {
 }
 
 pub(crate) async fn pull_from(url: &Url, dest: &Path) -> Result<Pulled, PullError> {
-    client(PullOptions::default()).pull(url, dest, |_| {}).await
+    within(client(PullOptions::default()).pull(url, dest, |_| {})).await
 }
 
 pub(crate) fn client(options: PullOptions) -> Client {
@@ -106,10 +108,4 @@ async fn serve(folder: &Path, history: &str) -> (SocketAddr, Server, JoinHandle<
     let router = server.router();
     let serving = async move { driblet::serve(listener, router, ServeOptions::default()).await.unwrap() };
     (address, server, tokio::spawn(serving))
-}
-
-/// An error's message and those of its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

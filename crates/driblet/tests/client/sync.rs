@@ -7,7 +7,7 @@ use driblet::Version;
 use driblet::client::{BasisKind, PullError, PullOptions};
 use url::Url;
 
-use super::setting::{Setting, chain, client, pull_from, random_bytes, versions};
+use super::setting::{Setting, chain, client, pull_from, random_bytes, versions, within};
 
 const GROUP: usize = 256 << 10;
 
@@ -137,7 +137,7 @@ async fn a_file_longer_than_accepted_is_refused() {
     setting.hold(b"what was there");
     setting.publish(&random_bytes(1, 2000));
     let options = PullOptions::default().max_len(1999);
-    let refused = client(options).pull(&setting.url(), setting.dest(), |_| {}).await.unwrap_err();
+    let refused = within(client(options).pull(&setting.url(), setting.dest(), |_| {})).await.unwrap_err();
     assert!(chain(&refused).contains("2000 announced, at most 1999"), "{refused}");
     assert_eq!(setting.held(), b"what was there");
 }

@@ -80,7 +80,7 @@ async fn the_first_request_finds_the_better_delta_from_each_of_the_last_heads() 
     let releases: Vec<Vec<u8>> = (0..4).map(|number| release(number, 60_000)).collect();
     for (number, expected) in [0, 2, 6, 10].into_iter().enumerate() {
         site.publish("app.js", &releases[number]).await;
-        site.server().prepared().await;
+        site.prepared().await;
         assert_eq!(stats(&site), Work { encodes: expected, ahead: expected, waiting: 0 }, "release {number}");
     }
     let head = &releases[3];
@@ -93,7 +93,7 @@ async fn the_first_request_finds_the_better_delta_from_each_of_the_last_heads() 
     }
     let beyond = ask(&site, &Version::of(&releases[0]).to_string(), "*/*").await;
     assert!(apply(Some(&releases[0]), &beyond.body).unwrap() == *head);
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site).encodes, 12, "from an older head when it is asked for: at once, then at leisure");
 }
 
@@ -103,7 +103,7 @@ async fn none_is_made_from_none_of_the_heads() {
     for number in 0..3 {
         site.publish("app.js", &release(number, 60_000)).await;
     }
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site), Work { encodes: 0, ahead: 0, waiting: 0 });
 }
 
@@ -112,12 +112,12 @@ async fn what_nobody_may_get_is_not_made() {
     let site = site(3, Codec::Fast).await;
     site.publish("app.js", &release(0, 60_000)).await;
     site.publish("app.js", &release(1, 60_000)).await;
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site).encodes, 1, "the server sends fast ones only");
     let first = stats(&site);
     site.publish("short.js", b"short").await;
     site.publish("short.js", b"and another").await;
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site), first, "too short to matter");
 }
 
@@ -126,7 +126,7 @@ async fn a_head_that_comes_back_has_its_deltas_already() {
     let site = site(1, Codec::Fast).await;
     for number in [0, 1, 0, 1, 0, 1] {
         site.publish("app.js", &release(number, 60_000)).await;
-        site.server().prepared().await;
+        site.prepared().await;
     }
     assert_eq!(stats(&site).encodes, 2, "one in each direction");
 }
@@ -142,8 +142,8 @@ async fn what_changed_while_nobody_looked_is_made_at_the_start() {
     let head = release(1, 60_000);
     site.write("app.js", &head);
     site.start(options).await;
-    site.server().indexed().await;
-    site.server().prepared().await;
+    site.indexed().await;
+    site.prepared().await;
     assert_eq!(stats(&site), Work { encodes: 2, ahead: 2, waiting: 0 }, "of the file that changed, without a request");
     let delta = ask(&site, &Version::of(&held).to_string(), DENSE).await;
     assert!(apply(Some(&held), &delta.body).unwrap() == head);
@@ -160,13 +160,13 @@ async fn what_is_superseded_before_its_turn_is_not_made() {
     }
     assert_eq!(stats(&site).waiting, 1, "only what leads to the head");
     drop(gate);
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site), Work { encodes: 1, ahead: 1, waiting: 0 });
     let versions: Vec<Version> = releases.iter().map(|bytes| Version::of(bytes)).collect();
     assert_eq!(ask(&site, &versions[2].to_string(), "*/*").await.status, 200);
     assert_eq!(stats(&site).encodes, 1, "the one that was made");
     assert_eq!(ask(&site, &format!("{}-{}", versions[0], versions[1]), "*/*").await.status, 200);
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site).encodes, 3, "one that was not: at once, then at leisure");
 }
 
@@ -184,7 +184,7 @@ async fn what_is_asked_for_is_made_once_and_nobody_waits_for_the_background() {
     assert!(apply(Some(&releases[0]), &fast.body).unwrap() == releases[2]);
     assert_eq!(stats(&site), Work { encodes: 1, ahead: 0, waiting: 5 }, "fast at once; the better one waits already");
     drop(gate);
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site), Work { encodes: 5, ahead: 3, waiting: 0 }, "each once; what was asked for is not ahead");
     assert!(ask(&site, &name, DENSE).await.body.len() < fast.body.len());
     assert_eq!(stats(&site).encodes, 5);
@@ -202,7 +202,7 @@ async fn requests_for_what_is_being_made_share_one_at_once() {
     for ask in asks {
         assert!(apply(Some(&old), &ask.await.unwrap().body).unwrap() == new);
     }
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site), Work { encodes: 2, ahead: 1, waiting: 0 });
 }
 
@@ -218,7 +218,7 @@ async fn a_basis_that_is_evicted_before_its_turn_is_passed_over() {
     site.publish("other.bin", &random_bytes(5, 150_000)).await;
     assert!(!site.kept(old).exists(), "room was needed");
     drop(gate);
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site), Work { encodes: 0, ahead: 0, waiting: 0 });
     assert!(site.get(&format!("/app.js.driblet/{old}")).await.refuses(404, "unknown-version"));
     assert!(site.get("/app.js").await.body == head);
@@ -233,7 +233,7 @@ async fn a_basis_that_is_evicted_while_it_is_read_stays_readable() {
     begun(&site, 1).await;
     site.publish("other.bin", &random_bytes(5, 8 << 20)).await;
     assert!(!site.kept(old).exists(), "room was needed");
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(stats(&site).ahead, 1, "made to its end");
 }
 

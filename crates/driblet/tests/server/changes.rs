@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use driblet::{HistoryLimits, Version};
 
-use crate::support::{TestSite, apply, get, text};
+use crate::support::{TestSite, apply, get, joined, text};
 
 /// A release with its number in every line.
 fn release(number: u64) -> Vec<u8> {
@@ -53,7 +53,7 @@ impl Writer {
     /// Stops the thread, and gives the last number that it has written.
     fn end(self) -> u64 {
         self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().unwrap();
+        joined(self.thread);
         self.written.load(Ordering::SeqCst)
     }
 }
@@ -215,7 +215,7 @@ async fn equal_requests_on_a_cold_server_share_one_reading_and_their_diffs() {
             assert_eq!(answer.status, 200);
             assert!(apply(held, &answer.body).unwrap() == new);
         }
-        site.server().prepared().await;
+        site.prepared().await;
         assert_eq!(site.server().stats().encodes - before, 2, "{resource}: one at once, one at leisure");
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use driblet::Version;
 
-use crate::support::{Answer, TestSite, eventually, get, random_bytes};
+use crate::support::{Answer, TestSite, eventually, get, joined, random_bytes};
 
 /// Changes a file repeatedly, on a thread of its own, until it is stopped.
 struct Writer {
@@ -34,7 +34,7 @@ impl Writer {
 
     fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
+        joined(self.thread);
     }
 }
 
@@ -112,7 +112,7 @@ async fn a_reading_that_takes_longer_than_the_deadline() {
     assert!(answer.refuses(503, "busy"));
     assert!(answer.header("retry-after").is_some());
     // The server continues to read the file after the request has ended.
-    site.server().indexed().await;
+    site.indexed().await;
     eventually(async || site.ask(get("/a.bin").method("HEAD")).await.status != 503).await;
     assert!(is_whole(&site.get("/a.bin").await));
 }

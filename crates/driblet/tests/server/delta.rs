@@ -53,7 +53,7 @@ async fn a_pair_stays_what_it_is_when_the_head_moves_on() {
     let (a, b) = (Version::of(&old), Version::of(&new));
     site.get(&format!("/app.js.driblet/{a}")).await;
     site.get("/app.js.driblet/none").await;
-    site.server().prepared().await;
+    site.prepared().await;
     let to_head = site.get(&format!("/app.js.driblet/{a}")).await;
     let cold = site.get("/app.js.driblet/none").await;
     let newer = site.publish("app.js", b"a third").await;
@@ -145,7 +145,7 @@ async fn two_hundred_equal_requests_share_one_diff_and_then_a_better_one() {
     }
     assert!(bodies.iter().all(|body| apply(Some(&old), body).unwrap() == new));
     assert!(bodies.len() <= 2, "one made at once, one at leisure");
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(site.server().stats().encodes - before, 2);
     assert!(site.get(&name).await.body.len() <= bodies.iter().map(Vec::len).min().unwrap());
     assert_eq!(site.server().stats().encodes - before, 2);
@@ -165,7 +165,7 @@ async fn a_client_that_leaves_does_not_undo_the_work() {
     }
     let delta = site.get(&name).await.body;
     assert!(apply(Some(&old), &delta).unwrap() == new);
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(site.server().stats().encodes, 2, "one at once, one at leisure");
 }
 
@@ -231,7 +231,7 @@ async fn who_reads_the_dense_codec_gets_it_once_it_is_made() {
 
     let fast = ask(DENSE).await;
     assert_eq!((fast.status, fast.header("vary")), (200, Some("accept")), "at once, what is made quickly");
-    site.server().prepared().await;
+    site.prepared().await;
     let dense = ask(DENSE).await;
     assert_eq!(apply(Some(&old), &dense.body).unwrap(), new);
     assert!(dense.body.len() < fast.body.len() && dense.etag() != fast.etag(), "{} bytes", dense.body.len());

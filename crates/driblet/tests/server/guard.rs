@@ -4,7 +4,7 @@ use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Ask, TestSite, get, post};
+use crate::support::{Ask, TestSite, get, post, within};
 
 /// One request of each kind.
 fn every_kind() -> Vec<Ask> {
@@ -185,16 +185,20 @@ async fn refusals_say_what_to_add() {
     let foreign = site.ask(module_script("https://example.com", None)).await;
     for part in [
         "\"https://example.com\"",
-        "--allow-host example.com",
+        "ServerBuilder::allow_host(\"example.com\")",
         "proxy_set_header Host $http_host",
-        "--allow-origin https://example.com",
+        "ServerBuilder::allow_origin(\"https://example.com\")",
     ] {
         assert!(foreign.text().contains(part), "{part}: {}", foreign.text());
     }
     let null = site.ask(module_script("null", None)).await;
-    assert!(null.text().contains("--allow-origin null"), "{}", null.text());
+    assert!(null.text().contains("ServerBuilder::allow_origin(\"null\")"), "{}", null.text());
     let host = site.ask(get("/app.js").header("host", "example.com:8443")).await;
-    assert!(host.status == 421 && host.text().contains("--allow-host example.com"), "{}", host.text());
+    assert!(
+        host.status == 421 && host.text().contains("ServerBuilder::allow_host(\"example.com\")"),
+        "{}",
+        host.text()
+    );
 }
 
 #[tokio::test]
@@ -246,7 +250,7 @@ async fn raw(site: &TestSite, request: &str) -> String {
     let mut stream = TcpStream::connect(site.addr()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await;
+    let _ = within(stream.read_to_end(&mut answer)).await;
     String::from_utf8(answer).unwrap()
 }
 

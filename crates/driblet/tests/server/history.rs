@@ -1,16 +1,13 @@
-//! The history: restarts, limits, damage and kill -9.
+//! The history: restarts, limits and damage.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use driblet::{BuildError, HistoryError, HistoryLimits, Server, ServerBuilder, Version};
-use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::support::{LIMIT, Slow, TestSite, apply, build, get, matched, post, random_bytes, sign, text};
+use crate::chain::chain;
+use crate::support::{Slow, TestSite, apply, build, get, matched, post, random_bytes, sign, text, within};
 
 #[tokio::test]
 async fn versions_and_counters_survive_a_restart() {
@@ -33,7 +30,7 @@ async fn what_stands_in_a_second_path_is_kept_once() {
     let site = TestSite::new(&[]).await;
     let version = site.publish("a.txt", b"the same").await;
     site.publish("b.txt", b"the same").await;
-    assert_eq!(kept(&site), [version.to_string()]);
+    assert_eq!(site.kept_versions(), [version.to_string()]);
 }
 
 #[tokio::test]
@@ -48,7 +45,7 @@ async fn the_oldest_versions_go_beyond_the_limit_of_each_path() {
         let expected = if round < 2 { 404 } else { 200 };
         assert_eq!(site.get(&format!("/a.txt.driblet/{version}")).await.status, expected, "round {round}");
     }
-    assert_eq!(kept(&site).len(), 3);
+    assert_eq!(site.kept_versions().len(), 3);
 }
 
 #[tokio::test]
@@ -63,7 +60,7 @@ async fn the_oldest_versions_of_all_go_beyond_the_limit_of_bytes_but_no_head() {
     assert_eq!(site.get(&format!("/a.bin.driblet/{a}")).await.status, 404);
     let mut heads = [a2.to_string(), b2.to_string()];
     heads.sort();
-    assert_eq!(kept(&site), heads, "heads stay beyond the limit");
+    assert_eq!(site.kept_versions(), heads, "heads stay beyond the limit");
     assert_eq!(site.get("/a.bin").await.body, random_bytes(4, 200_000));
 }
 
@@ -76,7 +73,7 @@ async fn what_is_being_read_outlives_its_eviction() {
     let reader = crate::support::Slow::start(get("/a.bin"), site.addr()).await;
     site.publish("a.bin", b"the next version").await;
     assert!(!site.kept(version).exists());
-    let answer = reader.rest().await;
+    let answer = reader.whole_answer().await;
     assert!(answer.body == bytes);
 }
 
@@ -93,7 +90,7 @@ async fn a_flipped_bit_is_noticed_and_healed() {
     let healed = site.get("/app.js").await;
     assert!(healed.status == 200 && healed.body == new, "the head is read anew: {}", healed.status);
     assert!(site.get(&format!("/app.js.driblet/{a}")).await.refuses(404, "unknown-version"));
-    assert_eq!(kept(&site), [b.to_string()]);
+    assert_eq!(site.kept_versions(), [b.to_string()]);
 }
 
 #[tokio::test]
@@ -131,7 +128,7 @@ async fn missing_and_shortened_files_are_dropped_and_read_anew() {
     site.start(|builder| builder).await;
     assert_eq!(site.get("/app.js").await.body, new);
     assert!(site.get(&format!("/app.js.driblet/{a}")).await.refuses(404, "unknown-version"));
-    assert_eq!(kept(&site), [b.to_string()]);
+    assert_eq!(site.kept_versions(), [b.to_string()]);
     assert_eq!(fs::read_dir(site.history().join("tmp")).unwrap().count(), 0);
 }
 
@@ -147,7 +144,7 @@ async fn a_history_inside_the_root_is_refused() {
         site.outside().join("new/../root/h"),
     ] {
         let error = Server::builder(site.root()).history(&folder).build().await.expect_err("a refusal");
-        assert!(matches!(error, BuildError::History(HistoryError::InsideRoot { .. })), "{error}");
+        assert!(matches!(error, BuildError::History(HistoryError::InsideRoot { .. })), "{}", chain(&error));
         assert!(error.to_string().contains("ServerBuilder::history"), "{error}");
     }
     assert_eq!(fs::read_dir(site.root()).unwrap().count(), 1, "nothing was made");
@@ -187,7 +184,7 @@ async fn heads_of_files_that_are_gone_make_room() {
         fs::remove_file(site.root().join(&name)).unwrap();
         assert_eq!(site.get(&format!("/{name}")).await.status, 404);
     }
-    assert!(kept(&site).len() <= 3, "{} builds are kept", kept(&site).len());
+    assert!(site.kept_versions().len() <= 3, "{} builds are kept", site.kept_versions().len());
 }
 
 #[tokio::test]
@@ -198,10 +195,10 @@ async fn files_that_went_while_nobody_looked_make_room() {
     site.stop().await;
     fs::remove_file(site.root().join("old.js")).unwrap();
     site.start(|builder| builder.history_limits(limits)).await;
-    site.server().indexed().await;
+    site.indexed().await;
     let new = site.publish("new.js", &random_bytes(2, 200_000)).await;
     assert!(!site.kept(gone).exists());
-    assert_eq!(kept(&site), [new.to_string()]);
+    assert_eq!(site.kept_versions(), [new.to_string()]);
 }
 
 #[tokio::test]
@@ -224,14 +221,6 @@ async fn a_history_that_was_killed_at_its_very_first_step() {
     assert_eq!(site.get("/app.js").await.text(), "let a;");
 }
 
-/// The names in the history's folder of versions.
-fn kept(site: &TestSite) -> Vec<String> {
-    let entries = fs::read_dir(site.history().join("versions")).unwrap();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 fn flip(site: &TestSite, version: Version) {
     let file = fs::File::options().read(true).write(true).open(site.kept(version)).unwrap();
     let mut byte = [0];
@@ -240,9 +229,6 @@ fn flip(site: &TestSite, version: Version) {
     // However coarse the clock is, the file looks different now.
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
 }
-
-const PLACE: &str = "DRIBLET_TEST_HISTORY_IN";
-const ROUNDS: u64 = 15;
 
 /// A way to damage a version's file, and its name.
 type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
@@ -276,7 +262,7 @@ async fn a_delta_that_is_being_read_outlives_the_eviction_of_both_its_versions()
     let reader = Slow::start(get("/a.bin.driblet/none"), site.addr()).await;
     site.publish("a.bin", b"the next version").await;
     site.get("/a.bin.driblet/none").await;
-    assert!(apply(None, &reader.rest().await.body).unwrap() == bytes);
+    assert!(apply(None, &reader.whole_answer().await.body).unwrap() == bytes);
 }
 
 #[tokio::test]
@@ -288,7 +274,7 @@ async fn a_counter_never_goes_back() {
     fs::remove_file(site.root().join("a.bin")).unwrap();
     assert_eq!(site.get("/a.bin").await.status, 404);
     site.publish("b.bin", &random_bytes(3, 9_000)).await;
-    assert_eq!(kept(&site).len(), 1, "no version of a.bin is left");
+    assert_eq!(site.kept_versions().len(), 1, "no version of a.bin is left");
     site.publish("a.bin", &random_bytes(1, 4_000)).await;
     let counter = async |site: &TestSite| site.get("/a.bin.driblet/head").await.json()["counter"].as_u64().unwrap();
     assert_eq!(counter(&site).await, 3);
@@ -326,7 +312,7 @@ async fn whatever_happens_to_a_version_it_is_not_sent() {
             let a = site.publish("app.js", &old).await;
             let b = site.publish("app.js", &new).await;
             assert!(site.get(&format!("/app.js.driblet/{a}-{b}")).await.status == 200, "both are open once");
-            site.server().prepared().await;
+            site.prepared().await;
             if restarts {
                 site.stop().await;
             }
@@ -343,7 +329,7 @@ async fn whatever_happens_to_a_version_it_is_not_sent() {
                 let answer = site.get(&format!("/app.js.driblet/{resource}")).await;
                 assert!(answer.refuses(404, "unknown-version"), "{name}: {resource}");
             }
-            assert_eq!(kept(&site), [b.to_string()], "{name}");
+            assert_eq!(site.kept_versions(), [b.to_string()], "{name}");
             assert!(fs::read(site.kept(b)).unwrap() == new, "{name}");
         }
     }
@@ -357,7 +343,7 @@ async fn a_damaged_index_is_a_clear_error_or_a_new_start() {
     site.start(|builder| builder).await;
     site.stop().await;
     // A server that still indexes would write to the files that are damaged below.
-    reopened(&site, |builder| builder).await.unwrap().indexed().await;
+    within(reopened(&site, |builder| builder).await.unwrap().indexed()).await;
     let index = site.history().join("index.redb");
     let good = fs::read(&index).unwrap();
     let mut cases = vec![b"not an index".to_vec(), random_bytes(1, good.len()), Vec::new(), [&good[..], &[7]].concat()];
@@ -370,9 +356,9 @@ async fn a_damaged_index_is_a_clear_error_or_a_new_start() {
     for (number, case) in cases.iter().enumerate() {
         fs::write(&index, case).unwrap();
         match reopened(&site, |builder| builder).await {
-            Ok(server) => server.indexed().await,
+            Ok(server) => within(server.indexed()).await,
             Err(error) => {
-                let text = error.to_string();
+                let text = chain(&error);
                 assert!(matches!(error, BuildError::History(HistoryError::Index { .. })), "case {number}: {text}");
                 assert!(
                     text.contains("index.redb") && text.contains("remove the history's folder"),
@@ -399,117 +385,9 @@ async fn leftovers_go_at_the_start() {
     fs::create_dir(site.history().join("tmp/deep")).unwrap();
     fs::write(site.history().join("tmp/deep/left"), "over").unwrap();
     site.start(|builder| builder).await;
-    assert_eq!(kept(&site), [Version::of(b"let a;").to_string()]);
+    assert_eq!(site.kept_versions(), [Version::of(b"let a;").to_string()]);
     assert_eq!(fs::read_dir(site.history().join("tmp")).unwrap().count(), 0);
     assert!(site.get(&format!("/app.js.driblet/none-{unnamed}")).await.refuses(404, "unknown-version"));
-}
-
-/// Not a test, but the process that is killed. It publishes releases at two paths, beyond the limits, and prints which
-/// counters were answered.
-#[tokio::test]
-#[ignore = "the child process of the test below"]
-async fn publishes_for_ever() {
-    let Some(place) = std::env::var_os(PLACE) else { return };
-    let mut site = TestSite::at(place.into());
-    site.start(few).await;
-    let start = fs::read(site.root().join("a.js")).map_or(0, |bytes| number_of(&bytes) + 1);
-    for number in start.. {
-        // For a while both paths share a version: the second path gets what the first had before.
-        site.publish("a.js", &release(number)).await;
-        site.publish("b.js", &release(number.saturating_sub(2))).await;
-        let head = site.get("/a.js.driblet/head").await.json();
-        println!("\npublished {number} {}", head["counter"]);
-    }
-}
-
-#[tokio::test]
-async fn killed_at_random_moments_beyond_its_limits() {
-    let mut site = TestSite::stopped(&[]);
-    let (mut last, mut counters) = (None, 0);
-    for round in 0..ROUNDS {
-        let mut child = publishing(&site);
-        // Waiting must not keep the runtime from ending the last tasks of the server before, which hold the history.
-        let (send, mut lines) = tokio::sync::mpsc::unbounded_channel();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let reader = std::thread::spawn(move || {
-            let published = output.lines().map_while(Result::ok).filter_map(|line| published(&line));
-            published.for_each(|line| send.send(line).unwrap());
-        });
-        // Some rounds end before the history is open. The others end at a random moment after the first response.
-        if round % 4 != 3 {
-            last = Some(timeout(LIMIT, lines.recv()).await.expect("a line in time").unwrap());
-            let error = Server::builder(site.root()).history(site.history()).build().await.expect_err("a refusal");
-            assert!(matches!(error, BuildError::History(HistoryError::InUse { .. })), "{error}");
-        }
-        let moment = getrandom::u32().unwrap() % 120_000;
-        let end = Instant::now() + Duration::from_micros(moment.into());
-        while let Ok(Some(line)) = timeout_at(end, lines.recv()).await {
-            last = Some(line);
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        reader.join().unwrap();
-        while let Ok(line) = lines.try_recv() {
-            last = Some(line);
-        }
-        counters = whole_after_a_kill(&mut site, last, counters).await;
-    }
-    assert!(last.is_some() && ROUNDS / 2 < counters);
-}
-
-/// Opens the history of a killed server. Every version in it must be complete, and no answered release may be lost.
-async fn whole_after_a_kill(site: &mut TestSite, last: Option<(u64, u64)>, before: u64) -> u64 {
-    site.start(few).await;
-    site.server().indexed().await;
-    for name in kept(site) {
-        let bytes = fs::read(site.history().join("versions").join(&name)).unwrap();
-        assert_eq!(name, Version::of(&bytes).to_string());
-    }
-    assert!(kept(site).len() <= 8, "{} versions of two paths, four each", kept(site).len());
-    assert_eq!(fs::read_dir(site.history().join("tmp")).unwrap().count(), 0);
-    let mut counter = before;
-    if let Some((number, answered)) = last {
-        let head = fs::read(site.root().join("a.js")).unwrap();
-        assert!(number <= number_of(&head), "an answered release went back");
-        counter = site.get("/a.js.driblet/head").await.json()["counter"].as_u64().unwrap();
-        assert!(answered <= counter && before <= counter, "{counter} after {answered} and {before}");
-        for held in [number_of(&head) - 1, number] {
-            let held = release(held);
-            let answer = site.get(&format!("/a.js.driblet/{}", Version::of(&held))).await;
-            assert_eq!(answer.status, 200);
-            assert!(apply(Some(&held), &answer.body).unwrap() == head);
-        }
-    }
-    site.stop().await;
-    counter
-}
-
-/// This test program, running only the endless test above.
-fn publishing(site: &TestSite) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "history::publishes_for_ever", "--ignored", "--nocapture"])
-        .env(PLACE, site.outside())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-fn published(line: &str) -> Option<(u64, u64)> {
-    let (number, counter) = line.strip_prefix("published ")?.split_once(' ')?;
-    Some((number.parse().ok()?, counter.parse().ok()?))
-}
-
-fn few(builder: ServerBuilder) -> ServerBuilder {
-    builder.history_limits(HistoryLimits::default().versions(4))
-}
-
-fn release(number: u64) -> Vec<u8> {
-    format!("{number:015}\n").repeat(3_000).into_bytes()
-}
-
-fn number_of(bytes: &[u8]) -> u64 {
-    std::str::from_utf8(&bytes[..15]).unwrap().parse().unwrap()
 }
 
 /// A server of the same folders.

@@ -1,12 +1,15 @@
 //! The server over real sockets, with real files.
 
 mod ahead;
+#[path = "../support/chain.rs"]
+mod chain;
 mod changes;
 mod changing;
 mod conditions;
 mod delta;
 mod deploys;
 mod directories;
+mod first_visits;
 mod guard;
 mod history;
 mod killed;
@@ -16,7 +19,6 @@ mod paths;
 mod plain;
 #[cfg(feature = "client")]
 mod proxies;
-mod quick;
 mod serving;
 mod signature;
 mod stalled;

@@ -87,7 +87,7 @@ async fn hidden_names_do_not_exist_unless_asked_for() {
     for path in ["/.git", "/.git/", "/a/.hidden"] {
         assert_eq!(site.get(path).await.status, 404, "{path}");
     }
-    site.server().indexed().await;
+    site.indexed().await;
     assert!(std::fs::read_dir(site.history().join("versions")).unwrap().next().is_none(), "nothing was read");
     site.stop().await;
     site.start(|builder| builder.hidden(true)).await;
@@ -115,7 +115,7 @@ async fn what_is_no_file_is_not_opened() {
     let made = std::process::Command::new("mkfifo").arg(site.root().join("pipe")).status().unwrap();
     assert!(made.success());
     leads_nowhere(&site, "/pipe").await;
-    site.server().indexed().await;
+    site.indexed().await;
 }
 
 #[tokio::test]

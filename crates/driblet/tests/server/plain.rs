@@ -274,7 +274,7 @@ async fn ranges_across_pieces() {
     let site = TestSite::new(&[("a.bin", &bytes)]).await;
     site.get("/a.bin.driblet/none").await;
     // From now on the server sends the delta that was made in the background.
-    site.server().prepared().await;
+    site.prepared().await;
     let delta = site.get("/a.bin.driblet/none").await.body;
     assert!(PIECE < delta.len());
     for (path, whole) in [("/a.bin", &bytes), ("/a.bin.driblet/none", &delta)] {
@@ -305,7 +305,7 @@ async fn a_head_is_a_get_without_its_body() {
             let ask = get(path).header("accept-encoding", coding);
             // The background form, which does not change any more.
             site.ask(ask.clone()).await;
-            site.server().prepared().await;
+            site.prepared().await;
             let (whole, head) = (site.ask(ask.clone()).await, site.ask(ask.method("HEAD")).await);
             assert_eq!((whole.status, head.status, head.body.len()), (200, 200, 0), "{path}");
             for name in ["etag", "content-type", "content-length", "content-encoding", "cache-control", "vary"] {

@@ -47,7 +47,7 @@ async fn nginx_in_front_of_a_plain_http_site() {
     let module = || from_page(get("/app.js"), "http://site.example", None);
     let refused = module().send(proxy.addr).await;
     assert_eq!(refused.status, 403);
-    assert!(refused.text().contains("--allow-host site.example"), "{}", refused.text());
+    assert!(refused.text().contains("ServerBuilder::allow_host(\"site.example\")"), "{}", refused.text());
     for line in ["proxy_set_header X-Forwarded-Host $http_host;", "proxy_set_header Forwarded \"host=$http_host\";"] {
         assert_eq!(module().send(nginx(&site, line).addr).await.text(), "let a;", "{line}");
     }
@@ -67,7 +67,7 @@ async fn caddy_which_passes_the_name_on() {
     let module = || from_page(get("/app.js"), "https://example.com", Some("same-origin"));
     let refused = module().send(caddy(&site, "").addr).await;
     assert_eq!(refused.status, 421);
-    assert!(refused.text().contains("--allow-host example.com"), "{}", refused.text());
+    assert!(refused.text().contains("ServerBuilder::allow_host(\"example.com\")"), "{}", refused.text());
     let upstream = caddy(&site, "header_up Host {upstream_hostport}");
     assert_eq!(module().send(upstream.addr).await.text(), "let a;");
     site.stop().await;

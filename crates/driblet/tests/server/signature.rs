@@ -35,7 +35,7 @@ async fn signed(site: &TestSite, held: &[u8]) -> (Signature, Vec<Chunk>) {
 /// The background delta from nothing.
 async fn from_nothing(site: &TestSite) -> Vec<u8> {
     site.get("/app.js.driblet/none").await;
-    site.server().prepared().await;
+    site.prepared().await;
     site.get("/app.js.driblet/none").await.body
 }
 
@@ -312,13 +312,13 @@ async fn strangers_share_one_diff() {
         })
         .collect();
     for (held, chunks, answer) in asks {
-        let answer = answer.await.unwrap();
+        let answer = within(answer).await.unwrap();
         let (file, basis) = matched(&held, &chunks, &answer.body);
         assert!(file == head && basis == 0);
         let (runs, _) = Runs::decode(&answer.body, chunks.len() as u64).unwrap().unwrap();
         assert_eq!(runs.matched().count(), 0, "one run of unmatched tags");
     }
-    site.server().prepared().await;
+    site.prepared().await;
     assert_eq!(site.server().stats().encodes, 2, "one at once for all of them, and then a better one");
 }
 
@@ -345,7 +345,7 @@ async fn a_client_that_never_reads_its_answer_is_dropped() {
     tokio::spawn(driblet::serve(listener, app, options));
     let stalled = Slow::start(post(PATH, signature.encode()), addr).await;
     within(ends.recv()).await.unwrap();
-    let received = stalled.rest().await;
+    let received = stalled.whole_answer().await;
     // Little matches: the answer is a run of tags and the delta from nothing.
     let whole = get("/app.js.driblet/none").send(addr).await.body.len();
     assert!(received.body.len() < whole, "it got all of {whole} bytes");
@@ -365,7 +365,7 @@ async fn clients_that_never_send_are_told_so_and_make_room() {
     }
     for mut client in stalled {
         let mut answer = Vec::new();
-        let _ = client.read_to_end(&mut answer).await;
+        let _ = within(client.read_to_end(&mut answer)).await;
         // More signatures than permits: the server tells the others to come again.
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 408") || answer.starts_with("HTTP/1.1 503"), "{answer}");
@@ -401,7 +401,7 @@ async fn told(addr: SocketAddr, bytes: &[u8], ends: bool) -> String {
         writer
     });
     let mut answer = Vec::new();
-    let _ = reader.read_to_end(&mut answer).await;
-    let _ = sent.await;
+    let _ = within(reader.read_to_end(&mut answer)).await;
+    let _ = within(sent).await;
     String::from_utf8_lossy(&answer).into_owned()
 }

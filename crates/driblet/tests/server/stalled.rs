@@ -6,11 +6,11 @@ use driblet::{ServeOptions, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Slow, TestSite, eventually, get, random_bytes};
+use crate::support::{Slow, TestSite, eventually, get, random_bytes, within};
 
 async fn impatient(site: &TestSite) -> std::net::SocketAddr {
-    let patience = Duration::from_millis(300);
-    let options = ServeOptions::default().write_timeout(patience).header_timeout(patience);
+    let limit = Duration::from_millis(300);
+    let options = ServeOptions::default().write_timeout(limit).header_timeout(limit);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(driblet::serve(listener, site.server().router(), options));
@@ -28,7 +28,7 @@ async fn a_client_that_stops_reading() {
     let version = Version::of(&bytes);
     assert!(is_open(&site, version));
     eventually(async || !is_open(&site, version)).await;
-    let received = reader.rest().await.body.len();
+    let received = reader.whole_answer().await.body.len();
     assert!(received < bytes.len(), "it was dropped");
     assert!(get("/a.bin").send(addr).await.body == bytes, "others go on");
 }
@@ -41,7 +41,7 @@ async fn a_client_that_never_ends_its_request() {
     client.write_all(b"GET /a.txt HTTP/1.1\r\nhost: loc").await.unwrap();
     let mut answer = Vec::new();
     // Ends when the server closes the connection.
-    let _ = client.read_to_end(&mut answer).await;
+    let _ = within(client.read_to_end(&mut answer)).await;
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
 }
 
@@ -52,7 +52,7 @@ async fn a_signature_that_never_comes() {
     let head = "POST /a.txt.driblet/signature HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\nconnection: close\r\n\r\n";
     client.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    let _ = client.read_to_end(&mut answer).await;
+    let _ = within(client.read_to_end(&mut answer)).await;
     assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
 }
 

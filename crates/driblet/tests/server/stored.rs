@@ -25,7 +25,7 @@ async fn better(site: &TestSite) -> [Answer; 3] {
         encoded(site, coding).await;
     }
     site.get(NONE).await;
-    site.server().prepared().await;
+    site.prepared().await;
     forms(site).await
 }
 
@@ -55,7 +55,7 @@ async fn a_restart_makes_nothing_anew() {
     for _ in 0..2 {
         site.restart().await;
         assert!(are_equal(&forms(&site).await, &before));
-        site.server().prepared().await;
+        site.prepared().await;
         assert_eq!(site.server().stats().encodes, 0);
     }
 }
@@ -135,7 +135,7 @@ async fn what_is_made_of_a_version_goes_with_it() {
     site.stop().await;
     site.write("app.js", &text(6, 50_000));
     site.start(options).await;
-    site.server().indexed().await;
+    site.indexed().await;
     assert_eq!(stored(&site), [] as [PathBuf; 0], "also of what changed while nobody looked");
 }
 
@@ -148,7 +148,7 @@ async fn the_budget_holds_and_what_was_used_last_stays() {
     for number in 0..6 {
         site.publish(&format!("{number}.js"), &digits(number, 100_000)).await;
         site.get(&name(number)).await;
-        site.server().prepared().await;
+        site.prepared().await;
     }
     let len = |site: &TestSite| stored(site).iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>();
     assert!(stored(&site).len() == 3 && len(&site) <= 200_000, "{:?}", stored(&site));
@@ -160,7 +160,7 @@ async fn the_budget_holds_and_what_was_used_last_stays() {
             assert_eq!(site.server().stats().encodes, 0, "the last three are there");
         }
     }
-    site.server().prepared().await;
+    site.prepared().await;
     site.stop().await;
     site.start(|builder| builder.artifact_bytes(120_000)).await;
     assert!(len(&site) <= 60_000, "also a smaller budget than before");
@@ -198,9 +198,10 @@ impl Drop for Disk {
     }
 }
 
-/// Waits until the file is indexed and quiet, so that the server does not read it again.
+/// Waits until the file is indexed and quiet, so that the server does not read it again. A file is quiet by its time
+/// stamp, so there is no other event to wait for.
 async fn rested(site: &TestSite) {
-    site.server().indexed().await;
+    site.indexed().await;
     let changed = fs::metadata(site.root().join("app.js")).unwrap().modified().unwrap();
     eventually(async || std::time::Duration::from_millis(50) <= changed.elapsed().unwrap()).await;
     assert_eq!(site.get("/app.js.driblet/head").await.status, 200);
@@ -224,7 +225,7 @@ async fn a_full_disk_takes_nothing_away() {
             None => whole = plain.body,
         }
         assert!(plain.status == 200 && whole == bytes);
-        site.server().prepared().await;
+        site.prepared().await;
     }
     assert_eq!(stored(&site), [] as [PathBuf; 0]);
     fs::remove_file(filler).unwrap();

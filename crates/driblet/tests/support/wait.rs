@@ -1,6 +1,8 @@
 //! Waits for events, with a limit that is generous even on a busy machine.
 
+use std::panic::resume_unwind;
 use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::task::yield_now;
@@ -24,12 +26,23 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     timeout(LIMIT, future).await.expect("the event happens within the limit")
 }
 
+/// The result of work that blocks a thread. Fails after [`LIMIT`].
+pub(crate) fn within_on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    joined(thread::spawn(work))
+}
+
+/// The result of a thread. Fails after [`LIMIT`].
+pub(crate) fn joined<T>(thread: JoinHandle<T>) -> T {
+    eventually_on_thread(|| thread.is_finished());
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
 /// As [`eventually`], on a thread.
 pub(crate) fn eventually_on_thread(mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < LIMIT, "the event happens within the limit");
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 

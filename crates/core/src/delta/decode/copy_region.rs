@@ -1,4 +1,4 @@
-//! Decodes a region in codec 1 or 3: its header, its ops, its reference, and the bytes that it makes.
+//! Decodes a region in codec 1 or 3: its header, its ops, its prefix, and the bytes that it makes.
 
 use std::ops::Range;
 
@@ -9,13 +9,13 @@ use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH, SUBST
 use crate::delta::header::TargetVerifier;
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::{self, Op};
-use crate::delta::reference::{self, PREFIX_START};
+use crate::delta::prefix::{self, PREFIX_START};
 use crate::delta::substitution::decode::SubstitutionDecoder;
 use crate::delta::substitution::token::TokenKind;
-use crate::input::Input;
+use crate::input_buffer::InputBuffer;
 use crate::wire::ByteReader;
 
-/// The most bytes that are decompressed in one step.
+/// The most bytes that one step decompresses.
 const FRAME_PIECE: usize = 1 << 17;
 
 /// The numbers before the ops.
@@ -57,7 +57,7 @@ impl CopyRegionHeader {
     }
 
     /// Reads the ops if all their bytes have come.
-    pub(crate) fn load(&self, input: &mut Input, position: u64, basis_len: u64) -> Result<ReferenceLoader, Halt> {
+    pub(crate) fn load(&self, input: &mut InputBuffer, position: u64, basis_len: u64) -> Result<PrefixLoader, Halt> {
         let len = match self.form {
             OpsForm::Varints { ops_len, packed_len: 0 } => ops_len,
             OpsForm::Varints { packed_len: len, .. } | OpsForm::Decisions { len, .. } => len,
@@ -77,27 +77,27 @@ impl CopyRegionHeader {
             }
         };
         input.consume(len);
-        Ok(ReferenceLoader::new(self.reach, ops, substitution, position, basis_len)?)
+        Ok(PrefixLoader::new(self.reach, ops, substitution, position, basis_len)?)
     }
 }
 
-/// A region whose reference is being read.
-pub(crate) struct ReferenceLoader {
+/// A region whose prefix is being read.
+pub(crate) struct PrefixLoader {
     ops: Vec<Op>,
     substitution: Option<SubstitutionDecoder>,
     ranges: Vec<Range<u64>>,
     prefix: Vec<u8>,
 }
 
-impl ReferenceLoader {
+impl PrefixLoader {
     fn new(
         reach: u64,
         ops: Vec<Op>,
         substitution: Option<SubstitutionDecoder>,
         position: u64,
         basis_len: u64,
-    ) -> Result<ReferenceLoader, DecodeError> {
-        let mut ranges = reference::ranges(&ops, position, basis_len, reach)?;
+    ) -> Result<PrefixLoader, DecodeError> {
+        let mut ranges = prefix::ranges(&ops, position, basis_len, reach)?;
         let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         let mut prefix = Vec::new();
         if total != 0 {
@@ -105,10 +105,10 @@ impl ReferenceLoader {
             prefix.push(PREFIX_START);
         }
         ranges.reverse();
-        Ok(ReferenceLoader { ops, substitution, ranges, prefix })
+        Ok(PrefixLoader { ops, substitution, ranges, prefix })
     }
 
-    /// The next basis bytes of the reference.
+    /// The next basis bytes of the prefix.
     pub(crate) fn wanted(&self) -> Option<Range<u64>> {
         self.ranges.last().map(|range| range.start..range.end.min(range.start + BASIS_PIECE))
     }
@@ -123,7 +123,7 @@ impl ReferenceLoader {
         }
     }
 
-    /// Returns the region. Its reference must be complete.
+    /// Returns the region. Its prefix must be complete.
     pub(crate) fn finish(&mut self) -> Result<CopyRegion, DecodeError> {
         let mut ops = std::mem::take(&mut self.ops);
         let substitution = self.substitution.take();
@@ -206,7 +206,7 @@ impl CopyRegion {
         self.ops.is_empty()
     }
 
-    pub(crate) fn read_frame(&mut self, input: &mut Input, output: &mut TargetVerifier) -> Result<(), Halt> {
+    pub(crate) fn read_frame(&mut self, input: &mut InputBuffer, output: &mut TargetVerifier) -> Result<(), Halt> {
         let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
         let progress = if op.gap != 0 {
             let most = op.gap.min(FRAME_PIECE as u64) as usize;
@@ -231,7 +231,7 @@ impl CopyRegion {
     }
 
     /// Reads the rest of the region after its last op: nothing but the end of the frame.
-    pub(crate) fn end(&mut self, input: &mut Input) -> Result<(), Halt> {
+    pub(crate) fn end(&mut self, input: &mut InputBuffer) -> Result<(), Halt> {
         if let Some(substitution) = &self.substitution {
             substitution.end()?;
         }

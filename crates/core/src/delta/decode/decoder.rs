@@ -7,12 +7,12 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, ReferenceLoader};
+use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, PrefixLoader};
 use crate::delta::dense::region::{DenseRegion, DenseRegionHeader, WindowLoader};
 use crate::delta::error::{DecodeError, Halt};
 use crate::delta::format::{CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
 use crate::delta::header::{Basis, Header, Limits, TargetVerifier};
-use crate::input::Input;
+use crate::input_buffer::InputBuffer;
 
 /// Turns a delta and its basis into a verified target.
 ///
@@ -49,7 +49,7 @@ use crate::input::Input;
 pub struct Decoder {
     basis: Basis,
     limits: Limits,
-    input: Input,
+    input: InputBuffer,
     state: State,
     output: Option<TargetVerifier>,
     /// The basis position after the last copy.
@@ -58,9 +58,10 @@ pub struct Decoder {
     failed: Option<DecodeError>,
 }
 
-/// What a [`Decoder`] needs or gives out.
+/// What a [`Decoder`] needs or gives out. The decoder has an example.
 ///
-/// The list of events is complete: a caller must handle each of them.
+/// This enum is exhaustive on purpose. A caller that skips an event loses output or waits forever, so a new event must
+/// be a compile error in each caller.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The decoder needs more of the delta: call [`Decoder::handle_input`] or [`Decoder::handle_end`].
@@ -93,7 +94,7 @@ impl Decoder {
         Decoder {
             basis,
             limits,
-            input: Input::default(),
+            input: InputBuffer::default(),
             state: State::Header,
             output: None,
             position: 0,
@@ -120,7 +121,7 @@ impl Decoder {
             return;
         }
         match (&mut self.state, &mut self.output) {
-            (State::Reference(loading), _) => loading.take(bytes),
+            (State::Prefix(loading), _) => loading.take(bytes),
             (State::Window(loading), _) => loading.take(bytes),
             (State::Ops(region), Some(output)) => match region.take_basis(bytes, output) {
                 Ok(()) => self.reused += region.take_reused(),
@@ -213,9 +214,9 @@ impl Decoder {
                 }
             }
             State::Announced(announced) => {
-                self.state = State::Reference(announced.load(&mut self.input, self.position, self.basis.len)?);
+                self.state = State::Prefix(announced.load(&mut self.input, self.position, self.basis.len)?);
             }
-            State::Reference(loading) => match loading.wanted() {
+            State::Prefix(loading) => match loading.wanted() {
                 Some(range) => return Ok(Some(Need::Basis(range))),
                 None => self.state = State::Ops(loading.finish()?),
             },
@@ -256,7 +257,7 @@ impl Decoder {
 
     fn needed_basis(&self) -> Option<Range<u64>> {
         match (&self.state, &self.output) {
-            (State::Reference(loading), _) => loading.wanted(),
+            (State::Prefix(loading), _) => loading.wanted(),
             (State::Window(loading), _) => loading.wanted(),
             (State::Ops(region), Some(output)) => region.wanted(output.space()),
             _ => None,
@@ -279,8 +280,8 @@ enum State {
     },
     /// Waits for the ops of a region.
     Announced(CopyRegionHeader),
-    /// Reads the reference of a region from the basis.
-    Reference(ReferenceLoader),
+    /// Reads the prefix of a region from the basis.
+    Prefix(PrefixLoader),
     /// Carries out the ops of a region.
     Ops(CopyRegion),
     /// Waits for the packed decisions of a dense region.
@@ -292,7 +293,7 @@ enum State {
     End,
 }
 
-fn next_region(input: &mut Input, left: u64, basis_len: u64) -> Result<State, Halt> {
+fn next_region(input: &mut InputBuffer, left: u64, basis_len: u64) -> Result<State, Halt> {
     let mut reader = input.reader();
     let tag = reader.u8()?;
     let span = if tag & LAST_REGION != 0 { left } else { reader.varint()? };

@@ -1,7 +1,7 @@
 //! Encodes a dense region: makes a guide from the alignment, then runs the model with it.
 
 use super::buffer::{MARGIN, buffer};
-use super::follower::{Follower, RenamedWords};
+use super::follower::{Follower, WordTables};
 use super::guide::{Guide, GuidedCoder};
 use super::model::Model;
 use crate::delta::arithmetic::{DecisionCoder, DecisionWriter};
@@ -9,16 +9,19 @@ use crate::delta::format::DENSE_WORDS;
 use crate::delta::sequence_alignment::SequenceAlignment;
 use crate::wire::put_varint;
 
-/// The memory exponents that are tried: the largest first, then the others if the delta is small.
+/// The memory exponents that the encoder tries, in this order. After the first it tries the others only if the delta
+/// has at most [`SMALL_DELTA`] bytes.
 const MEMORY: [u32; 4] = [10, 7, 3, 0];
-/// Smaller tables are tried for deltas of up to this many bytes.
+/// The most bytes of a delta for which smaller tables are tried. The decoder of a longer delta clears the largest
+/// tables in little of its time.
 const SMALL_DELTA: usize = 4 << 10;
-/// A target with at most this many new bytes is always encoded to the end.
+/// The number of new bytes up to which the encoder goes on, even if it does not shorten them.
 const FEW_LITERALS: usize = 64 << 10;
-/// A target is not encoded in this codec if more bytes are new than these and one of [`MOST_LITERALS`] bytes: each new
-/// byte takes nine decisions, on both sides.
+/// The encoder gives up if more than `MANY_LITERALS` bytes plus a fourth of the target ([`TARGET_PER_LITERAL`]) are
+/// new. Each new byte takes nine decisions, on both sides.
 const MANY_LITERALS: usize = 1 << 20;
-const MOST_LITERALS: usize = 4;
+/// See [`MANY_LITERALS`].
+const TARGET_PER_LITERAL: usize = 4;
 /// Nanoseconds that a browser needs to set up the largest tables, some 20 MB.
 const DENSE_SETUP_NANOSECONDS: u64 = 4_000_000;
 /// Nanoseconds that a browser needs to index one byte of the window.
@@ -30,7 +33,7 @@ const DECISION_NANOSECONDS: u64 = 550;
 /// The bytes of a dense region after its span, and the time to decode them.
 pub(crate) struct EncodedDense {
     pub(crate) bytes: Vec<u8>,
-    /// About how many nanoseconds a browser needs to decode the region.
+    /// The time that a browser needs to decode the region, in nanoseconds, estimated.
     pub(crate) nanoseconds: u64,
 }
 
@@ -93,10 +96,10 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory
     Some(EncodedDense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
 }
 
-/// Whether so many new bytes are too many, or take as many bytes packed as they have.
+/// Whether the new bytes are too many, or are hardly shorter when they are packed.
 fn is_not_worth_it(literals: usize, packed: usize, target: usize) -> bool {
     let is_incompressible = FEW_LITERALS < literals && 7 * literals < 8 * packed;
-    is_incompressible || MANY_LITERALS + target / MOST_LITERALS < literals
+    is_incompressible || MANY_LITERALS + target / TARGET_PER_LITERAL < literals
 }
 
 /// For each target position, the window position that the alignment pairs with it. The alignment is a list of positions
@@ -105,7 +108,7 @@ fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -
     let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let window_end = buffer.len();
-    let (mut follower, renames) = (Follower::new(MARGIN), RenamedWords::new());
+    let (mut follower, tables) = (Follower::new(MARGIN), WordTables::new());
     let mut starts = alignment.iter().peekable();
     target
         .iter()
@@ -115,10 +118,10 @@ fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -
                 follower.jump(MARGIN + *start as usize);
             }
             if words {
-                follower.enter(&buffer, window_end, &renames);
+                follower.enter(&buffer, window_end, &tables);
             }
-            let between = follower.word.is_none() || follower.in_word(&buffer) == 0;
-            let place = if between { (follower.at - MARGIN) as u32 } else { u32::MAX };
+            let between = follower.word.is_none() || follower.word_bytes(&buffer) == 0;
+            let place = if between { (follower.pointer - MARGIN) as u32 } else { u32::MAX };
             buffer.push(*byte);
             follower.advance(&buffer, window_end, None);
             place

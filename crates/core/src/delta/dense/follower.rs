@@ -1,42 +1,49 @@
-//! The pointer: predicts the next byte from the window. Where a word of the window was renamed before, it predicts the
+//! The pointer: predicts the next byte from the window. Where a word of the window was renamed passed, it predicts the
 //! new name.
 
 use crate::delta::adaptive::{Counter, hash};
 use crate::delta::words::is_word_byte;
 
-/// Longer words are followed in pieces.
-const MAX_FOLLOWED_WORD: usize = 48;
-/// log2 of the entries of a table of renamed words.
-const RENAME_BITS: u32 = 16;
+/// The length in bytes of the longest word that is followed in one piece. A longer word is followed in pieces of this
+/// length.
+const MAX_WORD: usize = 48;
+/// log2 of the number of entries in each of the three word tables.
+const WORD_TABLE_BITS: u32 = 16;
+/// The highest confidence of an entry in a word table: the number of times in a row that it was right, up to this.
+const MAX_CONFIDENCE: u8 = 3;
+/// After this many observations, the probability that a kind of guess is right adapts at a constant rate.
+const KIND_LIMIT: u32 = 60;
 
-/// Why a byte is predicted. Kinds below [`SAME_WORD`](kind::SAME_WORD) are guesses of the tables: 4 * table +
+/// Why a byte is predicted. Kinds below [`OWN_WORD`](kind::OWN_WORD) are guesses of the tables: 4 * table +
 /// confidence.
 pub(crate) mod kind {
     /// The word is predicted to be the same as in the window.
-    pub(crate) const SAME_WORD: u8 = 12;
+    pub(crate) const OWN_WORD: u8 = 12;
     /// The word is predicted to be the same as in the window, but a table says otherwise.
-    pub(crate) const DOUBTED_WORD: u8 = 13;
+    pub(crate) const UNCERTAIN_WORD: u8 = 13;
     /// No guess fits the new word, so the word is predicted to end.
-    pub(crate) const UNKNOWN_WORD: u8 = 14;
+    pub(crate) const NO_GUESS: u8 = 14;
     /// The byte is outside of words.
-    pub(crate) const BYTE: u8 = 15;
+    pub(crate) const WINDOW_BYTE: u8 = 15;
     /// The pointer is at the end of the window.
-    pub(crate) const NOTHING: u8 = 16;
+    pub(crate) const WINDOW_END: u8 = 16;
     /// The byte was recalled instead.
     pub(crate) const RECALLED: u8 = 17;
+    /// The number of kinds of a single byte.
     pub(crate) const COUNT: usize = 18;
     /// Added if a whole word is predicted at once.
-    pub(crate) const WHOLE: u8 = 18;
+    pub(crate) const WHOLE_WORD: u8 = 18;
+    /// The number of all kinds. A whole word has at most the kind [`UNCERTAIN_WORD`] + [`WHOLE_WORD`].
     pub(crate) const ALL: usize = 32;
 }
 
 /// The pointer into the window, and the word that it is in.
 #[derive(Clone)]
 pub(crate) struct Follower {
-    pub(crate) at: usize,
+    pub(crate) pointer: usize,
     pub(crate) word: Option<FollowedWord>,
     /// The last two words of the window, or bytes between words.
-    before: [u32; 2],
+    passed: [u32; 2],
 }
 
 /// A word of the window that the pointer is in.
@@ -52,7 +59,7 @@ pub(crate) struct FollowedWord {
     guesses: [Guess; 4],
     count: usize,
     /// Whether the word was renamed before.
-    pub(crate) doubted: bool,
+    pub(crate) uncertain: bool,
     pub(crate) refused: bool,
 }
 
@@ -87,18 +94,18 @@ fn hash_on(sum: u32, byte: u8) -> u32 {
 
 impl WindowWord {
     #[inline]
-    fn read(buffer: &[u8], at: usize, window_end: usize, before: [u32; 2], last: u8) -> WindowWord {
-        let longest = &buffer[at..window_end.min(at + MAX_FOLLOWED_WORD)];
+    fn read(buffer: &[u8], at: usize, window_end: usize, passed: [u32; 2], last: u8) -> WindowWord {
+        let longest = &buffer[at..window_end.min(at + MAX_WORD)];
         let (mut len, mut sum) = (0, 17u32);
         while len < longest.len() && is_word_byte(longest[len]) {
             sum = hash_on(sum, longest[len]);
             len += 1;
         }
-        let with_left = hash(sum, hash(before[0], u32::from(last)));
+        let with_left = hash(sum, hash(passed[0], u32::from(last)));
         WindowWord {
             end: at + len,
             hash: sum,
-            keys: [hash(sum, 1), hash(with_left, 2), hash(with_left, hash(before[1], 3))],
+            keys: [hash(sum, 1), hash(with_left, 2), hash(with_left, hash(passed[1], 3))],
         }
     }
 }
@@ -106,10 +113,10 @@ impl WindowWord {
 impl FollowedWord {
     /// Inserts a guess after all guesses that are at least as reliable. This is written by hand because the library's
     /// sort takes ten kilobytes of wasm.
-    fn add(&mut self, guess: Guess, renames: &RenamedWords) {
-        let worth = renames.worth(guess.kind);
+    fn add(&mut self, guess: Guess, tables: &WordTables) {
+        let worth = tables.worth(guess.kind);
         let mut place = self.count;
-        while 0 < place && renames.worth(self.guesses[place - 1].kind) < worth {
+        while 0 < place && tables.worth(self.guesses[place - 1].kind) < worth {
             self.guesses[place] = self.guesses[place - 1];
             place -= 1;
         }
@@ -120,29 +127,29 @@ impl FollowedWord {
 
 impl Follower {
     pub(crate) fn new(at: usize) -> Follower {
-        Follower { at, word: None, before: [0; 2] }
+        Follower { pointer: at, word: None, passed: [0; 2] }
     }
 
     /// Moves the pointer to a position between words.
     pub(crate) fn jump(&mut self, at: usize) {
-        self.at = at;
+        self.pointer = at;
         self.word = None;
     }
 
     /// Enters a word of the window if the target is at the start of a word.
-    pub(crate) fn enter(&mut self, buffer: &[u8], window_end: usize, renames: &RenamedWords) {
+    pub(crate) fn enter(&mut self, buffer: &[u8], window_end: usize, tables: &WordTables) {
         if self.word.is_none()
-            && self.at < window_end
-            && is_word_byte(buffer[self.at])
+            && self.pointer < window_end
+            && is_word_byte(buffer[self.pointer])
             && !is_word_byte(buffer[buffer.len() - 1])
         {
-            self.word = Some(self.look_up(buffer, window_end, renames));
+            self.word = Some(self.look_up(buffer, window_end, tables));
         }
     }
 
-    fn look_up(&self, buffer: &[u8], window_end: usize, renames: &RenamedWords) -> FollowedWord {
+    fn look_up(&self, buffer: &[u8], window_end: usize, tables: &WordTables) -> FollowedWord {
         let WindowWord { end, hash, keys } =
-            WindowWord::read(buffer, self.at, window_end, self.before, buffer[buffer.len() - 1]);
+            WindowWord::read(buffer, self.pointer, window_end, self.passed, buffer[buffer.len() - 1]);
         let mut word = FollowedWord {
             start: buffer.len(),
             end,
@@ -150,26 +157,26 @@ impl Follower {
             keys,
             guesses: [Guess::default(); 4],
             count: 0,
-            doubted: false,
+            uncertain: false,
             refused: false,
         };
-        let own = Guess { start: self.at as u32, hash, len: (end - self.at) as u8, kind: kind::SAME_WORD };
-        for guess in renames.guesses(&keys).into_iter().flatten() {
+        let own = Guess { start: self.pointer as u32, hash, len: (end - self.pointer) as u8, kind: kind::OWN_WORD };
+        for guess in tables.guesses(&keys).into_iter().flatten() {
             if guess.hash == hash {
-                word.add(Guess { kind: guess.kind, ..own }, renames);
+                word.add(Guess { kind: guess.kind, ..own }, tables);
             } else {
-                word.doubted = true;
-                word.add(guess, renames);
+                word.uncertain = true;
+                word.add(guess, tables);
             }
         }
-        let kind = if word.doubted { kind::DOUBTED_WORD } else { kind::SAME_WORD };
-        word.add(Guess { kind, ..own }, renames);
+        let kind = if word.uncertain { kind::UNCERTAIN_WORD } else { kind::OWN_WORD };
+        word.add(Guess { kind, ..own }, tables);
         word
     }
 
     /// A pointer at another position, between words.
     pub(crate) fn moved(&self, at: usize) -> Follower {
-        Follower { at, word: None, before: self.before }
+        Follower { pointer: at, word: None, passed: self.passed }
     }
 
     /// The pointer after at least `len` and at most `most` bytes. It moves word by word and stops before a word that
@@ -178,32 +185,32 @@ impl Follower {
         &self,
         buffer: &[u8],
         window_end: usize,
-        renames: &RenamedWords,
+        tables: &WordTables,
         len: usize,
         most: usize,
     ) -> Follower {
         let mut next = self.clone();
         let mut last = buffer[buffer.len() - 1];
-        let until = window_end.min(self.at + len);
-        while next.at < until {
-            let byte = buffer[next.at];
+        let until = window_end.min(self.pointer + len);
+        while next.pointer < until {
+            let byte = buffer[next.pointer];
             if is_word_byte(byte) && !is_word_byte(last) {
-                let text = WindowWord::read(buffer, next.at, window_end, next.before, last);
+                let text = WindowWord::read(buffer, next.pointer, window_end, next.passed, last);
                 let ends = text.end < window_end && !is_word_byte(buffer[text.end]);
                 let at = text.end + usize::from(ends);
-                if self.at + most < at || renames.doubt(&text) {
+                if self.pointer + most < at || tables.is_uncertain(&text) {
                     break;
                 }
                 if ends {
-                    next.before = [text.hash, next.before[0]];
+                    next.passed = [text.hash, next.passed[0]];
                 }
-                next.at = at;
+                next.pointer = at;
                 last = buffer[at - 1];
             } else {
                 if !is_word_byte(byte) {
-                    next.before = [u32::from(byte), next.before[0]];
+                    next.passed = [u32::from(byte), next.passed[0]];
                 }
-                next.at += 1;
+                next.pointer += 1;
                 last = byte;
             }
         }
@@ -211,22 +218,26 @@ impl Follower {
     }
 
     /// The predicted byte, and why it is predicted.
-    pub(crate) fn expected(&self, buffer: &[u8], window_end: usize) -> (u8, u8) {
+    pub(crate) fn expect(&self, buffer: &[u8], window_end: usize) -> (u8, u8) {
         let byte_at = |at: usize| if at < window_end { buffer[at] } else { 0 };
         let Some(word) = &self.word else {
-            return if self.at < window_end { (buffer[self.at], kind::BYTE) } else { (0, kind::NOTHING) };
+            return if self.pointer < window_end {
+                (buffer[self.pointer], kind::WINDOW_BYTE)
+            } else {
+                (0, kind::WINDOW_END)
+            };
         };
         let so_far = &buffer[word.start..];
         let fits = |guess: &&Guess| guess.text(buffer).starts_with(so_far);
         match word.guesses[..word.count].iter().find(fits) {
             Some(guess) if usize::from(guess.len) == so_far.len() => (byte_at(word.end), guess.kind),
             Some(guess) => (guess.text(buffer)[so_far.len()], guess.kind),
-            None => (byte_at(word.end), kind::UNKNOWN_WORD),
+            None => (byte_at(word.end), kind::NO_GUESS),
         }
     }
 
     /// The best guess that differs from `not`, and why it is a guess.
-    pub(crate) fn otherwise(&self, buffer: &[u8], window_end: usize, not: u8) -> Option<(u8, u8)> {
+    pub(crate) fn alternative(&self, buffer: &[u8], window_end: usize, not: u8) -> Option<(u8, u8)> {
         let word = self.word.as_ref()?;
         let so_far = &buffer[word.start..];
         let next = |guess: &Guess| {
@@ -255,52 +266,52 @@ impl Follower {
             .as_ref()
             .filter(|word| word.start == buffer.len() && word.end < window_end && !is_word_byte(buffer[word.end]))?;
         let guess = word.guesses[0];
-        (usize::from(guess.len) < MAX_FOLLOWED_WORD).then_some((guess.start as usize, usize::from(guess.len), word.end))
+        (usize::from(guess.len) < MAX_WORD).then_some((guess.start as usize, usize::from(guess.len), word.end))
     }
 
     /// How many bytes of the current word the target has already.
-    pub(crate) fn in_word(&self, buffer: &[u8]) -> usize {
+    pub(crate) fn word_bytes(&self, buffer: &[u8]) -> usize {
         self.word.as_ref().map_or(0, |word| buffer.len() - word.start)
     }
 
-    /// Moves the pointer past the last byte of the target. Remembers what a word became unless `renames` is `None`.
-    pub(crate) fn advance(&mut self, buffer: &[u8], window_end: usize, renames: Option<&mut RenamedWords>) {
+    /// Moves the pointer past the last byte of the target. Remembers what a word became unless `tables` is `None`.
+    pub(crate) fn advance(&mut self, buffer: &[u8], window_end: usize, tables: Option<&mut WordTables>) {
         let byte = buffer[buffer.len() - 1];
         let Some(word) = &self.word else {
-            self.at = window_end.min(self.at + 1);
+            self.pointer = window_end.min(self.pointer + 1);
             if !is_word_byte(byte) {
-                self.before = [u32::from(byte), self.before[0]];
+                self.passed = [u32::from(byte), self.passed[0]];
             }
             return;
         };
         if is_word_byte(byte) {
-            if buffer.len() - word.start == MAX_FOLLOWED_WORD {
-                self.at = word.end;
+            if buffer.len() - word.start == MAX_WORD {
+                self.pointer = word.end;
                 self.word = None;
             }
             return;
         }
         let new = word.start..buffer.len() - 1;
         if !new.is_empty() {
-            if let Some(renames) = renames {
-                renames.learn(buffer, word, new.start, new.len());
+            if let Some(tables) = tables {
+                tables.learn(buffer, word, new.start, new.len());
             }
-            self.before = [word.hash, self.before[0]];
+            self.passed = [word.hash, self.passed[0]];
         }
-        self.at = if word.end < window_end && buffer[word.end] == byte { word.end + 1 } else { word.end };
+        self.pointer = if word.end < window_end && buffer[word.end] == byte { word.end + 1 } else { word.end };
         self.word = None;
     }
 }
 
 /// What words became: by the word alone, and with one or two words before it. Also holds how reliable each kind of
 /// guess is.
-pub(crate) struct RenamedWords {
-    tables: [Vec<RenameEntry>; 3],
-    trust: [Counter; kind::COUNT],
+pub(crate) struct WordTables {
+    tables: [Vec<WordEntry>; 3],
+    kind_counters: [Counter; kind::COUNT],
 }
 
 #[derive(Clone, Copy, Default)]
-struct RenameEntry {
+struct WordEntry {
     start: u32,
     hash: u32,
     check: u16,
@@ -308,11 +319,11 @@ struct RenameEntry {
     confidence: u8,
 }
 
-impl RenamedWords {
-    pub(crate) fn new() -> RenamedWords {
-        RenamedWords {
-            tables: [(); 3].map(|()| vec![RenameEntry::default(); 1 << RENAME_BITS]),
-            trust: [Counter::EVEN; kind::COUNT],
+impl WordTables {
+    pub(crate) fn new() -> WordTables {
+        WordTables {
+            tables: [(); 3].map(|()| vec![WordEntry::default(); 1 << WORD_TABLE_BITS]),
+            kind_counters: [Counter::EVEN; kind::COUNT],
         }
     }
 
@@ -320,7 +331,7 @@ impl RenamedWords {
     /// no table.
     #[inline]
     fn guesses(&self, keys: &[u32; 3]) -> [Option<Guess>; 3] {
-        let entry = |table: usize| self.tables[table][(keys[table] >> (32 - RENAME_BITS)) as usize];
+        let entry = |table: usize| self.tables[table][(keys[table] >> (32 - WORD_TABLE_BITS)) as usize];
         let entries = [entry(2), entry(1), entry(0)];
         let guess = |table: usize| {
             let entry = entries[2 - table];
@@ -337,25 +348,25 @@ impl RenamedWords {
 
     /// Whether the word was renamed before.
     #[inline]
-    fn doubt(&self, text: &WindowWord) -> bool {
+    fn is_uncertain(&self, text: &WindowWord) -> bool {
         self.guesses(&text.keys).iter().flatten().any(|guess| guess.hash != text.hash)
     }
 
     fn worth(&self, kind: u8) -> u32 {
-        self.trust[usize::from(kind)].probability()
+        self.kind_counters[usize::from(kind)].probability()
     }
 
     fn learn(&mut self, buffer: &[u8], word: &FollowedWord, start: usize, len: usize) {
         let text = &buffer[start..start + len];
         let hash = text.iter().fold(17u32, |sum, byte| hash_on(sum, *byte));
         for guess in &word.guesses[..word.count] {
-            self.trust[usize::from(guess.kind)].learn(guess.hash == hash, 60);
+            self.kind_counters[usize::from(guess.kind)].learn(guess.hash == hash, KIND_LIMIT);
         }
         for (table, key) in self.tables.iter_mut().zip(word.keys) {
-            let entry = &mut table[(key >> (32 - RENAME_BITS)) as usize];
+            let entry = &mut table[(key >> (32 - WORD_TABLE_BITS)) as usize];
             let same = entry.check == key as u16 && entry.len != 0 && entry.hash == hash;
-            let confidence = if same { (entry.confidence + 1).min(3) } else { 0 };
-            *entry = RenameEntry { start: start as u32, hash, check: key as u16, len: len as u8, confidence };
+            let confidence = if same { (entry.confidence + 1).min(MAX_CONFIDENCE) } else { 0 };
+            *entry = WordEntry { start: start as u32, hash, check: key as u16, len: len as u8, confidence };
         }
     }
 }

@@ -9,12 +9,17 @@ use super::recall::agreed_class;
 use crate::delta::adaptive::{Counter, NumberCoder};
 use crate::delta::arithmetic::DecisionCoder;
 
-/// Bytes for which the encoder lets a text's pointer stay near the wanted place before it makes the pointer jump there.
+/// In text, the most bytes that the encoder writes while the pointer is near the wanted place but not at it. After that
+/// the encoder makes the pointer jump there.
 const MAX_STRAY_BYTES: u32 = 12;
-/// How far around itself the pointer looks for a better place after misses.
-const NEAR_BYTES: usize = 32;
-/// The most bytes that are compared at each such place.
-const MAX_NEAR_AGREED: usize = 16;
+/// The probability of a jump, in 65,536ths, before any was observed.
+const FIRST_JUMP_PROBABILITY: u16 = 4096;
+/// The number of window positions around the pointer that are compared after misses, half of them on each side.
+const RESYNC_STEPS: usize = 64;
+/// The most bytes that are compared at each of these positions.
+const RESYNC_AGREED: usize = 16;
+/// The fewest bytes before a position that must agree, so that the pointer moves there.
+const RESYNC_MIN: usize = 4;
 
 /// A jump led outside the window.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,17 +35,17 @@ pub(super) struct JumpBases {
 
 /// Codes jumps, and remembers what later jumps are predicted from.
 pub(super) struct Jumps {
-    flags: Vec<Counter>,
+    jump_counters: Vec<Counter>,
     /// Whether the last distance is jumped again.
-    again: [Counter; 2],
+    again_counters: [Counter; 2],
     bases: Vec<Counter>,
     last_base: usize,
     sizes: NumberCoder,
-    signs: [Counter; 3],
+    sign_counters: [Counter; 3],
     /// Bytes since the last jump.
-    since: u32,
+    since_jump: u32,
     /// Bytes between the last two jumps.
-    gap: u32,
+    last_gap: u32,
     last_distance: i64,
     /// Where the pointer was at the first of the latest misses.
     anchor: usize,
@@ -53,14 +58,14 @@ pub(super) struct Jumps {
 impl Jumps {
     pub(super) fn new() -> Jumps {
         Jumps {
-            flags: vec![Counter::at(4096); 16],
-            again: [Counter::EVEN; 2],
+            jump_counters: vec![Counter::at(FIRST_JUMP_PROBABILITY); 16],
+            again_counters: [Counter::EVEN; 2],
             bases: vec![Counter::EVEN; 32],
             last_base: 0,
             sizes: NumberCoder::new(3),
-            signs: [Counter::EVEN; 3],
-            since: 0,
-            gap: 0,
+            sign_counters: [Counter::EVEN; 3],
+            since_jump: 0,
+            last_gap: 0,
             last_distance: 0,
             anchor: MARGIN,
             astray: 0,
@@ -68,7 +73,7 @@ impl Jumps {
         }
     }
 
-    /// The next jump counts from this place too.
+    /// Sets the anchor. A later jump can count from it.
     pub(super) fn set_anchor(&mut self, at: usize) {
         self.anchor = at;
     }
@@ -76,7 +81,7 @@ impl Jumps {
     /// Notes that the target grew by `len` bytes.
     #[inline]
     pub(super) fn advance(&mut self, len: u32) {
-        self.since = self.since.saturating_add(len);
+        self.since_jump = self.since_jump.saturating_add(len);
     }
 
     /// Notes that the target's next byte is known, so that the pointer may jump again.
@@ -88,12 +93,12 @@ impl Jumps {
     /// Bytes since the last jump, and between the two jumps before, each up to 255.
     #[inline]
     pub(super) fn distances(&self) -> (u32, u32) {
-        (self.since.min(255), self.gap.min(255))
+        (self.since_jump.min(255), self.last_gap.min(255))
     }
 
     /// Whether as many bytes have passed as between the last two jumps.
     fn is_due(&self) -> bool {
-        self.since == self.gap
+        self.since_jump == self.last_gap
     }
 
     /// Where the encoder wants the pointer to jump now, if it does. A decoder's coder has no guide and gets `None`.
@@ -113,7 +118,7 @@ impl Jumps {
             return None;
         }
         self.astray += 1;
-        let is_near = words && wanted.abs_diff(pointer) < NEAR_BYTES;
+        let is_near = words && wanted.abs_diff(pointer) < RESYNC_STEPS / 2;
         if is_near && self.astray <= MAX_STRAY_BYTES {
             return None;
         }
@@ -127,7 +132,7 @@ impl Jumps {
     /// forever.
     pub(super) fn flag(&mut self, coder: &mut impl DecisionCoder, context: u32, jump: bool) -> bool {
         let context = context | u32::from(self.is_due()) << 3;
-        !self.jumped && self.flags[context as usize].code(coder, jump)
+        !self.jumped && self.jump_counters[context as usize].code(coder, jump)
     }
 
     /// Codes where the pointer jumps to; `wanted` is the encoder's wish. The place lies inside the window.
@@ -140,7 +145,7 @@ impl Jumps {
     ) -> Result<usize, OutsideWindow> {
         let again = from.pointer as i64 + self.last_distance;
         let due = usize::from(self.is_due());
-        let to = if self.again[due].code(coder, wanted as i64 == again) {
+        let to = if self.again_counters[due].code(coder, wanted as i64 == again) {
             again
         } else {
             let recalled = if from.agreed == 0 { from.pointer } else { from.recalled };
@@ -155,7 +160,7 @@ impl Jumps {
             return Err(OutsideWindow);
         }
         self.jumped = true;
-        (self.gap, self.since) = (self.since, 0);
+        (self.last_gap, self.since_jump) = (self.since_jump, 0);
         Ok(to as usize)
     }
 
@@ -173,31 +178,31 @@ impl Jumps {
     /// Codes a signed distance.
     fn distance(&mut self, coder: &mut impl DecisionCoder, base: usize, distance: i64) -> i64 {
         let size = i64::from(self.sizes.code(coder, base, distance.unsigned_abs() as u32));
-        if size != 0 && self.signs[base].code(coder, distance < 0) { -size } else { size }
+        if size != 0 && self.sign_counters[base].code(coder, distance < 0) { -size } else { size }
     }
 }
 
-/// How many of the target's next bytes, up to 64, agree with these bytes of the window.
+/// The number of the target's next bytes that agree with these bytes of the window, at most 64.
 fn agreed_at(guide: &Guide<'_>, at: usize, window: &[u8]) -> usize {
     window.iter().zip(&guide.target[at..]).take(64).take_while(|(a, b)| a == b).count()
 }
 
 /// The place near the pointer before which the most of the last bytes agree; the pointer itself if no place is better.
-pub(super) fn nearby_place(buffer: &[u8], window_end: usize, pointer: usize) -> usize {
+pub(super) fn resync(buffer: &[u8], window_end: usize, pointer: usize) -> usize {
     let step_place = |step: usize| match step % 2 {
         0 => pointer + step / 2,
         _ => pointer.wrapping_sub(step.div_ceil(2)),
     };
     let mut best = (0, pointer);
-    let places = (0..2 * NEAR_BYTES).map(step_place).enumerate();
+    let places = (0..RESYNC_STEPS).map(step_place).enumerate();
     for (step, place) in places.filter(|(_, place)| (MARGIN..window_end).contains(place)) {
-        if 4 * MAX_NEAR_AGREED <= best.0 + step / 16 {
+        if 4 * RESYNC_AGREED <= best.0 + step / 16 {
             break;
         }
         let back = buffer[..place].iter().rev().zip(buffer.iter().rev());
-        let agreed = back.take(MAX_NEAR_AGREED).take_while(|(a, b)| a == b).count();
+        let agreed = back.take(RESYNC_AGREED).take_while(|(a, b)| a == b).count();
         let score = (4 * agreed).saturating_sub(step / 16);
-        if 4 <= agreed && best.0 < score {
+        if RESYNC_MIN <= agreed && best.0 < score {
             best = (score, place);
         }
     }

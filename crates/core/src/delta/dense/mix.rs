@@ -52,15 +52,18 @@ impl Curves {
 ///
 /// Slots are stored XORed with this value, so that a new slot is 0 and fresh memory need not be written.
 const NEW_SLOT: u32 = 0x8000_0100;
+/// After this many observations, the probability of a slot adapts at a constant rate.
 const SLOT_LIMIT: u32 = 30;
-/// How far an error moves the weights: those of a set, and those that weigh the sets.
+/// The factor by which an error moves the weights of a set, in 32nds.
 const RATE: i32 = 14;
+/// The factor by which an error moves the final weights, which weigh the sets, in 16ths.
 const FINAL_RATE: i32 = 3;
 
 /// The most contexts of a mixture.
 const MAX_CONTEXTS: usize = 13;
-/// Inputs that are mixed at once.
+/// The number of inputs that are mixed at once.
 const LANES: usize = 8;
+/// The most inputs of a mixture. A multiple of [`LANES`].
 const MAX_INPUTS: usize = 32;
 
 /// Predicts one kind of bit from contexts, and from some inputs that the caller computes.

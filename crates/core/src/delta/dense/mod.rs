@@ -1,7 +1,6 @@
 //! The dense codec (codec 2), as in `spec/dense.md`.
 
 mod buffer;
-mod byte_context;
 #[cfg(feature = "encode")]
 pub(crate) mod encode;
 mod follower;
@@ -9,6 +8,7 @@ mod guide;
 mod jumps;
 mod mix;
 mod model;
-mod pages;
+mod primed_pages;
 mod recall;
 pub(crate) mod region;
+mod situation;

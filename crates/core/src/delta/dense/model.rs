@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::buffer::MARGIN;
-use super::byte_context::{ByteContext, last_bytes, word_hash};
-use super::follower::{Follower, RenamedWords, kind};
+use super::follower::{Follower, WordTables, kind};
 use super::guide::GuidedCoder;
-use super::jumps::{JumpBases, Jumps, OutsideWindow, nearby_place};
+use super::jumps::{JumpBases, Jumps, OutsideWindow, resync};
 use super::mix::{CURVES, Correction, Curves, Mixture};
-use super::pages::Pages;
+use super::primed_pages::PrimedPages;
 use super::recall::{Recall, agreed_class};
+use super::situation::{Situation, extend_word_hash, last_bytes_hash};
 use crate::delta::adaptive::hash;
 
 /// Contexts of the flag that says whether a byte or a word is as predicted.
@@ -31,14 +31,23 @@ const LITERAL_WEIGHTS: [i16; 5 + 2 * LITERALS] = [
 const BLOCK_WEIGHTS: [i16; 1 + 2 * BLOCKS] = [1750, -400, 800, 3200, 1800, 4400, 1950, 1500, 1750, 1750, 1150];
 /// The bytes of a block at level 0. Each level doubles them.
 const MIN_BLOCK: u32 = 16;
-/// Bytes that are coded one by one after a miss: in text, and in other files.
-const BYTES_AFTER_MISS: [u32; 2] = [32, 256];
+/// Steps after a failed block or a jump before the next block is tried.
+const BLOCK_DELAY: u32 = 16;
+/// Steps after a miss before the next block is tried, if the window is followed word by word.
+const DELAY_IN_WORDS: u32 = 32;
+/// Steps after a miss before the next block is tried, if the window is followed byte by byte.
+const DELAY_IN_BYTES: u32 = 256;
 /// The highest level of a block.
-const MAX_BLOCK_LEVEL: u32 = 12;
-/// How many bits of `misses` a predicted word shifts at most.
-const WORD_HITS: u32 = 8;
-/// Recalled bytes that must agree before a recalled byte replaces an unsure prediction.
+const MAX_LEVEL: u32 = 12;
+/// The most bits by which a predicted word shifts `misses`.
+const MAX_WORD_HITS: u32 = 8;
+/// A recalled byte replaces a prediction without a guess if at least this many bytes before it agree, and fewer than
+/// [`UNSURE_HITS`] hits came since the last miss.
 const SURE_AGREED: usize = 24;
+/// See [`SURE_AGREED`].
+const UNSURE_HITS: u32 = 4;
+/// A miss moves the anchor of jumps if at least this many hits came before it.
+const ANCHOR_HITS: u32 = 4;
 /// Stride, in bytes, between the window positions that the recall tables index.
 const RECALL_STRIDE: usize = 2;
 
@@ -53,31 +62,31 @@ pub(crate) struct Model {
     words: bool,
     curves: &'static Curves,
     follower: Follower,
-    renames: RenamedWords,
+    tables: WordTables,
     recall: Recall,
-    flag: Mixture,
+    flags: Mixture,
     flag_corrections: [Correction; 2],
-    literal: Mixture,
+    literals: Mixture,
     literal_correction: Correction,
     jumps: Jumps,
     blocks: Mixture,
     /// One bit for each block that was tried: whether it was as predicted.
-    outcomes: u32,
+    block_outcomes: u32,
     /// log2 of the next block's length in units of [`MIN_BLOCK`].
-    level: u32,
+    block_level: u32,
     /// How many bytes are coded one by one before a block is tried again.
-    until_block: u32,
+    block_delay: u32,
     /// One bit for each byte: whether it was a miss. The latest byte is the lowest bit.
     misses: u32,
     /// Predicted bytes since the last miss.
     hits: u32,
     /// The hash of the target's current word so far.
-    new_word: u32,
+    target_word: u32,
     /// By how much the last literal outside of words differed from the window's byte.
     difference: u8,
     /// The last four such differences, the latest lowest.
     differences: u32,
-    pages: Pages,
+    pages: PrimedPages,
     /// Bytes that were as predicted.
     followed: u64,
     /// Decisions of the mixtures, and bytes that they were taught.
@@ -102,23 +111,23 @@ impl Model {
             words,
             curves,
             follower: Follower::new(MARGIN),
-            renames: RenamedWords::new(),
+            tables: WordTables::new(),
             recall,
-            flag: Mixture::new(FLAGS, (8 + memory).min(16), 1, [kind::ALL * 3, 256, 64], &FLAG_WEIGHTS),
+            flags: Mixture::new(FLAGS, (8 + memory).min(16), 1, [kind::ALL * 3, 256, 64], &FLAG_WEIGHTS),
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
-            literal: Mixture::new(LITERALS, (10 + memory).min(18), 4, [256, kind::COUNT * 64, 256], &LITERAL_WEIGHTS),
+            literals: Mixture::new(LITERALS, (10 + memory).min(18), 4, [256, kind::COUNT * 64, 256], &LITERAL_WEIGHTS),
             literal_correction: Correction::new(curves, 1 << 14),
             jumps: Jumps::new(),
             blocks: Mixture::new(BLOCKS, 12, 1, [16, 64, 256], &BLOCK_WEIGHTS),
-            outcomes: 0,
-            level: 0,
-            until_block: MIN_BLOCK,
+            block_outcomes: 0,
+            block_level: 0,
+            block_delay: BLOCK_DELAY,
             misses: 0,
             hits: 0,
-            new_word: 0,
+            target_word: 0,
             difference: 0,
             differences: 0,
-            pages: Pages::new(window_end - MARGIN, (1 << memory) >> 1),
+            pages: PrimedPages::new(window_end - MARGIN, (1 << memory) >> 1),
             followed: 0,
             decisions: 0,
             buffer,
@@ -147,49 +156,49 @@ impl Model {
 
     /// Codes the next byte, word, block or jump.
     pub(crate) fn step(&mut self, coder: &mut impl GuidedCoder) -> Result<(), OutsideWindow> {
-        let jump = self.jumps.wanted(coder, self.follower.at, &self.buffer, self.window_end, self.words);
-        if self.until_block == 0
+        let jump = self.jumps.wanted(coder, self.follower.pointer, &self.buffer, self.window_end, self.words);
+        if self.block_delay == 0
             && self.follower.word.is_none()
-            && self.follower.at < self.window_end
-            && self.block(coder, jump)
+            && self.follower.pointer < self.window_end
+            && self.try_block(coder, jump)
         {
             return Ok(());
         }
-        self.until_block = self.until_block.saturating_sub(1);
+        self.block_delay = self.block_delay.saturating_sub(1);
         self.byte(coder, jump)
     }
 
     /// Codes whether a whole block is as predicted. If so, appends the block.
-    fn block(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
+    fn try_block(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let start = self.buffer.len();
         let left = self.end - start;
-        let len = ((MIN_BLOCK as usize) << self.level).min(left);
+        let len = ((MIN_BLOCK as usize) << self.block_level).min(left);
         let follower = if self.words {
-            self.follower.stride(&self.buffer, self.window_end, &self.renames, len, left)
+            self.follower.stride(&self.buffer, self.window_end, &self.tables, len, left)
         } else {
-            self.follower.moved(self.window_end.min(self.follower.at + len))
+            self.follower.moved(self.window_end.min(self.follower.pointer + len))
         };
-        if follower.at < self.follower.at + MIN_BLOCK as usize {
-            self.until_block = 1;
+        if follower.pointer < self.follower.pointer + MIN_BLOCK as usize {
+            self.block_delay = 1;
             return false;
         }
-        self.buffer.extend_from_within(self.follower.at..follower.at);
+        self.buffer.extend_from_within(self.follower.pointer..follower.pointer);
         let (from, to) = (start - self.window_end, self.buffer.len() - self.window_end);
         let holds = coder.guide().is_some_and(|guide| jump.is_none() && guide.target[from..to] == self.buffer[start..]);
         let said = self.block_flag(coder, start, holds);
         if said {
-            self.level = (self.level + 1).min(MAX_BLOCK_LEVEL);
+            self.block_level = (self.block_level + 1).min(MAX_LEVEL);
             self.misses = 0;
             self.hits = self.hits.saturating_add((to - from) as u32);
             self.jumps.advance((to - from) as u32);
             self.followed += (to - from) as u64;
-            self.new_word = 0;
+            self.target_word = 0;
             self.follower = follower;
             self.recall.forget_place();
         } else {
             self.buffer.truncate(start);
-            self.level /= 2;
-            self.until_block = MIN_BLOCK;
+            self.block_level /= 2;
+            self.block_delay = BLOCK_DELAY;
         }
         said
     }
@@ -197,31 +206,31 @@ impl Model {
     /// Codes whether the block that begins at `start` is as predicted.
     fn block_flag(&mut self, coder: &mut impl GuidedCoder, start: usize, holds: bool) -> bool {
         let b = &self.buffer;
-        let recent = (self.misses >> 16).count_ones().min(3) | self.level << 2;
+        let recent = (self.misses >> 16).count_ones().min(3) | self.block_level << 2;
         let hits_class = self.hits.checked_ilog2().map_or(0, |log| log + 1);
         let next = u32::from_le_bytes([b[start], b[start + 1], b[start + 2], b[start + 3]]);
         let contexts = [
             hash(1, recent),
-            hash(2, self.outcomes & 0xff | self.level << 8),
-            hash(3, self.level << 8 | hits_class),
-            hash(hash(4, self.level), next & 0xffff | u32::from(b[start - 1]) << 16),
-            hash(hash(5, self.level), self.outcomes & 3 | ((b.len() - start) as u32) << 4),
+            hash(2, self.block_outcomes & 0xff | self.block_level << 8),
+            hash(3, self.block_level << 8 | hits_class),
+            hash(hash(4, self.block_level), next & 0xffff | u32::from(b[start - 1]) << 16),
+            hash(hash(5, self.block_level), self.block_outcomes & 3 | ((b.len() - start) as u32) << 4),
         ];
         self.blocks.find(&contexts);
-        let sets = [self.level as usize, (self.outcomes & 63) as usize, b[start - 1] as usize];
+        let sets = [self.block_level as usize, (self.block_outcomes & 63) as usize, b[start - 1] as usize];
         let stretch = self.blocks.predict(self.curves, 1, &[256], sets);
         let said = coder.code(self.curves.squash(stretch) as u16, holds);
         self.blocks.learn(said);
-        self.outcomes = self.outcomes << 1 | u32::from(said);
+        self.block_outcomes = self.block_outcomes << 1 | u32::from(said);
         said
     }
 
     fn byte(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> Result<(), OutsideWindow> {
         if self.words {
-            self.follower.enter(&self.buffer, self.window_end, &self.renames);
+            self.follower.enter(&self.buffer, self.window_end, &self.tables);
         }
         let i = self.buffer.len();
-        if self.word(coder, jump) {
+        if self.try_word(coder, jump) {
             return Ok(());
         }
         let wanted = coder.guide().map(|guide| guide.target[i - self.window_end]);
@@ -229,14 +238,14 @@ impl Model {
         let hit = wanted == Some(seen.expected) && jump.is_none();
         let hit = self.flag(coder, &seen, hit);
         if !hit {
-            let context = u32::from(seen.is_word) | seen.agreement << 1;
+            let context = u32::from(seen.in_word) | seen.agreement << 1;
             if self.jumps.flag(coder, context, jump.is_some()) {
                 return self.jump(coder, jump.unwrap_or(0));
             }
-            if 4 <= self.hits || self.misses == 0 {
-                self.jumps.set_anchor(self.follower.at);
+            if ANCHOR_HITS <= self.hits || self.misses == 0 {
+                self.jumps.set_anchor(self.follower.pointer);
             }
-            if let Some(page) = self.pages.miss(self.follower.at - MARGIN) {
+            if let Some(page) = self.pages.miss(self.follower.pointer - MARGIN) {
                 self.prime(page);
             }
         }
@@ -252,17 +261,17 @@ impl Model {
     /// Codes a jump of the pointer.
     fn jump(&mut self, coder: &mut impl GuidedCoder, wanted: usize) -> Result<(), OutsideWindow> {
         let from =
-            JumpBases { pointer: self.follower.at, recalled: self.recall.position(), agreed: self.recall.agreed };
+            JumpBases { pointer: self.follower.pointer, recalled: self.recall.position(), agreed: self.recall.agreed };
         let to = self.jumps.jump(coder, &from, self.window_end, wanted)?;
         self.follower.jump(to);
         self.misses = self.misses << 1 | 1;
         self.hits = 0;
-        self.until_block = MIN_BLOCK;
+        self.block_delay = BLOCK_DELAY;
         Ok(())
     }
 
     /// Codes whether a whole word and the byte after it are as predicted. If so, appends them.
-    fn word(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
+    fn try_word(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> bool {
         let Some((start, len, end)) = self.follower.whole(&self.buffer, self.window_end) else { return false };
         let i = self.buffer.len();
         if self.end - i <= len {
@@ -275,8 +284,8 @@ impl Model {
                 && guide.target[at + len] == self.buffer[end]
         });
         let mut seen = self.look();
-        seen.kind += kind::WHOLE;
-        seen.after = self.buffer[end];
+        seen.kind += kind::WHOLE_WORD;
+        seen.after_byte = self.buffer[end];
         self.decisions += 1;
         let holds = self.flag(coder, &seen, holds);
         if !holds {
@@ -289,24 +298,24 @@ impl Model {
         self.followed += u64::from(taken);
         self.hits = self.hits.saturating_add(taken);
         self.jumps.advance(taken);
-        self.misses <<= WORD_HITS.min(taken);
-        self.new_word = 0;
+        self.misses <<= MAX_WORD_HITS.min(taken);
+        self.target_word = 0;
         self.jumps.allow();
-        self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
+        self.follower.advance(&self.buffer, self.window_end, Some(&mut self.tables));
         self.recall.skip(&self.buffer, taken as usize);
-        self.settle();
+        self.find_places();
         true
     }
 
     #[inline]
-    fn look(&self) -> ByteContext {
+    fn look(&self) -> Situation {
         let b = &self.buffer;
         let i = b.len();
-        let at = self.follower.at;
+        let at = self.follower.pointer;
         let window = |at: usize| if at < self.window_end { b[at] } else { 0 };
-        let (mut expected, mut kind) = self.follower.expected(b, self.window_end);
+        let (mut expected, mut kind) = self.follower.expect(b, self.window_end);
         let recalled = self.recall.expected(b);
-        if kind::UNKNOWN_WORD <= kind && SURE_AGREED <= self.recall.agreed && self.hits < 4 {
+        if kind::NO_GUESS <= kind && SURE_AGREED <= self.recall.agreed && self.hits < UNSURE_HITS {
             (expected, kind) = (recalled.unwrap_or(0), kind::RECALLED);
         }
         let agreement = match recalled {
@@ -314,70 +323,70 @@ impl Model {
             Some(byte) if byte == expected => 1,
             Some(_) => 2,
         };
-        ByteContext {
+        Situation {
             expected,
             kind,
             recalled,
             agreement,
-            in_word: self.follower.in_word(b).min(48) as u32,
-            is_word: self.follower.word.is_some(),
-            window: window(at),
-            after: window(at + 1),
-            before: b[at - 1],
-            last: u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]),
+            word_bytes: self.follower.word_bytes(b).min(48) as u32,
+            in_word: self.follower.word.is_some(),
+            at_byte: window(at),
+            after_byte: window(at + 1),
+            before_byte: b[at - 1],
+            last4: u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]),
         }
     }
 
     #[inline]
-    fn flag(&mut self, coder: &mut impl GuidedCoder, seen: &ByteContext, hit: bool) -> bool {
+    fn flag(&mut self, coder: &mut impl GuidedCoder, seen: &Situation, hit: bool) -> bool {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
-        let last = seen.last;
+        let last = seen.last4;
         let hits_class = self.hits.checked_ilog2().map_or(0, |log| log + 1).min(7);
         let agreed = agreed_class(self.recall.agreed);
-        let in_word = seen.in_word.min(3) * u32::from(seen.is_word);
+        let in_word = seen.word_bytes.min(3) * u32::from(seen.in_word);
         let word = self.follower.word.as_ref();
         let refused = u32::from(word.is_some_and(|word| word.refused));
-        let word = word.map_or(e | 1 << 20, |word| hash(word.keys[0], seen.in_word | k << 8 | refused << 16));
+        let word = word.map_or(e | 1 << 20, |word| hash(word.keys[0], seen.word_bytes | k << 8 | refused << 16));
         let (since_jump, jump_gap) = self.jumps.distances();
         let contexts = [
             hash(hash(2, k | hits_class << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4 | refused << 8),
             hash(4, word),
-            hash(hash(6, e | u32::from(seen.after) << 8 | u32::from(seen.before) << 16 | last << 24), k),
+            hash(hash(6, e | u32::from(seen.after_byte) << 8 | u32::from(seen.before_byte) << 16 | last << 24), k),
             hash(1, e | (last & 255) << 8 | k << 16),
-            hash(hash(8, e | last << 8), seen.in_word | u32::from(seen.is_word) << 8 | refused << 9),
+            hash(hash(8, e | last << 8), seen.word_bytes | u32::from(seen.in_word) << 8 | refused << 9),
             hash(hash(13, since_jump | jump_gap << 8), k),
             hash(hash(10, self.differences), e | (self.misses & 3) << 8),
         ];
-        self.flag.find(&contexts);
+        self.flags.find(&contexts);
         let sets =
             [(k * 3 + seen.agreement) as usize, (self.misses & 255) as usize, (hits_class * 8 + agreed) as usize];
-        let stretch = self.flag.predict(self.curves, 1, &[256], sets);
+        let stretch = self.flags.predict(self.curves, 1, &[256], sets);
         let first = self.flag_corrections[0].refine(stretch, (hash(e | k << 8 | last << 16, 5) >> 20) as usize);
         let second = self.flag_corrections[1].refine(stretch, (contexts[1] >> 20) as usize);
         let p = (2 * self.curves.squash(stretch) + first + second) >> 2;
         let hit = coder.code(p.clamp(1, 65_535) as u16, hit);
-        self.flag.learn(hit);
+        self.flags.learn(hit);
         self.flag_corrections.iter_mut().for_each(|correction| correction.learn(hit));
         hit
     }
 
-    fn literal(&mut self, coder: &mut impl GuidedCoder, seen: &ByteContext, wanted: u8) -> u8 {
+    fn literal(&mut self, coder: &mut impl GuidedCoder, seen: &Situation, wanted: u8) -> u8 {
         let (e, k) = (u32::from(seen.expected), u32::from(seen.kind));
-        let (last, window) = (seen.last, u32::from(seen.window));
+        let (last, window) = (seen.last4, u32::from(seen.at_byte));
         let word = self.follower.word.as_ref();
         let recalled = u32::from(seen.recalled.unwrap_or(0));
-        let shifted = u32::from(seen.window.wrapping_add(self.difference));
-        let other = self.follower.otherwise(&self.buffer, self.window_end, seen.expected);
+        let shifted = u32::from(seen.at_byte.wrapping_add(self.difference));
+        let other = self.follower.alternative(&self.buffer, self.window_end, seen.expected);
         let outside = if self.words { 0 } else { window | 1 << 30 };
         let contexts = [
             hash(1, self.misses & 255),
-            last_bytes(2, last),
-            last_bytes(3, last),
+            last_bytes_hash(2, last),
+            last_bytes_hash(3, last),
             hash(hash(6, window | e << 8), k),
-            hash(hash(7, window | (last & 255) << 8 | u32::from(seen.before) << 16), u32::from(seen.after)),
-            last_bytes(1, last),
-            last_bytes(4, last),
-            hash(hash(8, word.map_or(outside, |word| word.hash)), self.new_word),
+            hash(hash(7, window | (last & 255) << 8 | u32::from(seen.before_byte) << 16), u32::from(seen.after_byte)),
+            last_bytes_hash(1, last),
+            last_bytes_hash(4, last),
+            hash(hash(8, word.map_or(outside, |word| word.hash)), self.target_word),
             hash(hash(10, recalled | agreed_class(self.recall.agreed) << 8), window),
             hash(hash(11, shifted), self.misses & 7 | (last & 255) << 8),
             hash(hash(13, e), self.differences & 0xffff),
@@ -389,7 +398,7 @@ impl Model {
         let agreed = self.recall.agreed.min(32) as i16;
         for at in (0..8).rev() {
             if at == 7 || at == 3 {
-                self.literal.find(&contexts.map(|context| hash(context, node)));
+                self.literals.find(&contexts.map(|context| hash(context, node)));
             }
             let within = if 4 <= at { node } else { node & ((1 << (3 - at)) - 1) | 1 << (3 - at) };
             let signed = |holds: bool, byte: u32, weight: i16| match (holds, byte >> at & 1) {
@@ -409,11 +418,11 @@ impl Model {
                 | u32::from(as_shifted) << 2
                 | u32::from(as_other) << 3;
             let sets = [(node & 255) as usize, (k << 6 | holding << 2 | at as u32 & 3) as usize, (last & 255) as usize];
-            let stretch = self.literal.predict(self.curves, within as usize, &extra, sets);
+            let stretch = self.literals.predict(self.curves, within as usize, &extra, sets);
             let context = hash(hash(e | k << 8, node), last & 255) >> 18;
             let p = (self.curves.squash(stretch) + self.literal_correction.refine(stretch, context as usize)) >> 1;
             let bit = coder.code(p.clamp(32, 65_504) as u16, wanted >> at & 1 == 1);
-            self.literal.learn(bit);
+            self.literals.learn(bit);
             self.literal_correction.learn(bit);
             as_recalled &= (recalled >> at & 1 == 1) == bit;
             as_expected &= (e >> at & 1 == 1) == bit;
@@ -424,31 +433,31 @@ impl Model {
         node as u8
     }
 
-    fn advance(&mut self, seen: &ByteContext, byte: u8) {
+    fn advance(&mut self, seen: &Situation, byte: u8) {
         let hit = byte == seen.expected;
         self.misses = self.misses << 1 | u32::from(!hit);
         self.hits = if hit { self.hits.saturating_add(1) } else { 0 };
         if !hit {
-            self.until_block = BYTES_AFTER_MISS[usize::from(!self.words)];
-            if !seen.is_word && self.follower.at < self.window_end {
-                self.difference = byte.wrapping_sub(seen.window);
+            self.block_delay = if self.words { DELAY_IN_WORDS } else { DELAY_IN_BYTES };
+            if !seen.in_word && self.follower.pointer < self.window_end {
+                self.difference = byte.wrapping_sub(seen.at_byte);
                 self.differences = self.differences << 8 | u32::from(self.difference);
             }
         }
         self.jumps.advance(1);
-        self.new_word = word_hash(self.new_word, byte);
-        self.follower.advance(&self.buffer, self.window_end, Some(&mut self.renames));
+        self.target_word = extend_word_hash(self.target_word, byte);
+        self.follower.advance(&self.buffer, self.window_end, Some(&mut self.tables));
         self.recall.advance(&self.buffer);
-        self.settle();
+        self.find_places();
     }
 
     /// After misses, looks for a recalled place, and for a better place of the pointer near it.
-    fn settle(&mut self) {
+    fn find_places(&mut self) {
         if self.misses & 0xff != 0 {
             self.recall.refresh(&self.buffer);
         }
         if self.words && self.follower.word.is_none() && self.misses & 15 != 0 {
-            self.follower.at = nearby_place(&self.buffer, self.window_end, self.follower.at);
+            self.follower.pointer = resync(&self.buffer, self.window_end, self.follower.pointer);
         }
     }
 
@@ -462,15 +471,15 @@ impl Model {
             let last = u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]);
             let byte = b[i];
             let contexts = [
-                (5, last_bytes(1, last)),
-                (1, last_bytes(2, last)),
-                (6, last_bytes(4, last)),
+                (5, last_bytes_hash(1, last)),
+                (1, last_bytes_hash(2, last)),
+                (6, last_bytes_hash(4, last)),
                 (7, hash(hash(8, 0), word)),
             ];
             for (node, bits) in [(1, byte >> 4), (16 | byte >> 4, byte & 15)] {
-                self.literal.show(contexts.map(|(k, context)| (k, hash(context, u32::from(node)))), bits);
+                self.literals.show(contexts.map(|(k, context)| (k, hash(context, u32::from(node)))), bits);
             }
-            word = word_hash(word, byte);
+            word = extend_word_hash(word, byte);
             self.recall.remember(b, i);
         }
     }

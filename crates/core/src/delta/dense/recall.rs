@@ -2,8 +2,9 @@
 
 use crate::delta::adaptive::hash;
 
-/// The fewest bytes that must agree before a place is recalled.
+/// A place is recalled only if at least this many bytes before it agree with the end of the target.
 const MIN_AGREED: usize = 5;
+/// The most bytes before a place that are compared.
 const MAX_AGREED: usize = 40;
 
 pub(crate) struct Recall {

@@ -13,13 +13,13 @@ use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{BASIS_PIECE, DENSE_PART, DENSE_WORDS, MAX_DENSE};
 use crate::delta::header::TargetVerifier;
-use crate::input::Input;
+use crate::input_buffer::InputBuffer;
 use crate::wire::ByteReader;
 
-/// How many bytes of the target one step makes.
+/// The number of bytes of the target that [`DenseRegion::decode`] makes in one call, as far as the region has so many.
 const PIECE: usize = 1 << 16;
 
-/// The largest memory exponent.
+/// The largest memory exponent that a region may announce. It bounds the tables of a decoder to some 30 MiB.
 const MAX_MEMORY: u64 = 13;
 
 /// The numbers before the decisions.
@@ -52,7 +52,7 @@ impl DenseRegionHeader {
     }
 
     /// Takes the packed decisions if all their bytes have come.
-    pub(crate) fn load(&self, input: &mut Input) -> Result<WindowLoader, Halt> {
+    pub(crate) fn load(&self, input: &mut InputBuffer) -> Result<WindowLoader, Halt> {
         let packed = input.reader().take(self.packed_len)?.to_vec();
         input.consume(self.packed_len);
         let len = (self.window.end - self.window.start) as usize;

@@ -7,19 +7,20 @@ use super::error::EncodeError;
 use super::levels::BEST;
 use crate::delta::format::WINDOW_LOG;
 
-/// The best level takes long for frames of mostly zeros, as differences are. For a frame longer than this, the
-/// compressor accepts any match of [`SUFFICIENT_MATCH`] bytes.
+/// The most bytes of a frame in which the best level searches for the longest matches. In a longer frame it accepts any
+/// match of [`SUFFICIENT_MATCH`] bytes, because it takes long for frames of mostly zeros, as differences are.
 pub(super) const LONG_FRAME: usize = 256 << 10;
+/// The length in bytes of a match that the best level accepts in a long frame, without a search for a longer one.
 const SUFFICIENT_MATCH: u32 = 96;
 /// The fastest level. With long-distance matching it shows whether bytes can be compressed at all.
 const FASTEST: i32 = 1;
-/// Frames of at least this many bytes are compressed by the fastest level first.
+/// The fewest bytes of a frame for which a trial by the fastest level shows whether a better level is worth its time.
 const LEAST_TRIED: usize = 64 << 10;
-/// Levels up to this are as cheap as the trial.
+/// The highest level without a trial. Levels up to it take hardly longer than the trial.
 const CHEAP: i32 = 4;
-/// If the fastest level saves less than one of this many bytes, no level saves much.
+/// The frame of the trial is kept if the trial saves less than a 256th of the bytes. No level saves much then.
 const LEAST_SAVED: usize = 256;
-/// The most bytes that a [`FrameStream`] takes or gives in one step.
+/// The most bytes that a [`FrameStream`] compresses, or gives out, in one step.
 const STREAM_PIECE: usize = 128 << 10;
 
 /// Compresses bytes into one frame, without content size, checksum and dictionary id.
@@ -49,7 +50,7 @@ fn compress_at(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, Encod
     Ok(out)
 }
 
-/// Makes a frame piece by piece: the same bytes in all as [`compress`] makes.
+/// Makes a frame piece by piece. Unlike [`compress`], it makes no trial first.
 pub(super) struct FrameStream {
     context: CCtx<'static>,
     at: usize,

@@ -4,26 +4,27 @@ use super::basis_bytes::BasisBytes;
 use super::levels;
 use super::options::EncodeOptions;
 use crate::delta::ops::{self, Op};
-use crate::delta::reference::{self, PREFIX_START};
+use crate::delta::prefix::{self, PREFIX_START};
 
-/// The level that shows whether a method can be worth more time.
+/// The zstd level of rough estimates, which show whether a method can be worth more time.
 pub(super) const ESTIMATE_LEVEL: i32 = 3;
-/// The level by which the methods for one region are compared.
+/// The zstd level by which the methods for one region are compared.
 const COMPARE_LEVEL: i32 = 10;
-/// From this many compressed bytes on, methods are compared by [`ESTIMATE_LEVEL`].
+/// After this many compressed bytes for each [`ORDINARY_LEN`], methods are compared by [`ESTIMATE_LEVEL`].
 const MANY_BYTES: usize = 4 << 20;
-/// A target longer than this may take longer, in proportion to its length.
+/// The length in bytes of the targets for which the limits of time are made. A target of twice the length may take
+/// twice the time.
 const ORDINARY_LEN: u64 = 32 << 20;
 
 pub(super) struct Context<'a> {
     pub(super) basis: BasisBytes<'a>,
     pub(super) target: &'a [u8],
     pub(super) options: EncodeOptions,
-    /// Bytes that were compressed so far, and the prefixes before them.
+    /// The total length in bytes of the new bytes of copy regions that were compressed so far, and of their prefixes.
     pub(super) compressed: u64,
 }
 
-/// The basis bytes that the compressor may refer to.
+/// The basis bytes under which zstd compresses new bytes.
 pub(super) struct Prefix {
     /// How far the prefix reaches around each gap, as the region says it.
     pub(super) reach: u64,
@@ -52,7 +53,7 @@ impl Context<'_> {
         let basis_len = self.basis.len();
         let max_len = (4 * gap_bytes).clamp(1 << 18, (1 << 21).max(2 * gap_bytes));
         for reach in REACHES {
-            let Ok(ranges) = reference::ranges(ops, position, basis_len, reach) else { continue };
+            let Ok(ranges) = prefix::ranges(ops, position, basis_len, reach) else { continue };
             let len: u64 = ranges.iter().map(|range| range.end - range.start).sum();
             if len == 0 {
                 break;

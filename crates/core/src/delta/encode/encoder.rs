@@ -11,22 +11,22 @@ use super::levels;
 use super::match_finder::MatchFinder;
 use super::op_source::{OpSource, SharedRuns};
 use super::options::EncodeOptions;
-use super::plan::Span;
 use super::region_writer;
 use super::regions::Regions;
-use crate::delta::format::{CODEC_ZSTD, MAX_TARGET};
+use crate::delta::format::MAX_TARGET;
 use crate::delta::header::Header;
 use crate::shared_run::SharedRun;
 use crate::signature::matching::Matches;
 use crate::verify::group::{self, GroupSize, Groups};
 use crate::version::{BasisId, Version};
 
-/// A first sync of a target up to this length is compressed at once, so that the target is stored where that is
-/// smaller.
+/// The length in bytes of the longest first sync that is compressed as a whole before any of it is given out. If zstd
+/// does not shorten it, it is written in codec 0 (stored). A longer one is given out while it is compressed.
 const MAX_WHOLE: usize = 128 << 10;
-/// The distance between indexed positions of the basis, at least. Most of an interactive delta's time goes into the
-/// index; zstd finds what a coarser index misses.
+/// The least distance in bytes between indexed positions of the basis, for interactive deltas. Most of their time goes
+/// into the index; zstd finds what a coarser index misses.
 const INTERACTIVE_STRIDE: usize = 8;
+/// The least distance in bytes between indexed positions of the basis, for thorough deltas.
 const THOROUGH_STRIDE: usize = 2;
 
 /// Makes the delta from a basis to a target.
@@ -48,11 +48,11 @@ const THOROUGH_STRIDE: usize = 2;
 /// ```
 pub struct Encoder<'a> {
     header: Option<Header>,
-    body: Body<'a>,
+    body: DeltaBody<'a>,
 }
 
 /// What follows the header.
-enum Body<'a> {
+enum DeltaBody<'a> {
     Regions(Regions<'a>),
     /// One region, whose frame is given out as it is compressed: a first sync for a receiver that waits.
     Stream {
@@ -77,6 +77,30 @@ impl<'a> Encoder<'a> {
     /// whole. The encoder hashes the groups of a target that is longer than one group.
     ///
     /// The versions must be those of the bytes; otherwise receivers refuse the delta.
+    ///
+    /// ```
+    /// use driblet_core::{Basis, Decoder, EncodeOptions, Encoder, Event, Limits, Version};
+    ///
+    /// let old = b"one driblet".repeat(99);
+    /// let new = [&old[..], b"and one more"].concat();
+    /// let (from, to) = (Version::of(&old), Version::of(&new));
+    /// let mut encoder = Encoder::of_versions((&old, from), (&new, to), EncodeOptions::new());
+    /// let mut decoder = Decoder::new(Basis::of(&from, old.len() as u64), Limits::new());
+    /// while let Some(piece) = encoder.poll_output()? {
+    ///     decoder.handle_input(&piece);
+    /// }
+    /// decoder.handle_end();
+    /// loop {
+    ///     match decoder.poll_event()? {
+    ///         Event::NeedBasis(range) => decoder.handle_basis(&old[range.start as usize..range.end as usize]),
+    ///         Event::Output(verified) => assert_eq!(verified, new),
+    ///         Event::Done => break,
+    ///         Event::NeedInput | Event::Same => unreachable!("the decoder has all input, and the versions differ"),
+    ///     }
+    /// }
+    /// assert_eq!(decoder.reused(), old.len() as u64, "all but the last bytes were copied from the basis");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of_versions(
         (basis, from): (&'a [u8], Version),
         (target, to): (&'a [u8], Version),
@@ -115,7 +139,7 @@ impl<'a> Encoder<'a> {
     ) -> Encoder<'a> {
         let size = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
         let stride = if options.thorough { THOROUGH_STRIDE } else { INTERACTIVE_STRIDE };
-        // The index is built when the first run is wanted: after the plan with substitutions was made, or never.
+        // The index is built when the first run is wanted. If only the dense codec makes the delta, that is never.
         let runs = iter::once_with(move || MatchFinder::new(basis, target, options.budget, stride)).flatten();
         let header = header(target, to, size, from.basis_id());
         Encoder::with(header, BasisBytes::Whole(basis), target, Box::new(runs), options)
@@ -129,10 +153,10 @@ impl<'a> Encoder<'a> {
         options: EncodeOptions,
     ) -> Encoder<'a> {
         let body = if !options.thorough && basis.len() == 0 && MAX_WHOLE < target.len() {
-            Body::Stream { target, stream: None }
+            DeltaBody::Stream { target, stream: None }
         } else {
             let source = OpSource::new(runs, target.len() as u64);
-            Body::Regions(Regions::new(Context { basis, target, options, compressed: 0 }, source))
+            DeltaBody::Regions(Regions::new(Context { basis, target, options, compressed: 0 }, source))
         };
         Encoder { header: Some(header), body }
     }
@@ -151,16 +175,12 @@ impl<'a> Encoder<'a> {
             return Ok(Some(out));
         }
         match &mut self.body {
-            Body::Regions(regions) => regions.next(),
-            Body::Stream { target, stream: Some(stream) } => stream.next(target),
-            Body::Stream { target, stream } => {
+            DeltaBody::Regions(regions) => regions.next(),
+            DeltaBody::Stream { target, stream: Some(stream) } => stream.next(target),
+            DeltaBody::Stream { target, stream } => {
                 let len = target.len();
                 *stream = Some(FrameStream::new(len, levels::first_sync(len))?);
-                let span = Span { start: 0, end: len as u64, position: 0 };
-                let mut out = region_writer::begin(CODEC_ZSTD, span, len as u64);
-                // A reach of 0 and no ops.
-                out.extend([0, 0]);
-                Ok(Some(out))
+                Ok(Some(region_writer::write_before_frame(len as u64)))
             }
         }
     }

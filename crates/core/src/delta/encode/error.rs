@@ -4,6 +4,7 @@
 pub enum EncodeError {
     /// The target is longer than the format can describe.
     #[error("the target has {len} bytes; a delta can describe at most {max}")]
+    #[non_exhaustive]
     TooLong {
         /// The target's length in bytes.
         len: u64,
@@ -12,6 +13,7 @@ pub enum EncodeError {
     },
     /// The compressor failed.
     #[error("zstd cannot compress: {what}")]
+    #[non_exhaustive]
     Zstd {
         /// What zstd reports.
         what: &'static str,

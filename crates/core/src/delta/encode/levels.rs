@@ -1,10 +1,10 @@
 //! Which zstd level a frame gets, by how long somebody may wait for it.
 
-/// The level that makes the fewest bytes.
+/// The highest zstd level that is used. It makes the fewest bytes.
 pub(super) const BEST: i32 = 19;
-/// Every level fits a budget of at least this many bytes.
+/// The budget in bytes from which on every level has enough memory.
 const AMPLE: usize = 128 << 20;
-/// The level that fits a smaller budget.
+/// The highest level for a budget below [`AMPLE`].
 const FRUGAL: i32 = 6;
 /// Levels and the nanoseconds that they take for each byte on a server's core, the best level first.
 const LEVEL_COSTS: [(i32, u64); 7] = [(19, 570), (18, 500), (15, 285), (12, 45), (9, 17), (6, 9), (5, 5)];
@@ -42,7 +42,7 @@ pub(super) fn matched(span: u64, len: usize, prefix: usize, budget: usize) -> i3
     within_budget(LEVEL_COSTS.iter().find(fits).map_or(4, |(level, _)| *level), budget)
 }
 
-/// The level that takes about a second for `len` bytes.
+/// The level for `len` bytes of a delta that nobody waits for. It takes about a second.
 pub(super) fn thorough(len: usize, budget: usize) -> i32 {
     let level = match len {
         0..=0x3f_ffff => BEST,

@@ -6,31 +6,32 @@
 //! HDiffPatch also extend backwards.) The table has one slot for each hash, which keeps the time linear on repetitive
 //! input.
 //!
-//! A look-up misses the processor's caches. If many look-ups in a row find nothing, the steps grow, as in LZ4. A step
-//! leads from one run of `stride` positions to another. One position of each run is beside a sampled window, however
-//! far the bytes moved.
+//! A look-up misses the processor's caches. If many look-ups in a row find nothing, the finder skips positions, as LZ4
+//! does. It looks up `stride` positions in a row, which are called a *row* here, and then skips some rows. Whatever the
+//! distance by which bytes moved, one position of each row corresponds to a sampled window.
 
 use crate::shared_run::SharedRun;
 
-/// Bytes in a window.
+/// The length of a window in bytes.
 const WINDOW_LEN: usize = 16;
-/// The shortest run that continues where the last one ended. Only its lengths must be encoded.
+/// The fewest bytes of a shared run that is aligned: as far after the last run in the basis as in the target. Only its
+/// lengths must be encoded.
 const MIN_ALIGNED: usize = 16;
-/// The shortest run from elsewhere, which costs more to encode.
+/// The fewest bytes of any other shared run. It costs more, since its place must be encoded too.
 const MIN_MOVED: usize = 32;
 /// The most windows in a table. A larger table exceeds the processor's caches, and building it costs more than its
 /// matches save.
 const MAX_ENTRIES: usize = 4 << 20;
-/// The bits of a slot that number the window. The other bits hold a part of the hash, so that few look-ups read the
-/// basis needlessly.
+/// The number of bits in a slot that hold the window's number. The other bits hold a part of the hash, so that few
+/// look-ups read the basis needlessly.
 const NUMBER_BITS: u32 = 23;
-/// Look-ups without a match before the steps grow.
+/// The number of look-ups without a match before the finder skips positions.
 const FREE_MISSES: usize = 4 << 10;
-/// After so many more look-ups without a match, a step is longer by one run of positions.
+/// The number of further look-ups without a match after which the finder skips one more row between two rows.
 const MISSES_PER_STEP: usize = 256;
-/// The most runs of positions that a step skips.
+/// The most rows that the finder skips between two rows.
 const MAX_STEP: usize = 128;
-/// How many look-ups without a match one copied byte makes up for.
+/// The number of look-ups without a match that are forgotten for each byte of a shared run that is found.
 const MISSES_PER_COPIED_BYTE: usize = 16;
 
 /// Iterates over the shared runs, in target order and without overlap.
@@ -89,18 +90,18 @@ impl<'a> MatchFinder<'a> {
         Some(Candidate { target: at - before, basis: basis - before, len: before + WINDOW_LEN + after })
     }
 
-    /// The next run. Steps between the looked-up positions grow with the number of misses.
+    /// The next shared run. The finder skips more rows the more misses there were.
     fn find(&mut self) -> Option<Candidate> {
-        let (run, end) = (self.table.stride, self.target.len() - WINDOW_LEN + 1);
+        let (row, end) = (self.table.stride, self.target.len() - WINDOW_LEN + 1);
         let mut at = self.at;
         while at < end {
-            let until = end.min(at + run);
+            let until = end.min(at + row);
             if let Some(found) = (at..until).find_map(|at| self.candidate(at)) {
                 self.misses = self.misses.saturating_sub(MISSES_PER_COPIED_BYTE * found.len);
                 return Some(found);
             }
             self.misses = (self.misses + until - at).min(FREE_MISSES + MAX_STEP * MISSES_PER_STEP);
-            at = until + run * (self.misses.saturating_sub(FREE_MISSES) / MISSES_PER_STEP);
+            at = until + row * (self.misses.saturating_sub(FREE_MISSES) / MISSES_PER_STEP);
         }
         None
     }

@@ -18,10 +18,13 @@ pub enum Codec {
     /// [`thorough`](EncodeOptions::thorough) is set, copies can also have some words or numbers replaced.
     #[default]
     Fast,
-    /// The smallest delta: the encoder also tries the dense codec, which predicts each changed byte. Receivers decode
-    /// some megabytes of changes per second in this codec.
+    /// The encoder also tries the dense codec, whose model predicts each byte from the basis, and keeps the smallest
+    /// result. Receivers decode some megabytes of changes per second in this codec. It is not tried for files above 32
+    /// MiB, nor where little of the basis is used. Without [`thorough`](EncodeOptions::thorough) it is tried first, and
+    /// copies only if it cannot be worth its time.
     Dense,
-    /// The delta that is transferred and decoded soonest over a link with this bandwidth.
+    /// As `Dense`, but the encoder keeps the result that is transferred and decoded soonest over a link with this
+    /// bandwidth, by its estimates.
     Auto {
         /// The bandwidth of the link, in bits per second.
         bits_per_second: u32,
@@ -46,8 +49,9 @@ pub struct EncodeOptions {
     /// The index of the basis gets half of the budget; a large basis is sampled more coarsely to fit. The compressor
     /// gets the rest.
     pub budget: usize,
-    /// Whether the encoder tries every method and keeps the smallest result. Set it where nobody waits for the delta:
-    /// the encoder then processes some megabytes per second. Default: `false`.
+    /// Whether the encoder makes several plans for each region, by the methods that [`codec`](EncodeOptions::codec)
+    /// allows, and keeps the one that costs least. Set it where nobody waits for the delta: the encoder then processes
+    /// some megabytes per second. Default: `false`.
     pub thorough: bool,
 }
 

@@ -1,5 +1,12 @@
-//! Plans: how a region can be encoded, as values that the encoder compares before it writes one.
+//! Plans: how a region can be encoded, as values. The encoder compares candidates with [`Goal::better_of`].
+//!
+//! A candidate is a plan whose length was estimated ([`RankedPlan`]), or regions that are already written
+//! ([`Encoded`]). Dense regions and targets of several regions are compared as written regions, because nothing cheaper
+//! tells how long they become.
 
+#[cfg(doc)]
+use super::context::Context;
+use crate::delta::dense::encode::EncodedDense;
 use crate::delta::ops::Op;
 use crate::delta::substitution::script::SubstitutionScript;
 
@@ -29,6 +36,8 @@ pub(super) enum Method {
     Copies(Vec<Op>),
     /// Copies in which tokens are replaced.
     Substitution(SubstitutionScript),
+    /// The decisions of the dense model, which are already written.
+    Dense(EncodedDense),
 }
 
 impl RegionPlan {
@@ -38,9 +47,10 @@ impl RegionPlan {
 
     /// The basis position after the region's last copy.
     pub(super) fn end_position(&self) -> u64 {
-        let ops = match &self.method {
+        let ops: &[Op] = match &self.method {
             Method::Copies(ops) => ops,
             Method::Substitution(script) => &script.ops,
+            Method::Dense(_) => &[],
         };
         ops.last().map_or(self.span.position, |op| op.copy.end)
     }
@@ -50,6 +60,7 @@ impl RegionPlan {
         match &self.method {
             Method::Copies(_) => 0,
             Method::Substitution(script) => script.nanoseconds(),
+            Method::Dense(dense) => dense.nanoseconds,
         }
     }
 }
@@ -60,40 +71,43 @@ pub(super) struct RankedPlan {
     pub(super) bytes: usize,
 }
 
-/// Encoded regions, and the nanoseconds that a browser needs to decode them, beyond copying.
+/// Encoded regions.
 pub(super) struct Encoded {
     pub(super) bytes: Vec<u8>,
+    /// The nanoseconds that a browser needs to decode the regions, beyond copying.
     pub(super) nanoseconds: u64,
+    /// The bytes that count for [`Context::compressed`].
+    pub(super) compressed: u64,
 }
 
 /// What a receiver pays for a region: bytes to transfer, and nanoseconds to decode them.
 #[derive(Clone, Copy)]
-pub(super) struct Cost {
+pub(super) struct RegionCost {
     bytes: usize,
     nanoseconds: u64,
 }
 
-impl Cost {
+impl RegionCost {
     /// The cost of copies and new bytes, whose decoding time does not count.
-    pub(super) fn of_copies(bytes: usize) -> Cost {
-        Cost { bytes, nanoseconds: 0 }
+    pub(super) fn of_copies(bytes: usize) -> RegionCost {
+        RegionCost { bytes, nanoseconds: 0 }
     }
 }
 
 /// A candidate that has a cost.
-pub(super) trait Costed {
-    fn cost(&self) -> Cost;
+pub(super) trait HasCost {
+    fn cost(&self) -> RegionCost;
 }
 
-impl Costed for RankedPlan {
-    fn cost(&self) -> Cost {
-        Cost { bytes: self.bytes, nanoseconds: self.plan.nanoseconds() }
+impl HasCost for RankedPlan {
+    fn cost(&self) -> RegionCost {
+        RegionCost { bytes: self.bytes, nanoseconds: self.plan.nanoseconds() }
     }
 }
 
-impl Costed for Encoded {
-    fn cost(&self) -> Cost {
-        Cost { bytes: self.bytes.len(), nanoseconds: self.nanoseconds }
+impl HasCost for Encoded {
+    fn cost(&self) -> RegionCost {
+        RegionCost { bytes: self.bytes.len(), nanoseconds: self.nanoseconds }
     }
 }
 
@@ -109,16 +123,18 @@ pub(super) enum Goal {
 
 impl Goal {
     /// The candidate that costs less; the first one if both cost the same.
-    pub(super) fn better_of<T: Costed>(self, first: T, second: T) -> T {
+    ///
+    /// Every choice between two methods is made here, or by [`clearly_prefers`](Goal::clearly_prefers) before it.
+    pub(super) fn better_of<T: HasCost>(self, first: T, second: T) -> T {
         if self.weigh(second.cost()) < self.weigh(first.cost()) { second } else { first }
     }
 
     /// Whether `this` costs at least a fifth less than `other`, so that a closer look at both is not worth its time.
-    pub(super) fn clearly_prefers(self, this: Cost, other: Cost) -> bool {
+    pub(super) fn clearly_prefers(self, this: RegionCost, other: RegionCost) -> bool {
         5 * self.weigh(this) < 4 * self.weigh(other)
     }
 
-    fn weigh(self, cost: Cost) -> u64 {
+    fn weigh(self, cost: RegionCost) -> u64 {
         match self {
             Goal::FewestBytes => cost.bytes as u64,
             Goal::LeastTime { bits_per_second } => {

@@ -7,18 +7,21 @@ use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::op_source::MAX_GAP_BYTES;
 use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
+use crate::delta::dense::encode::encode as encode_dense;
 use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::SequenceAlignment;
 use crate::delta::substitution::script::{Stretches, SubstitutionScript};
 
-/// The least gain in bytes for which a stretch is copied with substitutions. They are tried in turn, as long as each
-/// plan is smaller than the one before.
+/// The least numbers of bytes that a stretch must save so that it is copied with substitutions. The planner makes a
+/// script for each number in turn, until a script is not smaller than the one before.
 const LEAST_GAINS: [i32; 3] = [32, 200, 600];
-/// The shortest copies that a plan can keep. They are tried in turn.
+/// The least lengths of a copy, in bytes. The planner turns shorter copies into new bytes, for each length in turn, and
+/// keeps the result if it is smaller.
 pub(super) const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
-/// The level by which substitution scripts are compared with each other.
+/// The zstd level by which substitution scripts are compared with each other.
 const RANK_LEVEL: i32 = 6;
-/// How far the part of the basis beside a region reaches beyond the region, on both sides.
+/// The bytes by which the part of the basis that is aligned with a region reaches beyond the region's own range, on
+/// both sides.
 const PART_MARGIN: u64 = 2 << 20;
 
 /// A part of the basis, and the part of the target that is aligned with it.
@@ -29,7 +32,7 @@ pub(super) struct AlignedPart<'a> {
     pub(super) target: &'a [u8],
 }
 
-/// The plan that copies with these ops, without the copies that cost more than they save.
+/// The plan that copies with these ops. It leaves out short copies if the region becomes smaller without them.
 ///
 /// A short copy takes some bytes in the ops. It also splits new bytes that the compressor, which has the basis as its
 /// prefix, would encode as one piece.
@@ -53,7 +56,8 @@ pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<
     Ok(RankedPlan { plan: RegionPlan::copies(best, span), bytes })
 }
 
-/// The smallest plan that copies with substitutions; `None` if the format's limits do not allow one.
+/// The plan that copies with substitutions, by the smallest of the scripts that are tried; `None` if too many tokens
+/// differ or the format's limits allow no script.
 pub(super) fn substitution(
     context: &Context<'_>,
     part: &AlignedPart<'_>,
@@ -75,6 +79,18 @@ pub(super) fn substitution(
         RankedPlan { plan, bytes }
     };
     Ok(best.map(plan))
+}
+
+/// The plan of one dense region for the whole target, whose window is the whole basis; `None` if that cannot be worth its
+/// time.
+pub(super) fn dense(
+    context: &Context<'_>,
+    basis: &[u8],
+    alignment: &SequenceAlignment,
+    span: Span,
+) -> Option<RegionPlan> {
+    let dense = encode_dense(basis, context.target, alignment)?;
+    Some(RegionPlan { span, method: Method::Dense(dense) })
 }
 
 /// The better of two plans for one region, by a closer look at the plan with substitutions.

@@ -4,22 +4,32 @@ use super::compress::compress;
 use super::context::Context;
 use super::error::EncodeError;
 use super::plan::{Encoded, Method, RegionPlan, Span};
-use crate::delta::format::{CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
+use crate::delta::dense::encode::EncodedDense;
+use crate::delta::format::{CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
 use crate::delta::ops::{self, Op};
 use crate::delta::substitution::script::SubstitutionScript;
 use crate::wire::put_varint;
 
 /// Writes the region of a plan.
-pub(super) fn write(context: &mut Context<'_>, plan: &RegionPlan) -> Result<Encoded, EncodeError> {
-    let bytes = match &plan.method {
+pub(super) fn write(context: &Context<'_>, plan: &RegionPlan) -> Result<Encoded, EncodeError> {
+    let (bytes, compressed) = match &plan.method {
         Method::Copies(ops) => write_copies(context, ops, plan.span)?,
-        Method::Substitution(script) => write_substitution(context, script, plan.span)?,
+        Method::Substitution(script) => (write_substitution(context, script, plan.span)?, 0),
+        Method::Dense(dense) => (write_dense(context, dense, plan.span), 0),
     };
-    Ok(Encoded { bytes, nanoseconds: plan.nanoseconds() })
+    Ok(Encoded { bytes, nanoseconds: plan.nanoseconds(), compressed })
+}
+
+/// The only region of a first sync of `len` bytes, up to where its zstd frame begins.
+pub(super) fn write_before_frame(len: u64) -> Vec<u8> {
+    let mut out = begin(CODEC_ZSTD, Span { start: 0, end: len, position: 0 }, len);
+    // A reach of 0 and no ops.
+    out.extend([0, 0]);
+    out
 }
 
 /// The first bytes of a region, up to where the codec's own bytes begin.
-pub(super) fn begin(codec: u8, span: Span, target_len: u64) -> Vec<u8> {
+fn begin(codec: u8, span: Span, target_len: u64) -> Vec<u8> {
     let is_last = span.end == target_len;
     let mut out = vec![codec | if is_last { LAST_REGION } else { 0 }];
     if !is_last {
@@ -28,18 +38,19 @@ pub(super) fn begin(codec: u8, span: Span, target_len: u64) -> Vec<u8> {
     out
 }
 
-fn write_copies(context: &mut Context<'_>, ops: &[Op], span: Span) -> Result<Vec<u8>, EncodeError> {
+/// Returns the region, and how many bytes of new bytes and prefix were compressed.
+fn write_copies(context: &Context<'_>, ops: &[Op], span: Span) -> Result<(Vec<u8>, u64), EncodeError> {
     let gaps = context.gaps(ops, span.start);
     let prefix = context.prefix(ops, span.position, gaps.len() as u64);
     let level = context.level(span.len(), gaps.len(), prefix.bytes.len());
     let packed_gaps = if gaps.is_empty() { Vec::new() } else { compress(&gaps, &prefix.bytes, level)? };
     let encoded_ops = ops::encode(ops, span.position);
     let is_stored = encoded_ops.is_empty() && gaps.len() <= packed_gaps.len();
-    context.compressed += (gaps.len() + prefix.bytes.len()) as u64;
+    let compressed = (gaps.len() + prefix.bytes.len()) as u64;
     let mut out = begin(if is_stored { CODEC_STORED } else { CODEC_ZSTD }, span, context.target_len());
     if is_stored {
         out.extend_from_slice(&gaps);
-        return Ok(out);
+        return Ok((out, compressed));
     }
     put_varint(&mut out, prefix.reach);
     put_varint(&mut out, encoded_ops.len() as u64);
@@ -50,7 +61,7 @@ fn write_copies(context: &mut Context<'_>, ops: &[Op], span: Span) -> Result<Vec
         out.extend_from_slice(if is_smaller { &packed } else { &encoded_ops });
     }
     out.extend_from_slice(&packed_gaps);
-    Ok(out)
+    Ok((out, compressed))
 }
 
 fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: Span) -> Result<Vec<u8>, EncodeError> {
@@ -65,4 +76,10 @@ fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: 
         out.extend(compress(&script.frame, &prefix.bytes, level)?);
     }
     Ok(out)
+}
+
+fn write_dense(context: &Context<'_>, dense: &EncodedDense, span: Span) -> Vec<u8> {
+    let mut out = begin(CODEC_DENSE, span, context.target_len());
+    out.extend_from_slice(&dense.bytes);
+    out
 }

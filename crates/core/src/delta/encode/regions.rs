@@ -9,31 +9,34 @@ use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::op_source::OpSource;
 use super::options::Codec;
-use super::plan::{Cost, Costed, Encoded, Goal, RegionPlan, Span};
+use super::plan::{Encoded, Goal, HasCost, RegionCost, RegionPlan, Span};
 use super::planner::{self, AlignedPart, LEAST_COPIES};
 use super::region_writer;
-use crate::delta::dense::encode::encode as encode_dense;
-use crate::delta::format::{CODEC_DENSE, LAST_REGION, MAX_DENSE};
+use crate::delta::format::MAX_DENSE;
 use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::{SequenceAlignment, align_sequences};
 use crate::delta::substitution::script;
 
-/// Ops in one region. Each takes 20 bytes at most, so they stay within the format's limit.
+/// The most ops in one region. An op takes at most 20 bytes, so the ops keep the format's limit of 1 MiB.
 const MAX_OPS: usize = 50_000;
-/// Working memory of the dense and the substitution encoder, besides what their plans take.
+/// The bytes of working memory that the dense and the substitution encoder need beside the alignment and the script.
 const TABLES: usize = 40 << 20;
-/// The dense codec is not tried if the other methods leave more than one of this many bytes of the target: little of
-/// the basis is used then, and the dense codec is slow.
-const FAR_FROM_BASIS: usize = 5;
-/// Up to this many bytes such a delta is tried nevertheless if the smallest delta is asked for.
-const FEW_FAR_BYTES: usize = 1 << 20;
-/// The dense codec is not tried for a larger delta: encoding and decoding would each take half a minute.
-const TOO_MANY_BYTES: usize = 2 << 20;
-/// Bytes of a longer target that are encoded at once.
+/// A delta is *far* from its basis if the target has fewer than five times the bytes of the delta that the other
+/// methods make. The encoder does not try the dense codec for a far delta, because little of the basis is used and the
+/// dense codec is slow. [`MAX_FAR_DELTA`] has the exception.
+const FAR_RATIO: usize = 5;
+/// The most bytes of a far delta for which the dense codec is tried nevertheless, if the smallest delta is wanted.
+const MAX_FAR_DELTA: usize = 1 << 20;
+/// The most bytes of a delta for which the dense codec is tried. For a longer one, encoding and decoding would each
+/// take half a minute.
+const MAX_DELTA_FOR_DENSE: usize = 2 << 20;
+/// The length in bytes of a region, if the target or the basis is too long for the dense codec. The last region can be
+/// shorter.
 const PART_LEN: u64 = 16 << 20;
-/// Substitutions are not tried if fewer than one of this many bytes of a region are new.
+/// Substitutions are tried only if at least a 64th of a region's bytes is new.
 const LEAST_NEW: u64 = 64;
-/// The longest basis whose positions fit the numbers of a substitution region.
+/// A basis of this length or longer is not tried with substitutions: not all of its positions fit the numbers of a
+/// substitution region.
 const MAX_SUBSTITUTION_BASIS: u64 = 1 << 31;
 
 /// Encodes one region after the other.
@@ -98,7 +101,7 @@ impl<'a> Regions<'a> {
         } else {
             RegionPlan::copies(ops, span)
         };
-        self.write(&plan)
+        self.write_next(&plan)
     }
 
     /// The next region of a target that is too long to be encoded whole.
@@ -122,31 +125,40 @@ impl<'a> Regions<'a> {
         };
         let goal = self.goal();
         let estimate = planner::copies_len(&self.context, &ops, span, ESTIMATE_LEVEL)?;
-        let plan = if goal.clearly_prefers(substitution.cost(), Cost::of_copies(estimate)) {
+        let plan = if goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate)) {
             substitution.plan
         } else {
             let copies = planner::copies(&self.context, ops, span)?;
             planner::better_of(&self.context, goal, copies, substitution)?
         };
-        self.write(&plan)
+        self.write_next(&plan)
     }
 
-    /// All regions of the target, by the best of the methods.
+    /// All regions of the target, by the best of the methods. If only the dense codec is to be tried and cannot be
+    /// worth its time, the next region of copies.
     fn whole(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
         let alignment = align_sequences(basis, self.context.target);
-        if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
-            let Some(dense) = self.dense(basis, &alignment) else { return self.next_copies() };
-            self.at = self.context.target_len();
-            return Ok(dense);
-        }
-        let goal = self.goal();
-        let best = self.copies_or_substitution(basis, &alignment, goal)?;
+        let best = if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
+            let Some(dense) = planner::dense(&self.context, basis, &alignment, self.all()) else {
+                return self.next_copies();
+            };
+            region_writer::write(&self.context, &dense)?
+        } else {
+            self.best_of_all(basis, &alignment)?
+        };
         self.at = self.context.target_len();
+        Ok(best)
+    }
+
+    /// All regions of the target, by the best of all methods.
+    fn best_of_all(&mut self, basis: &'a [u8], alignment: &SequenceAlignment) -> Result<Encoded, EncodeError> {
+        let goal = self.goal();
+        let best = self.copies_or_substitution(basis, alignment, goal)?;
         if self.context.options.codec != Codec::Fast
             && !self.is_far(best.bytes.len(), goal)
-            && let Some(dense) = self.dense(basis, &alignment)
+            && let Some(dense) = planner::dense(&self.context, basis, alignment, self.all())
         {
-            return Ok(goal.better_of(best, dense));
+            return Ok(goal.better_of(best, region_writer::write(&self.context, &dense)?));
         }
         Ok(best)
     }
@@ -159,24 +171,23 @@ impl<'a> Regions<'a> {
         goal: Goal,
     ) -> Result<Encoded, EncodeError> {
         let len = self.context.target_len();
-        let all = Span { start: 0, end: len, position: 0 };
         let part = AlignedPart { basis, from: 0, target: self.context.target };
-        let substitution = planner::substitution(&self.context, &part, alignment, all)?;
+        let substitution = planner::substitution(&self.context, &part, alignment, self.all())?;
         let (ops, first) = self.source.next_ops(0, 0, MAX_OPS, u64::MAX);
         let Some(substitution) = substitution else {
             let copies = planner::copies(&self.context, ops, first)?;
             return self.all_copies(&copies.plan);
         };
         let estimate = planner::copies_len(&self.context, &ops, first, ESTIMATE_LEVEL)? as u64 * len / first.end.max(1);
-        if goal.clearly_prefers(substitution.cost(), Cost::of_copies(estimate as usize)) {
-            return self.write(&substitution.plan);
+        if goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate as usize)) {
+            return region_writer::write(&self.context, &substitution.plan);
         }
         let copies = planner::copies(&self.context, ops, first)?;
         if first.end == len {
             let plan = planner::better_of(&self.context, goal, copies, substitution)?;
-            return self.write(&plan);
+            return region_writer::write(&self.context, &plan);
         }
-        let substituted = self.write(&substitution.plan)?;
+        let substituted = region_writer::write(&self.context, &substitution.plan)?;
         let copied = self.all_copies(&copies.plan)?;
         Ok(goal.better_of(copied, substituted))
     }
@@ -184,30 +195,31 @@ impl<'a> Regions<'a> {
     /// Whether the best delta so far, of this many bytes, uses so little of the basis that the dense codec is not
     /// tried.
     fn is_far(&self, bytes: usize, goal: Goal) -> bool {
-        let is_far = self.context.target.len() < bytes * FAR_FROM_BASIS;
-        let is_tried = matches!(goal, Goal::FewestBytes) && bytes <= FEW_FAR_BYTES;
-        TOO_MANY_BYTES < bytes || is_far && !is_tried
+        let is_far = self.context.target.len() < bytes * FAR_RATIO;
+        let is_tried = matches!(goal, Goal::FewestBytes) && bytes <= MAX_FAR_DELTA;
+        MAX_DELTA_FOR_DENSE < bytes || is_far && !is_tried
     }
 
-    /// All regions in the dense codec, if that can be worth its time.
-    fn dense(&self, basis: &[u8], alignment: &SequenceAlignment) -> Option<Encoded> {
-        let dense = encode_dense(basis, self.context.target, alignment)?;
-        let bytes = [&[CODEC_DENSE | LAST_REGION], dense.bytes.as_slice()].concat();
-        Some(Encoded { bytes, nanoseconds: dense.nanoseconds })
+    /// The span of a region that makes the whole target.
+    fn all(&self) -> Span {
+        Span { start: 0, end: self.context.target_len(), position: 0 }
     }
 
     /// All regions of the target, with copies and new bytes only, of which this is the first.
     fn all_copies(&mut self, first: &RegionPlan) -> Result<Encoded, EncodeError> {
-        let mut all = self.write(first)?;
+        let mut all = self.write_next(first)?;
         while self.at < self.context.target_len() {
             all.bytes.extend(self.next_copies()?.bytes);
         }
         Ok(all)
     }
 
-    fn write(&mut self, plan: &RegionPlan) -> Result<Encoded, EncodeError> {
+    /// Writes a region, and continues behind it.
+    fn write_next(&mut self, plan: &RegionPlan) -> Result<Encoded, EncodeError> {
+        let encoded = region_writer::write(&self.context, plan)?;
         self.at = plan.span.end;
         self.position = plan.end_position();
-        region_writer::write(&mut self.context, plan)
+        self.context.compressed += encoded.compressed;
+        Ok(encoded)
     }
 }

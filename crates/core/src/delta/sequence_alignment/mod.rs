@@ -11,37 +11,37 @@ use crate::delta::words::is_word_byte;
 
 /// The cost, in bits, of moving the pointer to another place.
 const JUMP: i32 = 16;
-/// After this many equal tokens, a detour is accepted without another search.
+/// The number of equal tokens after a detour that make the detour accepted without another search.
 const SETTLED: u32 = 96;
-/// How many tokens of the target the gapped extension covers.
+/// The most tokens of the target that the gapped extension covers.
 const EXTENSION: usize = 200;
-/// How many tokens the gapped extension covers on each side of the diagonal.
+/// The most tokens that the gapped extension covers on each side of the diagonal.
 const BAND: usize = 48;
-/// A gapped extension ends when it has lost this much of its best gain.
+/// The loss from its best gain, in bits, at which a gapped extension ends.
 const DROP: i32 = 80;
-/// An extension without gaps ends when it has lost this much of its best gain.
+/// The loss from its best gain, in bits, at which an extension without gaps ends.
 const STRAIGHT_DROP: i32 = 24;
-/// How many tokens ahead a search looks for an indexed window.
+/// The number of tokens ahead in which a search looks for an indexed window.
 const LOOK_AHEAD: usize = 64;
-/// How many tokens after a find a search still looks for a better one.
+/// The number of tokens after a find in which a search still looks for a better one.
 const BETTER: usize = 12;
 /// The most bytes of a word token. Longer words are several tokens.
 const MAX_TOKEN_LEN: usize = 48;
-/// How many samples decide whether bytes are text.
+/// The number of samples that decide whether bytes are text.
 const SAMPLES: usize = 64;
 /// The length of a sample in bytes.
 const SAMPLE: usize = 1 << 10;
-/// How many searches may gain little before the alignment skips tokens.
+/// The number of searches that do not pay before the alignment skips tokens.
 const FREE_MISSES: usize = 256;
-/// After this many more such searches, the alignment skips one more step.
+/// The number of further searches that do not pay after which the alignment skips one more step.
 const MISSES_PER_STEP: usize = 8;
 /// The most steps that the alignment skips at once. A step is [`LOOK_AHEAD`] tokens.
 const MAX_STEP: usize = 32;
 /// The least gain of a search that pays. It must also gain one for each token that it looked at.
 const LEAST_GAIN: i32 = 3 * JUMP;
-/// How many equal tokens make up for a search that does not pay.
+/// The number of equal tokens that make up for one search that did not pay.
 const TOKENS_PER_MISS: usize = 8;
-/// log2 of the most buckets in an index.
+/// log2 of the greatest number of buckets in an index.
 const MAX_BUCKET_BITS: u32 = 24;
 /// The multiplier of the rolling hash of token windows.
 const FACTOR: u64 = 0xbf58_476d_1ce4_e5b9;

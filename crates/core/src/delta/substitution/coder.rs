@@ -8,32 +8,37 @@
 
 use super::scan::{self, TokenScan};
 use super::substituted_bytes::SubstitutedBytes;
-use super::token::{MAX_NUMBER_LEN, MAX_WORD_LEN, TokenKind};
+use super::token::{MAX_NUMBER_TOKEN, MAX_WORD_TOKEN, TokenKind};
 use crate::delta::adaptive::{Counter, hash};
 use crate::delta::arithmetic::DecisionCoder;
 use crate::delta::error::DecodeError;
 use crate::delta::words::is_word_byte;
 
-/// log2 of the entries of a table of substitutions.
+/// log2 of the number of entries in each of the two tables of substitutions.
 const TABLE_BITS: u32 = 16;
-/// log2 of the entries of the table of distances.
-const NEAR_BITS: u32 = 14;
-/// Numbers that differ only in this many lower bits are near each other.
-const NEAR_LOG2: u32 = 6;
-/// From this many observations on, the probabilities of letters adapt at a constant rate.
-const LETTERS_STEADY: u32 = 30;
+/// log2 of the number of entries in the table of movements.
+const MOVEMENT_BITS: u32 = 14;
+/// Two numbers of the same length are neighbours if they differ only in their lowest bits, of which there are this many.
+/// Neighbours share an entry in the table of movements.
+const NEAR_BITS: u32 = 6;
+/// After this many observations, the probability of a letter's bit adapts at a constant rate.
+const LETTER_LIMIT: u32 = 30;
+/// The highest confidence of an entry in a table of substitutions. Two bits hold it.
+const MAX_CONFIDENCE: usize = 3;
+/// The first of the contexts for words that are in no table. The contexts before it are for all other tokens.
+const UNSEEN_WORD: usize = 1200;
 
 /// The value of a number token: seven bits of each byte.
 #[inline]
 fn value(text: u64) -> i64 {
-    (0..MAX_NUMBER_LEN).fold(0, |value, at| value | (text >> (8 * at) & 127) << (7 * at)) as i64
+    (0..MAX_NUMBER_TOKEN).fold(0, |value, at| value | (text >> (8 * at) & 127) << (7 * at)) as i64
 }
 
 /// The bytes of a number in its shortest form, if that form has `len` bytes.
 #[inline]
 fn number(value: i64, len: usize) -> Option<u64> {
     let fits = 1 << (7 * (len - 1)) <= value && value < 1 << (7 * len);
-    let digits = (0..MAX_NUMBER_LEN).fold(0, |text, at| text | (value as u64 >> (7 * at) & 127) << (8 * at));
+    let digits = (0..MAX_NUMBER_TOKEN).fold(0, |text, at| text | (value as u64 >> (7 * at) & 127) << (8 * at));
     fits.then_some(digits | 0x80_8080_8080 & ((1 << (8 * (len - 1))) - 1))
 }
 
@@ -42,19 +47,20 @@ pub(crate) struct TokenCoder {
     tokens: TokenKind,
     /// What tokens became: by the token alone, and by the token with the token and byte before it.
     tables: [Vec<LearnedToken>; 2],
-    /// How far the last number near each entry moved; [`NOT_SEEN`] if there was none.
-    near: Vec<i64>,
-    /// How far the last number that moved was moved.
-    moved: i64,
-    firsts: Vec<Counter>,
-    others: Vec<Counter>,
-    letters: Vec<Counter>,
+    /// The last movement among neighbours: the new number less the old one. [`NOT_SEEN`] if there was none.
+    movements: Vec<i64>,
+    /// The last movement that was not 0.
+    last_movement: i64,
+    first_counters: Vec<Counter>,
+    other_counters: Vec<Counter>,
+    letter_counters: Vec<Counter>,
     /// One bit for each of the last two tokens: whether the first offer was wrong.
     recent: usize,
     /// Tokens so far.
     count: u64,
 }
 
+/// The entry of [`TokenCoder::movements`] that says that there was no movement yet.
 const NOT_SEEN: i64 = i64::MIN;
 
 /// What a token became. From the low bits up: the new token's bytes, two bits of confidence, and six bits of the key. 0
@@ -72,7 +78,7 @@ impl LearnedToken {
     #[inline]
     fn learn(&mut self, key: u32, text: u64) {
         let confidence = match self.seen(key) {
-            Some((same, confidence)) if same == text => (confidence + 1).min(3),
+            Some((same, confidence)) if same == text => (confidence + 1).min(MAX_CONFIDENCE),
             _ => 0,
         };
         self.0 = u64::from(key & 63) << 58 | (confidence as u64) << 56 | text;
@@ -86,11 +92,11 @@ struct Token {
     len: usize,
 }
 
-/// What the model offers for a token: what each table says it became, with the table's confidence, and how far the last
-/// number near it moved.
+/// What the model offers for a token: what each table says it became, with the table's confidence, and the last
+/// movement of a neighbour.
 struct TokenOffers {
     seen: [Option<(u64, usize)>; 2],
-    near: Option<i64>,
+    movement: Option<i64>,
 }
 
 impl TokenOffers {
@@ -103,18 +109,18 @@ impl TokenOffers {
 
 impl TokenCoder {
     pub(crate) fn new(tokens: TokenKind) -> TokenCoder {
-        let (near, letters) = match tokens {
+        let (movements, letters) = match tokens {
             TokenKind::Words => (0, 1 << 17),
-            TokenKind::Numbers => (1 << NEAR_BITS, 1 << 13),
+            TokenKind::Numbers => (1 << MOVEMENT_BITS, 1 << 13),
         };
         TokenCoder {
             tokens,
             tables: [(); 2].map(|()| vec![LearnedToken::default(); 1 << TABLE_BITS]),
-            near: vec![NOT_SEEN; near],
-            moved: 0,
-            firsts: vec![Counter::EVEN; 1232],
-            others: vec![Counter::EVEN; 500],
-            letters: vec![Counter::EVEN; letters],
+            movements: vec![NOT_SEEN; movements],
+            last_movement: 0,
+            first_counters: vec![Counter::EVEN; UNSEEN_WORD + 32],
+            other_counters: vec![Counter::EVEN; 500],
+            letter_counters: vec![Counter::EVEN; letters],
             recent: 0,
             count: 0,
         }
@@ -163,7 +169,7 @@ impl TokenCoder {
     fn wanted(&self, target: &[u8], at: usize, len: usize) -> u64 {
         let rest = &target[at.min(target.len())..];
         let len = match self.tokens {
-            TokenKind::Words => rest.iter().take(MAX_WORD_LEN).take_while(|byte| is_word_byte(**byte)).count(),
+            TokenKind::Words => rest.iter().take(MAX_WORD_TOKEN).take_while(|byte| is_word_byte(**byte)).count(),
             TokenKind::Numbers => len.min(rest.len()),
         };
         scan::text(rest, 0..len)
@@ -183,27 +189,31 @@ impl TokenCoder {
         // Read both entries before either is used: they lie far apart in memory.
         let entries = [self.tables[0][place(keys[0])], self.tables[1][place(keys[1])]];
         let seen = [entries[0].seen(keys[0]), entries[1].seen(keys[1])];
-        let offers = TokenOffers { seen, near: self.near(token) };
+        let offers = TokenOffers { seen, movement: self.movement(token) };
         let first = match seen {
             [_, Some((text, _))] | [Some((text, _)), None] => text & self.mask(token),
-            [None, None] => self.moved(token, offers.near).or(self.moved(token, self.last())).unwrap_or(own),
+            [None, None] => {
+                self.moved(token, offers.movement).or(self.moved(token, self.last_movement())).unwrap_or(own)
+            }
         };
 
         let trust = offers.trust();
         let recent = self.recent & 3;
         let context = if trust == [0, 0] && self.tokens == TokenKind::Words {
-            1200 + len * 4 + recent
+            UNSEEN_WORD + len * 4 + recent
         } else {
             let agree = seen[0].map(|seen| seen.0) == seen[1].map(|seen| seen.0);
-            let near = match offers.near {
+            let movement_class = match offers.movement {
                 None => 0,
                 Some(0) => 1,
                 Some(_) => 2,
             };
-            ((((trust[1] * 5 + trust[0]) * 2 + usize::from(agree)) * 2 + usize::from(first == own)) * 3 + near) * 4
+            ((((trust[1] * 5 + trust[0]) * 2 + usize::from(agree)) * 2 + usize::from(first == own)) * 3
+                + movement_class)
+                * 4
                 + recent
         };
-        let holds = self.firsts[context].code(coder, wanted == Some(first));
+        let holds = self.first_counters[context].code(coder, wanted == Some(first));
         self.recent = recent << 1 | usize::from(!holds);
         let new = if holds { first } else { self.other(coder, token, &offers, wanted)? };
 
@@ -212,27 +222,27 @@ impl TokenCoder {
         }
         if self.tokens == TokenKind::Numbers {
             let moved = value(new) - value(own);
-            self.near[near_place(token)] = moved;
+            self.movements[movement_place(token)] = moved;
             if moved != 0 {
-                self.moved = moved;
+                self.last_movement = moved;
             }
         }
         Ok(new)
     }
 
-    /// How far the last number near this one moved, if there was one.
+    /// The last movement of a neighbour, if there was one.
     #[inline]
-    fn near(&self, token: Token) -> Option<i64> {
+    fn movement(&self, token: Token) -> Option<i64> {
         match self.tokens {
             TokenKind::Words => None,
-            TokenKind::Numbers => Some(self.near[near_place(token)]).filter(|moved| *moved != NOT_SEEN),
+            TokenKind::Numbers => Some(self.movements[movement_place(token)]).filter(|moved| *moved != NOT_SEEN),
         }
     }
 
-    /// How far the last number that moved was moved.
+    /// The last movement that was not 0, if tokens are numbers.
     #[inline]
-    fn last(&self) -> Option<i64> {
-        Some(self.moved).filter(|_| self.tokens == TokenKind::Numbers)
+    fn last_movement(&self) -> Option<i64> {
+        Some(self.last_movement).filter(|_| self.tokens == TokenKind::Numbers)
     }
 
     /// The token's number after it moved this far, if it still has the same length.
@@ -257,14 +267,14 @@ impl TokenCoder {
         wanted: Option<u64>,
     ) -> Result<u64, DecodeError> {
         let seen = offers.seen.map(|seen| seen.map(|(text, _)| text & self.mask(token)));
-        let moved = [offers.near, self.last()].map(|by| self.moved(token, by));
+        let moved = [offers.movement, self.last_movement()].map(|by| self.moved(token, by));
         let trust = offers.trust();
         let (mut offered, mut count) = ([0; 5], 0);
         for (source, text) in [seen[1], seen[0], moved[0], moved[1], Some(token.text)].into_iter().enumerate() {
             let Some(text) = text.filter(|text| !offered[..count].contains(text)) else { continue };
             if let Some(place) = count.checked_sub(1) {
                 let context = (place * 5 + source) * 25 + trust[1] * 5 + trust[0];
-                if self.others[context].code(coder, wanted == Some(text)) {
+                if self.other_counters[context].code(coder, wanted == Some(text)) {
                     return Ok(text);
                 }
             }
@@ -273,16 +283,16 @@ impl TokenCoder {
         }
         let wanted = wanted.unwrap_or(0);
         match self.tokens {
-            TokenKind::Words => self.spell(coder, token.text, wanted),
-            TokenKind::Numbers => Ok(self.differ(coder, token, wanted)),
+            TokenKind::Words => self.spell_word(coder, token.text, wanted),
+            TokenKind::Numbers => Ok(self.spell_number(coder, token, wanted)),
         }
     }
 
     /// Codes a word letter by letter, up to a 0. The context of a letter is the letter at the same place in the basis
     /// word.
-    fn spell(&mut self, coder: &mut impl DecisionCoder, own: u64, wanted: u64) -> Result<u64, DecodeError> {
+    fn spell_word(&mut self, coder: &mut impl DecisionCoder, own: u64, wanted: u64) -> Result<u64, DecodeError> {
         let mut new = 0;
-        for at in 0..MAX_WORD_LEN {
+        for at in 0..MAX_WORD_TOKEN {
             let mask = (1 << (8 * at)) - 1;
             let same = usize::from(new == own & mask);
             let context = (((own >> (8 * at) & 127) as usize * 2 + same) * 4 + at.min(3)) << 7;
@@ -296,7 +306,7 @@ impl TokenCoder {
     }
 
     /// Codes a number by the differences of its bytes from the basis number's bytes.
-    fn differ(&mut self, coder: &mut impl DecisionCoder, Token { text: own, len }: Token, wanted: u64) -> u64 {
+    fn spell_number(&mut self, coder: &mut impl DecisionCoder, Token { text: own, len }: Token, wanted: u64) -> u64 {
         (0..len).fold(0, |new, at| {
             let byte = |text: u64| (text >> (8 * at)) as u8;
             let difference = byte(wanted).wrapping_sub(byte(own));
@@ -309,15 +319,15 @@ impl TokenCoder {
     fn tree(&mut self, coder: &mut impl DecisionCoder, context: usize, bits: u32, wanted: usize) -> usize {
         let mut node = 1;
         for at in (0..bits).rev() {
-            let bit = self.letters[context | node].code_until(coder, wanted >> at & 1 == 1, LETTERS_STEADY);
+            let bit = self.letter_counters[context | node].code_until(coder, wanted >> at & 1 == 1, LETTER_LIMIT);
             node = node << 1 | usize::from(bit);
         }
         node ^ 1 << bits
     }
 }
 
-fn near_place(token: Token) -> usize {
-    (hash((value(token.text) >> NEAR_LOG2) as u32, token.len as u32) >> (32 - NEAR_BITS)) as usize
+fn movement_place(token: Token) -> usize {
+    (hash((value(token.text) >> NEAR_BITS) as u32, token.len as u32) >> (32 - MOVEMENT_BITS)) as usize
 }
 
 #[cfg(all(test, feature = "encode"))]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::token::{MAX_NUMBER_LEN, MAX_WORD_LEN, TokenKind};
+use super::token::{MAX_NUMBER_TOKEN, MAX_WORD_TOKEN, TokenKind};
 
 /// The highest bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -53,10 +53,10 @@ impl Iterator for TokenScan<'_> {
             let (end, is_token) = match self.tokens {
                 TokenKind::Words => {
                     let end = self.find(start, false).unwrap_or(self.bytes.len());
-                    (end, end - start <= MAX_WORD_LEN)
+                    (end, end - start <= MAX_WORD_TOKEN)
                 }
                 TokenKind::Numbers => match leading(eight(&self.bytes[start..]) & HIGH) {
-                    high if high < MAX_NUMBER_LEN.min(self.bytes.len() - start) => (start + high + 1, true),
+                    high if high < MAX_NUMBER_TOKEN.min(self.bytes.len() - start) => (start + high + 1, true),
                     _ => (start + 1, false),
                 },
             };
@@ -135,9 +135,9 @@ mod tests {
         while at < bytes.len() {
             let run = |is_so: fn(u8) -> bool| bytes[at..].iter().take_while(|byte| is_so(**byte)).count();
             let (len, is_token) = match tokens {
-                TokenKind::Words if is_word_byte(bytes[at]) => (run(is_word_byte), run(is_word_byte) <= MAX_WORD_LEN),
+                TokenKind::Words if is_word_byte(bytes[at]) => (run(is_word_byte), run(is_word_byte) <= MAX_WORD_TOKEN),
                 TokenKind::Numbers if 0x80 <= bytes[at] => match run(|byte| 0x80 <= byte) {
-                    high if high < MAX_NUMBER_LEN && at + high < bytes.len() => (high + 1, true),
+                    high if high < MAX_NUMBER_TOKEN && at + high < bytes.len() => (high + 1, true),
                     _ => (1, false),
                 },
                 _ => (1, false),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::coder::TokenCoder;
-use super::token::{MAX_WORD_LEN, TokenKind};
+use super::token::{MAX_WORD_TOKEN, TokenKind};
 use crate::delta::arithmetic::DecisionWriter;
 use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS, SUBSTITUTION_WORDS};
 use crate::delta::op_coder::OpCoder;
@@ -11,18 +11,21 @@ use crate::delta::ops::Op;
 use crate::delta::sequence_alignment::{self, SequenceAlignment};
 use crate::delta::words::is_word_byte;
 
-/// Equal bytes are copied without substitution if there are at least this many in a row.
+/// The fewest equal bytes in a row that get an exact copy of their own inside a stretch. Fewer are part of a
+/// substituted copy.
 const LEAST_EXACT: usize = 4096;
 
-/// There is no script if fewer than this many target bytes come on each change, and the changes are more than
-/// [`MOST_CHANGES`].
+/// There is no script if the changes are more than `MANY_CHANGES` plus a sixth of the target's bytes
+/// ([`BYTES_A_CHANGE`]). The basis and the target have too little in common then.
+const MANY_CHANGES: usize = 1 << 16;
+/// See [`MANY_CHANGES`].
 const BYTES_A_CHANGE: usize = 6;
-const MOST_CHANGES: usize = 1 << 16;
 
-/// Nanoseconds that a browser needs to set up the tables.
+/// The nanoseconds that a browser needs to set up the tables.
 const SUBSTITUTION_SETUP_NANOSECONDS: u64 = 1_000_000;
-/// Nanoseconds that a browser needs for a word and for a number, as measured in Chromium on a server with two cores.
+/// The nanoseconds that a browser needs for a word, as measured in Chromium on a server with two cores.
 const WORD_NANOSECONDS: u64 = 45;
+/// The nanoseconds that a browser needs for a number, measured in the same way.
 const NUMBER_NANOSECONDS: u64 = 85;
 
 /// The stretches of a target that are aligned with the basis.
@@ -109,7 +112,7 @@ impl<'a> Stretches<'a> {
                 TokenKind::Numbers => plan.walk_bytes(*at as usize, *from as usize, end),
             }
             changes += plan.stretches[known..].iter().map(|stretch| stretch.changes.len()).sum::<usize>();
-            if target.len() / BYTES_A_CHANGE + MOST_CHANGES < changes {
+            if target.len() / BYTES_A_CHANGE + MANY_CHANGES < changes {
                 return None;
             }
         }
@@ -129,7 +132,7 @@ impl<'a> Stretches<'a> {
                 let stretch = open.get_or_insert_with(|| Stretch::at(at, from));
                 stretch.score += if is_word { 2 * new as i32 } else { 1 };
                 (stretch.target.end, stretch.basis.end) = (at + new, from + old);
-            } else if !(is_word && new <= MAX_WORD_LEN && old <= MAX_WORD_LEN) {
+            } else if !(is_word && new <= MAX_WORD_TOKEN && old <= MAX_WORD_TOKEN) {
                 self.stretches.extend(open.take());
             } else if let Some(stretch) = &mut open {
                 stretch.score -= 2;

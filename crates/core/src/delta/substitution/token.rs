@@ -1,9 +1,10 @@
 //! Tokens: the words or numbers that can be replaced in a substituted copy.
 
-/// Longer words are never replaced. A word can only be replaced by one that is as short.
-pub(super) const MAX_WORD_LEN: usize = 7;
-/// The most bytes of a number.
-pub(super) const MAX_NUMBER_LEN: usize = 5;
+/// The length in bytes of the longest word that is a token, and of the longest word that can replace it.
+pub(super) const MAX_WORD_TOKEN: usize = 7;
+/// The length in bytes of the longest number that is a token.
+pub(super) const MAX_NUMBER_TOKEN: usize = 5;
+
 /// The tokens of a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TokenKind {

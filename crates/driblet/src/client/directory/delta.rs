@@ -13,7 +13,7 @@ use super::part_file::PartFile;
 use super::parts::Inline;
 use super::requests::Requests;
 use crate::client::PullError;
-use crate::client::request::{Asset, Body};
+use crate::client::request::{Asset, DeltaBody};
 use crate::task::blocking;
 use crate::transfer::{NetworkCause, ProtocolCause};
 
@@ -108,7 +108,7 @@ async fn ask_with(
                     _ => return Err(refused(asset, String::new()).into()),
                 };
             }
-            let etag = body.as_ref().and_then(Body::etag).map(str::to_owned);
+            let etag = body.as_ref().and_then(DeltaBody::etag).map(str::to_owned);
             file = on_thread(file, move |file| file.restart(etag.as_deref())).await?;
         }
         let Some(body) = body else { return Ok(Asked::Unknown) };
@@ -198,7 +198,7 @@ async fn post_with(
 async fn receive(
     requests: &Requests,
     asset: &mut Asset,
-    mut body: Body,
+    mut body: DeltaBody,
     mut file: PartFile,
     start: &mut Vec<u8>,
 ) -> Result<(PartFile, Inline), PullDirectoryError> {

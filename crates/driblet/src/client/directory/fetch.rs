@@ -4,7 +4,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, IF_RANGE, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
 use crate::client::PullError;
-use crate::client::request::{Asset, Body, DIRECTORY};
+use crate::client::request::{Asset, DIRECTORY, DeltaBody};
 
 const PART: &str = "application/vnd.driblet.delta";
 const HAVE: &str = "application/vnd.driblet.have";
@@ -20,7 +20,7 @@ pub(super) enum Resource {
 
 /// The server's answer.
 pub(super) enum Fetched {
-    Body(Body),
+    Body(DeltaBody),
     /// 416: there is nothing after the bytes that are kept.
     NoMore,
     /// 404, with the code of the problem.

@@ -11,7 +11,7 @@ use super::error::PullDirectoryError;
 use super::fetch::{Fetched, Resource, Resume};
 use super::part_file::{Arrival, PartFile, PartReader};
 use super::requests::Requests;
-use crate::client::request::{Asset, Body};
+use crate::client::request::{Asset, DeltaBody};
 use crate::client::{PullError, PullState};
 use crate::task::{TaskFailed, blocking};
 
@@ -34,7 +34,7 @@ impl<E: Into<PullDirectoryError>> From<E> for PartsError {
 }
 
 /// The bytes of part 0 that follow the directory delta, if they are still to come.
-pub(super) type Inline = Option<Body>;
+pub(super) type Inline = Option<DeltaBody>;
 
 /// Fetches all wanted parts. `pair` names the directory delta, such as `H-T`. If one fails, the others keep what they
 /// have.
@@ -93,7 +93,7 @@ fn note(
     result: &mut Result<(), PartsError>,
     stop: &watch::Sender<bool>,
 ) {
-    let ended = ended.unwrap_or_else(|error| Err(TaskFailed::from(error).into()));
+    let ended = ended.unwrap_or_else(|error| Err(TaskFailed::of(error).into()));
     if let Err(error) = ended {
         // The error of a part that was stopped says less than the one that stopped it.
         if result.is_ok() {
@@ -116,13 +116,13 @@ struct PartFetch {
 }
 
 impl PartFetch {
-    async fn run(mut self, inline: Option<Body>) -> Result<(), PartsError> {
+    async fn run(mut self, inline: Option<DeltaBody>) -> Result<(), PartsError> {
         let result = self.fetch(inline).await;
         self.requests.add(self.asset.cost());
         result
     }
 
-    async fn fetch(&mut self, inline: Option<Body>) -> Result<(), PartsError> {
+    async fn fetch(&mut self, inline: Option<DeltaBody>) -> Result<(), PartsError> {
         let (path, resource) = (self.path.clone(), self.asset.resource(&self.resource).to_string());
         let mut file = blocking(move || Ok::<_, PullDirectoryError>(PartFile::open(&path, &resource))).await?;
         // What an earlier pull kept can be continued; the bytes that follow the directory delta cannot.
@@ -206,7 +206,7 @@ async fn restart(mut file: PartFile, etag: Option<&str>) -> Result<PartFile, Pul
 
 /// Writes a body into its file until it ends, the decoder fails, or another part fails.
 async fn receive(
-    mut body: Body,
+    mut body: DeltaBody,
     file: PartFile,
     arrival: &Arc<Arrival>,
     asset: &mut Asset,
@@ -243,7 +243,7 @@ async fn receive(
     };
     drop(pieces);
     let written: Result<PartFile, PullDirectoryError> =
-        writer.await.unwrap_or_else(|error| Err(TaskFailed::from(error).into()));
+        writer.await.unwrap_or_else(|error| Err(TaskFailed::of(error).into()));
     match (written, received) {
         (Ok(mut file), Ok(true)) => {
             let completed = file.complete().map_err(unwritten);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 use super::pulled::DirectoryProgress;
-use crate::client::request::{Asset, Cost};
+use crate::client::request::{Asset, PullCost};
 use crate::client::{PullError, PullOptions, PullState};
 
 /// What is done so far, for the progress.
@@ -26,7 +26,7 @@ pub(super) struct Requests {
     options: PullOptions,
     progress: Arc<dyn Fn(DirectoryProgress) + Send + Sync>,
     pub(super) counters: Arc<Counters>,
-    cost: Arc<Mutex<Cost>>,
+    cost: Arc<Mutex<PullCost>>,
 }
 
 impl Requests {
@@ -52,14 +52,14 @@ impl Requests {
     }
 
     /// Adds what the requests of an asset cost.
-    pub(super) fn add(&self, cost: &Cost) {
+    pub(super) fn add(&self, cost: &PullCost) {
         let mut sum = self.cost.lock().unwrap_or_else(PoisonError::into_inner);
         sum.sent += cost.sent;
         sum.received += cost.received;
         sum.requests += cost.requests;
     }
 
-    pub(super) fn cost(&self) -> Cost {
+    pub(super) fn cost(&self) -> PullCost {
         *self.cost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

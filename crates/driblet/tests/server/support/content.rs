@@ -10,8 +10,7 @@ pub(crate) fn text(number: u64, len: usize) -> Vec<u8> {
 
 /// Applies a delta to the held bytes, as a receiver does.
 pub(crate) fn apply(held: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let basis = held.map_or(Basis::EMPTY, |bytes| Basis::of(&Version::of(bytes), bytes.len() as u64));
-    drive(basis, held.unwrap_or_default(), delta)
+    patch(held.unwrap_or_default(), delta)
 }
 
 /// Signs the held bytes for a head.
@@ -29,22 +28,16 @@ pub(crate) fn matched(held: &[u8], chunks: &[Chunk], answer: &[u8]) -> (Vec<u8>,
         .locate(0..layout.len())
         .flat_map(|piece| held[piece.start as usize..piece.end as usize].iter().copied())
         .collect();
-    let file = drive(Basis::matched(&layout), &basis, &answer[consumed..]).expect("a delta against what matched");
-    (file, layout.len())
-}
-
-fn drive(named: Basis, basis: &[u8], delta: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let mut decoder = Decoder::new(named, Limits::default());
-    decoder.handle_input(delta);
+    let mut decoder = Decoder::new(Basis::matched(&layout), Limits::default());
+    decoder.handle_input(&answer[consumed..]);
     decoder.handle_end();
-    let mut output = Vec::new();
+    let mut file = Vec::new();
     loop {
-        match decoder.poll_event()? {
-            Event::NeedInput => decoder.handle_end(),
+        match decoder.poll_event().expect("a delta against what matched") {
+            Event::NeedInput => panic!("the delta is cut off"),
             Event::NeedBasis(range) => decoder.handle_basis(&basis[range.start as usize..range.end as usize]),
-            Event::Output(verified) => output.extend_from_slice(verified),
-            Event::Same => return Ok(basis.to_vec()),
-            Event::Done => return Ok(output),
+            Event::Output(verified) => file.extend_from_slice(verified),
+            Event::Same | Event::Done => return (file, layout.len()),
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use content::{apply, matched, sign, text};
 pub(crate) use random::random_bytes;
-pub(crate) use wait::{LIMIT, eventually, let_pass, within};
+pub(crate) use wait::{eventually, joined, let_pass, within};
 pub(crate) use wire::{Answer, Ask, Slow, get, post};
 
 /// A published folder, its history beside it, and a server on both.
@@ -48,7 +48,7 @@ impl TestSite {
     ) -> TestSite {
         let mut site = TestSite::stopped(files);
         site.start(options).await;
-        site.server().indexed().await;
+        site.indexed().await;
         site
     }
 
@@ -69,7 +69,7 @@ impl TestSite {
     /// Serves the files. Without other options no deltas are made ahead, since tests count deltas and damage versions.
     pub(crate) async fn start(&mut self, options: impl FnOnce(ServerBuilder) -> ServerBuilder) {
         let builder = options(Server::builder(self.root()).history(self.history()).ahead(0));
-        let server = build(|| builder.clone()).await.unwrap();
+        let server = within(build(|| builder.clone())).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let router = server.router();
@@ -82,7 +82,7 @@ impl TestSite {
     pub(crate) async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.task.abort();
-            let _ = running.task.await;
+            let _ = within(running.task).await;
         }
     }
 
@@ -116,8 +116,26 @@ impl TestSite {
         self.history().join("versions").join(version.to_string())
     }
 
+    /// The names in the history's folder of versions.
+    pub(crate) fn kept_versions(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.history().join("versions")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn server(&self) -> &Server {
         &self.running.as_ref().unwrap().server
+    }
+
+    /// Waits until all files are indexed.
+    pub(crate) async fn indexed(&self) {
+        within(self.server().indexed()).await;
+    }
+
+    /// Waits until nothing is made in the background.
+    pub(crate) async fn prepared(&self) {
+        within(self.server().prepared()).await;
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {

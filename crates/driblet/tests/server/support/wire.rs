@@ -5,6 +5,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::wait::within;
+
 /// A request that is sent byte for byte. Only `Host` and `Connection` are added.
 #[derive(Clone)]
 pub(crate) struct Ask {
@@ -51,7 +53,12 @@ impl Ask {
         [head.as_bytes(), b"\r\n", &self.body].concat()
     }
 
+    /// Sends the request, and reads the response to its end.
     pub(crate) async fn send(self, addr: SocketAddr) -> Answer {
+        within(self.sent(addr)).await
+    }
+
+    async fn sent(self, addr: SocketAddr) -> Answer {
         let (mut reader, mut writer) = TcpStream::connect(addr).await.unwrap().into_split();
         let bytes = self.bytes(addr);
         // A server may answer and close the connection before it has read everything.
@@ -128,17 +135,20 @@ pub(crate) struct Slow {
 impl Slow {
     /// Sends the request, and reads the first bytes of the response.
     pub(crate) async fn start(ask: Ask, addr: SocketAddr) -> Slow {
-        let mut stream = TcpStream::connect(addr).await.unwrap();
-        stream.write_all(&ask.bytes(addr)).await.unwrap();
-        let mut received = vec![0; 100];
-        stream.read_exact(&mut received).await.unwrap();
-        Slow { stream, received }
+        let start = async {
+            let mut stream = TcpStream::connect(addr).await.unwrap();
+            stream.write_all(&ask.bytes(addr)).await.unwrap();
+            let mut received = vec![0; 100];
+            stream.read_exact(&mut received).await.unwrap();
+            Slow { stream, received }
+        };
+        within(start).await
     }
 
     /// Reads until the connection ends.
-    pub(crate) async fn rest(mut self) -> Answer {
+    pub(crate) async fn whole_answer(mut self) -> Answer {
         let mut piece = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = self.stream.read(&mut piece).await {
+        while let Ok(read @ 1..) = within(self.stream.read(&mut piece)).await {
             self.received.extend_from_slice(&piece[..read]);
         }
         Answer::parse(&self.received)

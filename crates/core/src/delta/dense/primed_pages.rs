@@ -2,17 +2,18 @@
 
 use std::ops::Range;
 
+/// The number of bytes that are primed together.
 const PAGE: usize = 4096;
 
-pub(crate) struct Pages {
+pub(crate) struct PrimedPages {
     shown: Vec<bool>,
     left: u32,
 }
 
-impl Pages {
+impl PrimedPages {
     /// For a window of `len` bytes, of which at most `left` pages are primed.
-    pub(crate) fn new(len: usize, left: u32) -> Pages {
-        Pages { shown: vec![false; len / PAGE + 1], left }
+    pub(crate) fn new(len: usize, left: u32) -> PrimedPages {
+        PrimedPages { shown: vec![false; len / PAGE + 1], left }
     }
 
     /// Notes a miss at a window position. Returns its page if the page is to be primed.

@@ -82,7 +82,7 @@ async fn any_number_of_readers_share_one_and_none_waits_for_another() {
     for ask in asks {
         bodies.push(ask.await.unwrap().body);
     }
-    bodies.push(slow.rest().await.body);
+    bodies.push(slow.whole_answer().await.body);
     assert!(bodies.iter().all(|body| *body == bodies[0]));
     assert!(apply(None, &bodies[0]).unwrap() == bytes);
     assert!(site.server().stats().encodes <= 2, "one at once, one at leisure");
@@ -114,7 +114,7 @@ async fn who_comes_next_gets_the_better_one_and_who_has_begun_goes_on() {
     let site = TestSite::new(&[("app.js", &bytes)]).await;
     let quick = site.get(NONE).await;
     let plain = [site.ask(encoded("br")).await, site.ask(encoded("zstd")).await];
-    site.server().prepared().await;
+    site.prepared().await;
     let better = site.get(NONE).await;
     assert!(apply(None, &better.body).unwrap() == bytes && has_length(&better));
     assert!(better.body.len() < quick.body.len() && better.etag() != quick.etag(), "{}", better.body.len());

@@ -2,14 +2,14 @@ use crate::wire::ByteReader;
 
 /// Bytes that were received, of which some are not read yet.
 #[derive(Default)]
-pub(crate) struct Input {
+pub(crate) struct InputBuffer {
     bytes: Vec<u8>,
     at: usize,
     received: u64,
     ended: bool,
 }
 
-impl Input {
+impl InputBuffer {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.at);
         self.at = 0;

@@ -1,19 +1,19 @@
-//! References: the basis bytes that the compressor of a region's new bytes may refer to. They lie near the gaps, and
-//! both sides find them from the ops alone.
+//! Prefixes: the basis bytes under which zstd compresses a region's new bytes. They lie near the gaps, and both sides
+//! find them from the ops alone.
 
 use std::ops::Range;
 
 use crate::delta::error::{DecodeError, Limit};
-use crate::delta::format::{MAX_REACH, MAX_REFERENCE};
+use crate::delta::format::{MAX_PREFIX, MAX_REACH};
 use crate::delta::ops::Op;
 
-/// The most that the length of a gap adds to the reach.
+/// The most bytes that the length of a gap adds to the reach.
 const MAX_GAP_REACH: u64 = 1 << 16;
 
-/// The first byte before the reference, so that no library takes it for a formatted dictionary.
+/// The first byte of a prefix, before the basis bytes. It keeps zstd from taking the prefix for a formatted dictionary.
 pub(crate) const PREFIX_START: u8 = 0;
 
-/// The ranges of the basis that are the region's reference, in ascending order and without overlap.
+/// The ranges of the basis that make up the region's prefix, in ascending order and without overlap.
 ///
 /// `position` is the basis position before the region's first op.
 pub(crate) fn ranges(ops: &[Op], position: u64, basis_len: u64, reach: u64) -> Result<Vec<Range<u64>>, DecodeError> {
@@ -36,7 +36,7 @@ pub(crate) fn ranges(ops: &[Op], position: u64, basis_len: u64, reach: u64) -> R
     }
     let united = unite(ranges);
     let total = united.iter().map(|range| range.end - range.start).sum();
-    Limit::Reference.check(total, MAX_REFERENCE)?;
+    Limit::Prefix.check(total, MAX_PREFIX)?;
     Ok(united)
 }
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reach_or_reference_beyond_the_limit_is_refused() {
+    fn a_reach_or_prefix_beyond_the_limit_is_refused() {
         let ops: Vec<Op> = (0..9).map(|i| Op { gap: 1, copy: i << 21..(i << 21) + 1, substituted: false }).collect();
         let over = ranges(&ops, 0, 1 << 40, MAX_REACH).unwrap_err();
         assert_eq!(over.reason(), "limit-reference");

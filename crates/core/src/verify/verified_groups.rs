@@ -3,11 +3,12 @@
 use crate::verify::group::Groups;
 use crate::verify::group_verifier::GroupVerifier;
 
-/// How many bytes are hashed at once, while they are in the processor's cache. It also bounds the time of one step.
+/// The number of bytes that are hashed at once, while they are in the processor's cache. It also bounds the time of one
+/// step.
 const HASHED_AT_ONCE: usize = 1 << 17;
 
 /// Collects a target group by group. It gives a group out only after the group was verified.
-pub(crate) struct Verifier<G> {
+pub(crate) struct VerifiedGroups<G> {
     /// A value that holds the groups.
     source: G,
     /// Where the current group begins in the target.
@@ -22,10 +23,10 @@ pub(crate) struct Verifier<G> {
     verified: bool,
 }
 
-impl<G: AsRef<Groups>> Verifier<G> {
-    pub(crate) fn new(source: G) -> Verifier<G> {
+impl<G: AsRef<Groups>> VerifiedGroups<G> {
+    pub(crate) fn new(source: G) -> VerifiedGroups<G> {
         let (len, group) = group_at(source.as_ref(), 0);
-        Verifier { source, start: 0, bytes: Vec::with_capacity(len), len, group, hashed: 0, verified: false }
+        VerifiedGroups { source, start: 0, bytes: Vec::with_capacity(len), len, group, hashed: 0, verified: false }
     }
 
     /// The value that holds the groups.
@@ -57,7 +58,7 @@ impl<G: AsRef<Groups>> Verifier<G> {
         made
     }
 
-    /// Appends the next bytes, at most [`space`](Verifier::space).
+    /// Appends the next bytes, at most [`space`](VerifiedGroups::space).
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         self.hash_whole_pieces();
