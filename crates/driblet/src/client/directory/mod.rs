@@ -20,6 +20,7 @@ mod names;
 mod options;
 mod part_file;
 mod parts;
+mod place;
 mod pulled;
 mod record;
 mod requests;
