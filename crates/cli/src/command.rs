@@ -3,4 +3,5 @@
 pub(crate) mod diff;
 pub(crate) mod patch;
 pub(crate) mod pull;
+mod pull_directory;
 pub(crate) mod serve;

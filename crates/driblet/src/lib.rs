@@ -36,7 +36,7 @@ mod churn;
 #[cfg(feature = "client")]
 pub mod client;
 mod files;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "client"))]
 mod fingerprint;
 #[cfg(feature = "server")]
 mod history;
@@ -65,7 +65,10 @@ mod transfer;
 #[cfg(feature = "server")]
 pub use axum::Router;
 #[cfg(feature = "client")]
-pub use client::{BasisKind, Client, ClientBuilder, ClientError, Pulled, SetupError};
+pub use client::{
+    BasisKind, Client, ClientBuilder, ClientError, PullDirectoryError, PullDirectoryOptions, Pulled, PulledDirectory,
+    SetupError,
+};
 pub use driblet_core::{Codec, DecodeError, EncodeError, Version};
 pub use files::{DiffOptions, Diffed, FileError, Input, Patched, diff_file, patch_file};
 #[cfg(feature = "server")]

@@ -8,11 +8,15 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::json;
 use url::Url;
 
+use super::pull_directory::{self, DirectoryArgs};
 use crate::failure::Failure;
 use crate::paths::output;
 use crate::print;
 
-/// Bring a file up to date with what a server publishes
+/// Bring a file or a folder up to date with what a server publishes
+///
+/// A URL that ends with / is the URL of a directory, and DEST is a folder. All new files are verified and durable before
+/// the first file of DEST is replaced. Files that no pull wrote stay, unless --delete is given.
 ///
 /// Only the difference to the present content of DEST is transferred. DEST is replaced in one step after the new bytes
 /// are verified and durable; until then, and after any error, it stays as it was. A pull that was cut off continues
@@ -27,7 +31,7 @@ use crate::print;
 /// server states, for at most 10 minutes.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull ws://127.0.0.1:8080/app.js app.js"
+    after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull http://127.0.0.1:8080/app/ app\n  driblet pull ws://127.0.0.1:8080/app.js app.js"
 )]
 pub(crate) struct Args {
     /// The URL of the file, as a browser would download it; user:password@ in it is sent as basic authorisation, and
@@ -49,6 +53,8 @@ pub(crate) struct Args {
     /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each.
     #[arg(long, value_name = "BITS,MIN,MAX")]
     rabin: Option<RabinOptions>,
+    #[command(flatten)]
+    directory: DirectoryArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -66,11 +72,30 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     if args.rabin.is_some() && !is_websocket {
         return Err(Failure::usage("--rabin is for ws: and wss: URLs".to_owned()));
     }
-    let dest = output(&args.dest)?;
-    let is_stdout = dest.is_stdout();
     let timeout = Duration::from_secs_f64(args.timeout);
     let options = PullOptions::default().timeout(timeout).max_len(args.max_len);
     let client = Client::builder().options(options).build().map_err(|error| Failure::new("cannot start", &error))?;
+    // A single file is published at the root too.
+    let names_file = args.dest.as_path() == Path::new("-") || (args.dest.exists() && !args.dest.is_dir());
+    let is_root_file = url.path() == "/" && names_file && args.directory.given().is_none();
+    if !is_websocket && url.path().ends_with('/') && !is_root_file {
+        let stats = args.stats.is_some();
+        let pulled = pull_directory::run(&client, &url, &args.dest, &args.directory, stats);
+        if runtime.block_on(pulled)? {
+            return Ok(());
+        }
+    }
+    if let Some(flag) = args.directory.given() {
+        return Err(Failure::usage(format!("{flag} is for directories, whose URL ends with /")));
+    }
+    if args.dest.is_dir() {
+        let folder = args.dest.display();
+        let what = "it names a folder; name a file in it, or end the URL with / to pull a directory";
+        let text = format!("cannot write {folder}: {what}");
+        return Err(Failure::said(&text));
+    }
+    let dest = output(&args.dest)?;
+    let is_stdout = dest.is_stdout();
     let bar = bar();
     let shown = bar.clone();
     let report = move |progress| show(&shown, progress);

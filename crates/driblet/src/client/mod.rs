@@ -6,6 +6,7 @@
 mod apply;
 mod connector;
 mod credentials;
+mod directory;
 mod partial;
 mod pulled;
 mod request;
@@ -25,6 +26,10 @@ use url::Url;
 use connector::WatchConnections;
 #[cfg(feature = "browser-sync-stream")]
 pub(crate) use credentials::split;
+pub use directory::{
+    Change, ChangeKind, DirectoryProgress, FolderProblem, InvalidDirectory, PathProblem, PatternError,
+    PullDirectoryError, PullDirectoryOptions, PulledDirectory,
+};
 pub use pulled::{BasisKind, Pulled};
 use request::Asset;
 #[cfg(feature = "browser-sync-stream")]

@@ -21,6 +21,7 @@ use crate::transfer::{
     NetworkCause, Phase, Progress, ProtocolCause, PullError, PullOptions, PullState, Report, Watchdog,
 };
 
+pub(super) const DIRECTORY: &str = "application/vnd.driblet.directory";
 const DELTA: &str = "application/vnd.driblet.delta";
 /// The receiver decodes every codec.
 const ACCEPTED: &str = "application/vnd.driblet.delta;codec=dense, */*;q=0.5";
@@ -78,9 +79,9 @@ impl UnknownVersion {
 
 /// The server's reason for a refusal.
 #[derive(Deserialize)]
-struct Refusal {
-    code: String,
-    detail: String,
+pub(super) struct Refusal {
+    pub(super) code: String,
+    pub(super) detail: String,
     #[serde(flatten)]
     unknown: Option<UnknownVersion>,
 }
@@ -119,6 +120,10 @@ impl Asset {
         let refusal = self.refusal(response).await?;
         match refusal {
             Refusal { code, unknown: Some(unknown), .. } if code == "unknown-version" => Ok(Answer::Unknown(unknown)),
+            // Only a directory's version has no list of sections.
+            Refusal { code, .. } if code == "unknown-version" => {
+                Err(PullError::protocol(format!("{} has no file", self.url), ProtocolCause::IsDirectory))
+            }
             refusal => Err(self.refused(StatusCode::NOT_FOUND, refusal.detail)),
         }
     }
@@ -173,7 +178,7 @@ impl Asset {
         (self.request(Method::GET, name).header(reqwest::header::ACCEPT, ACCEPTED), name.len() as u64)
     }
 
-    fn request(&self, method: Method, name: &str) -> RequestBuilder {
+    pub(super) fn request(&self, method: Method, name: &str) -> RequestBuilder {
         let request = self.client.request(method, self.resource(name));
         // reqwest sends it to no other host, even after a redirect.
         match &self.authorization {
@@ -182,14 +187,15 @@ impl Asset {
         }
     }
 
-    fn resource(&self, name: &str) -> Url {
+    /// The URL of a resource of the asset.
+    pub(super) fn resource(&self, name: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}.driblet/{name}", self.url.path()));
         url
     }
 
     /// Sends a request, and sends it again as long as the server says that it is busy.
-    async fn send(&mut self, request: RequestBuilder, len: u64) -> Result<Response, PullError> {
+    pub(super) async fn send(&mut self, request: RequestBuilder, len: u64) -> Result<Response, PullError> {
         let mut budget = RetryBudget::new(self.options.busy_timeout);
         loop {
             let again = request
@@ -257,7 +263,7 @@ impl Asset {
     }
 
     /// The body of a successful response. Any other response is an error with the server's own words.
-    async fn body(&mut self, response: Response, types: &[&'static str]) -> Result<DeltaBody, PullError> {
+    pub(super) async fn body(&mut self, response: Response, types: &[&'static str]) -> Result<DeltaBody, PullError> {
         let status = response.status();
         if !status.is_success() {
             let refusal = self.refusal(response).await?;
@@ -266,7 +272,11 @@ impl Asset {
         let media_type = header(response.headers(), CONTENT_TYPE).unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if !types.contains(&media_type.as_str()) {
-            let cause = ProtocolCause::MediaType { found: media_type, expected: types[0] };
+            let cause = match (media_type.as_str(), types[0]) {
+                (DIRECTORY, _) => ProtocolCause::IsDirectory,
+                (DELTA, DIRECTORY) => ProtocolCause::IsFile,
+                _ => ProtocolCause::MediaType { found: media_type, expected: types[0] },
+            };
             return Err(PullError::protocol(format!("{} does not answer with a delta", self.url), cause));
         }
         let continues = status == StatusCode::PARTIAL_CONTENT;
@@ -275,7 +285,7 @@ impl Asset {
         Ok(DeltaBody { response, etag, continues, unread: Bytes::new(), asset, timeout: self.options.timeout })
     }
 
-    async fn refusal(&mut self, mut response: Response) -> Result<Refusal, PullError> {
+    pub(super) async fn refusal(&mut self, mut response: Response) -> Result<Refusal, PullError> {
         let mut body = Vec::new();
         let doing = || format!("reading why {} refuses", self.url);
         while let Some(bytes) = chunk(&mut response, self.options.timeout, doing).await? {
@@ -289,7 +299,7 @@ impl Asset {
         Ok(serde_json::from_slice(&body).unwrap_or_else(|_| plain()))
     }
 
-    fn refused(&self, status: StatusCode, detail: String) -> PullError {
+    pub(super) fn refused(&self, status: StatusCode, detail: String) -> PullError {
         PullError::protocol(format!("{} answers {status}", self.url), ProtocolCause::Refused(detail))
     }
 }
@@ -313,6 +323,11 @@ impl DeltaBody {
     /// Whether the response continues the bytes that are kept already.
     pub(super) fn continues(&self) -> bool {
         self.continues
+    }
+
+    /// Puts bytes back, which [`next`](DeltaBody::next) gives again.
+    pub(super) fn with_unread(self, unread: Bytes) -> DeltaBody {
+        DeltaBody { unread, ..self }
     }
 
     /// The next bytes; `None` at the end that the server announced.

@@ -156,6 +156,12 @@ pub(crate) enum ProtocolCause {
     #[error("the response has the media type {found:?} instead of {expected}; is there a driblet server at this URL?")]
     MediaType { found: String, expected: &'static str },
     #[cfg(feature = "client")]
+    #[error("it is the URL of a directory: pull it into a folder (Client::pull_directory), or name a file in it")]
+    IsDirectory,
+    #[cfg(feature = "client")]
+    #[error("it is the URL of a file: pull it into a file (Client::pull)")]
+    IsFile,
+    #[cfg(feature = "client")]
     #[error("the request cannot be repeated")]
     NotRepeatable,
 }
@@ -183,6 +189,12 @@ impl PullError {
 
     pub(crate) fn store(what: impl Into<String>, source: io::Error) -> PullError {
         PullError::Store { what: what.into(), source }
+    }
+
+    /// Whether the URL of a directory is the URL of a file.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, PullError::Protocol { source: ProtocolError(ProtocolCause::IsFile), .. })
     }
 
     /// The error for a [`Store`](crate::browser_sync_stream::Store). The error of a store keeps its kind.

@@ -1,0 +1,175 @@
+//! What the folder holds now.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+
+use driblet_core::directory::Manifest;
+use driblet_core::{Version, VersionHasher};
+
+use super::names::Selection;
+use super::record::{Record, UNKNOWN};
+use super::tree::{Tree, fingerprint_of, is_absence, is_executable};
+use crate::fingerprint::{self, Fingerprint};
+
+/// Bytes that one call reads.
+pub(super) const PIECE: usize = 256 << 10;
+
+/// The files of a folder that are known.
+#[derive(Default)]
+pub(super) struct Local {
+    pub(super) record: Option<Record>,
+    /// For each file of the record, what stands at its path.
+    states: Vec<FileState>,
+    /// Files at paths of which there is no record, or that were changed.
+    found: HashMap<String, FoundFile>,
+    /// Where a version is held.
+    places: HashMap<Version, Place>,
+    /// Whether the record's fingerprints are out of date, although the files are as recorded.
+    pub(super) is_stale: bool,
+}
+
+/// What stands at the path of a recorded file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FileState {
+    /// No pull wrote the file.
+    NotOurs,
+    /// The recorded bytes.
+    Unchanged { executable: bool },
+    /// Something else.
+    Changed,
+    /// Nothing.
+    Missing,
+}
+
+/// A file that was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct FoundFile {
+    pub(super) version: Version,
+    pub(super) len: u64,
+    pub(super) executable: bool,
+    /// What the file looked like when it was read.
+    pub(super) stamp: Fingerprint,
+}
+
+enum Place {
+    Recorded(u32),
+    Found(String),
+}
+
+impl Local {
+    /// Compares the folder with the record. Files that look as recorded are not read.
+    pub(super) fn scan(tree: &mut Tree, record: Option<Record>) -> io::Result<Local> {
+        let mut local = Local::default();
+        let Some(mut record) = record else { return Ok(local) };
+        for index in 0..record.manifest.len() {
+            let entry = record.manifest.entry(index);
+            let state = match tree.look(entry.path)? {
+                _ if !record.is_ours(index) => FileState::NotOurs,
+                None => FileState::Missing,
+                Some(found) if record.is_unchanged(index, &fingerprint_of(&found)) => {
+                    FileState::Unchanged { executable: is_executable(&found) }
+                }
+                Some(found) if !found.is_file() => FileState::Changed,
+                Some(_) => match read(tree, entry.path)? {
+                    Some(file) if file.version == entry.version => {
+                        record.stamps[index] = file.stamp;
+                        local.is_stale = true;
+                        FileState::Unchanged { executable: file.executable }
+                    }
+                    Some(file) => {
+                        local.found.insert(entry.path.to_owned(), file);
+                        FileState::Changed
+                    }
+                    None => FileState::Changed,
+                },
+            };
+            if let FileState::Unchanged { .. } = state {
+                local.places.entry(record.manifest.entry(index).version).or_insert(Place::Recorded(index as u32));
+            }
+            local.states.push(state);
+        }
+        for (path, file) in &local.found {
+            local.places.entry(file.version).or_insert_with(|| Place::Found(path.clone()));
+        }
+        local.record = Some(record);
+        Ok(local)
+    }
+
+    /// Reads what stands at the paths of a manifest, where the record does not say it.
+    pub(super) fn read_at_paths(&mut self, tree: &mut Tree, new: &Manifest, selection: &Selection) -> io::Result<()> {
+        for (entry, included) in new.entries().zip(&selection.included) {
+            if !included || self.at(entry.path).is_some() {
+                continue;
+            }
+            if tree.look(entry.path)?.is_none_or(|found| !found.is_file()) {
+                continue;
+            }
+            if let Some(file) = read(tree, entry.path)? {
+                self.places.entry(file.version).or_insert_with(|| Place::Found(entry.path.to_owned()));
+                self.found.insert(entry.path.to_owned(), file);
+            }
+        }
+        Ok(())
+    }
+
+    /// The file at a path, if its bytes are known.
+    pub(super) fn at(&self, path: &str) -> Option<FoundFile> {
+        let recorded = || {
+            let record = self.record.as_ref()?;
+            let index = record.manifest.find(path)?;
+            let FileState::Unchanged { executable } = self.states[index] else { return None };
+            let entry = record.manifest.entry(index);
+            Some(FoundFile { version: entry.version, len: entry.len, executable, stamp: record.stamps[index] })
+        };
+        self.found.get(path).copied().or_else(recorded)
+    }
+
+    /// The path of a file with this version.
+    pub(super) fn path_of(&self, version: &Version) -> Option<&str> {
+        match self.places.get(version)? {
+            Place::Recorded(index) => Some(self.record.as_ref()?.manifest.entry(*index as usize).path),
+            Place::Found(path) => Some(path),
+        }
+    }
+
+    /// The recorded files and what stands at their paths.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = (&str, FileState)> {
+        let record = self.record.as_ref();
+        let paths = record.into_iter().flat_map(|record| record.manifest.entries().map(|entry| entry.path));
+        paths.zip(self.states.iter().copied())
+    }
+}
+
+/// Reads and hashes a file; `None` if it is not there or may not be read.
+fn read(tree: &mut Tree, path: &str) -> io::Result<Option<FoundFile>> {
+    let mut file = match tree.file(path) {
+        Err(error) if is_absence(&error) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
+            return Ok(None);
+        }
+        file => file?,
+    };
+    use std::os::unix::fs::MetadataExt;
+    let before = file.metadata()?;
+    let stamp = Fingerprint::of(&before);
+    // A write just before and one just after the file was read may have the same stamp.
+    let is_settled = stamp.age(fingerprint::now()).is_some_and(|age| stamp.granularity() < age);
+    let (version, len) = hash(&mut file)?;
+    let stamp = if is_settled { stamp } else { UNKNOWN };
+    Ok(Some(FoundFile { version, len, executable: before.mode() & 0o100 != 0, stamp }))
+}
+
+/// The version and the length of a file.
+pub(super) fn hash(file: &mut File) -> io::Result<(Version, u64)> {
+    let (mut hasher, mut len, mut bytes) = (VersionHasher::new(), 0, vec![0; PIECE]);
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok((hasher.finalize(), len)),
+            read => {
+                hasher.update(&bytes[..read]);
+                len += read as u64;
+            }
+        }
+    }
+}

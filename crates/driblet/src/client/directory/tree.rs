@@ -1,0 +1,197 @@
+//! Access to the files below a folder. No symbolic link below it is followed.
+//!
+//! Each part of a path is opened by itself, relative to the part before. So no link leads out, whatever other programs
+//! do at the same time.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use cap_std::fs::{Dir, Metadata, MetadataExt};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use crate::fingerprint::Fingerprint;
+
+/// A folder, and the folders on the way to the last path.
+pub(super) struct Tree {
+    root: Dir,
+    /// The open folders on the way to the last path, with their names.
+    open: Vec<(String, Dir)>,
+}
+
+impl Tree {
+    pub(super) fn open(path: &Path) -> io::Result<Tree> {
+        // Opened by the system, since a handle of the library cannot be flushed.
+        let root = File::open(path)?;
+        if !root.metadata()?.is_dir() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        Ok(Tree { root: Dir::from_std_file(root), open: Vec::new() })
+    }
+
+    pub(super) fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    /// What stands at a path; `None` if nothing does.
+    pub(super) fn look(&mut self, path: &str) -> io::Result<Option<Metadata>> {
+        let (folder, name) = match self.parent(path) {
+            Err(error) if is_absence(&error) => return Ok(None),
+            parent => parent?,
+        };
+        match folder.symlink_metadata(name) {
+            Err(error) if is_absence(&error) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Opens a regular file to read it.
+    pub(super) fn file(&mut self, path: &str) -> io::Result<File> {
+        let (folder, name) = self.parent(path)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(folder, name, flags, Mode::empty())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        Ok(file)
+    }
+
+    /// The folder that a path lies in, and the path's last part.
+    pub(super) fn parent<'p>(&mut self, path: &'p str) -> io::Result<(&Dir, &'p str)> {
+        self.enter(path, false)
+    }
+
+    /// As [`parent`](Tree::parent), after making the folders that are missing.
+    pub(super) fn made_parent<'p>(&mut self, path: &'p str) -> io::Result<(&Dir, &'p str)> {
+        self.enter(path, true)
+    }
+
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
+        if self.look(path)?.is_none_or(|found| found.is_dir()) {
+            return Ok(());
+        }
+        let removed = self.parent(path).and_then(|(folder, name)| folder.remove_file(name));
+        match removed {
+            Err(error) if is_absence(&error) => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Removes the folder at a path, if it is an empty folder. Gives whether it was.
+    pub(super) fn remove_empty(&mut self, path: &str) -> io::Result<bool> {
+        let removed = self.parent(path).and_then(|(folder, name)| folder.remove_dir(name));
+        // An open folder may be the removed one.
+        self.open.clear();
+        match removed {
+            Ok(()) => Ok(true),
+            Err(error) if is_absence(&error) || error.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets the open folders, which other calls may have removed.
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
+    }
+
+    fn enter<'p>(&mut self, path: &'p str, make: bool) -> io::Result<(&Dir, &'p str)> {
+        let (folders, name) = path.rsplit_once('/').map_or((None, path), |(folders, name)| (Some(folders), name));
+        let mut depth = 0;
+        for part in folders.into_iter().flat_map(|folders| folders.split('/')) {
+            if self.open.get(depth).is_none_or(|(open, _)| open != part) {
+                self.open.truncate(depth);
+                let above = self.open.last().map_or(&self.root, |(_, dir)| dir);
+                let dir = open_folder(above, part, make)?;
+                self.open.push((part.to_owned(), dir));
+            }
+            depth += 1;
+        }
+        self.open.truncate(depth);
+        Ok((self.open.last().map_or(&self.root, |(_, dir)| dir), name))
+    }
+}
+
+/// Opens a folder in a folder. A symbolic link is not followed.
+pub(super) fn open_folder(above: &Dir, name: &str, make: bool) -> io::Result<Dir> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || openat(above, name, flags, Mode::empty()).map_err(io::Error::from);
+    let opened = match open() {
+        Err(error) if make && error.kind() == ErrorKind::NotFound => {
+            match above.create_dir(name) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            open()
+        }
+        opened => opened,
+    };
+    opened.map(|folder| Dir::from_std_file(File::from(folder)))
+}
+
+/// Everything in a folder that is no folder, by path.
+#[derive(Default)]
+pub(super) struct FilesAndLinks {
+    pub(super) files: Vec<String>,
+    pub(super) links: Vec<String>,
+    /// Something else, or a name that is not UTF-8.
+    pub(super) special: Option<String>,
+}
+
+/// Lists everything in a folder.
+pub(super) fn files_and_links(tree: &Tree) -> io::Result<FilesAndLinks> {
+    let mut found = FilesAndLinks::default();
+    walk(tree.root(), "", &mut found)?;
+    Ok(found)
+}
+
+fn walk(folder: &Dir, path: &str, found: &mut FilesAndLinks) -> io::Result<()> {
+    for entry in folder.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        let Some(name) = name.to_str() else {
+            found.special.get_or_insert_with(|| below(&name.to_string_lossy()));
+            continue;
+        };
+        let (below, file_type) = (below(name), entry.file_type()?);
+        if file_type.is_dir() {
+            walk(&open_folder(folder, name, false)?, &below, found)?;
+        } else if file_type.is_symlink() {
+            found.links.push(below);
+        } else if file_type.is_file() {
+            found.files.push(below);
+        } else {
+            found.special.get_or_insert(below);
+        }
+    }
+    Ok(())
+}
+
+/// Whether an error says that nothing stands at a path: also if a part of it is a file or a link.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    is_link || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+pub(super) fn fingerprint_of(data: &Metadata) -> Fingerprint {
+    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    let born = data.created().map_or(0, |time| {
+        let since = time.into_std().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_nanos() as i64)
+    });
+    Fingerprint {
+        device: data.dev(),
+        inode: data.ino(),
+        len: data.len(),
+        modified: nanoseconds(data.mtime(), data.mtime_nsec()),
+        changed: nanoseconds(data.ctime(), data.ctime_nsec()),
+        born,
+    }
+}
+
+/// Whether the owner may execute a file.
+pub(super) fn is_executable(data: &Metadata) -> bool {
+    data.mode() & 0o100 != 0
+}
