@@ -7,11 +7,14 @@ lint() {
   echo "$1 with ${2:-no feature}"
   cargo clippy --quiet --locked --package "$1" --no-default-features --features "$2" --lib --tests -- -D warnings
 }
-# try PACKAGE FEATURES: without warnings, and with its tests.
+# try PACKAGE FEATURES [TESTS]: without warnings, and with its tests.
 try() {
   lint "$1" "$2"
-  cargo test --quiet --locked --package "$1" --no-default-features --features "$2" --lib --tests
+  # shellcheck disable=SC2086
+  cargo test --quiet --locked --package "$1" --no-default-features --features "$2" ${3:---lib --tests}
 }
-for features in "" encode browser-sync-stream; do try driblet-core "$features"; done
+for features in "" browser-sync-stream; do try driblet-core "$features"; done
+# The property tests take longest, and are the same with all features.
+try driblet-core encode "--lib --test vectors"
 for features in "" server client browser-sync-stream; do try driblet "$features"; done
 for features in server,client server,browser-sync-stream client,browser-sync-stream; do lint driblet "$features"; done
