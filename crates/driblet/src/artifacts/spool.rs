@@ -80,6 +80,31 @@ impl Content {
         }
     }
 
+    /// All bytes, once they are made.
+    pub(crate) async fn bytes(self) -> Result<Bytes, ArtifactError> {
+        match self.finished().await? {
+            Content::Memory(bytes) => Ok(bytes),
+            Content::File(file, len) => {
+                let read = move || {
+                    let mut bytes = vec![0; len as usize];
+                    file.read_exact_at(&mut bytes, 0)?;
+                    Ok(Bytes::from(bytes))
+                };
+                blocking(read).await
+            }
+            Content::Growing(growing) => {
+                let mut bytes = Vec::new();
+                loop {
+                    match growing.piece(bytes.len() as u64, 1 << 20).await? {
+                        piece if piece.is_empty() => return Ok(bytes.into()),
+                        piece => bytes.extend_from_slice(&piece),
+                    }
+                }
+            }
+            Content::Unmade => Ok(Bytes::new()),
+        }
+    }
+
     /// Waits until an answer can begin.
     pub(super) async fn begun(&self, first: WaitFor) -> Result<(), ArtifactError> {
         match self {

@@ -83,10 +83,16 @@ impl ResourceRequest<'_> {
             self.directory_response(Content::Memory(plan.head.clone().into()), etag, caching)?
         } else {
             let first = self.part(plan.parts[0].clone()).await?;
-            let mut response = joined(plan.head.clone(), first.content, DIRECTORY, caching);
-            let etag: ETag = format!("\"{etag}\"").parse().map_err(|_| bad_name(&etag))?;
-            response.headers_mut().typed_insert(etag);
-            response
+            if self.headers.contains_key(header::RANGE) {
+                let first = self.finished_for_range(first.content).await?.bytes().await?;
+                let whole = [&plan.head[..], &first].concat();
+                self.directory_response(Content::Memory(whole.into()), etag, caching)?
+            } else {
+                let mut response = joined(plan.head.clone(), first.content, DIRECTORY, caching);
+                let etag: ETag = format!("\"{etag}\"").parse().map_err(|_| bad_name(&etag))?;
+                response.headers_mut().typed_insert(etag);
+                response
+            }
         };
         let from = from.map_or_else(|| "none".to_owned(), |version| version.to_string());
         let pair = HeaderValue::try_from(format!("{from}-{to}")).map_err(|_| bad_name(&from))?;

@@ -309,3 +309,16 @@ async fn a_watched_directory_is_published_without_a_request() {
     assert!(third < counter(&site, third).await);
     site.restart().await;
 }
+
+#[tokio::test]
+async fn a_directory_delta_is_resumed_by_its_etag() {
+    let site = site(&[("a", &random_bytes(1, 300_000)), ("b", b"b")]).await;
+    let head = site.get("/.driblet/head").await.json()["version"].as_str().unwrap().to_owned();
+    let path = format!("/.driblet/none-{head}");
+    let whole = site.get(&path).await;
+    let etag = whole.header("etag").unwrap().to_owned();
+    let rest = site.ask(get(&path).header("range", "bytes=100-").header("if-range", &etag)).await;
+    assert_eq!((rest.status, rest.body == whole.body[100..]), (206, true));
+    let again = site.ask(get(&path).header("range", "bytes=100-").header("if-range", "\"other\"")).await;
+    assert_eq!((again.status, again.body == whole.body), (200, true));
+}
