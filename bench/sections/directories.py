@@ -10,6 +10,7 @@ import random
 import shutil
 import subprocess
 import time
+import urllib.error
 
 from measure.process import run, status_of
 from measure.report import row
@@ -52,7 +53,7 @@ def tree(folder, text):
 def published(server, folder, work):
     """The first publish: until the head is there."""
     begin = time.perf_counter()
-    head = json.loads(server.get("/.driblet/head"))
+    head = json.loads(patient(server, "/.driblet/head"))
     wall = server.ready_after + time.perf_counter() - begin
     memory = status_of(server.pid, "RssAnon:")
     assert head["files"] == FILES, head
@@ -64,6 +65,17 @@ def published(server, folder, work):
     shutil.rmtree(target)
     yield row(f"{TITLE}: first publish", wall / copied, "of rsync's", ("<=", 1.5), "driblet serve; GET /.driblet/head")
     yield row(f"{TITLE}: first publish, memory that is no file's", memory, "bytes", ("<=", 200 << 20))
+
+
+def patient(server, path):
+    """A response, also from a server that is busy at first."""
+    while True:
+        try:
+            return server.get(path)
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise
+            time.sleep(0.1)
 
 
 def cold(setting, server, peer, work):

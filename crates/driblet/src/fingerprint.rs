@@ -58,11 +58,13 @@ impl Fingerprint {
     }
 
     /// Whether both are the same file, unchanged or changed in place.
+    #[cfg(feature = "server")]
     pub(crate) fn is_same_file(&self, other: &Fingerprint) -> bool {
         (self.device, self.inode, self.born) == (other.device, other.inode, other.born)
     }
 
     /// Whether size and times are equal. Some file systems give a file a new inode number at each look.
+    #[cfg(feature = "server")]
     pub(crate) fn has_stamps_of(&self, other: &Fingerprint) -> bool {
         (self.len, self.modified, self.changed) == (other.len, other.modified, other.changed)
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use driblet_core::Version;
 use driblet_core::directory::{FileEntry, Manifest, ManifestLimits};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -59,6 +60,8 @@ pub(super) struct DirectoryPublisher {
     queue_timeout: Duration,
     /// What events told, if the directory is watched.
     watch: Option<Arc<Watch>>,
+    /// Whether every file that was there at the start is indexed. Until then the index reads them.
+    indexed: watch::Receiver<bool>,
     current: Mutex<Option<Current>>,
     /// Held while the directory is looked at.
     looking: tokio::sync::Mutex<()>,
@@ -92,6 +95,7 @@ impl DirectoryPublisher {
         rules: WalkRules,
         queue_timeout: Duration,
         watch: Option<Arc<Watch>>,
+        indexed: watch::Receiver<bool>,
     ) -> DirectoryPublisher {
         DirectoryPublisher {
             files,
@@ -100,6 +104,7 @@ impl DirectoryPublisher {
             rules,
             queue_timeout,
             watch,
+            indexed,
             current: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             left_out: Mutex::default(),
@@ -166,6 +171,8 @@ impl DirectoryPublisher {
 
     /// Looks at the directory until it is quiet, and publishes it. A look that began after `asked` is not repeated.
     async fn publish(self: &Arc<Self>, asked: Instant) -> Result<PublishedDirectory, PublishError> {
+        // An error means that the server is gone.
+        let _ = self.indexed.clone().wait_for(|done| *done).await;
         let _looking = self.looking.lock().await;
         if let Some(current) = self.current().clone().filter(|current| asked <= current.looked) {
             return Ok(current.published);

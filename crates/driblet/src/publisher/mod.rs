@@ -87,11 +87,13 @@ impl Publisher {
         let files = Files::new(source, history, new_head);
         let settler = Settler::new(files.clone(), queue_timeout);
         let rules = WalkRules::new(files.source.path(), files.source.is_hidden_shown(), &snapshots.excluded)?;
+        let indexed = Arc::new(watch::Sender::new(false));
         let directory = |path: &String| {
             let (files, settler, rules) = (files.clone(), settler.clone(), rules.clone());
             let folder = files.source.path().join(path);
             let watch = (snapshots.watched && files.source.only().is_none()).then(Arc::<Watch>::default);
-            let publisher = DirectoryPublisher::new(files, settler, path.clone(), rules, queue_timeout, watch.clone());
+            let (path_of, seen, done) = (path.clone(), watch.clone(), indexed.subscribe());
+            let publisher = DirectoryPublisher::new(files, settler, path_of, rules, queue_timeout, seen, done);
             let publisher = Arc::new(publisher);
             if let Some(watch) = watch {
                 tokio::spawn(directory_follow::follow(Arc::downgrade(&publisher), watch, folder));
@@ -99,7 +101,6 @@ impl Publisher {
             (path.clone(), publisher)
         };
         let directories = snapshots.directories.iter().map(directory).collect();
-        let indexed = Arc::new(watch::Sender::new(false));
         let (done, index) = (indexed.clone(), index::index(files.clone(), settler.clone()));
         tokio::spawn(async move {
             // Also after a panic: `indexed` waits for the end.
