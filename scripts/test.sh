@@ -37,7 +37,7 @@ step "Python: the oracle and its vectors"
 
 step "JavaScript: wasm in Node, pages in browsers, the package as installed"
 # The binary that the Rust tests ran: nothing is compiled twice.
-cargo build --locked -p driblet-cli
+cargo build --locked --workspace
 bin=$(cd "$target/debug" && pwd)/driblet
 (cd npm && DRIBLET_BIN=$bin npm test --silent)
 report_steps
