@@ -25,7 +25,11 @@ const MANIFEST: &str = "application/vnd.driblet.manifest";
 impl ResourceRequest<'_> {
     /// Answers a request for a resource of a directory.
     pub(super) async fn directory(&self, path: &str, resource: Resource, body: Body) -> Result<Response, Problem> {
-        let head = self.current_directory(path).await?;
+        let head = match resource {
+            Resource::From(_) => self.current_directory(path).await?,
+            // The others are of versions that were published before: no file is looked at for them.
+            _ => self.site.publisher.published_directory(path).await?.ok_or_else(|| no_snapshot(path))?,
+        };
         match resource {
             Resource::Head => self.directory_head(path).await,
             Resource::From(from) => self.directory_delta(path, from, &head, head.version, REVALIDATE).await,
@@ -44,11 +48,7 @@ impl ResourceRequest<'_> {
     }
 
     async fn current_directory(&self, path: &str) -> Result<PublishedDirectory, Problem> {
-        let published = self.site.publisher.refresh_directory(path).await?;
-        published.ok_or_else(|| {
-            let detail = format!("/{path} is not served as a snapshot; sync its files, each by its own path.");
-            Problem::new(StatusCode::NOT_FOUND, "no-such-file", detail)
-        })
+        self.site.publisher.refresh_directory(path).await?.ok_or_else(|| no_snapshot(path))
     }
 
     async fn directory_head(&self, path: &str) -> Result<Response, Problem> {
@@ -241,6 +241,11 @@ impl ResourceRequest<'_> {
         // Each path is one of a valid manifest's, and stands there once.
         (Manifest::new(files).unwrap_or_default(), accepted)
     }
+}
+
+fn no_snapshot(path: &str) -> Problem {
+    let detail = format!("/{path} is not served as a snapshot; sync its files, each by its own path.");
+    Problem::new(StatusCode::NOT_FOUND, "no-such-file", detail)
 }
 
 fn plan_etag(from: Option<Version>, to: Version) -> String {

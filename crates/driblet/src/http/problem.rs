@@ -98,6 +98,7 @@ impl From<PublishError> for Problem {
             | PublishError::RootMissing(_)
             | PublishError::Paused
             | PublishError::Task(TaskFailed::Cancelled) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            PublishError::NoDirectory { .. } => (StatusCode::NOT_FOUND, "no-such-file"),
             PublishError::Unstable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unstable"),
             // The log has the error already. The history needs room.
             PublishError::History(_) => return Problem::from(PublishError::Paused),

@@ -19,6 +19,7 @@ use super::index::publish_batches;
 use super::settle::Settler;
 use super::walk::{Listing, WalkRules, WalkedFile};
 use crate::fingerprint;
+use crate::source::Found;
 use crate::task::{TaskFailed, blocking};
 
 /// How long a directory must rest before it is published.
@@ -52,12 +53,10 @@ pub(crate) struct PublishedDirectory {
 
 /// Publishes one directory.
 pub(super) struct DirectoryPublisher {
-    files: Arc<Files>,
     settler: Arc<Settler>,
     /// The path below the root, without a `/` at its end.
     path: String,
     rules: WalkRules,
-    queue_timeout: Duration,
     /// What events told, if the directory is watched.
     watch: Option<Arc<Watch>>,
     /// Whether every file that was there at the start is indexed. Until then the index reads them.
@@ -89,26 +88,26 @@ struct Changes {
 
 impl DirectoryPublisher {
     pub(super) fn new(
-        files: Arc<Files>,
         settler: Arc<Settler>,
         path: String,
         rules: WalkRules,
-        queue_timeout: Duration,
         watch: Option<Arc<Watch>>,
         indexed: watch::Receiver<bool>,
     ) -> DirectoryPublisher {
         DirectoryPublisher {
-            files,
             settler,
             path,
             rules,
-            queue_timeout,
             watch,
             indexed,
             current: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             left_out: Mutex::default(),
         }
+    }
+
+    fn files(&self) -> &Arc<Files> {
+        &self.settler.files
     }
 
     /// The path under which the history has the directory's versions.
@@ -125,15 +124,23 @@ impl DirectoryPublisher {
         // A request that gives up does not stop the task, since others may wait for it.
         let (publisher, asked) = (self.clone(), Instant::now());
         let task = tokio::spawn(async move { publisher.publish(asked).await });
-        let failed = match timeout(self.queue_timeout, task).await {
+        let failed = match timeout(self.settler.queue_timeout, task).await {
             Ok(Ok(Ok(published))) => return Ok(published),
             Ok(Ok(Err(error))) => error,
             Ok(Err(error)) => TaskFailed::of(error).into(),
             Err(_) => PublishError::Busy,
         };
         match failed {
-            PublishError::Task(_) | PublishError::RootMissing(_) => Err(failed),
+            PublishError::Task(_) | PublishError::RootMissing(_) | PublishError::NoDirectory { .. } => Err(failed),
             failed => self.last().await?.ok_or(failed),
+        }
+    }
+
+    /// The head that was published last. The directory is only looked at if there is none.
+    pub(super) async fn published(self: &Arc<Self>) -> Result<PublishedDirectory, PublishError> {
+        match self.last().await? {
+            Some(published) => Ok(published),
+            None => self.refresh().await,
         }
     }
 
@@ -158,8 +165,8 @@ impl DirectoryPublisher {
     /// The head that the history has.
     fn stored(&self) -> Result<Option<PublishedDirectory>, PublishError> {
         let key = DirectoryPublisher::key(&self.path);
-        let Some(head) = self.files.history.head(&key) else { return Ok(None) };
-        let Some(stored) = self.files.history.open_or_drop(&key, &head.version)? else { return Ok(None) };
+        let Some(head) = self.files().history.head(&key) else { return Ok(None) };
+        let Some(stored) = self.files().history.open_or_drop(&key, &head.version)? else { return Ok(None) };
         let Ok(manifest) = Manifest::parse(stored.bytes(), ManifestLimits::default()) else { return Ok(None) };
         let (version, len, counter) = (head.version, head.len, head.counter);
         Ok(Some(PublishedDirectory { manifest: Arc::new(manifest), version, len, counter }))
@@ -205,7 +212,7 @@ impl DirectoryPublisher {
             }
             if let Some(published) = self.publish_manifest(listing, overdue).await? {
                 *self.current() = Some(Current { published: published.clone(), looked, changes: seen });
-                self.files.published.notify_waiters();
+                self.files().published.notify_waiters();
                 return Ok(published);
             }
         }
@@ -215,8 +222,10 @@ impl DirectoryPublisher {
         let publisher = self.clone();
         let listing = blocking(move || {
             // The root itself is looked up as for a file, so that its absence is noted.
-            publisher.files.find(&publisher.path)?;
-            let folder = publisher.files.source.path().join(&publisher.path);
+            let Some(Found::Folder) = publisher.files().find(&publisher.path)? else {
+                return Err(PublishError::NoDirectory { path: publisher.path.clone() });
+            };
+            let folder = publisher.files().source.path().join(&publisher.path);
             Listing::of(&folder, &publisher.rules).map_err(PublishError::from)
         });
         let listing = listing.await?;
@@ -248,7 +257,7 @@ impl DirectoryPublisher {
         blocking(move || {
             let has_changed = |(index, file): (usize, &WalkedFile)| {
                 let path = publisher.path_of(&file.path);
-                let head = publisher.files.history.head(&path).map(|head| head.observation);
+                let head = publisher.files().history.head(&path).map(|head| head.observation);
                 let is_known = head.is_some_and(|seen| seen.settled && seen.looks_like(&file.fingerprint));
                 (!is_known).then_some((index, path))
             };
@@ -260,7 +269,7 @@ impl DirectoryPublisher {
     /// Publishes files. Gives those that still change.
     async fn publish_files(&self, changed: Vec<(usize, String)>, overdue: bool) -> Result<Vec<String>, PublishError> {
         let paths: VecDeque<String> = changed.into_iter().map(|(_, path)| path).collect();
-        let unsettled = publish_batches(&self.files, paths).await?;
+        let unsettled = publish_batches(self.files(), paths).await?;
         let mut changing = Vec::new();
         for path in unsettled {
             match self.settler.refresh(&path).await {
@@ -284,7 +293,7 @@ impl DirectoryPublisher {
             let mut entries = Vec::with_capacity(listing.files.len());
             for file in &listing.files {
                 let path = publisher.path_of(&file.path);
-                let Some(head) = publisher.files.history.head(&path) else {
+                let Some(head) = publisher.files().history.head(&path) else {
                     if !overdue {
                         return Ok(None);
                     }
@@ -301,8 +310,11 @@ impl DirectoryPublisher {
                 entries.push(FileEntry { path: file.path.clone(), executable, len, version });
             }
             let manifest = Manifest::new(entries).map_err(|error| PublishError::Manifest(Arc::new(error)))?;
-            publisher.files.history.publish_directory(&DirectoryPublisher::key(&publisher.path), &manifest)?;
-            publisher.stored()
+            let (history, key) = (&publisher.files().history, DirectoryPublisher::key(&publisher.path));
+            history.publish_directory(&key, &manifest)?;
+            let head = history.head(&key).ok_or(PublishError::Busy)?;
+            let (version, len, counter) = (head.version, head.len, head.counter);
+            Ok(Some(PublishedDirectory { manifest: Arc::new(manifest), version, len, counter }))
         })
         .await
     }

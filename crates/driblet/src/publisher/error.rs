@@ -19,6 +19,8 @@ pub(crate) enum PublishError {
     Io(#[source] Arc<io::Error>),
     #[error(transparent)]
     History(Arc<HistoryError>),
+    #[error("there is no folder /{path} here")]
+    NoDirectory { path: String },
     #[error("the directory cannot be published: {0}")]
     Manifest(Arc<ManifestError>),
     #[error("the history has no room for this file at the moment; try again")]

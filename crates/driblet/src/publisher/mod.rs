@@ -89,11 +89,10 @@ impl Publisher {
         let rules = WalkRules::new(files.source.path(), files.source.is_hidden_shown(), &snapshots.excluded)?;
         let indexed = Arc::new(watch::Sender::new(false));
         let directory = |path: &String| {
-            let (files, settler, rules) = (files.clone(), settler.clone(), rules.clone());
             let folder = files.source.path().join(path);
             let watch = (snapshots.watched && files.source.only().is_none()).then(Arc::<Watch>::default);
-            let (path_of, seen, done) = (path.clone(), watch.clone(), indexed.subscribe());
-            let publisher = DirectoryPublisher::new(files, settler, path_of, rules, queue_timeout, seen, done);
+            let (settler, rules, done) = (settler.clone(), rules.clone(), indexed.subscribe());
+            let publisher = DirectoryPublisher::new(settler, path.clone(), rules, watch.clone(), done);
             let publisher = Arc::new(publisher);
             if let Some(watch) = watch {
                 tokio::spawn(directory_follow::follow(Arc::downgrade(&publisher), watch, folder));
@@ -138,6 +137,14 @@ impl Publisher {
     pub(crate) async fn refresh_directory(&self, path: &str) -> Result<Option<PublishedDirectory>, PublishError> {
         match self.directories.get(path) {
             Some(directory) => directory.refresh().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The head of the directory at a path that was published last. A directory is only looked at if it has none.
+    pub(crate) async fn published_directory(&self, path: &str) -> Result<Option<PublishedDirectory>, PublishError> {
+        match self.directories.get(path) {
+            Some(directory) => directory.published().await.map(Some),
             None => Ok(None),
         }
     }

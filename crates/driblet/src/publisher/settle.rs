@@ -27,9 +27,9 @@ const MAX_RECENT: usize = 1024;
 
 /// Publishes files once they are quiet.
 pub(super) struct Settler {
-    files: Arc<Files>,
+    pub(super) files: Arc<Files>,
     /// The longest that a request waits for a file to be read.
-    queue_timeout: Duration,
+    pub(super) queue_timeout: Duration,
     /// The tasks that run now, by path.
     tasks: Mutex<HashMap<String, Arc<Settling>>>,
     /// When each path that was published last was last seen to change.

@@ -322,3 +322,34 @@ async fn a_directory_delta_is_resumed_by_its_etag() {
     let again = site.ask(get(&path).header("range", "bytes=100-").header("if-range", "\"other\"")).await;
     assert_eq!((again.status, again.body == whole.body), (200, true));
 }
+
+#[tokio::test]
+async fn a_folder_that_goes_becomes_a_file_and_comes_back() {
+    let site = TestSite::with(&[("app/a", b"1"), ("b", b"2")], |builder| builder.directory("app")).await;
+    let mut receiver = Receiver::default();
+    receiver.pull(&site, "/app/").await;
+    fs::remove_dir_all(site.root().join("app")).unwrap();
+    assert!(site.get("/app/.driblet/none").await.refuses(404, "no-such-file"));
+    site.write("app", b"a file now");
+    assert!(site.get("/app/.driblet/none").await.refuses(404, "no-such-file"));
+    fs::remove_file(site.root().join("app")).unwrap();
+    site.write("app/c", b"3");
+    receiver.pull(&site, "/app/").await;
+    assert_eq!(receiver.files, on_disk(&site.root().join("app")));
+}
+
+#[tokio::test]
+async fn parts_and_manifests_cost_no_look_at_the_disk() {
+    let site = site(&[("a", &random_bytes(1, 15 << 20)), ("b", &random_bytes(2, 9 << 20))]).await;
+    let mut receiver = Receiver::default();
+    receiver.pull(&site, "/").await;
+    let version = receiver.version();
+    // What was published is served although the folder is away.
+    fs::rename(site.root(), site.outside().join("away")).unwrap();
+    assert!(site.get("/.driblet/none").await.refuses(503, "busy"));
+    assert_eq!(site.get(&format!("/.driblet/manifest/{version}")).await.status, 200);
+    let mut again = Receiver::default();
+    let body = site.get(&format!("/.driblet/none-{version}")).await.body;
+    again.apply(&site, "/", "none".into(), &body).await;
+    assert_eq!(again.files, receiver.files);
+}
