@@ -1,7 +1,8 @@
 //! What a receiver holds of a directory, for a server that does not know the receiver's version of it.
 
-use super::error::HaveError;
+use super::error::{HaveError, ManifestError};
 use super::format::FORMAT;
+use super::manifest::{FileEntry, Manifest};
 use crate::version::Version;
 use crate::wire::{ByteReader, Stop, put_varint};
 
@@ -9,8 +10,6 @@ use crate::wire::{ByteReader, Stop, put_varint};
 const MAGIC: u8 = 0xde;
 /// Bytes before the bits.
 const START: usize = 34;
-/// The most files that a receiver holds in another version.
-const MAX_OTHERS: u64 = 1 << 16;
 /// The most bytes that a version and its place take.
 const OTHER: usize = 37;
 
@@ -41,6 +40,9 @@ pub struct Have {
 }
 
 impl Have {
+    /// The most other versions of a list.
+    pub const MAX_OTHERS: usize = 1 << 16;
+
     /// The bytes of a list. `count` is the number of the manifest's files. Of the others, as many are listed as the
     /// format allows.
     pub fn encode(&self, count: usize) -> Vec<u8> {
@@ -51,7 +53,7 @@ impl Have {
         for index in &self.held {
             out[bits + index / 8] |= 1 << (index % 8);
         }
-        let others = &self.others[..self.others.len().min(MAX_OTHERS as usize)];
+        let others = &self.others[..self.others.len().min(Have::MAX_OTHERS)];
         put_varint(&mut out, others.len() as u64);
         let mut next = 0;
         for (index, version) in others {
@@ -62,9 +64,31 @@ impl Have {
         out
     }
 
+    /// The manifest of what the receiver holds, as both sides make it: the files of `target` that are held, and the
+    /// others that the server accepted. `lens` has the length of each other, or `None` if it was not accepted.
+    ///
+    /// # Errors
+    /// Fails if an accepted other stands at the path of a file that is held.
+    ///
+    /// # Panics
+    /// If an index is not one of the target's.
+    pub fn manifest(&self, target: &Manifest, lens: &[Option<u64>]) -> Result<Manifest, ManifestError> {
+        let held = self.held.iter().map(|index| {
+            let entry = target.entry(*index);
+            (*index, entry.version, entry.len)
+        });
+        let others = self.others.iter().zip(lens);
+        let others = others.filter_map(|((index, version), len)| len.map(|len| (*index, *version, len)));
+        let files = held.chain(others).map(|(index, version, len)| {
+            let entry = target.entry(index);
+            FileEntry { path: entry.path.to_owned(), executable: entry.executable, len, version }
+        });
+        Manifest::new(files.collect())
+    }
+
     /// The most bytes of a list for a manifest with this many files.
     pub fn max_len(count: usize) -> usize {
-        START + count.div_ceil(8) + 10 + OTHER * count.min(MAX_OTHERS as usize)
+        START + count.div_ceil(8) + 10 + OTHER * count.min(Have::MAX_OTHERS)
     }
 
     /// The version of the manifest that a list is of.
@@ -89,8 +113,8 @@ impl Have {
         }
         let held = (0..count).filter(is_set).collect();
         let len = reader.varint().map_err(stopped)?;
-        if MAX_OTHERS < len {
-            return Err(HaveError::TooMany { announced: len, limit: MAX_OTHERS });
+        if (Have::MAX_OTHERS as u64) < len {
+            return Err(HaveError::TooMany { announced: len, limit: Have::MAX_OTHERS as u64 });
         }
         let (mut others, mut next) = (Vec::new(), 0u64);
         for _ in 0..len {

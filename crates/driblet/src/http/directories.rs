@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use driblet_core::Version;
-use driblet_core::directory::{DirectoryDelta, FileEntry, Have, Manifest};
+use driblet_core::directory::{DirectoryDelta, Have, Manifest};
 use headers::{ETag, HeaderMapExt};
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
@@ -203,11 +203,15 @@ impl ResourceRequest<'_> {
         let target = Have::target(&bytes).map_err(|error| bad(format!("{error}.")))?;
         let target = self.site.directory_version(path, target).await?.ok_or_else(|| unknown_version(head))?;
         let have = Have::parse(&bytes, target.manifest.len()).map_err(|error| bad(format!("{error}.")))?;
-        let (held, accepted) = self.held(path, &target.manifest, &have);
+        let lens = self.known_lens(path, &target.manifest, &have);
+        let held = have.manifest(&target.manifest, &lens).map_err(|error| bad(format!("{error}.")))?;
         let held = DirectoryVersion { version: held.version(), manifest: Arc::new(held) };
         self.site.manifests.hold(path, &held);
         let plan = artifacts.directory_plan(&self.site.history, Some(held), target).await?;
-        let mut start = accepted;
+        let mut start = vec![0; lens.len().div_ceil(8)];
+        for (place, _) in lens.iter().enumerate().filter(|(_, len)| len.is_some()) {
+            start[place / 8] |= 1 << (place % 8);
+        }
         start.extend_from_slice(&plan.head);
         let rest = match plan.parts.first() {
             Some(part) => self.part(part.clone()).await?.content,
@@ -216,30 +220,16 @@ impl ResourceRequest<'_> {
         Ok(joined(start, rest, DIRECTORY, NO_STORE))
     }
 
-    /// The manifest of what a receiver holds, and a bit for each of the other versions that is among it.
-    fn held(&self, path: &str, manifest: &Manifest, have: &Have) -> (Manifest, Vec<u8>) {
-        let file = |index: usize, version: Version, len: u64| {
-            let entry = manifest.entry(index);
-            FileEntry { path: entry.path.to_owned(), executable: entry.executable, len, version }
-        };
-        let of_target = have.held.iter().map(|index| {
-            let entry = manifest.entry(*index);
-            file(*index, entry.version, entry.len)
-        });
-        let mut files: Vec<FileEntry> = of_target.collect();
-        let mut accepted = vec![0; have.others.len().div_ceil(8)];
-        for (place, (index, version)) in have.others.iter().enumerate() {
+    /// The lengths of the other versions that a receiver holds, of those that the history knows.
+    fn known_lens(&self, path: &str, manifest: &Manifest, have: &Have) -> Vec<Option<u64>> {
+        let len = |(index, version): &(usize, Version)| {
             let name = manifest.entry(*index).path;
             let full = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-            let known = self.site.history.versions(&full).into_iter().find(|(known, _)| known == version);
             let is_held = have.held.binary_search(index).is_ok();
-            if let Some((version, len)) = known.filter(|_| !is_held) {
-                accepted[place / 8] |= 1 << (place % 8);
-                files.push(file(*index, version, len));
-            }
-        }
-        // Each path is one of a valid manifest's, and stands there once.
-        (Manifest::new(files).unwrap_or_default(), accepted)
+            let known = self.site.history.versions(&full).into_iter().find(|(known, _)| known == version);
+            known.filter(|_| !is_held).map(|(_, len)| len)
+        };
+        have.others.iter().map(len).collect()
     }
 }
 
