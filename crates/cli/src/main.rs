@@ -6,6 +6,7 @@ mod command;
 mod failure;
 mod paths;
 mod print;
+mod progress;
 
 use std::path::Path;
 use std::process::ExitCode;

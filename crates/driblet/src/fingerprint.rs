@@ -87,11 +87,11 @@ pub(crate) fn now() -> i64 {
     since_epoch(SystemTime::now())
 }
 
-fn since_epoch(time: SystemTime) -> i64 {
+pub(crate) fn since_epoch(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64)
 }
 
-fn nanoseconds(seconds: i64, rest: i64) -> i64 {
+pub(crate) fn nanoseconds(seconds: i64, rest: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }
 

@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use driblet::browser_sync_stream::{self, RabinOptions, Received};
-use driblet::{Client, Progress, PullError, PullOptions, PullState, Pulled};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use driblet::{Client, Progress, PullError, PullOptions, Pulled};
+use indicatif::{HumanBytes, ProgressBar};
 use serde_json::json;
 use url::Url;
 
@@ -12,6 +12,7 @@ use super::pull_directory::{self, DirectoryArgs};
 use crate::failure::Failure;
 use crate::paths::output;
 use crate::print;
+use crate::progress::{bar, show_state};
 
 /// Bring a file or a folder up to date with what a server publishes
 ///
@@ -122,15 +123,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn show(bar: &ProgressBar, progress: Progress) {
-    if progress.total != 0 {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-    }
-    bar.set_message(match progress.state {
-        PullState::Waiting => "waiting for the server".to_owned(),
-        PullState::Busy(wait) => format!("the server is busy; asking again in {} s", wait.as_secs_f64().ceil()),
-        _ => format!("{} received", HumanBytes(progress.received)),
-    });
+    let received = || format!("{} received", HumanBytes(progress.received));
+    show_state(bar, (progress.done, progress.total), progress.state, received);
 }
 
 /// The cost of a pull from a browser-sync-stream server, as JSON and as a sentence.
@@ -178,13 +172,6 @@ fn summary(pulled: &Pulled) -> String {
         pulled.basis.name(),
         pulled.elapsed.as_secs_f64() * 1e3
     )
-}
-
-/// A progress bar on stderr. It is hidden if stderr is not a terminal.
-fn bar() -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {msg}").unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style)
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

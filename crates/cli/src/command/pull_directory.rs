@@ -1,13 +1,14 @@
 use std::path::Path;
 
-use driblet::client::{Change, ChangeKind, DirectoryProgress, PullState};
+use driblet::client::{Change, ChangeKind, DirectoryProgress};
 use driblet::{Client, PullDirectoryError, PullDirectoryOptions, PulledDirectory};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar};
 use serde_json::json;
 use url::Url;
 
 use crate::failure::Failure;
 use crate::print;
+use crate::progress::{bar, show_state};
 
 /// The options of a pull of a directory.
 #[derive(clap::Args)]
@@ -140,20 +141,7 @@ fn summary(pulled: &PulledDirectory, dry_run: bool) -> String {
 }
 
 fn show(bar: &ProgressBar, progress: DirectoryProgress) {
-    if progress.total != 0 {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-    }
-    bar.set_message(match progress.state {
-        PullState::Waiting => "waiting for the server".to_owned(),
-        PullState::Busy(wait) => format!("the server is busy; asking again in {} s", wait.as_secs_f64().ceil()),
-        _ => format!("{}/{} files, {} received", progress.files, progress.total_files, HumanBytes(progress.received)),
-    });
-}
-
-/// A progress bar on stderr. It is hidden if stderr is not a terminal.
-fn bar() -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {msg}").unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style)
+    let received =
+        || format!("{}/{} files, {} received", progress.files, progress.total_files, HumanBytes(progress.received));
+    show_state(bar, (progress.done, progress.total), progress.state, received);
 }

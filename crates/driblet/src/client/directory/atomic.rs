@@ -9,7 +9,6 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use driblet_core::directory::Manifest;
@@ -22,7 +21,7 @@ use super::names::Selection;
 use super::record::{Record, UNKNOWN};
 use super::staging::{Staging, flush_all};
 use super::state::StateFolder;
-use super::switch::prepare;
+use super::switch::{SwitchPlan, prepare};
 use super::tree::{Tree, files_and_links, fingerprint_of};
 use crate::fingerprint::{self, Fingerprint};
 
@@ -68,19 +67,12 @@ pub(super) fn check(tree: &mut Tree, dest: &Path) -> Result<(), PullDirectoryErr
 }
 
 /// Makes the new tree, and has the link lead to it.
-pub(super) fn switch(
-    (state, dest): (&StateFolder, &Path),
-    old: &mut Tree,
-    local: &Local,
-    (new, selection): (&Arc<Manifest>, &Selection),
-    changes: &Changes,
-    url: &str,
-    step: Step<'_>,
-) -> io::Result<()> {
+pub(super) fn switch(plan: &SwitchPlan<'_>, dest: &Path, old: &mut Tree, step: Step<'_>) -> io::Result<()> {
+    let SwitchPlan { state, local, new, selection, changes, url } = *plan;
     let staging = Staging::at(state.staging());
     let mut steps = Steps::default();
     step()?;
-    prepare(old, &staging, local, new, changes, &mut steps, false)?;
+    prepare(plan, old, &mut steps, false)?;
     step()?;
     let name = free_name(state, &new.version().to_string());
     let unfinished = state.path().join(format!("{name}{NEW}"));
@@ -213,6 +205,8 @@ fn remove_others(state: &StateFolder, name: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use driblet_core::Version;
     use driblet_core::directory::FileEntry;
 
@@ -259,7 +253,9 @@ mod tests {
             steps += 1;
             if stop < steps { Err(io::Error::other("stopped")) } else { Ok(()) }
         };
-        switch((state, dest), &mut tree, &local, (&new, &selection), &changes, "http://host/app/", &mut step).is_ok()
+        let (new, selection, changes, url) = (&new, &selection, &changes, "http://host/app/");
+        let plan = SwitchPlan { state, local: &local, new, selection, changes, url };
+        switch(&plan, dest, &mut tree, &mut step).is_ok()
     }
 
     #[test]

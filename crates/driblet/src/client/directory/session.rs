@@ -24,7 +24,7 @@ use super::pulled::PulledDirectory;
 use super::requests::Requests;
 use super::staging::Staging;
 use super::state::StateFolder;
-use super::switch;
+use super::switch::{self, SwitchPlan};
 use crate::client::PullState;
 use crate::task::blocking;
 
@@ -280,13 +280,11 @@ impl Session {
             let is_recorded = local.record.as_ref().is_some_and(|record| record.manifest == planned.new);
             if !changes.is_empty() || !is_recorded || local.is_stale {
                 let mut tree = place.tree().map_err(|error| place.unreadable(error))?;
-                let (new, goes_on) = ((&planned.new, &selection), &mut || Ok(()));
+                let (local, new, selection, changes) = (&local, &planned.new, &selection, &changes);
+                let plan = SwitchPlan { state, local, new, selection, changes, url: &url };
                 let switched = match place.is_atomic {
-                    true => {
-                        let place = (state, &*place.dest);
-                        atomic::switch(place, &mut tree, &local, new, &changes, &url, goes_on)
-                    }
-                    false => switch::switch(state, &mut tree, &local, new, &changes, &url, goes_on),
+                    true => atomic::switch(&plan, &place.dest, &mut tree, &mut || Ok(())),
+                    false => switch::switch(&plan, &mut tree, &mut || Ok(())),
                 };
                 switched.map_err(|error| {
                     PullDirectoryError::store(format!("cannot change {}", place.dest.display()), error)

@@ -21,16 +21,22 @@ use super::state::StateFolder;
 use super::tree::Tree;
 use crate::fingerprint::Fingerprint;
 
+/// What a switch leads to, and what it needs.
+#[derive(Clone, Copy)]
+pub(super) struct SwitchPlan<'a> {
+    pub(super) state: &'a StateFolder,
+    /// What the folder holds before.
+    pub(super) local: &'a Local,
+    pub(super) new: &'a Arc<Manifest>,
+    pub(super) selection: &'a Selection,
+    pub(super) changes: &'a Changes,
+    /// The URL of the directory.
+    pub(super) url: &'a str,
+}
+
 /// Gives each file to write its staging file, and switches.
-pub(super) fn switch(
-    state: &StateFolder,
-    tree: &mut Tree,
-    local: &Local,
-    (new, selection): (&Arc<Manifest>, &Selection),
-    changes: &Changes,
-    url: &str,
-    step: Step<'_>,
-) -> io::Result<()> {
+pub(super) fn switch(plan: &SwitchPlan<'_>, tree: &mut Tree, step: Step<'_>) -> io::Result<()> {
+    let SwitchPlan { state, local, new, selection, changes, url } = *plan;
     let staging = Staging::at(state.staging());
     let (first, removed) = changes.split_removed(new);
     let omitted = selection.included.iter().enumerate().filter(|(_, included)| !**included);
@@ -43,7 +49,7 @@ pub(super) fn switch(
         omitted: omitted.map(|(index, _)| index as u32).collect(),
     };
     step()?;
-    prepare(tree, &staging, local, new, changes, &mut steps, true)?;
+    prepare(plan, tree, &mut steps, true)?;
     step()?;
     staging.flush()?;
     step()?;
@@ -85,14 +91,12 @@ fn finish(
 
 /// Makes a staging file for each file to write that has none: from a held file, or from another staging file.
 pub(super) fn prepare(
+    &SwitchPlan { state, local, new, changes, .. }: &SwitchPlan<'_>,
     tree: &mut Tree,
-    staging: &Staging,
-    local: &Local,
-    new: &Manifest,
-    changes: &Changes,
     steps: &mut Steps,
     may_link: bool,
 ) -> io::Result<()> {
+    let staging = Staging::at(state.staging());
     let removed: HashSet<&str> = changes.removed.iter().map(String::as_str).collect();
     let folder = Dir::open_ambient_dir(staging.folder(), ambient_authority())?;
     let mut named: HashSet<Version> = HashSet::new();
@@ -194,8 +198,9 @@ mod tests {
             steps += 1;
             if stop < steps { Err(io::Error::other("stopped")) } else { Ok(()) }
         };
-        let new = (&manifest, &selection);
-        switch(state, &mut tree, &local, new, &changes, "http://host/app/", &mut step).is_ok()
+        let (new, selection, changes, url) = (&manifest, &selection, &changes, "http://host/app/");
+        let plan = SwitchPlan { state, local: &local, new, selection, changes, url };
+        switch(&plan, &mut tree, &mut step).is_ok()
     }
 
     /// Whether each file is as in one of both versions.

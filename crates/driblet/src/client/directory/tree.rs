@@ -11,7 +11,7 @@ use cap_std::fs::{Dir, Metadata, MetadataExt};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, nanoseconds, since_epoch};
 
 /// A folder, and the folders on the way to the last path.
 pub(super) struct Tree {
@@ -175,19 +175,15 @@ pub(super) fn is_absence(error: &io::Error) -> bool {
     is_link || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
+/// As [`Fingerprint::of`], for the metadata of cap-std.
 pub(super) fn fingerprint_of(data: &Metadata) -> Fingerprint {
-    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-    let born = data.created().map_or(0, |time| {
-        let since = time.into_std().duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_nanos() as i64)
-    });
     Fingerprint {
         device: data.dev(),
         inode: data.ino(),
         len: data.len(),
         modified: nanoseconds(data.mtime(), data.mtime_nsec()),
         changed: nanoseconds(data.ctime(), data.ctime_nsec()),
-        born,
+        born: data.created().map_or(0, |time| since_epoch(time.into_std())),
     }
 }
 
