@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use support::{Serving, code, driblet, files, lines, path, refused, text};
 
@@ -80,4 +81,29 @@ fn a_link_that_is_switched() {
     assert_eq!(fs::read(folder.path().join("app/sub/b.txt")).unwrap(), b"new b");
     fs::create_dir(folder.path().join("folder")).unwrap();
     refused(&driblet(&["pull", &serving.url, &path(&folder, "folder"), "--atomic"]), &["move the folder away"]);
+}
+
+#[test]
+fn a_file_that_the_server_may_not_read_is_left_out() {
+    let folder = files(&[("root/a", b"1"), ("root/secret", b"2"), ("root/z", b"3")]);
+    let secret = folder.path().join("root/secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
+    // Without this right, root may not read it either.
+    let is_root = fs::metadata(folder.path()).unwrap().uid() == 0;
+    let around: &[&str] = if is_root { &["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] } else { &[] };
+    let serving = Serving::within(around, &folder.path().join("root"), &folder.path().join("history"), &["--no-watch"]);
+    let app = path(&folder, "app");
+    let pull = || driblet(&["pull", &serving.url, &app]);
+    assert_eq!(code(&pull()), 0);
+    let names = || {
+        let mut names: Vec<String> =
+            fs::read_dir(&app).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["a", "z"]);
+    // It is tried again once it looks otherwise.
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(code(&pull()), 0);
+    assert_eq!(names(), ["a", "secret", "z"]);
 }

@@ -1,7 +1,7 @@
 //! Publishes directories: a manifest becomes the head of a directory once all of its files are published and nothing
 //! changes any more.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,11 +14,11 @@ use tracing::{info, warn};
 
 use super::directory_watch::Watch;
 use super::error::PublishError;
-use super::files::Files;
+use super::files::{Files, PathState};
 use super::index::publish_batches;
 use super::settle::Settler;
 use super::walk::{Listing, WalkRules, WalkedFile};
-use crate::fingerprint;
+use crate::fingerprint::{self, Fingerprint};
 use crate::source::Found;
 use crate::task::{TaskFailed, blocking};
 
@@ -66,6 +66,8 @@ pub(super) struct DirectoryPublisher {
     looking: tokio::sync::Mutex<()>,
     /// What was left out at the last look, so that each is logged once.
     left_out: Mutex<HashSet<PathBuf>>,
+    /// Files that could not be read, by their paths below the directory. They are tried again when they look otherwise.
+    unreadable: Mutex<HashMap<String, Fingerprint>>,
 }
 
 #[derive(Clone)]
@@ -103,6 +105,7 @@ impl DirectoryPublisher {
             current: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             left_out: Mutex::default(),
+            unreadable: Mutex::default(),
         }
     }
 
@@ -205,9 +208,9 @@ impl DirectoryPublisher {
                 sleep(wait).await;
                 continue;
             }
-            let changing = self.publish_files(changed, overdue).await?;
+            let is_complete = self.publish_files(&listing, changed).await?;
             // Another program may have changed something meanwhile.
-            if !overdue && (!changing.is_empty() || *self.look().await? != *listing) {
+            if !overdue && (!is_complete || *self.look().await? != *listing) {
                 continue;
             }
             if let Some(published) = self.publish_manifest(listing, overdue).await? {
@@ -226,7 +229,9 @@ impl DirectoryPublisher {
                 return Err(PublishError::NoDirectory { path: publisher.path.clone() });
             };
             let folder = publisher.files().source.path().join(&publisher.path);
-            Listing::of(&folder, &publisher.rules).map_err(PublishError::from)
+            let mut listing = Listing::of(&folder, &publisher.rules)?;
+            listing.leave_out(&folder, &publisher.unreadable());
+            Ok::<_, PublishError>(listing)
         });
         let listing = listing.await?;
         self.report(&listing);
@@ -245,6 +250,10 @@ impl DirectoryPublisher {
             warn!("{} more files are left out of the directory's snapshots", new.len() - NAMED);
         }
         *known = listing.left_out.iter().map(|(path, _)| path.clone()).collect();
+    }
+
+    fn unreadable(&self) -> MutexGuard<'_, HashMap<String, Fingerprint>> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path_of(&self, path: &str) -> String {
@@ -266,19 +275,34 @@ impl DirectoryPublisher {
         .await
     }
 
-    /// Publishes files. Gives those that still change.
-    async fn publish_files(&self, changed: Vec<(usize, String)>, overdue: bool) -> Result<Vec<String>, PublishError> {
-        let paths: VecDeque<String> = changed.into_iter().map(|(_, path)| path).collect();
-        let unsettled = publish_batches(self.files(), paths).await?;
-        let mut changing = Vec::new();
-        for path in unsettled {
+    /// Publishes files, and notes those that cannot be read. Gives whether all others look as they were published.
+    async fn publish_files(
+        self: &Arc<Self>,
+        listing: &Listing,
+        changed: Vec<(usize, String)>,
+    ) -> Result<bool, PublishError> {
+        publish_batches(self.files(), changed.iter().map(|(_, path)| path.clone()).collect()).await?;
+        let mut is_complete = true;
+        for (index, path) in changed {
+            let file = &listing.files[index];
+            if self.is_published_as(&path, &file.fingerprint) {
+                continue;
+            }
             match self.settler.refresh(&path).await {
-                Ok(_) => {}
-                Err(PublishError::Unstable { .. } | PublishError::Busy) if !overdue => changing.push(path),
-                Err(error) => warn!(path, %error, "a file of a directory cannot be published now"),
+                Ok(PathState::File(_)) => is_complete &= self.is_published_as(&path, &file.fingerprint),
+                Err(PublishError::Unstable { .. } | PublishError::Busy) => is_complete = false,
+                Ok(PathState::Folder | PathState::Nothing) | Err(PublishError::Io(_)) => {
+                    self.unreadable().insert(file.path.clone(), file.fingerprint);
+                    is_complete = false;
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(changing)
+        Ok(is_complete)
+    }
+
+    fn is_published_as(&self, path: &str, fingerprint: &Fingerprint) -> bool {
+        self.files().history.head(path).is_some_and(|head| head.observation.looks_like(fingerprint))
     }
 
     /// Makes the manifest of what is published, and makes it the head. `None` if a file has changed since, unless that

@@ -2,12 +2,15 @@
 //!
 //! `.dribletignore` files and the server's exclusions leave files out (the `ignore` crate, with git's syntax but without
 //! git's own files). A link to a file is its content, and a link to a folder is walked, unless it leads to a parent
-//! folder or out of the root.
+//! folder, out of the directory, or by an absolute path.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use driblet_core::directory::{check_path, path_order};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
@@ -59,11 +62,12 @@ impl WalkRules {
 impl Listing {
     /// Walks a folder.
     pub(super) fn of(folder: &Path, rules: &WalkRules) -> io::Result<Listing> {
-        let root = folder.canonicalize()?;
+        // It decides on links as the source does, which opens the files.
+        let root = Dir::open_ambient_dir(folder, ambient_authority())?;
         let left_out = Arc::new(Mutex::new(Vec::new()));
         let mut walk = WalkBuilder::new(folder);
         walk.standard_filters(false).hidden(!rules.hidden).follow_links(true).add_custom_ignore_filename(IGNORE_FILE);
-        let (excluded, links_out) = (rules.excluded.clone(), left_out.clone());
+        let (excluded, links_out, place) = (rules.excluded.clone(), left_out.clone(), folder.to_path_buf());
         walk.filter_entry(move |entry| {
             if entry.depth() == 0 {
                 return true;
@@ -72,10 +76,14 @@ impl Listing {
             if is_never_shown(entry) || excluded.matched(entry.path(), is_folder).is_ignore() {
                 return false;
             }
-            let leaves = entry.path_is_symlink() && !entry.path().canonicalize().is_ok_and(|to| to.starts_with(&root));
+            let relative = entry.path().strip_prefix(&place).unwrap_or(entry.path());
+            let leaves = entry.path_is_symlink() && root.metadata(relative).is_err();
             if leaves {
                 let mut links = links_out.lock().unwrap_or_else(PoisonError::into_inner);
-                links.push((entry.path().to_path_buf(), "it is a link that leads out of the root, or nowhere"));
+                links.push((
+                    entry.path().to_path_buf(),
+                    "it is a link that is absolute, or leads out of the directory or nowhere",
+                ));
             }
             !leaves
         });
@@ -92,6 +100,16 @@ impl Listing {
         listing.left_out.sort_unstable();
         listing.files.sort_unstable_by(|a, b| path_order(&a.path, &b.path));
         Ok(listing)
+    }
+
+    /// Leaves out files that could not be read when they looked as they do now.
+    pub(super) fn leave_out(&mut self, folder: &Path, unreadable: &HashMap<String, Fingerprint>) {
+        let (out, files) = std::mem::take(&mut self.files)
+            .into_iter()
+            .partition(|file| unreadable.get(&file.path) == Some(&file.fingerprint));
+        self.files = files;
+        let out: Vec<WalkedFile> = out;
+        self.left_out.extend(out.iter().map(|file| (folder.join(&file.path), "it cannot be read")));
     }
 
     fn add(&mut self, folder: &Path, entry: &DirEntry) -> io::Result<()> {

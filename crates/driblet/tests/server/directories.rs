@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use driblet::Version;
@@ -352,4 +352,19 @@ async fn parts_and_manifests_cost_no_look_at_the_disk() {
     let body = site.get(&format!("/.driblet/none-{version}")).await.body;
     again.apply(&site, "/", "none".into(), &body).await;
     assert_eq!(again.files, receiver.files);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_left_out() {
+    let site = site(&[("a", b"1"), ("b", b"2")]).await;
+    // An absolute link is not followed, although it leads into the root.
+    symlink(site.root().join("a"), site.root().join("link")).unwrap();
+    let mut receiver = Receiver::default();
+    within(receiver.pull(&site, "/")).await;
+    assert_eq!(receiver.files.keys().collect::<Vec<_>>(), ["a", "b"]);
+    // It is tried again when it is another one.
+    fs::remove_file(site.root().join("link")).unwrap();
+    symlink("a", site.root().join("link")).unwrap();
+    receiver.pull(&site, "/").await;
+    assert_eq!(receiver.files.keys().collect::<Vec<_>>(), ["a", "b", "link"]);
 }
