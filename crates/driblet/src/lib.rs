@@ -66,8 +66,8 @@ mod transfer;
 pub use axum::Router;
 #[cfg(feature = "client")]
 pub use client::{
-    BasisKind, Client, ClientBuilder, ClientError, PullDirectoryError, PullDirectoryOptions, Pulled, PulledDirectory,
-    SetupError,
+    BasisFile, BasisKind, Client, ClientBuilder, ClientError, PullDirectoryError, PullDirectoryOptions, Pulled,
+    PulledDirectory, SetupError,
 };
 pub use driblet_core::{Codec, DecodeError, EncodeError, Version};
 pub use files::{DiffOptions, Diffed, FileError, Input, Patched, diff_file, patch_file};

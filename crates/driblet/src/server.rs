@@ -11,7 +11,7 @@ use crate::artifacts::{ArtifactOptions, Artifacts};
 #[cfg(feature = "browser-sync-stream")]
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
-use crate::http::{self, Guard, NameOption, TrustedProxies, name_method};
+use crate::http::{self, Grants, Guard, NameOption, TrustedProxies, name_method};
 use crate::publisher::{Publisher, SnapshotOptions};
 use crate::site::{Manifests, Site, Stats};
 use crate::source::Source;
@@ -294,6 +294,7 @@ impl ServerBuilder {
         let site = Site {
             publisher: publisher.map_err(|error| BuildError::Exclude { source: BadPattern(error) })?,
             artifacts,
+            grants: Grants::new().map_err(|error| BuildError::Random { source: io::Error::other(error) })?,
             manifests: Manifests::new(),
             history,
             deadline: self.deadline,
@@ -365,6 +366,13 @@ pub enum BuildError {
         "neither XDG_CACHE_HOME nor a home folder is set; set a folder for the history with ServerBuilder::history"
     )]
     NoCache,
+    /// The system gives no random numbers.
+    #[error("cannot get random numbers from the system")]
+    #[non_exhaustive]
+    Random {
+        /// The error of the operating system.
+        source: io::Error,
+    },
     /// The options for cutting files for browser-sync-stream are invalid.
     #[cfg(feature = "browser-sync-stream")]
     #[error(transparent)]

@@ -15,6 +15,7 @@ use crate::browser_sync_stream::ChunkLists;
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
+use crate::http::Grants;
 use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
 use crate::task::blocking;
 
@@ -23,6 +24,8 @@ pub(crate) struct Site {
     pub(crate) publisher: Publisher,
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) history: Arc<dyn History>,
+    /// What lets a receiver use a version of one path as the basis of another.
+    pub(crate) grants: Grants,
     /// The manifests of directory versions.
     pub(crate) manifests: Manifests,
     /// How long a request waits for a client's bytes.

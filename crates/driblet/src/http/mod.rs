@@ -7,6 +7,7 @@ mod conditions;
 mod content;
 mod cors;
 mod directories;
+mod grant;
 mod guard;
 mod media_type;
 mod path;
@@ -25,6 +26,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
+pub(crate) use grant::Grants;
 pub(crate) use guard::{Guard, NameOption, name_method};
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
@@ -226,6 +228,7 @@ mod tests {
         Site {
             publisher: Publisher::new(source, history.clone(), LIMIT, Box::new(|_, _| {}), &Default::default())
                 .unwrap(),
+            grants: Grants::new().unwrap(),
             manifests: Manifests::new(),
             artifacts: Arc::new(Artifacts::new(&history, options)),
             history,

@@ -10,6 +10,7 @@ mod delta;
 mod deploys;
 mod directories;
 mod first_visits;
+mod grants;
 mod guard;
 mod history;
 mod killed;
