@@ -34,6 +34,7 @@ fn help_names_what_each_command_takes() {
             ][..],
         ),
         ("pull", &["URL", "DEST", "--basis", "--basis-url", "--stats", "--timeout", "--rabin"]),
+        ("publish", &["ROOT", "PATH", "--history"]),
         ("diff", &["OLD", "NEW", "--output"]),
         ("patch", &["OLD", "DELTA", "--output"]),
     ] {

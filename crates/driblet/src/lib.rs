@@ -35,6 +35,8 @@ mod causes;
 mod churn;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "server")]
+pub mod control;
 mod files;
 #[cfg(any(feature = "server", feature = "client"))]
 mod fingerprint;

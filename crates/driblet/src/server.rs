@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use driblet_core::Codec;
+use driblet_core::{Codec, Version};
 use tokio::sync::Semaphore;
 
 use crate::artifacts::{ArtifactOptions, Artifacts};
 #[cfg(feature = "browser-sync-stream")]
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
+use crate::control::{CommandError, ControlSocket, ForgottenVersions, PathVersions, PublishedSnapshot};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
 use crate::http::{self, Grants, Guard, NameOption, TrustedProxies, name_method};
 use crate::publisher::{Publisher, SnapshotOptions};
@@ -38,6 +39,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Server {
     site: Arc<Site>,
     guard: Arc<Guard>,
+    history: PathBuf,
 }
 
 impl Server {
@@ -80,6 +82,53 @@ impl Server {
     /// meanwhile.
     pub async fn prepared(&self) {
         self.site.artifacts.prepared().await;
+    }
+
+    /// Publishes the file or the directory at a path now, or all directories, and gives what is published then. The
+    /// server does not wait until a directory is quiet: call this when a build is complete.
+    ///
+    /// ```no_run
+    /// # async fn run(server: driblet::Server) -> Result<(), driblet::control::CommandError> {
+    /// for snapshot in server.publish(None).await? {
+    ///     println!("{} is {}", snapshot.path, snapshot.version);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CommandError::NoSnapshot`] if there is nothing at the path; [`CommandError::Publish`] if a file cannot be read or
+    /// stored.
+    pub async fn publish(&self, path: Option<&str>) -> Result<Vec<PublishedSnapshot>, CommandError> {
+        self.site.publish(path).await
+    }
+
+    /// The versions that the history has of a path, or of all paths. The path of a directory ends with `/`.
+    ///
+    /// # Errors
+    /// [`CommandError::NotStored`] if the history has nothing of the path.
+    pub async fn versions(&self, path: Option<&str>) -> Result<Vec<PathVersions>, CommandError> {
+        self.site.list(path).await
+    }
+
+    /// Withdraws a version of a path, or all: its bytes are removed from the history, at every path and in every version
+    /// of a directory that has them. Remove or replace the file first. Receivers and caches that have the bytes keep
+    /// them.
+    ///
+    /// # Errors
+    /// [`CommandError::NotStored`] if the history does not have it; [`CommandError::StillPublished`] if it is published
+    /// anywhere now.
+    pub async fn forget(&self, path: &str, version: Option<Version>) -> Result<ForgottenVersions, CommandError> {
+        self.site.forget(path, version).await
+    }
+
+    /// Opens a socket in the folder of the history, through which other processes of this user call
+    /// [`publish`](Server::publish), [`versions`](Server::versions) and [`forget`](Server::forget) with
+    /// [`Control`](crate::control::Control).
+    ///
+    /// # Errors
+    /// Fails if the socket cannot be made.
+    pub fn control_socket(&self) -> io::Result<ControlSocket> {
+        ControlSocket::open(self.site.clone(), &self.history)
     }
 
     /// How much work the server has done.
@@ -277,6 +326,7 @@ impl ServerBuilder {
         let chunk_lists = self.browser_sync_stream.map(ChunkLists::new).transpose()?.map(Arc::new);
         let builder = self.clone();
         let (source, history) = blocking(move || builder.open()).await?;
+        let history_folder = history.folder().to_path_buf();
         let history: Arc<dyn History> = Arc::new(history);
         let queue_timeout = self.deadline.min(QUEUE_TIMEOUT);
         let options = ArtifactOptions {
@@ -304,7 +354,7 @@ impl ServerBuilder {
             chunk_lists,
         };
         let guard = Guard::new(&self.hosts, &self.origins, proxies, self.name_option);
-        Ok(Server { site: Arc::new(site), guard: Arc::new(guard) })
+        Ok(Server { site: Arc::new(site), guard: Arc::new(guard), history: history_folder })
     }
 
     fn open(&self) -> Result<(Source, DirectoryHistory), BuildError> {

@@ -69,6 +69,12 @@ impl Manifests {
         }
     }
 
+    /// Drops all parsed manifests.
+    pub(crate) fn clear(&self) {
+        self.published.invalidate_all();
+        self.held.invalidate_all();
+    }
+
     /// Keeps the manifest of what a receiver holds.
     pub(crate) fn hold(&self, path: &str, held: &DirectoryVersion) {
         self.held.insert((path.to_owned(), held.version), held.manifest.clone());

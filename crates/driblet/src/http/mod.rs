@@ -127,6 +127,7 @@ fn health(method: &Method) -> Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::fs::File;
     use std::io;
     use std::path::PathBuf;
@@ -142,7 +143,8 @@ mod tests {
     use super::*;
     use crate::artifacts::{ArtifactOptions, Artifacts};
     use crate::history::{
-        DirectoryHistory, Head, History, HistoryError, HistoryLimits, Observation, StagedVersion, StoredVersion,
+        DirectoryHistory, Head, History, HistoryError, HistoryLimits, Observation, PathVersions, StagedVersion,
+        StoredVersion,
     };
     use crate::publisher::Publisher;
     use crate::site::Manifests;
@@ -197,6 +199,18 @@ mod tests {
 
         fn requested(&self, version: &Version) {
             self.history.requested(version);
+        }
+
+        fn list(&self, path: Option<&str>) -> Vec<PathVersions> {
+            self.history.list(path)
+        }
+
+        fn heads_among(&self, versions: &HashSet<Version>) -> Vec<String> {
+            self.history.heads_among(versions)
+        }
+
+        fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError> {
+            self.history.forget(versions)
         }
 
         fn open_named_or_drop(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {

@@ -18,6 +18,7 @@ pub(crate) struct Destination {
     output: Arc<Output>,
     held: Option<Arc<HeldFile>>,
     /// Whether the held bytes are those of another file.
+    #[cfg(feature = "client")]
     is_elsewhere: bool,
 }
 
@@ -43,7 +44,12 @@ impl Destination {
 
     async fn hashed(output: Arc<Output>) -> Result<Destination, PullError> {
         blocking(move || {
-            let dest = Destination { output, held: None, is_elsewhere: false };
+            let dest = Destination {
+                output,
+                held: None,
+                #[cfg(feature = "client")]
+                is_elsewhere: false,
+            };
             let held = dest.output.file().map_or(Ok(None), hash).map_err(|error| dest.error("cannot read", error))?;
             Ok(Destination { held: held.map(Arc::new), ..dest })
         })

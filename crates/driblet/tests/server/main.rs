@@ -5,6 +5,7 @@ mod ahead;
 mod chain;
 mod changes;
 mod changing;
+mod commands;
 mod conditions;
 mod delta;
 mod deploys;
