@@ -23,6 +23,7 @@ fn help_names_what_each_command_takes() {
                 "--hidden",
                 "--allow-host",
                 "--allow-origin",
+                "--private",
                 "--trust-proxy",
                 "--keep-alive",
                 "--grace",

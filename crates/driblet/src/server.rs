@@ -61,6 +61,7 @@ impl Server {
             codec: Codec::Auto { bits_per_second: 20_000_000 },
             ahead: 3,
             snapshots: SnapshotOptions::default(),
+            private: false,
             name_option: name_method,
             #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
@@ -183,6 +184,7 @@ pub struct ServerBuilder {
     codec: Codec,
     ahead: usize,
     snapshots: SnapshotOptions,
+    private: bool,
     name_option: NameOption,
     #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
@@ -298,6 +300,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Says that only some users may see the files: shared caches, such as those of a CDN, then keep no delta and no part
+    /// for other users. Default: no; answers to requests with a `Cookie` or `Authorization` are private in any case.
+    pub fn private(self, private: bool) -> ServerBuilder {
+        ServerBuilder { private, ..self }
+    }
+
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
     /// path; with `None` it does not. Default: the default options of npm `rabin`.
     ///
@@ -347,6 +355,7 @@ impl ServerBuilder {
             grants: Grants::new().map_err(|error| BuildError::Random { source: io::Error::other(error) })?,
             manifests: Manifests::new(),
             history,
+            private: self.private,
             deadline: self.deadline,
             max_tags: self.max_tags,
             signature_permits: Semaphore::new(SIGNATURES),

@@ -28,6 +28,8 @@ pub(crate) struct Site {
     pub(crate) grants: Grants,
     /// The manifests of directory versions.
     pub(crate) manifests: Manifests,
+    /// Whether shared caches must keep no answer.
+    pub(crate) private: bool,
     /// How long a request waits for a client's bytes.
     pub(crate) deadline: Duration,
     /// The most tags that a signature may have.

@@ -52,6 +52,11 @@ pub(crate) struct Args {
     /// Leave files out of snapshots, by a pattern as in .gitignore; they are still served as files
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
+    /// Say that only some users may see the files, so that shared caches keep no answers for others
+    ///
+    /// Answers to requests with a Cookie or Authorization are private in any case.
+    #[arg(long)]
+    private: bool,
     /// Another host name of the server, besides addresses and localhost
     #[arg(long, value_name = "H")]
     allow_host: Vec<String>,
@@ -121,6 +126,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         .hidden(args.hidden)
         .directory("")
         .watch(!args.no_watch)
+        .private(args.private)
         .name_options(flag)
         .codec(args.codec.codec())
         .ahead(args.ahead)

@@ -31,7 +31,7 @@ pub(crate) use guard::{Guard, NameOption, name_method};
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
 pub(crate) use proxy::TrustedProxies;
-use resources::ResourceRequest;
+use resources::{IMMUTABLE, PRIVATE, ResourceRequest};
 
 use crate::serve::Stopping;
 use crate::site::Site;
@@ -78,7 +78,12 @@ async fn guarded(
             answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method))
         }
     };
+    let is_personal =
+        app.site.private || [header::COOKIE, header::AUTHORIZATION].iter().any(|name| parts.headers.contains_key(name));
     let headers = response.headers_mut();
+    if is_personal && headers.get(header::CACHE_CONTROL).is_some_and(|caching| caching == IMMUTABLE) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(PRIVATE));
+    }
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     match origin {
         Some(origin) if is_options => origin.apply_preflight(&parts.headers, headers),
@@ -246,6 +251,7 @@ mod tests {
             manifests: Manifests::new(),
             artifacts: Arc::new(Artifacts::new(&history, options)),
             history,
+            private: false,
             deadline: LIMIT,
             max_tags: 1,
             signature_permits: Semaphore::new(1),

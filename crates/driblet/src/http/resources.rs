@@ -29,6 +29,8 @@ pub(super) const DELTA: &str = "application/vnd.driblet.delta";
 const MATCHED: &str = "application/vnd.driblet.matched";
 pub(super) const REVALIDATE: &str = "no-cache";
 pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
+/// The same, where shared caches must not keep the answer: they do not ask the guard of a path.
+pub(super) const PRIVATE: &str = "private, max-age=31536000, immutable";
 pub(super) const NO_STORE: &str = "no-store";
 
 /// The longest that a poll waits.
