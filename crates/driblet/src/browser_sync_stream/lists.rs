@@ -63,7 +63,7 @@ async fn cut(
 ) {
     let (growing, version) = (list.clone(), stored.version);
     let work = move || {
-        growing.cut(&stored.file(), stored.len, cutter);
+        growing.cut(&*stored.file()?, stored.len, cutter);
         Ok(())
     };
     match artifacts.with_permit(u64::MAX, work).await {

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! index.redb        the versions of each path
-//! versions/<hex>    the bytes of each version, shared by all paths that have it
+//! versions/<hex>    the bytes of a version, shared by all paths that have it
+//! segments/<n>      the bytes of many short versions that were published together (see `segments`)
 //! tmp/              bytes that are not published yet; emptied at the start
 //! artifacts/        artifacts made from versions (see `artifacts/store.rs`)
 //! ```
-//! Order of writing: bytes into `tmp/`, flush; rename into `versions/`, flush of that folder; index. Short files are
-//! written into `versions/` directly: a file there is not a version until the index lists it. If the process is killed
-//! between two steps, the next start removes the files that the index does not list.
+//! Order of writing: bytes into `tmp/`, flush; rename into `versions/`, flush of that folder; index. A few short files are
+//! written into `versions/` directly, many into a segment: a file there is not a version until the index lists it. If the
+//! process is killed between two steps, the next start removes the files that the index does not list.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -22,15 +23,17 @@ use tracing::warn;
 
 use super::contract::{Head, History, HistoryLimits, Observation, PathVersions, StagedBytes, StagedVersion};
 use super::error::HistoryError;
-use super::index::{Contents, Index, Publication};
-use super::stored_version::StoredVersion;
+use super::index::{Contents, Index, Publication, Unneeded};
+use super::segments::{NewSegment, Place, SegmentFiles};
+use super::stored_version::{StoredVersion, read_place};
 use crate::fingerprint::{self, Fingerprint};
 
 /// Bytes that are copied and then hashed: few enough to stay in the processor's cache.
 const PIECE: usize = 512 << 10;
 /// The longest file that is staged in memory.
 const SHORT: u64 = 64 << 10;
-/// The most files that are flushed one by one. More files are made durable by one flush of the whole file system.
+/// The most files that are flushed one by one. More short files are written into a segment, and more long ones are made
+/// durable by one flush of the whole file system.
 const FEW: usize = 8;
 /// The most versions that are verified at the same time.
 const VERIFYING: usize = 16;
@@ -38,6 +41,7 @@ const VERIFYING: usize = 16;
 pub(crate) struct DirectoryHistory {
     folder: PathBuf,
     limits: HistoryLimits,
+    segments: SegmentFiles,
     index: Mutex<Index>,
     /// Versions that are open now, and what each verified file looked like.
     open: Mutex<HashMap<Version, Opened>>,
@@ -76,11 +80,14 @@ impl DirectoryHistory {
             let manifest = Manifest::parse(&bytes, ManifestLimits::default()).ok()?;
             (Version::of(&bytes) == *version).then(|| contents(&manifest))
         };
-        let index = Index::open(&folder, is_whole, contents_of)?;
+        let segments = SegmentFiles::new(&folder);
+        let index = Index::open(&folder, |number| segments.len(number), is_whole, contents_of)?;
         remove_all_but(&folder, &versions, &index).map_err(failed)?;
+        segments.remove_all_but(|number| index.segments.has(number)).map_err(failed)?;
         Ok(DirectoryHistory {
             folder,
             limits,
+            segments,
             index: Mutex::new(index),
             open: Mutex::default(),
             verifying: Default::default(),
@@ -140,12 +147,21 @@ impl DirectoryHistory {
         manifest: Option<&Manifest>,
     ) -> Result<(), HistoryError> {
         let mut written = HashSet::new();
-        let published = self.publish_all(publications, manifest, &mut written);
+        let (segment, moving) = match self.write_segment(publications, &HashSet::new()) {
+            Ok(segment) => segment,
+            Err(error) => return Err(self.error(error)),
+        };
+        let number = segment.as_ref().map(|segment| segment.number);
+        let published = self.publish_all(publications, segment, manifest, &mut written);
+        self.index().segments.settle(&moving);
         if published.is_err() {
             let index = self.index();
             let unnamed = written.iter().filter(|version| !index.names(version));
             // The next start removes the files that cannot be removed now.
             unnamed.for_each(|version| drop(fs::remove_file(self.file_of(version))));
+            if let Some(number) = number.filter(|number| !index.segments.has(*number)) {
+                let _ = self.segments.remove(number);
+            }
         }
         published
     }
@@ -154,11 +170,14 @@ impl DirectoryHistory {
     fn publish_all(
         &self,
         publications: &[(String, StagedVersion, Observation)],
+        segment: Option<NewSegment>,
         manifest: Option<&Manifest>,
         written: &mut HashSet<Version>,
     ) -> Result<(), HistoryError> {
-        // A version that the index lists is durable.
-        let is_kept = |index: &Index, staged: &StagedVersion| index.names(&staged.version) && self.is_there(staged);
+        let in_segment: HashSet<Version> =
+            segment.iter().flat_map(|segment| &segment.versions).map(|(it, _)| *it).collect();
+        let is_kept =
+            |index: &Index, staged: &StagedVersion| in_segment.contains(&staged.version) || self.is_kept(index, staged);
         let is_new = |staged: &&StagedVersion| !is_kept(&self.index(), staged);
         let new: Vec<&StagedVersion> = publications.iter().map(|(_, staged, _)| staged).filter(is_new).collect();
         // This takes long, so the index is not locked. Evictions from now on are noticed below.
@@ -166,7 +185,7 @@ impl DirectoryHistory {
         // The lock is held until the index lists the files, so that no eviction removes them in between.
         let mut index = self.index();
         let name = |staged: &StagedVersion| -> io::Result<()> {
-            if is_kept(&index, staged) || written.contains(&staged.version) && self.is_there(staged) {
+            if is_kept(&index, staged) || written.contains(&staged.version) && self.has_file(staged) {
                 return Ok(());
             }
             match &staged.bytes {
@@ -190,24 +209,86 @@ impl DirectoryHistory {
         let publications: Vec<Publication<'_>> = publications.collect();
         let now = fingerprint::now() / 1_000_000_000;
         let evicted = match manifest {
-            None => index.publish(&publications, self.limits, now)?,
-            Some(manifest) => index.publish_directory(&publications[0], contents(manifest), self.limits, now)?,
+            None => index.publish(&publications, segment, self.limits, now)?,
+            Some(manifest) => {
+                index.publish_directory(&publications[0], contents(manifest), segment, self.limits, now)?
+            }
         };
-        self.remove_files(&evicted);
+        self.remove_unneeded(&evicted);
         Ok(())
     }
 
-    /// Removes the files of versions that the index no longer has. The caller holds the lock of the index.
-    fn remove_files(&self, versions: &[Version]) {
-        for version in versions {
+    /// Removes what the index no longer has. The caller holds the lock of the index.
+    fn remove_unneeded(&self, Unneeded { files, segments }: &Unneeded) {
+        let is_failure = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
+        for version in files {
             self.open_versions().remove(version);
-            if let Err(error) = fs::remove_file(self.file_of(version)) {
+            if let Err(error) = fs::remove_file(self.file_of(version)).or_else(unless(is_failure)) {
                 warn!(%version, %error, "the file of a version that is not needed any more cannot be removed");
+            }
+        }
+        for number in segments {
+            if let Err(error) = self.segments.remove(*number).or_else(unless(is_failure)) {
+                warn!(number, %error, "a segment that is not needed any more cannot be removed");
             }
         }
     }
 
-    fn is_there(&self, staged: &StagedVersion) -> bool {
+    /// Writes many short versions, and those that are left of sparse segments, into one new segment. Gives the segment, if
+    /// there is need for one, and the sparse ones.
+    fn write_segment(
+        &self,
+        publications: &[(String, StagedVersion, Observation)],
+        forgotten: &HashSet<Version>,
+    ) -> io::Result<(Option<NewSegment>, Vec<u64>)> {
+        let mut seen = HashSet::new();
+        let mut short: Vec<(Version, &[u8])> = Vec::new();
+        for (_, staged, _) in publications {
+            if let StagedBytes::Memory(bytes) = &staged.bytes
+                && bytes.len() as u64 <= SHORT
+                && seen.insert(staged.version)
+                && !self.is_kept(&self.index(), staged)
+            {
+                short.push((staged.version, bytes));
+            }
+        }
+        if short.len() <= FEW {
+            short.clear();
+        }
+        let (number, moving, moved) = {
+            let segments = &mut self.index().segments;
+            let moving = segments.take_sparse(forgotten);
+            let moved: Vec<(Version, Place)> = moving.iter().flat_map(|number| segments.needed(*number)).collect();
+            if short.is_empty() && moved.is_empty() {
+                return Ok((None, moving));
+            }
+            (segments.next_number(), moving, moved)
+        };
+        let lens = moved.iter().map(|(version, place)| (*version, place.len as u32));
+        let versions = lens.chain(short.iter().map(|(version, bytes)| (*version, bytes.len() as u32))).collect();
+        let written = self.segments.write(number, |to| {
+            for (_, place) in &moved {
+                to.write_all(&read_place(&*self.segments.open(place.segment)?, *place)?)?;
+            }
+            short.iter().try_for_each(|(_, bytes)| to.write_all(bytes))
+        });
+        if let Err(error) = written {
+            self.index().segments.settle(&moving);
+            return Err(error);
+        }
+        Ok((Some(NewSegment { number, versions }), moving))
+    }
+
+    /// Whether the index lists a version, and its bytes are there. Then they are durable.
+    fn is_kept(&self, index: &Index, staged: &StagedVersion) -> bool {
+        index.names(&staged.version)
+            && match index.segments.place(&staged.version) {
+                Some(place) => self.segments.len(place.segment) == index.segments.len(place.segment),
+                None => self.has_file(staged),
+            }
+    }
+
+    fn has_file(&self, staged: &StagedVersion) -> bool {
         fs::metadata(self.file_of(&staged.version)).is_ok_and(|data| data.len() == staged.len)
     }
 
@@ -272,13 +353,33 @@ impl DirectoryHistory {
         // Under the lock, so that the version is not published meanwhile. A version that was evicted just now is not
         // damaged.
         let mut index = self.index();
-        let (paths, _) = index.forget(&HashSet::from([*version]))?;
+        let (paths, unneeded) = index.forget(&HashSet::from([*version]))?;
         if !paths.is_empty() {
             warn!(%version, "another program changed or removed a version in the history; the version is dropped");
         }
         self.open_versions().remove(version);
         let _ = fs::remove_file(self.file_of(version));
+        self.remove_unneeded(&unneeded);
         Ok(())
+    }
+
+    /// Opens the file or the place of a version that the index lists.
+    fn open_bytes(&self, version: &Version) -> io::Result<StoredVersion> {
+        let place = self.index().segments.place(version);
+        let opened = match place {
+            Some(place) => self
+                .segments
+                .open(place.segment)
+                .and_then(|segment| StoredVersion::in_segment(segment, place, *version)),
+            None => StoredVersion::open(&self.file_of(version), *version),
+        };
+        match opened {
+            // Meanwhile it was moved.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.index().segments.place(version) != place => {
+                self.open_bytes(version)
+            }
+            opened => opened,
+        }
     }
 
     /// Opens a version that the index lists.
@@ -291,9 +392,9 @@ impl DirectoryHistory {
         if let Some(kept) = self.reopened(version) {
             return Ok(Some(kept));
         }
-        let kept = match StoredVersion::open(&self.file_of(version), *version) {
+        let kept = match self.open_bytes(version) {
             Ok(kept) => Arc::new(kept),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
                 self.drop_damaged(version)?;
                 return Ok(None);
             }
@@ -373,8 +474,17 @@ impl History for DirectoryHistory {
 
     fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError> {
         let mut index = self.index();
-        let (paths, unnamed) = index.forget(versions)?;
-        self.remove_files(&unnamed);
+        let (paths, unneeded) = index.forget(versions)?;
+        self.remove_unneeded(&unneeded);
+        drop(index);
+        // What is left of their segments is written anew, without their bytes.
+        let (segment, moving) = self.write_segment(&[], versions).map_err(|error| self.error(error))?;
+        let mut index = self.index();
+        if let Some(segment) = segment {
+            let unneeded = index.moved(segment)?;
+            self.remove_unneeded(&unneeded);
+        }
+        index.segments.settle(&moving);
         Ok(paths)
     }
 
@@ -418,9 +528,18 @@ impl History for DirectoryHistory {
         if !self.index().names(version) {
             return Ok(None);
         }
-        match fs::read(self.file_of(version)) {
+        let place = self.index().segments.place(version);
+        let read = match place {
+            Some(place) => self.segments.open(place.segment).and_then(|segment| read_place(&segment, place)),
+            None => fs::read(self.file_of(version)),
+        };
+        match read {
             Ok(bytes) if Version::of(&bytes) == *version => Ok(Some(bytes)),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.error(error)),
+            // Meanwhile it was moved.
+            Err(_) if self.index().segments.place(version) != place => self.read_named_or_drop(version),
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
+                Err(self.error(error))
+            }
             _ => {
                 self.drop_damaged(version)?;
                 Ok(None)
@@ -435,6 +554,11 @@ impl History for DirectoryHistory {
     fn artifacts(&self) -> Option<PathBuf> {
         Some(self.folder.join("artifacts"))
     }
+}
+
+/// For `or_else`: success, unless the error is a failure.
+fn unless(is_failure: impl Fn(&io::Error) -> bool) -> impl Fn(io::Error) -> io::Result<()> {
+    move |error| if is_failure(&error) { Err(error) } else { Ok(()) }
 }
 
 /// The files that a manifest names, each version once.

@@ -10,12 +10,17 @@ use std::sync::Arc;
 use driblet_core::Version;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::contract::{Head, HistoryLimits, Observation, PathVersions, VersionRecord};
 use super::error::{HistoryError, IndexError};
+use super::segments::{self, NewSegment, SegmentIndex};
 use super::version_text;
+use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 
+/// The versions of each segment, by its number.
+const SEGMENTS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("segments");
 const PATHS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("paths");
 
 /// The files that a manifest names: each version once, with its length.
@@ -45,6 +50,8 @@ pub(super) struct Index {
     rows: HashMap<String, Row>,
     /// How many paths and manifests have each version, and its length.
     names: HashMap<Version, (usize, u64)>,
+    /// Where short versions lie that were published together.
+    pub(super) segments: SegmentIndex,
     /// The files of each manifest that a row has.
     contents: HashMap<Version, Contents>,
     /// When each directory version was last requested, in seconds since the epoch.
@@ -53,6 +60,14 @@ pub(super) struct Index {
     total: u64,
     /// The number of the last publication of any path.
     sequence: u64,
+}
+
+/// What the history has on the disk and does not need any more.
+#[derive(Debug, Default)]
+pub(super) struct Unneeded {
+    /// Versions that have a file of their own.
+    pub(super) files: Vec<Version>,
+    pub(super) segments: Vec<u64>,
 }
 
 /// One path. Versions are newest first.
@@ -107,14 +122,17 @@ type Before = HashMap<String, Option<Row>>;
 impl Index {
     /// Opens the index. Drops the versions that `is_whole` says are missing or damaged, and the manifests whose files
     /// are. `contents_of` reads a manifest.
+    /// `segment_len` gives the length of a segment's file.
     pub(super) fn open(
         folder: &Path,
+        segment_len: impl Fn(u64) -> Option<u64>,
         is_whole: impl Fn(&Version, u64) -> bool,
         contents_of: impl Fn(&Version) -> Option<Contents>,
     ) -> Result<Index, HistoryError> {
         let path = folder.join("index.redb");
         // redb panics at a damaged page.
-        let opened = catch_unwind(AssertUnwindSafe(|| Index::read(folder, path.clone(), is_whole, contents_of)));
+        let opened =
+            catch_unwind(AssertUnwindSafe(|| Index::read(folder, path.clone(), segment_len, is_whole, contents_of)));
         opened.unwrap_or_else(|_| {
             let source = redb::Error::Corrupted("a page of the index is damaged".into());
             Err(HistoryError::Index { path, source: IndexError::new(source) })
@@ -124,6 +142,7 @@ impl Index {
     fn read(
         folder: &Path,
         path: PathBuf,
+        segment_len: impl Fn(u64) -> Option<u64>,
         is_whole: impl Fn(&Version, u64) -> bool,
         contents_of: impl Fn(&Version) -> Option<Contents>,
     ) -> Result<Index, HistoryError> {
@@ -132,10 +151,10 @@ impl Index {
             error => HistoryError::Index { path: path.clone(), source: IndexError::new(error.into()) },
         })?;
         let (rows, names) = (HashMap::new(), HashMap::new());
-        let (contents, requests) = (HashMap::new(), HashMap::new());
+        let (segments, contents, requests) = (SegmentIndex::default(), HashMap::new(), HashMap::new());
         let mut index =
-            Index { path, database: Some(database), rows, names, contents, requests, total: 0, sequence: 0 };
-        index.load(is_whole, contents_of).map_err(|error| index.error(error))?;
+            Index { path, database: Some(database), rows, names, segments, contents, requests, total: 0, sequence: 0 };
+        index.load(segment_len, is_whole, contents_of).map_err(|error| index.error(error))?;
         Ok(index)
     }
 
@@ -175,16 +194,17 @@ impl Index {
         }
     }
 
-    /// Makes a manifest the head of a directory, in one durable step. Gives the versions that nothing has any more.
+    /// Makes a manifest the head of a directory, in one durable step. Gives what nothing needs any more.
     pub(super) fn publish_directory(
         &mut self,
         publication: &Publication<'_>,
         contents: Contents,
+        segment: Option<NewSegment>,
         limits: HistoryLimits,
         now: i64,
-    ) -> Result<Vec<Version>, HistoryError> {
+    ) -> Result<Unneeded, HistoryError> {
         self.contents.entry(publication.version).or_insert(contents);
-        let result = self.publish(&[*publication], limits, now);
+        let result = self.publish(&[*publication], segment, limits, now);
         let kept: HashSet<Version> = self.directory_versions().collect();
         self.contents.retain(|version, _| kept.contains(version));
         self.requests.retain(|version, _| kept.contains(version));
@@ -196,20 +216,21 @@ impl Index {
         rows.flat_map(|(_, row)| row.versions.iter().map(|entry| entry.version))
     }
 
-    /// Makes versions the heads of their paths, all in one durable step. Gives the versions that no path has any more.
-    /// `now` is in seconds since the epoch.
+    /// Makes versions the heads of their paths, and adds a segment with some of them, all in one durable step. Gives what
+    /// nothing needs any more. `now` is in seconds since the epoch.
     pub(super) fn publish(
         &mut self,
         publications: &[Publication<'_>],
+        segment: Option<NewSegment>,
         limits: HistoryLimits,
         now: i64,
-    ) -> Result<Vec<Version>, HistoryError> {
+    ) -> Result<Unneeded, HistoryError> {
         let mut before = Before::new();
         for publication in publications {
             self.put(publication, limits.versions.max(1), now, &mut before);
         }
         self.evict(limits.bytes, now, &mut before);
-        self.commit(before)
+        self.commit(before, segment)
     }
 
     fn put(&mut self, publication: &Publication<'_>, most: usize, now: i64, before: &mut Before) {
@@ -259,9 +280,9 @@ impl Index {
         }
     }
 
-    /// Removes versions from every path, and the manifests that name them. Gives the paths that had them, and the versions
-    /// that nothing has any more.
-    pub(super) fn forget(&mut self, versions: &HashSet<Version>) -> Result<(Vec<String>, Vec<Version>), HistoryError> {
+    /// Removes versions from every path, and the manifests that name them. Gives the paths that had them, and what nothing
+    /// needs any more.
+    pub(super) fn forget(&mut self, versions: &HashSet<Version>) -> Result<(Vec<String>, Unneeded), HistoryError> {
         let mut before = Before::new();
         let names_one = |files: &Contents| files.iter().any(|(file, _)| versions.contains(file));
         let manifests = self.contents.iter().filter(|(_, files)| names_one(files)).map(|(manifest, _)| *manifest);
@@ -275,7 +296,7 @@ impl Index {
             row.keep(|entry| !lost.contains(&entry.version));
             self.change(path, row, &mut before);
         }
-        self.commit(before).map(|unnamed| (paths, unnamed))
+        self.commit(before, None).map(|unneeded| (paths, unneeded))
     }
 
     /// The versions of a path, or of all, with their times.
@@ -374,12 +395,41 @@ impl Index {
         }
     }
 
-    /// Makes changes durable, or undoes them. Gives the versions that nothing has any more.
-    fn commit(&mut self, before: Before) -> Result<Vec<Version>, HistoryError> {
-        if let Err(error) = self.store(before.keys()) {
+    /// Adds a segment to which needed versions were moved. Gives what nothing needs any more.
+    pub(super) fn moved(&mut self, segment: NewSegment) -> Result<Unneeded, HistoryError> {
+        self.commit(Before::new(), Some(segment))
+    }
+
+    /// Makes changes durable, or undoes them. Gives what nothing needs any more.
+    fn commit(&mut self, before: Before, segment: Option<NewSegment>) -> Result<Unneeded, HistoryError> {
+        let row = segment.as_ref().map(|segment| (segment.number, segments::encode(&segment.versions)));
+        if let Err(error) = self.store(before.keys(), row, &[]) {
             before.into_iter().for_each(|(path, row)| drop(self.set(&path, row)));
             return Err(self.error(error));
         }
+        let unnamed = self.unnamed(before);
+        if let Some(segment) = segment {
+            self.segments.add(segment);
+            // Something may have evicted a version while the segment was written.
+            let names = &self.names;
+            self.segments.retain(|version| names.contains_key(version));
+        }
+        let (placed, files) = unnamed.into_iter().partition(|version| self.segments.place(version).is_some());
+        let (placed, files): (Vec<Version>, Vec<Version>) = (placed, files);
+        placed.iter().for_each(|version| self.segments.drop_place(version));
+        let segments = self.segments.remove_empty();
+        // If this fails, the next start finds rows of segments without files, and drops them.
+        if !segments.is_empty()
+            && let Err(error) = self.store(std::iter::empty(), None, &segments)
+        {
+            let error = self.error(error);
+            warn!(error = with_causes(&error), "the rows of segments that are not needed cannot be removed");
+        }
+        Ok(Unneeded { files, segments })
+    }
+
+    /// The versions that rows had before a change, and that nothing has any more.
+    fn unnamed(&self, before: Before) -> Vec<Version> {
         let was = before.into_values().flatten().flat_map(|row| row.versions).map(|entry| entry.version);
         let unnamed: Vec<Version> = was.filter(|version| !self.names(version)).collect();
         let files = unnamed.iter().filter_map(|version| self.contents.get(version)).flat_map(|files| files.iter());
@@ -387,25 +437,45 @@ impl Index {
         let mut unnamed = [unnamed, files].concat();
         unnamed.sort_unstable();
         unnamed.dedup();
-        Ok(unnamed)
+        unnamed
     }
 
     fn load(
         &mut self,
+        segment_len: impl Fn(u64) -> Option<u64>,
         is_whole: impl Fn(&Version, u64) -> bool,
         contents_of: impl Fn(&Version) -> Option<Contents>,
     ) -> Result<(), redb::Error> {
-        self.store(std::iter::empty())?;
+        self.store(std::iter::empty(), None, &[])?;
         let Some(database) = &self.database else { return Ok(()) };
         let read = database.begin_read()?;
+        let mut lost = Vec::new();
+        for item in read.open_table(SEGMENTS)?.iter()? {
+            let (number, row) = item?;
+            let number = number.value();
+            match segments::decode(row.value()) {
+                Some(versions)
+                    if segment_len(number) == Some(versions.iter().map(|(_, len)| u64::from(*len)).sum()) =>
+                {
+                    self.segments.add(NewSegment { number, versions });
+                }
+                _ => lost.push(number),
+            }
+        }
+        let is_whole = |version: &Version, len, segments: &SegmentIndex| match segments.place(version) {
+            Some(place) => place.len == len,
+            None => is_whole(version, len),
+        };
         for item in read.open_table(PATHS)?.iter()? {
             let (path, bytes) = item?;
             // A row that cannot be read is skipped: its path is published again.
             let Ok(mut row) = serde_json::from_slice::<Row>(bytes.value()) else { continue };
-            row.keep(|entry| is_whole(&entry.version, entry.len));
+            row.keep(|entry| is_whole(&entry.version, entry.len, &self.segments));
             if is_directory(path.value()) {
                 // Files that a manifest before names need not be looked at again.
-                let is_there = |(file, len): &(Version, u64)| self.names.contains_key(file) || is_whole(file, *len);
+                let is_there = |(file, len): &(Version, u64)| {
+                    self.names.contains_key(file) || is_whole(file, *len, &self.segments)
+                };
                 let read = row.versions.iter().filter_map(|entry| Some((entry.version, contents_of(&entry.version)?)));
                 let whole: HashMap<_, _> = read.filter(|(_, files)| files.iter().all(is_there)).collect();
                 row.keep(|entry| whole.contains_key(&entry.version));
@@ -414,10 +484,19 @@ impl Index {
             self.sequence = row.versions.iter().map(|entry| entry.sequence).max().unwrap_or(0).max(self.sequence);
             self.set(path.value(), Some(row));
         }
-        Ok(())
+        let names = &self.names;
+        self.segments.retain(|version| names.contains_key(version));
+        lost.extend(self.segments.remove_empty());
+        self.store(std::iter::empty(), None, &lost)
     }
 
-    fn store<'a>(&mut self, paths: impl Iterator<Item = &'a String>) -> Result<(), redb::Error> {
+    /// Writes the rows of paths, adds the row of a segment, and removes those of others, in one transaction.
+    fn store<'a>(
+        &mut self,
+        paths: impl Iterator<Item = &'a String>,
+        segment: Option<(u64, Vec<u8>)>,
+        removed: &[u64],
+    ) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
             None => Database::create(&self.path)?,
@@ -428,6 +507,13 @@ impl Index {
             for path in paths {
                 let bytes = serde_json::to_vec(&self.rows[path]).map_err(|error| redb::Error::Io(error.into()))?;
                 table.insert(path.as_str(), bytes.as_slice())?;
+            }
+            let mut table = write.open_table(SEGMENTS)?;
+            if let Some((number, row)) = segment {
+                table.insert(number, row.as_slice())?;
+            }
+            for number in removed {
+                table.remove(number)?;
             }
         }
         write.commit()?;
@@ -471,7 +557,7 @@ mod tests {
     /// An index in a folder of its own.
     fn index() -> (tempfile::TempDir, Index) {
         let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(folder.path(), |_, _| true, |_| None).unwrap();
+        let index = Index::open(folder.path(), |_| None, |_, _| true, |_| None).unwrap();
         (folder, index)
     }
 
@@ -482,7 +568,7 @@ mod tests {
     fn publish(index: &mut Index, path: &str, number: u64, limits: HistoryLimits, now: i64) {
         let observation = Observation { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
         let publication = Publication { path, version: version(number), len: 100, observation };
-        index.publish(&[publication], limits, now).unwrap();
+        index.publish(&[publication], None, limits, now).unwrap();
     }
 
     fn kept(index: &Index, path: &str) -> Vec<u64> {
@@ -541,7 +627,7 @@ mod tests {
         index.database = None;
         let observation = Observation { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
         let publication = Publication { path: "a", version: version(1), len: 100, observation };
-        assert!(index.publish(&[publication], LIMITS, DAY).is_err());
+        assert!(index.publish(&[publication], None, LIMITS, DAY).is_err());
         assert_eq!(kept(&index, "a"), [0]);
         index.path = path;
         publish(&mut index, "a", 2, LIMITS, DAY);

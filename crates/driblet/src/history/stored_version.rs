@@ -1,9 +1,12 @@
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use driblet_core::Version;
 
+use super::segments::Place;
 use crate::fingerprint::Fingerprint;
 use crate::map::Map;
 
@@ -11,8 +14,15 @@ use crate::map::Map;
 pub(crate) struct StoredVersion {
     pub(crate) version: Version,
     pub(crate) len: u64,
-    file: std::sync::Arc<File>,
-    map: Map,
+    file: Arc<File>,
+    bytes: StoredBytes,
+}
+
+enum StoredBytes {
+    /// All bytes of the file.
+    File(Map),
+    /// Bytes of a segment, read into memory.
+    Segment(Vec<u8>),
 }
 
 impl StoredVersion {
@@ -22,19 +32,36 @@ impl StoredVersion {
 
     pub(super) fn of(file: File, version: Version) -> io::Result<StoredVersion> {
         let map = Map::of(&file)?;
-        Ok(StoredVersion { version, len: map.len() as u64, file: std::sync::Arc::new(file), map })
+        Ok(StoredVersion { version, len: map.len() as u64, file: Arc::new(file), bytes: StoredBytes::File(map) })
     }
 
-    /// The file, for reading at offsets.
-    pub(crate) fn file(&self) -> std::sync::Arc<File> {
-        self.file.clone()
+    /// Reads a version from a segment.
+    pub(super) fn in_segment(segment: Arc<File>, place: Place, version: Version) -> io::Result<StoredVersion> {
+        let bytes = read_place(&segment, place)?;
+        Ok(StoredVersion { version, len: place.len, file: segment, bytes: StoredBytes::Segment(bytes) })
     }
 
-    /// All bytes, mapped into memory.
+    /// A file with exactly these bytes, for reading at offsets.
+    pub(crate) fn file(&self) -> io::Result<Arc<File>> {
+        match &self.bytes {
+            StoredBytes::File(_) => Ok(self.file.clone()),
+            StoredBytes::Segment(bytes) => {
+                let mut copy = file_in_memory()?;
+                copy.write_all(bytes)?;
+                Ok(Arc::new(copy))
+            }
+        }
+    }
+
+    /// All bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.map
+        match &self.bytes {
+            StoredBytes::File(map) => map,
+            StoredBytes::Segment(bytes) => bytes,
+        }
     }
 
+    /// What the file looks like that the history has the version in.
     pub(super) fn fingerprint(&self) -> io::Result<Fingerprint> {
         self.file.metadata().map(|data| Fingerprint::of(&data))
     }
@@ -42,4 +69,21 @@ impl StoredVersion {
     pub(super) fn is_whole(&self) -> bool {
         Version::of(self.bytes()) == self.version
     }
+}
+
+/// The bytes at a place of a segment.
+pub(super) fn read_place(segment: &File, place: Place) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; place.len as usize];
+    segment.read_exact_at(&mut bytes, place.offset)?;
+    Ok(bytes)
+}
+
+#[cfg(target_os = "linux")]
+fn file_in_memory() -> io::Result<File> {
+    Ok(rustix::fs::memfd_create("driblet", rustix::fs::MemfdFlags::CLOEXEC)?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn file_in_memory() -> io::Result<File> {
+    tempfile::tempfile()
 }

@@ -16,6 +16,7 @@ use tracing::debug;
 use super::path::RequestPath;
 use super::problem::Problem;
 use crate::browser_sync_stream::{self, ChunkLists, SendError};
+use crate::publisher::PublishError;
 use crate::site::{OpenPath, Site};
 
 /// The longest WebSocket message that is accepted, in bytes: 31,775 hashes.
@@ -115,7 +116,7 @@ async fn open(
     match site.open(&asset).await? {
         OpenPath::File(_, stored) => {
             let list = lists.of(&stored, &site.artifacts).await.map_err(SendError::from)?;
-            Ok((stored.file(), list))
+            Ok((stored.file().map_err(PublishError::from)?, list))
         }
         OpenPath::Folder => Err(folder()),
         OpenPath::Nothing => Err(Problem::no_such_file("of that name")),

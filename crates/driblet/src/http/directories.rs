@@ -17,7 +17,7 @@ use super::path::Resource;
 use super::problem::Problem;
 use super::resources::{DELTA, IMMUTABLE, NO_STORE, REVALIDATE, ResourceRequest, bad_name, read_body};
 use crate::artifacts::{Artifact, ArtifactError, Content, DirectoryPlan, DirectoryVersion, PartFiles};
-use crate::publisher::{PublishedDirectory, Publisher};
+use crate::publisher::{PublishError, PublishedDirectory, Publisher};
 
 const DIRECTORY: &str = "application/vnd.driblet.directory";
 const MANIFEST: &str = "application/vnd.driblet.manifest";
@@ -182,7 +182,7 @@ impl ResourceRequest<'_> {
     async fn manifest(&self, path: &str, version: Version, head: &PublishedDirectory) -> Result<Response, Problem> {
         let stored = self.site.version(&Publisher::directory_key(path), version).await?;
         let stored = stored.ok_or_else(|| unknown_version(head))?;
-        let content = Content::File(stored.file(), stored.len);
+        let content = Content::File(stored.file().map_err(PublishError::from)?, stored.len);
         let (etag, media_type, caching) = (version.to_string(), MANIFEST.into(), IMMUTABLE);
         Representation { content, etag, media_type, caching, coding: None, modified: None }
             .response(self.method, self.headers)

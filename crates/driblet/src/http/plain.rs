@@ -14,6 +14,7 @@ use super::media_type::{is_compressible, media_type};
 use super::path::RequestPath;
 use super::problem::{Problem, is_safe};
 use crate::artifacts::{Coding, Content, EncodedRequest};
+use crate::publisher::PublishError;
 use crate::site::{OpenPlain, Site};
 
 /// The shortest file that is encoded, in bytes. For shorter ones the headers would outweigh the gain.
@@ -43,7 +44,7 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     };
     let media_type = media_type(&path);
     let mut answer = Representation {
-        content: Content::File(stored.file(), stored.len),
+        content: Content::File(stored.file().map_err(PublishError::from)?, stored.len),
         etag: stored.version.to_string(),
         caching: "no-cache",
         coding: None,

@@ -217,13 +217,13 @@ impl DirectoryPublisher {
             }
             changes.see(&listing, looked);
             let overdue = LIMIT <= changes.began.elapsed();
-            if let Some(wait) = changes.wait(&listing, &changed, before.as_ref()).filter(|_| !overdue && !is_complete) {
+            if let Some(wait) = changes.wait(&listing, &changed, before.as_ref(), is_complete).filter(|_| !overdue) {
                 if !changes.is_long && LONG <= changes.began.elapsed() {
                     changes.is_long = true;
                     info!(directory = %self.path, "the directory keeps changing; it is published when it is quiet");
                 }
                 // The sender lives as long as `self`.
-                is_complete = timeout(wait, told.changed()).await.is_ok();
+                is_complete |= timeout(wait, told.changed()).await.is_ok();
                 continue;
             }
             let are_published = self.publish_files(&listing, changed).await?;
@@ -378,8 +378,11 @@ impl Changes {
         listing: &Listing,
         changed: &[(usize, String)],
         before: Option<&PublishedDirectory>,
+        is_complete: bool,
     ) -> Option<Duration> {
-        let quiet = if has_lost_most(listing, before) {
+        let quiet = if is_complete {
+            QUIET
+        } else if has_lost_most(listing, before) {
             QUIET_AFTER_LOSS
         } else if self.is_long {
             QUIET_AFTER_LONG
@@ -390,6 +393,7 @@ impl Changes {
         let ages = changed.iter().map(|(index, _)| listing.files[*index].fingerprint.age(now));
         let folders = now.checked_sub(listing.folders_changed).and_then(|age| u64::try_from(age).ok());
         let youngest = ages.chain([folders.map(Duration::from_nanos)]).min().flatten().unwrap_or_default();
+        // Also of a complete directory: younger files are published one by one, which takes longer.
         let rested = self.since.elapsed().max(youngest);
         (rested < quiet).then(|| (quiet - rested).max(Duration::from_millis(5)))
     }

@@ -21,6 +21,7 @@ mod paths;
 mod plain;
 #[cfg(feature = "client")]
 mod proxies;
+mod segments;
 mod serving;
 mod signature;
 mod stalled;
