@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [proxies] [python] [npm] [deny]
+# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [proxies] [ntfs] [python] [npm] [deny]
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/toolchain.sh"
 
 main() {
-  if [ $# = 0 ]; then set -- wasm browser proxies python npm deny; fi
+  if [ $# = 0 ]; then set -- wasm browser proxies ntfs python npm deny; fi
   local part
   for part in "$@"; do
     case $part in
-      wasm | bindgen | browser | proxies | python | npm | deny) "setup_$part" ;;
-      *) echo "setup.sh: no part is called '$part'; there are: wasm browser proxies python npm deny" >&2; exit 2 ;;
+      wasm | bindgen | browser | proxies | ntfs | python | npm | deny) "setup_$part" ;;
+      *) echo "setup.sh: no part is called '$part'; there are: wasm browser proxies ntfs python npm deny" >&2; exit 2 ;;
     esac
   done
 }
@@ -55,6 +55,12 @@ setup_proxies() {
     install "a proxy to test behind" "$package"
     if has systemctl; then as_root systemctl disable --now "$proxy" >/dev/null 2>&1 || true; fi
   done
+}
+
+# Only root may mount it.
+setup_ntfs() {
+  if has ntfs-3g || [ "$(id -u)" != 0 ] || [ ! -e /dev/fuse ]; then return; fi
+  install "a file system that cannot hold every name" ntfs-3g
 }
 
 setup_python() {

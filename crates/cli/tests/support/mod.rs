@@ -1,6 +1,8 @@
 //! The binary, real servers, and a proxy between the two.
 #![allow(dead_code, unused_imports)]
 
+#[path = "../../../core/tests/support/random.rs"]
+mod random;
 mod serving;
 mod tap;
 #[path = "../../../driblet/tests/support/wait.rs"]
@@ -11,6 +13,7 @@ use std::process::{Child, Command, ExitStatus, Output};
 
 use tempfile::TempDir;
 
+pub(crate) use random::{Random, random_bytes};
 pub(crate) use serving::{Serving, send};
 pub(crate) use tap::{Tap, http};
 pub(crate) use wait::{LIMIT, eventually_on_thread, joined, let_pass, within_on_thread};

@@ -29,15 +29,28 @@ impl Tap {
         server: Option<&str>,
         answer: impl Fn(usize, &str, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static,
     ) -> Tap {
+        Tap::before(server.as_slice(), answer)
+    }
+
+    /// The servers answer in turn.
+    pub(crate) fn between(servers: &[&str]) -> Tap {
+        Tap::before(servers, |_, _, _| Ok(false))
+    }
+
+    fn before(
+        servers: &[&str],
+        answer: impl Fn(usize, &str, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static,
+    ) -> Tap {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let server = server.map(|url| url.trim_start_matches("http://").trim_end_matches('/').to_owned());
+        let address_of = |url: &&str| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let servers: Arc<[String]> = servers.iter().map(address_of).collect();
         let (answer, heads) = (Arc::new(answer), Arc::new(Mutex::new(Vec::new())));
         let heard = heads.clone();
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (answer, heard, server) = (answer.clone(), heard.clone(), server.clone());
-                thread::spawn(move || carry(client, server.as_deref(), &*answer, &heard));
+                let (answer, heard, servers) = (answer.clone(), heard.clone(), servers.clone());
+                thread::spawn(move || carry(client, &servers, &*answer, &heard));
             }
         });
         Tap { address, heads }
@@ -58,7 +71,7 @@ pub(crate) fn http(status: &str, headers: &[&str], body: &str) -> Vec<u8> {
 
 fn carry(
     mut client: TcpStream,
-    server: Option<&str>,
+    servers: &[String],
     answer: &dyn Fn(usize, &str, &mut TcpStream) -> io::Result<bool>,
     heads: &Mutex<Vec<String>>,
 ) -> io::Result<()> {
@@ -85,7 +98,7 @@ fn carry(
         while client.read(&mut piece)? != 0 {}
         return Ok(());
     }
-    let mut server = TcpStream::connect(server.expect("a server to ask"))?;
+    let mut server = TcpStream::connect(&servers[number % servers.len()])?;
     server.set_read_timeout(Some(LIMIT))?;
     // One request for each connection, so that each is recorded, except for a WebSocket.
     let close = if head.to_ascii_lowercase().contains("upgrade: websocket") { "" } else { "\r\nconnection: close" };

@@ -28,8 +28,8 @@ const QUIET: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(2);
 /// How long a directory must rest that kept changing for [`LONG`].
 const QUIET_AFTER_LONG: Duration = Duration::from_millis(500);
-/// How long a directory must rest that lost more than half of its files: most likely a build removed them, and makes
-/// them again.
+/// How long a directory must rest that has less than half as many files as its head: most likely a build removed them,
+/// and makes them again.
 const QUIET_AFTER_LOSS: Duration = Duration::from_secs(5);
 /// A directory that keeps changing for this long is published. Files that still change keep their last published
 /// version.
@@ -220,7 +220,7 @@ impl DirectoryPublisher {
             if let Some(wait) = changes.wait(&listing, &changed, before.as_ref(), is_complete).filter(|_| !overdue) {
                 if !changes.is_long && LONG <= changes.began.elapsed() {
                     changes.is_long = true;
-                    info!(directory = %self.path, "the directory keeps changing; it is published when it is quiet");
+                    info!(directory = %self.path, "the directory keeps changing, or lost most files; it is published when it is quiet");
                 }
                 // The sender lives as long as `self`.
                 is_complete |= timeout(wait, told.changed()).await.is_ok();
@@ -380,31 +380,24 @@ impl Changes {
         before: Option<&PublishedDirectory>,
         is_complete: bool,
     ) -> Option<Duration> {
-        let quiet = if is_complete {
-            QUIET
-        } else if has_lost_most(listing, before) {
-            QUIET_AFTER_LOSS
-        } else if self.is_long {
-            QUIET_AFTER_LONG
-        } else {
-            QUIET
-        };
+        let quiet = if self.is_long && !is_complete { QUIET_AFTER_LONG } else { QUIET };
+        let is_lost = !is_complete && has_lost_most(listing, before);
+        let needed = if is_lost { QUIET_AFTER_LOSS } else { quiet };
         let now = fingerprint::now();
         let ages = changed.iter().map(|(index, _)| listing.files[*index].fingerprint.age(now));
         let folders = now.checked_sub(listing.folders_changed).and_then(|age| u64::try_from(age).ok());
         let youngest = ages.chain([folders.map(Duration::from_nanos)]).min().flatten().unwrap_or_default();
         // Also of a complete directory: younger files are published one by one, which takes longer.
         let rested = self.since.elapsed().max(youngest);
-        (rested < quiet).then(|| (quiet - rested).max(Duration::from_millis(5)))
+        // After a loss the next look comes as early as ever: soon the files may be there again.
+        (rested < needed).then(|| (needed - rested).clamp(Duration::from_millis(5), quiet))
     }
 }
 
-/// Whether a directory lost more than half of its files.
+/// Whether a directory has less than half as many files as its head. Which files they are does not matter: a build that
+/// names files by their contents gives most of them new names.
 fn has_lost_most(listing: &Listing, before: Option<&PublishedDirectory>) -> bool {
-    let Some(before) = before else { return false };
-    let paths: HashSet<&str> = listing.files.iter().map(|file| file.path.as_str()).collect();
-    let lost = before.manifest.entries().filter(|entry| !paths.contains(entry.path)).count();
-    before.manifest.len() < 2 * lost
+    before.is_some_and(|before| 2 * listing.files.len() < before.manifest.len())
 }
 
 /// Whether the head has the files of a listing, whose contents are known to be published.
@@ -413,4 +406,39 @@ fn is_published(listing: &Listing, before: &PublishedDirectory) -> bool {
         file.path == entry.path && file.executable == entry.executable
     };
     listing.files.len() == before.manifest.len() && listing.files.iter().zip(before.manifest.entries()).all(is_same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_names_are_no_loss() {
+        let of = |names: &[&str]| Listing {
+            files: names
+                .iter()
+                .map(|name| WalkedFile { path: (*name).to_owned(), fingerprint: Fingerprint::NONE, executable: false })
+                .collect(),
+            ..Listing::default()
+        };
+        let entry = |name: &str| FileEntry {
+            path: name.to_owned(),
+            executable: false,
+            len: 1,
+            version: Version::of(name.as_bytes()),
+        };
+        let manifest = Arc::new(Manifest::new(["a-1", "b-1", "c-1", "d-1"].map(entry).to_vec()).unwrap());
+        let (version, len) = (manifest.version(), manifest.encode().len() as u64);
+        let before = PublishedDirectory { manifest, version, len, counter: 1 };
+        for (names, expected) in [
+            (&["a-2", "b-2", "c-2", "d-2"][..], false),
+            (&["a-1", "b-2"], false),
+            (&["a-1"], true),
+            (&["a-2"], true),
+            (&[], true),
+        ] {
+            assert_eq!(has_lost_most(&of(names), Some(&before)), expected, "{names:?}");
+            assert!(!has_lost_most(&of(names), None));
+        }
+    }
 }

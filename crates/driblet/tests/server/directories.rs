@@ -1,6 +1,6 @@
 //! Directories as snapshots: what a receiver gets is always one published version, whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -367,4 +367,66 @@ async fn a_file_that_cannot_be_read_is_left_out() {
     symlink("a", site.root().join("link")).unwrap();
     receiver.pull(&site, "/").await;
     assert_eq!(receiver.files.keys().collect::<Vec<_>>(), ["a", "b", "link"]);
+}
+
+#[tokio::test]
+async fn what_is_guarded_is_in_no_manifest_part_or_delta() {
+    // Random bytes are not compressed, so they can be seen in every answer that has them.
+    let (shown, secrets) = (random_bytes(1, 20_000), [2, 3, 4].map(|number| random_bytes(number, 5_000)));
+    let paths = ["app/private/key", "app/sub/key.pem", "app/.env"];
+    let files: [(&str, &[u8]); 6] = [
+        ("app/a.js", &shown),
+        ("app/sub/b.js", &text(5, 20_000)),
+        ("app/.dribletignore", b"*.pem\n"),
+        (paths[0], &secrets[0]),
+        (paths[1], &secrets[1]),
+        (paths[2], &secrets[2]),
+    ];
+    let site = TestSite::with(&files, |builder| builder.directory("app").exclude("private/")).await;
+    let mut answers = Vec::new();
+    let head = async || site.get("/app/.driblet/head").await.json()["version"].as_str().unwrap().to_owned();
+    // The server publishes these two as files, so it holds their bytes.
+    for (path, secret) in paths.iter().zip(&secrets).take(2) {
+        assert_eq!(site.get(&format!("/{path}")).await.body, *secret);
+    }
+    let old = head().await;
+    answers.push(site.get("/app/.driblet/none").await.body);
+    assert!(has_bytes_of(&answers[0], &shown));
+
+    // All secrets change, and a file that is shown gets the name of one.
+    let changed = secrets.clone().map(|secret| [&secret[..2_000], b"changed", &secret[2_000..]].concat());
+    paths.iter().zip(&changed).for_each(|(path, secret)| site.write(path, secret));
+    site.write("app/key", &random_bytes(6, 5_000));
+    site.write("app/sub/b.js", &text(6, 20_000));
+    let new = head().await;
+    let manifest = site.get(&format!("/app/.driblet/manifest/{new}")).await.body;
+    let names = Manifest::parse(&manifest, ManifestLimits::default()).unwrap();
+    assert_eq!(names.entries().map(|entry| entry.path).collect::<Vec<_>>(), ["a.js", "key", "sub/b.js"]);
+    for resource in ["none", "{old}", "none-{new}", "{old}-{new}", "{old}-{new}/0", "none-{new}/0", "manifest/{old}"] {
+        let resource = resource.replace("{old}", &old).replace("{new}", &new);
+        let answer = site.get(&format!("/app/.driblet/{resource}")).await;
+        assert_eq!(answer.status, 200, "{resource}");
+        answers.push(answer.body);
+    }
+    answers.push(manifest);
+
+    // A receiver that says it holds a secret gets no delta from it.
+    for secret in secrets.iter().chain(&changed) {
+        let others = (0..names.len()).map(|index| (index, Version::of(secret))).collect();
+        let have = Have { target: names.version(), held: vec![], others };
+        let answer = site.ask(post("/app/.driblet/have", have.encode(names.len()))).await;
+        assert_eq!((answer.status, answer.body[0]), (200, 0), "a secret was taken for a version of a shown path");
+        answers.push(answer.body);
+        let part = Version::of(Version::of(secret).as_bytes());
+        assert!(site.get(&format!("/app/.driblet/part/{part}")).await.refuses(404, "unknown-part"));
+    }
+    for (number, answer) in answers.iter().enumerate() {
+        assert!(secrets.iter().all(|secret| !has_bytes_of(answer, secret)), "answer {number} has bytes of a secret");
+    }
+}
+
+/// Whether any sixteen bytes of `secret` are in `answer`.
+fn has_bytes_of(answer: &[u8], secret: &[u8]) -> bool {
+    let pieces: HashSet<&[u8]> = secret.windows(16).collect();
+    answer.windows(16).any(|piece| pieces.contains(piece))
 }

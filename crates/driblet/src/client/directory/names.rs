@@ -13,6 +13,8 @@ use super::state::INSIDE;
 
 /// The longest name that file systems permit, in bytes.
 const MAX_NAME: usize = 255;
+/// The longest name that every file system with encrypted names permits, in bytes: that of eCryptfs.
+const MAX_ENCRYPTED_NAME: usize = 143;
 /// The same name in both normalisation forms of Unicode, in capital and in small letters.
 const PROBES: [[&str; 2]; 2] = [["driblet-a", "DRIBLET-A"], ["driblet-\u{e9}", "driblet-e\u{301}"]];
 
@@ -100,7 +102,8 @@ fn refused(path: &str) -> Option<PathProblem> {
 }
 
 /// Finds out whether the file system can hold all names side by side. On a file system that tells all names apart, two
-/// files show it; on any other one, a file is made for each name.
+/// files show it, and a file is made for each name that some of these refuse. On any other one, a file is made for each
+/// name.
 pub(super) fn try_names(folder: &Path, manifest: &Manifest, selection: &Selection) -> Result<(), PullDirectoryError> {
     let place = folder.join("names");
     let failed = |error| PullDirectoryError::store(format!("cannot use {}", place.display()), error);
@@ -108,8 +111,8 @@ pub(super) fn try_names(folder: &Path, manifest: &Manifest, selection: &Selectio
     fs::create_dir(&place).map_err(failed)?;
     let tells_apart = tells_names_apart(&place);
     let tried = match tells_apart.map_err(failed)? {
-        true => Ok(()),
-        false => try_each(&place, manifest, selection),
+        true => try_each(&place, manifest, selection, is_refused_by_some),
+        false => try_each(&place, manifest, selection, |_| true),
     };
     remove_all(&place).map_err(failed)?;
     tried
@@ -125,10 +128,31 @@ fn tells_names_apart(place: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-fn try_each(place: &Path, manifest: &Manifest, selection: &Selection) -> Result<(), PullDirectoryError> {
+/// Whether a file system refuses a path although it tells names apart: NTFS and shares of Windows refuse what Windows
+/// cannot open, and file systems that encrypt names permit only shorter ones.
+fn is_refused_by_some(path: &str) -> bool {
+    let is_device = |part: &str| {
+        let stem = part.split('.').next().unwrap_or(part).trim_end().to_ascii_lowercase();
+        let numbered = |start: &str| stem.strip_prefix(start).is_some_and(|rest| rest.chars().count() == 1);
+        matches!(stem.as_str(), "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
+    };
+    path.split('/').any(|part| {
+        MAX_ENCRYPTED_NAME < part.len()
+            || part.ends_with(['.', ' '])
+            || part.contains(|char: char| char.is_ascii_control() || "<>:\"|?*\\".contains(char))
+            || is_device(part)
+    })
+}
+
+fn try_each(
+    place: &Path,
+    manifest: &Manifest,
+    selection: &Selection,
+    is_tried: impl Fn(&str) -> bool,
+) -> Result<(), PullDirectoryError> {
     let place = place.join("each");
     let written = manifest.entries().zip(&selection.included).filter(|(_, included)| **included);
-    for (entry, _) in written {
+    for (entry, _) in written.filter(|(entry, _)| is_tried(entry.path)) {
         let path = place.join(entry.path);
         let made = fs::create_dir_all(path.parent().unwrap_or(&place)).and_then(|()| fs::File::create_new(&path));
         match made {
@@ -216,7 +240,17 @@ mod tests {
         // As if the name that is tried had been made for another path.
         fs::create_dir_all(folder.path().join("each/b")).unwrap();
         fs::write(folder.path().join("each/b/c"), []).unwrap();
-        let refused = try_each(folder.path(), &manifest, &all);
+        let refused = try_each(folder.path(), &manifest, &all, |_| true);
         assert!(matches!(refused, Err(PullDirectoryError::Path { path, source: PathProblem::Twin }) if path == "b/c"));
+    }
+
+    #[test]
+    fn names_that_some_file_systems_refuse() {
+        for path in ["con", "a/AUX.txt", "lpt1/x", "x.", "x /y", "a:b", "a?", "tab\t", &"x".repeat(144)] {
+            assert!(is_refused_by_some(path), "{path:?}");
+        }
+        for path in ["icon", "console.txt", "com", "com10", ".con", "a/x.y", "a b", "\u{e9}", &"x".repeat(143)] {
+            assert!(!is_refused_by_some(path), "{path:?}");
+        }
     }
 }

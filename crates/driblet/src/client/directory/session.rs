@@ -28,7 +28,7 @@ use super::switch::{self, SwitchPlan};
 use crate::client::PullState;
 use crate::task::blocking;
 
-/// How often a pull begins anew, because what an earlier pull kept is of no use.
+/// How often a pull begins anew: because what an earlier pull kept is of no use, or because the server forgot a part.
 const ATTEMPTS: u32 = 2;
 
 pub(super) struct Session {
@@ -110,27 +110,32 @@ impl Session {
 
     /// Pulls one version. Gives whether an earlier pull began with it.
     async fn pull(&self) -> Result<(PulledDirectory, bool), PullDirectoryError> {
+        let mut from = From::Record;
         for attempt in 0.. {
             let is_old = self.place.has_delta();
-            let error = match self.attempt().await {
+            let (error, is_gone) = match self.attempt(from).await {
                 Ok(pulled) => return Ok((pulled, is_old)),
-                Err(PartsError::Gone) => PullDirectoryError::invalid(InvalidCause::NoPart),
-                Err(PartsError::Failed(error)) => error,
+                Err(PartsError::Gone) => (PullDirectoryError::invalid(InvalidCause::NoPart), true),
+                Err(PartsError::Failed(error)) => (error, false),
             };
             let is_about_delta = error.is_about_bytes() || matches!(error, PullDirectoryError::Path { .. });
             if is_about_delta {
                 self.place.forget_delta();
             }
-            // The server forgot what an earlier pull began with, or serves another version now.
-            if !is_about_delta || !is_old || ATTEMPTS <= attempt {
+            // The server forgot what an earlier pull began with, or serves another version now. Or it is not the server
+            // that made the directory delta: at last only parts are asked for that every server with this head has.
+            if !is_about_delta || !(is_old || is_gone) || ATTEMPTS <= attempt {
                 return Err(error);
+            }
+            if is_gone && attempt + 1 == ATTEMPTS {
+                from = From::Nothing;
             }
         }
         unreachable!("the loop has no end")
     }
 
-    async fn attempt(&self) -> Result<PulledDirectory, PartsError> {
-        let prepared = self.prepare().await?;
+    async fn attempt(&self, from: From) -> Result<PulledDirectory, PartsError> {
+        let prepared = self.prepare(from).await?;
         if self.options.dry_run {
             let changes = prepared.changes.list(&prepared.planned.new);
             return Ok(PulledDirectory { changes, ..prepared.pulled() });
@@ -140,8 +145,8 @@ impl Session {
     }
 
     /// Asks for a directory delta by which everything that is missing can be had.
-    async fn prepare(&self) -> Result<Prepared, PullDirectoryError> {
-        let (place, mut from) = (self.place.clone(), From::Record);
+    async fn prepare(&self, mut from: From) -> Result<Prepared, PullDirectoryError> {
+        let place = self.place.clone();
         let mut local = Some(blocking(move || place.scan()).await?);
         let mut planned = None;
         loop {
