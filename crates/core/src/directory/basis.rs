@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::delta::PlannedPart;
 use super::manifest::{Entry, Manifest};
+use super::parts::{cut_parts, new_files};
 use crate::signature::chunk::{ChunkSize, cut};
 use crate::version::Version;
 
@@ -12,6 +14,37 @@ const MAX_BASIS: u64 = 64 << 20;
 const SKETCH: usize = 64;
 /// Letters that the hash in a file's name has at least; vite writes 8, webpack 20, Parcel 8.
 const MIN_HASH: usize = 6;
+
+/// Files of up to this many bytes are compared to find a basis for a file that has a new name.
+const MAX_SKETCHED: u64 = 4 << 20;
+/// The most files that are read to find a basis, for each delta of a directory.
+const SKETCHES: usize = 256;
+
+/// Cuts the new files into parts, and chooses a basis for each.
+///
+/// `read` gives the bytes of a version, of at most 4 MiB, if it can. It is called for at most 256 versions.
+pub fn plan_parts(
+    old: Option<&Manifest>,
+    new: &Manifest,
+    read: &mut dyn FnMut(Version) -> Option<Vec<u8>>,
+) -> Vec<PlannedPart> {
+    let files = new_files(old, new);
+    let sizes = files.iter().map(|index| new.entry(*index)).map(|entry| (entry.version, entry.len));
+    let chooser = old.map(|old| BasisChooser::new(old, new));
+    let mut sketches: HashMap<Version, Option<Sketch>> = HashMap::new();
+    let mut sketch = |version: Version, len: u64| {
+        if !sketches.contains_key(&version) && (MAX_SKETCHED < len || SKETCHES <= sketches.len()) {
+            return None;
+        }
+        sketches.entry(version).or_insert_with(|| read(version).map(|bytes| Sketch::of(&bytes))).clone()
+    };
+    let planned = |part: super::Part| {
+        let files = files[part.files].to_vec();
+        let bases = chooser.as_ref().map_or_else(Vec::new, |chooser| chooser.choose(&files, &mut sketch));
+        PlannedPart::new(files, bases, old, new)
+    };
+    cut_parts(sizes).into_iter().map(planned).collect()
+}
 
 /// A sample of a file's chunks, by which two files are found to share content (bottom-k sketches, Broder 1997).
 #[derive(Clone, PartialEq, Eq, Debug)]
