@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use driblet_core::directory::{DirectoryDeltaError, ManifestError};
+use driblet_core::directory::{DirectoryDeltaError, ManifestError, PartError};
 
 use crate::client::PullError;
 use crate::task::TaskFailed;
@@ -59,10 +59,8 @@ pub(super) enum InvalidCause {
     Delta(#[from] DirectoryDeltaError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    #[error("a part does not have the bytes of {path:?}")]
-    OtherBytes { path: String },
-    #[error("a part has {found} bytes, but its files have {expected}")]
-    OtherLength { expected: u64, found: u64 },
+    #[error(transparent)]
+    Part(#[from] PartError),
     #[error("the list of accepted versions is malformed")]
     Accepted,
     #[error("a file that is needed is in no part")]
