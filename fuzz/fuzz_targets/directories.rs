@@ -1,7 +1,11 @@
-//! Parses any bytes as a manifest, as a directory delta, and as what a receiver holds.
+//! Parses any bytes as a manifest, as a directory delta, and as what a receiver holds. Decodes the parts.
 #![no_main]
 
-use driblet_core::directory::{DirectoryDelta, Have, Manifest, ManifestLimits, encode_manifest_delta};
+use std::sync::Arc;
+
+use driblet_core::directory::{
+    DirectoryDelta, Have, Manifest, ManifestLimits, PartsDecoder, PartsEvent, encode_manifest_delta,
+};
 use driblet_core::{EncodeOptions, patch};
 use libfuzzer_sys::fuzz_target;
 
@@ -23,6 +27,24 @@ fuzz_target!(|input: (&[u8], &[u8], &[u8])| {
         assert_eq!(delta.encode(), list[..len]);
         if let Some(new) = &new {
             let _ = delta.plan(old.as_ref(), new);
+        }
+        if let Ok((new, parts)) = delta.apply(old.as_ref(), ManifestLimits::default())
+            && parts.iter().all(|part| part.len <= 1 << 20)
+        {
+            let mut decoder = PartsDecoder::new(parts, old.map(Arc::new), Arc::new(new));
+            decoder.handle_input(&list[len..]);
+            decoder.handle_end();
+            loop {
+                match decoder.poll_event() {
+                    // No files are at hand, so the bytes are wrong.
+                    Ok(PartsEvent::NeedBasis { range, .. }) => {
+                        decoder.handle_basis(&vec![0; (range.end - range.start) as usize])
+                    }
+                    Ok(PartsEvent::Output { .. }) => {}
+                    Ok(PartsEvent::NeedInput) => unreachable!("it has all input"),
+                    Ok(PartsEvent::Done) | Err(_) => break,
+                }
+            }
         }
     }
 });

@@ -15,9 +15,9 @@ use super::local::Local;
 use super::part_file::{Arrival, PartReader};
 use super::requests::Counters;
 use super::staging::Staging;
-use super::tree::Tree;
 use crate::client::PullError;
 use crate::transfer::{NetworkCause, ProtocolCause};
+use crate::tree::Tree;
 
 /// Bytes of the delta that one call reads.
 const PIECE: u64 = 64 << 10;
