@@ -42,6 +42,11 @@ pub(crate) fn are_folders(old: &Path, new: &Path) -> Result<bool, Failure> {
         (true, false) => (old, new),
         (false, true) => (new, old),
     };
+    if let Err(error) = other.metadata()
+        && other != Path::new("-")
+    {
+        return Err(Failure::input(other, &error));
+    }
     let (folder, other) = (folder.display(), other.display());
     let what =
         format!("{folder} is a folder and {other} is not: name two folders, one of which may be empty, or two files");

@@ -4,11 +4,13 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::{Child, Stdio};
 
 use driblet::Version;
-use support::{code, driblet, files, lines, path, refused, text};
+use support::{code, driblet, eventually_on_thread, files, finished, lines, path, refused, text};
 use tempfile::TempDir;
 
 /// The files of a folder by path: whether each may be executed, and its bytes.
@@ -34,6 +36,10 @@ fn names(folder: &TempDir) -> Vec<String> {
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+fn mode(path: &str) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 fn make_executable(path: &str) {
@@ -83,6 +89,7 @@ fn folders_go_both_ways() {
         diff(&folder, old, new, &delta);
         let patched = driblet(&["patch", &at(old), &at(&delta), "-o", &at(&made)]);
         assert_eq!((code(&patched), text(&patched.stderr)), (0, String::new()), "{delta}");
+        assert_eq!(mode(&at(&made)), mode(&at("nothing")));
         assert_eq!(tree(&folder.path().join(&made)), tree(&folder.path().join(new)), "{delta}");
         // The same folders give the same delta, also when they were made by patch.
         diff(&folder, old, &made, "again");
@@ -191,6 +198,45 @@ fn a_damaged_delta_leaves_nothing() {
     assert_eq!(left(), ["made"]);
 }
 
+#[test]
+fn what_happens_while_a_delta_arrives() {
+    let folder = setting();
+    let at = |name: &str| path(&folder, name);
+    diff(&folder, "old", "new", "delta");
+    let delta = fs::read(at("delta")).unwrap();
+    let (last, before) = delta.split_last().unwrap();
+    let temporary = || names(&folder).into_iter().find(|name| name.starts_with(".driblet-"));
+    // The command has read the old folder, and waits for the last byte.
+    let begin = || {
+        let mut command = support::command(&["patch", &at("old"), "-", "-o", &at("made")]);
+        let mut process = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        process.stdin.as_mut().unwrap().write_all(before).unwrap();
+        eventually_on_thread(|| temporary().is_some());
+        process
+    };
+    let end = |mut process: Child| {
+        process.stdin.take().unwrap().write_all(&[*last]).unwrap();
+        finished(process)
+    };
+    let mut killed = begin();
+    killed.kill().unwrap();
+    finished(killed);
+    assert!(!folder.path().join("made").exists());
+    fs::remove_dir_all(folder.path().join(temporary().unwrap())).unwrap();
+
+    let process = begin();
+    fs::create_dir(at("made")).unwrap();
+    fs::write(at("made/by-another"), "program").unwrap();
+    refused(&end(process), &["cannot write", "made", "not empty"]);
+    assert_eq!((tree(&folder.path().join("made")).len(), temporary()), (1, None));
+    fs::remove_dir_all(at("made")).unwrap();
+
+    let process = begin();
+    fs::write(at("old/vendor/lib.js"), "changed").unwrap();
+    refused(&end(process), &["cannot copy", "vendor/lib.js", "changed while it was read"]);
+    assert!(!folder.path().join("made").exists() && temporary().is_none());
+}
+
 /// A delta from an empty folder to empty files with these paths, which need no parts. All numbers are below 2^14.
 fn to_empty_files(paths: &[&str]) -> Vec<u8> {
     let number = |number: usize| match number < 128 {
@@ -271,6 +317,7 @@ fn what_stands_in_the_way_is_named() {
     refused(&patch("old", "file.delta", "made"), &["no delta between folders", "name a file as OLD"]);
     refused(&driblet(&["diff", &at("old"), &at("new/run"), "-o", &at("x")]), &["is a folder and", "name two folders"]);
     refused(&driblet(&["diff", "/dev/null", &at("new"), "-o", &at("x")]), &["is a folder and", "may be empty"]);
+    refused(&driblet(&["diff", &at("old"), &at("lost"), "-o", &at("x")]), &["cannot read", "lost", "No such file"]);
     for args in [
         &["diff", &at("old/run"), &at("new/run"), "-o", &at("x"), "--hidden"][..],
         &["patch", &at("old/run"), &at("file.delta"), "-o", &at("x"), "--exclude", "a"],
@@ -288,7 +335,7 @@ fn what_stands_in_the_way_is_named() {
     symlink("empty", at("to-empty")).unwrap();
     assert_eq!(code(&patch("old", "delta", "to-empty")), 0);
     assert!(tree(&folder.path().join("empty")) == tree(&folder.path().join("new")));
-    assert_eq!(fs::metadata(at("empty")).unwrap().permissions().mode() & 0o777, 0o750);
+    assert_eq!(mode(&at("empty")), 0o750);
     assert!(fs::symlink_metadata(at("to-empty")).unwrap().is_symlink());
 }
 

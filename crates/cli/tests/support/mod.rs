@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 pub(crate) use serving::{Serving, send};
 pub(crate) use tap::{Tap, http};
-pub(crate) use wait::{LIMIT, joined, let_pass, within_on_thread};
+pub(crate) use wait::{LIMIT, eventually_on_thread, joined, let_pass, within_on_thread};
 
 pub(crate) fn driblet(args: &[&str]) -> Output {
     command(args).output_within()
