@@ -76,8 +76,9 @@ impl Sketch {
 /// Chooses which files of an old manifest the parts of a new one are made against.
 ///
 /// For each new file that is the old file at the same path; or else one that is gone, whose name differs by a content
-/// hash only (`index-B3f2a9.js`, `index-Q9bd1c.js`: every bundler names files so); or else the one that is gone, has the
-/// same extension, and shares most content. The delta may copy from all of them, since bundlers move modules between
+/// hash only (`index-B3f2a9.js`, `index-Q9bd1c.js`: every bundler names files so); or else the only one that is gone and
+/// has this name in another folder, as git looks for renames first; or else the one that is gone, has the same extension,
+/// and shares most content. The delta may copy from all of them, since bundlers move modules between
 /// files. All together have at most 64 MiB, unless the part is one file.
 #[derive(Debug)]
 pub struct BasisChooser<'a> {
@@ -86,17 +87,21 @@ pub struct BasisChooser<'a> {
     gone: Vec<usize>,
     /// The first file that is gone, by its path without a content hash.
     by_stem: HashMap<String, usize>,
+    /// The file that is gone, by its name without a content hash; `None` if several have this name.
+    by_name: HashMap<String, Option<usize>>,
 }
 
 impl<'a> BasisChooser<'a> {
     /// Compares the paths of two manifests.
     pub fn new(old: &'a Manifest, new: &'a Manifest) -> BasisChooser<'a> {
         let gone: Vec<usize> = (0..old.len()).filter(|index| new.find(old.entry(*index).path).is_none()).collect();
-        let mut by_stem = HashMap::new();
+        let (mut by_stem, mut by_name) = (HashMap::new(), HashMap::new());
         gone.iter().for_each(|index| {
-            by_stem.entry(without_hash(old.entry(*index).path)).or_insert(*index);
+            let path = old.entry(*index).path;
+            by_stem.entry(without_hash(path)).or_insert(*index);
+            by_name.entry(without_hash(name_of(path))).and_modify(|found| *found = None).or_insert(Some(*index));
         });
-        BasisChooser { old, new, gone, by_stem }
+        BasisChooser { old, new, gone, by_stem, by_name }
     }
 
     /// The indices of the old files that are the basis of a part, sorted. `part` has indices of new files; `sketch`
@@ -107,6 +112,7 @@ impl<'a> BasisChooser<'a> {
         for index in part {
             let entry = self.new.entry(*index);
             let named = self.old.find(entry.path).or_else(|| self.by_stem.get(&without_hash(entry.path)).copied());
+            let named = named.or_else(|| self.by_name.get(&without_hash(name_of(entry.path))).copied().flatten());
             let Some(basis) = named.or_else(|| most_similar(self.old, &self.gone, entry, sketch)) else { continue };
             let len = self.old.entry(basis).len;
             if len != 0 && len <= room && chosen.insert(basis) {
@@ -131,9 +137,12 @@ fn most_similar(
     weighed.filter(|(similarity, _)| 0.0 < *similarity).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, index)| index)
 }
 
+fn name_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
 fn extension(path: &str) -> Option<&str> {
-    let name = path.rsplit('/').next()?;
-    name.rsplit_once('.').map(|(_, extension)| extension)
+    name_of(path).rsplit_once('.').map(|(_, extension)| extension)
 }
 
 /// A path in which each part of the file's name that looks like a content hash is replaced by `*`.
@@ -191,6 +200,15 @@ mod tests {
         assert_ne!(without_hash("vendor.js"), without_hash("polyfills.js"));
         assert_ne!(without_hash("page-about.js"), without_hash("page-contact.js"));
         assert_ne!(without_hash("HomePage-BxkPqTzz.js"), without_hash("AboutPage-CyyLmNoo.js"));
+    }
+
+    #[test]
+    fn a_folder_that_moved_keeps_its_names() {
+        let old = manifest(&[("a/index.js", b"1"), ("b/index.js", b"2"), ("b/lib.js", b"3"), ("stays.js", b"4")]);
+        let new = manifest(&[("c/index.js", b"5"), ("c/lib.js", b"6"), ("c/stays.js", b"7"), ("stays.js", b"4")]);
+        // Two files are called index.js, and stays.js is not gone.
+        let chosen = BasisChooser::new(&old, &new).choose(&[0, 1, 2], &mut |_, _| None);
+        assert_eq!(chosen, [old.find("b/lib.js").unwrap()]);
     }
 
     #[test]
