@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
 pub(crate) mod diff;
+pub(crate) mod history;
 pub(crate) mod patch;
+pub(crate) mod publish;
 pub(crate) mod pull;
 mod pull_directory;
 pub(crate) mod serve;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use command::{diff, patch, pull, serve};
+use command::{diff, history, patch, publish, pull, serve};
 use failure::Failure;
 
 /// rsync between a server and the browser: only the difference crosses the wire.
@@ -33,6 +33,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Publish(publish::Args),
+    History(history::Args),
     Pull(pull::Args),
     Diff(diff::Args),
     Patch(patch::Args),
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Publish(args) => publish::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Pull(args) => pull::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Patch(args) => patch::run(args),

@@ -23,6 +23,7 @@ fn help_names_what_each_command_takes() {
                 "--hidden",
                 "--allow-host",
                 "--allow-origin",
+                "--private",
                 "--trust-proxy",
                 "--keep-alive",
                 "--grace",
@@ -33,7 +34,8 @@ fn help_names_what_each_command_takes() {
                 "--no-browser-sync-stream",
             ][..],
         ),
-        ("pull", &["URL", "DEST", "--stats", "--timeout", "--rabin"]),
+        ("pull", &["URL", "DEST", "--basis", "--basis-url", "--stats", "--timeout", "--rabin"]),
+        ("publish", &["ROOT", "PATH", "--history"]),
         ("diff", &["OLD", "NEW", "--output", "--stats", "--exclude", "--hidden"]),
         ("patch", &["OLD", "DELTA", "--output", "--stats", "--exclude", "--hidden"]),
     ] {
@@ -55,6 +57,10 @@ fn wrong_usage_is_exit_code_2() {
         &["pull", "http://127.0.0.1/", "x", "--timeout", "0"],
         &["pull", "http://127.0.0.1/", "x", "--rabin", "9,1024,4096"],
         &["pull", "ws://127.0.0.1/", "x", "--rabin", "9,1024"],
+        &["pull", "http://127.0.0.1/x", "x", "--basis-url", "http://127.0.0.1/y"],
+        &["pull", "http://127.0.0.1/x", "x", "--basis", "y", "--basis-url", "y"],
+        &["pull", "ws://127.0.0.1/x", "x", "--basis", "y"],
+        &["pull", "http://127.0.0.1/x/", "x", "--basis", "y"],
         &["serve", ".", "--keep-alive", "0"],
         &["serve", ".", "--max-connections", "0"],
         &["serve", ".", "--rabin", "31,0,0"],
@@ -229,4 +235,27 @@ fn refusals_name_the_flags_of_the_command() {
     assert!(origin.contains("--allow-host example.com"), "{origin}");
     assert!(origin.contains("--allow-origin https://example.com"), "{origin}");
     assert!(refusal("host: localhost\r\norigin: null\r\n").contains("--allow-origin null"));
+}
+
+#[test]
+fn a_build_with_a_new_name_needs_only_the_difference() {
+    let (old, new) = (lines("before\n"), lines("and after\n"));
+    let folder = files(&[("root/app.1.js", &old), ("root/app.2.js", &new), ("app.1.js", &old)]);
+    let serving = Serving::start(&folder.path().join("root"), &folder.path().join("history"), &[]);
+    let [before, after] = ["app.1.js", "app.2.js"].map(|name| format!("{}{name}", serving.url));
+    let [basis, dest] = ["app.1.js", "app.2.js"].map(|name| path(&folder, name));
+    for (more, kind) in [(&[][..], "matched"), (&["--basis-url", &before], "version")] {
+        let output = driblet(&[&["pull", &after, &dest, "--basis", &basis, "--stats", "json"], more].concat());
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        let stats: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(stats["basis"], kind);
+        assert!(stats["received"].as_u64().unwrap() < 1_500, "{stats}");
+        assert_eq!(fs::read(&dest).unwrap(), new);
+        fs::remove_file(&dest).unwrap();
+    }
+    let whole = driblet(&["pull", &after, &dest, "--stats", "json"]);
+    let stats: serde_json::Value = serde_json::from_slice(&whole.stdout).unwrap();
+    assert!(5_000 < stats["received"].as_u64().unwrap(), "{stats}");
+    let nothing = driblet(&["pull", &after, &path(&folder, "new"), "--basis", &path(&folder, "nothing")]);
+    support::refused(&nothing, &["cannot read the basis", "nothing"]);
 }

@@ -35,6 +35,8 @@ mod causes;
 mod churn;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "server")]
+pub mod control;
 #[cfg(feature = "client")]
 mod disk;
 mod files;
@@ -72,8 +74,8 @@ mod walk;
 pub use axum::Router;
 #[cfg(feature = "client")]
 pub use client::{
-    BasisKind, Client, ClientBuilder, ClientError, PullDirectoryError, PullDirectoryOptions, Pulled, PulledDirectory,
-    SetupError,
+    BasisFile, BasisKind, Client, ClientBuilder, ClientError, PullDirectoryError, PullDirectoryOptions, Pulled,
+    PulledDirectory, SetupError,
 };
 #[cfg(feature = "client")]
 pub use driblet_core::directory::{DirectoryDeltaError, ManifestError, PartError};

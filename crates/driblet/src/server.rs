@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use driblet_core::Codec;
+use driblet_core::{Codec, Version};
 use tokio::sync::Semaphore;
 
 use crate::artifacts::{ArtifactOptions, Artifacts};
 #[cfg(feature = "browser-sync-stream")]
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
+use crate::control::{CommandError, ControlSocket, ForgottenVersions, PathVersions, PublishedSnapshot};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
-use crate::http::{self, Guard, NameOption, TrustedProxies, name_method};
+use crate::http::{self, Grants, Guard, NameOption, TrustedProxies, name_method};
 use crate::publisher::{Publisher, SnapshotOptions};
 use crate::site::{Manifests, Site, Stats};
 use crate::source::Source;
@@ -38,6 +39,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Server {
     site: Arc<Site>,
     guard: Arc<Guard>,
+    history: PathBuf,
 }
 
 impl Server {
@@ -59,6 +61,7 @@ impl Server {
             codec: Codec::Auto { bits_per_second: 20_000_000 },
             ahead: 3,
             snapshots: SnapshotOptions::default(),
+            private: false,
             name_option: name_method,
             #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
@@ -80,6 +83,53 @@ impl Server {
     /// meanwhile.
     pub async fn prepared(&self) {
         self.site.artifacts.prepared().await;
+    }
+
+    /// Publishes the file or the directory at a path now, or all directories, and gives what is published then. The
+    /// server does not wait until a directory is quiet: call this when a build is complete.
+    ///
+    /// ```no_run
+    /// # async fn run(server: driblet::Server) -> Result<(), driblet::control::CommandError> {
+    /// for snapshot in server.publish(None).await? {
+    ///     println!("{} is {}", snapshot.path, snapshot.version);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CommandError::NoSnapshot`] if there is nothing at the path; [`CommandError::Publish`] if a file cannot be read or
+    /// stored.
+    pub async fn publish(&self, path: Option<&str>) -> Result<Vec<PublishedSnapshot>, CommandError> {
+        self.site.publish(path).await
+    }
+
+    /// The versions that the history has of a path, or of all paths. The path of a directory ends with `/`.
+    ///
+    /// # Errors
+    /// [`CommandError::NotStored`] if the history has nothing of the path.
+    pub async fn versions(&self, path: Option<&str>) -> Result<Vec<PathVersions>, CommandError> {
+        self.site.list(path).await
+    }
+
+    /// Withdraws a version of a path, or all: its bytes are removed from the history, at every path and in every version
+    /// of a directory that has them. Remove or replace the file first. Receivers and caches that have the bytes keep
+    /// them.
+    ///
+    /// # Errors
+    /// [`CommandError::NotStored`] if the history does not have it; [`CommandError::StillPublished`] if it is published
+    /// anywhere now.
+    pub async fn forget(&self, path: &str, version: Option<Version>) -> Result<ForgottenVersions, CommandError> {
+        self.site.forget(path, version).await
+    }
+
+    /// Opens a socket in the folder of the history, through which other processes of this user call
+    /// [`publish`](Server::publish), [`versions`](Server::versions) and [`forget`](Server::forget) with
+    /// [`Control`](crate::control::Control).
+    ///
+    /// # Errors
+    /// Fails if the socket cannot be made.
+    pub fn control_socket(&self) -> io::Result<ControlSocket> {
+        ControlSocket::open(self.site.clone(), &self.history)
     }
 
     /// How much work the server has done.
@@ -134,6 +184,7 @@ pub struct ServerBuilder {
     codec: Codec,
     ahead: usize,
     snapshots: SnapshotOptions,
+    private: bool,
     name_option: NameOption,
     #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
@@ -249,6 +300,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Says that only some users may see the files: shared caches, such as those of a CDN, then keep no delta and no part
+    /// for other users. Default: no; answers to requests with a `Cookie` or `Authorization` are private in any case.
+    pub fn private(self, private: bool) -> ServerBuilder {
+        ServerBuilder { private, ..self }
+    }
+
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
     /// path; with `None` it does not. Default: the default options of npm `rabin`.
     ///
@@ -277,6 +334,7 @@ impl ServerBuilder {
         let chunk_lists = self.browser_sync_stream.map(ChunkLists::new).transpose()?.map(Arc::new);
         let builder = self.clone();
         let (source, history) = blocking(move || builder.open()).await?;
+        let history_folder = history.folder().to_path_buf();
         let history: Arc<dyn History> = Arc::new(history);
         let queue_timeout = self.deadline.min(QUEUE_TIMEOUT);
         let options = ArtifactOptions {
@@ -294,8 +352,10 @@ impl ServerBuilder {
         let site = Site {
             publisher: publisher.map_err(|error| BuildError::Exclude { source: BadPattern(error) })?,
             artifacts,
+            grants: Grants::new().map_err(|error| BuildError::Random { source: io::Error::other(error) })?,
             manifests: Manifests::new(),
             history,
+            private: self.private,
             deadline: self.deadline,
             max_tags: self.max_tags,
             signature_permits: Semaphore::new(SIGNATURES),
@@ -303,7 +363,7 @@ impl ServerBuilder {
             chunk_lists,
         };
         let guard = Guard::new(&self.hosts, &self.origins, proxies, self.name_option);
-        Ok(Server { site: Arc::new(site), guard: Arc::new(guard) })
+        Ok(Server { site: Arc::new(site), guard: Arc::new(guard), history: history_folder })
     }
 
     fn open(&self) -> Result<(Source, DirectoryHistory), BuildError> {
@@ -365,6 +425,13 @@ pub enum BuildError {
         "neither XDG_CACHE_HOME nor a home folder is set; set a folder for the history with ServerBuilder::history"
     )]
     NoCache,
+    /// The system gives no random numbers.
+    #[error("cannot get random numbers from the system")]
+    #[non_exhaustive]
+    Random {
+        /// The error of the operating system.
+        source: io::Error,
+    },
     /// The options for cutting files for browser-sync-stream are invalid.
     #[cfg(feature = "browser-sync-stream")]
     #[error(transparent)]

@@ -15,6 +15,7 @@ use crate::browser_sync_stream::ChunkLists;
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
+use crate::http::Grants;
 use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
 use crate::task::blocking;
 
@@ -23,8 +24,12 @@ pub(crate) struct Site {
     pub(crate) publisher: Publisher,
     pub(crate) artifacts: Arc<Artifacts>,
     pub(crate) history: Arc<dyn History>,
+    /// What lets a receiver use a version of one path as the basis of another.
+    pub(crate) grants: Grants,
     /// The manifests of directory versions.
     pub(crate) manifests: Manifests,
+    /// Whether shared caches must keep no answer.
+    pub(crate) private: bool,
     /// How long a request waits for a client's bytes.
     pub(crate) deadline: Duration,
     /// The most tags that a signature may have.
@@ -64,6 +69,12 @@ impl Manifests {
                 .time_to_idle(HELD)
                 .build(),
         }
+    }
+
+    /// Drops all parsed manifests.
+    pub(crate) fn clear(&self) {
+        self.published.invalidate_all();
+        self.held.invalidate_all();
     }
 
     /// Keeps the manifest of what a receiver holds.

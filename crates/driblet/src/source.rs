@@ -114,7 +114,8 @@ impl Source {
         Dir::open_ambient_dir(&self.path, ambient_authority())
     }
 
-    fn may_see(&self, path: &str) -> bool {
+    /// Whether files at the path are published, if there are any.
+    pub(crate) fn may_see(&self, path: &str) -> bool {
         path.split('/').all(|name| (self.hidden || !name.starts_with('.')) && !name.ends_with(".driblet"))
     }
 }

@@ -26,6 +26,7 @@ export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
     headers,
     credentials = 'same-origin',
     version,
+    basis,
     maxBytes = 2 ** 32,
     timeout = 30_000,
     scope,
@@ -51,15 +52,18 @@ export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
   check(signal === undefined || typeof signal?.addEventListener === 'function', 'signal', 'an AbortSignal', signal);
   const sent = new Headers(headers);
   if (authorization && !sent.has('authorization')) sent.set('authorization', authorization);
+  // URLs contain no line break, so these keys are unique.
+  const keyOf = (url: string) => (scope === undefined ? url : `${url}\n${scope}`);
+  const basisUrl = basis === undefined ? undefined : urlOf(basis)[0];
   return {
     url,
-    // URLs contain no line break, so this key is unique.
-    key: scope === undefined ? url : `${url}\n${scope}`,
+    key: keyOf(url),
     store: storeOf(store),
     openers: (store as Partial<LocalStore>).openers,
     headers: [...sent],
     credentials,
     version: version && `${version}`,
+    basis: basisUrl === undefined ? undefined : { url: basisUrl, key: keyOf(basisUrl) },
     maxBytes: checkMaxBytes(maxBytes),
     timeout: checkTimeout(timeout),
     wasmUrl: settingsInUse().wasmUrl,

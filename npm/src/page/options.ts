@@ -18,6 +18,12 @@ export interface SyncOptions {
   credentials?: RequestCredentials;
   /** The only version to accept, 64 hex digits. Default: the server's head. */
   version?: string;
+  /**
+   * Another URL. If nothing is stored for the synced URL, but a version for this one, that is the basis, so that a file
+   * with a new name needs only the difference: `sync('/app.9f2c.js', { basis: '/app.3e1b.js' })`. It must be in the
+   * same store and scope. Default: none.
+   */
+  basis?: string | URL;
   /** The longest version to accept, in bytes; `Infinity` accepts any. Default: 4 GiB. */
   maxBytes?: number;
   /**

@@ -77,6 +77,8 @@ export interface JobOptions {
   readonly headers: [string, string][];
   readonly credentials: RequestCredentials;
   readonly version: string | undefined;
+  /** The URL whose stored version is the basis if nothing else is stored, and its key. */
+  readonly basis: { readonly url: string; readonly key: string } | undefined;
   readonly maxBytes: number;
   readonly timeout: number;
   readonly wasmUrl: string | undefined;

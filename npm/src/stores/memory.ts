@@ -58,6 +58,9 @@ export function memorySnapshot(): Snapshot {
       if (!head) throw new Error('nothing is stored; sync again');
       return memoryLease(head, head.pieces);
     },
+    async borrow() {
+      return head && memoryLease(head, head.pieces);
+    },
     async tidy() {},
   };
 }
@@ -75,6 +78,7 @@ export function inMemoryBeside(stored: Snapshot, memory: Snapshot): Snapshot {
       await memory.drop();
     },
     lease: async () => ((await memory.held()) ? memory.lease() : { ...(await stored.lease()), isInStore: true }),
+    borrow: async () => (await memory.borrow()) ?? stored.borrow(),
   };
 }
 

@@ -175,6 +175,11 @@ export async function opfsSnapshot(
       return leaseOf(named);
     },
 
+    async borrow() {
+      const named = await head();
+      return named && leaseOf(named);
+    },
+
     tidy: async () => void (await tidy()),
   };
 }

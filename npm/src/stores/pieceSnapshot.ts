@@ -152,6 +152,11 @@ export function pieceSnapshot(database: PieceDatabase): Snapshot {
       return leaseOf(head);
     },
 
+    async borrow() {
+      const head = await database.head();
+      return head && leaseOf(head);
+    },
+
     tidy: async () => void (await tidy()),
   };
 }

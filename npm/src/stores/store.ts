@@ -61,6 +61,8 @@ export interface Snapshot {
   stage(target: VersionInfo): Promise<Staging>;
   /** Keeps the head readable, whatever other syncs do, until the lease is released. */
   lease(): Promise<Lease>;
+  /** As `lease`, for the sync of another URL: writes nothing, not even when the head was used. Undefined without a head. */
+  borrow(): Promise<Lease | undefined>;
   /** Deletes what neither the head nor a lease needs. */
   tidy(): Promise<void>;
 }
@@ -70,6 +72,8 @@ export type Range = readonly [start: number, end: number];
 
 /** A stored version, open for random reads. */
 export interface Held extends VersionInfo {
+  /** Set if the version is stored under another URL than the one that is synced. */
+  readonly isBorrowed?: true;
   /** Loads the bytes of some ranges. `read` finds them until the next call. Undefined if there is nothing to wait for. */
   ready?(ranges: readonly Range[]): Promise<void> | undefined;
   /** Fills `into` with the bytes from `at` on. Returns how many there were. */

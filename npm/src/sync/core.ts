@@ -89,14 +89,15 @@ export async function readThrough(
   core: Core,
   held: Held,
   [start, end]: Range,
-  take: (length: number) => void,
+  take: (length: number) => Promise<void> | undefined | void,
 ): Promise<boolean> {
   for (let at = start; at < end; at += ROOM) {
     const ready = held.ready?.([[at, Math.min(end, at + ROOM)]]);
     if (ready) await ready;
     const piece = core.fill(end - at);
     if (held.read(piece, at) !== piece.length) return false;
-    take(piece.length);
+    const taking = take(piece.length);
+    if (taking) await taking;
     await yieldIfDue();
   }
   return true;

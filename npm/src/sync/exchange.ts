@@ -9,6 +9,11 @@ export interface Exchange {
   readonly answered: number | undefined;
   /** Requests a sync resource of the URL, by the resource's name. */
   ask(name: string, init?: RequestInit): Promise<Answer>;
+  /**
+   * Asks for a grant at the URL of the basis, which later requests for deltas show. Without one, the server takes a
+   * signature.
+   */
+  askGrant(version: string): Promise<void>;
   /** Cancels the answer that the page prefetched, if nobody took it. */
   close(): void;
 }
@@ -27,6 +32,11 @@ export interface Problem {
   readonly sections?: unknown;
 }
 
+/** The members of an answer with a grant. All are unchecked. */
+interface GrantAnswer {
+  readonly grant?: unknown;
+}
+
 const DELTA_TYPES = [
   'application/vnd.driblet.delta',
   'application/vnd.driblet.matched',
@@ -40,8 +50,8 @@ const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
 /** Statuses after which another request may succeed: not found, signature too large, range beyond the end. */
 const TRY_ANOTHER = [404, 413, 416];
 
-/** The most characters that are read of an error's body. */
-const MAX_PROBLEM = 1 << 16;
+/** The most characters that are read of an error or a grant. */
+const MAX_JSON = 1 << 16;
 
 /** The phases of a request, as errors name them. */
 const WAITING = 'waiting for the answer';
@@ -112,16 +122,17 @@ export function exchange(
     }
   }
 
-  async function problemOf(response: Response): Promise<Problem> {
+  /** The members of a JSON body of this media type; none of any other body. */
+  async function jsonOf<T extends object>(response: Response, type: string): Promise<Partial<T>> {
     let text = '';
     const decoder = new TextDecoder();
     for await (const piece of piecesOf(response)) {
       text += decoder.decode(piece, { stream: true });
-      if (MAX_PROBLEM < text.length) break;
+      if (MAX_JSON < text.length) break;
     }
-    if (mediaType(response) !== 'application/problem+json') return {};
+    if (mediaType(response) !== type) return {};
     try {
-      return (JSON.parse(text) ?? {}) as Problem;
+      return (JSON.parse(text) ?? {}) as T;
     } catch {
       return {};
     }
@@ -145,6 +156,7 @@ export function exchange(
   }
 
   let answered: number | undefined;
+  let grant: string | undefined;
   return {
     cost,
     get answered() {
@@ -154,11 +166,13 @@ export function exchange(
       const end = now() + BUSY_LIMIT;
       for (;;) {
         cost.requests += 1;
-        cost.sent += name === 'signature' ? 0 : name.length;
+        const isNamed = name !== 'signature';
+        const shown = isNamed ? grant : undefined;
+        cost.sent += isNamed ? name.length + (shown?.length ?? 0) : 0;
         if (init.body instanceof Uint8Array) cost.sent += init.body.length;
         const response =
-          (await prefetchedAnswer(name === 'signature' || init.headers ? undefined : name)) ??
-          (await withTimeout(requestDelta(job, name, { ...init, signal: abort.signal }), WAITING));
+          (await prefetchedAnswer(!isNamed || init.headers ? undefined : name)) ??
+          (await withTimeout(requestDelta(job, name, { ...init, signal: abort.signal }, shown), WAITING));
         answered ??= now();
         if (response.ok) {
           const type = mediaType(response);
@@ -166,13 +180,24 @@ export function exchange(
           return { kind: 'delta', response, pieces: piecesOf(response) };
         }
         const { status } = response;
-        const problem = await problemOf(response);
+        const problem = await jsonOf<Problem>(response, 'application/problem+json');
         if (TRY_ANOTHER.includes(status)) return { kind: 'no-delta', status, problem };
         const wait = waitOf(response);
         if (wait === undefined || job.asksOnce || end <= now() + wait) throw refusal(status, problem);
         onReceived(); // Tells others that wait for the lock that this sync works.
         await pause(wait);
       }
+    },
+    async askGrant(version) {
+      const { url } = job.basis ?? {};
+      if (url === undefined || new URL(url).origin !== new URL(job.url).origin) return;
+      const name = `grant-${version}`;
+      cost.requests += 1;
+      cost.sent += name.length;
+      const response = await withTimeout(requestDelta({ ...job, url }, name, { signal: abort.signal }), WAITING);
+      answered ??= now();
+      const given = (await jsonOf<GrantAnswer>(response, 'application/json')).grant;
+      if (response.ok && typeof given === 'string') grant = given;
     },
     close() {
       prefetched?.then((found) => found && cancelPrefetched(found));
@@ -209,11 +234,13 @@ function cancelPrefetched({ answer }: Prefetched): number {
 }
 
 /** Requests a sync resource of a job's URL, by the resource's name. */
-export function requestDelta(job: JobOptions, name: string, init: RequestInit): Promise<Response> {
+export function requestDelta(job: JobOptions, name: string, init: RequestInit, grant?: string): Promise<Response> {
+  const url = resource(job.url, name);
+  if (grant !== undefined) url.searchParams.set('grant', grant);
   const headers = new Headers(job.headers);
   new Headers(init.headers).forEach((value, key) => headers.set(key, value));
   headers.set('accept', ACCEPTED);
-  return fetch(resource(job.url, name), { cache: 'no-store', ...init, headers, credentials: job.credentials });
+  return fetch(url, { cache: 'no-store', ...init, headers, credentials: job.credentials });
 }
 
 /** The URL of a sync resource, which is below the asset's own path. */

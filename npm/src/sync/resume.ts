@@ -15,6 +15,7 @@ export async function finishBegun(session: Session, held: Held | undefined): Pro
     return undefined;
   }
   const fits = begun.from === (held?.version ?? 'none');
+  if (fits && held?.isBorrowed) await session.exchange.askGrant(held.version);
   const rest = fits ? await restOf(session, begun, journal) : undefined;
   if (!rest?.continues) await journal.discard();
   if (!rest) return undefined;

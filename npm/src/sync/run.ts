@@ -3,7 +3,7 @@ import { basisOf, decoderFor } from './basis.js';
 import { warm } from './core.js';
 import { refusal } from './exchange.js';
 import { finishBegun } from './resume.js';
-import { outcomeOf } from './session.js';
+import { copied, outcomeOf, storedOutcome } from './session.js';
 import { fromSignature } from './signature.js';
 import { isWhole } from './verifiedReader.js';
 import type { Held } from '../stores/store.js';
@@ -41,7 +41,9 @@ async function fromFinished(session: Session, finished: Outcome): Promise<Outcom
 async function fromHeld(session: Session, held: Held | undefined): Promise<Outcome | undefined> {
   if (!held) return undefined;
   const { exchange, snapshot, pin } = session;
-  if (held.version === pin) return outcomeOf(session, held, { lease: undefined, reused: 0 });
+  const upToDate = () => (held.isBorrowed ? copied(session, held) : storedOutcome(session));
+  if (held.version === pin) return upToDate();
+  if (held.isBorrowed) await exchange.askGrant(held.version);
   const asked = exchange.ask(pin === undefined ? held.version : `${held.version}-${pin}`);
   warmMeanwhile(session, held, asked);
   const answer = await asked;
@@ -54,11 +56,13 @@ async function fromHeld(session: Session, held: Held | undefined): Promise<Outco
   const journal = journalOf(session, held.version, answer);
   try {
     const delta = { decoder: () => decoderFor(session, held), pieces: answer.pieces, basis: basisOf(held), journal };
-    return await outcomeOf(session, held, await apply(session, delta));
+    const applied = await apply(session, delta);
+    return applied.lease ? await outcomeOf(session, held, applied) : await upToDate();
   } catch (error) {
     // The delta or the stored version is damaged. A damaged version is dropped, and the whole file is fetched.
     if (!isRefused(error) || (await isWhole(await session.core, held))) throw error;
-    await snapshot.drop();
+    // A sync of the other URL notices the damage itself.
+    if (!held.isBorrowed) await snapshot.drop();
     return undefined;
   }
 }
@@ -79,8 +83,8 @@ async function fromNothing(session: Session): Promise<Outcome> {
   return outcomeOf(session, undefined, await apply(session, delta));
 }
 
-async function withHeld<T>({ snapshot }: Session, attempt: (held: Held | undefined) => Promise<T>): Promise<T> {
-  const held = await snapshot.held();
+async function withHeld<T>(session: Session, attempt: (held: Held | undefined) => Promise<T>): Promise<T> {
+  const held = (await session.snapshot.held()) ?? (await session.borrowed());
   try {
     return await attempt(held);
   } finally {

@@ -1,4 +1,6 @@
 import { SyncError } from '../shared/error.js';
+import { readThrough } from './core.js';
+import { isWhole } from './verifiedReader.js';
 import type { Cost, Progress } from '../shared/messages.js';
 import type { Held, Lease, Snapshot } from '../stores/store.js';
 import type { Core } from './core.js';
@@ -13,6 +15,8 @@ export interface Session {
    * errors.
    */
   instead(error: unknown): Promise<OpenedStore | undefined>;
+  /** Opens the version that is the basis if nothing is stored for the URL: one of another URL. */
+  borrowed(): Promise<Held | undefined>;
   readonly exchange: Exchange;
   /** Aborts the sync, until the version is written. */
   readonly signal: AbortSignal;
@@ -52,8 +56,25 @@ export async function storedOutcome({ snapshot, pin }: Session): Promise<Outcome
   return { lease, basis: 'same', reused: lease.length };
 }
 
-/** The outcome of a delta from the stored version, or from nothing. */
+/** The outcome of a delta from the held version, or from nothing. */
 export async function outcomeOf(session: Session, held: Held | undefined, applied: Applied): Promise<Outcome> {
   if (applied.lease) return { lease: applied.lease, basis: held ? 'version' : 'none', reused: applied.reused };
   return storedOutcome(session);
+}
+
+/** Stores the version of another URL under this one. Undefined if its bytes are damaged. */
+export async function copied({ core, snapshot }: Session, held: Held): Promise<Outcome | undefined> {
+  const ready = await core;
+  if (!(await isWhole(ready, held))) return undefined;
+  const { version, length, outboard } = held;
+  const staging = await snapshot.stage({ version, length, outboard });
+  try {
+    const isRead = await readThrough(ready, held, [0, length], (size) => staging.write(ready.fill(size)));
+    if (isRead) return { lease: await staging.commit(), basis: 'same', reused: length };
+  } catch (error) {
+    await staging.discard().catch(() => {}); // The next sync deletes what is left over.
+    throw error;
+  }
+  await staging.discard();
+  return undefined;
 }

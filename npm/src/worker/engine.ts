@@ -14,7 +14,7 @@ import type { JobOptions, Prefetched, Reply, Request } from '../shared/messages.
 import type { Unavailable } from '../shared/watch.js';
 import type { VerifiedReader } from '../sync/verifiedReader.js';
 import type { OpenedStore, Session } from '../sync/session.js';
-import type { Lease, Range, Snapshot } from '../stores/store.js';
+import type { Held, Lease, Range, Snapshot } from '../stores/store.js';
 
 /*
  * Runs syncs, and keeps what their handles read. Runs in a worker of its own, or in the page's thread if no worker
@@ -122,6 +122,7 @@ async function runSync(
           core: ready,
           snapshot,
           instead,
+          borrowed: () => borrowed(job, abandoned.signal),
           exchange: exchanged,
           signal: abort.signal,
           pin,
@@ -272,6 +273,25 @@ function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable)
     if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
     return { snapshot: inMemory(memoryName(job)), warning: `the version is in memory only: ${reasons.join('; ')}` };
   };
+}
+
+/** Opens the version of the job's basis. Undefined if there is none, or if it cannot be read. */
+async function borrowed(job: JobOptions, signal: AbortSignal): Promise<Held | undefined> {
+  if (!job.basis) return undefined;
+  try {
+    const { snapshot } = await openerOf({ ...job, key: job.basis.key }, signal)();
+    const lease = await snapshot.borrow();
+    const held = await lease?.held();
+    const close = () => {
+      held?.close();
+      lease?.release();
+    };
+    if (held) return { ...held, isBorrowed: true, close };
+    close();
+  } catch {
+    // The sync does without it.
+  }
+  return undefined;
 }
 
 /** Reads from the store, and writes to memory. */

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use driblet::browser_sync_stream::{self, RabinOptions, Received};
-use driblet::{Client, Progress, PullError, PullOptions, Pulled};
+use driblet::{BasisFile, Client, Progress, PullError, PullOptions, Pulled};
 use indicatif::{HumanBytes, ProgressBar};
 use serde_json::json;
 use url::Url;
@@ -40,6 +40,17 @@ pub(crate) struct Args {
     url: String,
     /// The file to update; a missing file is created; - is standard output
     dest: PathBuf,
+    /// Take another file as basis if DEST holds nothing, for example the one of the last build, which had another name
+    ///
+    /// The server learns from a signature which parts of it the new file has.
+    #[arg(long, value_name = "FILE")]
+    basis: Option<PathBuf>,
+    /// The URL that the file of --basis was pulled from, on the same server
+    ///
+    /// If the server still has that version and lets you read it, it makes the delta from it without a signature, which
+    /// makes the delta smaller.
+    #[arg(long, value_name = "URL", requires = "basis")]
+    basis_url: Option<String>,
     /// Print what the sync cost, on stdout; on stderr if DEST is stdout
     #[arg(long, value_name = "FORMAT")]
     stats: Option<StatsFormat>,
@@ -67,6 +78,10 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     if args.rabin.is_some() && !is_websocket {
         return Err(Failure::usage("--rabin is for ws: and wss: URLs".to_owned()));
     }
+    let basis = args.basis.as_deref().map(|path| basis_file(path, args.basis_url.as_deref())).transpose()?;
+    if basis.is_some() && is_websocket {
+        return Err(Failure::usage("--basis is for http: and https: URLs".to_owned()));
+    }
     let timeout = Duration::from_secs_f64(args.timeout);
     let options = PullOptions::default().timeout(timeout).max_len(args.max_len);
     let client = Client::builder().options(options).build().map_err(|error| Failure::new("cannot start", &error))?;
@@ -74,6 +89,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let names_file = args.dest.as_path() == Path::new("-") || (args.dest.exists() && !args.dest.is_dir());
     let is_root_file = url.path() == "/" && names_file && args.directory.given().is_none();
     if !is_websocket && url.path().ends_with('/') && !is_root_file {
+        if basis.is_some() {
+            return Err(Failure::usage("--basis is for files, and a URL that ends with / is a directory's".to_owned()));
+        }
         let stats = args.stats.is_some();
         let pulled = pull_directory::run(&client, &url, &args.dest, &args.directory, stats);
         if runtime.block_on(pulled)? {
@@ -101,7 +119,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             let received = browser_sync_stream::pull_to(&client, &url, dest, chunks, report).await?;
             return Ok(chunk_stats(&received, start.elapsed()));
         }
-        client.pull_to(&url, dest, report).await.map(|pulled| (file_stats(&pulled), summary(&pulled)))
+        let pulled = match &basis {
+            Some(basis) => client.pull_with_basis(&url, dest, basis, report).await,
+            None => client.pull_to(&url, dest, report).await,
+        };
+        pulled.map(|pulled| (file_stats(&pulled), summary(&pulled)))
     });
     bar.finish_and_clear();
     let (stats, summary) = result.map_err(|error: PullError| Failure::pull(&args.dest, &error))?;
@@ -111,6 +133,15 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         None => print::error(summary),
     }
     Ok(())
+}
+
+/// The basis that the command line names. Its URL may hold a password too.
+fn basis_file(path: &Path, url: Option<&str>) -> Result<BasisFile, Failure> {
+    let basis = BasisFile::new(path);
+    let Some(url) = url else { return Ok(basis) };
+    let url =
+        Url::parse(url).map_err(|error| Failure::usage(format!("the URL of --basis-url cannot be read: {error}")))?;
+    Ok(basis.published_at(url))
 }
 
 fn show(bar: &ProgressBar, progress: Progress) {

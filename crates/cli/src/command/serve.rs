@@ -1,3 +1,5 @@
+use std::error::Error;
+use std::fs::File;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,7 +19,8 @@ use crate::print;
 ///
 /// Every file is served as it is. Deltas between its versions are served below FILE.driblet/. Pages import the client
 /// from /.driblet/client.js. The history stores old versions, so that a receiver that was away for a while still gets a
-/// delta. Receivers that do not accept the codec get fast deltas.
+/// delta. Receivers that do not accept the codec get fast deltas. SIGHUP publishes changed folders at once, as `driblet
+/// publish` does.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  driblet serve dist/ --listen 127.0.0.1:8080")]
 pub(crate) struct Args {
@@ -49,6 +52,11 @@ pub(crate) struct Args {
     /// Leave files out of snapshots, by a pattern as in .gitignore; they are still served as files
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
+    /// Say that only some users may see the files, so that shared caches keep no answers for others
+    ///
+    /// Answers to requests with a Cookie or Authorization are private in any case.
+    #[arg(long)]
+    private: bool,
     /// Another host name of the server, besides addresses and localhost
     #[arg(long, value_name = "H")]
     allow_host: Vec<String>,
@@ -118,6 +126,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         .hidden(args.hidden)
         .directory("")
         .watch(!args.no_watch)
+        .private(args.private)
         .name_options(flag)
         .codec(args.codec.codec())
         .ahead(args.ahead)
@@ -145,9 +154,12 @@ async fn serve(args: Args) -> Result<(), Failure> {
     };
     let address = listener.local_addr().map_err(|error| Failure::new("cannot listen", &error))?;
     print::error(format_args!("listening on http://{address}/"));
+    let _control = server.control_socket().inspect_err(|error| {
+        tracing::warn!(%error, "there is no control socket; `driblet publish` and `driblet history` do not work");
+    });
     let (stop, stopped) = oneshot::channel();
     let twice = async {
-        signals.next().await;
+        signals.next_or_hangups(&server).await;
         // This fails only if the server has ended already.
         let _ = stop.send(());
         signals.next().await;
@@ -166,16 +178,46 @@ async fn serve(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// The signals that ask the process to stop.
+/// The signals that ask the process to stop, or to publish.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    /// Whether the process was started in a terminal.
+    has_terminal: bool,
 }
 
 impl Signals {
     fn new() -> Result<Signals, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::new("cannot listen for signals", &error));
-        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+            has_terminal: has_terminal(),
+        })
+    }
+
+    /// As [`next`](Signals::next). Meanwhile, each SIGHUP makes the server publish, unless its terminal was closed.
+    async fn next_or_hangups(&mut self, server: &Server) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    if self.has_terminal && !has_terminal() {
+                        return;
+                    }
+                    let server = server.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = server.publish(None).await {
+                            let source = error.source().map(ToString::to_string);
+                            tracing::warn!(%error, source, "cannot publish");
+                        }
+                    });
+                }
+            }
+        }
     }
 
     async fn next(&mut self) {
@@ -184,4 +226,8 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }

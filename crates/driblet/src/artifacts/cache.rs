@@ -1,5 +1,6 @@
 //! Finds artifacts that are made, and makes those that are not.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +139,14 @@ impl Artifacts {
         let jobs = self.ahead.jobs(path, versions);
         self.background.change(|queue| queue.replace(path, jobs));
         self.store.retain(path, versions);
+    }
+
+    /// Drops all artifacts that may have bytes of these versions. Others in memory are dropped too, and made again.
+    pub(crate) fn forget(&self, versions: &HashSet<Version>) {
+        self.store.forget(versions);
+        self.made.invalidate_all();
+        self.directories.plans.invalidate_all();
+        self.directories.names.invalidate_all();
     }
 
     /// Waits until nothing is being made in the background and nothing is queued.

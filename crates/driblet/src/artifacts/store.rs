@@ -7,7 +7,7 @@
 //! Order of writing: bytes into `.tmp…`, flush, rename. A file is hashed before its first use; if the hash is not the
 //! one in its name, the file is removed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -126,6 +126,13 @@ impl ArtifactStore {
             entries.map(|(key, _)| key.clone()).collect()
         };
         gone.iter().for_each(|key| self.remove(key));
+    }
+
+    /// Removes the artifacts of these versions.
+    pub(super) fn forget(&self, versions: &HashSet<Version>) {
+        let keys = self.state().entries.keys().filter(|key| versions.contains(&key.version())).cloned().collect();
+        let keys: Vec<Key> = keys;
+        keys.iter().for_each(|key| self.remove(key));
     }
 
     /// Removes an artifact.

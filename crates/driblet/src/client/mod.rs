@@ -4,6 +4,7 @@
 //! `partial` keeps the bytes of an incomplete delta, and `retry` decides when to ask a busy server again.
 
 mod apply;
+mod basis_file;
 mod connector;
 mod credentials;
 mod directory;
@@ -23,6 +24,7 @@ use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt;
 use url::Url;
 
+pub use basis_file::BasisFile;
 use connector::WatchConnections;
 #[cfg(feature = "browser-sync-stream")]
 pub(crate) use credentials::split;
@@ -37,8 +39,8 @@ pub(crate) use retry::{RetryBudget, is_tls, retry_after};
 use session::PullSession;
 
 use crate::output::Output;
+use crate::transfer::{Destination, Report, output};
 pub use crate::transfer::{NetworkError, Phase, Progress, ProtocolError, PullError, PullOptions, PullState};
-use crate::transfer::{Report, output};
 
 /// How long an idle connection may be used again. After that time the server may be closing it.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -120,11 +122,48 @@ impl Client {
         dest: Output,
         progress: impl Fn(Progress) + Send + Sync + 'static,
     ) -> Result<Pulled, PullError> {
+        self.run(url, dest, None, Arc::new(progress)).await
+    }
+
+    /// As [`pull_to`](Client::pull_to). If the output holds nothing, another file is the basis. It is not changed.
+    ///
+    /// # Errors
+    /// As [`pull`](Client::pull). [`PullError::Store`] too if the basis cannot be read, and [`PullError::Protocol`] if
+    /// its URL is on another server.
+    pub async fn pull_with_basis(
+        &self,
+        url: &Url,
+        dest: Output,
+        basis: &BasisFile,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Pulled, PullError> {
+        self.run(url, dest, Some(basis), Arc::new(progress)).await
+    }
+
+    async fn run(
+        &self,
+        url: &Url,
+        dest: Output,
+        basis: Option<&BasisFile>,
+        progress: Report,
+    ) -> Result<Pulled, PullError> {
         let start = Instant::now();
-        let progress: Report = Arc::new(progress);
-        let asset = Asset::new(self.http.clone(), url, &self.options, progress.clone())?;
-        let session = PullSession::open(asset, dest, self.options.max_len, progress).await?;
-        let mut pulled = session.run().await?;
+        let mut asset = Asset::new(self.http.clone(), url, &self.options, progress.clone())?;
+        let mut dest = Destination::open(dest).await?;
+        if let Some(basis) = basis {
+            let basis_asset = match basis.url() {
+                Some(basis) if basis.origin() != url.origin() => return Err(PullError::other_server(url)),
+                Some(basis) => Some(Asset::new(self.http.clone(), basis, &self.options, progress.clone())?),
+                None => None,
+            };
+            if dest.held().is_none() {
+                dest = dest.with_basis(basis.path()).await?;
+                if let (Some((version, _)), Some(basis_asset)) = (dest.held(), basis_asset) {
+                    asset.ask_grant(basis_asset, version).await?;
+                }
+            }
+        }
+        let mut pulled = PullSession::new(asset, dest, self.options.max_len, progress).run().await?;
         pulled.elapsed = start.elapsed();
         Ok(pulled)
     }

@@ -29,8 +29,8 @@ const SIGNATURE: &str = "application/vnd.driblet.signature";
 const MATCHED: &str = "application/vnd.driblet.matched";
 /// The media type of a delta on a host for plain files.
 const OCTETS: &str = "application/octet-stream";
-/// The longest problem document that is read.
-const MAX_PROBLEM: usize = 64 << 10;
+/// The most bytes that are read of a problem document or a grant.
+const MAX_SHORT: usize = 64 << 10;
 /// The timeout is a second longer for each this many bytes of a request, so that a slow upload does not look like a
 /// silent server.
 const SLOWEST_UPLOAD: u64 = 16 << 10;
@@ -44,6 +44,14 @@ pub(super) struct Asset {
     report: Report,
     watchdog: Watchdog,
     authorization: Option<HeaderValue>,
+    /// Shown in requests for deltas: it lets the server take a version of another path as basis.
+    grant: Option<String>,
+}
+
+/// The answer to a request for a grant.
+#[derive(Deserialize)]
+struct GrantAnswer {
+    grant: String,
 }
 
 /// Bytes and requests, as `Pulled` counts them.
@@ -98,7 +106,16 @@ impl Asset {
         }
         let (url, authorization) = credentials::split(url);
         let watchdog = Watchdog::new();
-        Ok(Asset { url, client, cost: PullCost::default(), options: options.clone(), report, watchdog, authorization })
+        Ok(Asset {
+            url,
+            client,
+            cost: PullCost::default(),
+            options: options.clone(),
+            report,
+            watchdog,
+            authorization,
+            grant: None,
+        })
     }
 
     /// The URL of the asset, without user name and password.
@@ -108,6 +125,19 @@ impl Asset {
 
     pub(super) fn cost(&mut self) -> &mut PullCost {
         &mut self.cost
+    }
+
+    /// Asks at the basis's own URL for a grant, which later requests for deltas of this asset show. Without one, the
+    /// server takes a signature of the basis.
+    pub(super) async fn ask_grant(&mut self, mut basis: Asset, version: Version) -> Result<(), PullError> {
+        let name = format!("grant-{version}");
+        let response = basis.send(basis.request(Method::GET, &name), name.len() as u64).await?;
+        if response.status().is_success() {
+            let body = basis.short_body(response, "the grant").await?;
+            self.grant = serde_json::from_slice::<GrantAnswer>(&body).ok().map(|answer| answer.grant);
+        }
+        self.cost = basis.cost;
+        Ok(())
     }
 
     /// Asks for the delta from a version to the head.
@@ -175,11 +205,20 @@ impl Asset {
 
     /// A GET, and the number of bytes that it counts as.
     fn get(&self, name: &str) -> (RequestBuilder, u64) {
-        (self.request(Method::GET, name).header(reqwest::header::ACCEPT, ACCEPTED), name.len() as u64)
+        let (mut url, mut len) = (self.resource(name), name.len());
+        if let Some(grant) = &self.grant {
+            url.query_pairs_mut().append_pair("grant", grant);
+            len += grant.len();
+        }
+        (self.request_at(Method::GET, url).header(reqwest::header::ACCEPT, ACCEPTED), len as u64)
     }
 
     pub(super) fn request(&self, method: Method, name: &str) -> RequestBuilder {
-        let request = self.client.request(method, self.resource(name));
+        self.request_at(method, self.resource(name))
+    }
+
+    fn request_at(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.client.request(method, url);
         // reqwest sends it to no other host, even after a redirect.
         match &self.authorization {
             Some(value) => request.header(AUTHORIZATION, value.clone()),
@@ -285,18 +324,24 @@ impl Asset {
         Ok(DeltaBody { response, etag, continues, unread: Bytes::new(), asset, timeout: self.options.timeout })
     }
 
-    pub(super) async fn refusal(&mut self, mut response: Response) -> Result<Refusal, PullError> {
+    pub(super) async fn refusal(&mut self, response: Response) -> Result<Refusal, PullError> {
+        let body = self.short_body(response, "the refusal").await?;
+        let plain = || Refusal { code: String::new(), detail: "no reason given".into(), unknown: None };
+        Ok(serde_json::from_slice(&body).unwrap_or_else(|_| plain()))
+    }
+
+    /// The first bytes of a body that is meant for this client, not for its file.
+    async fn short_body(&mut self, mut response: Response, what: &str) -> Result<Vec<u8>, PullError> {
         let mut body = Vec::new();
-        let doing = || format!("reading why {} refuses", self.url);
+        let doing = || format!("reading {what} of {}", self.url);
         while let Some(bytes) = chunk(&mut response, self.options.timeout, doing).await? {
             self.cost.received += bytes.len() as u64;
             body.extend_from_slice(&bytes);
-            if MAX_PROBLEM < body.len() {
+            if MAX_SHORT < body.len() {
                 break;
             }
         }
-        let plain = || Refusal { code: String::new(), detail: "no reason given".into(), unknown: None };
-        Ok(serde_json::from_slice(&body).unwrap_or_else(|_| plain()))
+        Ok(body)
     }
 
     pub(super) fn refused(&self, status: StatusCode, detail: String) -> PullError {

@@ -6,7 +6,6 @@ use super::apply::Apply;
 use super::partial::{Partial, path_beside};
 use super::pulled::{BasisKind, Pulled};
 use super::request::{Answer, Asset, UnknownVersion};
-use crate::output::Output;
 use crate::task::blocking;
 use crate::transfer::{Destination, ProtocolCause, PullError, Report};
 
@@ -21,14 +20,8 @@ pub(super) struct PullSession {
 }
 
 impl PullSession {
-    pub(super) async fn open(
-        asset: Asset,
-        dest: Output,
-        max_len: u64,
-        report: Report,
-    ) -> Result<PullSession, PullError> {
-        let dest = Destination::open(dest).await?;
-        Ok(PullSession { asset, dest, limits: Limits::new().target(max_len), report })
+    pub(super) fn new(asset: Asset, dest: Destination, max_len: u64, report: Report) -> PullSession {
+        PullSession { asset, dest, limits: Limits::new().target(max_len), report }
     }
 
     pub(super) async fn run(mut self) -> Result<Pulled, PullError> {

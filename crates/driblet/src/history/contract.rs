@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -5,9 +6,11 @@ use std::sync::Arc;
 
 use driblet_core::Version;
 use driblet_core::directory::Manifest;
+use serde::{Deserialize, Serialize};
 
 use super::error::HistoryError;
 use super::stored_version::StoredVersion;
+use super::version_text;
 use crate::fingerprint::Fingerprint;
 
 /// How much a history stores.
@@ -69,6 +72,15 @@ pub(crate) trait History: Send + Sync {
 
     /// Notes that a directory version was requested, so that it stays for a while.
     fn requested(&self, version: &Version);
+
+    /// The versions of a path, or of all, with their times.
+    fn list(&self, path: Option<&str>) -> Vec<PathVersions>;
+
+    /// The paths whose head is one of these versions, unless the file there is gone.
+    fn heads_among(&self, versions: &HashSet<Version>) -> Vec<String>;
+
+    /// Removes versions from every path, and the directory versions that contain them. Gives the paths that had them.
+    fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError>;
 
     /// Opens staged bytes that will not be published.
     fn open_staged(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError>;
@@ -139,4 +151,29 @@ pub(crate) struct Head {
     /// Grows by one at each change.
     pub(crate) counter: u64,
     pub(crate) observation: Observation,
+}
+
+/// The versions that the history has of one path.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PathVersions {
+    /// The path below the root. The path of a directory ends with `/`, and its versions are manifests.
+    pub path: String,
+    /// The newest version is the first.
+    pub versions: Vec<VersionRecord>,
+}
+
+/// A version in the history.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VersionRecord {
+    /// The version.
+    #[serde(with = "version_text")]
+    pub version: Version,
+    /// The length of its bytes.
+    pub len: u64,
+    /// When it became the head, in seconds since 1970.
+    pub published: i64,
+    /// When it stopped being the head, in seconds since 1970; `None` for the head.
+    pub replaced: Option<i64>,
 }

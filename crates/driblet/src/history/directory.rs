@@ -20,7 +20,7 @@ use driblet_core::directory::{Manifest, ManifestLimits};
 use driblet_core::{Version, VersionHasher};
 use tracing::warn;
 
-use super::contract::{Head, History, HistoryLimits, Observation, StagedBytes, StagedVersion};
+use super::contract::{Head, History, HistoryLimits, Observation, PathVersions, StagedBytes, StagedVersion};
 use super::error::HistoryError;
 use super::index::{Contents, Index, Publication};
 use super::stored_version::StoredVersion;
@@ -85,6 +85,10 @@ impl DirectoryHistory {
             open: Mutex::default(),
             verifying: Default::default(),
         })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The default folder for the history of a root.
@@ -189,13 +193,18 @@ impl DirectoryHistory {
             None => index.publish(&publications, self.limits, now)?,
             Some(manifest) => index.publish_directory(&publications[0], contents(manifest), self.limits, now)?,
         };
-        for evicted in evicted {
-            self.open_versions().remove(&evicted);
-            if let Err(error) = fs::remove_file(self.file_of(&evicted)) {
-                warn!(%evicted, %error, "the file of an evicted version cannot be removed");
+        self.remove_files(&evicted);
+        Ok(())
+    }
+
+    /// Removes the files of versions that the index no longer has. The caller holds the lock of the index.
+    fn remove_files(&self, versions: &[Version]) {
+        for version in versions {
+            self.open_versions().remove(version);
+            if let Err(error) = fs::remove_file(self.file_of(version)) {
+                warn!(%version, %error, "the file of a version that is not needed any more cannot be removed");
             }
         }
-        Ok(())
     }
 
     fn is_there(&self, staged: &StagedVersion) -> bool {
@@ -263,7 +272,8 @@ impl DirectoryHistory {
         // Under the lock, so that the version is not published meanwhile. A version that was evicted just now is not
         // damaged.
         let mut index = self.index();
-        if index.forget(version)? {
+        let (paths, _) = index.forget(&HashSet::from([*version]))?;
+        if !paths.is_empty() {
             warn!(%version, "another program changed or removed a version in the history; the version is dropped");
         }
         self.open_versions().remove(version);
@@ -351,6 +361,21 @@ impl History for DirectoryHistory {
 
     fn requested(&self, version: &Version) {
         self.index().requested(*version, fingerprint::now() / 1_000_000_000);
+    }
+
+    fn list(&self, path: Option<&str>) -> Vec<PathVersions> {
+        self.index().list(path)
+    }
+
+    fn heads_among(&self, versions: &HashSet<Version>) -> Vec<String> {
+        self.index().heads_among(versions)
+    }
+
+    fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError> {
+        let mut index = self.index();
+        let (paths, unnamed) = index.forget(versions)?;
+        self.remove_files(&unnamed);
+        Ok(paths)
     }
 
     fn open_staged(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {

@@ -11,8 +11,9 @@ use driblet_core::Version;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use super::contract::{Head, HistoryLimits, Observation};
+use super::contract::{Head, HistoryLimits, Observation, PathVersions, VersionRecord};
 use super::error::{HistoryError, IndexError};
+use super::version_text;
 use crate::fingerprint::Fingerprint;
 
 const PATHS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("paths");
@@ -75,7 +76,7 @@ struct Row {
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct VersionEntry {
-    #[serde(with = "hex")]
+    #[serde(with = "version_text")]
     version: Version,
     len: u64,
     sequence: u64,
@@ -258,22 +259,56 @@ impl Index {
         }
     }
 
-    /// Removes a damaged version from every path, and the manifests that name it. Gives whether any path or manifest
-    /// had it.
-    pub(super) fn forget(&mut self, version: &Version) -> Result<bool, HistoryError> {
+    /// Removes versions from every path, and the manifests that name them. Gives the paths that had them, and the versions
+    /// that nothing has any more.
+    pub(super) fn forget(&mut self, versions: &HashSet<Version>) -> Result<(Vec<String>, Vec<Version>), HistoryError> {
         let mut before = Before::new();
-        let names_it = |files: &Contents| files.iter().any(|(file, _)| file == version);
-        let manifests = self.contents.iter().filter(|(_, files)| names_it(files)).map(|(manifest, _)| *manifest);
-        let lost: HashSet<Version> = manifests.chain([*version]).collect();
+        let names_one = |files: &Contents| files.iter().any(|(file, _)| versions.contains(file));
+        let manifests = self.contents.iter().filter(|(_, files)| names_one(files)).map(|(manifest, _)| *manifest);
+        let lost: HashSet<Version> = manifests.chain(versions.iter().copied()).collect();
         let has_lost = |row: &Row| row.versions.iter().any(|entry| lost.contains(&entry.version));
         let paths = self.rows.iter().filter(|(_, row)| has_lost(row)).map(|(path, _)| path.clone());
-        let paths: Vec<String> = paths.collect();
+        let mut paths: Vec<String> = paths.collect();
+        paths.sort_unstable();
         for path in &paths {
             let mut row = self.rows[path].clone();
             row.keep(|entry| !lost.contains(&entry.version));
             self.change(path, row, &mut before);
         }
-        self.commit(before).map(|_| !paths.is_empty())
+        self.commit(before).map(|unnamed| (paths, unnamed))
+    }
+
+    /// The versions of a path, or of all, with their times.
+    pub(super) fn list(&self, path: Option<&str>) -> Vec<PathVersions> {
+        let wanted = self
+            .rows
+            .iter()
+            .filter(|(key, row)| !row.versions.is_empty() && path.is_none_or(|path| key.as_str() == path));
+        let record = |(at, entry): (usize, &VersionEntry)| VersionRecord {
+            version: entry.version,
+            len: entry.len,
+            published: entry.published,
+            replaced: (at != 0).then_some(entry.replaced),
+        };
+        let list = wanted.map(|(path, row)| PathVersions {
+            path: path.clone(),
+            versions: row.versions.iter().enumerate().map(record).collect(),
+        });
+        let mut list: Vec<PathVersions> = list.collect();
+        list.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        list
+    }
+
+    /// The paths whose head is one of these versions, or a manifest that names one, unless the file there is gone.
+    pub(super) fn heads_among(&self, versions: &HashSet<Version>) -> Vec<String> {
+        let has_one = |head: &VersionEntry| {
+            let files = self.contents.get(&head.version).into_iter().flat_map(|files| files.iter());
+            versions.contains(&head.version) || files.into_iter().any(|(file, _)| versions.contains(file))
+        };
+        let rows = self.rows.iter().filter(|(_, row)| !row.gone && row.versions.first().is_some_and(has_one));
+        let mut paths: Vec<String> = rows.map(|(path, _)| path.clone()).collect();
+        paths.sort_unstable();
+        paths
     }
 
     /// Evicts old versions, the least valuable first, until the rest fits the limit.
@@ -511,20 +546,5 @@ mod tests {
         index.path = path;
         publish(&mut index, "a", 2, LIMITS, DAY);
         assert_eq!(kept(&index, "a"), [2, 0]);
-    }
-}
-
-/// Versions as text.
-mod hex {
-    use driblet_core::Version;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(version)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }

@@ -5,9 +5,10 @@ mod directory;
 mod error;
 mod index;
 mod stored_version;
+pub(crate) mod version_text;
 
-pub use contract::HistoryLimits;
 pub(crate) use contract::{Head, History, Observation, StagedBytes, StagedVersion};
+pub use contract::{HistoryLimits, PathVersions, VersionRecord};
 pub(crate) use directory::DirectoryHistory;
 pub use error::{HistoryError, IndexError};
 pub(crate) use stored_version::StoredVersion;

@@ -43,6 +43,7 @@ impl ResourceRequest<'_> {
                 Err(Problem::new(StatusCode::NOT_FOUND, "no-such-file", detail))
             }
             Resource::Live => Err(bad_name("live")),
+            Resource::Grant(_) => Err(bad_name("grant")),
             Resource::Other(file) => Err(bad_name(&file)),
         }
     }
@@ -62,7 +63,7 @@ impl ResourceRequest<'_> {
         };
         let (version, files) = (head.version.to_string(), head.manifest.len());
         let body = json!({ "version": version, "length": head.len, "counter": head.counter, "files": files });
-        self.head_response(head.version, &body)
+        self.json(head.version, &body)
     }
 
     async fn directory_delta(

@@ -7,6 +7,7 @@ mod conditions;
 mod content;
 mod cors;
 mod directories;
+mod grant;
 mod guard;
 mod media_type;
 mod path;
@@ -25,11 +26,12 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
+pub(crate) use grant::Grants;
 pub(crate) use guard::{Guard, NameOption, name_method};
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
 pub(crate) use proxy::TrustedProxies;
-use resources::ResourceRequest;
+use resources::{IMMUTABLE, PRIVATE, ResourceRequest};
 
 use crate::serve::Stopping;
 use crate::site::Site;
@@ -76,7 +78,12 @@ async fn guarded(
             answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method))
         }
     };
+    let is_personal =
+        app.site.private || [header::COOKIE, header::AUTHORIZATION].iter().any(|name| parts.headers.contains_key(name));
     let headers = response.headers_mut();
+    if is_personal && headers.get(header::CACHE_CONTROL).is_some_and(|caching| caching == IMMUTABLE) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(PRIVATE));
+    }
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     match origin {
         Some(origin) if is_options => origin.apply_preflight(&parts.headers, headers),
@@ -125,6 +132,7 @@ fn health(method: &Method) -> Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::fs::File;
     use std::io;
     use std::path::PathBuf;
@@ -140,7 +148,8 @@ mod tests {
     use super::*;
     use crate::artifacts::{ArtifactOptions, Artifacts};
     use crate::history::{
-        DirectoryHistory, Head, History, HistoryError, HistoryLimits, Observation, StagedVersion, StoredVersion,
+        DirectoryHistory, Head, History, HistoryError, HistoryLimits, Observation, PathVersions, StagedVersion,
+        StoredVersion,
     };
     use crate::publisher::Publisher;
     use crate::site::Manifests;
@@ -197,6 +206,18 @@ mod tests {
             self.history.requested(version);
         }
 
+        fn list(&self, path: Option<&str>) -> Vec<PathVersions> {
+            self.history.list(path)
+        }
+
+        fn heads_among(&self, versions: &HashSet<Version>) -> Vec<String> {
+            self.history.heads_among(versions)
+        }
+
+        fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError> {
+            self.history.forget(versions)
+        }
+
         fn open_named_or_drop(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
             self.history.open_named_or_drop(version)
         }
@@ -226,9 +247,11 @@ mod tests {
         Site {
             publisher: Publisher::new(source, history.clone(), LIMIT, Box::new(|_, _| {}), &Default::default())
                 .unwrap(),
+            grants: Grants::new().unwrap(),
             manifests: Manifests::new(),
             artifacts: Arc::new(Artifacts::new(&history, options)),
             history,
+            private: false,
             deadline: LIMIT,
             max_tags: 1,
             signature_permits: Semaphore::new(1),

@@ -29,6 +29,8 @@ pub(super) enum Resource {
     /// The delta from a version, or from nothing, to a version.
     Pair(Option<Version>, Version),
     Head,
+    /// The grant of a version.
+    Grant(Version),
     Signature,
     Live,
     /// A part of the delta between two versions of a directory, by its number.
@@ -92,11 +94,10 @@ impl Resource {
             "signature" => Resource::Signature,
             "live" => Resource::Live,
             "have" if folder => Resource::Have,
-            text => match (basis(text), pair(text)) {
-                (Some(from), _) => Resource::From(from),
-                (None, Some((from, to))) => Resource::Pair(from, to),
-                (None, None) => Resource::Other(name.to_owned()),
-            },
+            text => (granted(text).map(Resource::Grant))
+                .or_else(|| basis(text).map(Resource::From))
+                .or_else(|| pair(text).map(|(from, to)| Resource::Pair(from, to)))
+                .unwrap_or_else(|| Resource::Other(text.to_owned())),
         }
     }
 
@@ -114,6 +115,11 @@ impl Resource {
             }
         }
     }
+}
+
+/// The version of a grant.
+fn granted(text: &str) -> Option<Version> {
+    text.strip_prefix("grant-")?.parse().ok()
 }
 
 /// A version, or `none`.
@@ -190,6 +196,7 @@ mod tests {
         assert_eq!(of(&a.to_string()), below("js/app.js", false, Resource::From(Some(a))));
         assert_eq!(of(&format!("{a}-{b}")), below("js/app.js", false, Resource::Pair(Some(a), b)));
         assert_eq!(of(&format!("none-{b}")), below("js/app.js", false, Resource::Pair(None, b)));
+        assert_eq!(of(&format!("grant-{a}")), below("js/app.js", false, Resource::Grant(a)));
         assert_eq!(of("nope"), below("js/app.js", false, Resource::Other("nope".into())));
         let upper = a.to_string().to_uppercase();
         assert_eq!(of(&upper), below("js/app.js", false, Resource::Other(upper.clone())));

@@ -20,7 +20,7 @@ use super::content::{Representation, is_held};
 use super::path::{RequestPath, Resource};
 use super::problem::{Problem, is_safe};
 use crate::artifacts::{ArtifactError, ChosenDelta, Content, DeltaRequest};
-use crate::history::{Head, StoredVersion};
+use crate::history::{Head, HistoryError, StoredVersion};
 use crate::publisher::PathState;
 use crate::serve::Stopping;
 use crate::site::{OpenPath, Site};
@@ -29,6 +29,8 @@ pub(super) const DELTA: &str = "application/vnd.driblet.delta";
 const MATCHED: &str = "application/vnd.driblet.matched";
 pub(super) const REVALIDATE: &str = "no-cache";
 pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
+/// The same, where shared caches must not keep the answer: they do not ask the guard of a path.
+pub(super) const PRIVATE: &str = "private, max-age=31536000, immutable";
 pub(super) const NO_STORE: &str = "no-store";
 
 /// The longest that a poll waits.
@@ -74,6 +76,7 @@ impl ResourceRequest<'_> {
             Resource::Head => self.head(&asset).await,
             Resource::From(from) => self.delta_to_head(&asset, from).await,
             Resource::Pair(from, to) => self.delta_of_pair(&asset, from, to).await,
+            Resource::Grant(version) => self.grant(&asset, version),
             Resource::Signature => self.signature(&asset, body).await,
             Resource::Live => Err(Problem::new(
                 StatusCode::NOT_FOUND,
@@ -120,7 +123,7 @@ impl ResourceRequest<'_> {
             }
         };
         let body = json!({ "version": head.version.to_string(), "length": head.len, "counter": head.counter });
-        self.head_response(head.version, &body)
+        self.json(head.version, &body)
     }
 
     /// Waits until a poll may look again. Gives false if it must answer with the head that it saw.
@@ -143,8 +146,8 @@ impl ResourceRequest<'_> {
         }
     }
 
-    /// The answer to `head`.
-    pub(super) fn head_response(&self, version: Version, body: &serde_json::Value) -> Result<Response, Problem> {
+    /// A JSON value that is not cached.
+    pub(super) fn json(&self, version: Version, body: &serde_json::Value) -> Result<Response, Problem> {
         let answer = Representation {
             content: Content::Memory(body.to_string().into()),
             etag: version.to_string(),
@@ -199,7 +202,7 @@ impl ResourceRequest<'_> {
             None => None,
             // The target is open already.
             Some(version) if version == stored.version => Some(stored.clone()),
-            Some(version) => match self.site.version(asset, version).await? {
+            Some(version) => match self.basis(asset, version).await? {
                 Some(basis) => Some(basis),
                 None => return Err(self.unknown_version(head, stored).await?),
             },
@@ -211,10 +214,40 @@ impl ResourceRequest<'_> {
         if !is_same {
             // The location is relative, so it is right wherever the router is nested.
             let from = from.map_or_else(|| "none".to_owned(), |version| version.to_string());
-            let pair = HeaderValue::try_from(format!("{from}-{}", head.version)).map_err(|_| bad_name(&from))?;
+            let query = self.grant_shown().map_or_else(String::new, |grant| format!("?grant={grant}"));
+            let pair = format!("{from}-{}{query}", head.version);
+            let pair = HeaderValue::try_from(pair).map_err(|_| bad_name(&from))?;
             response.headers_mut().insert(header::CONTENT_LOCATION, pair);
         }
         Ok(response)
+    }
+
+    /// A version of the asset, or of another path that the request shows a grant of; `None` if it is not stored.
+    async fn basis(&self, asset: &str, version: Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+        if let Some(stored) = self.site.version(asset, version).await? {
+            return Ok(Some(stored));
+        }
+        let path = self.grant_shown().and_then(|grant| self.site.grants.path(grant, &version));
+        match path {
+            Some(path) => self.site.version(&path, version).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The grant in the query, without the name.
+    fn grant_shown(&self) -> Option<&str> {
+        self.uri.query()?.split('&').find_map(|parameter| parameter.strip_prefix("grant="))
+    }
+
+    /// Answers with the grant of a version, also if the file is gone.
+    fn grant(&self, asset: &str, version: Version) -> Result<Response, Problem> {
+        let is_seen = self.site.publisher.source().may_see(asset);
+        if !is_seen || !self.site.history.versions(asset).iter().any(|(known, _)| *known == version) {
+            let detail = "That version is not in this file's history; send a signature of it to the other path.";
+            return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-version", detail));
+        }
+        let body = json!({ "grant": self.site.grants.of(asset, &version) });
+        self.json(version, &body)
     }
 
     /// The delta that this receiver gets.

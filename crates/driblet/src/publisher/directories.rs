@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use driblet_core::Version;
 use driblet_core::directory::{FileEntry, Manifest, ManifestLimits};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::directory_watch::Watch;
@@ -64,6 +64,8 @@ pub(super) struct DirectoryPublisher {
     current: Mutex<Option<Current>>,
     /// Held while the directory is looked at.
     looking: tokio::sync::Mutex<()>,
+    /// How often a program said that everything is written.
+    told: watch::Sender<u64>,
     /// What was left out at the last look, so that each is logged once.
     left_out: Mutex<HashSet<PathBuf>>,
     /// Files that could not be read, by their paths below the directory. They are tried again when they look otherwise.
@@ -104,6 +106,7 @@ impl DirectoryPublisher {
             indexed,
             current: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
+            told: watch::Sender::default(),
             left_out: Mutex::default(),
             unreadable: Mutex::default(),
         }
@@ -126,7 +129,7 @@ impl DirectoryPublisher {
         }
         // A request that gives up does not stop the task, since others may wait for it.
         let (publisher, asked) = (self.clone(), Instant::now());
-        let task = tokio::spawn(async move { publisher.publish(asked).await });
+        let task = tokio::spawn(async move { publisher.publish(asked, false).await });
         let failed = match timeout(self.settler.queue_timeout, task).await {
             Ok(Ok(Ok(published))) => return Ok(published),
             Ok(Ok(Err(error))) => error,
@@ -137,6 +140,14 @@ impl DirectoryPublisher {
             PublishError::Task(_) | PublishError::RootMissing(_) | PublishError::NoDirectory { .. } => Err(failed),
             failed => self.last().await?.ok_or(failed),
         }
+    }
+
+    /// Publishes the directory without waiting for quiet: a program says that everything is written.
+    pub(super) async fn publish_now(self: &Arc<Self>) -> Result<PublishedDirectory, PublishError> {
+        self.told.send_modify(|told| *told += 1);
+        let (publisher, asked) = (self.clone(), Instant::now());
+        let task = tokio::spawn(async move { publisher.publish(asked, true).await });
+        task.await.unwrap_or_else(|error| Err(TaskFailed::of(error).into()))
     }
 
     /// The head that was published last. The directory is only looked at if there is none.
@@ -179,8 +190,14 @@ impl DirectoryPublisher {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the directory until it is quiet, and publishes it. A look that began after `asked` is not repeated.
-    async fn publish(self: &Arc<Self>, asked: Instant) -> Result<PublishedDirectory, PublishError> {
+    /// Looks at the directory until it is quiet, or known to be complete, and publishes it. A
+    /// look that began after `asked` is not repeated.
+    async fn publish(
+        self: &Arc<Self>,
+        asked: Instant,
+        mut is_complete: bool,
+    ) -> Result<PublishedDirectory, PublishError> {
+        let mut told = self.told.subscribe();
         // An error means that the server is gone.
         let _ = self.indexed.clone().wait_for(|done| *done).await;
         let _looking = self.looking.lock().await;
@@ -200,17 +217,18 @@ impl DirectoryPublisher {
             }
             changes.see(&listing, looked);
             let overdue = LIMIT <= changes.began.elapsed();
-            if let Some(wait) = changes.wait(&listing, &changed, before.as_ref()).filter(|_| !overdue) {
+            if let Some(wait) = changes.wait(&listing, &changed, before.as_ref()).filter(|_| !overdue && !is_complete) {
                 if !changes.is_long && LONG <= changes.began.elapsed() {
                     changes.is_long = true;
                     info!(directory = %self.path, "the directory keeps changing; it is published when it is quiet");
                 }
-                sleep(wait).await;
+                // The sender lives as long as `self`.
+                is_complete = timeout(wait, told.changed()).await.is_ok();
                 continue;
             }
-            let is_complete = self.publish_files(&listing, changed).await?;
+            let are_published = self.publish_files(&listing, changed).await?;
             // Another program may have changed something meanwhile.
-            if !overdue && (!is_complete || *self.look().await? != *listing) {
+            if !overdue && (!are_published || *self.look().await? != *listing) {
                 continue;
             }
             if let Some(published) = self.publish_manifest(listing, overdue).await? {

@@ -140,6 +140,21 @@ impl Publisher {
         }
     }
 
+    /// The paths of all directories that are published as snapshots.
+    pub(crate) fn directories(&self) -> Vec<String> {
+        let mut paths: Vec<String> = self.directories.keys().cloned().collect();
+        paths.sort_unstable();
+        paths
+    }
+
+    /// Publishes the directory at a path without waiting for quiet. `None` if it is not published as a snapshot.
+    pub(crate) async fn publish_directory_now(&self, path: &str) -> Result<Option<PublishedDirectory>, PublishError> {
+        match self.directories.get(path) {
+            Some(directory) => directory.publish_now().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The head of the directory at a path that was published last. A directory is only looked at if it has none.
     pub(crate) async fn published_directory(&self, path: &str) -> Result<Option<PublishedDirectory>, PublishError> {
         match self.directories.get(path) {

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driblet_core::{Version, VersionHasher};
@@ -17,10 +17,14 @@ const PIECE: usize = 1 << 20;
 pub(crate) struct Destination {
     output: Arc<Output>,
     held: Option<Arc<HeldFile>>,
+    /// Whether the held bytes are those of another file.
+    #[cfg(feature = "client")]
+    is_elsewhere: bool,
 }
 
 #[derive(Debug)]
 struct HeldFile {
+    path: PathBuf,
     file: File,
     version: Version,
     len: u64,
@@ -40,11 +44,34 @@ impl Destination {
 
     async fn hashed(output: Arc<Output>) -> Result<Destination, PullError> {
         blocking(move || {
-            let dest = Destination { output, held: None };
+            let dest = Destination {
+                output,
+                held: None,
+                #[cfg(feature = "client")]
+                is_elsewhere: false,
+            };
             let held = dest.output.file().map_or(Ok(None), hash).map_err(|error| dest.error("cannot read", error))?;
             Ok(Destination { held: held.map(Arc::new), ..dest })
         })
         .await
+    }
+
+    /// Holds the bytes of another file.
+    #[cfg(feature = "client")]
+    pub(crate) async fn with_basis(self, path: &Path) -> Result<Destination, PullError> {
+        let path = path.to_path_buf();
+        blocking(move || {
+            let failed = |error| PullError::store(format!("cannot read the basis {}", path.display()), error);
+            let held = File::open(&path).and_then(|file| hash_file(&path, file)).map_err(failed)?;
+            Ok(Destination { held: held.map(Arc::new), is_elsewhere: true, ..self })
+        })
+        .await
+    }
+
+    /// Whether the held bytes are those of the destination itself.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_in_place(&self) -> bool {
+        !self.is_elsewhere
     }
 
     /// The held version and its length in bytes.
@@ -56,7 +83,8 @@ impl Destination {
     pub(crate) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), PullError> {
         use std::os::unix::fs::FileExt;
         let held = self.held.as_ref().ok_or_else(|| self.error("cannot read", ErrorKind::NotFound.into()))?;
-        held.file.read_exact_at(bytes, offset).map_err(|error| self.error("cannot read", error))
+        let failed = |error| PullError::store(format!("cannot read {}", held.path.display()), error);
+        held.file.read_exact_at(bytes, offset).map_err(failed)
     }
 
     /// The regular file, behind all links, if the destination is one.
@@ -86,11 +114,14 @@ pub(crate) fn output(path: &Path) -> Result<Output, PullError> {
 }
 
 fn hash(path: &Path) -> io::Result<Option<HeldFile>> {
-    let mut file = match File::open(path) {
+    match File::open(path) {
         // A file that may be written but not read holds nothing.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => return Ok(None),
-        opened => opened?,
-    };
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => Ok(None),
+        opened => hash_file(path, opened?),
+    }
+}
+
+fn hash_file(path: &Path, mut file: File) -> io::Result<Option<HeldFile>> {
     let (mut hasher, mut len, mut bytes) = (VersionHasher::new(), 0, vec![0; PIECE]);
     loop {
         match file.read(&mut bytes)? {
@@ -101,5 +132,5 @@ fn hash(path: &Path) -> io::Result<Option<HeldFile>> {
             }
         }
     }
-    Ok((len != 0).then(|| HeldFile { file, version: hasher.finalize(), len }))
+    Ok((len != 0).then(|| HeldFile { path: path.to_path_buf(), file, version: hasher.finalize(), len }))
 }

@@ -162,6 +162,9 @@ pub(crate) enum ProtocolCause {
     #[error("it is the URL of a file: pull it into a file (Client::pull)")]
     IsFile,
     #[cfg(feature = "client")]
+    #[error("the file is on another server; leave out where the basis was published")]
+    OtherServer,
+    #[cfg(feature = "client")]
     #[error("the request cannot be repeated")]
     NotRepeatable,
 }
@@ -181,6 +184,13 @@ impl PullError {
     pub(crate) fn scheme(url: &url::Url, expected: &'static str) -> PullError {
         let cause = ProtocolCause::Scheme { found: url.scheme().to_owned(), expected };
         PullError::protocol("cannot pull from this URL", cause)
+    }
+
+    /// The basis was published on another server than the file at `url`.
+    #[cfg(feature = "client")]
+    pub(crate) fn other_server(url: &url::Url) -> PullError {
+        let host = url.host_str().unwrap_or_default();
+        PullError::protocol(format!("cannot use the URL of the basis for a file of {host}"), ProtocolCause::OtherServer)
     }
 
     pub(crate) fn protocol(what: impl Into<String>, cause: ProtocolCause) -> PullError {

@@ -1,5 +1,6 @@
 //! The native client with a real server, through a proxy that cuts, changes and stalls responses.
 
+mod basis;
 #[path = "../support/chain.rs"]
 mod chain;
 mod cut;

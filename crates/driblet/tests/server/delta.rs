@@ -9,7 +9,7 @@ use driblet_core::{ChunkSizes, Cuts};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Answer, TestSite, apply, get, random_bytes, text};
+use crate::support::{Answer, Ask, TestSite, apply, get, random_bytes, text};
 
 const DELTA: &str = "application/vnd.driblet.delta";
 
@@ -244,4 +244,29 @@ async fn who_reads_the_dense_codec_gets_it_once_it_is_made() {
     let begun = get(&name).header("accept", DENSE).header("range", "bytes=10-").header("if-range", &fast.etag());
     let rest = site.ask(begun).await;
     assert_eq!((rest.status, &rest.body[..]), (206, &fast.body[10..]), "what was begun goes on as it was");
+}
+
+#[tokio::test]
+async fn shared_caches_keep_nothing_that_a_guard_may_have_let_through() {
+    const SHARED: &str = "max-age=31536000, immutable";
+    const PRIVATE: &str = "private, max-age=31536000, immutable";
+    for (private, plain) in [(false, SHARED), (true, PRIVATE)] {
+        let site = TestSite::with(&[], |builder| builder.directory("").private(private)).await;
+        let old = site.publish("app.js", &text(1, 5_000)).await;
+        let new = site.publish("app.js", &text(2, 5_000)).await;
+        let directory = site.get("/.driblet/head").await.json()["version"].as_str().unwrap().to_owned();
+        for path in [
+            format!("/app.js.driblet/{old}-{new}"),
+            format!("/.driblet/none-{directory}"),
+            format!("/.driblet/manifest/{directory}"),
+        ] {
+            let caching = async |ask: Ask| site.ask(ask).await.header("cache-control").map(str::to_owned);
+            assert_eq!(caching(get(&path)).await.as_deref(), Some(plain), "{path}");
+            assert_eq!(caching(get(&path).header("cookie", "a=b")).await.as_deref(), Some(PRIVATE), "{path}");
+            assert_eq!(caching(get(&path).header("authorization", "x")).await.as_deref(), Some(PRIVATE), "{path}");
+        }
+        // The browser client is everybody's, and what is revalidated asks the guard each time.
+        let head = site.ask(get(&format!("/app.js.driblet/{old}")).header("cookie", "a=b")).await;
+        assert_eq!(head.header("cache-control"), Some("no-cache"));
+    }
 }
