@@ -13,6 +13,7 @@ from reference import (
     Limits,
     Reader,
     Refused,
+    apply_directory_delta,
     basis_of,
     chunks_of,
     cut_parts,
@@ -146,6 +147,16 @@ def check_directory_delta(vector):
     expect_outcome(vector, act, [vector["plan"], vector["rest"]] if "plan" in vector else None)
 
 
+def check_directory_file(vector):
+    def directory(files):
+        contents = [(path, executable, input_of(content)) for path, executable, content in files]
+        return [(File(path, run, len(content), version(content)), content) for path, run, content in contents]
+
+    new = vector.get("new")
+    expected = None if new is None else directory(new)
+    expect_outcome(vector, lambda: apply_directory_delta(hexes(vector["bytes"]), directory(vector["old"])), expected)
+
+
 def check_have(vector):
     def act():
         target, held, others = parse_have(hexes(vector["bytes"]), vector["count"])
@@ -226,5 +237,6 @@ CHECKS = {
     "manifests": check_manifest,
     "parts": check_parts,
     "directory_deltas": check_directory_delta,
+    "directory_files": check_directory_file,
     "haves": check_have,
 }

@@ -1,7 +1,12 @@
-//! Parses any bytes as a manifest, as a directory delta, and as what a receiver holds.
+//! Parses any bytes as a manifest, as a directory delta, and as what a receiver holds. Decodes the parts.
 #![no_main]
 
-use driblet_core::directory::{DirectoryDelta, Have, Manifest, ManifestLimits, encode_manifest_delta};
+use std::sync::Arc;
+
+use driblet_core::directory::{
+    DirectoryDelta, Have, Manifest, ManifestLimits, PartsDecoder, PartsEvent, PlannedPart, encode_manifest_delta,
+    plan_parts,
+};
 use driblet_core::{EncodeOptions, patch};
 use libfuzzer_sys::fuzz_target;
 
@@ -24,5 +29,32 @@ fuzz_target!(|input: (&[u8], &[u8], &[u8])| {
         if let Some(new) = &new {
             let _ = delta.plan(old.as_ref(), new);
         }
+        if let Ok((new, parts)) = delta.apply(old.as_ref(), ManifestLimits::default()) {
+            decode(parts, old.clone(), new, &list[len..]);
+        }
+    }
+    if let Some(new) = new {
+        decode(plan_parts(old.as_ref(), &new, &mut |_| None), old, new, list);
     }
 });
+
+/// Decodes any bytes as parts.
+fn decode(parts: Vec<PlannedPart>, old: Option<Manifest>, new: Manifest, bytes: &[u8]) {
+    if parts.iter().any(|part| 1 << 20 < part.len) {
+        return;
+    }
+    let mut decoder = PartsDecoder::new(parts, old.map(Arc::new), Arc::new(new));
+    decoder.handle_input(bytes);
+    decoder.handle_end();
+    loop {
+        match decoder.poll_event() {
+            // No files are at hand, so the bytes are wrong.
+            Ok(PartsEvent::NeedBasis { range, .. }) => {
+                decoder.handle_basis(&vec![0; (range.end - range.start) as usize])
+            }
+            Ok(PartsEvent::Output { .. }) => {}
+            Ok(PartsEvent::NeedInput) => unreachable!("it has all input"),
+            Ok(PartsEvent::Done) | Err(_) => break,
+        }
+    }
+}

@@ -9,6 +9,7 @@ from .delta import EMPTY, Basis, basis_of, decode_delta
 from .directory import (
     File,
     Part,
+    apply_directory_delta,
     cut_parts,
     encode_manifest,
     new_files,
@@ -45,6 +46,7 @@ __all__ = [
     "Reader",
     "Refused",
     "Signature",
+    "apply_directory_delta",
     "basis_of",
     "bits_for",
     "chunks_of",

@@ -55,9 +55,15 @@ def decode_header(reader, basis, limits, pin=None):
 def decode_delta(delta, basis, limits=DEFAULT_LIMITS, pin=None):
     """Makes the target of `delta` from `basis` and verifies every byte of it."""
     reader = Reader(delta)
+    target = read_delta(reader, basis, limits, pin)
+    reader.end()
+    return target
+
+
+def read_delta(reader, basis, limits=DEFAULT_LIMITS, pin=None):
+    """As `decode_delta`, for a delta that other bytes may follow."""
     header = decode_header(reader, basis, limits, pin)
     if header.same:
-        reader.end()
         return basis.data
     target = Target(header)
     p = 0
@@ -77,7 +83,6 @@ def decode_delta(delta, basis, limits=DEFAULT_LIMITS, pin=None):
         else:
             p = substitution.decode_substitution_region(reader, span, basis.data, p, limits, target)
     target.finish()
-    reader.end()
     return bytes(target.data)
 
 

@@ -1,15 +1,16 @@
-"""Directories: directory.md. Manifests, parts, directory deltas, and what receivers hold."""
+"""Directories: directory.md. Manifests, parts, directory deltas, their files, and what receivers hold."""
 
 from typing import NamedTuple
 
+from .delta import Basis, basis_of, decode_delta, read_delta
 from .groups import version
-from .wire import MIB, Reader, Refused, demand, encode_varint
+from .wire import DEFAULT_LIMITS, MIB, Reader, Refused, demand, encode_varint
 
 FORMAT = 1
 MAX_FILES = 1 << 20
 MAX_PATH = 4096
 MAX_PATHS = 64 * MIB
-MAX_MANIFEST_DELTA = 128 * MIB
+MAX_MANIFEST = MAX_MANIFEST_DELTA = 128 * MIB
 MAX_LISTED = 1 << 22
 MAX_OTHERS = 1 << 16
 MIN_PART, MAX_PART = 4 * MIB, 16 * MIB
@@ -130,6 +131,39 @@ def part_name(versions):
 def parse_directory_delta(data, old, new):
     """The target, the manifest's delta, the parts, and the bytes of part 0. `old` and `new` are lists of files."""
     reader = Reader(data)
+    target, manifest_delta, parts = read_start(reader)
+    return target, manifest_delta, plan_parts(target, parts, old, new), data[reader.at :]
+
+
+def apply_directory_delta(data, old):
+    """The directory that a directory delta with all parts makes of an old one. Both are lists of File and bytes."""
+    held = {file.version: content for file, content in old} | {EMPTY_VERSION: b""}
+    old_files = [file for file, _ in old]
+    reader = Reader(data)
+    target, manifest_delta, parts = read_start(reader)
+    manifest = encode_manifest(old_files)
+    if manifest_delta:
+        limits = DEFAULT_LIMITS._replace(target=MAX_MANIFEST)
+        manifest = decode_delta(manifest_delta, basis_of(manifest), limits)
+    new = parse_manifest(manifest)
+    made = {}
+    for part in plan_parts(target, parts, old_files, new):
+        basis = Basis(b"".join(held[old_files[index].version] for index in part.bases), part.basis[:8], None)
+        files = [new[index] for index in part.files]
+        limits = DEFAULT_LIMITS._replace(target=sum(file.length for file in files))
+        content = read_delta(reader, basis, limits)
+        at = 0
+        for file in files:
+            made[file.version] = content[at : at + file.length]
+            at += file.length
+            demand(len(content) < at or version(made[file.version]) == file.version, "bad-file")
+        demand(len(content) == at, "bad-parts")
+    reader.end()
+    return [(file, (held | made)[file.version]) for file in new]
+
+
+def read_start(reader):
+    """The target, the manifest's delta, and for each part the number of its files and its basis files."""
     start(reader, 0xDD)
     target = reader.take(32)
     manifest_len = reader.varint()
@@ -145,6 +179,11 @@ def parse_directory_delta(data, old, new):
         demand(listed <= MAX_LISTED, "limit-files")
         indices = read_indices(reader, bases, MAX_FILES + 1, "limit-files")
         parts.append((files, indices))
+    return target, manifest_delta, parts
+
+
+def plan_parts(target, parts, old, new):
+    """Checks the parts against both lists of files."""
     demand(target == version(encode_manifest(new)), "wrong-target")
     expected = new_files(old, new)
     demand(sum(files for files, _ in parts) == len(expected), "bad-parts")
@@ -156,7 +195,7 @@ def parse_directory_delta(data, old, new):
         name = part_name(new[index].version for index in indices)
         basis = part_name(old[index].version for index in bases) if bases else EMPTY_VERSION
         planned.append(Part(indices, bases, name, basis))
-    return target, manifest_delta, planned, data[reader.at :]
+    return planned
 
 
 def parse_have(data, count):

@@ -55,7 +55,8 @@ REASONS = {
     "below-file": "a path lies below a file",
     "bad-flags": "a file has unknown flags",
     "bad-length": "a file of no bytes has another version than the empty file, or the other way round",
-    "bad-parts": "a part has no files, the parts do not have all new files, or a basis file does not exist",
+    "bad-file": "a file of a part does not have its version",
+    "bad-parts": "a part has no files or another length, files are in no part, or a basis file does not exist",
     "bad-index": "a list names a file that the manifest does not have",
 }
 

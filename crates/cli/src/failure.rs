@@ -50,6 +50,14 @@ impl Failure {
         Failure { kind: Kind::Failed, text }
     }
 
+    /// A failure that an error describes.
+    pub(crate) fn of(error: &dyn Error) -> Failure {
+        match error.source() {
+            Some(source) => Failure::new(error, source),
+            None => Failure::said(&error.to_string()),
+        }
+    }
+
     /// A failure without a cause.
     pub(crate) fn said(what: &str) -> Failure {
         Failure { kind: Kind::Failed, text: what.to_owned() }
@@ -71,10 +79,7 @@ impl Failure {
         match cause {
             FileError::SameStream { .. } => Failure::usage(cause.to_string()),
             FileError::Write { path, source, .. } => Failure::output(path, source),
-            _ => {
-                let source = cause.source().map(|source| Failure::new(cause, source));
-                source.unwrap_or_else(|| Failure::said(&cause.to_string()))
-            }
+            _ => Failure::of(cause),
         }
     }
 

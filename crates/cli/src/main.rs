@@ -4,9 +4,11 @@ mod closed;
 mod codec;
 mod command;
 mod failure;
+mod folders;
 mod paths;
 mod print;
 mod progress;
+mod stats;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -19,7 +19,8 @@ pub(crate) fn inputs(one: &Path, other: &Path) -> Result<(Input, Input), Failure
     Ok((input(one)?, input(other)?))
 }
 
-fn input(path: &Path) -> Result<Input, Failure> {
+/// An input.
+pub(crate) fn input(path: &Path) -> Result<Input, Failure> {
     if path == "-" || STDIN_NAMES.iter().any(|name| path == *name) {
         closed::stdin().map_err(|error| Failure::input(path, &error))?;
     }

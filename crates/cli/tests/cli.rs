@@ -36,8 +36,8 @@ fn help_names_what_each_command_takes() {
         ),
         ("pull", &["URL", "DEST", "--basis", "--basis-url", "--stats", "--timeout", "--rabin"]),
         ("publish", &["ROOT", "PATH", "--history"]),
-        ("diff", &["OLD", "NEW", "--output"]),
-        ("patch", &["OLD", "DELTA", "--output"]),
+        ("diff", &["OLD", "NEW", "--output", "--stats", "--exclude", "--hidden"]),
+        ("patch", &["OLD", "DELTA", "--output", "--stats", "--exclude", "--hidden"]),
     ] {
         let output = driblet(&[command, "--help"]);
         assert_eq!(code(&output), 0);

@@ -135,7 +135,7 @@ fn one_stream_is_not_two_inputs() {
 fn a_folder_is_no_input() {
     let folder = pair();
     let (at, inner) = (|name: &str| path(&folder, name), folder.path().to_str().unwrap());
-    refused(&driblet(&["diff", inner, &at("new"), "-o", &at("x")]), &[inner, "it is a folder"]);
+    refused(&driblet(&["diff", inner, &at("new"), "-o", &at("x")]), &[inner, "is a folder and"]);
     refused(&driblet(&["patch", &at("old"), inner, "-o", &at("x")]), &[inner, "it is a folder"]);
 }
 

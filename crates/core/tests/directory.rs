@@ -1,10 +1,10 @@
-//! Manifests of directories: canonical bytes, hostile bytes, and the delta between two.
+//! Directories: manifests, hostile bytes, the delta between two manifests, and directory deltas with all parts.
 mod support;
 
 use driblet_core::directory::*;
 use driblet_core::{EncodeOptions, Version};
 use proptest::prelude::*;
-use support::apply_whole;
+use support::{TestFile, apply_directory, apply_whole, diff_directory, random_bytes, text};
 
 fn file(path: &str, content: u64) -> FileEntry {
     let bytes = content.to_le_bytes();
@@ -149,4 +149,117 @@ fn what_moved_costs_little() {
     let delta = delta_between(&old, &Manifest::new(files).unwrap());
     assert!(delta.len() < 150, "{} bytes for one file that changed", delta.len());
     assert!(delta_between(&old, &old).len() < 80);
+}
+
+fn directory(files: &[(&str, bool, &[u8])]) -> Vec<TestFile> {
+    files.iter().map(|(path, executable, bytes)| ((*path).to_owned(), *executable, bytes.to_vec())).collect()
+}
+
+/// Two directories that differ in every way: files are edited, moved, copied, added, removed and emptied.
+fn two_directories() -> (Vec<TestFile>, Vec<TestFile>) {
+    let (app, lib, page) = (text(1, 9_000), random_bytes(2, 9_000), text(3, 2_000));
+    let mut edited = app.clone();
+    edited.splice(4_000..4_010, *b"an edit in the middle");
+    let old = directory(&[
+        ("app.js", false, &app),
+        ("gone.txt", false, b"gone"),
+        ("lib/x.bin", false, &lib),
+        ("page.html", false, &page),
+        ("run", false, b"#!/bin/sh"),
+    ]);
+    let new = directory(&[
+        ("app.js", false, &edited),
+        ("copy/of/page.html", false, &page),
+        ("empty", true, b""),
+        ("moved/x.bin", false, &lib),
+        ("new-a", false, b"added"),
+        ("new-b", true, b"added"),
+        ("page.html", false, &[&page[..], &app[..100]].concat()),
+        ("run", true, b"#!/bin/sh"),
+    ]);
+    (old, new)
+}
+
+#[test]
+fn a_directory_delta_with_all_parts_makes_the_new_directory() {
+    let (old, new) = two_directories();
+    let nothing = Vec::new();
+    for (old, new) in [(&old, &new), (&new, &old), (&nothing, &new), (&old, &nothing), (&old, &old)] {
+        for cut in 0..4 {
+            let delta = diff_directory(old, new, cut);
+            assert_eq!(apply_directory(old, [&delta[..]].into_iter()).as_ref(), Ok(new));
+            for len in [1, 7, 1000] {
+                assert_eq!(apply_directory(old, delta.chunks(len)).as_ref(), Ok(new), "in pieces of {len}");
+            }
+            assert_eq!(apply_directory(old, delta.chunks(99).chain([&b"x"[..]])), Err("trailing-bytes"));
+        }
+    }
+    let delta = diff_directory(&old, &new, 1);
+    assert!(delta.len() < 700, "{} bytes", delta.len());
+    assert_eq!(apply_directory(&new, [&delta[..]].into_iter()), Err("wrong-basis"));
+}
+
+#[test]
+fn a_directory_delta_that_is_damaged_anywhere_is_refused() {
+    let (old, new) = two_directories();
+    for cut in [0, 1] {
+        let delta = diff_directory(&old, &new, cut);
+        for len in 0..delta.len() {
+            let refused = apply_directory(&old, [&delta[..len]].into_iter()).unwrap_err();
+            assert_eq!(refused, "truncated", "after {len} bytes");
+        }
+        for at in 0..delta.len() {
+            for flip in [1, 0x80, 0xff] {
+                let mut damaged = delta.clone();
+                damaged[at] ^= flip;
+                // Another choice of parts or bases may be valid, if it makes the same files.
+                if let Ok(made) = apply_directory(&old, [&damaged[..]].into_iter()) {
+                    assert_eq!(made, new, "byte {at}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn files_of_a_part_must_have_their_versions() {
+    let (old, new) = (directory(&[]), directory(&[("a", false, b"1234"), ("b", false, b"567")]));
+    let delta = diff_directory(&old, &new, 0);
+    let (start, len) = DirectoryDelta::parse(&delta).unwrap().unwrap();
+    for (target, reason) in [
+        (&b"1234567"[..], None),
+        (b"1235567", Some("bad-file")),
+        (b"1234568", Some("bad-file")),
+        (b"123456", Some("bad-parts")),
+        (b"12345678", Some("limit-target")),
+    ] {
+        let part = driblet_core::diff(b"", target, EncodeOptions::new()).unwrap();
+        let made = apply_directory(&old, [&start.encode()[..], &part[..]].into_iter());
+        assert_eq!(made.as_ref().err(), reason.as_ref(), "{target:?}");
+    }
+    assert_eq!(start.encode(), delta[..len]);
+}
+
+#[test]
+fn basis_bytes_that_were_not_asked_for_are_refused() {
+    let (old, new) = two_directories();
+    let delta = diff_directory(&old, &new, 0);
+    let manifest = std::sync::Arc::new(support::manifest_of(&old));
+    let (start, len) = DirectoryDelta::parse(&delta).unwrap().unwrap();
+    let (new, parts) = start.apply(Some(&manifest), ManifestLimits::default()).unwrap();
+    let mut decoder = PartsDecoder::new(parts, Some(manifest), std::sync::Arc::new(new));
+    decoder.handle_basis(b"too early, so without effect");
+    decoder.handle_input(&delta[len..]);
+    let error = loop {
+        match decoder.poll_event() {
+            Ok(PartsEvent::NeedBasis { range, .. }) => {
+                decoder.handle_basis(&vec![0; (range.end - range.start) as usize - 1]);
+            }
+            Ok(PartsEvent::Output { .. }) => {}
+            Ok(event) => panic!("{event:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.reason(), "basis-short");
+    assert_eq!(decoder.poll_event(), Err(error));
 }

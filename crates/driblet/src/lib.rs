@@ -13,8 +13,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Client`] brings files up to date with what a server publishes. [`diff_file`] and [`patch_file`] make and apply
-//! deltas without a server. [`output`] replaces files in one durable step. [`browser_sync_stream`] speaks the protocol
+//! A [`Client`] brings files up to date with what a server publishes. [`diff_file`], [`patch_file`],
+//! [`diff_directory`] and [`patch_directory`] make and apply deltas without a server. [`output`] replaces files in one durable step. [`browser_sync_stream`] speaks the protocol
 //! of browser-sync-stream.
 //!
 //! Cargo features, all on by default: `server`, `client`, `browser-sync-stream`.
@@ -37,6 +37,8 @@ mod churn;
 pub mod client;
 #[cfg(feature = "server")]
 pub mod control;
+#[cfg(feature = "client")]
+mod disk;
 mod files;
 #[cfg(any(feature = "server", feature = "client"))]
 mod fingerprint;
@@ -62,6 +64,10 @@ mod source;
 mod task;
 #[cfg(any(feature = "client", feature = "browser-sync-stream"))]
 mod transfer;
+#[cfg(feature = "client")]
+mod tree;
+#[cfg(any(feature = "server", feature = "client"))]
+mod walk;
 
 /// The type of [`Server::router`].
 #[cfg(feature = "server")]
@@ -71,8 +77,14 @@ pub use client::{
     BasisFile, BasisKind, Client, ClientBuilder, ClientError, PullDirectoryError, PullDirectoryOptions, Pulled,
     PulledDirectory, SetupError,
 };
+#[cfg(feature = "client")]
+pub use driblet_core::directory::{DirectoryDeltaError, ManifestError, PartError};
 pub use driblet_core::{Codec, DecodeError, EncodeError, Version};
 pub use files::{DiffOptions, Diffed, FileError, Input, Patched, diff_file, patch_file};
+#[cfg(feature = "client")]
+pub use files::{
+    DiffedDirectory, DirectoryError, DirectoryOptions, LeftOut, PatchedDirectory, diff_directory, patch_directory,
+};
 #[cfg(feature = "server")]
 pub use history::{HistoryError, HistoryLimits, IndexError};
 #[cfg(feature = "server")]

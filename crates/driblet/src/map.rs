@@ -17,9 +17,9 @@ impl Map {
             return Ok(Map(None));
         }
         // SAFETY: the map is read-only and private. The history's files are never written after they have their name,
-        // and an unlinked file stays complete while it is open. Inputs of `diff_file` may be written by other programs:
-        // their bytes are only read as numbers, each result is checked, and `files/input.rs` refuses the delta if the
-        // file has changed.
+        // and an unlinked file stays complete while it is open. Inputs of `diff_file` and `diff_directory` may be
+        // written by other programs: their bytes are only read as numbers, each result is checked, and `files/read.rs`
+        // refuses the delta if the file has changed.
         #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(file)? };
         Ok(Map(Some(map)))

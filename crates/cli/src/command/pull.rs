@@ -1,7 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use driblet::browser_sync_stream::{self, RabinOptions, Received};
 use driblet::{BasisFile, Client, Progress, PullError, PullOptions, Pulled};
 use indicatif::{HumanBytes, ProgressBar};
@@ -13,6 +12,7 @@ use crate::failure::Failure;
 use crate::paths::output;
 use crate::print;
 use crate::progress::{bar, show_state};
+use crate::stats::{self, StatsFormat};
 
 /// Bring a file or a folder up to date with what a server publishes
 ///
@@ -69,12 +69,6 @@ pub(crate) struct Args {
     directory: DirectoryArgs,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum StatsFormat {
-    /// One JSON object
-    Json,
-}
-
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
@@ -129,15 +123,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             Some(basis) => client.pull_with_basis(&url, dest, basis, report).await,
             None => client.pull_to(&url, dest, report).await,
         };
-        pulled.map(|pulled| (stats(&pulled), summary(&pulled)))
+        pulled.map(|pulled| (file_stats(&pulled), summary(&pulled)))
     });
     bar.finish_and_clear();
     let (stats, summary) = result.map_err(|error: PullError| Failure::pull(&args.dest, &error))?;
     match args.stats {
-        Some(StatsFormat::Json) if is_stdout => print::error(stats),
-        Some(StatsFormat::Json) => {
-            print::line(stats).map_err(|error| Failure::output(Path::new("standard output"), &error))?
-        }
+        Some(StatsFormat::Json) => stats::print(&stats, is_stdout)?,
         None if bar.is_hidden() => {}
         None => print::error(summary),
     }
@@ -179,7 +170,7 @@ fn chunk_stats(received: &Received<()>, elapsed: Duration) -> (serde_json::Value
     (stats, summary)
 }
 
-fn stats(pulled: &Pulled) -> serde_json::Value {
+fn file_stats(pulled: &Pulled) -> serde_json::Value {
     json!({
         "version": pulled.version.to_string(),
         "len": pulled.len,

@@ -9,6 +9,7 @@ use url::Url;
 use crate::failure::Failure;
 use crate::print;
 use crate::progress::{bar, show_state};
+use crate::stats;
 
 /// The options of a pull of a directory.
 #[derive(clap::Args)]
@@ -75,7 +76,7 @@ pub(crate) async fn run(
         pulled.changes.iter().try_for_each(|change| print::line(line(change))).map_err(stdout)?;
     }
     match stats {
-        true => print::line(json(&pulled)).map_err(stdout)?,
+        true => stats::print(&json(&pulled), false)?,
         false if bar.is_hidden() && !args.dry_run => {}
         false => print::error(summary(&pulled, args.dry_run)),
     }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::delta::PlannedPart;
 use super::manifest::{Entry, Manifest};
+use super::parts::{cut_parts, new_files};
 use crate::signature::chunk::{ChunkSize, cut};
 use crate::version::Version;
 
@@ -12,6 +14,37 @@ const MAX_BASIS: u64 = 64 << 20;
 const SKETCH: usize = 64;
 /// Letters that the hash in a file's name has at least; vite writes 8, webpack 20, Parcel 8.
 const MIN_HASH: usize = 6;
+
+/// Files of up to this many bytes are compared to find a basis for a file that has a new name.
+const MAX_SKETCHED: u64 = 4 << 20;
+/// The most files that are read to find a basis, for each delta of a directory.
+const SKETCHES: usize = 256;
+
+/// Cuts the new files into parts, and chooses a basis for each.
+///
+/// `read` gives the bytes of a version, of at most 4 MiB, if it can. It is called for at most 256 versions.
+pub fn plan_parts(
+    old: Option<&Manifest>,
+    new: &Manifest,
+    read: &mut dyn FnMut(Version) -> Option<Vec<u8>>,
+) -> Vec<PlannedPart> {
+    let files = new_files(old, new);
+    let sizes = files.iter().map(|index| new.entry(*index)).map(|entry| (entry.version, entry.len));
+    let chooser = old.map(|old| BasisChooser::new(old, new));
+    let mut sketches: HashMap<Version, Option<Sketch>> = HashMap::new();
+    let mut sketch = |version: Version, len: u64| {
+        if !sketches.contains_key(&version) && (MAX_SKETCHED < len || SKETCHES <= sketches.len()) {
+            return None;
+        }
+        sketches.entry(version).or_insert_with(|| read(version).map(|bytes| Sketch::of(&bytes))).clone()
+    };
+    let planned = |part: super::Part| {
+        let files = files[part.files].to_vec();
+        let bases = chooser.as_ref().map_or_else(Vec::new, |chooser| chooser.choose(&files, &mut sketch));
+        PlannedPart::new(files, bases, old, new)
+    };
+    cut_parts(sizes).into_iter().map(planned).collect()
+}
 
 /// A sample of a file's chunks, by which two files are found to share content (bottom-k sketches, Broder 1997).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,8 +76,9 @@ impl Sketch {
 /// Chooses which files of an old manifest the parts of a new one are made against.
 ///
 /// For each new file that is the old file at the same path; or else one that is gone, whose name differs by a content
-/// hash only (`index-B3f2a9.js`, `index-Q9bd1c.js`: every bundler names files so); or else the one that is gone, has the
-/// same extension, and shares most content. The delta may copy from all of them, since bundlers move modules between
+/// hash only (`index-B3f2a9.js`, `index-Q9bd1c.js`: every bundler names files so); or else the only one that is gone and
+/// has this name in another folder, as git looks for renames first; or else the one that is gone, has the same extension,
+/// and shares most content. The delta may copy from all of them, since bundlers move modules between
 /// files. All together have at most 64 MiB, unless the part is one file.
 #[derive(Debug)]
 pub struct BasisChooser<'a> {
@@ -53,17 +87,21 @@ pub struct BasisChooser<'a> {
     gone: Vec<usize>,
     /// The first file that is gone, by its path without a content hash.
     by_stem: HashMap<String, usize>,
+    /// The file that is gone, by its name without a content hash; `None` if several have this name.
+    by_name: HashMap<String, Option<usize>>,
 }
 
 impl<'a> BasisChooser<'a> {
     /// Compares the paths of two manifests.
     pub fn new(old: &'a Manifest, new: &'a Manifest) -> BasisChooser<'a> {
         let gone: Vec<usize> = (0..old.len()).filter(|index| new.find(old.entry(*index).path).is_none()).collect();
-        let mut by_stem = HashMap::new();
+        let (mut by_stem, mut by_name) = (HashMap::new(), HashMap::new());
         gone.iter().for_each(|index| {
-            by_stem.entry(without_hash(old.entry(*index).path)).or_insert(*index);
+            let path = old.entry(*index).path;
+            by_stem.entry(without_hash(path)).or_insert(*index);
+            by_name.entry(without_hash(name_of(path))).and_modify(|found| *found = None).or_insert(Some(*index));
         });
-        BasisChooser { old, new, gone, by_stem }
+        BasisChooser { old, new, gone, by_stem, by_name }
     }
 
     /// The indices of the old files that are the basis of a part, sorted. `part` has indices of new files; `sketch`
@@ -74,6 +112,7 @@ impl<'a> BasisChooser<'a> {
         for index in part {
             let entry = self.new.entry(*index);
             let named = self.old.find(entry.path).or_else(|| self.by_stem.get(&without_hash(entry.path)).copied());
+            let named = named.or_else(|| self.by_name.get(&without_hash(name_of(entry.path))).copied().flatten());
             let Some(basis) = named.or_else(|| most_similar(self.old, &self.gone, entry, sketch)) else { continue };
             let len = self.old.entry(basis).len;
             if len != 0 && len <= room && chosen.insert(basis) {
@@ -98,9 +137,12 @@ fn most_similar(
     weighed.filter(|(similarity, _)| 0.0 < *similarity).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, index)| index)
 }
 
+fn name_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
 fn extension(path: &str) -> Option<&str> {
-    let name = path.rsplit('/').next()?;
-    name.rsplit_once('.').map(|(_, extension)| extension)
+    name_of(path).rsplit_once('.').map(|(_, extension)| extension)
 }
 
 /// A path in which each part of the file's name that looks like a content hash is replaced by `*`.
@@ -158,6 +200,15 @@ mod tests {
         assert_ne!(without_hash("vendor.js"), without_hash("polyfills.js"));
         assert_ne!(without_hash("page-about.js"), without_hash("page-contact.js"));
         assert_ne!(without_hash("HomePage-BxkPqTzz.js"), without_hash("AboutPage-CyyLmNoo.js"));
+    }
+
+    #[test]
+    fn a_folder_that_moved_keeps_its_names() {
+        let old = manifest(&[("a/index.js", b"1"), ("b/index.js", b"2"), ("b/lib.js", b"3"), ("stays.js", b"4")]);
+        let new = manifest(&[("c/index.js", b"5"), ("c/lib.js", b"6"), ("c/stays.js", b"7"), ("stays.js", b"4")]);
+        // Two files are called index.js, and stays.js is not gone.
+        let chosen = BasisChooser::new(&old, &new).choose(&[0, 1, 2], &mut |_, _| None);
+        assert_eq!(chosen, [old.find("b/lib.js").unwrap()]);
     }
 
     #[test]

@@ -4,6 +4,10 @@ use super::error::DirectoryDeltaError;
 use super::format::FORMAT;
 use super::manifest::{Manifest, ManifestLimits};
 use super::parts::{new_files, part_version};
+use crate::delta::Limits;
+#[cfg(feature = "encode")]
+use crate::delta::{EncodeError, EncodeOptions};
+use crate::in_memory::patch_within;
 use crate::version::Version;
 use crate::wire::{ByteReader, Stop, put_varint};
 
@@ -11,6 +15,8 @@ use crate::wire::{ByteReader, Stop, put_varint};
 const MAGIC: u8 = 0xdd;
 /// The most bytes of the delta between two manifests.
 const MAX_MANIFEST_DELTA: u64 = 128 << 20;
+/// The most bytes of a manifest.
+const MAX_MANIFEST: u64 = 128 << 20;
 /// The most parts of a directory delta, and the most basis files of all parts together.
 const MAX_LISTED: u64 = 1 << 22;
 
@@ -74,6 +80,25 @@ impl DirectoryDelta {
         DirectoryDelta { target, manifest_delta: Vec::new(), parts: Vec::new() }
     }
 
+    /// The delta between two manifests, with these parts. Equal manifests have the one of [`DirectoryDelta::same`].
+    ///
+    /// # Errors
+    /// Fails if the compressor gets no memory.
+    #[cfg(feature = "encode")]
+    pub fn between(
+        old: Option<&Manifest>,
+        new: &Manifest,
+        parts: &[PlannedPart],
+        options: EncodeOptions,
+    ) -> Result<DirectoryDelta, EncodeError> {
+        if old == Some(new) {
+            return Ok(DirectoryDelta::same(new.version()));
+        }
+        let manifest_delta = super::encode_manifest_delta(old, new, options)?;
+        let parts = parts.iter().map(|part| DeltaPart { files: part.files.len(), bases: part.bases.clone() });
+        Ok(DirectoryDelta { target: new.version(), manifest_delta, parts: parts.collect() })
+    }
+
     /// The bytes up to the first part.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![MAGIC, FORMAT];
@@ -105,6 +130,30 @@ impl DirectoryDelta {
             Err(Stopped::Incomplete) => Ok(None),
             Err(Stopped::Bad(error)) => Err(error),
         }
+    }
+
+    /// Makes the new manifest, and checks it and the parts.
+    ///
+    /// # Errors
+    /// Fails if the delta between the manifests is invalid or was made from another manifest; if the new manifest breaks
+    /// a rule; as [`plan`](DirectoryDelta::plan).
+    pub fn apply(
+        &self,
+        old: Option<&Manifest>,
+        limits: ManifestLimits,
+    ) -> Result<(Manifest, Vec<PlannedPart>), DirectoryDeltaError> {
+        let new = match old.filter(|_| self.manifest_delta.is_empty()) {
+            Some(old) => old.clone(),
+            None => {
+                let old = old.map(Manifest::encode).unwrap_or_default();
+                let new = patch_within(&old, &self.manifest_delta, Limits::new().target(MAX_MANIFEST));
+                drop(old);
+                let new = new.map_err(DirectoryDeltaError::ManifestDelta)?;
+                Manifest::parse(&new, limits).map_err(DirectoryDeltaError::Manifest)?
+            }
+        };
+        let parts = self.plan(old, &new)?;
+        Ok((new, parts))
     }
 
     /// Checks the parts against the manifests of both versions.

@@ -1,3 +1,4 @@
+use crate::delta::DecodeError;
 use crate::version::Version;
 
 /// Why a manifest cannot name a path.
@@ -143,9 +144,18 @@ pub enum DirectoryDeltaError {
         /// The format named.
         format: u8,
     },
+    /// The directory delta ends before its first part.
+    #[error("the directory delta is cut off before its first part")]
+    CutOff,
     /// A number is not in its shortest form, or has more than 64 bits.
     #[error("the directory delta has a malformed number")]
     BadNumber,
+    /// The delta between the manifests is invalid, or is a delta from another manifest.
+    #[error("the manifest's delta is invalid")]
+    ManifestDelta(#[source] DecodeError),
+    /// The new manifest is invalid.
+    #[error("the new manifest is invalid")]
+    Manifest(#[source] ManifestError),
     /// A number is beyond a limit.
     #[error("the directory delta announces {value} {what}; at most {limit} are accepted")]
     #[non_exhaustive]
@@ -186,6 +196,31 @@ pub enum DirectoryDeltaError {
         index: usize,
         /// Files of the old manifest.
         count: usize,
+    },
+}
+
+/// Why the parts of a directory delta were refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartError {
+    /// The part's delta is invalid.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The bytes of a file are not those of its version.
+    #[error("a part does not have the bytes of {path:?}")]
+    #[non_exhaustive]
+    OtherBytes {
+        /// The path of the file in the new manifest.
+        path: String,
+    },
+    /// The part is shorter or longer than its files.
+    #[error("a part has {found} bytes, but its files have {expected}")]
+    #[non_exhaustive]
+    OtherLength {
+        /// Bytes of the part's files.
+        expected: u64,
+        /// Bytes of the part.
+        found: u64,
     },
 }
 
@@ -262,12 +297,26 @@ impl DirectoryDeltaError {
         match self {
             DirectoryDeltaError::NoDirectoryDelta => "bad-magic",
             DirectoryDeltaError::UnknownFormat { .. } => "bad-format",
+            DirectoryDeltaError::CutOff => "truncated",
+            DirectoryDeltaError::ManifestDelta(error) => error.reason(),
+            DirectoryDeltaError::Manifest(error) => error.reason(),
             DirectoryDeltaError::BadNumber => "bad-varint",
             DirectoryDeltaError::TooMany { .. } => "limit-files",
             DirectoryDeltaError::OtherTarget { .. } => "wrong-target",
             DirectoryDeltaError::EmptyPart
             | DirectoryDeltaError::OtherFiles { .. }
             | DirectoryDeltaError::NoSuchBasis { .. } => "bad-parts",
+        }
+    }
+}
+
+impl PartError {
+    /// The name of the rule that the bytes break, as `spec/vectors.json` uses it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            PartError::Decode(error) => error.reason(),
+            PartError::OtherBytes { .. } => "bad-file",
+            PartError::OtherLength { .. } => "bad-parts",
         }
     }
 }

@@ -13,15 +13,17 @@ mod manifest;
 #[cfg(feature = "encode")]
 mod manifest_delta;
 mod parts;
+mod parts_decoder;
 mod path;
 
 #[cfg(feature = "encode")]
-pub use basis::{BasisChooser, Sketch};
+pub use basis::{BasisChooser, Sketch, plan_parts};
 pub use delta::{DeltaPart, DirectoryDelta, PlannedPart};
-pub use error::{BadPath, DirectoryDeltaError, HaveError, ManifestError};
+pub use error::{BadPath, DirectoryDeltaError, HaveError, ManifestError, PartError};
 pub use have::Have;
 pub use manifest::{Entry, FileEntry, Manifest, ManifestLimits};
 #[cfg(feature = "encode")]
 pub use manifest_delta::encode_manifest_delta;
 pub use parts::{Part, cut_parts, new_files, part_version};
+pub use parts_decoder::{PartsDecoder, PartsEvent};
 pub use path::{check_path, path_order};

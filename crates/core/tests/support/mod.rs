@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 mod apply;
+mod directories;
 mod random;
 mod varint;
 
@@ -9,6 +10,8 @@ use driblet_core::*;
 
 #[allow(unused_imports)]
 pub use apply::apply;
+#[allow(unused_imports)]
+pub use directories::{TestFile, apply_directory, diff_directory, manifest_of};
 #[allow(unused_imports)]
 pub use random::{random_bytes, random_bytes_from};
 

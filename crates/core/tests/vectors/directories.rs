@@ -4,7 +4,8 @@ use driblet_core::directory::{DirectoryDelta, Manifest, ManifestLimits};
 use driblet_core::{Basis, Limits, Version};
 use serde_json::{Value, json};
 
-use super::input::{hex, unhex};
+use super::directories_in_memory::TestFile;
+use super::input::{bytes_of, hex, unhex};
 use super::{decode, text};
 
 /// The files of a manifest as a vector has them.
@@ -44,6 +45,12 @@ pub(crate) fn plan(vector: &Value) -> Result<(Value, Value), &'static str> {
     Ok((parts.iter().map(part).collect(), Value::from(hex(&bytes[len..]))))
 }
 
+/// A directory as a vector has it: path, flag and bytes of each file.
+pub(crate) fn contents(files: &Value) -> Vec<TestFile> {
+    let file = |file: &Value| (file[0].as_str().unwrap().to_owned(), file[1].as_bool().unwrap(), bytes_of(&file[2]));
+    files.as_array().unwrap().iter().map(file).collect()
+}
+
 #[cfg(feature = "encode")]
 mod write {
     use driblet_core::EncodeOptions;
@@ -52,6 +59,7 @@ mod write {
     };
 
     use super::*;
+    use crate::directories_in_memory::{diff_directory, manifest_of};
     use crate::varint::put_varint;
 
     fn file(path: &str, content: &str, executable: bool) -> FileEntry {
@@ -209,6 +217,68 @@ mod write {
         ])
     }
 
+    pub(crate) fn directory_files() -> Value {
+        let text = |text: &str| json!({ "hex": hex(text.as_bytes()) });
+        let page = json!({ "repeat": hex(b"<p>a paragraph of a page</p>\n"), "len": 3000 });
+        let edited = json!({ "concat": [{ "slice": [page, 0, 1500] }, text("<hr>"), { "slice": [page, 1500, 3000] }] });
+        let noise = json!({ "random": 5, "len": 900 });
+        let old = json!([
+            ["assets/app-a1b2c3d4.js", false, page],
+            ["gone", false, text("gone")],
+            ["noise", false, noise],
+            ["run", false, text("#!/bin/sh")],
+        ]);
+        let new = json!([
+            ["assets/app-ffee9911.js", false, edited],
+            ["copy", false, text("added")],
+            ["empty", false, text("")],
+            ["moved/noise", false, noise],
+            ["new", true, text("added")],
+            ["noise", false, { "concat": [noise, text("!")] }],
+            ["run", true, text("#!/bin/sh")],
+        ]);
+        let nothing = json!([]);
+        let delta = |old: &Value, new: &Value, cut: usize| diff_directory(&contents(old), &contents(new), cut);
+        let good = |name: &str, old: &Value, new: &Value, cut: usize| json!({ "name": name, "old": old, "new": new, "bytes": hex(&delta(old, new, cut)) });
+        let bad = |name: &str, old: &Value, bytes: &[u8], reason: &str| json!({ "name": name, "old": old, "bytes": hex(bytes), "refused": reason });
+        let (one, three) = (delta(&old, &new, 0), delta(&old, &new, 1));
+        let (_, len) = DirectoryDelta::parse(&one).unwrap().unwrap();
+        let (first, whole) = (delta(&nothing, &new, 0), contents(&new));
+        let (cold, _) = DirectoryDelta::parse(&first).unwrap().unwrap();
+        let target: Vec<u8> = [0, 1, 3, 5, 6].iter().flat_map(|index| whole[*index].2.clone()).collect();
+        let wanted: Vec<u8> = [0, 1, 5].iter().flat_map(|index| whole[*index].2.clone()).collect();
+        let part = driblet_core::diff(b"", &wanted, EncodeOptions::new()).unwrap();
+        let from_nothing = [&one[..len], &part].concat();
+        let with_target =
+            |target: &[u8]| [cold.encode(), driblet_core::diff(b"", target, EncodeOptions::new()).unwrap()].concat();
+        let mut other = target.clone();
+        other[4000] ^= 1;
+        json!([
+            good("one part", &old, &new, 0),
+            good("three parts", &old, &new, 1),
+            good("from an empty directory", &nothing, &new, 2),
+            good("to an empty directory", &old, &nothing, 0),
+            good("nothing changed", &old, &old, 0),
+            bad(
+                "said to be the same, and is not",
+                &old,
+                &DirectoryDelta::same(manifest_of(&whole).version()).encode(),
+                "wrong-target"
+            ),
+            bad("another old directory", &new, &one, "wrong-basis"),
+            bad("nothing", &old, b"", "truncated"),
+            bad("a delta of a file", &old, &one[len..], "bad-magic"),
+            bad("the start alone", &old, &one[..len], "truncated"),
+            bad("the last byte is missing", &old, &three[..three.len() - 1], "truncated"),
+            bad("one byte more", &old, &[three.clone(), vec![0]].concat(), "trailing-bytes"),
+            bad("a part more", &old, &[&one[..], &one[len..]].concat(), "trailing-bytes"),
+            bad("a part from nothing", &old, &from_nothing, "wrong-basis"),
+            bad("a file that is not its version", &nothing, &with_target(&other), "bad-file"),
+            bad("a part that is too short", &nothing, &with_target(&target[..target.len() - 1]), "bad-parts"),
+            bad("a part that is too long", &nothing, &with_target(&[&target[..], b"x"].concat()), "limit-target"),
+        ])
+    }
+
     pub(crate) fn haves() -> Value {
         let have = Have {
             target: old().version(),
@@ -238,4 +308,4 @@ mod write {
 }
 
 #[cfg(feature = "encode")]
-pub(crate) use write::{directory_deltas, haves, manifests, parts};
+pub(crate) use write::{directory_deltas, directory_files, haves, manifests, parts};

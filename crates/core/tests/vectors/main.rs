@@ -5,6 +5,8 @@
 #[path = "../support/apply.rs"]
 mod apply;
 mod directories;
+#[path = "../support/directories.rs"]
+mod directories_in_memory;
 mod input;
 #[path = "../support/random.rs"]
 mod random;
@@ -179,6 +181,18 @@ fn directory_deltas() {
         match (vector["refused"].as_str(), directories::plan(&vector)) {
             (Some(reason), result) => assert_eq!(result, Err(reason), "{name}"),
             (None, result) => assert_eq!(result.unwrap(), (vector["plan"].clone(), vector["rest"].clone()), "{name}"),
+        }
+    }
+}
+
+#[test]
+fn directory_files() {
+    for vector in vectors("directory_files") {
+        let (name, bytes) = (text(&vector, "name"), unhex(text(&vector, "bytes")));
+        let made = directories_in_memory::apply_directory(&directories::contents(&vector["old"]), bytes.chunks(17));
+        match vector["refused"].as_str() {
+            Some(reason) => assert_eq!(made, Err(reason), "{name}"),
+            None => assert_eq!(made, Ok(directories::contents(&vector["new"])), "{name}"),
         }
     }
 }

@@ -37,6 +37,7 @@ fn with_directories(mut vectors: Value) -> Value {
     vectors["manifests"] = super::directories::manifests();
     vectors["parts"] = super::directories::parts();
     vectors["directory_deltas"] = super::directories::directory_deltas();
+    vectors["directory_files"] = super::directories::directory_files();
     vectors["haves"] = super::directories::haves();
     vectors
 }

@@ -1,12 +1,9 @@
 //! Makes the deltas of directories: which parts carry the new files, and the delta of each part.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use driblet_core::Version;
-use driblet_core::directory::{
-    BasisChooser, DeltaPart, DirectoryDelta, Manifest, PlannedPart, Sketch, cut_parts, encode_manifest_delta, new_files,
-};
+use driblet_core::directory::{DirectoryDelta, plan_parts};
 
 use super::cache::Artifacts;
 use super::directory_plan::{DirectoryPlan, DirectoryVersion, PartFiles};
@@ -15,10 +12,6 @@ use super::key::Key;
 use super::spool::{Artifact, Spool, WaitFor};
 use crate::history::{History, StoredVersion};
 
-/// Files of up to this many bytes are compared to find a basis for a file that has a new name.
-const MAX_SKETCHED: u64 = 4 << 20;
-/// The most files that are read to find a basis, for each delta of a directory.
-const SKETCHES: usize = 256;
 /// Parts with at most this many bytes, their basis included, are finished before they are sent, so that the answer
 /// states its length.
 const SHORT: u64 = 256 << 10;
@@ -37,10 +30,9 @@ impl Artifacts {
         let bytes = 50 * (to.manifest.len() + from.as_ref().map_or(0, |from| from.manifest.len())) as u64;
         let make = move || {
             let old = from.as_ref().map(|from| &*from.manifest);
-            let manifest_delta = encode_manifest_delta(old, &to.manifest, options)?;
-            let planned = plan_parts(&*history, old, &to.manifest);
-            let parts = planned.iter().map(|part| DeltaPart { files: part.files.len(), bases: part.bases.clone() });
-            let delta = DirectoryDelta { target: to.version, manifest_delta, parts: parts.collect() };
+            let mut read = |version| history.read_named_or_drop(&version).ok().flatten();
+            let planned = plan_parts(old, &to.manifest, &mut read);
+            let delta = DirectoryDelta::between(old, &to.manifest, &planned, options)?;
             let parts = planned.iter().map(|part| Arc::new(PartFiles::of(part, old, &to.manifest))).collect();
             Ok(Arc::new(DirectoryPlan { head: delta.encode(), parts }))
         };
@@ -77,44 +69,6 @@ impl Artifacts {
         let first = if bytes <= SHORT { WaitFor::Everything } else { WaitFor::Anything };
         artifact.content.begun(first).await?;
         Ok(artifact)
-    }
-}
-
-/// Cuts the new files into parts, and chooses a basis for each.
-fn plan_parts(history: &dyn History, old: Option<&Manifest>, new: &Manifest) -> Vec<PlannedPart> {
-    let files = new_files(old, new);
-    let sizes = files.iter().map(|index| new.entry(*index)).map(|entry| (entry.version, entry.len));
-    let mut sketches = Sketches { history, made: HashMap::new() };
-    let chooser = old.map(|old| BasisChooser::new(old, new));
-    let cut = cut_parts(sizes);
-    cut.into_iter()
-        .map(|part| {
-            let files = files[part.files].to_vec();
-            let bases = chooser.as_ref().map_or_else(Vec::new, |chooser| {
-                chooser.choose(&files, &mut |version, len| sketches.get(version, len))
-            });
-            PlannedPart::new(files, bases, old, new)
-        })
-        .collect()
-}
-
-/// Samples of files, each made once.
-struct Sketches<'a> {
-    history: &'a dyn History,
-    made: HashMap<Version, Option<Sketch>>,
-}
-
-impl Sketches<'_> {
-    fn get(&mut self, version: Version, len: u64) -> Option<Sketch> {
-        if let Some(sketch) = self.made.get(&version) {
-            return sketch.clone();
-        }
-        if MAX_SKETCHED < len || SKETCHES <= self.made.len() {
-            return None;
-        }
-        let sketch = self.history.read_named_or_drop(&version).ok().flatten().map(|bytes| Sketch::of(&bytes));
-        self.made.insert(version, sketch.clone());
-        sketch
     }
 }
 

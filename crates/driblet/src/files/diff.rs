@@ -5,7 +5,7 @@ use driblet_core::{Codec, EncodeOptions, Encoder};
 use super::error::FileError;
 use super::input::Input;
 use super::read::{check_distinct, open_input};
-use crate::output::Output;
+use crate::output::{Output, Staged};
 
 /// How a delta is made.
 ///
@@ -33,6 +33,10 @@ impl DiffOptions {
     #[must_use]
     pub fn memory(self, memory: usize) -> DiffOptions {
         DiffOptions { memory, ..self }
+    }
+
+    pub(super) fn encode(&self) -> EncodeOptions {
+        EncodeOptions::new().codec(self.codec).budget(self.memory).thorough(true)
     }
 }
 
@@ -82,16 +86,25 @@ pub fn diff_file(old: &Input, new: &Input, delta: &Output, options: &DiffOptions
     let (basis, target) = (load(old)?, load(new)?);
     let unwritten = |error| FileError::write(delta.name(), error);
     let mut staged = delta.stage().map_err(unwritten)?;
-    let encode = EncodeOptions::new().codec(options.codec).budget(options.memory).thorough(true);
-    let mut encoder = Encoder::new(&basis, &target, encode);
-    let mut delta_len = 0;
-    let unencoded = |source| FileError::Encode { input: new.clone(), source };
-    while let Some(bytes) = encoder.poll_output().map_err(unencoded)? {
-        staged.write_all(&bytes).map_err(unwritten)?;
-        delta_len += bytes.len() as u64;
-    }
+    let delta_len = write_delta(Encoder::new(&basis, &target, options.encode()), new, &mut staged, delta)?;
     basis.check_unchanged()?;
     target.check_unchanged()?;
     staged.commit().map_err(unwritten)?;
     Ok(Diffed { delta_len, target_len: target.len() as u64 })
+}
+
+/// Writes a delta to its end. Gives its length.
+pub(super) fn write_delta(
+    mut encoder: Encoder<'_>,
+    new: &Input,
+    staged: &mut Staged,
+    delta: &Output,
+) -> Result<u64, FileError> {
+    let mut len = 0;
+    let unencoded = |source| FileError::Encode { input: new.clone(), source };
+    while let Some(bytes) = encoder.poll_output().map_err(unencoded)? {
+        staged.write_all(&bytes).map_err(|error| FileError::write(delta.name(), error))?;
+        len += bytes.len() as u64;
+    }
+    Ok(len)
 }

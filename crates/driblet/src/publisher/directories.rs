@@ -2,7 +2,7 @@
 //! changes any more.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,10 @@ use super::error::PublishError;
 use super::files::{Files, PathState};
 use super::index::publish_batches;
 use super::settle::Settler;
-use super::walk::{Listing, WalkRules, WalkedFile};
 use crate::fingerprint::{self, Fingerprint};
 use crate::source::Found;
 use crate::task::{TaskFailed, blocking};
+use crate::walk::{Listing, WalkRules, WalkedFile};
 
 /// How long a directory must rest before it is published.
 const QUIET: Duration = Duration::from_millis(100);
@@ -248,7 +248,7 @@ impl DirectoryPublisher {
             };
             let folder = publisher.files().source.path().join(&publisher.path);
             let mut listing = Listing::of(&folder, &publisher.rules)?;
-            listing.leave_out(&folder, &publisher.unreadable());
+            leave_out(&mut listing, &folder, &publisher.unreadable());
             Ok::<_, PublishError>(listing)
         });
         let listing = listing.await?;
@@ -392,6 +392,16 @@ impl Changes {
         // After a loss the next look comes as early as ever: soon the files may be there again.
         (rested < needed).then(|| (needed - rested).clamp(Duration::from_millis(5), quiet))
     }
+}
+
+/// Leaves out files that could not be read when they looked as they do now.
+fn leave_out(listing: &mut Listing, folder: &Path, unreadable: &HashMap<String, Fingerprint>) {
+    let (out, files) = std::mem::take(&mut listing.files)
+        .into_iter()
+        .partition(|file| unreadable.get(&file.path) == Some(&file.fingerprint));
+    listing.files = files;
+    let out: Vec<WalkedFile> = out;
+    listing.left_out.extend(out.iter().map(|file| (folder.join(&file.path), "it cannot be read")));
 }
 
 /// Whether a directory has less than half as many files as its head. Which files they are does not matter: a build that

@@ -11,7 +11,6 @@ mod error;
 mod files;
 mod index;
 mod settle;
-mod walk;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -28,13 +27,13 @@ pub(crate) use error::PublishError;
 use files::{Files, Looked};
 pub(crate) use files::{NewHead, PathState, UnpublishedCopy};
 use settle::Settler;
-use walk::WalkRules;
 
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History};
 use crate::source::{Found, Source};
 use crate::task::{blocking, caught};
+use crate::walk::WalkRules;
 
 /// How long a plain request waits for a moment in which no process has the file open for writing.
 const MOMENT: Duration = Duration::from_millis(250);

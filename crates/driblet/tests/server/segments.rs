@@ -102,7 +102,7 @@ async fn what_is_left_of_a_sparse_segment_is_moved() {
     site.start(|builder| builder.history_limits(HistoryLimits::default().versions(1))).await;
     site.indexed().await;
     let [first]: [PathBuf; 1] = segments(&site).into_keys().collect::<Vec<_>>().try_into().unwrap();
-    let is_changed = |number: u64| number % 4 != 0;
+    let is_changed = |number: u64| !number.is_multiple_of(4);
     for number in (0..FILES).filter(|number| is_changed(*number)) {
         site.publish(&name(number), &content(number, 1)).await;
     }

@@ -55,6 +55,8 @@ pub struct Decoder {
     /// The basis position after the last copy.
     position: u64,
     reused: u64,
+    /// Whether bytes of something else may follow the delta.
+    followed: bool,
     failed: Option<DecodeError>,
 }
 
@@ -99,8 +101,19 @@ impl Decoder {
             output: None,
             position: 0,
             reused: 0,
+            followed: false,
             failed: None,
         }
+    }
+
+    /// A decoder that is done where the delta ends, whatever follows it.
+    pub(crate) fn followed(basis: Basis, limits: Limits) -> Decoder {
+        Decoder { followed: true, ..Decoder::new(basis, limits) }
+    }
+
+    /// The bytes that came and were not read yet: after [`Event::Done`] those that follow the delta.
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.input.unread()
     }
 
     /// Takes the next bytes of the delta. They may be split anywhere.
@@ -247,6 +260,7 @@ impl Decoder {
                     self.state = after_region(output);
                 }
             }
+            State::End if self.followed => return Ok(Some(Need::Nothing)),
             State::End if !self.input.unread().is_empty() => {
                 return Err(DecodeError::TrailingBytes { at: self.input.position() }.into());
             }

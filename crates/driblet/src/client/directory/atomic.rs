@@ -19,11 +19,12 @@ use super::journal::{Journal, Step, Steps};
 use super::local::Local;
 use super::names::Selection;
 use super::record::{Record, UNKNOWN};
-use super::staging::{Staging, flush_all};
+use super::staging::Staging;
 use super::state::StateFolder;
 use super::switch::{SwitchPlan, prepare};
-use super::tree::{Tree, files_and_links, fingerprint_of};
+use crate::disk::flush_all;
 use crate::fingerprint::{self, Fingerprint};
+use crate::tree::{Tree, files_and_links, fingerprint_of};
 
 /// The tree of a pull that found none.
 const EMPTY: &str = "empty";

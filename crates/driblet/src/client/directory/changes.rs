@@ -6,12 +6,11 @@ use std::io;
 use driblet_core::Version;
 use driblet_core::directory::Manifest;
 
-use super::error::{PathProblem, PullDirectoryError};
+use super::error::{INSIDE, PathProblem, PullDirectoryError};
 use super::local::{FileState, Local};
 use super::names::{Filter, Selection};
 use super::pulled::{Change, ChangeKind};
-use super::state::INSIDE;
-use super::tree::{Tree, is_absence};
+use crate::tree::{Tree, is_absence};
 
 /// The changes to a folder.
 #[derive(Default, Debug)]
@@ -163,7 +162,7 @@ pub(super) fn all_files(tree: &mut Tree) -> io::Result<Vec<String>> {
 fn files_below(tree: &mut Tree, path: &str) -> io::Result<Vec<String>> {
     let (folder, name) = tree.parent(path)?;
     let mut files = Vec::new();
-    match super::tree::open_folder(folder, name, false) {
+    match crate::tree::open_folder(folder, name, false) {
         Err(error) if is_absence(&error) => {}
         folder => walk(&folder?, path, &mut files)?,
     }
@@ -180,7 +179,7 @@ fn walk(folder: &cap_std::fs::Dir, path: &str, files: &mut Vec<String>) -> io::R
         }
         let below = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
         match entry.file_type()?.is_dir() {
-            true => walk(&super::tree::open_folder(folder, name, false)?, &below, files)?,
+            true => walk(&crate::tree::open_folder(folder, name, false)?, &below, files)?,
             false => files.push(below),
         }
     }

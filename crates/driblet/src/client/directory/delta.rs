@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use driblet_core::Version;
 use driblet_core::directory::{DirectoryDelta, Manifest, ManifestLimits, PlannedPart};
-use driblet_core::{Limits, Version, patch_within};
 
 use super::error::{InvalidCause, PullDirectoryError};
 use super::fetch::{Fetched, Resource, Resume};
@@ -15,12 +15,10 @@ use super::requests::Requests;
 use crate::client::PullError;
 use crate::client::request::{Asset, DeltaBody};
 use crate::task::blocking;
-use crate::transfer::{NetworkCause, ProtocolCause};
+use crate::transfer::NetworkCause;
 
 /// Where the target's version lies in a directory delta.
 const TARGET: std::ops::Range<usize> = 2..34;
-/// The longest manifest that is accepted.
-const MAX_MANIFEST: u64 = 128 << 20;
 /// Bytes of a directory delta that are written with one call.
 const PIECE: usize = 256 << 10;
 
@@ -250,14 +248,9 @@ fn plan(bytes: Vec<u8>, old: Option<Arc<Manifest>>, skipped: usize) -> Result<Ma
     if delta.manifest_delta.is_empty() {
         return Ok((delta, old, None));
     }
-    let basis = old.as_ref().map(|old| old.encode()).unwrap_or_default();
-    let new = patch_within(&basis, &delta.manifest_delta, Limits::new().target(MAX_MANIFEST)).map_err(|error| {
-        PullDirectoryError::from(PullError::protocol("the manifest's delta is invalid", ProtocolCause::Decode(error)))
-    })?;
-    drop(basis);
+    let made = delta.apply(old.as_deref(), ManifestLimits::default());
     delta.manifest_delta = vec![0];
-    let new = Manifest::parse(&new, ManifestLimits::default()).map_err(PullDirectoryError::invalid)?;
-    let parts = delta.plan(old.as_deref(), &new).map_err(PullDirectoryError::invalid)?;
+    let (new, parts) = made.map_err(PullDirectoryError::invalid)?;
     Ok((delta, old, Some((Arc::new(new), parts))))
 }
 

@@ -1,9 +1,15 @@
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use driblet_core::directory::{DirectoryDeltaError, ManifestError};
+use driblet_core::directory::{DirectoryDeltaError, ManifestError, PartError};
 
 use crate::client::PullError;
 use crate::task::TaskFailed;
+
+/// The longest name that file systems permit, in bytes.
+const MAX_NAME: usize = 255;
+/// The name of the folder in a pulled folder where driblet keeps its own files. No file of a directory may have it.
+pub(super) const INSIDE: &str = ".driblet";
 
 /// Why a pull of a directory failed. No file was changed, or the next pull completes what was begun.
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +65,8 @@ pub(super) enum InvalidCause {
     Delta(#[from] DirectoryDeltaError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    #[error("a part does not have the bytes of {path:?}")]
-    OtherBytes { path: String },
-    #[error("a part has {found} bytes, but its files have {expected}")]
-    OtherLength { expected: u64, found: u64 },
+    #[error(transparent)]
+    Part(#[from] PartError),
     #[error("the list of accepted versions is malformed")]
     Accepted,
     #[error("a file that is needed is in no part")]
@@ -74,13 +78,13 @@ pub(super) enum InvalidCause {
 #[non_exhaustive]
 pub enum PathProblem {
     /// A program would take the file for a part of a git repository.
-    #[error("a directory with .git in it is not pulled: exclude it, or remove it on the server")]
+    #[error("git would take it for a part of a repository: exclude it, or remove it from the directory")]
     Git,
     /// driblet keeps its own files there.
-    #[error("the name .driblet is reserved: exclude it, or remove it on the server")]
+    #[error("the name .driblet is reserved: exclude it, or remove it from the directory")]
     Reserved,
     /// A name is longer than file systems permit.
-    #[error("the name {name:?} has {len} bytes; at most {max} are possible: exclude it, or rename it on the server")]
+    #[error("the name {name:?} has {len} bytes; at most {max} are possible: exclude it, or rename it in the directory")]
     #[non_exhaustive]
     NameTooLong {
         /// The part of the path.
@@ -98,6 +102,9 @@ pub enum PathProblem {
     /// The file system refuses the name.
     #[error("the file system refuses the name: {0}")]
     Refused(String),
+    /// A part of the path begins with a dot.
+    #[error("it begins with a dot, or lies in a folder that does: give --hidden to write it")]
+    Hidden,
     /// A part of the path is a symbolic link here.
     #[error("{0:?} is a symbolic link, which is not followed: remove it, or replace it by a folder")]
     BelowLink(String),
@@ -142,7 +149,31 @@ pub enum FolderProblem {
 /// What is wrong with a pattern.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct PatternError(pub(super) ignore::Error);
+pub struct PatternError(pub(crate) ignore::Error);
+
+impl PathProblem {
+    /// Why a path is never written, whatever the folder holds.
+    pub(crate) fn of(path: &str) -> Option<PathProblem> {
+        path.split('/').find_map(|part| match part {
+            _ if part.eq_ignore_ascii_case(".git") => Some(PathProblem::Git),
+            _ if part.eq_ignore_ascii_case(INSIDE) => Some(PathProblem::Reserved),
+            _ if MAX_NAME < part.len() => {
+                Some(PathProblem::NameTooLong { name: part.to_owned(), len: part.len(), max: MAX_NAME })
+            }
+            _ => None,
+        })
+    }
+
+    /// What the error of the file system says of the path of a new file, if it is about the path.
+    pub(crate) fn of_error(error: &io::Error) -> Option<PathProblem> {
+        match error.kind() {
+            // A folder whose name a file has, or the other way round.
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => Some(PathProblem::Twin),
+            ErrorKind::InvalidInput | ErrorKind::InvalidFilename => Some(PathProblem::Refused(error.to_string())),
+            _ => None,
+        }
+    }
+}
 
 impl PullDirectoryError {
     /// Whether the server publishes a file at the URL: a single file is published at the root too.

@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use super::changes::parents;
 use super::record::{Record, UNKNOWN};
 use super::sealed;
-use super::staging::{FEW, Staging, flush_all, with_executable};
-use super::tree::{Tree, fingerprint_of, is_absence};
+use super::staging::{FEW, Staging, with_executable};
+use crate::disk::flush_all;
 use crate::fingerprint::{self, Fingerprint};
+use crate::tree::{Tree, fingerprint_of, is_absence};
 
 /// Called before each step. An error ends the switch as a crash would.
 pub(super) type Step<'a> = &'a mut dyn FnMut() -> io::Result<()>;
@@ -196,7 +197,7 @@ fn make_room(tree: &mut Tree, path: &str) -> io::Result<()> {
 /// Removes the folders in a folder that have no files.
 fn remove_empty_below(tree: &mut Tree, path: &str) -> io::Result<()> {
     let (folder, name) = tree.parent(path)?;
-    let folder = super::tree::open_folder(folder, name, false)?;
+    let folder = crate::tree::open_folder(folder, name, false)?;
     let names = folder.entries()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     for name in names.collect::<Vec<_>>() {
         let below = format!("{path}/{name}");

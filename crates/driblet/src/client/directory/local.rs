@@ -1,19 +1,16 @@
 //! What the folder holds now.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
+use driblet_core::Version;
 use driblet_core::directory::Manifest;
-use driblet_core::{Version, VersionHasher};
 
 use super::names::Selection;
 use super::record::{Record, UNKNOWN};
-use super::tree::{Tree, fingerprint_of, is_absence, is_executable};
+use crate::disk::hash;
 use crate::fingerprint::{self, Fingerprint};
-
-/// Bytes that one call reads.
-pub(super) const PIECE: usize = 256 << 10;
+use crate::tree::{Tree, fingerprint_of, is_absence, is_executable};
 
 /// The files of a folder that are known.
 #[derive(Default)]
@@ -158,18 +155,4 @@ fn read(tree: &mut Tree, path: &str) -> io::Result<Option<FoundFile>> {
     let (version, len) = hash(&mut file)?;
     let stamp = if is_settled { stamp } else { UNKNOWN };
     Ok(Some(FoundFile { version, len, executable: before.mode() & 0o100 != 0, stamp }))
-}
-
-/// The version and the length of a file.
-pub(super) fn hash(file: &mut File) -> io::Result<(Version, u64)> {
-    let (mut hasher, mut len, mut bytes) = (VersionHasher::new(), 0, vec![0; PIECE]);
-    loop {
-        match file.read(&mut bytes)? {
-            0 => return Ok((hasher.finalize(), len)),
-            read => {
-                hasher.update(&bytes[..read]);
-                len += read as u64;
-            }
-        }
-    }
 }

@@ -29,7 +29,6 @@ mod session;
 mod staging;
 mod state;
 mod switch;
-mod tree;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -9,10 +9,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::error::{PathProblem, PatternError, PullDirectoryError};
 use super::options::PullDirectoryOptions;
-use super::state::INSIDE;
 
-/// The longest name that file systems permit, in bytes.
-const MAX_NAME: usize = 255;
 /// The longest name that every file system with encrypted names permits, in bytes: that of eCryptfs.
 const MAX_ENCRYPTED_NAME: usize = 143;
 /// The same name in both normalisation forms of Unicode, in capital and in small letters.
@@ -75,7 +72,7 @@ impl Filter {
         let mut selection = Selection { included: Vec::with_capacity(manifest.len()), hidden: 0, excluded: 0 };
         for entry in manifest.entries() {
             let is_excluded = self.excludes(entry.path);
-            let refused = refused(entry.path).filter(|_| !is_excluded);
+            let refused = PathProblem::of(entry.path).filter(|_| !is_excluded);
             let is_hidden = self.hides(entry.path);
             match refused {
                 Some(PathProblem::Git) => return Err(PullDirectoryError::path(entry.path, PathProblem::Git)),
@@ -88,17 +85,6 @@ impl Filter {
         }
         Ok(selection)
     }
-}
-
-fn refused(path: &str) -> Option<PathProblem> {
-    path.split('/').find_map(|part| match part {
-        _ if part.eq_ignore_ascii_case(".git") => Some(PathProblem::Git),
-        _ if part.eq_ignore_ascii_case(INSIDE) => Some(PathProblem::Reserved),
-        _ if MAX_NAME < part.len() => {
-            Some(PathProblem::NameTooLong { name: part.to_owned(), len: part.len(), max: MAX_NAME })
-        }
-        _ => None,
-    })
 }
 
 /// Finds out whether the file system can hold all names side by side. On a file system that tells all names apart, two
@@ -155,18 +141,11 @@ fn try_each(
     for (entry, _) in written.filter(|(entry, _)| is_tried(entry.path)) {
         let path = place.join(entry.path);
         let made = fs::create_dir_all(path.parent().unwrap_or(&place)).and_then(|()| fs::File::create_new(&path));
-        match made {
-            Ok(_) => {}
-            // A folder whose name a file has, or the other way round.
-            Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory) => {
-                return Err(PullDirectoryError::path(entry.path, PathProblem::Twin));
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidFilename) => {
-                return Err(PullDirectoryError::path(entry.path, PathProblem::Refused(error.to_string())));
-            }
-            Err(error) => {
-                return Err(PullDirectoryError::store(format!("cannot try the name {}", entry.path), error));
-            }
+        if let Err(error) = made {
+            return Err(match PathProblem::of_error(&error) {
+                Some(problem) => PullDirectoryError::path(entry.path, problem),
+                None => PullDirectoryError::store(format!("cannot try the name {}", entry.path), error),
+            });
         }
     }
     Ok(())

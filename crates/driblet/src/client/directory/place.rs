@@ -11,7 +11,7 @@ use super::options::PullDirectoryOptions;
 use super::record::Record;
 use super::state::StateFolder;
 use super::switch;
-use super::tree::Tree;
+use crate::tree::Tree;
 
 /// Where a pull reads and writes.
 pub(super) struct Place {

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use driblet_core::{Version, VersionHasher};
+use driblet_core::Version;
 
-use super::local::{PIECE, hash};
+use crate::disk::{copy_version, flush_all, hash};
 
 /// Up to this many files are flushed one by one. For more, the whole file system is flushed once.
 pub(super) const FEW: usize = 8;
@@ -59,15 +59,7 @@ impl Staging {
     /// Copies a file, as a reference to the same blocks where the file system can do that. Fails if the file has
     /// another version.
     pub(super) fn copy(&self, from: &mut File, version: &Version, name: &str) -> io::Result<()> {
-        let mut into = self.create(name)?;
-        let found = match clone(from, &into) {
-            true => hash(from)?.0,
-            false => copy(from, &mut into)?,
-        };
-        match found == *version {
-            true => Ok(()),
-            false => Err(io::Error::other("it was changed while it was read; pull again")),
-        }
+        copy_version(from, &mut self.create(name)?, version)
     }
 
     /// Sets whether a file may be executed, by all who may read it.
@@ -94,42 +86,6 @@ impl Staging {
 /// The permissions of a file that may be executed by all who may read it, or by nobody.
 pub(super) fn with_executable(mode: u32, executable: bool) -> u32 {
     if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 }
-}
-
-/// Makes everything on the file system of a folder durable.
-pub(super) fn flush_all(folder: &File) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    return Ok(rustix::fs::syncfs(folder)?);
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = folder;
-        rustix::fs::sync();
-        Ok(())
-    }
-}
-
-fn clone(from: &File, into: &File) -> bool {
-    #[cfg(target_os = "linux")]
-    return rustix::fs::ioctl_ficlone(into, from).is_ok();
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = (from, into);
-        false
-    }
-}
-
-fn copy(from: &mut File, into: &mut File) -> io::Result<Version> {
-    use std::io::Read;
-    let (mut hasher, mut bytes) = (VersionHasher::new(), vec![0; PIECE]);
-    loop {
-        match from.read(&mut bytes)? {
-            0 => return Ok(hasher.finalize()),
-            read => {
-                hasher.update(&bytes[..read]);
-                into.write_all(&bytes[..read])?;
-            }
-        }
-    }
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -19,10 +19,8 @@ use std::path::{Path, PathBuf};
 use driblet_core::Version;
 use rustix::fs::{FlockOperation, flock};
 
-use super::error::{FolderProblem, PullDirectoryError};
+use super::error::{FolderProblem, INSIDE, PullDirectoryError};
 
-/// The name of the folder in the pulled folder. No file of a directory may have it.
-pub(super) const INSIDE: &str = ".driblet";
 /// The longest name of a folder that becomes part of the name of its state.
 const MAX_NAME: usize = 200;
 

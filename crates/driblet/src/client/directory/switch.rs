@@ -18,8 +18,8 @@ use super::record::Record;
 use super::sealed;
 use super::staging::Staging;
 use super::state::StateFolder;
-use super::tree::Tree;
 use crate::fingerprint::Fingerprint;
+use crate::tree::Tree;
 
 /// What a switch leads to, and what it needs.
 #[derive(Clone, Copy)]

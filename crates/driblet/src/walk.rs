@@ -4,7 +4,6 @@
 //! git's own files). A link to a file is its content, and a link to a folder is walked, unless it leads to a parent
 //! folder, out of the directory, or by an absolute path.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,35 +21,35 @@ const IGNORE_FILE: &str = ".dribletignore";
 
 /// A file of a directory, as the disk shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct WalkedFile {
+pub(crate) struct WalkedFile {
     /// The path below the directory.
-    pub(super) path: String,
-    pub(super) fingerprint: Fingerprint,
-    pub(super) executable: bool,
+    pub(crate) path: String,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) executable: bool,
 }
 
 /// One look at a directory.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     /// In the order of a manifest.
-    pub(super) files: Vec<WalkedFile>,
+    pub(crate) files: Vec<WalkedFile>,
     /// When a folder last changed, in nanoseconds since the epoch.
-    pub(super) folders_changed: i64,
+    pub(crate) folders_changed: i64,
     /// What a manifest cannot name or may not hold, and why.
-    pub(super) left_out: Vec<(PathBuf, &'static str)>,
+    pub(crate) left_out: Vec<(PathBuf, &'static str)>,
 }
 
 /// Which files belong to a directory.
 #[derive(Clone)]
-pub(super) struct WalkRules {
+pub(crate) struct WalkRules {
     /// Whether names that begin with a dot belong to it.
-    pub(super) hidden: bool,
+    pub(crate) hidden: bool,
     excluded: Arc<Gitignore>,
 }
 
 impl WalkRules {
     /// `excluded` has patterns in the syntax of `.gitignore`.
-    pub(super) fn new(root: &Path, hidden: bool, excluded: &[String]) -> Result<WalkRules, ignore::Error> {
+    pub(crate) fn new(root: &Path, hidden: bool, excluded: &[String]) -> Result<WalkRules, ignore::Error> {
         let mut patterns = GitignoreBuilder::new(root);
         for pattern in excluded {
             patterns.add_line(None, pattern)?;
@@ -61,7 +60,7 @@ impl WalkRules {
 
 impl Listing {
     /// Walks a folder.
-    pub(super) fn of(folder: &Path, rules: &WalkRules) -> io::Result<Listing> {
+    pub(crate) fn of(folder: &Path, rules: &WalkRules) -> io::Result<Listing> {
         // It decides on links as the source does, which opens the files.
         let root = Dir::open_ambient_dir(folder, ambient_authority())?;
         let left_out = Arc::new(Mutex::new(Vec::new()));
@@ -100,16 +99,6 @@ impl Listing {
         listing.left_out.sort_unstable();
         listing.files.sort_unstable_by(|a, b| path_order(&a.path, &b.path));
         Ok(listing)
-    }
-
-    /// Leaves out files that could not be read when they looked as they do now.
-    pub(super) fn leave_out(&mut self, folder: &Path, unreadable: &HashMap<String, Fingerprint>) {
-        let (out, files) = std::mem::take(&mut self.files)
-            .into_iter()
-            .partition(|file| unreadable.get(&file.path) == Some(&file.fingerprint));
-        self.files = files;
-        let out: Vec<WalkedFile> = out;
-        self.left_out.extend(out.iter().map(|file| (folder.join(&file.path), "it cannot be read")));
     }
 
     fn add(&mut self, folder: &Path, entry: &DirEntry) -> io::Result<()> {

@@ -14,14 +14,14 @@ use rustix::io::Errno;
 use crate::fingerprint::{Fingerprint, nanoseconds, since_epoch};
 
 /// A folder, and the folders on the way to the last path.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     root: Dir,
     /// The open folders on the way to the last path, with their names.
     open: Vec<(String, Dir)>,
 }
 
 impl Tree {
-    pub(super) fn open(path: &Path) -> io::Result<Tree> {
+    pub(crate) fn open(path: &Path) -> io::Result<Tree> {
         // Opened by the system, since a handle of the library cannot be flushed.
         let root = File::open(path)?;
         if !root.metadata()?.is_dir() {
@@ -30,12 +30,12 @@ impl Tree {
         Ok(Tree { root: Dir::from_std_file(root), open: Vec::new() })
     }
 
-    pub(super) fn root(&self) -> &Dir {
+    pub(crate) fn root(&self) -> &Dir {
         &self.root
     }
 
     /// What stands at a path; `None` if nothing does.
-    pub(super) fn look(&mut self, path: &str) -> io::Result<Option<Metadata>> {
+    pub(crate) fn look(&mut self, path: &str) -> io::Result<Option<Metadata>> {
         let (folder, name) = match self.parent(path) {
             Err(error) if is_absence(&error) => return Ok(None),
             parent => parent?,
@@ -47,7 +47,7 @@ impl Tree {
     }
 
     /// Opens a regular file to read it.
-    pub(super) fn file(&mut self, path: &str) -> io::Result<File> {
+    pub(crate) fn file(&mut self, path: &str) -> io::Result<File> {
         let (folder, name) = self.parent(path)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(folder, name, flags, Mode::empty())?);
@@ -58,17 +58,17 @@ impl Tree {
     }
 
     /// The folder that a path lies in, and the path's last part.
-    pub(super) fn parent<'p>(&mut self, path: &'p str) -> io::Result<(&Dir, &'p str)> {
+    pub(crate) fn parent<'p>(&mut self, path: &'p str) -> io::Result<(&Dir, &'p str)> {
         self.enter(path, false)
     }
 
     /// As [`parent`](Tree::parent), after making the folders that are missing.
-    pub(super) fn made_parent<'p>(&mut self, path: &'p str) -> io::Result<(&Dir, &'p str)> {
+    pub(crate) fn made_parent<'p>(&mut self, path: &'p str) -> io::Result<(&Dir, &'p str)> {
         self.enter(path, true)
     }
 
     /// Removes a file, if it is there.
-    pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
+    pub(crate) fn remove(&mut self, path: &str) -> io::Result<()> {
         if self.look(path)?.is_none_or(|found| found.is_dir()) {
             return Ok(());
         }
@@ -80,7 +80,7 @@ impl Tree {
     }
 
     /// Removes the folder at a path, if it is an empty folder. Gives whether it was.
-    pub(super) fn remove_empty(&mut self, path: &str) -> io::Result<bool> {
+    pub(crate) fn remove_empty(&mut self, path: &str) -> io::Result<bool> {
         let removed = self.parent(path).and_then(|(folder, name)| folder.remove_dir(name));
         // An open folder may be the removed one.
         self.open.clear();
@@ -92,7 +92,7 @@ impl Tree {
     }
 
     /// Forgets the open folders, which other calls may have removed.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.open.clear();
     }
 
@@ -114,7 +114,7 @@ impl Tree {
 }
 
 /// Opens a folder in a folder. A symbolic link is not followed.
-pub(super) fn open_folder(above: &Dir, name: &str, make: bool) -> io::Result<Dir> {
+pub(crate) fn open_folder(above: &Dir, name: &str, make: bool) -> io::Result<Dir> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let open = || openat(above, name, flags, Mode::empty()).map_err(io::Error::from);
     let opened = match open() {
@@ -132,15 +132,15 @@ pub(super) fn open_folder(above: &Dir, name: &str, make: bool) -> io::Result<Dir
 
 /// Everything in a folder that is no folder, by path.
 #[derive(Default)]
-pub(super) struct FilesAndLinks {
-    pub(super) files: Vec<String>,
-    pub(super) links: Vec<String>,
+pub(crate) struct FilesAndLinks {
+    pub(crate) files: Vec<String>,
+    pub(crate) links: Vec<String>,
     /// Something else, or a name that is not UTF-8.
-    pub(super) special: Option<String>,
+    pub(crate) special: Option<String>,
 }
 
 /// Lists everything in a folder.
-pub(super) fn files_and_links(tree: &Tree) -> io::Result<FilesAndLinks> {
+pub(crate) fn files_and_links(tree: &Tree) -> io::Result<FilesAndLinks> {
     let mut found = FilesAndLinks::default();
     walk(tree.root(), "", &mut found)?;
     Ok(found)
@@ -170,13 +170,13 @@ fn walk(folder: &Dir, path: &str, found: &mut FilesAndLinks) -> io::Result<()> {
 }
 
 /// Whether an error says that nothing stands at a path: also if a part of it is a file or a link.
-pub(super) fn is_absence(error: &io::Error) -> bool {
+pub(crate) fn is_absence(error: &io::Error) -> bool {
     let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
     is_link || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// As [`Fingerprint::of`], for the metadata of cap-std.
-pub(super) fn fingerprint_of(data: &Metadata) -> Fingerprint {
+pub(crate) fn fingerprint_of(data: &Metadata) -> Fingerprint {
     Fingerprint {
         device: data.dev(),
         inode: data.ino(),
@@ -188,6 +188,6 @@ pub(super) fn fingerprint_of(data: &Metadata) -> Fingerprint {
 }
 
 /// Whether the owner may execute a file.
-pub(super) fn is_executable(data: &Metadata) -> bool {
+pub(crate) fn is_executable(data: &Metadata) -> bool {
     data.mode() & 0o100 != 0
 }
