@@ -19,6 +19,7 @@ TITLES = {
     "scattered": "128 MiB and 1 GiB with scattered edits, beside rsync",
     "index": "The first index",
     "directories": "A directory of 100,000 files, beside rsync",
+    "vite": "An app that is built thirty times",
     "share": "Many clients, one diff",
     "browser_sync_stream": "Clients of browser-sync-stream",
     "browser": "In Chromium",

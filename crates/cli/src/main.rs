@@ -5,6 +5,7 @@ mod codec;
 mod command;
 mod failure;
 mod folders;
+mod memory;
 mod paths;
 mod print;
 mod progress;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return end_by_clap(&error),
     };
+    memory::limit_pools(if matches!(cli.command, Command::Serve(_)) { 2 } else { 1 });
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Publish(args) => publish::run(&args),

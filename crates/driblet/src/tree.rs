@@ -18,6 +18,8 @@ pub(crate) struct Tree {
     root: Dir,
     /// The open folders on the way to the last path, with their names.
     open: Vec<(String, Dir)>,
+    /// The folder that was missing at the last look. The next paths are often below it too.
+    missing: Option<String>,
 }
 
 impl Tree {
@@ -27,7 +29,12 @@ impl Tree {
         if !root.metadata()?.is_dir() {
             return Err(ErrorKind::NotADirectory.into());
         }
-        Ok(Tree { root: Dir::from_std_file(root), open: Vec::new() })
+        Ok(Tree { root: Dir::from_std_file(root), open: Vec::new(), missing: None })
+    }
+
+    /// The same folder, for another thread.
+    pub(crate) fn again(&self) -> io::Result<Tree> {
+        Ok(Tree { root: self.root.try_clone()?, open: Vec::new(), missing: None })
     }
 
     pub(crate) fn root(&self) -> &Dir {
@@ -94,16 +101,32 @@ impl Tree {
     /// Forgets the open folders, which other calls may have removed.
     pub(crate) fn forget(&mut self) {
         self.open.clear();
+        self.missing = None;
     }
 
     fn enter<'p>(&mut self, path: &'p str, make: bool) -> io::Result<(&Dir, &'p str)> {
         let (folders, name) = path.rsplit_once('/').map_or((None, path), |(folders, name)| (Some(folders), name));
+        let is_below = |missing: &str| {
+            let rest = folders.and_then(|folders| folders.strip_prefix(missing));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if !make && self.missing.as_deref().is_some_and(is_below) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        self.missing = None;
         let mut depth = 0;
         for part in folders.into_iter().flat_map(|folders| folders.split('/')) {
             if self.open.get(depth).is_none_or(|(open, _)| open != part) {
                 self.open.truncate(depth);
                 let above = self.open.last().map_or(&self.root, |(_, dir)| dir);
-                let dir = open_folder(above, part, make)?;
+                let dir = match open_folder(above, part, make) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        let names = path.split('/').take(depth + 1);
+                        self.missing = Some(names.collect::<Vec<_>>().join("/"));
+                        return Err(error);
+                    }
+                    opened => opened?,
+                };
                 self.open.push((part.to_owned(), dir));
             }
             depth += 1;

@@ -8,8 +8,8 @@ use moka::policy::EvictionPolicy;
 
 /// Bytes of plans that are kept in memory.
 const PLANS: u64 = 64 << 20;
-/// Names of parts that are remembered.
-const NAMES: u64 = 1 << 16;
+/// Files of the parts whose names are remembered. Those of first syncs can be made again.
+const NAMES: u64 = 1 << 18;
 
 /// What is known of the deltas of directories.
 pub(super) struct DirectoryPlans {
@@ -58,6 +58,11 @@ impl DirectoryPlans {
 }
 
 impl DirectoryPlan {
+    /// The part with a name. Only parts that need no basis have names.
+    pub(crate) fn named_part(&self, name: Version) -> Option<Arc<PartFiles>> {
+        self.parts.iter().find(|part| part.basis.is_none() && part.name == name).cloned()
+    }
+
     fn memory(&self) -> usize {
         let files = self.parts.iter().map(|part| part.files.len() + part.bases.len()).sum::<usize>();
         self.head.len() + 40 * files + 200

@@ -125,12 +125,14 @@ impl ResourceRequest<'_> {
     }
 
     async fn named_part(&self, path: &str, name: Version, head: &PublishedDirectory) -> Result<Response, Problem> {
-        let mut part = self.site.artifacts.named_part(name);
-        if part.is_none() {
-            // After a restart the names are made again: those of first syncs.
-            self.plan(path, None, head, head.version).await?;
-            part = self.site.artifacts.named_part(name);
-        }
+        let part = match self.site.artifacts.named_part(name) {
+            Some(part) => Some(part),
+            None => {
+                // After a restart, or of many files: those of first syncs.
+                let plan = self.plan(path, None, head, head.version).await?;
+                plan.named_part(name)
+            }
+        };
         self.part_response(part.ok_or_else(unknown_part)?).await
     }
 

@@ -19,7 +19,7 @@ const FILES: usize = 4096;
 /// The most files of a batch that are too long to be staged in memory, and so stay open until the batch is published.
 const OPEN: usize = 128;
 /// Bytes at which a batch is full. A longer file is a batch of its own.
-const BYTES: u64 = 64 << 20;
+const BYTES: u64 = 16 << 20;
 
 /// Publishes every file of the source.
 pub(super) async fn index(files: Arc<Files>, settler: Arc<Settler>) -> Result<(), PublishError> {

@@ -95,16 +95,19 @@ impl Journal {
         for (index, is_own) in placed {
             step()?;
             let (path, name) = (self.path(*index), Journal::staged_name(&self.manifest, *index, *is_own));
-            match staged.symlink_metadata(&name) {
+            let found = match staged.symlink_metadata(&name) {
                 // It has its place already.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                found => written.insert(*index, fingerprint_of(&found?)),
+                found => found?,
             };
+            written.insert(*index, fingerprint_of(&found));
             make_room(tree, path)?;
             let (folder, place) = tree.made_parent(path)?;
             staged.rename(&name, folder, place)?;
-            // A staging file that is another name of a file with the same place is not moved by the system.
-            let _ = staged.remove_file(&name);
+            if found.nlink() != 1 {
+                // The system does not move a file over another name of itself.
+                let _ = staged.remove_file(&name);
+            }
         }
         for index in modes {
             step()?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 
 use driblet_core::Version;
 use driblet_core::directory::Manifest;
@@ -11,6 +12,9 @@ use super::record::{Record, UNKNOWN};
 use crate::disk::hash;
 use crate::fingerprint::{self, Fingerprint};
 use crate::tree::{Tree, fingerprint_of, is_absence, is_executable};
+
+/// From this many files on, two threads look at them.
+const MANY: usize = 2_000;
 
 /// The files of a folder that are known.
 #[derive(Default)]
@@ -59,16 +63,11 @@ impl Local {
     pub(super) fn scan(tree: &mut Tree, record: Option<Record>) -> io::Result<Local> {
         let mut local = Local::default();
         let Some(mut record) = record else { return Ok(local) };
-        for index in 0..record.manifest.len() {
+        for (index, looked) in look_at_all(tree, &record)?.into_iter().enumerate() {
             let entry = record.manifest.entry(index);
-            let state = match tree.look(entry.path)? {
-                _ if !record.is_ours(index) => FileState::NotOurs,
-                None => FileState::Missing,
-                Some(found) if record.is_unchanged(index, &fingerprint_of(&found)) => {
-                    FileState::Unchanged { executable: is_executable(&found) }
-                }
-                Some(found) if !found.is_file() => FileState::Changed,
-                Some(_) => match read(tree, entry.path)? {
+            let state = match looked {
+                Looked::As(state) => state,
+                Looked::ChangedFile => match read(tree, entry.path)? {
                     Some(file) if file.version == entry.version => {
                         record.stamps[index] = file.stamp;
                         local.is_stale = true;
@@ -136,6 +135,46 @@ impl Local {
         let paths = record.into_iter().flat_map(|record| record.manifest.entries().map(|entry| entry.path));
         paths.zip(self.states.iter().copied())
     }
+}
+
+/// What one look shows of a recorded file.
+#[derive(Clone, Copy)]
+enum Looked {
+    As(FileState),
+    /// A file that does not look as recorded. Its bytes may still be the same.
+    ChangedFile,
+}
+
+/// Looks at all recorded files, in two threads if they are many: most of the time is the system's.
+fn look_at_all(tree: &mut Tree, record: &Record) -> io::Result<Vec<Looked>> {
+    let count = record.manifest.len();
+    if count < MANY {
+        return look_at(tree, record, 0..count);
+    }
+    let mut other = tree.again()?;
+    std::thread::scope(|threads| {
+        let second = threads.spawn(|| look_at(&mut other, record, count / 2..count));
+        let mut looked = look_at(tree, record, 0..count / 2)?;
+        let second = second.join().map_err(|_| io::Error::other("a thread that looks at files ended early"))?;
+        looked.extend(second?);
+        Ok(looked)
+    })
+}
+
+fn look_at(tree: &mut Tree, record: &Record, indices: Range<usize>) -> io::Result<Vec<Looked>> {
+    let look = |index| {
+        let found = tree.look(record.manifest.entry(index).path)?;
+        Ok(match found {
+            _ if !record.is_ours(index) => Looked::As(FileState::NotOurs),
+            None => Looked::As(FileState::Missing),
+            Some(found) if record.is_unchanged(index, &fingerprint_of(&found)) => {
+                Looked::As(FileState::Unchanged { executable: is_executable(&found) })
+            }
+            Some(found) if !found.is_file() => Looked::As(FileState::Changed),
+            Some(_) => Looked::ChangedFile,
+        })
+    };
+    indices.map(look).collect()
 }
 
 /// Reads and hashes a file; `None` if it is not there or may not be read.

@@ -17,6 +17,8 @@ use crate::task::{TaskFailed, blocking};
 
 /// Parts that are fetched at the same time.
 const IN_FLIGHT: usize = 4;
+/// Parts that are decoded at the same time. A decoder takes some 10 MiB of memory.
+const DECODERS: usize = 2;
 /// The most pieces that wait for the thread that writes them.
 const QUEUE: usize = 8;
 
@@ -46,7 +48,7 @@ pub(super) async fn fetch_all(
     mut inline: Inline,
 ) -> Result<(), PartsError> {
     let (stop, stopped) = watch::channel(false);
-    let (flights, decoders) = (Arc::new(Semaphore::new(IN_FLIGHT)), Arc::new(Semaphore::new(1)));
+    let (flights, decoders) = (Arc::new(Semaphore::new(IN_FLIGHT)), Arc::new(Semaphore::new(DECODERS)));
     let mut running = JoinSet::new();
     let mut result = Ok(());
     let wanted = (0..parts.parts.len()).filter(|number| parts.is_wanted(&parts.parts[*number]));

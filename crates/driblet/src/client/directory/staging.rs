@@ -52,8 +52,14 @@ impl Staging {
     /// Makes a new, empty file.
     pub(super) fn create(&self, name: &str) -> io::Result<File> {
         let path = self.path(name);
-        remove(&path)?;
-        OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)
+        let create = || OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+        match create() {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                remove(&path)?;
+                create()
+            }
+            created => created,
+        }
     }
 
     /// Copies a file, as a reference to the same blocks where the file system can do that. Fails if the file has

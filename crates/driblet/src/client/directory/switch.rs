@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, MetadataExt};
 use driblet_core::Version;
 use driblet_core::directory::Manifest;
 
@@ -16,7 +16,7 @@ use super::local::Local;
 use super::names::Selection;
 use super::record::Record;
 use super::sealed;
-use super::staging::Staging;
+use super::staging::{Staging, with_executable};
 use super::state::StateFolder;
 use crate::fingerprint::Fingerprint;
 use crate::tree::Tree;
@@ -105,8 +105,9 @@ pub(super) fn prepare(
         let is_own = !named.insert(entry.version);
         let name = Journal::staged_name(new, *index, is_own);
         let mut is_linked = false;
-        if !is_own && folder.symlink_metadata(&name).is_ok() {
-            // It was received.
+        let received = if is_own { None } else { folder.symlink_metadata(&name).ok() };
+        if received.is_some() {
+            // Nothing is left to do.
         } else if entry.len == 0 {
             staging.create(&name)?;
         } else if is_own {
@@ -120,10 +121,12 @@ pub(super) fn prepare(
                 staging.copy(&mut tree.file(path)?, &entry.version, &name)?;
             }
         }
-        match is_linked {
+        let mode = received.map(|found| found.mode() & 0o7777);
+        if is_linked {
             // The old path has the file too until the switch.
-            true => steps.modes.push(*index),
-            false => staging.set_executable(&name, entry.executable)?,
+            steps.modes.push(*index);
+        } else if mode.is_none_or(|mode| with_executable(mode, entry.executable) != mode) {
+            staging.set_executable(&name, entry.executable)?;
         }
         steps.placed.push((*index, is_own));
     }
