@@ -31,7 +31,9 @@ def measure(setting):
         PULL,
     )
     every = [received / compressed for _, received, compressed in builds]
-    yield row("vite, all thirty builds: the same, geometric mean", statistics.geometric_mean(every), "ratio", None, PULL)
+    yield row(
+        "vite, all thirty builds: the same, geometric mean", statistics.geometric_mean(every), "ratio", None, PULL
+    )
     long = [received / compressed for _, received, compressed in builds if compressed > 2_000]
     yield row("vite, all thirty builds: the largest where it is above 2 kB", max(long), "ratio", ("<=", 1.0), PULL)
     names = dict.fromkeys(name for name, _, _ in builds)
