@@ -183,18 +183,20 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Whether the process was started in a terminal.
+    /// Whether the process was started in a terminal, and shall end with it.
     has_terminal: bool,
 }
 
 impl Signals {
     fn new() -> Result<Signals, Failure> {
+        // Read before the signal is listened for. `nohup` has it ignored, so that the end of the terminal is no end.
+        let is_ignored = is_hangup_ignored();
         let listen = |kind| signal(kind).map_err(|error| Failure::new("cannot listen for signals", &error));
         Ok(Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
-            has_terminal: has_terminal(),
+            has_terminal: !is_ignored && has_terminal(),
         })
     }
 
@@ -226,6 +228,13 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The first signal of the mask is SIGHUP.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 fn has_terminal() -> bool {
