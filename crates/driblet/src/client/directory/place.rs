@@ -106,11 +106,15 @@ impl Place {
 
     pub(super) fn record(&self) -> std::io::Result<Option<Record>> {
         let Some(state) = self.state.as_ref().map(StateFolder::path).or(self.found.as_deref()) else { return Ok(None) };
-        let path = match self.is_atomic {
+        Record::load(&self.record_path(state))
+    }
+
+    /// The record of what the folder holds, in the state folder.
+    pub(super) fn record_path(&self, state: &Path) -> PathBuf {
+        match self.is_atomic {
             true => atomic::record(state, &atomic::tree_of(&self.dest)),
             false => state.join("record"),
-        };
-        Record::load(&path)
+        }
     }
 
     pub(super) fn tree(&self) -> std::io::Result<Tree> {

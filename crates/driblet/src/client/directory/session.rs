@@ -26,6 +26,7 @@ use super::staging::Staging;
 use super::state::StateFolder;
 use super::switch::{self, SwitchPlan};
 use crate::client::PullState;
+use crate::fingerprint;
 use crate::task::blocking;
 
 /// How often a pull begins anew: because what an earlier pull kept is of no use, or because the server forgot a part.
@@ -281,9 +282,16 @@ impl Session {
         blocking(move || {
             let pulled = prepared.pulled();
             let Some(state) = &place.state else { return Ok(pulled) };
-            let Prepared { planned, selection, changes, local, .. } = prepared;
+            let Prepared { planned, selection, changes, mut local, .. } = prepared;
             let is_recorded = local.record.as_ref().is_some_and(|record| record.manifest == planned.new);
-            if !changes.is_empty() || !is_recorded || local.is_stale {
+            if changes.is_empty() && is_recorded {
+                if let Some(record) = local.record.as_mut().filter(|_| local.is_stale) {
+                    // The files that were read need not be read again.
+                    record.taken = fingerprint::now();
+                    let saved = record.save(&place.record_path(state.path()), &url);
+                    saved.map_err(|error| place.unreadable(error))?;
+                }
+            } else {
                 let mut tree = place.tree().map_err(|error| place.unreadable(error))?;
                 let (local, new, selection, changes) = (&local, &planned.new, &selection, &changes);
                 let plan = SwitchPlan { state, local, new, selection, changes, url: &url };
