@@ -74,6 +74,11 @@ impl Failure {
         Failure::new(format_args!("cannot write {}", name.display()), cause).or_closed_pipe(cause)
     }
 
+    /// Standard output could not be written.
+    pub(crate) fn stdout(cause: &io::Error) -> Failure {
+        Failure::output(Path::new("standard output"), cause)
+    }
+
     /// A file could not be diffed or patched.
     pub(crate) fn file(cause: &FileError) -> Failure {
         match cause {

@@ -9,9 +9,9 @@ mod memory;
 mod paths;
 mod print;
 mod progress;
+mod running;
 mod stats;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -61,6 +61,6 @@ fn main() -> ExitCode {
 /// Prints help or a usage error.
 fn end_by_clap(error: &clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-    let printed = print::clap(error).map_err(|error| Failure::output(Path::new("standard output"), &error));
+    let printed = print::clap(error).map_err(|error| Failure::stdout(&error));
     printed.map_or_else(Failure::end, |()| code)
 }

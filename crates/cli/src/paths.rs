@@ -32,7 +32,7 @@ pub(crate) fn output(path: &Path) -> Result<Output, Failure> {
     let output = if path == "-" { Output::stdout() } else { Output::at(path) };
     let output = output.map_err(|error| Failure::output(path, &error))?;
     if output.is_stdout() {
-        closed::stdout().map_err(|error| Failure::output(Path::new("standard output"), &error))?;
+        closed::stdout().map_err(|error| Failure::stdout(&error))?;
     }
     Ok(output)
 }

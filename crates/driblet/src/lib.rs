@@ -37,7 +37,7 @@ mod churn;
 pub mod client;
 #[cfg(feature = "server")]
 pub mod control;
-#[cfg(feature = "client")]
+#[cfg(any(feature = "server", feature = "client", feature = "browser-sync-stream"))]
 mod disk;
 mod files;
 #[cfg(any(feature = "server", feature = "client"))]

@@ -35,10 +35,15 @@ pub(crate) enum FindError {
 }
 
 impl Source {
+    /// The name of a root, as it stays while links and folders are replaced.
+    pub(crate) fn named(path: &Path) -> io::Result<PathBuf> {
+        // Collected from its parts, a path has no slash at its end.
+        Ok(std::path::absolute(path)?.components().collect())
+    }
+
     /// Opens the root to check it. With `hidden`, names that begin with a dot are published.
     pub(crate) fn open(path: &Path, hidden: bool) -> io::Result<Source> {
-        // Collected from its parts, a path has no slash at its end.
-        let path: PathBuf = std::path::absolute(path)?.components().collect();
+        let path = Source::named(path)?;
         if path.metadata()?.is_dir() {
             Dir::open_ambient_dir(&path, ambient_authority())?;
             return Ok(Source { path, only: None, hidden });

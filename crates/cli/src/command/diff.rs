@@ -57,13 +57,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let options = DiffOptions::default().codec(args.codec.codec()).memory(args.memory << 20);
     let made = if are_folders { of_folders(&args, &options) } else { of_files(&args, &options) };
     spinner.finish_and_clear();
-    let Made { mut stats, summary, output } = made?;
+    let Made { stats, summary, output } = made?;
     if !spinner.is_hidden() {
         print::error(summary);
     }
     if args.stats.is_some() {
-        stats["elapsed_ms"] = (start.elapsed().as_secs_f64() * 1e3).into();
-        stats::print(&stats, output.is_stdout())?;
+        stats::print_timed(stats, start, output.is_stdout())?;
     }
     Ok(())
 }

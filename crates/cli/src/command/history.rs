@@ -4,8 +4,8 @@ use clap::Subcommand;
 use driblet::Version;
 use driblet::control::{PathVersions, VersionRecord};
 
-use super::publish::{ServerArgs, failed, say};
 use crate::failure::Failure;
+use crate::running::{ServerArgs, failed, say, shown};
 
 /// List or forget what a running server has in its history
 #[derive(clap::Args)]
@@ -64,7 +64,7 @@ fn list(args: &ListArgs) -> Result<(), Failure> {
             continue;
         }
         let PathVersions { path, versions, .. } = path;
-        say(format_args!("/{}", path.trim_start_matches('/')))?;
+        say(shown(&path))?;
         for VersionRecord { version, len, published, replaced, .. } in versions {
             let until = replaced.map_or_else(|| "now".to_owned(), time);
             say(format_args!("  {version}  {len} bytes  {} to {until}", time(published)))?;
@@ -78,7 +78,7 @@ fn forget(args: &ForgetArgs) -> Result<(), Failure> {
     let versions = forgotten.versions;
     let plural = if versions == 1 { "" } else { "s" };
     say(format_args!("{versions} version{plural} forgotten, at:"))?;
-    forgotten.paths.iter().try_for_each(|path| say(format_args!("  /{}", path.trim_start_matches('/'))))
+    forgotten.paths.iter().try_for_each(|path| say(format_args!("  {}", shown(path))))
 }
 
 /// A time as in HTTP.

@@ -44,10 +44,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let start = Instant::now();
-    let (mut stats, is_stdout) = if args.old.is_dir() { to_folder(&args)? } else { to_file(&args)? };
+    let (stats, is_stdout) = if args.old.is_dir() { to_folder(&args)? } else { to_file(&args)? };
     if args.stats.is_some() {
-        stats["elapsed_ms"] = (start.elapsed().as_secs_f64() * 1e3).into();
-        stats::print(&stats, is_stdout)?;
+        stats::print_timed(stats, start, is_stdout)?;
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ pub(crate) async fn run(
     for path in &pulled.kept {
         print::error(format_args!("kept {path}: it was changed here, and the server's directory no longer has it"));
     }
-    let stdout = |error: std::io::Error| Failure::output(Path::new("standard output"), &error);
+    let stdout = |error: std::io::Error| Failure::stdout(&error);
     if args.dry_run && !stats {
         pulled.changes.iter().try_for_each(|change| print::line(line(change))).map_err(stdout)?;
     }

@@ -1,9 +1,9 @@
 //! Applies a delta while it arrives.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use bytes::Bytes;
-use driblet_core::{Basis, DecodeError, Decoder, Event, Limits, MatchedBasis, Version, VersionHasher};
+use driblet_core::{Basis, DecodeError, Decoder, Event, Limits, MatchedBasis, Version};
 use tokio::sync::mpsc;
 
 use super::partial::Partial;
@@ -17,9 +17,6 @@ use crate::transfer::{Destination, NetworkCause, Progress, ProtocolCause, PullEr
 const QUEUE: usize = 16;
 /// Bytes of an earlier pull that one call reads.
 const KEPT_PIECE: usize = 64 << 10;
-
-/// Bytes that are copied with one call.
-const COPY_PIECE: usize = 1 << 20;
 
 /// A delta to apply.
 pub(super) struct Apply {
@@ -123,9 +120,7 @@ impl Apply {
                     (self.report)(Progress { done, total, received, state: PullState::Receiving });
                 }
                 Event::Same => {
-                    if !self.dest.is_in_place() {
-                        self.copy_held()?;
-                    }
+                    self.dest.copy_held()?;
                     return Ok(self.pulled(decoder, BasisKind::Same));
                 }
                 Event::Done => break,
@@ -133,24 +128,6 @@ impl Apply {
         }
         self.dest.commit(staged.map_or_else(|| self.dest.stage(), Ok)?)?;
         Ok(self.pulled(decoder, self.kind))
-    }
-
-    /// Makes the destination what is held elsewhere.
-    fn copy_held(&self) -> Result<(), PullError> {
-        let Some((version, len)) = self.dest.held() else { return Ok(()) };
-        let (mut staged, mut hasher) = (self.dest.stage()?, VersionHasher::new());
-        let mut bytes = vec![0; COPY_PIECE];
-        for offset in (0..len).step_by(COPY_PIECE) {
-            let piece = &mut bytes[..(len - offset).min(COPY_PIECE as u64) as usize];
-            self.dest.read_at(piece, offset)?;
-            hasher.update(piece);
-            staged.write_all(piece).map_err(|error| self.dest.error("cannot write", error))?;
-        }
-        if hasher.finalize() != version {
-            let changed = io::Error::other("the basis was changed meanwhile; pull again");
-            return Err(self.dest.error("cannot write", changed));
-        }
-        self.dest.commit(staged)
     }
 
     /// First the bytes that an earlier pull kept, then those from the server, which are kept too.

@@ -9,6 +9,7 @@ use super::commands::{ForgottenVersions, PublishedSnapshot};
 use super::socket::Place;
 use super::wire::{Command, Line};
 use crate::history::{DirectoryHistory, PathVersions};
+use crate::source::Source;
 
 /// A running server, as other processes of its user reach it. Calls block.
 ///
@@ -37,10 +38,7 @@ impl Control {
     /// # Errors
     /// [`ControlError::NoCache`] if there is no default place.
     pub fn of_root(root: impl AsRef<Path>) -> Result<Control, ControlError> {
-        let root = root.as_ref();
-        // As the server names its root.
-        let root: PathBuf =
-            std::path::absolute(root).map_err(|source| ControlError::Io { source })?.components().collect();
+        let root = Source::named(root.as_ref()).map_err(|source| ControlError::Io { source })?;
         DirectoryHistory::default_folder(&root).map(Control::of_history).ok_or(ControlError::NoCache)
     }
 

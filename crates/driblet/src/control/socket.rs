@@ -20,6 +20,7 @@ use tracing::warn;
 use super::error::CommandError;
 use super::wire::{Command, Line};
 use crate::causes::with_causes;
+use crate::disk;
 use crate::site::Site;
 
 /// The name of the socket.
@@ -45,10 +46,7 @@ impl ControlSocket {
     /// Opens the socket of a server. A socket that another process left is replaced: the history belongs to this server.
     pub(crate) fn open(site: Arc<Site>, history: &Path) -> io::Result<ControlSocket> {
         let path = history.join(NAME);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        disk::remove(&path)?;
         let place = Place::of(&path)?;
         let listener = UnixListener::bind(place.path())?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;

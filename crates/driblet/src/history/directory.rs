@@ -17,8 +17,8 @@ use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use driblet_core::Version;
 use driblet_core::directory::{Manifest, ManifestLimits};
-use driblet_core::{Version, VersionHasher};
 use tracing::warn;
 
 use super::contract::{Head, History, HistoryLimits, Observation, PathVersions, StagedBytes, StagedVersion};
@@ -26,10 +26,9 @@ use super::error::HistoryError;
 use super::index::{Contents, Index, Publication, Unneeded};
 use super::segments::{NewSegment, Place, SegmentFiles};
 use super::stored_version::{StoredVersion, read_place};
+use crate::disk;
 use crate::fingerprint::{self, Fingerprint};
 
-/// Bytes that are copied and then hashed: few enough to stay in the processor's cache.
-const PIECE: usize = 512 << 10;
 /// The longest file that is staged in memory.
 const SHORT: u64 = 64 << 10;
 /// The most files that are flushed one by one. More short files are written into a segment, and more long ones are made
@@ -147,10 +146,8 @@ impl DirectoryHistory {
         manifest: Option<&Manifest>,
     ) -> Result<(), HistoryError> {
         let mut written = HashSet::new();
-        let (segment, moving) = match self.write_segment(publications, &HashSet::new()) {
-            Ok(segment) => segment,
-            Err(error) => return Err(self.error(error)),
-        };
+        let segment = self.write_segment(publications, &HashSet::new());
+        let (segment, moving) = segment.map_err(|error| self.error(error))?;
         let number = segment.as_ref().map(|segment| segment.number);
         let published = self.publish_all(publications, segment, manifest, &mut written);
         self.index().segments.settle(&moving);
@@ -220,15 +217,14 @@ impl DirectoryHistory {
 
     /// Removes what the index no longer has. The caller holds the lock of the index.
     fn remove_unneeded(&self, Unneeded { files, segments }: &Unneeded) {
-        let is_failure = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
         for version in files {
             self.open_versions().remove(version);
-            if let Err(error) = fs::remove_file(self.file_of(version)).or_else(unless(is_failure)) {
+            if let Err(error) = disk::remove(&self.file_of(version)) {
                 warn!(%version, %error, "the file of a version that is not needed any more cannot be removed");
             }
         }
         for number in segments {
-            if let Err(error) = self.segments.remove(*number).or_else(unless(is_failure)) {
+            if let Err(error) = self.segments.remove(*number) {
                 warn!(number, %error, "a segment that is not needed any more cannot be removed");
             }
         }
@@ -433,17 +429,8 @@ impl History for DirectoryHistory {
                 return Ok(StagedVersion { bytes: StagedBytes::Memory(bytes), version, len });
             }
             let mut staged = self.in_tmp(|tmp| tempfile::NamedTempFile::new_in(tmp))?;
-            let (mut hasher, mut len, mut piece) = (VersionHasher::new(), 0, vec![0; PIECE]);
-            loop {
-                let read = file.read(&mut piece)?;
-                if read == 0 {
-                    break;
-                }
-                hasher.update(&piece[..read]);
-                staged.write_all(&piece[..read])?;
-                len += read as u64;
-            }
-            Ok(StagedVersion { bytes: StagedBytes::File(staged), version: hasher.finalize(), len })
+            let (version, len) = disk::each_piece(&mut file, |bytes| staged.write_all(bytes))?;
+            Ok(StagedVersion { bytes: StagedBytes::File(staged), version, len })
         };
         copy().map_err(|error| self.error(error))
     }
@@ -554,11 +541,6 @@ impl History for DirectoryHistory {
     fn artifacts(&self) -> Option<PathBuf> {
         Some(self.folder.join("artifacts"))
     }
-}
-
-/// For `or_else`: success, unless the error is a failure.
-fn unless(is_failure: impl Fn(&io::Error) -> bool) -> impl Fn(io::Error) -> io::Result<()> {
-    move |error| if is_failure(&error) { Err(error) } else { Ok(()) }
 }
 
 /// The files that a manifest names, each version once.

@@ -409,10 +409,11 @@ impl Index {
         }
         let unnamed = self.unnamed(before);
         if let Some(segment) = segment {
+            let versions: Vec<Version> = segment.versions.iter().map(|(version, _)| *version).collect();
             self.segments.add(segment);
             // Something may have evicted a version while the segment was written.
-            let names = &self.names;
-            self.segments.retain(|version| names.contains_key(version));
+            let unneeded = versions.iter().filter(|version| !self.names.contains_key(version));
+            unneeded.for_each(|version| self.segments.drop_place(version));
         }
         let (placed, files) = unnamed.into_iter().partition(|version| self.segments.place(version).is_some());
         let (placed, files): (Vec<Version>, Vec<Version>) = (placed, files);

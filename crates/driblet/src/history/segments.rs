@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use driblet_core::Version;
 
+use crate::disk;
+
 /// The name of the folder.
 const FOLDER: &str = "segments";
 /// Bytes of one version in a segment's row: the version, and its length in little endian.
@@ -209,10 +211,10 @@ impl SegmentFiles {
         Ok(file)
     }
 
-    /// Removes a segment. Whoever has it open can still read it.
+    /// Removes a segment, if it is there. Whoever has it open can still read it.
     pub(super) fn remove(&self, number: u64) -> io::Result<()> {
         self.opened().remove(&number);
-        fs::remove_file(self.path(number))
+        disk::remove(&self.path(number))
     }
 
     /// Removes all files that are no segment of the index.

@@ -1,25 +1,22 @@
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use driblet_core::{Version, VersionHasher};
+use driblet_core::Version;
 
 use super::error::PullError;
+use crate::disk;
+#[cfg(feature = "client")]
+use crate::disk::each_piece;
 use crate::output::{Output, Staged};
 use crate::task::blocking;
-
-/// Bytes that one call reads.
-const PIECE: usize = 1 << 20;
 
 /// The file to bring up to date. It is opened once, so that later reads see the bytes that were hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Destination {
     output: Arc<Output>,
     held: Option<Arc<HeldFile>>,
-    /// Whether the held bytes are those of another file.
-    #[cfg(feature = "client")]
-    is_elsewhere: bool,
 }
 
 #[derive(Debug)]
@@ -44,12 +41,7 @@ impl Destination {
 
     async fn hashed(output: Arc<Output>) -> Result<Destination, PullError> {
         blocking(move || {
-            let dest = Destination {
-                output,
-                held: None,
-                #[cfg(feature = "client")]
-                is_elsewhere: false,
-            };
+            let dest = Destination { output, held: None };
             let held = dest.output.file().map_or(Ok(None), hash).map_err(|error| dest.error("cannot read", error))?;
             Ok(Destination { held: held.map(Arc::new), ..dest })
         })
@@ -63,15 +55,24 @@ impl Destination {
         blocking(move || {
             let failed = |error| PullError::store(format!("cannot read the basis {}", path.display()), error);
             let held = File::open(&path).and_then(|file| hash_file(&path, file)).map_err(failed)?;
-            Ok(Destination { held: held.map(Arc::new), is_elsewhere: true, ..self })
+            Ok(Destination { held: held.map(Arc::new), ..self })
         })
         .await
     }
 
-    /// Whether the held bytes are those of the destination itself.
+    /// Makes the destination what is held, if that is another file.
     #[cfg(feature = "client")]
-    pub(crate) fn is_in_place(&self) -> bool {
-        !self.is_elsewhere
+    pub(crate) fn copy_held(&self) -> Result<(), PullError> {
+        use std::io::{Seek, Write};
+        let Some(held) = self.held.as_ref().filter(|held| self.file() != Some(&held.path)) else { return Ok(()) };
+        let (mut staged, mut from) = (self.stage()?, &held.file);
+        let copied = from.rewind().and_then(|()| each_piece(&mut from, |bytes| staged.write_all(bytes)));
+        let failed = |error| PullError::store(format!("cannot copy {}", held.path.display()), error);
+        let (version, _) = copied.map_err(failed)?;
+        if version != held.version {
+            return Err(failed(io::Error::other("it was changed meanwhile; pull again")));
+        }
+        self.commit(staged)
     }
 
     /// The held version and its length in bytes.
@@ -122,15 +123,6 @@ fn hash(path: &Path) -> io::Result<Option<HeldFile>> {
 }
 
 fn hash_file(path: &Path, mut file: File) -> io::Result<Option<HeldFile>> {
-    let (mut hasher, mut len, mut bytes) = (VersionHasher::new(), 0, vec![0; PIECE]);
-    loop {
-        match file.read(&mut bytes)? {
-            0 => break,
-            read => {
-                hasher.update(&bytes[..read]);
-                len += read as u64;
-            }
-        }
-    }
-    Ok((len != 0).then(|| HeldFile { path: path.to_path_buf(), file, version: hasher.finalize(), len }))
+    let (version, len) = disk::hash(&mut file)?;
+    Ok((len != 0).then(|| HeldFile { path: path.to_path_buf(), file, version, len }))
 }

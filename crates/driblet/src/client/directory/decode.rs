@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +15,7 @@ use super::part_file::{Arrival, PartReader};
 use super::requests::Counters;
 use super::staging::Staging;
 use crate::client::PullError;
+use crate::disk::LastFile;
 use crate::transfer::{NetworkCause, ProtocolCause};
 use crate::tree::Tree;
 
@@ -51,7 +51,7 @@ impl Parts {
         report: &dyn Fn(),
     ) -> Result<(), PullDirectoryError> {
         let mut decoder = PartsDecoder::new(vec![part.clone()], self.old.clone(), self.new.clone());
-        let mut held = HeldFile { parts: self, open: None };
+        let mut held = HeldFile { parts: self, open: LastFile::default() };
         let mut staged: Option<File> = None;
         let (mut at, mut piece, mut basis) = (0, Vec::new(), Vec::new());
         loop {
@@ -117,8 +117,7 @@ impl Parts {
 /// Reads files of the old manifest, wherever the folder has them.
 struct HeldFile<'a> {
     parts: &'a Parts,
-    /// The file that was read last.
-    open: Option<(usize, File)>,
+    open: LastFile,
 }
 
 impl HeldFile<'_> {
@@ -127,16 +126,8 @@ impl HeldFile<'_> {
         let Some(path) = version.and_then(|version| self.parts.local.path_of(&version)) else {
             return Err(unreadable("the basis", std::io::ErrorKind::NotFound.into()));
         };
-        let file = match self.open.take() {
-            Some((open, file)) if open == index => file,
-            _ => {
-                let mut tree = self.parts.tree.lock().unwrap_or_else(PoisonError::into_inner);
-                tree.file(path).map_err(|error| unreadable(path, error))?
-            }
-        };
-        file.read_exact_at(into, at).map_err(|error| unreadable(path, error))?;
-        self.open = Some((index, file));
-        Ok(())
+        let open = || self.parts.tree.lock().unwrap_or_else(PoisonError::into_inner).file(path);
+        self.open.read_at(index, into, at, open).map_err(|error| unreadable(path, error))
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use driblet_core::Version;
 
-use crate::disk::{copy_version, flush_all, hash};
+use crate::disk::{copy_version, flush_all, hash, remove};
 
 /// Up to this many files are flushed one by one. For more, the whole file system is flushed once.
 pub(super) const FEW: usize = 8;
@@ -92,11 +92,4 @@ impl Staging {
 /// The permissions of a file that may be executed by all who may read it, or by nobody.
 pub(super) fn with_executable(mode: u32, executable: bool) -> u32 {
     if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }

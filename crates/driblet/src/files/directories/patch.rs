@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use super::folder::Folder;
 use super::new_folder::{Destination, NewFolder};
 use super::options::DirectoryOptions;
 use crate::client::PathProblem;
-use crate::disk::copy_version;
+use crate::disk::{LastFile, copy_version};
 use crate::files::read::{OpenInput, open_input};
 use crate::files::{FileError, Input};
 
@@ -149,7 +148,7 @@ impl Patching<'_> {
         decoder.handle_input(&rest);
         drop(rest);
         let (mut piece, mut basis) = (vec![0; PIECE], Vec::new());
-        let (mut held, mut open): (Option<(usize, File)>, Option<File>) = (None, None);
+        let (mut held, mut open): (LastFile, Option<File>) = (LastFile::default(), None);
         loop {
             match decoder.poll_event().map_err(unapplied)? {
                 PartsEvent::NeedInput => match stream.read(&mut piece)? {
@@ -158,7 +157,7 @@ impl Patching<'_> {
                 },
                 PartsEvent::NeedBasis { file, range } => {
                     basis.resize((range.end - range.start) as usize, 0);
-                    let read = self.read_old(file, &mut held, &mut basis, range.start);
+                    let read = held.read_at(file, &mut basis, range.start, || self.old.open(file));
                     read.map_err(|error| FileError::read(&Input::at(self.old.place(file)), error))?;
                     decoder.handle_basis(&basis);
                 }
@@ -177,16 +176,6 @@ impl Patching<'_> {
                 PartsEvent::Done => return Ok(()),
             }
         }
-    }
-
-    fn read_old(&self, index: usize, held: &mut Option<(usize, File)>, into: &mut [u8], at: u64) -> io::Result<()> {
-        let file = match held.take() {
-            Some((open, file)) if open == index => file,
-            _ => self.old.open(index)?,
-        };
-        file.read_exact_at(into, at)?;
-        *held = Some((index, file));
-        Ok(())
     }
 
     /// Writes all other files: empty ones, files of the old directory, and copies of those that the delta brought.
