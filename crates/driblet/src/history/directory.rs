@@ -255,19 +255,20 @@ impl DirectoryHistory {
             let segments = &mut self.index().segments;
             let moving = segments.take_sparse(forgotten);
             let moved: Vec<(Version, Place)> = moving.iter().flat_map(|number| segments.needed(*number)).collect();
-            if short.is_empty() && moved.is_empty() {
-                return Ok((None, moving));
-            }
             (segments.next_number(), moving, moved)
         };
-        let lens = moved.iter().map(|(version, place)| (*version, place.len as u32));
-        let versions = lens.chain(short.iter().map(|(version, bytes)| (*version, bytes.len() as u32))).collect();
-        let written = self.segments.write(number, |to| {
-            for (_, place) in &moved {
-                to.write_all(&read_place(&*self.segments.open(place.segment)?, *place)?)?;
-            }
-            short.iter().try_for_each(|(_, bytes)| to.write_all(bytes))
-        });
+        // What cannot be read stays where it is: whoever opens it finds out whether it is lost.
+        let read = |(version, place): (Version, Place)| {
+            let bytes = self.segments.open(place.segment).and_then(|segment| read_place(&segment, place));
+            bytes.ok().map(|bytes| (version, bytes))
+        };
+        let moved: Vec<(Version, Vec<u8>)> = moved.into_iter().filter_map(read).collect();
+        short.extend(moved.iter().map(|(version, bytes)| (*version, &**bytes)));
+        if short.is_empty() {
+            return Ok((None, moving));
+        }
+        let versions = short.iter().map(|(version, bytes)| (*version, bytes.len() as u32)).collect();
+        let written = self.segments.write(number, |to| short.iter().try_for_each(|(_, bytes)| to.write_all(bytes)));
         if let Err(error) = written {
             self.index().segments.settle(&moving);
             return Err(error);

@@ -134,6 +134,21 @@ async fn a_damaged_segment_costs_readings_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_segment_that_is_lost_stops_no_publication() {
+    let site = site(1).await;
+    fs::remove_file(segments(&site).into_keys().next().unwrap()).unwrap();
+    // The lost segment becomes sparse, and cannot be moved.
+    for build in 1..4 {
+        for number in 0..FILES - 4 {
+            site.publish(&name(number), &content(number, build)).await;
+        }
+        write(&site, build, |number| number < FILES - 4);
+        site.server().publish(None).await.unwrap();
+    }
+    assert_served(&site, |number| if number < FILES - 4 { 3 } else { 0 }).await;
+}
+
+#[tokio::test]
 async fn a_segment_that_is_lost_at_the_start_is_made_again() {
     let mut site = site(8).await;
     site.stop().await;
