@@ -56,6 +56,26 @@ proptest! {
     }
 
     #[test]
+    fn edits_are_as_good_as_a_new_manifest(
+        old in files(), removed in proptest::collection::vec(any::<prop::sample::Index>(), 0..6), added in files(),
+    ) {
+        let old = together(old);
+        let paths: Vec<String> = old.entries().map(|entry| entry.path.to_owned()).collect();
+        let known = removed.iter().filter(|_| !paths.is_empty()).map(|index| index.get(&paths).as_str());
+        let removed: Vec<&str> = known.chain(["not/there"]).collect();
+        let mut added = added;
+        added.truncate(removed.len());
+        let is_kept = |entry: &Entry<'_>| {
+            !removed.contains(&entry.path) && added.iter().all(|file| file.path != entry.path)
+        };
+        let of = |entry: Entry<'_>| FileEntry {
+            path: entry.path.to_owned(), executable: entry.executable, len: entry.len, version: entry.version,
+        };
+        let expected = Manifest::new(old.entries().filter(is_kept).map(of).chain(added.clone()).collect());
+        prop_assert_eq!(old.edited(&removed, added), expected);
+    }
+
+    #[test]
     fn any_bytes_are_an_error_or_canonical(files in files(), at in any::<prop::sample::Index>(), byte: u8, tail: Vec<u8>) {
         let mut bytes = together(files).encode();
         let at = at.index(bytes.len());

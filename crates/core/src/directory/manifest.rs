@@ -109,11 +109,8 @@ impl Manifest {
         let limits = ManifestLimits::default();
         demand_count(files.len() as u64, limits)?;
         let mut manifest = Manifest::with_capacity(files.len());
-        files.iter().try_for_each(|file| manifest.push_path(&file.path, limits))?;
-        for FileEntry { executable, len, version, .. } in files {
-            manifest.executable.push(executable);
-            manifest.lens.push(len);
-            manifest.versions.push(version);
+        for FileEntry { path, executable, len, version } in files {
+            manifest.push(Entry { path: &path, executable, len, version }, limits)?;
         }
         manifest.check_lengths()?;
         Ok(manifest)
@@ -259,16 +256,53 @@ impl Manifest {
 
     /// The index of the file at a path.
     pub fn find(&self, path: &str) -> Option<usize> {
+        self.search(path).ok()
+    }
+
+    /// As [`find`](Manifest::find); without such a file, the index at which it would stand.
+    fn search(&self, path: &str) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
             match path_order(self.path(middle), path) {
                 std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Equal => return Ok(middle),
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
-        None
+        Err(low)
+    }
+
+    /// This manifest without the files at some paths, and with other files. A file replaces the one at its path.
+    ///
+    /// All that stays is copied in long runs, so that few changes of a large manifest cost little.
+    ///
+    /// # Errors
+    /// As [`new`](Manifest::new).
+    pub fn edited(&self, removed: &[&str], mut files: Vec<FileEntry>) -> Result<Manifest, ManifestError> {
+        files.sort_by(|a, b| path_order(&a.path, &b.path));
+        let removed = removed.iter().filter_map(|path| Some((self.find(path)?, true, None)));
+        let files = files.into_iter().map(|file| match self.search(&file.path) {
+            Ok(index) => (index, true, Some(file)),
+            Err(index) => (index, false, Some(file)),
+        });
+        let mut edits: Vec<(usize, bool, Option<FileEntry>)> = removed.chain(files).collect();
+        // New files stand before the one at whose index they are inserted.
+        edits.sort_by_key(|(index, replaces, _)| (*index, *replaces));
+        let limits = ManifestLimits::default();
+        let mut manifest = Manifest::with_capacity(self.len() + edits.len());
+        let mut at = 0;
+        for (index, replaces, file) in edits {
+            manifest.push_run(self, at..index, limits)?;
+            at = at.max(index + usize::from(replaces));
+            if let Some(FileEntry { path, executable, len, version }) = file {
+                manifest.push(Entry { path: &path, executable, len, version }, limits)?;
+            }
+        }
+        manifest.push_run(self, at..self.len(), limits)?;
+        demand_count(manifest.len() as u64, limits)?;
+        manifest.check_lengths()?;
+        Ok(manifest)
     }
 
     /// Bytes of all files together.
@@ -292,6 +326,33 @@ impl Manifest {
         }
     }
 
+    /// Adds the next file.
+    fn push(&mut self, entry: Entry<'_>, limits: ManifestLimits) -> Result<(), ManifestError> {
+        self.push_path(entry.path, limits)?;
+        self.executable.push(entry.executable);
+        self.lens.push(entry.len);
+        self.versions.push(entry.version);
+        Ok(())
+    }
+
+    /// Adds files of another manifest. Only the first is compared with the one before.
+    fn push_run(&mut self, from: &Manifest, run: Range<usize>, limits: ManifestLimits) -> Result<(), ManifestError> {
+        if run.is_empty() {
+            return Ok(());
+        }
+        self.push(from.entry(run.start), limits)?;
+        let rest = run.start + 1..run.end;
+        let (start, end) = (from.ends[run.start] as usize, from.ends[run.end - 1] as usize);
+        demand_path_bytes(self.paths.len() + (end - start), limits)?;
+        let begin = self.paths.len();
+        self.paths.push_str(&from.paths[start..end]);
+        self.ends.extend(from.ends[rest.clone()].iter().map(|end| (begin + (*end as usize - start)) as u32));
+        self.executable.extend_from_slice(&from.executable[rest.clone()]);
+        self.lens.extend_from_slice(&from.lens[rest.clone()]);
+        self.versions.extend_from_slice(&from.versions[rest]);
+        Ok(())
+    }
+
     /// Adds the next path, which must follow the one before.
     fn push_path(&mut self, path: &str, limits: ManifestLimits) -> Result<(), ManifestError> {
         check_path(path).map_err(|reason| ManifestError::BadPath { path: path.to_owned(), reason })?;
@@ -304,11 +365,7 @@ impl Manifest {
                 return Err(ManifestError::BelowFile { parent: before.to_owned(), path: path.to_owned() });
             }
         }
-        // Ends are of 32 bits.
-        let limit = limits.path_bytes.min(u64::from(u32::MAX));
-        if limit < (self.paths.len() + path.len()) as u64 {
-            return Err(ManifestError::PathsTooLong { limit });
-        }
+        demand_path_bytes(self.paths.len() + path.len(), limits)?;
         self.paths.push_str(path);
         self.ends.push(self.paths.len() as u32);
         Ok(())
@@ -330,6 +387,12 @@ impl fmt::Debug for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manifest").field("files", &self.len()).field("bytes", &self.total_len()).finish()
     }
+}
+
+fn demand_path_bytes(len: usize, limits: ManifestLimits) -> Result<(), ManifestError> {
+    // Ends are of 32 bits.
+    let limit = limits.path_bytes.min(u64::from(u32::MAX));
+    if limit < len as u64 { Err(ManifestError::PathsTooLong { limit }) } else { Ok(()) }
 }
 
 fn demand_count(count: u64, limits: ManifestLimits) -> Result<(), ManifestError> {

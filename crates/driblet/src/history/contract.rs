@@ -79,6 +79,9 @@ pub(crate) trait History: Send + Sync {
     /// The paths whose head is one of these versions, unless the file there is gone.
     fn heads_among(&self, versions: &HashSet<Version>) -> Vec<String>;
 
+    /// How often versions were removed that were damaged or to be forgotten. Heads may be missing since.
+    fn losses(&self) -> u64;
+
     /// Removes versions from every path, and the directory versions that contain them. Gives the paths that had them.
     fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError>;
 

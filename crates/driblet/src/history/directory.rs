@@ -460,6 +460,10 @@ impl History for DirectoryHistory {
         self.index().heads_among(versions)
     }
 
+    fn losses(&self) -> u64 {
+        self.index().losses
+    }
+
     fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError> {
         let mut index = self.index();
         let (paths, unneeded) = index.forget(versions)?;

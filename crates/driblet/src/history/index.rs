@@ -60,6 +60,8 @@ pub(super) struct Index {
     total: u64,
     /// The number of the last publication of any path.
     sequence: u64,
+    /// How often versions were forgotten.
+    pub(super) losses: u64,
 }
 
 /// What the history has on the disk and does not need any more.
@@ -152,8 +154,18 @@ impl Index {
         })?;
         let (rows, names) = (HashMap::new(), HashMap::new());
         let (segments, contents, requests) = (SegmentIndex::default(), HashMap::new(), HashMap::new());
-        let mut index =
-            Index { path, database: Some(database), rows, names, segments, contents, requests, total: 0, sequence: 0 };
+        let mut index = Index {
+            path,
+            database: Some(database),
+            rows,
+            names,
+            segments,
+            contents,
+            requests,
+            total: 0,
+            sequence: 0,
+            losses: 0,
+        };
         index.load(segment_len, is_whole, contents_of).map_err(|error| index.error(error))?;
         Ok(index)
     }
@@ -283,6 +295,7 @@ impl Index {
     /// Removes versions from every path, and the manifests that name them. Gives the paths that had them, and what nothing
     /// needs any more.
     pub(super) fn forget(&mut self, versions: &HashSet<Version>) -> Result<(Vec<String>, Unneeded), HistoryError> {
+        self.losses += 1;
         let mut before = Before::new();
         let names_one = |files: &Contents| files.iter().any(|(file, _)| versions.contains(file));
         let manifests = self.contents.iter().filter(|(_, files)| names_one(files)).map(|(manifest, _)| *manifest);

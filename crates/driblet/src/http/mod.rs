@@ -214,6 +214,10 @@ mod tests {
             self.history.heads_among(versions)
         }
 
+        fn losses(&self) -> u64 {
+            self.history.losses()
+        }
+
         fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError> {
             self.history.forget(versions)
         }

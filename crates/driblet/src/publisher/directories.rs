@@ -1,39 +1,30 @@
 //! Publishes directories: a manifest becomes the head of a directory once all of its files are published and nothing
 //! changes any more.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use driblet_core::Version;
-use driblet_core::directory::{FileEntry, Manifest, ManifestLimits};
+use driblet_core::directory::{Entry, FileEntry, Manifest, ManifestLimits};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::directory_changes::Changes;
+use super::directory_looks::{Base, Look, Looks, Unpublished};
 use super::directory_watch::Watch;
 use super::error::PublishError;
 use super::files::{Files, PathState};
 use super::index::publish_batches;
 use super::settle::Settler;
-use crate::fingerprint::{self, Fingerprint};
+use crate::fingerprint::Fingerprint;
+use crate::history::Head;
 use crate::source::Found;
 use crate::task::{TaskFailed, blocking};
-use crate::walk::{Listing, WalkRules, WalkedFile};
+use crate::walk::{ListedPath, Listing, WalkRules, WalkedFile};
 
-/// How long a directory must rest before it is published.
-const QUIET: Duration = Duration::from_millis(100);
-/// A directory that keeps changing for this long must rest for longer.
-const LONG: Duration = Duration::from_secs(2);
-/// How long a directory must rest that kept changing for [`LONG`].
-const QUIET_AFTER_LONG: Duration = Duration::from_millis(500);
-/// How long a directory must rest that has less than half as many files as its head: most likely a build removed them,
-/// and makes them again.
-const QUIET_AFTER_LOSS: Duration = Duration::from_secs(5);
-/// A directory that keeps changing for this long is published. Files that still change keep their last published
-/// version.
-const LIMIT: Duration = Duration::from_secs(30);
 /// How many files that are left out are named in the log.
 const NAMED: usize = 10;
 
@@ -62,8 +53,8 @@ pub(super) struct DirectoryPublisher {
     /// Whether every file that was there at the start is indexed. Until then the index reads them.
     indexed: watch::Receiver<bool>,
     current: Mutex<Option<Current>>,
-    /// Held while the directory is looked at.
-    looking: tokio::sync::Mutex<()>,
+    /// What the last publication found. Held while the directory is looked at.
+    looks: tokio::sync::Mutex<Looks>,
     /// How often a program said that everything is written.
     told: watch::Sender<u64>,
     /// What was left out at the last look, so that each is logged once.
@@ -81,15 +72,6 @@ struct Current {
     changes: Option<u64>,
 }
 
-/// The changes of a directory since it was last published.
-struct Changes {
-    began: Instant,
-    seen: Option<Arc<Listing>>,
-    /// When the directory was first seen like this.
-    since: Instant,
-    is_long: bool,
-}
-
 impl DirectoryPublisher {
     pub(super) fn new(
         settler: Arc<Settler>,
@@ -105,7 +87,7 @@ impl DirectoryPublisher {
             watch,
             indexed,
             current: Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
+            looks: tokio::sync::Mutex::default(),
             told: watch::Sender::default(),
             left_out: Mutex::default(),
             unreadable: Mutex::default(),
@@ -200,60 +182,120 @@ impl DirectoryPublisher {
         let mut told = self.told.subscribe();
         // An error means that the server is gone.
         let _ = self.indexed.clone().wait_for(|done| *done).await;
-        let _looking = self.looking.lock().await;
+        let mut found = self.looks.lock().await;
         if let Some(current) = self.current().clone().filter(|current| asked <= current.looked) {
             return Ok(current.published);
         }
         let before = self.last().await?;
-        let mut changes = Changes { began: Instant::now(), seen: None, since: Instant::now(), is_long: false };
+        // If this fails, the next publication looks at everything.
+        let mut looks = std::mem::take(&mut *found);
+        let losses = self.files().history.losses();
+        if is_complete || looks.losses != losses {
+            // Events may be late: what is complete now is looked at now.
+            looks.base = None;
+        }
+        looks.losses = losses;
+        let mut changes = Changes::new();
         loop {
             let (looked, seen) = (Instant::now(), self.changes());
-            let listing = self.look().await?;
-            let changed = self.changed(&listing).await?;
-            if let Some(before) = before.as_ref().filter(|before| changed.is_empty() && is_published(&listing, before))
+            let look = self.look(&mut looks).await?;
+            let unpublished = self.unpublished(&look).await?;
+            if let Some(base) = &mut looks.base {
+                base.open.clone_from(&unpublished.listed);
+            }
+            if unpublished.is_empty()
+                && let Some(before) = &before
+                && self.is_head(&look, before).await?
             {
                 *self.current() = Some(Current { published: before.clone(), looked, changes: seen });
+                drop((changes, looks.base.take()));
+                *found = self.published_as(look, Vec::new(), losses);
                 return Ok(before.clone());
             }
-            changes.see(&listing, looked);
-            let overdue = LIMIT <= changes.began.elapsed();
-            if let Some(wait) = changes.wait(&listing, &changed, before.as_ref(), is_complete).filter(|_| !overdue) {
-                if !changes.is_long && LONG <= changes.began.elapsed() {
-                    changes.is_long = true;
+            changes.see(&look, looked);
+            let overdue = changes.is_overdue();
+            let head_len = before.as_ref().map(|before| before.manifest.len());
+            if let Some(wait) = changes.wait(&look, &unpublished, head_len, is_complete).filter(|_| !overdue) {
+                if changes.becomes_long() {
                     info!(directory = %self.path, "the directory keeps changing, or lost most files; it is published when it is quiet");
                 }
                 // The sender lives as long as `self`.
-                is_complete |= timeout(wait, told.changed()).await.is_ok();
+                if timeout(wait, told.changed()).await.is_ok() {
+                    (is_complete, looks.base) = (true, None);
+                }
                 continue;
             }
-            let are_published = self.publish_files(&listing, changed).await?;
+            let are_published = self.publish_files(&look, &unpublished).await?;
+            if !are_published {
+                // A file that cannot be read is left out by a look at everything.
+                looks.base = None;
+            }
             // Another program may have changed something meanwhile.
-            if !overdue && (!are_published || *self.look().await? != *listing) {
+            if !overdue && (!are_published || !self.look(&mut looks).await?.is_like(&look)) {
                 continue;
             }
-            if let Some(published) = self.publish_manifest(listing, overdue).await? {
+            if let Some(published) = self.publish_manifest(&look, before.as_ref(), overdue).await? {
                 *self.current() = Some(Current { published: published.clone(), looked, changes: seen });
+                if !overdue {
+                    let open = look.files(&unpublished).filter(|file| !self.is_settled(file));
+                    let open = open.map(|file| file.path.clone()).collect();
+                    drop((changes, looks.base.take()));
+                    *found = self.published_as(look, open, losses);
+                }
                 self.files().published.notify_waiters();
                 return Ok(published);
             }
         }
     }
 
-    async fn look(self: &Arc<Self>) -> Result<Arc<Listing>, PublishError> {
-        let publisher = self.clone();
-        let listing = blocking(move || {
-            // The root itself is looked up as for a file, so that its absence is noted.
-            let Some(Found::Folder) = publisher.files().find(&publisher.path)? else {
-                return Err(PublishError::NoDirectory { path: publisher.path.clone() });
-            };
-            let folder = publisher.files().source.path().join(&publisher.path);
-            let mut listing = Listing::of(&folder, &publisher.rules)?;
-            leave_out(&mut listing, &folder, &publisher.unreadable());
-            Ok::<_, PublishError>(listing)
-        });
-        let listing = listing.await?;
-        self.report(&listing);
-        Ok(Arc::new(listing))
+    /// What the next publication begins with. `open` are the paths of files that must be read again.
+    fn published_as(&self, look: Look, open: Vec<String>, losses: u64) -> Looks {
+        // Without events, everything is looked at each time.
+        let base = self.changes().is_some().then(|| look.into_base(&open, true));
+        Looks { base, losses, ..Looks::default() }
+    }
+
+    async fn look(self: &Arc<Self>, looks: &mut Looks) -> Result<Look, PublishError> {
+        if let Some(watch) = &self.watch {
+            looks.touched.add(watch.take());
+        }
+        let is_told = self.changes().is_some();
+        let (publisher, base) = (self.clone(), looks.base(is_told).cloned());
+        let touched = std::mem::take(&mut looks.touched.paths);
+        let (touched, looked) = blocking(move || {
+            let looked = publisher.look_at(base, &touched)?;
+            Ok::<_, PublishError>((touched, looked))
+        })
+        .await?;
+        looks.touched.paths = touched;
+        match looked {
+            Ok(look) => Ok(look),
+            Err(listing) => {
+                self.report(&listing);
+                Ok(looks.begin(listing, is_told))
+            }
+        }
+    }
+
+    /// Looks at what was touched since the base, or if that is not enough, at everything.
+    fn look_at(
+        &self,
+        base: Option<Base>,
+        touched: &BTreeSet<ListedPath>,
+    ) -> Result<Result<Look, Listing>, PublishError> {
+        // The root itself is looked up as for a file, so that its absence is noted.
+        let Some(Found::Folder) = self.files().find(&self.path)? else {
+            return Err(PublishError::NoDirectory { path: self.path.clone() });
+        };
+        let folder = self.files().source.path().join(&self.path);
+        if let Some(base) = base
+            && let Some(edits) = base.listing.edits(&folder, &self.rules, touched)?
+        {
+            return Ok(Ok(Look { base, edits }));
+        }
+        let mut listing = Listing::of(&folder, &self.rules)?;
+        leave_out(&mut listing, &folder, &self.unreadable());
+        Ok(Err(listing))
     }
 
     /// Logs what is left out, each once.
@@ -278,31 +320,43 @@ impl DirectoryPublisher {
         if self.path.is_empty() { path.to_owned() } else { format!("{}/{path}", self.path) }
     }
 
-    /// The files that do not look as they did when they were published: their paths below the root, and indices.
-    async fn changed(self: &Arc<Self>, listing: &Arc<Listing>) -> Result<Vec<(usize, String)>, PublishError> {
-        let (publisher, listing) = (self.clone(), listing.clone());
+    /// The files that do not look as they did when they were published.
+    async fn unpublished(self: &Arc<Self>, look: &Look) -> Result<Unpublished, PublishError> {
+        let (publisher, look) = (self.clone(), look.clone());
+        blocking(move || Ok(look.unpublished(|file| publisher.is_settled(file)))).await
+    }
+
+    /// Whether a file looks as it did when it was published, and its stamps would show a change.
+    fn is_settled(&self, file: &WalkedFile) -> bool {
+        let head = self.files().history.head(&self.path_of(&file.path)).map(|head| head.observation);
+        head.is_some_and(|seen| seen.settled && seen.looks_like(&file.fingerprint))
+    }
+
+    /// Whether the head has the files of a look, all of which are published.
+    async fn is_head(self: &Arc<Self>, look: &Look, head: &PublishedDirectory) -> Result<bool, PublishError> {
+        if look.base.is_head || !look.edits.files.is_empty() {
+            return Ok(look.base.is_head && look.edits.files.is_empty());
+        }
+        let (publisher, files, manifest) = (self.clone(), look.base.listing.clone(), head.manifest.clone());
         blocking(move || {
-            let has_changed = |(index, file): (usize, &WalkedFile)| {
-                let path = publisher.path_of(&file.path);
-                let head = publisher.files().history.head(&path).map(|head| head.observation);
-                let is_known = head.is_some_and(|seen| seen.settled && seen.looks_like(&file.fingerprint));
-                (!is_known).then_some((index, path))
+            let is_same = |(file, entry): (&WalkedFile, Entry<'_>)| {
+                let head = publisher.files().history.head(&publisher.path_of(&file.path));
+                file.path == entry.path
+                    && file.executable == entry.executable
+                    && head.is_some_and(|head| head.version == entry.version)
             };
-            Ok(listing.files.iter().enumerate().filter_map(has_changed).collect())
+            Ok(files.files.len() == manifest.len() && files.files.iter().zip(manifest.entries()).all(is_same))
         })
         .await
     }
 
     /// Publishes files, and notes those that cannot be read. Gives whether all others look as they were published.
-    async fn publish_files(
-        self: &Arc<Self>,
-        listing: &Listing,
-        changed: Vec<(usize, String)>,
-    ) -> Result<bool, PublishError> {
-        publish_batches(self.files(), changed.iter().map(|(_, path)| path.clone()).collect()).await?;
+    async fn publish_files(self: &Arc<Self>, look: &Look, unpublished: &Unpublished) -> Result<bool, PublishError> {
+        let paths = look.files(unpublished).map(|file| self.path_of(&file.path)).collect();
+        publish_batches(self.files(), paths).await?;
         let mut is_complete = true;
-        for (index, path) in changed {
-            let file = &listing.files[index];
+        for file in look.files(unpublished) {
+            let path = self.path_of(&file.path);
             if self.is_published_as(&path, &file.fingerprint) {
                 continue;
             }
@@ -327,31 +381,27 @@ impl DirectoryPublisher {
     /// does not matter any more.
     async fn publish_manifest(
         self: &Arc<Self>,
-        listing: Arc<Listing>,
+        look: &Look,
+        before: Option<&PublishedDirectory>,
         overdue: bool,
     ) -> Result<Option<PublishedDirectory>, PublishError> {
-        let publisher = self.clone();
+        let (publisher, look, before) = (self.clone(), look.clone(), before.cloned());
         blocking(move || {
-            let mut entries = Vec::with_capacity(listing.files.len());
-            for file in &listing.files {
-                let path = publisher.path_of(&file.path);
-                let Some(head) = publisher.files().history.head(&path) else {
-                    if !overdue {
-                        return Ok(None);
-                    }
-                    warn!(path, "a file is left out of the directory's snapshot: it never stops changing");
-                    continue;
-                };
-                if !head.observation.looks_like(&file.fingerprint) {
-                    if !overdue {
-                        return Ok(None);
-                    }
-                    warn!(path, "a file keeps changing; the directory's snapshot has its last published version");
+            let manifest = match before.filter(|_| look.base.is_head) {
+                Some(before) => {
+                    let edits = look.edits.files.iter();
+                    let gone: Vec<&str> = edits.filter(|(_, now)| now.is_none()).map(|(path, _)| &*path.0).collect();
+                    let files = look.edits.files.values().flatten();
+                    let Some(files) = publisher.entries(files, overdue) else { return Ok(None) };
+                    before.manifest.edited(&gone, files)
                 }
-                let (executable, len, version) = (file.executable, head.len, head.version);
-                entries.push(FileEntry { path: file.path.clone(), executable, len, version });
-            }
-            let manifest = Manifest::new(entries).map_err(|error| PublishError::Manifest(Arc::new(error)))?;
+                None => {
+                    let base = look.into_base(&[], false);
+                    let Some(files) = publisher.entries(base.listing.files.iter(), overdue) else { return Ok(None) };
+                    Manifest::new(files)
+                }
+            };
+            let manifest = manifest.map_err(|error| PublishError::Manifest(Arc::new(error)))?;
             let (history, key) = (&publisher.files().history, DirectoryPublisher::key(&publisher.path));
             history.publish_directory(&key, &manifest)?;
             let head = history.head(&key).ok_or(PublishError::Busy)?;
@@ -360,37 +410,29 @@ impl DirectoryPublisher {
         })
         .await
     }
-}
 
-impl Changes {
-    fn see(&mut self, listing: &Arc<Listing>, now: Instant) {
-        if self.seen.as_ref().is_none_or(|seen| **seen != **listing) {
-            if self.seen.is_some() {
-                self.since = now;
+    /// The manifest's entries of files, as they were published. `None` if a file has changed since; an overdue directory
+    /// has the version before.
+    fn entries<'a>(&self, files: impl Iterator<Item = &'a WalkedFile>, overdue: bool) -> Option<Vec<FileEntry>> {
+        let mut entries = Vec::with_capacity(files.size_hint().0);
+        for file in files {
+            let path = self.path_of(&file.path);
+            let head = self.files().history.head(&path);
+            if !head.is_some_and(|head| head.observation.looks_like(&file.fingerprint)) {
+                if !overdue {
+                    return None;
+                }
+                match head {
+                    None => warn!(path, "a file is left out of the directory's snapshot: it never stops changing"),
+                    Some(_) => {
+                        warn!(path, "a file keeps changing; the directory's snapshot has its last published version")
+                    }
+                }
             }
-            self.seen = Some(listing.clone());
+            let Some(Head { len, version, .. }) = head else { continue };
+            entries.push(FileEntry { path: file.path.clone(), executable: file.executable, len, version });
         }
-    }
-
-    /// How long to wait before the next look; `None` if the directory is quiet.
-    fn wait(
-        &self,
-        listing: &Listing,
-        changed: &[(usize, String)],
-        before: Option<&PublishedDirectory>,
-        is_complete: bool,
-    ) -> Option<Duration> {
-        let quiet = if self.is_long && !is_complete { QUIET_AFTER_LONG } else { QUIET };
-        let is_lost = !is_complete && has_lost_most(listing, before);
-        let needed = if is_lost { QUIET_AFTER_LOSS } else { quiet };
-        let now = fingerprint::now();
-        let ages = changed.iter().map(|(index, _)| listing.files[*index].fingerprint.age(now));
-        let folders = now.checked_sub(listing.folders_changed).and_then(|age| u64::try_from(age).ok());
-        let youngest = ages.chain([folders.map(Duration::from_nanos)]).min().flatten().unwrap_or_default();
-        // Also of a complete directory: younger files are published one by one, which takes longer.
-        let rested = self.since.elapsed().max(youngest);
-        // After a loss the next look comes as early as ever: soon the files may be there again.
-        (rested < needed).then(|| (needed - rested).clamp(Duration::from_millis(5), quiet))
+        Some(entries)
     }
 }
 
@@ -402,53 +444,4 @@ fn leave_out(listing: &mut Listing, folder: &Path, unreadable: &HashMap<String, 
     listing.files = files;
     let out: Vec<WalkedFile> = out;
     listing.left_out.extend(out.iter().map(|file| (folder.join(&file.path), "it cannot be read")));
-}
-
-/// Whether a directory has less than half as many files as its head. Which files they are does not matter: a build that
-/// names files by their contents gives most of them new names.
-fn has_lost_most(listing: &Listing, before: Option<&PublishedDirectory>) -> bool {
-    before.is_some_and(|before| 2 * listing.files.len() < before.manifest.len())
-}
-
-/// Whether the head has the files of a listing, whose contents are known to be published.
-fn is_published(listing: &Listing, before: &PublishedDirectory) -> bool {
-    let is_same = |(file, entry): (&WalkedFile, driblet_core::directory::Entry<'_>)| {
-        file.path == entry.path && file.executable == entry.executable
-    };
-    listing.files.len() == before.manifest.len() && listing.files.iter().zip(before.manifest.entries()).all(is_same)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn new_names_are_no_loss() {
-        let of = |names: &[&str]| Listing {
-            files: names
-                .iter()
-                .map(|name| WalkedFile { path: (*name).to_owned(), fingerprint: Fingerprint::NONE, executable: false })
-                .collect(),
-            ..Listing::default()
-        };
-        let entry = |name: &str| FileEntry {
-            path: name.to_owned(),
-            executable: false,
-            len: 1,
-            version: Version::of(name.as_bytes()),
-        };
-        let manifest = Arc::new(Manifest::new(["a-1", "b-1", "c-1", "d-1"].map(entry).to_vec()).unwrap());
-        let (version, len) = (manifest.version(), manifest.encode().len() as u64);
-        let before = PublishedDirectory { manifest, version, len, counter: 1 };
-        for (names, expected) in [
-            (&["a-2", "b-2", "c-2", "d-2"][..], false),
-            (&["a-1", "b-2"], false),
-            (&["a-1"], true),
-            (&["a-2"], true),
-            (&[], true),
-        ] {
-            assert_eq!(has_lost_most(&of(names), Some(&before)), expected, "{names:?}");
-            assert!(!has_lost_most(&of(names), None));
-        }
-    }
 }

@@ -4,7 +4,9 @@
 //! reads all files at the start. The publisher announces new heads and does not know who listens.
 
 mod directories;
+mod directory_changes;
 mod directory_follow;
+mod directory_looks;
 mod directory_watch;
 mod episode;
 mod error;

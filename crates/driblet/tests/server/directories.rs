@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use driblet::Version;
-use driblet_core::directory::{DirectoryDelta, Have, Manifest, ManifestLimits, PlannedPart};
+use driblet_core::directory::{DirectoryDelta, FileEntry, Have, Manifest, ManifestLimits, PlannedPart};
 use driblet_core::{Basis, Decoder, Limits};
 
 use crate::support::{Answer, TestSite, get, post, random_bytes, text, within};
@@ -308,6 +308,82 @@ async fn a_watched_directory_is_published_without_a_request() {
     site.write("deep/er/c", b"c");
     assert!(third < counter(&site, third).await);
     site.restart().await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_published_alone_is_in_the_next_version() {
+    for watched in [false, true] {
+        let mut site = TestSite::stopped(&[("a", b"1"), ("b", b"2")]);
+        site.start(|builder| builder.directory("").watch(watched)).await;
+        let mut receiver = Receiver::default();
+        receiver.pull(&site, "/").await;
+        site.write("a", b"changed");
+        let file = site.get("/a.driblet/head").await.json();
+        assert_eq!(file["version"], Version::of(b"changed").to_string());
+        until_published(&site).await;
+        receiver.pull(&site, "/").await;
+        assert_eq!(receiver.files, on_disk(&site.root()), "watched: {watched}");
+    }
+}
+
+/// Waits until the directory's head is what the disk has.
+async fn until_published(site: &TestSite) {
+    let entry = |(path, bytes): (String, Vec<u8>)| {
+        let mode = fs::metadata(site.root().join(&path)).unwrap().permissions().mode();
+        FileEntry { path, executable: mode & 0o100 != 0, len: bytes.len() as u64, version: Version::of(&bytes) }
+    };
+    let expected = Manifest::new(on_disk(&site.root()).into_iter().map(entry).collect()).unwrap().version().to_string();
+    let mut since = 0;
+    within(async {
+        loop {
+            let head = site.get(&format!("/.driblet/head?since={since}&wait=60")).await.json();
+            if head["version"] == expected {
+                break;
+            }
+            since = head["counter"].as_u64().unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_watched_tree_follows_whatever_changes() {
+    let mut site = TestSite::stopped(&[("a/b/c", b"1"), ("a/d", b"2"), ("e", b"3"), ("f/g", b"4")]);
+    site.start(|builder| builder.directory("").watch(true)).await;
+    until_published(&site).await;
+    let root = site.root();
+    let at = |path: &str| root.join(path);
+    for round in 0..6 {
+        // A file in place, one by a rename, one in new folders, and one that goes.
+        let bytes = format!("round {round}");
+        let (from, to) = if round % 2 == 0 { ("a", "moved") } else { ("moved", "a") };
+        fs::write(at(from).join("d"), &bytes).unwrap();
+        fs::write(at(".new"), &bytes).unwrap();
+        fs::rename(at(".new"), at("e")).unwrap();
+        site.write(&format!("new/folder{round}/file"), bytes.as_bytes());
+        if round % 2 == 0 {
+            fs::remove_file(at("f/g")).unwrap()
+        } else {
+            site.write("f/g", bytes.as_bytes())
+        }
+        until_published(&site).await;
+        // A folder is moved, and a file in it is changed after that.
+        fs::rename(at(from), at(to)).unwrap();
+        until_published(&site).await;
+        fs::write(at(to).join("b/c"), &bytes).unwrap();
+        until_published(&site).await;
+        fs::set_permissions(at("e"), fs::Permissions::from_mode(0o755)).unwrap();
+        until_published(&site).await;
+        fs::remove_dir_all(at(&format!("new/folder{round}"))).unwrap();
+        until_published(&site).await;
+        // A link, whose target then changes, needs a look at everything.
+        symlink("f", at("link")).unwrap();
+        until_published(&site).await;
+        site.write("f/h", bytes.as_bytes());
+        until_published(&site).await;
+        fs::remove_file(at("link")).unwrap();
+        until_published(&site).await;
+    }
 }
 
 #[tokio::test]
