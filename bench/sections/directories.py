@@ -15,7 +15,7 @@ import urllib.error
 from measure.process import run, status_of
 from measure.report import row
 from measure.server import driblet, rsync_daemon
-from measure.setting import corpus
+from measure.setting import b3sum, corpus
 
 from sections.pull import TRANSFERRED
 
@@ -39,11 +39,13 @@ def measure(setting):
         yield from unchanged(setting, server, peer, work)
         yield from edited(setting, server, peer, folder, work)
         yield from moved(setting, server, folder, work)
+        yield from followed(setting, server, folder, FILES, 0.060)
+    yield from followed_in_small(setting, text)
 
 
-def tree(folder, text):
+def tree(folder, text, files=FILES):
     choice = random.Random(1)
-    for number in range(FILES):
+    for number in range(files):
         place = folder / f"d{number % FOLDERS:03}"
         place.mkdir(exist_ok=True)
         at, length = choice.randrange(len(text) - 13_000), choice.randrange(1_000, 13_000)
@@ -141,6 +143,33 @@ def moved(setting, server, folder, work):
     stats, _, _ = pull(setting, server, work / "cold0")
     same(work / "cold0", folder)
     yield row(f"{TITLE}, a tenth moved: both ways", both_ways(stats), "bytes", ("<=", 200_000), PULL)
+
+
+def followed(setting, server, folder, files, limit):
+    """One file changes in the watched tree: what the server computes until the new version is published."""
+    clock = ~server.pid << 3 | 2  # the CPU time of that process
+    head = json.loads(server.get("/.driblet/head"))
+    file = next(path for path in folder.rglob("*.js"))
+    manifest, times, ratios = setting.fresh("manifest") / "manifest", [], []
+    for number in range(max(setting.runs, 5)):
+        begin = time.clock_gettime(clock)
+        file.write_bytes(file.read_bytes() + b"followed(%d)" % number)
+        head = json.loads(server.get(f"/.driblet/head?since={head['counter']}&wait=60"))
+        times.append(time.clock_gettime(clock) - begin)
+        manifest.write_bytes(server.get(f"/.driblet/manifest/{head['version']}"))
+        ratios.append(times[-1] / run([b3sum(), "--num-threads", "1", "--no-mmap", manifest]).cpu)
+    what = f"{files:,} files, one edited while the server watches: its CPU time"
+    yield row(what, times, "s", ("<=", limit), "GET /.driblet/head?since=COUNTER&wait=60")
+    yield row(f"{what} / b3sum of the manifest", ratios, "ratio", command="b3sum --num-threads 1 --no-mmap MANIFEST")
+
+
+def followed_in_small(setting, text):
+    folder = setting.fresh("served10k")
+    tree(folder, text, FILES // 10)
+    time.sleep(2.1)  # the stamps of the last files can be trusted
+    with driblet(setting.driblet, folder, setting.fresh("history10k")) as server:
+        patient(server, "/.driblet/head")
+        yield from followed(setting, server, folder, FILES // 10, 0.020)
 
 
 def settled(server, folder):

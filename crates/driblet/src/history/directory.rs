@@ -548,11 +548,9 @@ impl History for DirectoryHistory {
     }
 }
 
-/// The files that a manifest names, each version once.
+/// The versions and lengths of the files that a manifest names.
 fn contents(manifest: &Manifest) -> Contents {
-    let mut seen = HashSet::new();
-    let files = manifest.entries().map(|entry| (entry.version, entry.len));
-    files.filter(|(version, _)| seen.insert(*version)).collect()
+    manifest.entries().map(|entry| (entry.version, entry.len)).collect()
 }
 
 /// Where a path leads once it exists: links are followed as far as the path exists, and `..` is taken literally beyond.

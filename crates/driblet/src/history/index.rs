@@ -23,7 +23,7 @@ use crate::fingerprint::Fingerprint;
 const SEGMENTS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("segments");
 const PATHS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("paths");
 
-/// The files that a manifest names: each version once, with its length.
+/// The versions and lengths of the files that a manifest names.
 pub(super) type Contents = Arc<[(Version, u64)]>;
 
 /// Entries of all manifests that are kept. Beyond that, old directory versions are evicted whatever their age.
@@ -376,19 +376,25 @@ impl Index {
 
     /// Sets a row, and counts the holders of each version. Gives the row that was there.
     fn set(&mut self, path: &str, row: Option<Row>) -> Option<Row> {
-        for entry in row.iter().flat_map(|row| &row.versions) {
-            self.each_of(entry, |index, version, len| {
+        let new = row.as_ref().map(|row| row.versions.clone()).unwrap_or_default();
+        let was = match row {
+            Some(row) => self.rows.insert(path.to_owned(), row),
+            None => self.rows.remove(path),
+        };
+        let old = was.as_ref().map(|row| &*row.versions).unwrap_or_default();
+        let only_in = |versions: &[VersionEntry], others: &[VersionEntry]| -> Vec<VersionEntry> {
+            let is_other = |entry: &&VersionEntry| others.iter().all(|other| other.version != entry.version);
+            versions.iter().filter(is_other).copied().collect()
+        };
+        for entry in only_in(&new, old) {
+            self.each_of(&entry, |index, version, len| {
                 let holders = index.names.entry(version).or_insert((0, len));
                 index.total += if holders.0 == 0 { len } else { 0 };
                 holders.0 += 1;
             });
         }
-        let was = match row {
-            Some(row) => self.rows.insert(path.to_owned(), row),
-            None => self.rows.remove(path),
-        };
-        for entry in was.iter().flat_map(|row| &row.versions) {
-            self.each_of(entry, |index, version, _| {
+        for entry in only_in(old, &new) {
+            self.each_of(&entry, |index, version, _| {
                 let Some(holders) = index.names.get_mut(&version) else { return };
                 holders.0 -= 1;
                 if let (0, len) = *holders {

@@ -36,8 +36,9 @@ impl Changes {
         delete: bool,
     ) -> Result<Changes, PullDirectoryError> {
         let mut changes = Changes::default();
+        let mut next = 0;
         for (index, entry) in new.entries().enumerate().filter(|(index, _)| selection.included[*index]) {
-            match local.at(entry.path) {
+            match local.at_next(entry.path, &mut next) {
                 Some(file) if file.version == entry.version => {
                     if file.executable != entry.executable {
                         changes.modes.push(index as u32);

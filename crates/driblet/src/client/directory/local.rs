@@ -94,8 +94,9 @@ impl Local {
 
     /// Reads what stands at the paths of a manifest, where the record does not say it.
     pub(super) fn read_at_paths(&mut self, tree: &mut Tree, new: &Manifest, selection: &Selection) -> io::Result<()> {
+        let mut next = 0;
         for (entry, included) in new.entries().zip(&selection.included) {
-            if !included || self.at(entry.path).is_some() {
+            if !included || self.at_next(entry.path, &mut next).is_some() {
                 continue;
             }
             if tree.look(entry.path)?.is_none_or(|found| !found.is_file()) {
@@ -111,14 +112,22 @@ impl Local {
 
     /// The file at a path, if its bytes are known.
     pub(super) fn at(&self, path: &str) -> Option<FoundFile> {
-        let recorded = || {
-            let record = self.record.as_ref()?;
-            let index = record.manifest.find(path)?;
-            let FileState::Unchanged { executable } = self.states[index] else { return None };
-            let entry = record.manifest.entry(index);
-            Some(FoundFile { version: entry.version, len: entry.len, executable, stamp: record.stamps[index] })
-        };
-        self.found.get(path).copied().or_else(recorded)
+        self.at_next(path, &mut 0)
+    }
+
+    /// As [`at`](Local::at), for many paths in order: `next` is the index in the record that is looked at first.
+    pub(super) fn at_next(&self, path: &str, next: &mut usize) -> Option<FoundFile> {
+        if let Some(found) = self.found.get(path) {
+            return Some(*found);
+        }
+        let record = self.record.as_ref()?;
+        let manifest = &record.manifest;
+        let is_next = *next < manifest.len() && manifest.entry(*next).path == path;
+        let index = if is_next { *next } else { manifest.find(path)? };
+        *next = index + 1;
+        let FileState::Unchanged { executable } = self.states[index] else { return None };
+        let entry = manifest.entry(index);
+        Some(FoundFile { version: entry.version, len: entry.len, executable, stamp: record.stamps[index] })
     }
 
     /// The path of a file with this version.

@@ -122,8 +122,7 @@ impl Place {
     }
 
     /// Compares the folder with the record of the last pull.
-    pub(super) fn scan(&self) -> Result<Local, PullDirectoryError> {
-        let record = self.record().map_err(|error| self.unreadable(error))?;
+    pub(super) fn scan(&self, record: Option<Record>) -> Result<Local, PullDirectoryError> {
         match self.tree() {
             Err(error) if error.kind() == ErrorKind::NotFound && self.state.is_none() => Ok(Local::default()),
             tree => tree.and_then(|mut tree| Local::scan(&mut tree, record)).map_err(|error| self.unreadable(error)),

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use driblet_core::Version;
+use driblet_core::directory::Manifest;
 use url::Url;
 
 use super::atomic;
@@ -147,14 +148,18 @@ impl Session {
 
     /// Asks for a directory delta by which everything that is missing can be had.
     async fn prepare(&self, mut from: From) -> Result<Prepared, PullDirectoryError> {
-        let place = self.place.clone();
-        let mut local = Some(blocking(move || place.scan()).await?);
-        let mut planned = None;
+        let (place, again) = (self.place.clone(), self.place.clone());
+        let record = blocking(move || place.record().map_err(|error| place.unreadable(error))).await?;
+        let manifest = record.as_ref().map(|record| record.manifest.clone());
+        // Both take a while, and the thread must end before the folder is unlocked.
+        let scanning = blocking(move || again.scan(record));
+        let (scanned, asked) = tokio::join!(scanning, self.ask(manifest.as_ref(), from));
+        let (mut local, mut planned) = (Some(scanned?), Some(asked?));
         loop {
             let held = local.take().unwrap_or_default();
             let asked = match planned.take() {
                 Some(planned) => planned,
-                None => self.ask(&held, from).await?,
+                None => self.ask(manifest.as_ref(), from).await?,
             };
             let prepared = self.compare(asked, held).await?;
             let can_fetch = prepared.can_fetch();
@@ -183,9 +188,10 @@ impl Session {
         }
     }
 
-    async fn ask(&self, local: &Local, from: From) -> Result<Planned, PullDirectoryError> {
+    /// Asks for a directory delta. `record` is the manifest of the last pull.
+    async fn ask(&self, record: Option<&Arc<Manifest>>, from: From) -> Result<Planned, PullDirectoryError> {
         let kept = self.place.delta();
-        let record = local.record.as_ref().filter(|_| from == From::Record).map(|record| record.manifest.clone());
+        let record = record.filter(|_| from == From::Record).cloned();
         if let Some(old) = record {
             match delta::ask(&self.requests, &kept, Some(old.clone())).await? {
                 Asked::Planned(planned) => return Ok(*planned),
