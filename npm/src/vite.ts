@@ -85,7 +85,14 @@ export default function driblet(options: DribletOptions = {}): DribletPlugin {
       },
     },
     async configurePreviewServer(server) {
-      if (options.preview ?? true) program = await servePreview(server, options);
+      if (!(options.preview ?? true)) return;
+      const { meta } = (this ?? {}) as { meta?: { viteVersion?: string } };
+      if (meta?.viteVersion === undefined) {
+        // Earlier versions check hosts and origins after the middlewares of plugins.
+        config.logger.warn('driblet: `vite preview` serves through driblet from vite 7 on; this vite serves alone');
+        return;
+      }
+      program = await servePreview(server, options);
     },
     // vite 8 calls this. Earlier versions only close the server.
     async closePreviewServer() {

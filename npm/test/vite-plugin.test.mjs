@@ -136,7 +136,9 @@ describe('a build', () => {
       ['client', 'ssr'],
     ]) {
       const { logger, said } = newLogger();
-      const environments = { ssr: { build: { outDir: 'server', rolldownOptions: { input: 'server.js' } } } };
+      const environments = {
+        ssr: { build: { outDir: 'server', rolldownOptions: { input: join(app.root, 'server.js') } } },
+      };
       const config = configuration(app, { logger, environments, builder: { sharedPlugins: true } });
       const builder = await createBuilder(config);
       for (const name of order) await builder.build(builder.environments[name]);
