@@ -7,7 +7,8 @@
 //   sync/
 //   stores/     and shared/, which may import each other's types
 //
-// browser-sync-stream/ is beside these: it uses only shared/ and the databases of stores/.
+// browser-sync-stream/ is beside these: it uses only shared/ and the databases of stores/. So are vite.ts and vite/: they
+// use only shared/.
 const ENTRIES = 'index|inline|level|node|storage';
 const LAYERS = ['page/|spawn\\.ts', 'worker/|worker\\.ts', 'sync/', 'stores/|shared/'];
 
@@ -28,6 +29,8 @@ module.exports = {
       { path: '^src/browser-sync-stream/' },
       { path: '^src/', pathNot: '^src/(browser-sync-stream|shared)/|^src/stores/database\\.ts' },
     ),
+    forbidden('vite-is-apart', { path: '^src/vite[./]' }, { path: '^src/', pathNot: '^src/(vite|shared)/' }),
+    forbidden('nothing-imports-vite', { path: '^src/', pathNot: '^src/vite[./]' }, { path: '^src/vite[./]' }),
     forbidden(
       'nothing-imports-browser-sync-stream',
       { path: '^src/', pathNot: '^src/browser-sync-stream/' },
