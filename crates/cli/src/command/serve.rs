@@ -153,10 +153,10 @@ async fn serve(args: Args) -> Result<(), Failure> {
         () = signals.next() => return Ok(()),
     };
     let address = listener.local_addr().map_err(|error| Failure::new("cannot listen", &error))?;
-    print::error(format_args!("listening on http://{address}/"));
     let _control = server.control_socket().inspect_err(|error| {
         tracing::warn!(%error, "there is no control socket; `driblet publish` and `driblet history` do not work");
     });
+    print::error(format_args!("listening on http://{address}/"));
     let (stop, stopped) = oneshot::channel();
     let twice = async {
         signals.next_or_hangups(&server).await;
