@@ -62,6 +62,7 @@ impl Server {
             ahead: 3,
             snapshots: SnapshotOptions::default(),
             private: false,
+            unregister: false,
             name_option: name_method,
             #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
@@ -185,6 +186,7 @@ pub struct ServerBuilder {
     ahead: usize,
     snapshots: SnapshotOptions,
     private: bool,
+    unregister: bool,
     name_option: NameOption,
     #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
@@ -306,6 +308,12 @@ impl ServerBuilder {
         ServerBuilder { private, ..self }
     }
 
+    /// Tells the service workers of pages to unregister, and to delete the directories that they stored: the way back
+    /// from a release whose worker does harm. Default: no.
+    pub fn unregister(self, unregister: bool) -> ServerBuilder {
+        ServerBuilder { unregister, ..self }
+    }
+
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
     /// path; with `None` it does not. Default: the default options of npm `rabin`.
     ///
@@ -356,6 +364,7 @@ impl ServerBuilder {
             manifests: Manifests::new(),
             history,
             private: self.private,
+            unregister: self.unregister,
             deadline: self.deadline,
             max_tags: self.max_tags,
             signature_permits: Semaphore::new(SIGNATURES),

@@ -30,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) manifests: Manifests,
     /// Whether shared caches must keep no answer.
     pub(crate) private: bool,
+    /// Whether service workers are told to unregister.
+    pub(crate) unregister: bool,
     /// How long a request waits for a client's bytes.
     pub(crate) deadline: Duration,
     /// The most tags that a signature may have.

@@ -57,6 +57,12 @@ pub(crate) struct Args {
     /// Answers to requests with a Cookie or Authorization are private in any case.
     #[arg(long)]
     private: bool,
+    /// Tell the service workers of pages to unregister, and to delete what they stored
+    ///
+    /// The way back from a release whose worker does harm: pages load from the network again. Takes effect at a page's
+    /// next navigation.
+    #[arg(long)]
+    unregister: bool,
     /// Another host name of the server, besides addresses and localhost
     #[arg(long, value_name = "H")]
     allow_host: Vec<String>,
@@ -127,6 +133,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         .directory("")
         .watch(!args.no_watch)
         .private(args.private)
+        .unregister(args.unregister)
         .name_options(flag)
         .codec(args.codec.codec())
         .ahead(args.ahead)

@@ -10,13 +10,16 @@ use super::problem::{Problem, is_safe};
 use crate::artifacts::{Coding, Content};
 
 const EMBEDDER_POLICY: HeaderName = HeaderName::from_static("cross-origin-embedder-policy");
+const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The names and bytes of `client/`, embedded by build.rs. A name with `.br` is the brotli form of another file.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
 
 /// The files that pages and service workers import. These files import others, whose names contain a hash.
-const ENTRIES: [&str; 3] = ["client.js", "inline.js", "store.js"];
+const ENTRIES: [&str; 5] = ["client.js", "directories.js", "inline.js", "service-worker.js", "store.js"];
+/// The script of a service worker, which may serve pages at every path of the origin.
+const SERVICE_WORKER: &str = "service-worker.js";
 
 /// Answers a request for one of the client's files.
 pub(super) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
@@ -56,5 +59,8 @@ pub(super) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     // loads a file of another origin only if the response allows that. Other pages ignore both headers.
     headers.insert(EMBEDDER_POLICY, HeaderValue::from_static("require-corp"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    if name == SERVICE_WORKER {
+        headers.insert(SERVICE_WORKER_ALLOWED, HeaderValue::from_static("/"));
+    }
     Ok(response)
 }

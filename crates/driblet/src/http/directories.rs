@@ -62,7 +62,10 @@ impl ResourceRequest<'_> {
             }
         };
         let (version, files) = (head.version.to_string(), head.manifest.len());
-        let body = json!({ "version": version, "length": head.len, "counter": head.counter, "files": files });
+        let mut body = json!({ "version": version, "length": head.len, "counter": head.counter, "files": files });
+        if self.site.unregister {
+            body["unregister"] = true.into();
+        }
         self.json(head.version, &body)
     }
 

@@ -256,6 +256,7 @@ mod tests {
             artifacts: Arc::new(Artifacts::new(&history, options)),
             history,
             private: false,
+            unregister: false,
             deadline: LIMIT,
             max_tags: 1,
             signature_permits: Semaphore::new(1),

@@ -311,6 +311,15 @@ async fn a_watched_directory_is_published_without_a_request() {
 }
 
 #[tokio::test]
+async fn service_workers_are_told_to_unregister() {
+    for unregister in [false, true] {
+        let site = TestSite::with(&[("a", b"1")], |builder| builder.directory("").unregister(unregister)).await;
+        let head = site.get("/.driblet/head").await.json();
+        assert_eq!(head.get("unregister").is_some_and(|told| told == true), unregister);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_was_published_alone_is_in_the_next_version() {
     for watched in [false, true] {
         let mut site = TestSite::stopped(&[("a", b"1"), ("b", b"2")]);
