@@ -7,13 +7,31 @@
 #![forbid(unsafe_code)]
 
 mod codes;
+#[cfg(feature = "files")]
 mod decoder;
+#[cfg(feature = "directories")]
+mod directory;
 mod exception;
+#[cfg(feature = "directories")]
+mod have;
+#[cfg(feature = "directories")]
+mod parts;
 mod room;
+#[cfg(feature = "files")]
 mod signer;
 mod verifier;
+mod want;
 
-pub use decoder::{Decoder, Want};
+#[cfg(feature = "files")]
+pub use decoder::Decoder;
+#[cfg(feature = "directories")]
+pub use directory::{DirectoryDelta, Manifest, Plan};
+#[cfg(feature = "directories")]
+pub use have::Have;
+#[cfg(feature = "directories")]
+pub use parts::PartsDecoder;
 pub use room::Room;
+#[cfg(feature = "files")]
 pub use signer::{Matched, Signer};
 pub use verifier::Verifier;
+pub use want::Want;
