@@ -54,7 +54,7 @@ build driblet-wasm
 bind driblet_wasm npm/wasm
 # Directories have a module of their own, so that syncs of files do not load it. 4 kB less under brotli for "s": what
 # takes time in it are the hash and zstd, which have levels of their own.
-build driblet-wasm --no-default-features --features directories --config 'profile.wasm.package.driblet-core.opt-level="s"'
+build driblet-wasm --features directories --config 'profile.wasm.package.driblet-core.opt-level="s"'
 bind driblet_wasm npm/wasm/directories
 build driblet-wasm-browser-sync-stream
 bind driblet_wasm_browser_sync_stream npm/wasm-browser-sync-stream

@@ -1,5 +1,6 @@
-import { sendForget } from './page/client.js';
-import { DEFAULT_STORE, jobOf, syncJob } from './page/job.js';
+import { sendForget } from './page/files.js';
+import { DEFAULT_STORE, jobOf } from './page/job.js';
+import { syncJob } from './page/sync.js';
 import { SyncError } from './shared/error.js';
 import type { Handle } from './page/handle.js';
 import type { SyncOptions } from './page/options.js';

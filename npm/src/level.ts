@@ -1,4 +1,4 @@
-import { runHere } from './page/client.js';
+import { runHere } from './page/files.js';
 import { databaseOf, watchedDatabase } from './stores/database.js';
 import { LEVEL, levelSnapshot } from './stores/levelSnapshot.js';
 import { serve } from './worker/engine.js';

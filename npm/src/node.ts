@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import load from '../wasm/driblet.js';
 import { memoryStore, sync as syncAnywhere } from './index.js';
-import { runHere } from './page/client.js';
+import { runHere } from './page/files.js';
 import { directoryHandle, ownName } from './stores/directory.js';
 import { opfsSnapshot } from './stores/opfs.js';
 import { serve } from './worker/engine.js';

@@ -1,12 +1,9 @@
-import type { Port } from './worker/engine.js';
+import type { Serve } from './page/client.js';
 
 /*
  * Starts the engine. This file is beside `worker.ts`, because a bundled script looks for the worker's script beside
  * itself.
  */
-
-/** Runs the engine for the requests of a port. */
-export type Serve = (port: Port) => void;
 
 /** Loads the engine into this thread. */
 export function importEngine(): Promise<Serve> {

@@ -1,10 +1,8 @@
 //! The `code` of each exception: the name of the error's reason.
 
-use driblet_core::directory::{DirectoryDeltaError, ManifestError, PartError};
 use driblet_core::{BadVersion, DecodeError, RunsError, UnknownChunkSize};
-use wasm_bindgen::prelude::*;
 
-use crate::exception::{Throw, exception};
+use crate::exception::Throw;
 
 impl Throw for DecodeError {
     fn code(&self) -> &'static str {
@@ -27,33 +25,5 @@ impl Throw for BadVersion {
 impl Throw for UnknownChunkSize {
     fn code(&self) -> &'static str {
         "bad-chunk-size"
-    }
-}
-
-impl Throw for ManifestError {
-    fn code(&self) -> &'static str {
-        self.reason()
-    }
-}
-
-impl Throw for DirectoryDeltaError {
-    fn code(&self) -> &'static str {
-        self.reason()
-    }
-
-    fn into_exception(self) -> JsValue {
-        // Not `source`, with which the code that shows errors to programmers would become part of the module.
-        let message = match &self {
-            DirectoryDeltaError::ManifestDelta(reason) => format!("{self}: {reason}"),
-            DirectoryDeltaError::Manifest(reason) => format!("{self}: {reason}"),
-            _ => self.to_string(),
-        };
-        exception(self.code(), &message)
-    }
-}
-
-impl Throw for PartError {
-    fn code(&self) -> &'static str {
-        self.reason()
     }
 }

@@ -7,22 +7,24 @@
 #![forbid(unsafe_code)]
 
 mod codes;
-#[cfg(feature = "files")]
+#[cfg(not(feature = "directories"))]
 mod decoder;
 #[cfg(feature = "directories")]
 mod directory;
+#[cfg(feature = "directories")]
+mod directory_codes;
 mod exception;
 #[cfg(feature = "directories")]
 mod have;
 #[cfg(feature = "directories")]
 mod parts;
 mod room;
-#[cfg(feature = "files")]
+#[cfg(not(feature = "directories"))]
 mod signer;
 mod verifier;
 mod want;
 
-#[cfg(feature = "files")]
+#[cfg(not(feature = "directories"))]
 pub use decoder::Decoder;
 #[cfg(feature = "directories")]
 pub use directory::{DirectoryDelta, Manifest, Plan};
@@ -31,7 +33,7 @@ pub use have::Have;
 #[cfg(feature = "directories")]
 pub use parts::PartsDecoder;
 pub use room::Room;
-#[cfg(feature = "files")]
+#[cfg(not(feature = "directories"))]
 pub use signer::{Matched, Signer};
 pub use verifier::Verifier;
 pub use want::Want;

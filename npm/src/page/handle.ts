@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { check } from '../shared/check.js';
-import { sendClose, sendRead, whenStored } from './client.js';
+import { sendClose, sendRead, whenStored } from './files.js';
 import { now } from '../shared/clock.js';
 import type { Cost, Synced } from '../shared/messages.js';
 
@@ -92,7 +92,7 @@ const withUrl = new Set<object>();
 export function handleOf(url: string, synced: Synced, started: number): Handle {
   const { handle: id, version, length } = synced;
   let { warning, verified } = synced;
-  const stored = whenStored(synced).then((reason) => {
+  const stored = (verified ? whenStored(id) : Promise.resolve(warning)).then((reason) => {
     warning = reason;
     return warning === undefined;
   });
@@ -103,11 +103,13 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
   };
   const content = async () => {
     const taken = take();
-    return taken ? new Blob([taken]) : sendRead(id);
+    return taken ? new Blob([taken]) : sendRead(id, undefined);
   };
   const read = async (start: number, end: number) => {
     const taken = take();
-    return taken ? new Uint8Array(taken).subarray(start, end) : new Uint8Array(await sendRead(id, [start, end]));
+    return taken
+      ? new Uint8Array(taken).subarray(start, end)
+      : new Uint8Array((await sendRead(id, [start, end])) as ArrayBuffer);
   };
   const handle: Handle = {
     version,

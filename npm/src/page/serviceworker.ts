@@ -1,6 +1,7 @@
 import { SyncError } from '../shared/error.js';
 import { mediaTypeOf } from './handle.js';
-import { jobOf, syncJob } from './job.js';
+import { jobOf } from './job.js';
+import { syncJob } from './sync.js';
 import type { Handle } from './handle.js';
 import type { SyncOptions } from './options.js';
 import type { JobOptions } from '../shared/messages.js';

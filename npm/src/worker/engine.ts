@@ -10,7 +10,7 @@ import { verifiedReaderOf } from '../sync/verifiedReader.js';
 import { run } from '../sync/run.js';
 import { storedOutcome } from '../sync/session.js';
 import type { Core } from '../sync/core.js';
-import type { JobOptions, Prefetched, Reply, Request } from '../shared/messages.js';
+import type { JobOptions, Port, Prefetched, Progress, Reply, Request, Synced } from '../shared/messages.js';
 import type { Unavailable } from '../shared/watch.js';
 import type { VerifiedReader } from '../sync/verifiedReader.js';
 import type { OpenedStore, Session } from '../sync/session.js';
@@ -21,11 +21,8 @@ import type { Held, Lease, Range, Snapshot } from '../stores/store.js';
  * starts.
  */
 
-/** The connection to the page: replies go out, requests come in. */
-export interface Port {
-  postMessage(message: Reply, options: { transfer: Transferable[] }): void;
-  onmessage: ((event: MessageEvent<Request>) => void) | null;
-}
+type Sent = Request<JobOptions, Range | undefined>;
+type Received = Reply<Synced, Progress>;
 
 /** A version for which the page has a handle. */
 interface OpenHandle {
@@ -40,16 +37,16 @@ const awaitedPrefetches = new Map<number, (prefetched: Prefetched | undefined) =
 const handles = new Map<number, OpenHandle>();
 const memory = new Map<string, Snapshot>();
 let loading: Promise<Core> | undefined;
-let reply: (message: Reply, transfer?: Transferable[]) => void;
+let reply: (message: Received, transfer?: Transferable[]) => void;
 
 /** Handles the requests of a port. There is one port for each thread. */
-export function serve(port: Port): void {
+export function serve(port: Port<Sent, Received>): void {
   reply = (message, transfer = []) => port.postMessage(message, { transfer });
   port.onmessage = ({ data }) => receiveRequest(data);
   reply({ kind: 'ready' });
 }
 
-function receiveRequest(data: Request): void {
+function receiveRequest(data: Sent): void {
   if (data.kind === 'sync') {
     const prefetched = data.isPrefetched
       ? new Promise<Prefetched | undefined>((resolve) => awaitedPrefetches.set(data.id, resolve))
@@ -61,7 +58,7 @@ function receiveRequest(data: Request): void {
     awaitedPrefetches.delete(data.id);
   }
   if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
-  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.range));
+  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.what));
   if (data.kind === 'close') close(data.handle);
   if (data.kind === 'forget') forgetMemoryStore(data.store);
   if (data.kind === 'suspend') suspend(data.isSuspended);
