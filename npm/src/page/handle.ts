@@ -2,6 +2,7 @@
 import { check } from '../shared/check.js';
 import { sendClose, sendRead, whenStored } from './files.js';
 import { now } from '../shared/clock.js';
+import { mediaTypeOf } from '../shared/mediaType.js';
 import type { Cost, Synced } from '../shared/messages.js';
 
 /**
@@ -174,27 +175,6 @@ function costOf({ cost, opened, answered = opened }: Synced, started: number): C
   return { ...cost, elapsed, times: { open, answer, apply: elapsed - open - answer } };
 }
 
-/** Media types by the extension of a path. */
-const MEDIA_TYPES: Record<string, string> = {
-  css: 'text/css',
-  csv: 'text/csv',
-  gif: 'image/gif',
-  html: 'text/html',
-  jpeg: 'image/jpeg',
-  jpg: 'image/jpeg',
-  js: 'text/javascript',
-  json: 'application/json',
-  mjs: 'text/javascript',
-  mp4: 'video/mp4',
-  pdf: 'application/pdf',
-  png: 'image/png',
-  svg: 'image/svg+xml',
-  txt: 'text/plain',
-  wasm: 'application/wasm',
-  webp: 'image/webp',
-  xml: 'text/xml',
-};
-
 function fileNameOf(url: string): string {
   const name = new URL(url).pathname.replace(/^.*\//, '');
   try {
@@ -202,12 +182,6 @@ function fileNameOf(url: string): string {
   } catch {
     return name;
   }
-}
-
-/** The media type for a URL's extension, from this table or from `more`. */
-export function mediaTypeOf(url: string, more: Record<string, string> = {}): string {
-  const ending = /\.(\w+)$/.exec(new URL(url).pathname)?.[1]?.toLowerCase() ?? '';
-  return MEDIA_TYPES[ending] ?? more[ending] ?? 'application/octet-stream';
 }
 
 /**

@@ -5,7 +5,8 @@ import { exchange } from '../sync/exchange.js';
 import { LockSilent, inTurn, syncLock, withLock } from '../shared/lock.js';
 import { inMemoryBeside, memorySnapshot } from '../stores/memory.js';
 import { storeOpeners } from '../stores/openers.js';
-import { CLEANUP_TURNS, RECENTLY, OPEN_TURNS, TURN, asUnavailable, watching } from '../shared/watch.js';
+import { abandonment } from '../shared/abandonment.js';
+import { RECENTLY, OPEN_TURNS, asUnavailable, watching } from '../shared/watch.js';
 import { verifiedReaderOf } from '../sync/verifiedReader.js';
 import { run } from '../sync/run.js';
 import { storedOutcome } from '../sync/session.js';
@@ -151,24 +152,6 @@ async function runSync(
     exchanged.close();
     running.delete(id);
   }
-}
-
-/** Ends a sync some seconds after its abort, so that a store that hangs does not keep the lock. */
-function abandonment(aborted: AbortSignal) {
-  const controller = new AbortController();
-  const { signal } = controller;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const end = () => clearTimeout(timer);
-  const abandoned = new Promise<never>((_, reject) => {
-    aborted.addEventListener('abort', () => {
-      timer = setTimeout(() => {
-        controller.abort(aborted.reason);
-        reject(aborted.reason);
-      }, CLEANUP_TURNS * TURN);
-    });
-  });
-  abandoned.catch(() => {});
-  return { signal, end, race: <T>(work: Promise<T>) => Promise.race([work, abandoned]) };
 }
 
 async function syncAlone(
