@@ -31,7 +31,7 @@ const UNUSED = [
 const leanGlue = {
   name: 'lean glue',
   setup({ onLoad }) {
-    onLoad({ filter: /[\\/]wasm[\\/]driblet\.js$/ }, ({ path }) => {
+    onLoad({ filter: /[\\/]wasm[\\/](directories[\\/])?driblet\.js$/ }, ({ path }) => {
       const lean = (text, [unused, instead]) => {
         const left = text.replace(unused, instead);
         if (left === text) throw new Error(`expected ${unused} in wasm-bindgen's code`);
@@ -59,9 +59,19 @@ async function ship() {
   mkdirSync(shipped, { recursive: true });
   for (const name of readdirSync(shipped)) rmSync(`${shipped}${name}`);
   const module = write('driblet', 'wasm', readFileSync(`${here}wasm/driblet_bg.wasm`));
+  const directories = write('directories', 'wasm', readFileSync(`${here}wasm/directories/driblet_bg.wasm`));
   const worker = write('worker', 'js', replace(await bundle('worker'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
   writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../../wasm/driblet_bg.wasm', `./${module}`));
+  const forDirectories = replace(
+    await bundle('directories-worker'),
+    '../../wasm/directories/driblet_bg.wasm',
+    `./${directories}`,
+  );
+  const directoriesWorker = write('directories-worker', 'js', forDirectories);
+  const forPages = replace(await bundle('directories'), './directories-worker.js', `./${directoriesWorker}`);
+  writeFileSync(`${shipped}directories.js`, forPages);
+  writeFileSync(`${shipped}room.js`, await bundle('stores/directories/room'));
   writeFileSync(`${shipped}store.js`, await bundle('storage'));
   // The server sends these to clients that accept brotli.
   for (const name of readdirSync(shipped))
@@ -77,13 +87,14 @@ async function bundle(name) {
     target: 'es2022',
     // Parts of wasm-bindgen's code: its warnings about servers, and ways to free objects that nobody uses.
     drop: ['console'],
-    define: name === 'worker' ? { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' } : {},
+    define: name.endsWith('worker') ? { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' } : {},
     write: false,
-    external: ['./worker.js'],
+    external: ['./worker.js', './directories-worker.js', './directories.js', './room.js'],
     plugins: [leanGlue],
   });
   // 5 % shorter than esbuild's output. A test limits the size of what a page loads.
-  return (await minify(outputFiles[0].text, { module: true, ecma: 2022, compress: { passes: 4 } })).code;
+  return (await minify(outputFiles[0].text, { module: true, ecma: 2022, compress: { passes: 4, pure_getters: true } }))
+    .code;
 }
 
 function write(name, extension, bytes) {

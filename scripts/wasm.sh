@@ -32,10 +32,9 @@ export CC_wasm32_unknown_unknown=$clang AR_wasm32_unknown_unknown=$archiver
 small="-DHUF_FORCE_DECOMPRESS_X1=1 -DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT=1 -DZSTD_NO_INLINE=1 -DZSTD_STRIP_ERROR_STRINGS=1"
 export CFLAGS_wasm32_unknown_unknown="-msimd128 -mbulk-memory $small"
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags
-# One after the other, for together both would have the features of both.
-for package in driblet-wasm driblet-wasm-browser-sync-stream; do
-  "${cargo[@]}" "${arguments[@]}" --package "$package" "$@"
-done
+more=("$@")
+# build PACKAGE ARGUMENTS: one package after the other, for together they would have the features of all.
+build() { "${cargo[@]}" "${arguments[@]}" --package "$@" ${more[@]+"${more[@]}"}; }
 
 [ -x "$bindgen" ] || "$root/scripts/setup.sh" bindgen
 # LLVM leaves a fifteenth that Binaryen finds; what it is allowed to use is what the module uses already.
@@ -51,5 +50,11 @@ bind() {
   "$bindgen" "$target_dir/$target/wasm/$1.wasm" "$2"
   "$optimizer" "${passes[@]}" "${features[@]/#/--enable-}" "$2/driblet_bg.wasm" -o "$2/driblet_bg.wasm"
 }
+build driblet-wasm
 bind driblet_wasm npm/wasm
+# Directories have a module of their own, so that syncs of files do not load it. 4 kB less under brotli for "s": what
+# takes time in it are the hash and zstd, which have levels of their own.
+build driblet-wasm --features directories --config 'profile.wasm.package.driblet-core.opt-level="s"'
+bind driblet_wasm npm/wasm/directories
+build driblet-wasm-browser-sync-stream
 bind driblet_wasm_browser_sync_stream npm/wasm-browser-sync-stream

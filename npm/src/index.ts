@@ -1,6 +1,9 @@
-import { sendForget } from './page/client.js';
-import { DEFAULT_STORE, jobOf, syncJob } from './page/job.js';
+import { sendForget } from './page/files.js';
+import { DEFAULT_STORE, jobOf } from './page/job.js';
+import { syncJob } from './page/sync.js';
 import { SyncError } from './shared/error.js';
+import type { Directory } from './page/directory.js';
+import type { DirectoryOptions } from './page/directoryOptions.js';
 import type { Handle } from './page/handle.js';
 import type { SyncOptions } from './page/options.js';
 import type { Store } from './stores/store.js';
@@ -8,6 +11,9 @@ import type { Store } from './stores/store.js';
 export { SyncError };
 export { configure } from './page/configure.js';
 export type { Configuration } from './page/configure.js';
+export type { Directory } from './page/directory.js';
+export type { DirectoryOptions } from './page/directoryOptions.js';
+export type { DirectoryCost, DirectoryProgress } from './directory/messages.js';
 export type { Handle } from './page/handle.js';
 export type { SyncOptions } from './page/options.js';
 export type { SyncErrorCode } from './shared/error.js';
@@ -28,6 +34,22 @@ export type { Store } from './stores/store.js';
  */
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
   return syncJob(jobOf(url, options), options);
+}
+
+/**
+ * Updates this browser's copy of the directory `url` to the version that the server published last, and returns a
+ * {@link Directory} that reads its files. Transfers only what changed. A directory never mixes two versions.
+ *
+ * The code for directories is loaded at the first call. Rejects with a {@link SyncError}, with the signal's reason, or
+ * with a `TypeError` if the URL does not end in `/` or an option is not valid. The version stored before stays whole in
+ * each case, and files that arrived are not fetched again.
+ *
+ * @example
+ * const app = await syncDirectory('/app/');
+ * document.querySelector('img').src = URL.createObjectURL(await app.file('logo.svg'));
+ */
+export async function syncDirectory(url: string | URL, options?: DirectoryOptions): Promise<Directory> {
+  return (await import('./directories.js')).syncDirectory(url, options);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { runHere } from './page/client.js';
+import { runHere } from './page/files.js';
 import { serve } from './worker/engine.js';
 
 /* The same interface for service workers, which can neither start a worker nor import a script later. */

@@ -1,9 +1,11 @@
-import { runHere } from './page/client.js';
+import { runHere } from './page/files.js';
 import { databaseOf, watchedDatabase } from './stores/database.js';
+import { levelDirectories } from './stores/directories/level.js';
 import { LEVEL, levelSnapshot } from './stores/levelSnapshot.js';
 import { serve } from './worker/engine.js';
 import type { Watch } from './shared/watch.js';
 import type { LevelDatabase } from './stores/database.js';
+import type { DirectoryOpener } from './stores/directories/store.js';
 import type { LocalStore } from './stores/store.js';
 
 export type { LevelDatabase } from './stores/database.js';
@@ -38,7 +40,11 @@ export function levelStore(db: LevelDatabase): LevelStore {
   names.set(db, name);
   const open = async (name: string, key: string, watch: Watch) =>
     levelSnapshot(watchedDatabase(database, watch), name, key);
-  return { kind: 'level', name, openers: [{ part: LEVEL, open }] };
+  const directories: DirectoryOpener = {
+    part: LEVEL,
+    open: async (name, watch) => levelDirectories(watchedDatabase(database, watch), name),
+  };
+  return { kind: 'level', name, openers: [{ part: LEVEL, open }], directories: [directories] };
 }
 
 /** The name of a database, which locks contain: the same in all tabs if the database has a location. */

@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import load from '../wasm/driblet.js';
 import { memoryStore, sync as syncAnywhere } from './index.js';
-import { runHere } from './page/client.js';
+import { folderDirectories } from './stores/directories/folder.js';
+import { runHere } from './page/files.js';
 import { directoryHandle, ownName } from './stores/directory.js';
 import { opfsSnapshot } from './stores/opfs.js';
 import { serve } from './worker/engine.js';
-import type { Handle, SyncOptions } from './index.js';
+import type { Directory, DirectoryOptions, Handle, SyncOptions } from './index.js';
 import type { Watch } from './shared/watch.js';
 import type { LocalStore, Store } from './stores/store.js';
 
@@ -39,6 +40,21 @@ export async function sync(url: string | URL, options: SyncOptions = {}): Promis
   return syncAnywhere(url, { ...options, store: options.store ?? (shared ??= memoryStore()) });
 }
 
+/**
+ * Updates this process' copy of the directory `url` to the version that the server published last, and returns a
+ * {@link Directory} that reads its files. Transfers only what changed. The URL must be absolute.
+ *
+ * Rejects with a {@link SyncError}, with the signal's reason, or with a `TypeError`.
+ *
+ * @param options - the default store is memory, shared by all syncs of the process.
+ * @example
+ * const app = await syncDirectory('https://example.com/app/', { store: directoryStore('cache') });
+ */
+export async function syncDirectory(url: string | URL, options: DirectoryOptions = {}): Promise<Directory> {
+  const directories = await import('./directories-node.js');
+  return directories.syncDirectory(url, { ...options, store: options.store ?? (shared ??= memoryStore()) });
+}
+
 /** A store in a folder of the disk. Syncs with it run in the calling thread. */
 export interface DirectoryStore extends LocalStore {
   readonly kind: 'directory';
@@ -56,5 +72,10 @@ export function directoryStore(path: string): DirectoryStore {
   const open = (name: string, key: string, watch: Watch) =>
     opfsSnapshot(name, key, watch, async () => directoryHandle(''), ownName);
   // Locks contain the store's name, so it is the whole path.
-  return { kind: 'directory', name: join(resolve(path), 'driblet'), openers: [{ part: 'the folder', open }] };
+  return {
+    kind: 'directory',
+    name: join(resolve(path), 'driblet'),
+    openers: [{ part: 'the folder', open }],
+    directories: [folderDirectories],
+  };
 }

@@ -1,16 +1,18 @@
-import type { Port } from './worker/engine.js';
+import type { Serve } from './page/client.js';
 
 /*
- * Starts the engine. This file is beside `worker.ts`, because a bundled script looks for the worker's script beside
- * itself.
+ * Starts the engines. This file is beside the workers' scripts, because a bundled script looks for a worker's script
+ * beside itself.
  */
-
-/** Runs the engine for the requests of a port. */
-export type Serve = (port: Port) => void;
 
 /** Loads the engine into this thread. */
 export function importEngine(): Promise<Serve> {
   return import('./worker.js').then(({ serve }) => serve);
+}
+
+/** Loads the engine for directories into this thread. */
+export function importDirectoryEngine(): Promise<Serve> {
+  return import('./directories-worker.js').then(({ serve }) => serve);
 }
 
 /** The worker's script checks this name, so that it serves only driblet's own worker. */
@@ -28,6 +30,16 @@ export function newWorker(url: string | URL | undefined): Worker | undefined {
     return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'driblet' });
   } catch {
     return throughBlob(new URL(url ?? './worker.js', HERE).href);
+  }
+}
+
+/** As `newWorker`, for `directories-worker.js`. */
+export function newDirectoryWorker(url: string | URL | undefined): Worker | undefined {
+  try {
+    if (url !== undefined) return new Worker(url, OPTIONS);
+    return new Worker(new URL('./directories-worker.js', import.meta.url), { type: 'module', name: 'driblet' });
+  } catch {
+    return throughBlob(new URL(url ?? './directories-worker.js', HERE).href);
   }
 }
 

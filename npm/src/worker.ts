@@ -1,5 +1,4 @@
 import { serve } from './worker/engine.js';
-import type { Port } from './worker/engine.js';
 
 /* The worker's script. A page in which no worker starts imports it too, and calls `serve` itself. */
 
@@ -8,4 +7,4 @@ export { serve };
 /** The name that the page gives its worker. */
 const NAME = 'driblet';
 
-if (!globalThis.document && self.name === NAME) serve(self as unknown as Port);
+if (!globalThis.document && self.name === NAME) serve(self as never);

@@ -4,6 +4,7 @@ use wasm_bindgen::prelude::*;
 use crate::exception::Throw;
 use crate::room::Room;
 use crate::signer::Matched;
+use crate::want::Want;
 
 /// Turns a delta and its basis into a verified target. After each `handle…`, poll until the decoder wants input or is
 /// done.
@@ -12,23 +13,6 @@ pub struct Decoder {
     machine: driblet_core::Decoder,
     start: f64,
     end: f64,
-}
-
-/// What a [`Decoder`] wants or gives out. `start` and `end` tell the range.
-#[wasm_bindgen]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Want {
-    /// The decoder wants more of the delta.
-    Input,
-    /// The decoder wants the bytes of the basis from `start` to `end`, at most 1 MiB.
-    Basis,
-    /// Verified output is in the module's memory from `start` to `end`. It stays there until the next call of the
-    /// decoder.
-    Output,
-    /// The target is complete, and the delta ended where it should.
-    Done,
-    /// The receiver holds the head already: it is the version that the request named.
-    Same,
 }
 
 #[wasm_bindgen]

@@ -7,13 +7,33 @@
 #![forbid(unsafe_code)]
 
 mod codes;
+#[cfg(not(feature = "directories"))]
 mod decoder;
+#[cfg(feature = "directories")]
+mod directory;
+#[cfg(feature = "directories")]
+mod directory_codes;
 mod exception;
+#[cfg(feature = "directories")]
+mod have;
+#[cfg(feature = "directories")]
+mod parts;
 mod room;
+#[cfg(not(feature = "directories"))]
 mod signer;
 mod verifier;
+mod want;
 
-pub use decoder::{Decoder, Want};
+#[cfg(not(feature = "directories"))]
+pub use decoder::Decoder;
+#[cfg(feature = "directories")]
+pub use directory::{DirectoryDelta, Manifest, Plan};
+#[cfg(feature = "directories")]
+pub use have::Have;
+#[cfg(feature = "directories")]
+pub use parts::PartsDecoder;
 pub use room::Room;
+#[cfg(not(feature = "directories"))]
 pub use signer::{Matched, Signer};
 pub use verifier::Verifier;
+pub use want::Want;

@@ -10,6 +10,16 @@ export interface Configuration {
    */
   wasmUrl?: string | URL;
   /**
+   * URL of the script of driblet's worker for directories, `dist/directories-worker.js`, if a bundler moved it. Default:
+   * beside driblet's own script.
+   */
+  directoryWorkerUrl?: string | URL;
+  /**
+   * URL of driblet's wasm module for directories, `wasm/directories/driblet_bg.wasm`, if a bundler moved it. Default:
+   * beside driblet's own script.
+   */
+  directoryWasmUrl?: string | URL;
+  /**
    * How long driblet's worker may send no message while a sync or a read waits for it, in milliseconds. A worker that
    * is silent for longer is ended between one and two times this limit. Its syncs continue in another worker, in
    * memory. `Infinity`: no limit. Default: 120,000.
@@ -21,8 +31,12 @@ export interface Configuration {
 interface Settings {
   readonly workerUrl?: string;
   readonly wasmUrl?: string;
+  readonly directoryWorkerUrl?: string;
+  readonly directoryWasmUrl?: string;
   readonly workerTimeout: number;
 }
+
+const URLS = ['workerUrl', 'wasmUrl', 'directoryWorkerUrl', 'directoryWasmUrl'] as const;
 
 let settings: Settings = { workerTimeout: 120_000 };
 let isInUse = false;
@@ -34,11 +48,11 @@ let isInUse = false;
  * @example
  * configure({ wasmUrl: '/assets/driblet_bg.wasm' });
  */
-export function configure({ workerUrl, wasmUrl, workerTimeout }: Configuration): void {
+export function configure({ workerTimeout, ...urls }: Configuration): void {
+  const given = URLS.flatMap((name) => (urls[name] === undefined ? [] : [[name, urlOf(urls[name])[0]] as const]));
   const wanted: Settings = {
     ...settings,
-    ...(workerUrl !== undefined && { workerUrl: urlOf(workerUrl)[0] }),
-    ...(wasmUrl !== undefined && { wasmUrl: urlOf(wasmUrl)[0] }),
+    ...Object.fromEntries(given),
     ...(workerTimeout !== undefined && { workerTimeout: checkTimeout(workerTimeout, 'workerTimeout') }),
   };
   for (const name of Object.keys(wanted) as (keyof Settings)[]) {

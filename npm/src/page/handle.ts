@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { check } from '../shared/check.js';
-import { sendClose, sendRead, whenStored } from './client.js';
+import { sendClose, sendRead, whenStored } from './files.js';
 import { now } from '../shared/clock.js';
+import { mediaTypeOf } from '../shared/mediaType.js';
 import type { Cost, Synced } from '../shared/messages.js';
 
 /**
@@ -92,7 +93,7 @@ const withUrl = new Set<object>();
 export function handleOf(url: string, synced: Synced, started: number): Handle {
   const { handle: id, version, length } = synced;
   let { warning, verified } = synced;
-  const stored = whenStored(synced).then((reason) => {
+  const stored = (verified ? whenStored(id) : Promise.resolve(warning)).then((reason) => {
     warning = reason;
     return warning === undefined;
   });
@@ -103,11 +104,13 @@ export function handleOf(url: string, synced: Synced, started: number): Handle {
   };
   const content = async () => {
     const taken = take();
-    return taken ? new Blob([taken]) : sendRead(id);
+    return taken ? new Blob([taken]) : sendRead(id, undefined);
   };
   const read = async (start: number, end: number) => {
     const taken = take();
-    return taken ? new Uint8Array(taken).subarray(start, end) : new Uint8Array(await sendRead(id, [start, end]));
+    return taken
+      ? new Uint8Array(taken).subarray(start, end)
+      : new Uint8Array((await sendRead(id, [start, end])) as ArrayBuffer);
   };
   const handle: Handle = {
     version,
@@ -172,27 +175,6 @@ function costOf({ cost, opened, answered = opened }: Synced, started: number): C
   return { ...cost, elapsed, times: { open, answer, apply: elapsed - open - answer } };
 }
 
-/** Media types by the extension of a path. */
-const MEDIA_TYPES: Record<string, string> = {
-  css: 'text/css',
-  csv: 'text/csv',
-  gif: 'image/gif',
-  html: 'text/html',
-  jpeg: 'image/jpeg',
-  jpg: 'image/jpeg',
-  js: 'text/javascript',
-  json: 'application/json',
-  mjs: 'text/javascript',
-  mp4: 'video/mp4',
-  pdf: 'application/pdf',
-  png: 'image/png',
-  svg: 'image/svg+xml',
-  txt: 'text/plain',
-  wasm: 'application/wasm',
-  webp: 'image/webp',
-  xml: 'text/xml',
-};
-
 function fileNameOf(url: string): string {
   const name = new URL(url).pathname.replace(/^.*\//, '');
   try {
@@ -200,12 +182,6 @@ function fileNameOf(url: string): string {
   } catch {
     return name;
   }
-}
-
-/** The media type for a URL's extension, from this table or from `more`. */
-export function mediaTypeOf(url: string, more: Record<string, string> = {}): string {
-  const ending = /\.(\w+)$/.exec(new URL(url).pathname)?.[1]?.toLowerCase() ?? '';
-  return MEDIA_TYPES[ending] ?? more[ending] ?? 'application/octet-stream';
 }
 
 /**

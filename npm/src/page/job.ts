@@ -1,11 +1,6 @@
 import { check, checkMaxBytes, checkTimeout } from '../shared/check.js';
-import { sendSync } from './client.js';
 import { settingsInUse } from './configure.js';
-import { noteVersion } from './prefetch.js';
-import { now } from '../shared/clock.js';
-import { handleOf } from './handle.js';
 import { urlOf } from './url.js';
-import type { Handle } from './handle.js';
 import type { SyncOptions } from './options.js';
 import type { JobOptions } from '../shared/messages.js';
 import type { LocalStore, Store } from '../stores/store.js';
@@ -68,20 +63,6 @@ export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
     timeout: checkTimeout(timeout),
     wasmUrl: settingsInUse().wasmUrl,
   };
-}
-
-/** Runs a sync, and notes what is stored afterwards. */
-export async function syncJob(job: JobOptions, options: SyncOptions): Promise<Handle> {
-  const started = now();
-  options.signal?.throwIfAborted();
-  try {
-    const handle = handleOf(job.url, await sendSync(job, options), started);
-    void handle.stored.then((isStored) => noteVersion(job, isStored ? handle.version : undefined));
-    return handle;
-  } catch (error) {
-    noteVersion(job);
-    throw error;
-  }
 }
 
 /** A store in a form that can be sent to a worker. */

@@ -1,6 +1,7 @@
 import { SyncError } from '../shared/error.js';
-import { mediaTypeOf } from './handle.js';
-import { jobOf, syncJob } from './job.js';
+import { typeOf } from '../shared/mediaType.js';
+import { jobOf } from './job.js';
+import { syncJob } from './sync.js';
 import type { Handle } from './handle.js';
 import type { SyncOptions } from './options.js';
 import type { JobOptions } from '../shared/messages.js';
@@ -184,45 +185,6 @@ async function bodyOf(handle: Handle, start: number, end: number): Promise<Reada
       return reader.cancel(reason);
     },
   });
-}
-
-/** More media types of what pages load. */
-const TYPES: Record<string, string> = {
-  avif: 'image/avif',
-  cjs: 'text/javascript',
-  flac: 'audio/flac',
-  geojson: 'application/geo+json',
-  glb: 'model/gltf-binary',
-  gltf: 'model/gltf+json',
-  htm: 'text/html',
-  ico: 'image/x-icon',
-  jsonld: 'application/ld+json',
-  m4a: 'audio/mp4',
-  map: 'application/json',
-  md: 'text/markdown',
-  mov: 'video/quicktime',
-  mp3: 'audio/mpeg',
-  oga: 'audio/ogg',
-  ogg: 'audio/ogg',
-  ogv: 'video/ogg',
-  opus: 'audio/ogg',
-  otf: 'font/otf',
-  ttf: 'font/ttf',
-  vtt: 'text/vtt',
-  wav: 'audio/wav',
-  weba: 'audio/webm',
-  webm: 'video/webm',
-  webmanifest: 'application/manifest+json',
-  woff: 'font/woff',
-  woff2: 'font/woff2',
-  xhtml: 'application/xhtml+xml',
-  zip: 'application/zip',
-};
-
-/** The type of a URL's extension, with the charset that the server also sends. */
-function typeOf(url: string): string {
-  const type = mediaTypeOf(url, TYPES);
-  return /^text\/|\/(json|xml)$/.test(type) ? `${type}; charset=utf-8` : type;
 }
 
 function decodedPath(path: string): string {

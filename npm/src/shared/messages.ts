@@ -1,5 +1,5 @@
 import type { SyncErrorCode } from './error.js';
-import type { Range, Store, StoreOpener } from '../stores/store.js';
+import type { Store, StoreOpener } from '../stores/store.js';
 
 /** What a sync transferred, and how long it took. */
 export interface Cost {
@@ -42,19 +42,25 @@ export interface Progress {
   length: number | undefined;
 }
 
-/** Messages from the page to the engine. */
-export type Request =
-  | { kind: 'sync'; id: number; job: JobOptions; isPrefetched: boolean }
+/** An engine's connection to the page: replies go out, requests come in. */
+export interface Port<Sent, Received> {
+  postMessage(message: Received, options: { transfer: Transferable[] }): void;
+  onmessage: ((event: MessageEvent<Sent>) => void) | null;
+}
+
+/** Messages from the page to an engine. `What` says what is read of a handle. */
+export type Request<Job, What> =
+  | { kind: 'sync'; id: number; job: Job; isPrefetched: boolean }
   | { kind: 'prefetched'; id: number; prefetched: Prefetched | undefined }
   | { kind: 'abort'; id: number }
-  | { kind: 'read'; id: number; handle: number; range: Range | undefined }
+  | { kind: 'read'; id: number; handle: number; what: What }
   | { kind: 'close'; handle: number }
   | { kind: 'forget'; store: string }
   | { kind: 'suspend'; isSuspended: boolean }
   | { kind: 'ping' };
 
-/** Messages from the engine to the page: it has started, or what happened to the request with that id. */
-export type Reply =
+/** Messages from an engine to the page: it has started, or what happened to the request with that id. */
+export type Reply<Synced, Progress> =
   | { kind: 'ready' }
   | { kind: 'progress'; id: number; progress: Progress }
   | { kind: 'synced'; id: number; synced: Synced }

@@ -139,7 +139,8 @@ function asDomError(error: unknown): unknown {
   return code in NAMES ? new DOMException(message, NAMES[code]) : error;
 }
 
-function withDomErrors<T>(promise: Promise<T>): Promise<T> {
+/** Gives the system's errors the names that the interface defines. */
+export function withDomErrors<T>(promise: Promise<T>): Promise<T> {
   return promise.catch((error) => Promise.reject(asDomError(error)));
 }
 

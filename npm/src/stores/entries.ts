@@ -1,6 +1,6 @@
 import { isQuota } from './access.js';
 import { lockIfFree, syncLock, withLock } from '../shared/lock.js';
-import type { VersionInfo } from './store.js';
+import type { VersionInfo } from './version.js';
 
 /** What a store keeps under one key, as code that lists or deletes it sees it. */
 export interface Entry {

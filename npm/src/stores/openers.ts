@@ -1,5 +1,6 @@
-import { INDEXED_DB, indexedDbEntries, indexedDbSnapshot } from './indexeddb.js';
+import { indexedDbEntries, indexedDbSnapshot } from './indexeddb.js';
 import { FILE_STORE, opfsEntries, opfsSnapshot } from './opfs.js';
+import { INDEXED_DB } from './tables.js';
 import type { Entry } from './entries.js';
 import type { Store, StoreOpener } from './store.js';
 

@@ -1,4 +1,8 @@
 import type { Watch } from '../shared/watch.js';
+import type { DirectoryOpener } from './directories/store.js';
+import type { VersionInfo } from './version.js';
+
+export type { VersionInfo } from './version.js';
 
 /**
  * A place where versions are kept between syncs. Created by {@link browserStore}, {@link opfsStore},
@@ -17,6 +21,8 @@ export interface LocalStore extends Store {
   readonly kind: 'directory' | 'level';
   /** The places where driblet opens it, in the order in which they are tried. */
   readonly openers: readonly StoreOpener[];
+  /** The same, for directories. */
+  readonly directories: readonly DirectoryOpener[];
 }
 
 /** Opens a store at one place, for example in the origin private file system. */
@@ -25,16 +31,6 @@ export interface StoreOpener {
   readonly part: string;
   /** Opens what the store `name` keeps under a key. `watch` limits this call and all later ones. */
   open(name: string, key: string, watch: Watch): Promise<Snapshot>;
-}
-
-/** A version, its length in bytes, and what verifies its parts. */
-export interface VersionInfo {
-  readonly version: string;
-  readonly length: number;
-  /**
-   * The hashes that verify its groups, as base64. Without it, or if it is damaged, a version is verified as a whole.
-   */
-  readonly outboard?: string | undefined;
 }
 
 /**

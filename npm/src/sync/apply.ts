@@ -1,5 +1,6 @@
 import { toBase64 } from '../shared/bytes.js';
-import { Room, Want, yieldIfDue, roomfuls } from './core.js';
+import { Room, Want } from './core.js';
+import { roomfuls, yieldIfDue } from '../shared/module.js';
 import { SyncError, asSyncError } from '../shared/error.js';
 import { memoryLease } from '../stores/memory.js';
 import type { Core, Decoder } from './core.js';

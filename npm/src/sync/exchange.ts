@@ -2,13 +2,16 @@ import { now } from '../shared/clock.js';
 import { SyncError, asSyncError } from '../shared/error.js';
 import type { Cost, JobOptions, Prefetched } from '../shared/messages.js';
 
+/** The members of a job that requests depend on. */
+export type RequestOptions = Omit<JobOptions, 'openers'>;
+
 /** The requests of one sync, and what they cost. */
 export interface Exchange {
   readonly cost: Pick<Cost, 'sent' | 'received' | 'requests'>;
   /** When the first answer began; undefined if there was none. */
   readonly answered: number | undefined;
-  /** Requests a sync resource of the URL, by the resource's name. */
-  ask(name: string, init?: RequestInit): Promise<Answer>;
+  /** Requests a sync resource of the URL, by the resource's name. `types` are the media types of answers. */
+  ask(name: string, init?: RequestInit, types?: readonly string[]): Promise<Answer>;
   /**
    * Asks for a grant at the URL of the basis, which later requests for deltas show. Without one, the server takes a
    * signature.
@@ -37,6 +40,9 @@ interface GrantAnswer {
   readonly grant?: unknown;
 }
 
+/** The media type of directory deltas. */
+export const DIRECTORY = 'application/vnd.driblet.directory';
+
 const DELTA_TYPES = [
   'application/vnd.driblet.delta',
   'application/vnd.driblet.matched',
@@ -47,8 +53,8 @@ const DELTA_TYPES = [
 /** Accepts deltas in any codec, with any media type: plain file hosts and proxies send their own. */
 const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
 
-/** Statuses after which another request may succeed: not found, signature too large, range beyond the end. */
-const TRY_ANOTHER = [404, 413, 416];
+/** Statuses after which another request may succeed: not found, no such method, too large, range beyond the end. */
+const TRY_ANOTHER = [404, 405, 413, 416];
 
 /** The most characters that are read of an error or a grant. */
 const MAX_JSON = 1 << 16;
@@ -70,7 +76,7 @@ const MAX_PAUSE = 30;
  * Starts the exchange of a job. It ends when `abort` is aborted, and aborts it if no byte comes for the job's timeout.
  */
 export function exchange(
-  job: JobOptions,
+  job: RequestOptions,
   abort: AbortController,
   onReceived: () => void,
   prefetched?: Promise<Prefetched | undefined>,
@@ -162,7 +168,7 @@ export function exchange(
     get answered() {
       return answered;
     },
-    async ask(name, init = {}) {
+    async ask(name, init = {}, types = DELTA_TYPES) {
       const end = now() + BUSY_LIMIT;
       for (;;) {
         cost.requests += 1;
@@ -176,7 +182,7 @@ export function exchange(
         answered ??= now();
         if (response.ok) {
           const type = mediaType(response);
-          if (!DELTA_TYPES.includes(type)) throw notADelta(resource(job.url, name), type);
+          if (!types.includes(type)) throw notADelta(resource(job.url, name), type);
           return { kind: 'delta', response, pieces: piecesOf(response) };
         }
         const { status } = response;
@@ -219,7 +225,7 @@ function waitOf({ status, headers }: Response): number | undefined {
 }
 
 /** The error for a request that failed. Browsers do not tell whether the server was reached; Node does. */
-function connectionError({ url }: JobOptions, phase: string, error: unknown): SyncError {
+function connectionError({ url }: RequestOptions, phase: string, error: unknown): SyncError {
   const { code } = ((error as Error).cause ?? {}) as { code?: string };
   const doing =
     phase === READING || REACHED.test(code ?? '') ? phase : `connecting to ${new URL(url).host}, before any answer`;
@@ -234,12 +240,12 @@ function cancelPrefetched({ answer }: Prefetched): number {
 }
 
 /** Requests a sync resource of a job's URL, by the resource's name. */
-export function requestDelta(job: JobOptions, name: string, init: RequestInit, grant?: string): Promise<Response> {
+export function requestDelta(job: RequestOptions, name: string, init: RequestInit, grant?: string): Promise<Response> {
   const url = resource(job.url, name);
   if (grant !== undefined) url.searchParams.set('grant', grant);
   const headers = new Headers(job.headers);
-  new Headers(init.headers).forEach((value, key) => headers.set(key, value));
   headers.set('accept', ACCEPTED);
+  new Headers(init.headers).forEach((value, key) => headers.set(key, value));
   return fetch(url, { cache: 'no-store', ...init, headers, credentials: job.credentials });
 }
 
@@ -255,7 +261,12 @@ function mediaType(response: Response): string {
 }
 
 function notADelta(url: URL, type: string): SyncError {
-  const hint = type === 'text/html' ? '; is there a login page or a captive portal in between?' : '';
+  const hint =
+    type === 'text/html'
+      ? '; is there a login page or a captive portal in between?'
+      : type === DIRECTORY
+        ? '; for a directory call syncDirectory()'
+        : '';
   return new SyncError('protocol', `${url} answered with ${type}, not with a delta${hint}`);
 }
 

@@ -1,5 +1,6 @@
 import { fromBase64 } from '../shared/bytes.js';
-import { Verifier, yieldIfDue, readThrough, roomfuls } from './core.js';
+import { Verifier, readThrough } from './core.js';
+import { roomfuls, yieldIfDue } from '../shared/module.js';
 import type { Core } from './core.js';
 import type { Held, Lease, Range } from '../stores/store.js';
 

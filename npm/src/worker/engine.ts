@@ -5,12 +5,13 @@ import { exchange } from '../sync/exchange.js';
 import { LockSilent, inTurn, syncLock, withLock } from '../shared/lock.js';
 import { inMemoryBeside, memorySnapshot } from '../stores/memory.js';
 import { storeOpeners } from '../stores/openers.js';
-import { CLEANUP_TURNS, RECENTLY, OPEN_TURNS, TURN, asUnavailable, watching } from '../shared/watch.js';
+import { abandonment } from '../shared/abandonment.js';
+import { RECENTLY, OPEN_TURNS, asUnavailable, watching } from '../shared/watch.js';
 import { verifiedReaderOf } from '../sync/verifiedReader.js';
 import { run } from '../sync/run.js';
 import { storedOutcome } from '../sync/session.js';
 import type { Core } from '../sync/core.js';
-import type { JobOptions, Prefetched, Reply, Request } from '../shared/messages.js';
+import type { JobOptions, Port, Prefetched, Progress, Reply, Request, Synced } from '../shared/messages.js';
 import type { Unavailable } from '../shared/watch.js';
 import type { VerifiedReader } from '../sync/verifiedReader.js';
 import type { OpenedStore, Session } from '../sync/session.js';
@@ -21,11 +22,8 @@ import type { Held, Lease, Range, Snapshot } from '../stores/store.js';
  * starts.
  */
 
-/** The connection to the page: replies go out, requests come in. */
-export interface Port {
-  postMessage(message: Reply, options: { transfer: Transferable[] }): void;
-  onmessage: ((event: MessageEvent<Request>) => void) | null;
-}
+type Sent = Request<JobOptions, Range | undefined>;
+type Received = Reply<Synced, Progress>;
 
 /** A version for which the page has a handle. */
 interface OpenHandle {
@@ -40,16 +38,16 @@ const awaitedPrefetches = new Map<number, (prefetched: Prefetched | undefined) =
 const handles = new Map<number, OpenHandle>();
 const memory = new Map<string, Snapshot>();
 let loading: Promise<Core> | undefined;
-let reply: (message: Reply, transfer?: Transferable[]) => void;
+let reply: (message: Received, transfer?: Transferable[]) => void;
 
 /** Handles the requests of a port. There is one port for each thread. */
-export function serve(port: Port): void {
+export function serve(port: Port<Sent, Received>): void {
   reply = (message, transfer = []) => port.postMessage(message, { transfer });
   port.onmessage = ({ data }) => receiveRequest(data);
   reply({ kind: 'ready' });
 }
 
-function receiveRequest(data: Request): void {
+function receiveRequest(data: Sent): void {
   if (data.kind === 'sync') {
     const prefetched = data.isPrefetched
       ? new Promise<Prefetched | undefined>((resolve) => awaitedPrefetches.set(data.id, resolve))
@@ -61,7 +59,7 @@ function receiveRequest(data: Request): void {
     awaitedPrefetches.delete(data.id);
   }
   if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
-  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.range));
+  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.what));
   if (data.kind === 'close') close(data.handle);
   if (data.kind === 'forget') forgetMemoryStore(data.store);
   if (data.kind === 'suspend') suspend(data.isSuspended);
@@ -154,24 +152,6 @@ async function runSync(
     exchanged.close();
     running.delete(id);
   }
-}
-
-/** Ends a sync some seconds after its abort, so that a store that hangs does not keep the lock. */
-function abandonment(aborted: AbortSignal) {
-  const controller = new AbortController();
-  const { signal } = controller;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const end = () => clearTimeout(timer);
-  const abandoned = new Promise<never>((_, reject) => {
-    aborted.addEventListener('abort', () => {
-      timer = setTimeout(() => {
-        controller.abort(aborted.reason);
-        reject(aborted.reason);
-      }, CLEANUP_TURNS * TURN);
-    });
-  });
-  abandoned.catch(() => {});
-  return { signal, end, race: <T>(work: Promise<T>) => Promise.race([work, abandoned]) };
 }
 
 async function syncAlone(

@@ -1,0 +1,199 @@
+import { SyncError } from '../shared/error.js';
+import { isWorthNoting } from '../stores/entries.js';
+import { hexOf } from '../stores/directories/holdings.js';
+import { Manifest, isVersionIn } from './core.js';
+import { askDelta, fetchManifest, postHave, samePlan } from './delta.js';
+import { isEmpty, listingOf } from './listing.js';
+import { PartGone, PartRefused, fetchParts } from './parts.js';
+import { dropFile } from './reading.js';
+import type { Planned } from './delta.js';
+import type { Listing } from './listing.js';
+import type { DirectorySession } from './session.js';
+import type { DirectoryHead, Holdings } from '../stores/directories/holdings.js';
+
+/*
+ * The sync of a directory: which requests to make, and what to do with the answers. Files that an earlier sync received
+ * before it was cut off are held, so their parts are not fetched again.
+ */
+
+/** How often a sync begins anew: because the server forgot a part, or because a stored file is damaged. */
+const ATTEMPTS = 3;
+
+/** A directory version that is stored. */
+export interface DirectoryOutcome {
+  readonly version: string;
+  /** Bytes of its files that were held before. */
+  readonly reused: number;
+}
+
+/** Which directory delta is asked for: from the version that is held, or from nothing. */
+type From = 'held' | 'nothing';
+
+/** Brings the store to the server's newest version, or to the pinned one. */
+export async function runDirectory(session: DirectorySession): Promise<DirectoryOutcome> {
+  for (let attempt = 1; ; attempt += 1) {
+    // At last only parts are asked for that every server with this version has.
+    const from = attempt === ATTEMPTS ? 'nothing' : 'held';
+    let planned: Planned | undefined;
+    try {
+      const prepared = await prepare(session, from);
+      planned = prepared.planned;
+      return await complete(session, prepared);
+    } catch (error) {
+      const isDamaged = error instanceof PartRefused && planned && (await dropDamaged(session, planned, error.bases));
+      if (ATTEMPTS <= attempt || !(error instanceof PartGone || isDamaged)) throw error;
+    } finally {
+      planned?.free();
+    }
+  }
+}
+
+/** What is to be fetched. */
+interface Prepared {
+  /** The head, if its manifest is stored. */
+  readonly head: DirectoryHead | undefined;
+  readonly before: string | undefined;
+  readonly planned: Planned;
+  readonly holdings: Holdings;
+  readonly wanted: Set<string>;
+}
+
+/** Asks for a directory delta by which everything that is missing can be had. */
+async function prepare(session: DirectorySession, from: From): Promise<Prepared> {
+  const { records } = session;
+  const [head, holdings] = [await records.head(), await records.holdings()];
+  const stored = from === 'held' ? await storedManifest(session, head?.version) : undefined;
+  const prepared = (planned: Planned): Prepared => ({
+    head: stored ? head : undefined,
+    before: head?.version,
+    planned,
+    holdings,
+    wanted: missing(planned.new, holdings),
+  });
+  try {
+    const first = prepared(await firstPlan(session, stored, holdings));
+    if (canFetch(first)) return first;
+    first.planned.free();
+    // Stored files were lost: the server makes parts from those that are left.
+    const manifest = await fetchManifest(session, first.planned.target);
+    const fromHave =
+      manifest && (await postHave(session, manifest, holdings, first.planned.old).finally(() => manifest.free()));
+    const second = fromHave && prepared(fromHave);
+    if (second && canFetch(second)) return second;
+    second?.planned.free();
+    return prepared(await fromNothing(session));
+  } finally {
+    stored?.manifest.free();
+  }
+}
+
+async function firstPlan(
+  session: DirectorySession,
+  stored: { manifest: Manifest; bytes: Uint8Array } | undefined,
+  holdings: Holdings,
+): Promise<Planned> {
+  if (!stored) return fromNothing(session);
+  const { manifest, bytes } = stored;
+  if (manifest.version === session.pin) return samePlan(manifest, bytes);
+  const asked = await askDelta(session, manifest);
+  if ('planned' in asked) return asked.planned;
+  const target = session.pin ?? asked.unknown.head;
+  const newest = typeof target === 'string' ? await fetchManifest(session, target) : undefined;
+  try {
+    const planned = newest && (await postHave(session, newest, holdings, listingOf(manifest)));
+    return planned ?? (await fromNothing(session));
+  } finally {
+    newest?.free();
+  }
+}
+
+async function fromNothing(session: DirectorySession): Promise<Planned> {
+  const asked = await askDelta(session, undefined);
+  if ('planned' in asked) return asked.planned;
+  throw new SyncError('protocol', 'the server answered that it does not know the empty directory');
+}
+
+/** The stored manifest of a version; undefined if there is none, or if it is damaged. */
+async function storedManifest(session: DirectorySession, version: string | undefined) {
+  const bytes = version === undefined ? undefined : await session.records.manifest(version);
+  if (!bytes) return undefined;
+  try {
+    const manifest = Manifest.parse(bytes, session.maxFiles);
+    if (manifest.version === version) return { manifest, bytes };
+    manifest.free();
+  } catch {
+    // The sync goes on as if nothing were stored; the files are held.
+  }
+  return undefined;
+}
+
+/** The versions of a listing that are not held. */
+function missing(listing: Listing, { places }: Holdings): Set<string> {
+  const wanted = new Set<string>();
+  for (let index = 0; index < listing.count; index += 1) {
+    const id = listing.id(index);
+    if (!places.has(id) && !isEmpty(id)) wanted.add(id);
+  }
+  return wanted;
+}
+
+/** Whether all wanted files are in parts whose old files are held. */
+function canFetch({ planned, holdings, wanted }: Prepared): boolean {
+  const left = new Set(wanted);
+  const { old } = planned;
+  const isHeld = (index: number) => old !== undefined && (holdings.places.has(old.id(index)) || isEmpty(old.id(index)));
+  for (const { files, bases } of planned.parts) {
+    if (bases.every(isHeld)) files.forEach((index) => left.delete(planned.new.id(index)));
+  }
+  return left.size === 0;
+}
+
+/** Fetches what is wanted, and makes the version the head. */
+async function complete(session: DirectorySession, prepared: Prepared): Promise<DirectoryOutcome> {
+  const { records, progress } = session;
+  const { head, before, planned, holdings, wanted } = prepared;
+  const { target, manifest } = planned;
+  const length = lengthOf(planned.new, wanted);
+  Object.assign(progress, { files: 0, totalFiles: wanted.size, written: 0, length });
+  session.report();
+  if (0 < wanted.size) await fetchParts(session, planned, holdings, wanted);
+  session.signal.throwIfAborted();
+  const now = Date.now();
+  if (head?.version === target) {
+    if (isWorthNoting(head.used)) await records.noteUse(head).catch(() => {}); // Then it is evicted sooner.
+  } else {
+    // Another tab without locks may have deleted something.
+    if (0 < missing(planned.new, await records.holdings()).size)
+      throw new SyncError('store', 'files of the directory were removed while it was stored; sync again');
+    const { count: files, length } = planned.new;
+    await records.setHead({ version: target, length, files, before, stored: now, used: now }, manifest);
+  }
+  return { version: target, reused: planned.new.length - length };
+}
+
+/** Bytes of the files with some versions; each version counts once. */
+function lengthOf(listing: Listing, wanted: Set<string>): number {
+  const left = new Set(wanted);
+  let length = 0;
+  for (let index = 0; index < listing.count; index += 1) {
+    if (left.delete(listing.id(index))) length += listing.lengths[index]!;
+  }
+  return length;
+}
+
+/** Forgets where old files lie that are damaged. Returns whether there were any. */
+async function dropDamaged(session: DirectorySession, { old }: Planned, bases: Uint32Array): Promise<boolean> {
+  const { core, store, key, records } = session;
+  const { places } = await records.holdings();
+  let isDamaged = false;
+  for (const index of bases) {
+    const id = old?.id(index) ?? '';
+    const place = places.get(id);
+    const pack = place && (await store.packs.open(place.pack));
+    const blob = place && (await pack?.blob(place.at, place.at + place.length));
+    if (!place || (blob && (await isVersionIn(core, hexOf(id), blob)))) continue;
+    isDamaged = true;
+    await dropFile(store, key, id);
+  }
+  return isDamaged;
+}
