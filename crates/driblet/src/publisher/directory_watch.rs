@@ -75,9 +75,13 @@ impl Watch {
         std::mem::take(&mut self.touched.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn touch(&self, touched: Touched) {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).add(touched);
+    }
+
     fn note(&self, touched: Touched) {
         // First the paths: who sees the count finds them.
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).add(touched);
+        self.touch(touched);
         self.changes.fetch_add(1, Ordering::Release);
         self.changed.notify_one();
     }
@@ -94,8 +98,8 @@ impl Watch {
 /// Watches a folder until the watcher is dropped.
 pub(super) fn start(watch: &Arc<Watch>, folder: &Path) -> notify::Result<RecommendedWatcher> {
     let (noted, place) = (watch.clone(), folder.to_path_buf());
-    // What happened before is not known.
-    watch.note(Touched::all());
+    // What happened before is not known. That is no event: nobody needs to wake.
+    watch.touch(Touched::all());
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
         Ok(event) if event.need_rescan() => {
             info!(folder = %place.display(), "more changed than the system reports; the directory is looked at anew");
@@ -116,4 +120,22 @@ pub(super) fn start(watch: &Arc<Watch>, folder: &Path) -> notify::Result<Recomme
 pub(super) fn identity(folder: &Path) -> Option<(u64, u64, i64)> {
     let fingerprint = Fingerprint::of(&fs::metadata(folder).ok()?);
     Some((fingerprint.device, fingerprint.inode, fingerprint.born))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_is_missing_is_no_event() {
+        let watch = Arc::new(Watch::default());
+        let missing = tempfile::tempdir().unwrap().path().join("missing");
+        assert!(start(&watch, &missing).is_err());
+        assert!(timeout(Duration::ZERO, watch.changed.notified()).await.is_err());
+        assert!(watch.take().all);
+    }
 }
