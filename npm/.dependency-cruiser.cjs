@@ -10,7 +10,7 @@
 //
 // browser-sync-stream/ is beside these: it uses only shared/ and the databases of stores/. So are vite.ts and vite/: they
 // use only shared/.
-const ENTRIES = 'index|inline|level|node|storage|directories|directories-node';
+const ENTRIES = 'index|inline|level|node|storage|directories|directories-node|service-worker';
 const LAYERS = [
   'page/|spawn\\.ts',
   'worker/|worker\\.ts|directories-worker\\.ts',

@@ -63,38 +63,52 @@ async function ship() {
   const worker = write('worker', 'js', replace(await bundle('worker'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
   writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../../wasm/driblet_bg.wasm', `./${module}`));
+  const room = write('room', 'js', await bundle('stores/directories/room'));
   const forDirectories = replace(
-    await bundle('directories-worker'),
-    '../../wasm/directories/driblet_bg.wasm',
-    `./${directories}`,
+    replace(await bundle('directories-worker'), '../../wasm/directories/driblet_bg.wasm', `./${directories}`),
+    './room.js',
+    `./${room}`,
   );
   const directoriesWorker = write('directories-worker', 'js', forDirectories);
   const forPages = replace(await bundle('directories'), './directories-worker.js', `./${directoriesWorker}`);
   writeFileSync(`${shipped}directories.js`, forPages);
-  writeFileSync(`${shipped}room.js`, await bundle('stores/directories/room'));
+  // A classic script does not know its own URL.
+  const forServiceWorkers = await bundle('service-worker', {
+    format: 'iife',
+    define: { 'import.meta.url': 'location.href' },
+  });
+  writeFileSync(
+    `${shipped}service-worker.js`,
+    replace(forServiceWorkers, '../../wasm/directories/driblet_bg.wasm', `/.driblet/${directories}`),
+  );
   writeFileSync(`${shipped}store.js`, await bundle('storage'));
   // The server sends these to clients that accept brotli.
   for (const name of readdirSync(shipped))
     writeFileSync(`${shipped}${name}.br`, brotliCompressSync(readFileSync(`${shipped}${name}`)));
 }
 
-async function bundle(name) {
+async function bundle(name, { format = 'esm', define } = {}) {
   const { outputFiles } = await build({
     entryPoints: [`${here}dist/${name}.js`],
     bundle: true,
-    format: 'esm',
+    format,
+    ...(format === 'iife' && { globalName: 'driblet' }),
     minify: true,
     target: 'es2022',
     // Parts of wasm-bindgen's code: its warnings about servers, and ways to free objects that nobody uses.
     drop: ['console'],
-    define: name.endsWith('worker') ? { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' } : {},
+    define: {
+      ...(name.endsWith('worker') && { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' }),
+      ...define,
+    },
     write: false,
-    external: ['./worker.js', './directories-worker.js', './directories.js', './room.js'],
+    // A service worker cannot import a script later.
+    external: format === 'iife' ? [] : ['./worker.js', './directories-worker.js', './directories.js', './room.js'],
     plugins: [leanGlue],
   });
   // 5 % shorter than esbuild's output. A test limits the size of what a page loads.
-  return (await minify(outputFiles[0].text, { module: true, ecma: 2022, compress: { passes: 4, pure_getters: true } }))
-    .code;
+  const options = { module: format === 'esm', ecma: 2022, compress: { passes: 4, pure_getters: true } };
+  return (await minify(outputFiles[0].text, options)).code;
 }
 
 function write(name, extension, bytes) {

@@ -1,5 +1,5 @@
 import { directoryCore } from './core.js';
-import { tidyDirectory } from './garbage.js';
+import { makeRoomIn, tidyDirectory } from './garbage.js';
 import { openVersion } from './reading.js';
 import { runDirectory } from './run.js';
 import { openerOf } from './opening.js';
@@ -130,7 +130,7 @@ async function syncInto(
   const core = await directoryCore(job.wasmUrl);
   const makeRoom = roomFor(
     key,
-    () => tidyDirectory(store, key, core),
+    () => makeRoomIn(store, key, core),
     async () => [...(await directoryEntries(store)), ...((await store.filesBeside?.()) ?? [])],
   );
   const session = {

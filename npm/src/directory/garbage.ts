@@ -31,6 +31,16 @@ export async function tidyDirectory(store: DirectoryStore, key: string, core: Di
   return (await removeLeftovers(store)) || isPruned === true || isCompacted === true;
 }
 
+/** Deletes what no kept version needs; if there is nothing, the versions that are only kept while there is room. */
+export async function makeRoomIn(store: DirectoryStore, key: string, core: DirectoryCore): Promise<boolean> {
+  if (await tidyDirectory(store, key, core)) return true;
+  const records = recordsOf(store.records, key);
+  const expendable = [...(await records.pins())].filter(([, { until }]) => until !== undefined);
+  if (expendable.length === 0) return false;
+  await records.setPins(expendable.map(([name]) => [name, undefined] as const));
+  return tidyDirectory(store, key, core);
+}
+
 /** The files of all kept versions. Undefined if a manifest is damaged: then nothing is known to be garbage. */
 async function neededFiles(records: DirectoryRecords): Promise<Set<string> | undefined> {
   const needed = new Set<string>();
@@ -48,10 +58,10 @@ function isLive({ places }: Holdings, needed: Set<string>, file: Stored): boolea
   return needed.has(file.id) && place?.pack === file.pack && place.at === file.at;
 }
 
-/** Deletes manifests that are not kept, and tables of packs without a needed file. */
+/** Deletes manifests that are not kept, with their policies, and tables of packs without a needed file. */
 async function prune(records: DirectoryRecords, needed: Set<string>): Promise<boolean> {
   const [kept, holdings, manifests] = await Promise.all([records.kept(), records.holdings(), records.manifests()]);
-  const unneeded = manifests.filter((version) => !kept.includes(version)).map(records.manifestKey);
+  const unneeded = manifests.filter((version) => !kept.includes(version)).flatMap(records.keysOf);
   const useful = new Set(
     holdings.tables.flatMap(({ pack, files }) => (files.some((file) => isLive(holdings, needed, file)) ? [pack] : [])),
   );

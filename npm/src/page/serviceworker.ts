@@ -1,4 +1,5 @@
 import { SyncError } from '../shared/error.js';
+import { answerTo, isServed } from '../shared/answer.js';
 import { typeOf } from '../shared/mediaType.js';
 import { jobOf } from './job.js';
 import { syncJob } from './sync.js';
@@ -68,19 +69,6 @@ export function serveAsset(event: FetchEventLike, options: ServeOptions = {}): b
 /** The ways to answer a request. */
 type Asset = Record<'synced' | 'stored' | 'network', () => Promise<Response>>;
 
-function isServed({ method, url, headers, cache }: Request): boolean {
-  const { origin, pathname } = new URL(url);
-  const isAsset =
-    origin === location.origin &&
-    url !== location.href &&
-    !decodedPath(pathname)
-      .split('/')
-      .some((part) => part.endsWith('.driblet'));
-  return (
-    isAsset && (method === 'GET' || method === 'HEAD') && !headers.has('authorization') && cache !== 'only-if-cached'
-  );
-}
-
 /** Whether the response's headers limit what the asset may do. */
 function isDocument({ mode, destination }: Request): boolean {
   return mode === 'navigate' || destination === 'worker' || destination === 'sharedworker';
@@ -121,44 +109,17 @@ function orNothing(way: () => Promise<Response>): Promise<Response | undefined> 
 async function responseOf(
   handle: Handle,
   { url }: JobOptions,
-  { method, headers: asked }: Request,
+  request: Request,
   type = typeOf(url),
 ): Promise<Response> {
   const { length, version } = handle;
-  const etag = `"${version}"`;
-  const headers = new Headers({ 'accept-ranges': 'bytes', 'cache-control': 'no-cache', 'content-type': type, etag });
-  const bodiless = (status: number) => {
+  const { status, headers, range } = answerTo(request, { length, etag: `"${version}"`, type });
+  if (!range) {
     handle.close();
     return new Response(null, { status, headers });
-  };
-  if (asked.has('if-match') && !containsEtag(asked.get('if-match'), etag)) return bodiless(412);
-  if (asked.has('if-none-match') && containsEtag(asked.get('if-none-match')?.replaceAll('W/', ''), etag))
-    return bodiless(304);
-  const wanted =
-    method === 'GET' && (asked.get('if-range') ?? etag) === etag ? rangeOf(asked.get('range'), length) : undefined;
-  const [start, end] = wanted ?? [0, length];
-  if (wanted) headers.set('content-range', start < end ? `bytes ${start}-${end - 1}/${length}` : `bytes */${length}`);
-  if (wanted && start === end) return bodiless(416);
-  headers.set('content-length', `${end - start}`);
-  if (method === 'HEAD') return bodiless(200);
-  return new Response(await bodyOf(handle, start, end), { status: wanted ? 206 : 200, headers });
-}
-
-/** Whether a list of entity tags contains this one, by strong comparison. */
-function containsEtag(list: string | null | undefined, etag: string): boolean {
-  return list === '*' || list?.split(',').some((each) => each.trim() === etag) === true;
-}
-
-/**
- * The range that a Range header asks for, empty if it is beyond the end. Undefined if the header is not a single range
- * of bytes: the answer is then the whole file.
- */
-function rangeOf(header: string | null, length: number): [start: number, end: number] | undefined {
-  const [, from, to, last] = /^bytes=\s*(?:(\d+)-(\d*)|-(\d+))\s*$/i.exec(header ?? '') ?? [];
-  if (last !== undefined) return length === 0 ? undefined : [Math.max(0, length - Number(last)), length];
-  if (from === undefined || (to && Number(to) < Number(from))) return undefined;
-  const start = Math.min(length, Number(from));
-  return [start, to ? Math.max(start, Math.min(length, Number(to) + 1)) : length];
+  }
+  const [start, end] = range;
+  return new Response(await bodyOf(handle, start, end), { status, headers });
 }
 
 /** A stream that closes the handle at its end. */
@@ -185,12 +146,4 @@ async function bodyOf(handle: Handle, start: number, end: number): Promise<Reada
       return reader.cancel(reason);
     },
   });
-}
-
-function decodedPath(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
 }

@@ -8,6 +8,7 @@ import type { MakeRoom, RecordChange, Records } from './store.js';
  *   manifest!VERSION        the manifest of a directory version
  *   pack!ID!NUMBER          a table: what a finished part brought into a pack, and where it lies there
  *   pin!NAME                a directory version that is kept as well, as JSON
+ *   policies!VERSION        the headers with policies that documents of a version get, as JSON
  */
 
 const ALL = 'driblet!directory!';
@@ -32,6 +33,13 @@ export interface DirectoryHead {
   /** When it was stored and last used, in milliseconds since 1970 by this machine's clock. */
   readonly stored: number;
   readonly used: number;
+}
+
+/** A directory version that is kept although it is not the newest. */
+export interface Pin {
+  readonly version: string;
+  /** Until when, in milliseconds since 1970. Undefined: for as long as the pin is there. */
+  readonly until?: number;
 }
 
 /** Where a file version lies. */
@@ -66,6 +74,13 @@ export interface DirectoryRecords {
   manifest(version: string): Promise<Uint8Array | undefined>;
   /** The versions whose files are kept: the head, the one before, and those that are pinned. */
   kept(): Promise<string[]>;
+  /** All pins, by their names. */
+  pins(): Promise<Map<string, Pin>>;
+  /** Adds or replaces pins; `undefined` removes one. */
+  setPins(pins: Iterable<readonly [name: string, pin: Pin | undefined]>): Promise<void>;
+  /** The headers that are stored with a version. */
+  policies(version: string): Promise<[string, string][] | undefined>;
+  setPolicies(version: string, policies: readonly [string, string][]): Promise<void>;
   /** The versions that have a manifest. */
   manifests(): Promise<string[]>;
   holdings(): Promise<Holdings>;
@@ -76,8 +91,8 @@ export interface DirectoryRecords {
   /** Records that the head was used now. */
   noteUse(head: DirectoryHead): Promise<void>;
   change(changes: readonly RecordChange[]): Promise<void>;
-  /** The key of a manifest, for `change`. */
-  manifestKey(version: string): string;
+  /** The keys of what is stored of a version besides its files, for `change`. */
+  keysOf(version: string): string[];
   /** Replaces tables by that of a new pack, in one step. */
   moveFiles(pack: string, files: readonly Stored[], from: readonly Table[]): Promise<void>;
   /** Removes tables' entries that `keep` refuses. */
@@ -94,11 +109,24 @@ export function recordsOf(records: Records, key: string, makeRoom: MakeRoom = as
   const change = (changes: readonly RecordChange[]) => inRoom(makeRoom, () => records.change(changes));
   const manifestKey = (version: string) => `${own}manifest!${version}`;
   const tableKey = (pack: string, number: number) => `${packs}${pack}!${String(number).padStart(DIGITS, '0')}`;
+  const pinKey = (name: string) => `${own}pin!${encodeURIComponent(name)}`;
+  const policiesKey = (version: string) => `${own}policies!${version}`;
   const withHead = (head: DirectoryHead): RecordChange => [`${own}head`, json(head)];
 
   async function head(): Promise<DirectoryHead | undefined> {
     const [found] = await records.values([`${own}head`]);
     return headIn(found);
+  }
+
+  async function allPins(): Promise<Map<string, Pin>> {
+    const names = await below(`${own}pin!`);
+    const values = await records.values(names);
+    const pins = names.map(
+      (name, at) => [decodeURIComponent(name.slice(pinKey('').length)), parsed(values[at])] as const,
+    );
+    return new Map(
+      pins.filter((each): each is [string, Pin] => typeof (each[1] as Pin | undefined)?.version === 'string'),
+    );
   }
 
   async function tables(): Promise<Table[]> {
@@ -115,11 +143,23 @@ export function recordsOf(records: Records, key: string, makeRoom: MakeRoom = as
     manifest: async (version) => (await records.values([manifestKey(version)]))[0],
 
     async kept() {
-      const [newest, pins] = await Promise.all([head(), below(`${own}pin!`).then((names) => records.values(names))]);
-      const pinned = pins.map((pin) => (parsed(pin) as { version?: unknown } | undefined)?.version);
+      const [newest, pins] = await Promise.all([head(), allPins()]);
+      const now = Date.now();
+      const pinned = [...pins.values()].filter(({ until = Infinity }) => now < until).map(({ version }) => version);
       const all = [newest?.version, newest?.before, ...pinned];
       return [...new Set(all.filter((version): version is string => typeof version === 'string'))];
     },
+
+    pins: allPins,
+    setPins: (pins) => change([...pins].map(([name, pin]) => [pinKey(name), pin && json(pin)])),
+
+    async policies(version) {
+      const [found] = await records.values([policiesKey(version)]);
+      const policies = parsed(found);
+      return Array.isArray(policies) ? (policies as [string, string][]) : undefined;
+    },
+
+    setPolicies: (version, policies) => change([[policiesKey(version), json(policies)]]),
 
     manifests: async () => (await below(`${own}manifest!`)).map((key) => key.slice(key.lastIndexOf('!') + 1)),
 
@@ -141,7 +181,7 @@ export function recordsOf(records: Records, key: string, makeRoom: MakeRoom = as
     setHead: (head, manifest) => change([[manifestKey(head.version), manifest], withHead(head)]),
     noteUse: (head) => records.change([withHead({ ...head, used: Date.now() })]),
     change,
-    manifestKey,
+    keysOf: (version) => [manifestKey(version), policiesKey(version)],
 
     async filter(keep) {
       const changes = (await tables()).flatMap(({ record, files }): RecordChange[] => {
