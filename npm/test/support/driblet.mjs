@@ -1,6 +1,6 @@
 // A real `driblet serve` on a folder of its own. DRIBLET_BIN names the binary.
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,6 +47,9 @@ export async function serve(...options) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-test-'));
   const root = mkdtempSync(join(home, 'root-'));
   writeFileSync(join(root, 'index.html'), '<!doctype html><title>driblet</title>');
+  options.forEach((option, at) => {
+    if (option === '--directory') mkdirSync(join(root, options[at + 1]), { recursive: true });
+  });
   let history = mkdtempSync(join(home, 'history-'));
   let running = await start(root, history, options);
   return {
