@@ -1,7 +1,7 @@
 import { SyncError } from '../shared/error.js';
 import { syncLock, withLock } from '../shared/lock.js';
 import { directoryLock, bytesOf, holdLocks, packLock } from '../stores/directories/store.js';
-import { recordsOf } from '../stores/directories/holdings.js';
+import { hexOf, recordsOf } from '../stores/directories/holdings.js';
 import { isVersion, isVersionIn } from './core.js';
 import { isEmpty, storedListing } from './listing.js';
 import type { DirectoryCore } from './core.js';
@@ -98,7 +98,8 @@ export async function openVersion(
         const found = isNew ? await readAt(place, file, isWhole) : undefined;
         if (found) return found;
         if (tried || !place) {
-          await withLock(syncLock(store.name, key), () => dropFile(store, key, id));
+          if (place)
+            await withLock(syncLock(store.name, key), () => dropDamaged(store, key, new Set([place.pack]), ready));
           const path = listing.pathAt(index);
           throw new SyncError(
             'store',
@@ -124,7 +125,25 @@ export async function openVersion(
   };
 }
 
-/** Forgets where a file lies, because its bytes there are not those of its version. */
-export function dropFile(store: DirectoryStore, key: string, id: string): Promise<void> {
-  return recordsOf(store.records, key).filter((file) => file.id !== id);
+/**
+ * Forgets the files in some packs whose bytes are not those of their versions, so that the next sync fetches them. Where
+ * one file is damaged, others may be. Returns whether there were any. The caller has the directory's lock.
+ */
+export async function dropDamaged(
+  store: DirectoryStore,
+  key: string,
+  packs: ReadonlySet<string>,
+  core: DirectoryCore,
+): Promise<boolean> {
+  const records = recordsOf(store.records, key);
+  const damaged = new Set<string>();
+  for (const { pack, files } of (await records.holdings()).tables) {
+    const opened = packs.has(pack) ? await store.packs.open(pack) : undefined;
+    for (const { at, length, id } of packs.has(pack) ? files : []) {
+      const blob = await opened?.blob(at, at + length);
+      if (!blob || !(await isVersionIn(core, hexOf(id), blob))) damaged.add(`${pack} ${at}`);
+    }
+  }
+  if (0 < damaged.size) await records.filter(({ pack, at }) => !damaged.has(`${pack} ${at}`));
+  return 0 < damaged.size;
 }
