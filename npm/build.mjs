@@ -98,7 +98,7 @@ async function bundle(name, { format = 'esm', define } = {}) {
     // Parts of wasm-bindgen's code: its warnings about servers, and ways to free objects that nobody uses.
     drop: ['console'],
     define: {
-      ...(name.endsWith('worker') && { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' }),
+      ...(/^(directories-)?worker$/.test(name) && { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' }),
       ...define,
     },
     write: false,

@@ -92,12 +92,13 @@ export async function openVersion(
       const id = listing.id(index);
       if (isEmpty(id)) return new Uint8Array();
       const file = listing.version(index);
-      for (let tried: Place | undefined; ; ) {
+      let tried: Place | undefined;
+      for (let isLast = false; ; isLast = true) {
         const place = places.get(id);
         const isNew = place && (place.pack !== tried?.pack || place.at !== tried.at);
         const found = isNew ? await readAt(place, file, isWhole) : undefined;
         if (found) return found;
-        if (tried || !place) {
+        if (isLast) {
           if (place)
             await withLock(syncLock(store.name, key), () => dropDamaged(store, key, new Set([place.pack]), ready));
           const path = listing.pathAt(index);
@@ -106,9 +107,9 @@ export async function openVersion(
             `the stored bytes of ${path} were changed or removed; sync again to fetch them anew`,
           );
         }
-        // Another thread may have moved the files to another pack.
+        // Another thread may have moved the files to another pack, or fetched them anew.
         tried = place;
-        packs.delete(place.pack);
+        if (place) packs.delete(place.pack);
         places = (await records.holdings()).places;
         const moved = places.get(id);
         if (moved && !isReleased) holds.push(await holdLocks([packLock(store.name, moved.pack)]));
