@@ -102,8 +102,11 @@ async function bundle(name, { format = 'esm', define } = {}) {
       ...define,
     },
     write: false,
-    // A service worker cannot import a script later.
-    external: format === 'iife' ? [] : ['./worker.js', './directories-worker.js', './directories.js', './room.js'],
+    // The client imports directories.js when it needs it. A service worker cannot import a script later.
+    external:
+      format === 'iife'
+        ? []
+        : ['./worker.js', './directories-worker.js', './room.js', ...(name === 'index' ? ['./directories.js'] : [])],
     plugins: [leanGlue],
   });
   // 5 % shorter than esbuild's output. A test limits the size of what a page loads.
