@@ -35,7 +35,7 @@ test('the package has its code, its types, its module, and nothing else', () => 
   }
   const strange = names.filter(
     (name) =>
-      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|directories|directory|page|shared|stores(\/directories)?|sync|worker)\/)?[\w.]+\.(c?js|d\.c?ts|wasm))$/.test(
+      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|directories|directory|page|shared|stores(\/directories)?|sync|worker)\/)?[\w.-]+\.(c?js|d\.c?ts|wasm))$/.test(
         name,
       ) && name !== 'dist/LICENCES.txt',
   );
