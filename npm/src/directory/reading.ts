@@ -6,7 +6,7 @@ import { isVersion, isVersionIn } from './core.js';
 import { isEmpty, storedListing } from './listing.js';
 import type { DirectoryCore } from './core.js';
 import type { Listing } from './listing.js';
-import type { Place } from '../stores/directories/holdings.js';
+import type { DirectoryRecords, Place } from '../stores/directories/holdings.js';
 import type { DirectoryStore, Pack } from '../stores/directories/store.js';
 
 /*
@@ -99,8 +99,7 @@ export async function openVersion(
         const found = isNew ? await readAt(place, file, isWhole) : undefined;
         if (found) return found;
         if (isLast) {
-          if (place)
-            await withLock(syncLock(store.name, key), () => dropDamaged(store, key, new Set([place.pack]), ready));
+          if (place) await withLock(syncLock(store.name, key), () => dropDamaged(store, key, ready));
           const path = listing.pathAt(index);
           throw new SyncError(
             'store',
@@ -127,24 +126,35 @@ export async function openVersion(
 }
 
 /**
- * Forgets the files in some packs whose bytes are not those of their versions, so that the next sync fetches them. Where
- * one file is damaged, others may be. Returns whether there were any. The caller has the directory's lock.
+ * Forgets the files in packs whose bytes are not those of their versions, so that the next sync fetches them. Where one
+ * file is damaged, others may be. Returns whether there were any. The caller has the directory's lock.
+ *
+ * @param only - the packs to look at. Default: all.
  */
 export async function dropDamaged(
   store: DirectoryStore,
   key: string,
-  packs: ReadonlySet<string>,
   core: DirectoryCore,
+  only?: ReadonlySet<string>,
 ): Promise<boolean> {
   const records = recordsOf(store.records, key);
   const damaged = new Set<string>();
   for (const { pack, files } of (await records.holdings()).tables) {
-    const opened = packs.has(pack) ? await store.packs.open(pack) : undefined;
-    for (const { at, length, id } of packs.has(pack) ? files : []) {
+    if (only && !only.has(pack)) continue;
+    const opened = await store.packs.open(pack);
+    for (const { at, length, id } of files) {
       const blob = await opened?.blob(at, at + length);
       if (!blob || !(await isVersionIn(core, hexOf(id), blob))) damaged.add(`${pack} ${at}`);
     }
   }
   if (0 < damaged.size) await records.filter(({ pack, at }) => !damaged.has(`${pack} ${at}`));
   return 0 < damaged.size;
+}
+
+/** Forgets the files of packs that are gone. */
+export async function dropGone({ packs }: DirectoryStore, records: DirectoryRecords): Promise<void> {
+  const used = new Set((await records.holdings()).tables.map(({ pack }) => pack));
+  const gone = new Set<string>();
+  for (const pack of used) if (!(await packs.open(pack))) gone.add(pack);
+  if (0 < gone.size) await records.filter(({ pack }) => !gone.has(pack));
 }

@@ -4,7 +4,7 @@ import { Manifest } from './core.js';
 import { askDelta, fetchManifest, postHave, samePlan } from './delta.js';
 import { isEmpty, listingOf } from './listing.js';
 import { PartGone, PartRefused, fetchParts } from './parts.js';
-import { dropDamaged } from './reading.js';
+import { dropDamaged, dropGone } from './reading.js';
 import type { Planned } from './delta.js';
 import type { Listing } from './listing.js';
 import type { DirectorySession } from './session.js';
@@ -59,7 +59,8 @@ interface Prepared {
 
 /** Asks for a directory delta by which everything that is missing can be had. */
 async function prepare(session: DirectorySession, from: From): Promise<Prepared> {
-  const { records } = session;
+  const { records, store } = session;
+  await dropGone(store, records);
   const [head, holdings] = [await records.head(), await records.holdings()];
   const stored = from === 'held' ? await storedManifest(session, head?.version) : undefined;
   const prepared = (planned: Planned): Prepared => ({
@@ -186,5 +187,5 @@ function lengthsOf(listing: Listing, wanted: Set<string>): { length: number; reu
 async function dropBases(session: DirectorySession, { old }: Planned, bases: Uint32Array): Promise<boolean> {
   const { places } = await session.records.holdings();
   const packs = [...bases].flatMap((index) => places.get(old?.id(index) ?? '')?.pack ?? []);
-  return dropDamaged(session.store, session.key, new Set(packs), session.core);
+  return dropDamaged(session.store, session.key, session.core, new Set(packs));
 }

@@ -76,8 +76,8 @@ export async function preparePage(page, script) {
 
     /** The packs of a store that are files. */
     const packFiles = async (name) => {
-      const root = await navigator.storage.getDirectory();
-      const folder = await root.getDirectoryHandle(`${name} directories`).catch(() => undefined);
+      const root = await navigator.storage?.getDirectory?.().catch(() => undefined);
+      const folder = await root?.getDirectoryHandle(`${name} directories`).catch(() => undefined);
       const found = [];
       for await (const [file, handle] of folder?.entries() ?? []) found.push({ folder, file, handle });
       return found;
