@@ -60,12 +60,25 @@ export interface Holdings {
   readonly places: ReadonlyMap<string, Place>;
 }
 
+/** A version that is kept although it is neither the head nor the one before. */
+export interface Pin {
+  /** Who pins it, for example the id of a service worker's client. */
+  readonly name: string;
+  readonly version: string;
+  /** Since when, in milliseconds since 1970 by this machine's clock. */
+  readonly since: number;
+}
+
 /** The records of a directory. */
 export interface DirectoryRecords {
   head(): Promise<DirectoryHead | undefined>;
   manifest(version: string): Promise<Uint8Array | undefined>;
   /** The versions whose files are kept: the head, the one before, and those that are pinned. */
   kept(): Promise<string[]>;
+  pins(): Promise<Pin[]>;
+  /** Keeps a version until each name that pins it is unpinned. A name pins one version. */
+  pin(name: string, version: string): Promise<void>;
+  unpin(...names: readonly string[]): Promise<void>;
   /** The versions that have a manifest. */
   manifests(): Promise<string[]>;
   holdings(): Promise<Holdings>;
@@ -110,15 +123,25 @@ export function recordsOf(records: Records, key: string, makeRoom: MakeRoom = as
     });
   }
 
+  const pinKey = (name: string) => `${own}pin!${encodeURIComponent(name).replaceAll('!', '%21')}`;
+
+  async function pins(): Promise<Pin[]> {
+    const names = await below(`${own}pin!`);
+    const values = (await records.values(names)).map((value) => parsed(value) as Partial<Pin> | undefined);
+    return values.filter((pin): pin is Pin => typeof pin?.name === 'string' && typeof pin.version === 'string');
+  }
+
   return {
     head,
+    pins,
+    pin: (name, version) => change([[pinKey(name), json({ name, version, since: Date.now() })]]),
+    unpin: (...names) => records.change(names.map((name) => [pinKey(name), undefined] as const)),
     manifest: async (version) => (await records.values([manifestKey(version)]))[0],
 
     async kept() {
-      const [newest, pins] = await Promise.all([head(), below(`${own}pin!`).then((names) => records.values(names))]);
-      const pinned = pins.map((pin) => (parsed(pin) as { version?: unknown } | undefined)?.version);
-      const all = [newest?.version, newest?.before, ...pinned];
-      return [...new Set(all.filter((version): version is string => typeof version === 'string'))];
+      const [newest, pinned] = await Promise.all([head(), pins()]);
+      const all = [newest?.version, newest?.before, ...pinned.map(({ version }) => version)];
+      return [...new Set(all.filter((version) => version !== undefined))];
     },
 
     manifests: async () => (await below(`${own}manifest!`)).map((key) => key.slice(key.lastIndexOf('!') + 1)),
