@@ -10,7 +10,13 @@
 //
 // browser-sync-stream/ is beside these: it uses only shared/ and the databases of stores/.
 const ENTRIES = 'index|inline|level|node|storage|directories|directories-node';
-const LAYERS = ['page/|spawn\\.ts', 'worker/|worker\\.ts|directories-worker\\.ts', 'directory/', 'sync/', 'stores/|shared/'];
+const LAYERS = [
+  'page/|spawn\\.ts',
+  'worker/|worker\\.ts|directories-worker\\.ts',
+  'directory/',
+  'sync/',
+  'stores/|shared/',
+];
 
 const upward = LAYERS.map((layer, at) => {
   const above = [`(${ENTRIES})\\.ts`, ...LAYERS.slice(0, at)].join('|');
@@ -23,7 +29,11 @@ module.exports = {
   forbidden: [
     forbidden('no-circles', {}, { circular: true }),
     ...upward.map(({ from, to }) => forbidden('imports-nothing-above-it', { path: from }, { path: to })),
-    forbidden('only-page-starts-the-worker', { path: `^src/(${ENTRIES})\\.ts`, pathNot: '^src/directories\\.ts' }, { path: '^src/(spawn|worker)\\.ts' }),
+    forbidden(
+      'only-page-starts-the-worker',
+      { path: `^src/(${ENTRIES})\\.ts`, pathNot: '^src/directories\\.ts' },
+      { path: '^src/(spawn|worker)\\.ts' },
+    ),
     forbidden(
       'browser-sync-stream-is-apart',
       { path: '^src/browser-sync-stream/' },

@@ -93,7 +93,8 @@ async function bundle(name) {
     plugins: [leanGlue],
   });
   // 5 % shorter than esbuild's output. A test limits the size of what a page loads.
-  return (await minify(outputFiles[0].text, { module: true, ecma: 2022, compress: { passes: 4, pure_getters: true } })).code;
+  return (await minify(outputFiles[0].text, { module: true, ecma: 2022, compress: { passes: 4, pure_getters: true } }))
+    .code;
 }
 
 function write(name, extension, bytes) {
