@@ -215,6 +215,24 @@ test('a page asks for persistent storage once it has stored more than 10 MiB', a
   await page.close();
 });
 
+test('the scripts that the server ships sync a directory, with its own entry and with the client', async () => {
+  const folder = treeIn(s.server, 'tabs');
+  const page = await openDirectories(s.browser, s.link.url, 'shipped');
+  const { store } = storeOf('browser');
+  assertIs(await page.evaluate(([path, store]) => attemptDirectory(path, { store }), [folder.path, store]), folder);
+  const again = await page.evaluate(
+    async ([path, store]) => {
+      const { syncDirectory } = await import('/.driblet/client.js');
+      const directory = await syncDirectory(path, { store });
+      return { files: await digests(directory), reused: directory.cost.reused === directory.length };
+    },
+    [folder.path, store],
+  );
+  assertIs(again, folder);
+  assert.equal(again.reused, true);
+  await page.close();
+});
+
 test('without a worker the engine runs in the page, and reads packs in files', async () => {
   const folder = treeIn(s.server, 'tabs');
   const { store } = storeOf('browser');
