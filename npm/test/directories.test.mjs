@@ -5,6 +5,9 @@ import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { MemoryLevel } from 'memory-level';
+import { directoryCore } from '../dist/directory/core.js';
+import { openVersion } from '../dist/directory/reading.js';
+import { recordsOf } from '../dist/stores/directories/holdings.js';
 import { levelStore } from '../dist/level.js';
 import { SyncError, directoryStore, memoryStore, sync, syncDirectory } from '../dist/node.js';
 import { contractFolders, testContract } from './support/directorycontract.mjs';
@@ -17,7 +20,7 @@ const home = temporaryFolder('directories');
 const s = { attempt, hold };
 
 before(async () => {
-  const own = ['own', 'hostile', 'busy', 'progress'].flatMap((name) => ['--directory', name]);
+  const own = ['own', 'hostile', 'busy', 'progress', 'pinned'].flatMap((name) => ['--directory', name]);
   s.server = await serve(...['memory', 'folder', 'level'].flatMap(contractFolders), ...own);
   s.link = await proxyTo(s.server);
 });
@@ -135,8 +138,8 @@ test('a directory reads its files as blobs, bytes, streams and responses', async
   for (let next = await reader.read(); !next.done; next = await reader.read()) read += next.value.length;
   assert.equal(read, 5_000_000);
   assert.match((await directory.bytes('index.html').catch((error) => error)).message, /closed; sync again/);
-  const last = await syncDirectory(new URL(folder.path, s.link.url), { store });
-  last.close();
+  // A sync tidies up after it has given out the directory, and before the next sync begins.
+  for (const _ of [1, 2]) (await syncDirectory(new URL(folder.path, s.link.url), { store })).close();
   assert.ok((await inFolder.packed({ folder: path })) < 100_000);
 });
 
@@ -199,6 +202,45 @@ test('the progress counts files and bytes', async () => {
   const { received, ...last } = seen.at(-1);
   assert.deepEqual(last, { files: 6, totalFiles: 6, written: 54_000_000, length: 54_000_000 });
   assert.deepEqual([received, directory.cost.reused], [directory.cost.received, 0]);
+});
+
+test('a pinned version is kept and read without a sync, until it is unpinned', async () => {
+  const folder = treeIn(s.server, 'pinned');
+  const { folder: path, store } = newFolder();
+  writeSite(folder, 1);
+  await folder.publish();
+  const before = folder.digests();
+  const { version } = await attempt(folder.path, { store });
+  const opened = await store.directories[0].open(store.name, (call) => call());
+  const key = new URL(folder.path, s.link.url).href;
+  const records = recordsOf(opened.records, key);
+  const open = () => openVersion(opened, key, version, directoryCore());
+  await records.setPins([['client 1', { version }]]);
+  const next = async (seed) => {
+    writeSite(folder, seed);
+    await folder.publish();
+    return attempt(folder.path, { store });
+  };
+  for (const seed of [2, 3, 4]) await next(seed);
+  assert.deepEqual(
+    [(await records.kept()).length, [...(await records.pins())]],
+    [3, [['client 1', { version }]]],
+  );
+  const reader = await open();
+  const files = {};
+  for (const path of reader.listing.paths.split('\0').slice(0, -1)) {
+    const bytes = await reader.read(reader.listing.find(path));
+    files[path] = createHash('sha256').update(bytes).digest('hex');
+  }
+  assert.deepEqual(files, before);
+  assert.equal(reader.listing.find('none.js'), undefined);
+  reader.release();
+  await records.setPins([['client 1', undefined]]);
+  await next(5);
+  const last = await attempt(folder.path, { store });
+  assert.equal(await open(), undefined);
+  assert.equal((await records.head()).version, last.version);
+  assert.ok((await inFolder.packed({ folder: path })) <= 4 * last.length);
 });
 
 const vectors = JSON.parse(readFileSync(new URL('../../spec/vectors.json', import.meta.url), 'utf8'));

@@ -31,7 +31,9 @@ export function respondToModule(answer: (request: Request) => Promise<Response>)
 export function directoryCore(
   url: string | URL = new URL('../../wasm/directories/driblet_bg.wasm', import.meta.url),
 ): Promise<DirectoryCore> {
-  loading ??= loadModule(url, load, (length) => new Room(length), respond).catch((error) => {
+  const begin: Parameters<typeof loadModule>[1] = ({ module_or_path: request }) =>
+    load({ module_or_path: respond?.(request) ?? request });
+  loading ??= loadModule(url, begin, (length) => new Room(length)).catch((error) => {
     loading = undefined;
     throw unloaded(error);
   });

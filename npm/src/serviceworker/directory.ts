@@ -46,7 +46,8 @@ interface Found {
 /** Serves the directory of a job at a URL. */
 export function servedDirectory(job: DirectoryJob, base: string, fallback: string | undefined): ServedDirectory {
   let opening: Promise<Opened> | undefined;
-  let updating: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
   let isUnregistered = false;
   /** Whether stored files were lost, so that the newest version must be synced again. */
   let isDamaged = false;
@@ -204,13 +205,21 @@ export function servedDirectory(job: DirectoryJob, base: string, fallback: strin
     await Promise.all([(await open()).versions.remove(), forgetModule()]);
   }
 
+  /** Starts an update. One that runs may have asked for the head too early, so another one follows it. */
   function update(): Promise<void> {
-    updating ??= fetchNewest()
-      .catch(() => {}) // The next navigation tries again.
-      .finally(() => {
-        updating = undefined;
-      });
-    return updating;
+    if (!running) {
+      running = fetchNewest()
+        .catch(() => {}) // The next navigation tries again.
+        .finally(() => {
+          running = undefined;
+        });
+      return running;
+    }
+    next ??= running.then(() => {
+      next = undefined;
+      return update();
+    });
+    return next;
   }
 
   async function tell(pages: readonly Client[]): Promise<void> {

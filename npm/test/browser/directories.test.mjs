@@ -111,6 +111,7 @@ test('two tabs at once: one fetches, both have the version, and each stays on it
   // The closed tab's locks are gone, so its packs are.
   writeSite(folder, 8);
   await folder.publish();
+  assertIs(await attempt(folder, { store }), folder);
   const last = await attempt(folder, { store });
   assertIs(last, folder);
   const { bytes } = await s.page.evaluate((name) => packs.measure(name), store.name);
@@ -144,9 +145,10 @@ test('a stream is read to its end while other syncs compact the packs', async ()
     return globalThis.digest(await new Blob(came).arrayBuffer());
   });
   assert.equal(digest, before['long.bin']);
-  // Now nobody reads the pack.
+  // Now nobody reads the pack. A sync tidies up after it has given out the directory, and before the next sync begins.
   writeSite(folder, 5);
   await folder.publish();
+  assertIs(await attempt(folder, { store }), folder);
   assertIs(await attempt(folder, { store }), folder);
   const { bytes } = await s.page.evaluate((name) => packs.measure(name), store.name);
   assert.ok(bytes < 9_000_000, `${bytes} bytes`);
@@ -210,6 +212,24 @@ test('a page asks for persistent storage once it has stored more than 10 MiB', a
   await folder.publish();
   assert.deepEqual([(await run()).persisted, (await run()).persisted], [true, true]);
   assert.equal(await page.evaluate(() => asked), 1);
+  await page.close();
+});
+
+test('the scripts that the server ships sync a directory, with its own entry and with the client', async () => {
+  const folder = treeIn(s.server, 'tabs');
+  const page = await openDirectories(s.browser, s.link.url, 'shipped');
+  const { store } = storeOf('browser');
+  assertIs(await page.evaluate(([path, store]) => attemptDirectory(path, { store }), [folder.path, store]), folder);
+  const again = await page.evaluate(
+    async ([path, store]) => {
+      const { syncDirectory } = await import('/.driblet/client.js');
+      const directory = await syncDirectory(path, { store });
+      return { files: await digests(directory), reused: directory.cost.reused === directory.length };
+    },
+    [folder.path, store],
+  );
+  assertIs(again, folder);
+  assert.equal(again.reused, true);
   await page.close();
 });
 

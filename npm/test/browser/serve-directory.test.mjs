@@ -338,7 +338,8 @@ describe('when things go wrong', () => {
     fault = ({ url }) => (url === '/app/.driblet/head' ? { html: '{"unregister":true}' } : undefined);
     const gone = page.evaluate(async () => {
       navigator.serviceWorker.controller.postMessage('driblet check');
-      while (await navigator.serviceWorker.getRegistration('/app/')) await new Promise(requestAnimationFrame);
+      while (await navigator.serviceWorker.getRegistration('/app/'))
+        await new Promise((resolve) => setTimeout(resolve));
     });
     await gone;
     const next = await visit();
@@ -358,9 +359,10 @@ describe('when things go wrong', () => {
     await session.send('ServiceWorker.enable');
     await session.send('ServiceWorker.stopAllWorkers');
     assert.deepEqual(await read(page), all(release), 'from the server');
-    await damage(page);
-    await session.send('ServiceWorker.stopAllWorkers');
+    // Nothing may fetch the files anew.
     offline();
+    await session.send('ServiceWorker.stopAllWorkers');
+    await damage(page);
     const failed = await page.evaluate(() =>
       fetch('/app/release.json').then(
         (got) => got.status,

@@ -19,7 +19,7 @@ export function treeIn(server, name) {
     root,
     path: `/${name}/`,
     write(path, bytes) {
-      isLong ||= 1_000_000 < bytes.length;
+      isLong ||= 6_000_000 < bytes.length;
       mkdirSync(dirname(join(root, path)), { recursive: true });
       writeFileSync(join(root, path), bytes);
     },
