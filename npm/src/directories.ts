@@ -2,7 +2,7 @@ import { check } from './shared/check.js';
 import { now } from './shared/clock.js';
 import { settingsInUse } from './page/configure.js';
 import { directoryOf } from './page/directory.js';
-import { runHere, sendForget, sendSync } from './page/directories.js';
+import { runHere, sendForget, sendSync } from './page/directoryClient.js';
 import { jobOf } from './page/job.js';
 import { importDirectoryEngine } from './spawn.js';
 import type { Directory } from './page/directory.js';
