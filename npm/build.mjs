@@ -102,11 +102,8 @@ async function bundle(name, { format = 'esm', define } = {}) {
       ...define,
     },
     write: false,
-    // The client imports directories.js when it needs it. A service worker cannot import a script later.
-    external:
-      format === 'iife'
-        ? []
-        : ['./worker.js', './directories-worker.js', './room.js', ...(name === 'index' ? ['./directories.js'] : [])],
+    // A service worker cannot import a script later.
+    external: format === 'iife' ? [] : ['./worker.js', './directories-worker.js', './directories.js', './room.js'],
     plugins: [leanGlue],
   });
   // 5 % shorter than esbuild's output. A test limits the size of what a page loads.

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import load from '../wasm/directories/driblet.js';
 import { serve } from './directory/engine.js';
-import { runHere } from './page/directories.js';
+import { runHere } from './page/directoryClient.js';
 
 /* Directories in Node: syncs run in the caller's thread. Importing it reads no file. */
 

@@ -1,6 +1,6 @@
 import { now } from './shared/clock.js';
 import { directoryOf } from './page/directory.js';
-import { sendSync } from './page/directories.js';
+import { sendSync } from './page/directoryClient.js';
 import { directoryJobOf } from './page/directoryJob.js';
 import type { Directory } from './page/directory.js';
 import type { DirectoryOptions } from './page/directoryOptions.js';

@@ -1,6 +1,6 @@
 import { serve } from './directory/engine.js';
 import { respondToModule } from './directory/core.js';
-import { runHere } from './page/directories.js';
+import { runHere } from './page/directoryClient.js';
 import { keptModule } from './serviceworker/module.js';
 
 /* For service workers, which can neither start a worker nor import a script later. */

@@ -222,10 +222,7 @@ test('a pinned version is kept and read without a sync, until it is unpinned', a
     return attempt(folder.path, { store });
   };
   for (const seed of [2, 3, 4]) await next(seed);
-  assert.deepEqual(
-    [(await records.kept()).length, [...(await records.pins())]],
-    [3, [['client 1', { version }]]],
-  );
+  assert.deepEqual([(await records.kept()).length, [...(await records.pins())]], [3, [['client 1', { version }]]]);
   const reader = await open();
   const files = {};
   for (const path of reader.listing.paths.split('\0').slice(0, -1)) {

@@ -1,7 +1,7 @@
 import { check } from '../shared/check.js';
 import { mediaTypeOf, typeOf } from '../shared/mediaType.js';
 import { now } from '../shared/clock.js';
-import { sendClose, sendRead } from './directories.js';
+import { sendClose, sendRead } from './directoryClient.js';
 import { askToPersist } from './persist.js';
 import type { DirectoryCost, SyncedDirectory } from '../directory/messages.js';
 

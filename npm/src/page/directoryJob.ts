@@ -1,6 +1,6 @@
 import { check } from '../shared/check.js';
 import { settingsInUse } from './configure.js';
-import { runHere, sendForget } from './directories.js';
+import { runHere, sendForget } from './directoryClient.js';
 import { jobOf } from './job.js';
 import { importDirectoryEngine } from '../spawn.js';
 import type { DirectoryJob } from '../directory/messages.js';

@@ -1,7 +1,7 @@
 import { answerTo, decodedPath } from '../shared/answer.js';
 import { typeOf } from '../shared/mediaType.js';
 import { SyncError } from '../shared/error.js';
-import { sendClose, sendSync } from '../page/directories.js';
+import { sendClose, sendSync } from '../page/directoryClient.js';
 import { forgetModule } from './module.js';
 import { clientPins } from './pins.js';
 import { policiesIn } from './policies.js';
