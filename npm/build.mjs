@@ -98,12 +98,15 @@ async function bundle(name, { format = 'esm', define } = {}) {
     // Parts of wasm-bindgen's code: its warnings about servers, and ways to free objects that nobody uses.
     drop: ['console'],
     define: {
-      ...(name.endsWith('worker') && { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' }),
+      ...(/^(directories-)?worker$/.test(name) && { 'Symbol.dispose': 'undefined', FinalizationRegistry: 'undefined' }),
       ...define,
     },
     write: false,
-    // A service worker cannot import a script later.
-    external: format === 'iife' ? [] : ['./worker.js', './directories-worker.js', './directories.js', './room.js'],
+    // The client imports directories.js when it needs it. A service worker cannot import a script later.
+    external:
+      format === 'iife'
+        ? []
+        : ['./worker.js', './directories-worker.js', './room.js', ...(name === 'index' ? ['./directories.js'] : [])],
     plugins: [leanGlue],
   });
   // 5 % shorter than esbuild's output. A test limits the size of what a page loads.

@@ -1,5 +1,6 @@
 import { check } from './shared/check.js';
 import { forgetNote } from './page/prefetch.js';
+import { storedDirectories } from './stores/directories/listed.js';
 import { storeEntries } from './stores/openers.js';
 import { Unavailable, watching } from './shared/watch.js';
 import type { Entry } from './stores/entries.js';
@@ -7,7 +8,7 @@ import type { Store } from './stores/store.js';
 
 export type { Store } from './stores/store.js';
 
-/** A version that this browser stores. */
+/** A version of a file or a directory that this browser stores. */
 export interface Stored {
   /** The URL it was synced from. */
   readonly url: string;
@@ -15,8 +16,13 @@ export interface Stored {
   readonly scope: string | undefined;
   /** The version: the BLAKE3 hash of its bytes, 64 hex digits. */
   readonly version: string;
-  /** Its length in bytes, which is also its size on the disk. */
+  /**
+   * Its length in bytes, which is also a file's size on the disk. Of a directory, up to two versions and garbage of the
+   * same size are on the disk.
+   */
   readonly length: number;
+  /** How many files it has, if it is a directory's; undefined for a file. */
+  readonly files: number | undefined;
   /** When it was stored, by this machine's clock. */
   readonly stored: Date;
   /** When a sync last found it to be the head, to the hour. */
@@ -38,7 +44,7 @@ export interface Estimate {
 }
 
 /**
- * Lists the versions that a store keeps, the one used last first. The list is empty if the browser denies the page its
+ * Lists the versions of files and directories that a store keeps, the one used last first. The list is empty if the browser denies the page its
  * stores. Rejects if a store fails or does not answer.
  *
  * @param store - default: what `browserStore()` keeps.
@@ -58,17 +64,18 @@ export async function list(store: Store = { kind: 'browser', name: 'driblet' }):
     'a store from browserStore(), opfsStore() or indexedDbStore()',
     store,
   );
-  const settled = await Promise.allSettled(places.map((entriesOf) => entriesOf(name)));
+  const settled = await Promise.allSettled([...places, storedDirectories].map((entriesOf) => entriesOf(name)));
   const found = settled.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
   // A browser may forbid one place and allow the other. If it forbids both, nothing is stored.
-  const failures = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  const failures = settled.slice(0, places.length).flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   const failure = failures.find((reason) => !(reason instanceof Unavailable) || reason.isSilent);
   if (failure !== undefined && failures.length === places.length) throw failure;
   const kept = found
     .filter((entry): entry is WithHead => entry.head !== undefined)
     .sort((a, b) => b.head.used - a.head.used);
   // Both places have a key if the first one failed for a while.
-  const sameKey = ({ key }: WithHead) => kept.filter((other) => other.key === key);
+  const sameKey = ({ key, files }: WithHead) =>
+    kept.filter((other) => other.key === key && (other.files === undefined) === (files === undefined));
   return kept.filter((entry) => sameKey(entry)[0] === entry).map((entry) => storedOf(store, sameKey(entry)));
 }
 
@@ -105,14 +112,14 @@ function known<T>(ask: () => Promise<T>): Promise<T | undefined> {
   return ask().catch(() => undefined);
 }
 
-type WithHead = Entry & { readonly head: NonNullable<Entry['head']> };
+type WithHead = Entry & { readonly head: NonNullable<Entry['head']>; readonly files?: number };
 
 /** The entries of one key, the one used last first. */
 function storedOf(store: Store, copies: WithHead[]): Stored {
-  const [{ key, head }] = copies as [WithHead];
+  const [{ key, head, files }] = copies as [WithHead];
   const [url = '', scope] = key.split(/\n(.*)/s);
   return {
-    ...{ url, scope, version: head.version, length: head.length },
+    ...{ url, scope, version: head.version, length: head.length, files },
     stored: new Date(head.stored),
     used: new Date(head.used),
     async delete() {

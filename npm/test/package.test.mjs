@@ -23,16 +23,20 @@ test('the package has its code, its types, its module, and nothing else', () => 
     'dist/index.js',
     'dist/index.d.ts',
     'dist/inline.js',
+    'dist/service-worker.js',
     'dist/storage.js',
     'dist/worker.js',
+    'dist/directories.js',
+    'dist/directories-worker.js',
     'dist/LICENCES.txt',
     'wasm/driblet_bg.wasm',
+    'wasm/directories/driblet_bg.wasm',
   ]) {
     assert.ok(names.includes(name), name);
   }
   const strange = names.filter(
     (name) =>
-      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|page|shared|stores|sync|vite|worker)\/)?[\w.]+\.(c?js|d\.c?ts|wasm))$/.test(
+      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|directories|directory|page|serviceworker|shared|stores(\/directories)?|sync|vite|worker)\/)?[\w.-]+\.(c?js|d\.c?ts|wasm))$/.test(
         name,
       ) && name !== 'dist/LICENCES.txt',
   );
@@ -63,14 +67,22 @@ test('a plain page imports the installed package and syncs', async () => {
 
 test('what a page loads stays small: client, worker and module, as brotli', () => {
   const client = join(here, '..', 'crates', 'driblet', 'client');
-  // A service worker loads inline.js instead of the client and the worker. store.js is loaded only on request.
+  // A service worker loads inline.js instead of the client and the worker. store.js and room.js are loaded only on
+  // request, and what directories need with the first directory.
   const names = readdirSync(client).filter(
-    (name) => !name.endsWith('.br') && !['inline.js', 'store.js'].includes(name),
+    (name) => !name.endsWith('.br') && !/^(directories|inline|room|service-worker|store)\b/.test(name),
   );
-  const sizes = names.map((name) => brotliCompressSync(readFileSync(join(client, name))).length);
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  assert.equal(sizes.length, 3);
+  const sizeOf = (names) =>
+    names.reduce((sum, name) => sum + brotliCompressSync(readFileSync(join(client, name))).length, 0);
+  assert.equal(names.length, 3);
+  const total = sizeOf(names);
   assert.ok(total <= 87_000, `${total} bytes`);
+  const forDirectories = readdirSync(client).filter((name) => /^directories\b.*(js|wasm)$/.test(name));
+  assert.equal(forDirectories.length, 3);
+  const more = sizeOf(forDirectories);
+  assert.ok(more <= 97_000, `${more} bytes for directories`);
+  const serviceWorker = sizeOf(['service-worker.js']);
+  assert.ok(serviceWorker <= 25_000, `${serviceWorker} bytes for a service worker`);
 });
 
 test('the types stand for themselves in a strict project', () => {
@@ -93,6 +105,16 @@ export const answers = (event: FetchEventLike): boolean => serveAsset(event, opt
 `,
   );
   writeFileSync(
+    join(packed.folder, 'directory.ts'),
+    `import { memoryStore, syncDirectory, type Directory } from 'driblet';
+import { syncDirectory as alone, type DirectoryOptions } from 'driblet/directories';
+const options: DirectoryOptions = { store: memoryStore(), maxFiles: 10, onProgress: ({ files }) => void files };
+await using directory: Directory = await syncDirectory('/app/', options);
+export const text: string = await (await directory.file('index.html')).text();
+export const other: Promise<Directory> = alone(new URL('/app/', 'http://localhost'));
+`,
+  );
+  writeFileSync(
     join(packed.folder, 'level.ts'),
     `import { levelStore, type LevelStore } from 'driblet/level';
 import { type Store } from 'driblet/store';
@@ -100,5 +122,5 @@ export const store = (db: object): LevelStore => levelStore(db);
 export const anyStore = (db: object): Store => store(db);
 `,
   );
-  assertTypesRight(packed, ['use.ts', 'serve.ts', 'level.ts'], '--lib', 'es2022,dom,dom.iterable');
+  assertTypesRight(packed, ['use.ts', 'serve.ts', 'directory.ts', 'level.ts'], '--lib', 'es2022,dom,dom.iterable');
 });

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import load, { Decoder, Signer, Verifier, Want } from '../wasm/driblet.js';
-import { loadCore, roomfuls } from '../dist/sync/core.js';
+import { roomfuls } from '../dist/shared/module.js';
+import { loadCore } from '../dist/sync/core.js';
 import { inputOf } from './support/vectors.mjs';
 import { versionOf } from './support/version.mjs';
 

@@ -20,12 +20,18 @@ export type { PartsDecoder, Plan };
 export type DirectoryCore = Module<Room>;
 
 let loading: Promise<DirectoryCore> | undefined;
+let respond: ((request: Request) => Promise<Response>) | undefined;
+
+/** Has a function answer the request for the module, in place of the network. */
+export function respondToModule(answer: (request: Request) => Promise<Response>): void {
+  respond = answer;
+}
 
 /** Loads the module once, from the URL given or from beside the script. If that fails, the next call tries again. */
 export function directoryCore(
   url: string | URL = new URL('../../wasm/directories/driblet_bg.wasm', import.meta.url),
 ): Promise<DirectoryCore> {
-  loading ??= loadModule(url, load, (length) => new Room(length)).catch((error) => {
+  loading ??= loadModule(url, load, (length) => new Room(length), respond).catch((error) => {
     loading = undefined;
     throw unloaded(error);
   });

@@ -1,12 +1,12 @@
 import { SyncError } from '../shared/error.js';
 import { syncLock, withLock } from '../shared/lock.js';
 import { directoryLock, bytesOf, holdLocks, packLock } from '../stores/directories/store.js';
-import { recordsOf } from '../stores/directories/holdings.js';
+import { hexOf, recordsOf } from '../stores/directories/holdings.js';
 import { isVersion, isVersionIn } from './core.js';
 import { isEmpty, storedListing } from './listing.js';
 import type { DirectoryCore } from './core.js';
 import type { Listing } from './listing.js';
-import type { Place } from '../stores/directories/holdings.js';
+import type { DirectoryRecords, Place } from '../stores/directories/holdings.js';
 import type { DirectoryStore, Pack } from '../stores/directories/store.js';
 
 /*
@@ -92,22 +92,23 @@ export async function openVersion(
       const id = listing.id(index);
       if (isEmpty(id)) return new Uint8Array();
       const file = listing.version(index);
-      for (let tried: Place | undefined; ; ) {
+      let tried: Place | undefined;
+      for (let isLast = false; ; isLast = true) {
         const place = places.get(id);
         const isNew = place && (place.pack !== tried?.pack || place.at !== tried.at);
         const found = isNew ? await readAt(place, file, isWhole) : undefined;
         if (found) return found;
-        if (tried || !place) {
-          await withLock(syncLock(store.name, key), () => dropFile(store, key, id));
+        if (isLast) {
+          if (place) await withLock(syncLock(store.name, key), () => dropDamaged(store, key, ready));
           const path = listing.pathAt(index);
           throw new SyncError(
             'store',
             `the stored bytes of ${path} were changed or removed; sync again to fetch them anew`,
           );
         }
-        // Another thread may have moved the files to another pack.
+        // Another thread may have moved the files to another pack, or fetched them anew.
         tried = place;
-        packs.delete(place.pack);
+        if (place) packs.delete(place.pack);
         places = (await records.holdings()).places;
         const moved = places.get(id);
         if (moved && !isReleased) holds.push(await holdLocks([packLock(store.name, moved.pack)]));
@@ -124,7 +125,36 @@ export async function openVersion(
   };
 }
 
-/** Forgets where a file lies, because its bytes there are not those of its version. */
-export function dropFile(store: DirectoryStore, key: string, id: string): Promise<void> {
-  return recordsOf(store.records, key).filter((file) => file.id !== id);
+/**
+ * Forgets the files in packs whose bytes are not those of their versions, so that the next sync fetches them. Where one
+ * file is damaged, others may be. Returns whether there were any. The caller has the directory's lock.
+ *
+ * @param only - the packs to look at. Default: all.
+ */
+export async function dropDamaged(
+  store: DirectoryStore,
+  key: string,
+  core: DirectoryCore,
+  only?: ReadonlySet<string>,
+): Promise<boolean> {
+  const records = recordsOf(store.records, key);
+  const damaged = new Set<string>();
+  for (const { pack, files } of (await records.holdings()).tables) {
+    if (only && !only.has(pack)) continue;
+    const opened = await store.packs.open(pack);
+    for (const { at, length, id } of files) {
+      const blob = await opened?.blob(at, at + length);
+      if (!blob || !(await isVersionIn(core, hexOf(id), blob))) damaged.add(`${pack} ${at}`);
+    }
+  }
+  if (0 < damaged.size) await records.filter(({ pack, at }) => !damaged.has(`${pack} ${at}`));
+  return 0 < damaged.size;
+}
+
+/** Forgets the files of packs that are gone. */
+export async function dropGone({ packs }: DirectoryStore, records: DirectoryRecords): Promise<void> {
+  const used = new Set((await records.holdings()).tables.map(({ pack }) => pack));
+  const gone = new Set<string>();
+  for (const pack of used) if (!(await packs.open(pack))) gone.add(pack);
+  if (0 < gone.size) await records.filter(({ pack }) => !gone.has(pack));
 }

@@ -1,11 +1,10 @@
 import { SyncError } from '../shared/error.js';
 import { isWorthNoting } from '../stores/entries.js';
-import { hexOf } from '../stores/directories/holdings.js';
-import { Manifest, isVersionIn } from './core.js';
+import { Manifest } from './core.js';
 import { askDelta, fetchManifest, postHave, samePlan } from './delta.js';
 import { isEmpty, listingOf } from './listing.js';
 import { PartGone, PartRefused, fetchParts } from './parts.js';
-import { dropFile } from './reading.js';
+import { dropDamaged, dropGone } from './reading.js';
 import type { Planned } from './delta.js';
 import type { Listing } from './listing.js';
 import type { DirectorySession } from './session.js';
@@ -40,7 +39,7 @@ export async function runDirectory(session: DirectorySession): Promise<Directory
       planned = prepared.planned;
       return await complete(session, prepared);
     } catch (error) {
-      const isDamaged = error instanceof PartRefused && planned && (await dropDamaged(session, planned, error.bases));
+      const isDamaged = error instanceof PartRefused && planned && (await dropBases(session, planned, error.bases));
       if (ATTEMPTS <= attempt || !(error instanceof PartGone || isDamaged)) throw error;
     } finally {
       planned?.free();
@@ -60,7 +59,8 @@ interface Prepared {
 
 /** Asks for a directory delta by which everything that is missing can be had. */
 async function prepare(session: DirectorySession, from: From): Promise<Prepared> {
-  const { records } = session;
+  const { records, store } = session;
+  await dropGone(store, records);
   const [head, holdings] = [await records.head(), await records.holdings()];
   const stored = from === 'held' ? await storedManifest(session, head?.version) : undefined;
   const prepared = (planned: Planned): Prepared => ({
@@ -153,7 +153,7 @@ async function complete(session: DirectorySession, prepared: Prepared): Promise<
   const { records, progress } = session;
   const { head, before, planned, holdings, wanted } = prepared;
   const { target, manifest } = planned;
-  const length = lengthOf(planned.new, wanted);
+  const { length, reused } = lengthsOf(planned.new, wanted);
   Object.assign(progress, { files: 0, totalFiles: wanted.size, written: 0, length });
   session.report();
   if (0 < wanted.size) await fetchParts(session, planned, holdings, wanted);
@@ -168,32 +168,24 @@ async function complete(session: DirectorySession, prepared: Prepared): Promise<
     const { count: files, length } = planned.new;
     await records.setHead({ version: target, length, files, before, stored: now, used: now }, manifest);
   }
-  return { version: target, reused: planned.new.length - length };
+  return { version: target, reused };
 }
 
-/** Bytes of the files with some versions; each version counts once. */
-function lengthOf(listing: Listing, wanted: Set<string>): number {
+/** Bytes of the versions that are wanted, of which each counts once, and of the files that are held. */
+function lengthsOf(listing: Listing, wanted: Set<string>): { length: number; reused: number } {
   const left = new Set(wanted);
-  let length = 0;
+  const sums = { length: 0, reused: 0 };
   for (let index = 0; index < listing.count; index += 1) {
-    if (left.delete(listing.id(index))) length += listing.lengths[index]!;
+    const id = listing.id(index);
+    if (!wanted.has(id)) sums.reused += listing.lengths[index]!;
+    else if (left.delete(id)) sums.length += listing.lengths[index]!;
   }
-  return length;
+  return sums;
 }
 
-/** Forgets where old files lie that are damaged. Returns whether there were any. */
-async function dropDamaged(session: DirectorySession, { old }: Planned, bases: Uint32Array): Promise<boolean> {
-  const { core, store, key, records } = session;
-  const { places } = await records.holdings();
-  let isDamaged = false;
-  for (const index of bases) {
-    const id = old?.id(index) ?? '';
-    const place = places.get(id);
-    const pack = place && (await store.packs.open(place.pack));
-    const blob = place && (await pack?.blob(place.at, place.at + place.length));
-    if (!place || (blob && (await isVersionIn(core, hexOf(id), blob)))) continue;
-    isDamaged = true;
-    await dropFile(store, key, id);
-  }
-  return isDamaged;
+/** Forgets what is damaged in the packs with some old files. Returns whether there was something. */
+async function dropBases(session: DirectorySession, { old }: Planned, bases: Uint32Array): Promise<boolean> {
+  const { places } = await session.records.holdings();
+  const packs = [...bases].flatMap((index) => places.get(old?.id(index) ?? '')?.pack ?? []);
+  return dropDamaged(session.store, session.key, session.core, new Set(packs));
 }

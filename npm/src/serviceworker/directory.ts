@@ -2,6 +2,7 @@ import { answerTo, decodedPath } from '../shared/answer.js';
 import { typeOf } from '../shared/mediaType.js';
 import { SyncError } from '../shared/error.js';
 import { sendClose, sendSync } from '../page/directories.js';
+import { forgetModule } from './module.js';
 import { clientPins } from './pins.js';
 import { policiesIn } from './policies.js';
 import { openVersions } from './versions.js';
@@ -47,6 +48,8 @@ export function servedDirectory(job: DirectoryJob, base: string, fallback: strin
   let opening: Promise<Opened> | undefined;
   let updating: Promise<void> | undefined;
   let isUnregistered = false;
+  /** Whether stored files were lost, so that the newest version must be synced again. */
+  let isDamaged = false;
   const policies = new Map<string, Promise<Policies>>();
 
   function open(): Promise<Opened> {
@@ -111,21 +114,32 @@ export function servedDirectory(job: DirectoryJob, base: string, fallback: strin
     const { status, headers, range } = answerTo(request, { length: listing.lengths[index]!, etag, type });
     for (const [name, value] of await policiesOf(version)) headers.set(name, value);
     if (!range) return new Response(null, { status, headers });
-    try {
-      const { versions } = await open();
-      return new Response(await versions.read(reader, index, ...range), { status, headers });
-    } catch (error) {
-      return await instead(request, version, etag, error);
-    }
+    const body = (await readAgain({ reader, index }, range)) ?? (await serverHas(request, etag));
+    return body instanceof Response ? body : new Response(body, { status, headers });
   }
 
-  /** The answer if stored bytes are lost: the server's, if it still has the same file. */
-  async function instead(request: Request, version: string, etag: string, error: unknown): Promise<Response> {
-    if (!(error instanceof SyncError)) throw error;
-    (await open()).versions.close(version);
+  /** Reads a file. If it was lost, but is stored again, reads it anew. Undefined if it is lost: then it is fetched. */
+  async function readAgain({ reader, index }: Found, range: readonly [number, number]): Promise<BodyInit | undefined> {
+    const { versions } = await open();
+    for (let current: DirectoryReader | undefined = reader; ; ) {
+      try {
+        if (!current) throw new SyncError('store', 'the version was removed');
+        return await versions.read(current, index, ...range);
+      } catch (error) {
+        if (!(error instanceof SyncError)) throw error;
+        versions.close(reader.version);
+        if (current !== reader) break;
+        current = await versions.open(reader.version);
+      }
+    }
+    isDamaged = true;
     void update();
+    return undefined;
+  }
+
+  /** The server's answer, if it is the same file; an error otherwise, because two versions would be mixed. */
+  async function serverHas(request: Request, etag: string): Promise<Response> {
     const response = await fetch(request, { cache: 'no-cache' });
-    // Another version's file would be a mixture of both.
     return response.headers.get('etag')?.replace('W/', '') === etag ? response : Response.error();
   }
 
@@ -171,7 +185,8 @@ export function servedDirectory(job: DirectoryJob, base: string, fallback: strin
     const { versions, pins } = await open();
     await pins.review(worker.clients);
     const before = await versions.records.head();
-    if (before?.version !== head.version) {
+    if (before?.version !== head.version || isDamaged) {
+      isDamaged = false;
       const { handle, version } = await sendSync(job, {});
       sendClose(handle);
       if (before && before.version !== version) await pins.keep(before.version, before.stored);
@@ -186,7 +201,7 @@ export function servedDirectory(job: DirectoryJob, base: string, fallback: strin
   async function unregister(): Promise<void> {
     isUnregistered = true;
     await worker.registration.unregister();
-    await (await open()).versions.remove();
+    await Promise.all([(await open()).versions.remove(), forgetModule()]);
   }
 
   function update(): Promise<void> {

@@ -4,6 +4,7 @@ import { configure } from '../page/configure.js';
 import { directoryJobOf } from '../page/directoryJob.js';
 import { CHECK } from '../shared/reload.js';
 import { servedDirectory } from './directory.js';
+import { forgetModule } from './module.js';
 import { worker } from './worker.js';
 import type { DirectoryOptions } from '../page/directoryOptions.js';
 import type { ServedDirectory } from './directory.js';
@@ -60,7 +61,10 @@ function directoryAt(url: string): ServedDirectory | undefined {
 
 function listen(): void {
   // Which version each page was loaded with is stored, so a new script can take over at any time.
-  worker.addEventListener('install', (event) => event.waitUntil(worker.skipWaiting()));
+  worker.addEventListener('install', (event) => {
+    // A new script may need another module than the one before.
+    event.waitUntil(Promise.all([worker.skipWaiting(), forgetModule()]));
+  });
   worker.addEventListener('activate', (event) => {
     event.waitUntil(Promise.all([worker.clients.claim(), ...served.map((each) => each.update())]));
   });

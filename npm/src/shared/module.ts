@@ -21,17 +21,20 @@ export interface Module<Room> {
 }
 
 /** The function of wasm-bindgen that loads a module. */
-type Load = (options: { module_or_path: Request }) => Promise<{ readonly memory: WebAssembly.Memory }>;
+type Load = (options: {
+  module_or_path: Request | Promise<Response>;
+}) => Promise<{ readonly memory: WebAssembly.Memory }>;
 
-/** Loads a module from a URL. In Node it is loaded already. */
+/** Loads a module from a URL, or from the response that `respond` gives. In Node it is loaded already. */
 export async function loadModule<Room extends { readonly at: number }>(
   url: string | URL,
   load: Load,
   newRoom: (length: number) => Room,
+  respond: (request: Request) => Request | Promise<Response> = (request) => request,
 ): Promise<Module<Room>> {
   const abort = new AbortController();
   // End the request, or the next try would wait for the same one.
-  const loading = () => load({ module_or_path: new Request(url, { signal: abort.signal }) });
+  const loading = () => load({ module_or_path: respond(new Request(url, { signal: abort.signal })) });
   const { memory } = await within(CALL_TURNS, "driblet's wasm module", loading).finally(() => abort.abort());
   const room = newRoom(ROOM);
   const at = room.at;

@@ -99,8 +99,8 @@ export async function open({ context }, url, base = BASES.shipped) {
   return page;
 }
 
-/** Waits until every lock is released. Fails if one is not, or if the page has more workers than one. */
-export async function assertNothingLeft(page) {
+/** Waits until every lock is released. Fails if one is not, or if the page has more workers. */
+export async function assertNothingLeft(page, workers = 1) {
   const locks = () =>
     page.evaluate(async () => {
       const { held, pending } = await navigator.locks.query();
@@ -109,7 +109,7 @@ export async function assertNothingLeft(page) {
   let left = await locks();
   for (let tries = 1000; 0 < tries && 0 < left.length; tries -= 1) left = await locks();
   assert.deepEqual(left, []);
-  assert.ok(page.workers().length <= 1, `${page.workers().length} workers`);
+  assert.ok(page.workers().length <= workers, `${page.workers().length} workers`);
 }
 
 /** Waits until no sync of a URL into a store runs or cleans up. */

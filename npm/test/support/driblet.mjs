@@ -1,9 +1,10 @@
 // A real `driblet serve` on a folder of its own. DRIBLET_BIN names the binary.
-import { execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { whenStarted } from './program.mjs';
 
 export const binary =
@@ -46,7 +47,11 @@ export async function serve(...options) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-test-'));
   const root = mkdtempSync(join(home, 'root-'));
   writeFileSync(join(root, 'index.html'), '<!doctype html><title>driblet</title>');
-  let running = await start(root, mkdtempSync(join(home, 'history-')), options);
+  options.forEach((option, at) => {
+    if (option === '--directory') mkdirSync(join(root, options[at + 1]), { recursive: true });
+  });
+  let history = mkdtempSync(join(home, 'history-'));
+  let running = await start(root, history, options);
   return {
     root,
     get url() {
@@ -55,10 +60,15 @@ export async function serve(...options) {
     publish(name, path) {
       copyFileSync(path, join(root, name));
     },
+    /** Publishes a folder as a snapshot at once. Returns what the command says. */
+    async snapshot(folder) {
+      return (await promisify(execFile)(binary, ['publish', root, folder, '--history', history])).stdout;
+    },
     /** Starts the server anew, with an empty history. */
     async forget() {
       await running.stop();
-      running = await start(root, mkdtempSync(join(home, 'history-')), options);
+      history = mkdtempSync(join(home, 'history-'));
+      running = await start(root, history, options);
     },
     async close() {
       await running.stop();

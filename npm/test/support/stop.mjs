@@ -58,3 +58,44 @@ export function stops(link) {
   });
   return { stopped: () => expected(stop, 'a worker stops'), goOn };
 }
+
+/**
+ * Publishes a worker for directories of the installed package. It stops in the nth of all calls that change its store:
+ * `directoryStoppingIn(n)` is its URL.
+ */
+export function publishDirectoryStop({ root }) {
+  writeFileSync(
+    join(root, 'directory-stopping.js'),
+    "import './before-directory-stopping.js';\nimport '/driblet/dist/directories-worker.js';\n",
+  );
+  writeFileSync(
+    join(root, 'before-directory-stopping.js'),
+    `
+    const CALLS = {
+      FileSystemSyncAccessHandle: ['write', 'flush', 'close'],
+      FileSystemDirectoryHandle: ['getFileHandle', 'removeEntry'],
+      IDBObjectStore: ['put', 'delete'],
+    };
+    let left = Number(location.search.slice(1));
+    for (const [type, methods] of Object.entries(CALLS)) {
+      const { prototype } = self[type];
+      for (const method of methods) {
+        const call = prototype[method];
+        prototype[method] = function (...values) {
+          left -= 1;
+          if (left === 0) {
+            const request = new XMLHttpRequest();
+            request.open('GET', '/stopped', false);
+            request.send();
+          }
+          return call.apply(this, values);
+        };
+      }
+    }`,
+  );
+}
+
+/** The URL of a worker that stops in the nth call that changes its store. */
+export function directoryStoppingIn(nth) {
+  return `/directory-stopping.js?${nth}`;
+}
