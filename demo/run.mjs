@@ -40,8 +40,7 @@ if (!installed || installed.mtimeMs < statSync(here('package-lock.json')).mtimeM
 const home = mkdtempSync(join(tmpdir(), 'driblet-demo-'));
 const root = join(home, 'root');
 cpSync(here('page'), root, { recursive: true });
-// The pages of the site import the package as npm installs it.
-for (const part of ['dist', 'wasm']) cpSync(here(`../npm/${part}`), join(root, 'driblet', part), { recursive: true });
+console.log('\n  Building six releases of an app…');
 const builds = await buildReleases(home, '/site/');
 let step = 0;
 let build = 0;

@@ -1,4 +1,4 @@
-import { syncDirectory } from '/driblet/dist/directories.js';
+import { syncDirectory } from '/.driblet/directories.js';
 import { bytesOf, cellsOf, showBusy, showRelease } from './siteView.js';
 
 const STORES = 'driblet-site-';
@@ -89,25 +89,25 @@ async function syncSite() {
   status.textContent = `Release ${site.release} is here: ${moved.toLocaleString('en')} of ${bytesOf(length)} moved.`;
 }
 
-/** What became of each file: `held`, `changed`, `new` or `removed`; and how many bytes of each square are new. */
-async function compare(before, files, { reused }) {
-  // This page was closed when the release before was published: it cannot tell what changed since then.
-  const isKnown = before !== undefined || reused === 0;
-  const old = [...(before ?? new Map()).values()];
-  const isHeld = (bytes) => !isKnown || old.some((other) => isSame(bytes, other));
-  const found = [...files].map(([path, bytes]) => ({ path, length: bytes.length, bytes, isHeld: isHeld(bytes) }));
-  const comes = found.filter(({ isHeld }) => !isHeld);
-  const fresh = 0 < old.length && 0 < comes.length ? await newBytes(old, comes) : [];
-  for (const [at, file] of comes.entries())
-    file.fresh = fresh[at] ?? new Float64Array(cellsOf(file.length)).fill(file.length / cellsOf(file.length));
-  const stems = new Set([...(before ?? new Map()).keys()].map(stemOf));
-  const kept = found.map(({ path, length, isHeld, fresh }) => ({
-    ...{ path, length, fresh },
-    state: isHeld ? 'held' : stems.has(stemOf(path)) ? 'changed' : 'new',
-  }));
-  const present = new Set([...files.keys()].map(stemOf));
-  const gone = [...(before ?? [])].filter(([path]) => !present.has(stemOf(path)));
-  return [...kept, ...gone.map(([path, { length }]) => ({ path, length, state: 'removed' }))];
+/**
+ * What became of each file: `held`, `changed`, `new` or `removed`; and how many bytes of each square of its tile are new.
+ * `before` has the files of the release before.
+ */
+async function compare(before = new Map(), files, { reused }) {
+  const old = [...before.values()];
+  const stems = new Set([...before.keys()].map(stemOf));
+  // This page was closed when the release was published: it cannot tell what changed since then.
+  const isUnknown = old.length === 0 && 0 < reused;
+  const found = [...files].map(([path, bytes]) => {
+    const isHeld = isUnknown || old.some((other) => isSame(bytes, other));
+    return { path, bytes, length: bytes.length, state: isHeld ? 'held' : stems.has(stemOf(path)) ? 'changed' : 'new' };
+  });
+  const comes = found.filter(({ state }) => state !== 'held');
+  const fresh = await newBytes(old, comes);
+  for (const [at, file] of comes.entries()) file.fresh = fresh[at];
+  for (const path of files.keys()) stems.delete(stemOf(path));
+  const gone = [...before].filter(([path]) => stems.has(stemOf(path)));
+  return [...found, ...gone.map(([path, { length }]) => ({ path, length, state: 'removed' }))];
 }
 
 /** A path without the hash that vite gives to names. */
@@ -137,19 +137,25 @@ async function serveSite({ visitor }) {
     frame.contentDocument?.dispatchEvent(new Event('visibilitychange'));
     return;
   }
-  if (navigator.serviceWorker) {
-    const script = `site-worker.js?store=${STORES}${visitor}`;
-    const registration = await navigator.serviceWorker.register(script, { scope: '/site/', type: 'module' });
-    const worker = registration.installing ?? registration.waiting ?? registration.active;
-    await new Promise((resolve) => {
-      const check = () => (worker.state === 'activated' || worker.state === 'redundant') && resolve();
-      worker.addEventListener('statechange', check);
-      check();
-    });
+  try {
+    await registerWorker(`site-worker.js?store=${STORES}${visitor}`);
+  } catch (error) {
+    document.getElementById('server').textContent = `not served by a service worker: ${error.message}`;
   }
   const loaded = new Promise((resolve) => frame.addEventListener('load', resolve, { once: true }));
   frame.src = '/site/';
   await loaded;
+}
+
+async function registerWorker(script) {
+  if (!navigator.serviceWorker) throw new Error('this window has none');
+  const registration = await navigator.serviceWorker.register(script, { scope: '/site/' });
+  const worker = registration.installing ?? registration.waiting ?? registration.active;
+  await new Promise((resolve) => {
+    const check = () => (worker.state === 'activated' || worker.state === 'redundant') && resolve();
+    worker.addEventListener('statechange', check);
+    check();
+  });
 }
 
 /** Deletes what other visitors stored. What is still open is deleted the next time. */

@@ -36,7 +36,7 @@ export async function showRelease({ site, files, cost, length, warning, progress
   say('.release', `${site.release} of ${site.of}: ${site.says}`);
   say('.count', `${site.whole.files}, ${bytesOf(length)}`);
   say('.moved span', `of ${bytesOf(length)} moved`);
-  say('.how', warning ?? howOf(cost, site, comes.length));
+  say('.how', warning ?? howOf(cost, length, site, comes.length));
   showBar('changed', site.changed.brotli, site);
   showBar('whole', site.whole.brotli, site);
   // The large ones first, because the others fit beside them.
@@ -72,9 +72,10 @@ async function replay(comes, count) {
   }
 }
 
-function howOf({ reused, requests }, site, count) {
+function howOf({ reused, requests }, length, site, count) {
   const asked = requests === 1 ? 'one request' : `${requests} requests`;
-  if (count === 0) return 'This browser already has it.';
+  if (reused === length) return 'This browser already has it.';
+  if (count === 0) return 'This page was closed when it was published, and cannot show what changed.';
   if (reused === 0 && count === site.whole.files) return `A first visit: all files were sent, in ${asked}.`;
   const few = count === 1 ? 'One file of' : `${count} files of`;
   return `${few} ${site.whole.files} had to come, in ${asked}. Without driblet a browser fetches ${site.changed.files}.`;
