@@ -1,13 +1,15 @@
-// `node demo/run.mjs DRIBLET` serves a page that keeps two files up to date with the server. It publishes their next
-// releases when the page asks for it. Ctrl-C stops it.
-import { execFileSync, spawn } from 'node:child_process';
+// `node demo/run.mjs DRIBLET` serves a page that keeps two files up to date with the server, and one that keeps a site up
+// to date, a directory. It publishes their next releases when the pages ask for it. Ctrl-C stops it.
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, cpSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { buildReleases } from './releases.mjs';
 
 // The first release, a minor one and a patch of each file. They are published together.
 const ASSETS = {
@@ -38,9 +40,13 @@ if (!installed || installed.mtimeMs < statSync(here('package-lock.json')).mtimeM
 const home = mkdtempSync(join(tmpdir(), 'driblet-demo-'));
 const root = join(home, 'root');
 cpSync(here('page'), root, { recursive: true });
+console.log('\n  Building six releases of an app…');
+const builds = await buildReleases(home, '/site/');
 let step = 0;
+let build = 0;
 // Names the store in which the page keeps the files. A visitor who starts over gets a new name, and has nothing stored.
 let visitor = randomUUID();
+let siteVisitor = randomUUID();
 let server;
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
 process.on('uncaughtException', (error) => {
@@ -48,8 +54,10 @@ process.on('uncaughtException', (error) => {
   stop(1);
 });
 publish();
-await serve('127.0.0.1:0');
+placeSite();
+await serve('127.0.0.1:0', newHistory());
 let versions = await visit();
+let siteVersion = await visitSite();
 let acting;
 
 // driblet does not publish files: a release is a file that is replaced. This server does that for the page's button.
@@ -65,7 +73,12 @@ const control = createServer(async (request, response) => {
     'content-type': 'application/json',
   });
   const releases = Object.fromEntries(Object.entries(ASSETS).map(([name, { releases }]) => [name, releases[step]]));
-  response.end(JSON.stringify({ visitor, releases, isLast: step === LAST }));
+  const { says, changed, whole } = builds[build];
+  const site = {
+    ...{ visitor: siteVisitor, release: build + 1, of: builds.length, says, changed, whole },
+    isLast: build === builds.length - 1,
+  };
+  response.end(JSON.stringify({ visitor, releases, isLast: step === LAST, site, isServing: server.isServing }));
 });
 control.listen(0, '127.0.0.1', () => {
   writeFileSync(join(root, 'control.json'), JSON.stringify({ url: `http://127.0.0.1:${control.address().port}` }));
@@ -73,20 +86,30 @@ control.listen(0, '127.0.0.1', () => {
 });
 
 async function act(path) {
+  if (path === '/stop') return server.isServing ? server.end() : undefined;
+  if (!server.isServing) await serve(server.site.host, server.history);
   if (path === '/first') {
     step = 0;
     visitor = randomUUID();
     publish();
     versions = await visit();
-  } else if (step < LAST) {
+  } else if (path === '/next' && step < LAST) {
     step += 1;
-    if (path === '/next-without-history') {
-      await forget();
-      versions = await visit();
-    } else {
-      publish();
-      versions = await visit(versions);
-    }
+    publish();
+    versions = await visit(versions);
+  } else if (path === '/next-without-history' && step < LAST) {
+    step += 1;
+    await forget();
+    versions = await visit();
+  } else if (path === '/site/first') {
+    build = 0;
+    siteVisitor = randomUUID();
+    await publishSite();
+    siteVersion = await visitSite();
+  } else if (path === '/site/next' && build < builds.length - 1) {
+    build += 1;
+    await publishSite();
+    siteVersion = await visitSite(siteVersion);
   }
 }
 
@@ -98,11 +121,26 @@ function publish() {
   }
 }
 
+/** Puts the current build of the site into the place of the one before. */
+function placeSite() {
+  const place = join(root, 'site');
+  cpSync(builds[build].folder, join(home, 'next-site'), { recursive: true });
+  if (existsSync(place)) renameSync(place, join(home, 'last-site'));
+  renameSync(join(home, 'next-site'), place);
+  rmSync(join(home, 'last-site'), { recursive: true, force: true });
+}
+
+/** Publishes the current build of the site as one snapshot, as a deploy does. */
+async function publishSite() {
+  placeSite();
+  await promisify(execFile)(binary, ['publish', root, 'site', '--history', server.history]);
+}
+
 /** Publishes while the server is stopped. It then starts with a history that has none of the earlier releases. */
 async function forget() {
   await server.end();
   publish();
-  await serve(server.site.host);
+  await serve(server.site.host, newHistory());
 }
 
 /**
@@ -117,6 +155,13 @@ async function visit(before) {
     await drain(`${name}.driblet/${before?.[name] ?? 'none'}`);
   }
   return found;
+}
+
+/** Requests what the page will request of the site, for the same reason. Returns the published version. */
+async function visitSite(before) {
+  const { version } = await (await fetch(new URL('/site/.driblet/head', server.site))).json();
+  if (version !== before) await drain(`site/.driblet/${before ?? 'none'}`);
+  return version;
 }
 
 /** Fetches as a browser does, reads to the end, and returns the headers. */
@@ -134,17 +179,23 @@ function drain(path) {
   });
 }
 
-/** Starts a server with an empty history. */
-function serve(address) {
-  const history = mkdtempSync(join(home, 'history-'));
-  const child = spawn(binary, ['serve', root, '--listen', address, '--history', history], {
-    stdio: ['ignore', 'inherit', 'pipe'],
-  });
+function newHistory() {
+  return mkdtempSync(join(home, 'history-'));
+}
+
+/** Starts the server. */
+function serve(address, history) {
+  const options = ['--directory', 'site', '--listen', address, '--history', history];
+  const child = spawn(binary, ['serve', root, ...options], { stdio: ['ignore', 'inherit', 'pipe'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const fail = (code) => stop(code ?? 0);
   child.once('exit', fail);
   server = {
+    history,
+    site: server?.site,
+    isServing: true,
     end() {
+      server.isServing = false;
       child.off('exit', fail);
       child.kill();
       return ended;

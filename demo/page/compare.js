@@ -8,15 +8,16 @@
 const RUN = 16;
 const BASE = 0x2c9277b5;
 
-addEventListener('message', ({ data: { old, fresh, cells } }) => {
-  postMessage(newBytes(old, fresh, cells));
+addEventListener('message', ({ data: { old, fresh } }) => {
+  const index = indexOf(old);
+  postMessage(fresh.map(({ bytes, cells }) => newBytes(index, old, bytes, cells)));
 });
 
 /** How many bytes are new in each of `cells` equal parts of `fresh`. */
-function newBytes(old, fresh, cells) {
+function newBytes(index, old, fresh, cells) {
   const found = new Float64Array(cells);
   const size = fresh.length / cells;
-  eachGap(old, fresh, (start, end) => {
+  eachGap(index, old, fresh, (start, end) => {
     for (let at = start; at < end; ) {
       const cell = Math.floor(at / size);
       const next = Math.min(end, Math.max(at + 1, Math.ceil((cell + 1) * size)));
@@ -28,14 +29,13 @@ function newBytes(old, fresh, cells) {
 }
 
 /** Calls `tell` for each part of `fresh` between runs that occur in `old`. */
-function eachGap(old, fresh, tell) {
-  const index = indexOf(old);
+function eachGap(index, old, fresh, tell) {
   // The factor of the byte that leaves the window.
   let leaving = 1;
   for (let i = 0; i < RUN; i += 1) leaving = Math.imul(leaving, BASE);
   let told = 0;
   let at = 0;
-  let hash = hashAt(fresh, 0);
+  let hash = RUN <= fresh.length ? hashAt(fresh, 0) : 0;
   while (at + RUN <= fresh.length) {
     const run = index.find(hash, fresh, at);
     if (run < 0) {

@@ -86,9 +86,9 @@ async function newBytes(held, file) {
   if (!held) return undefined;
   const [old, fresh] = await Promise.all([held.bytes(), file.bytes()]);
   return new Promise((resolve, reject) => {
-    comparing.addEventListener('message', ({ data }) => resolve(data), { once: true });
+    comparing.addEventListener('message', ({ data }) => resolve(data[0]), { once: true });
     comparing.addEventListener('error', reject, { once: true });
-    comparing.postMessage({ old, fresh, cells: CELLS }, [old.buffer, fresh.buffer]);
+    comparing.postMessage({ old, fresh: [{ bytes: fresh, cells: CELLS }] }, [old.buffer, fresh.buffer]);
   });
 }
 

@@ -1,7 +1,7 @@
-// Uses the demo by keyboard.
+// Uses the demo: the page with two files by keyboard, and the page with an app.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { launch } from '../support/browser.mjs';
 import { binary } from '../support/driblet.mjs';
@@ -39,7 +39,7 @@ test('a first visit transfers the first releases whole', async () => {
 });
 
 test('the next release transfers what changed, and the map shows where', async () => {
-  await page.keyboard.press('Tab');
+  await tabToButton();
   await press('Publish the next release', 'Enter');
   await here('5.9.2');
   const shown = await typescript();
@@ -75,7 +75,7 @@ test('a page that is loaded again has it already', async () => {
 });
 
 test('after the last release it starts over, with nothing stored', async () => {
-  await page.keyboard.press('Tab');
+  await tabToButton();
   await press('Start over', 'Enter');
   await here('5.8.3');
   assert.equal((await typescript()).how, 'A first visit: the whole file was sent, compressed.');
@@ -102,31 +102,8 @@ test('a screen reader gets everything that the page shows', async () => {
     assert.ok(said.includes(part), `no ${part} in\n${said}`);
 });
 
-test('its text has enough contrast, in light and dark', async () => {
-  for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    const contrasts = await page.evaluate(() => {
-      // Paints a colour, which turns every notation into bytes.
-      const context = new OffscreenCanvas(1, 1).getContext('2d');
-      const luminance = (colour) => {
-        context.fillStyle = colour;
-        context.fillRect(0, 0, 1, 1);
-        const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, (byte) => byte / 255).map(
-          (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4),
-        );
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-      };
-      const ground = luminance(getComputedStyle(document.body).backgroundColor);
-      return ['h1', '.lead', '#status', '.moved strong', '.how', 'dd', 'th', 'footer p'].map((selector) => {
-        const text = luminance(getComputedStyle(document.querySelector(selector)).color);
-        return [selector, (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05)];
-      });
-    });
-    // Level AA of WCAG 2.2.
-    for (const [selector, contrast] of contrasts)
-      assert.ok(4.5 <= contrast, `${colorScheme}: ${selector} has ${contrast.toFixed(2)}`);
-  }
-});
+test('its text has enough contrast, in light and dark', () =>
+  hasContrast(page, ['h1', '.lead', '#status', '.moved strong', '.how', 'dd', 'th', 'footer p']));
 
 test('no error or refusal so far', () => assert.deepEqual(complaints, []));
 
@@ -143,6 +120,224 @@ test('a sync that fails says so, and can be tried again', async () => {
   assert.equal((await typescript()).how, 'The server knew 5.8.3, and sent only the changes.');
   assert.equal(await page.textContent('[role=alert]'), '');
 });
+
+describe('the app', () => {
+  let app;
+  /** The bytes of each request and response of a sync of the page. */
+  let answers = [];
+  const complaints = [];
+  const frame = () => app.frameLocator('iframe');
+
+  before(async () => {
+    app = await browser.context.newPage();
+    app.on('pageerror', (error) => complaints.push(error.message));
+    app.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    browser.context.on('response', (response) => {
+      const [, version] = /\/site\/\.driblet\/(none|[0-9a-f]{64})$/.exec(response.url()) ?? [];
+      if (version)
+        answers.push(
+          response.body().then(
+            ({ length }) => length + version.length,
+            () => NaN,
+          ),
+        );
+    });
+    await app.goto(`${demo.url}site.html`);
+  });
+  after(() => app?.close());
+
+  /** Waits until a release is here and shown. Returns what the page shows. */
+  async function shownOf(release, { isReloaded = false } = {}) {
+    await app.waitForFunction(
+      (release) => document.getElementById('status').textContent.startsWith(`Release ${release} is here`),
+      release,
+    );
+    const moved = (await Promise.all(answers)).reduce((sum, length) => sum + length, 0);
+    answers = [];
+    const shown = await app.evaluate(() => {
+      const text = (selector) => document.querySelector(selector).textContent;
+      const number = (selector) => Number(/[\d,]+/.exec(text(selector))[0].replaceAll(',', ''));
+      return {
+        moved: [
+          number('.moved strong'),
+          number('.driblet dd'),
+          Number(/([\d,]+) of/.exec(text('#status'))[1].replace(',', '')),
+        ],
+        changed: number('.changed dd'),
+        whole: number('.whole dd'),
+        files: number('.count'),
+        how: text('.how'),
+        tiles: Array.from(document.querySelectorAll('.tiles li'), ({ dataset, textContent }) => [
+          dataset.state,
+          textContent,
+        ]),
+      };
+    });
+    // The browser drops the answers of a page that is left.
+    const expected = isReloaded ? shown.moved[0] : moved;
+    assert.deepEqual(shown.moved, [expected, expected, expected]);
+    const [coming, removed] = ['coming', 'removed'].map((kind) => shown.tiles.filter(([state]) => state === kind));
+    assert.deepEqual(coming, []);
+    assert.equal(shown.tiles.length, shown.files + removed.length);
+    return { ...shown, moved: expected, removed: removed.map(([, text]) => text) };
+  }
+
+  const publish = () => app.click('#publish:not([aria-disabled])');
+  const opened = (release) => frame().getByText(`Release ${release}`, { exact: true }).waitFor();
+  /** Opens a page of the app, whose chunk is loaded then. */
+  async function turnTo(name, text) {
+    await frame().getByRole('link', { name }).click();
+    await frame().getByText(text).waitFor();
+  }
+
+  test('a first visit transfers all files, and the service worker serves them', async () => {
+    const shown = await shownOf(1);
+    assert.equal(shown.how, 'A first visit: all files were sent, in one request.');
+    assert.ok(
+      shown.tiles.every(([state, text]) => state === 'here' && text.endsWith('new')),
+      `${shown.tiles}`,
+    );
+    await opened(1);
+    assert.deepEqual(await app.evaluate(() => navigator.serviceWorker.getRegistrations().then((all) => all.length)), 1);
+  });
+
+  test('the next release lights up file by file; the open app stays whole, and offers it', async () => {
+    await publish();
+    const shown = await shownOf(2);
+    assert.ok(shown.moved < shown.changed / 10 && shown.changed < shown.whole, JSON.stringify(shown));
+    assert.ok(shown.tiles.some(([state]) => state === 'held') && shown.tiles.some(([state]) => state === 'here'));
+    const offer = frame().getByRole('button', { name: 'Reload' });
+    await offer.waitFor();
+    await opened(1);
+    await turnTo('Tea', 'How hot, how long, and how often.');
+    await offer.click();
+    await opened(2);
+  });
+
+  test('every other release', async () => {
+    await app.emulateMedia({ reducedMotion: 'reduce' });
+    for (const release of [3, 4, 5, 6]) {
+      await publish();
+      const shown = await shownOf(release);
+      // A newer React is mostly new bytes.
+      const limit = release === 5 ? shown.changed : shown.changed / 10;
+      assert.ok(shown.moved < limit, JSON.stringify(shown));
+      if (release === 6) assert.match(shown.removed.join(), /^Tea-.*\.jsremoved$/);
+    }
+    // The server has no such file any more.
+    await turnTo('Tea', 'How hot, how long, and how often.');
+    await opened(2);
+    await app.click('text=Reload the app');
+    await opened(6);
+    assert.equal(await frame().getByRole('link', { name: 'Tea' }).count(), 0);
+  });
+
+  test('a page that is loaded again has it already', async () => {
+    await app.reload();
+    const { how, moved, tiles } = await shownOf(6, { isReloaded: true });
+    assert.equal(how, 'This browser already has it.');
+    assert.ok(moved < 200, `${moved} bytes`);
+    assert.ok(
+      tiles.every(([state]) => state === 'held'),
+      `${tiles}`,
+    );
+    await opened(6);
+  });
+
+  test('it fits a phone, has enough contrast, and says all to a screen reader', async () => {
+    const size = app.viewportSize();
+    await app.setViewportSize({ width: 360, height: 740 });
+    assert.equal(await app.evaluate(() => document.documentElement.scrollWidth), 360);
+    await app.setViewportSize(size);
+    await hasContrast(app, [
+      'h1',
+      '.lead',
+      'nav a',
+      '#status',
+      '.moved strong',
+      '.how',
+      'dd',
+      '.state',
+      '.file i',
+      'footer p',
+    ]);
+    const said = await app.locator('main').ariaSnapshot();
+    for (const part of [
+      'button "Start over"',
+      'switch "The server is stopped"',
+      'status: "Release 6 is here',
+      'list "Its files"',
+      /Jam-.{8}\.js 1,691 bytes, as before/,
+      'heading "The app"',
+      'iframe',
+      'link "Open it in a tab"',
+    ])
+      assert.ok(part instanceof RegExp ? part.test(said) : said.includes(part), `no ${part} in\n${said}`);
+  });
+
+  test('no error or refusal so far', () => assert.deepEqual(complaints, []));
+
+  test('the app works while the server is stopped', async () => {
+    const stop = app.getByRole('switch', { name: 'The server is stopped' });
+    await stop.click();
+    await app.waitForFunction(() => document.getElementById('status').textContent.startsWith('The server is stopped.'));
+    await assert.rejects(fetch(`${demo.url}site/`));
+    await turnTo('Rice', 'Rice that takes up all of its water.');
+    await app.click('text=Reload the app');
+    await turnTo('Converter', 'What an American or British recipe says, in other words.');
+    const [tab] = await Promise.all([browser.context.waitForEvent('page'), app.click('text=Open it in a tab')]);
+    await tab.getByText('Release 6', { exact: true }).waitFor();
+    await tab.close();
+    await stop.click();
+    await app.waitForFunction(() => document.getElementById('status').textContent === 'The server runs again.');
+    assert.equal((await fetch(`${demo.url}site/`)).status, 200);
+  });
+
+  test('a sync that fails says so, and can be tried again; after the last release it starts over', async () => {
+    await browser.context.route('**/site/.driblet/**', (route) => route.abort());
+    await publish();
+    const alert = await app.waitForSelector('[role=alert] p');
+    assert.match(await alert.textContent(), /^the connection failed/);
+    await browser.context.unroute('**/site/.driblet/**');
+    answers = [];
+    await app.click('text=Try again');
+    const { how } = await shownOf(1);
+    assert.equal(how, 'A first visit: all files were sent, in one request.');
+    await opened(1);
+  });
+});
+
+/** Checks the contrast of texts with the page's ground. */
+async function hasContrast(page, selectors) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    const contrasts = await page.evaluate((selectors) => {
+      // Paints a colour, which turns every notation into bytes.
+      const context = new OffscreenCanvas(1, 1).getContext('2d');
+      const luminance = (colour) => {
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, (byte) => byte / 255).map(
+          (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4),
+        );
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+      };
+      const ground = luminance(getComputedStyle(document.body).backgroundColor);
+      return selectors.map((selector) => {
+        const text = luminance(getComputedStyle(document.querySelector(selector)).color);
+        return [selector, (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05)];
+      });
+    }, selectors);
+    // Level AA of WCAG 2.2.
+    for (const [selector, contrast] of contrasts)
+      assert.ok(4.5 <= contrast, `${colorScheme}: ${selector} has ${contrast.toFixed(2)}`);
+  }
+}
+
+/** Moves the focus from the beginning of the page over the links to the first button. */
+async function tabToButton() {
+  for (let stop = 0; stop < 3; stop += 1) await page.keyboard.press('Tab');
+}
 
 /** Presses a key on what has the focus, which goes by that name, and can be used. */
 async function press(name, key) {
