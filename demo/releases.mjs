@@ -9,14 +9,11 @@ import { brotliCompress } from 'node:zlib';
 // vite and two versions of React are there.
 const modules = fileURLToPath(new URL('../npm/node_modules/', import.meta.url));
 
-/**
- * The app imports one function of driblet/directories, which needs no wasm module. vite would copy the modules that the
- * package's other functions need.
- */
+/** Finds the package, which is not installed for the app. */
 const reloading = {
-  name: 'driblet/directories',
+  name: 'driblet/reload',
   enforce: 'pre',
-  resolveId: (id) => (id === 'driblet/directories' ? join(modules, '../dist/page/reloadWhenReady.js') : undefined),
+  resolveId: (id) => (id === 'driblet/reload' ? join(modules, '../dist/page/reloadWhenReady.js') : undefined),
 };
 
 /** What is installed at first and later: folders of npm's by the names that the app uses. */

@@ -1,6 +1,6 @@
 import { StrictMode, Suspense, lazy, useEffect, useState, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
-import { reloadWhenReady } from 'driblet/directories';
+import { reloadWhenReady } from 'driblet/reload';
 import './style.css';
 
 const RELEASE = import.meta.env.VITE_RELEASE;

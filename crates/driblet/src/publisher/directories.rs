@@ -2,6 +2,7 @@
 //! changes any more.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -23,6 +24,7 @@ use crate::fingerprint::Fingerprint;
 use crate::history::Head;
 use crate::source::Found;
 use crate::task::{TaskFailed, blocking};
+use crate::tree::is_absence;
 use crate::walk::{ListedPath, Listing, WalkRules, WalkedFile};
 
 /// How many files that are left out are named in the log.
@@ -127,6 +129,8 @@ impl DirectoryPublisher {
     /// Publishes the directory without waiting for quiet: a program says that everything is written.
     pub(super) async fn publish_now(self: &Arc<Self>) -> Result<PublishedDirectory, PublishError> {
         self.told.send_modify(|told| *told += 1);
+        // What could not be read may be readable now.
+        self.unreadable().clear();
         let (publisher, asked) = (self.clone(), Instant::now());
         let task = tokio::spawn(async move { publisher.publish(asked, true).await });
         task.await.unwrap_or_else(|error| Err(TaskFailed::of(error).into()))
@@ -363,6 +367,7 @@ impl DirectoryPublisher {
             match self.settler.refresh(&path).await {
                 Ok(PathState::File(_)) => is_complete &= self.is_published_as(&path, &file.fingerprint),
                 Err(PublishError::Unstable { .. } | PublishError::Busy) => is_complete = false,
+                Err(PublishError::Io(error)) if !is_about_file(&error) => return Err(PublishError::Io(error)),
                 Ok(PathState::Folder | PathState::Nothing) | Err(PublishError::Io(_)) => {
                     self.unreadable().insert(file.path.clone(), file.fingerprint);
                     is_complete = false;
@@ -434,6 +439,12 @@ impl DirectoryPublisher {
         }
         Some(entries)
     }
+}
+
+/// Whether a file cannot be read because of what it is. Other errors pass, such as too many open files.
+fn is_about_file(error: &io::Error) -> bool {
+    let is_refused = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput);
+    is_refused || is_absence(error)
 }
 
 /// Leaves out files that could not be read when they looked as they do now.
