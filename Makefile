@@ -4,7 +4,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: demo check test test-long client bench vectors
 
-# Builds everything, serves real releases of typescript.js and of a wasm module, and prints the URL of a page that syncs them.
+# Builds everything, serves real releases of typescript.js, of a wasm module and of an app, and prints the URL of a page that syncs them.
 demo: client
 	cargo build --release --locked -p driblet-cli
 	node demo/run.mjs $(target)/release/driblet
