@@ -13,7 +13,9 @@ try() {
   # shellcheck disable=SC2086
   cargo test --quiet --locked --package "$1" --no-default-features --features "$2" ${3:---lib --tests}
 }
-for features in "" browser-sync-stream; do try driblet-core "$features"; done
+# Vectors and tests have deltas in the dense codec.
+for features in "" browser-sync-stream; do lint driblet-core "$features"; done
+try driblet-core dense
 # The property tests take longest, and are the same with all features.
 try driblet-core encode "--lib --test vectors"
 try driblet ""

@@ -23,6 +23,7 @@ TITLES = {
     "share": "Many clients, one diff",
     "browser_sync_stream": "Clients of browser-sync-stream",
     "browser": "In Chromium",
+    "browser_directories": "Directories in Chromium",
     "stores": "Stores of the browser package",
 }
 

@@ -80,7 +80,7 @@ test('what a page loads stays small: client, worker and module, as brotli', () =
   const forDirectories = readdirSync(client).filter((name) => /^directories\b.*(js|wasm)$/.test(name));
   assert.equal(forDirectories.length, 3);
   const more = sizeOf(forDirectories);
-  assert.ok(more <= 97_000, `${more} bytes for directories`);
+  assert.ok(more <= 90_000, `${more} bytes for directories`);
   const serviceWorker = sizeOf(['service-worker.js']);
   assert.ok(serviceWorker <= 25_000, `${serviceWorker} bytes for a service worker`);
 });

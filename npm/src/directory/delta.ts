@@ -16,7 +16,7 @@ const HAVE = 'application/vnd.driblet.have';
 const OCTETS = 'application/octet-stream';
 /** Plain file hosts send the last two. */
 const TYPES = [DIRECTORY, OCTETS, ''];
-const ACCEPTED = { accept: `${DIRECTORY};codec=dense, */*;q=0.5` };
+const ACCEPTED = { accept: `${DIRECTORY}, */*;q=0.5` };
 
 /** The most other versions that a server takes. */
 const MAX_OTHERS = 1 << 16;

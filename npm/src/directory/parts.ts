@@ -17,7 +17,7 @@ import type { Pack, PackWriter } from '../stores/directories/store.js';
 const IN_FLIGHT = 4;
 
 const PART = ['application/vnd.driblet.delta', 'application/octet-stream', ''];
-const ACCEPTED = { accept: 'application/vnd.driblet.delta;codec=dense, */*;q=0.5' };
+const ACCEPTED = { accept: 'application/vnd.driblet.delta, */*;q=0.5' };
 
 /** The server no longer has a part: another directory delta must be asked for. */
 export class PartGone extends SyncError {}

@@ -25,6 +25,7 @@ impl Counter {
     /// A counter that has observed nothing: the probability is one half.
     pub(crate) const EVEN: Counter = Counter(1 << 31);
 
+    #[cfg(feature = "dense")]
     pub(crate) fn at(probability: u16) -> Counter {
         Counter(u32::from(probability) << 16)
     }

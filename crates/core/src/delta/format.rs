@@ -33,8 +33,10 @@ pub(crate) const MAX_TARGET: u64 = (1 << 53) - 1;
 pub(crate) const MAX_GROUPS: u64 = 1 << 16;
 
 /// The bit of a dense region's shape that says that the target is followed word by word.
+#[cfg(feature = "dense")]
 pub(crate) const DENSE_WORDS: u64 = 1;
 /// The bit of a dense region's shape that says that the window is a part of the basis.
+#[cfg(feature = "dense")]
 pub(crate) const DENSE_PART: u64 = 2;
 /// The bit of a substitution region's shape that says that its tokens are words.
 pub(crate) const SUBSTITUTION_WORDS: u8 = 1;

@@ -24,7 +24,6 @@ use crate::fingerprint::Fingerprint;
 use crate::history::Head;
 use crate::source::Found;
 use crate::task::{TaskFailed, blocking};
-use crate::tree::is_absence;
 use crate::walk::{ListedPath, Listing, WalkRules, WalkedFile};
 
 /// How many files that are left out are named in the log.
@@ -443,8 +442,9 @@ impl DirectoryPublisher {
 
 /// Whether a file cannot be read because of what it is. Other errors pass, such as too many open files.
 fn is_about_file(error: &io::Error) -> bool {
-    let is_refused = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput);
-    is_refused || is_absence(error)
+    use io::ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied};
+    let is_loop = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    is_loop || matches!(error.kind(), InvalidInput | NotADirectory | NotFound | PermissionDenied)
 }
 
 /// Leaves out files that could not be read when they looked as they do now.
