@@ -5,7 +5,7 @@
 //! folder, out of the directory, or by an absolute path.
 
 #[cfg(feature = "server")]
-mod edits;
+pub(crate) mod edits;
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -19,9 +19,6 @@ use cap_std::fs::Dir;
 use driblet_core::directory::{check_path, path_order};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
-
-#[cfg(feature = "server")]
-pub(crate) use edits::{Edits, ListedPath};
 
 use crate::fingerprint::Fingerprint;
 

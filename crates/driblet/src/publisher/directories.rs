@@ -24,7 +24,8 @@ use crate::fingerprint::Fingerprint;
 use crate::history::Head;
 use crate::source::Found;
 use crate::task::{TaskFailed, blocking};
-use crate::walk::{ListedPath, Listing, WalkRules, WalkedFile};
+use crate::walk::edits::ListedPath;
+use crate::walk::{Listing, WalkRules, WalkedFile};
 
 /// How many files that are left out are named in the log.
 const NAMED: usize = 10;

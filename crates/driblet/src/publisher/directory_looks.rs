@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::directory_watch::Touched;
-use crate::walk::{Edits, ListedPath, Listing, WalkedFile};
+use crate::walk::edits::{Edits, ListedPath};
+use crate::walk::{Listing, WalkedFile};
 
 /// The looks at a directory until it is published.
 #[derive(Default)]

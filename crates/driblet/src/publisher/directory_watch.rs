@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::fingerprint::Fingerprint;
-use crate::walk::ListedPath;
+use crate::walk::edits::ListedPath;
 
 /// The most paths that are looked at one by one.
 const MOST: usize = 1 << 16;
