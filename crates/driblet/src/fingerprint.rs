@@ -82,16 +82,8 @@ impl Fingerprint {
     }
 }
 
-/// Nanoseconds since the epoch, by the clock that stamps files. Linux stamps with a clock that advances only at a tick,
-/// which a machine without spare time can miss for long: by any other clock, a file that was written just now would seem
-/// old.
+/// Nanoseconds since the epoch, by the clock that stamps files.
 pub(crate) fn now() -> i64 {
-    #[cfg(target_os = "linux")]
-    {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-        nanoseconds(now.tv_sec, now.tv_nsec)
-    }
-    #[cfg(not(target_os = "linux"))]
     since_epoch(SystemTime::now())
 }
 

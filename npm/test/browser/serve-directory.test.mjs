@@ -94,7 +94,9 @@ async function publish(more = {}) {
     ...more,
   };
   for (const [path, content] of Object.entries(files)) write(`app/${path}`, content);
-  for (let now = before; now.version === before.version; ) now = await head(now.counter);
+  // A slow release may be published before it is complete.
+  const isPublished = ({ version, files: count }) => version !== before.version && count === Object.keys(files).length;
+  for (let now = before; !isPublished(now); ) now = await head(now.counter);
 }
 
 async function head(since) {
