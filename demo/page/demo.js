@@ -1,4 +1,5 @@
 import { opfsStore, sync } from '/.driblet/client.js';
+import { actions, ask } from './acting.js';
 import { assetView, bytesOf, CELLS } from './view.js';
 
 const NAMES = ['typescript.js', 'sql-wasm.wasm'];
@@ -7,7 +8,6 @@ const STORES = 'driblet-demo-';
 const publishButton = document.getElementById('publish');
 const forgetSwitch = document.getElementById('forget');
 const status = document.getElementById('status');
-const failure = document.getElementById('failure');
 
 const assets = NAMES.map((name) => ({
   name,
@@ -16,15 +16,21 @@ const assets = NAMES.map((name) => ({
   held: undefined,
 }));
 const comparing = new Worker(new URL('compare.js', import.meta.url), { type: 'module' });
-let control;
 let state;
-let busy = false;
+
+const alone = actions({
+  fail() {
+    for (const { view } of assets) view.showBusy(false);
+  },
+  end: () => ({ isLast: state?.isLast }),
+  retry: () => (state ? syncAll() : begin()),
+});
 
 publishButton.addEventListener('click', () =>
   alone(async () => {
     const restart = state.isLast;
     status.textContent = 'Publishing…';
-    await ask(restart ? '/first' : forgetSwitch.checked ? '/next-without-history' : '/next');
+    state = await ask(restart ? '/first' : forgetSwitch.checked ? '/next-without-history' : '/next');
     if (restart) await forgetAll();
     await syncAll();
   }),
@@ -32,18 +38,9 @@ publishButton.addEventListener('click', () =>
 await alone(begin);
 
 async function begin() {
-  control ??= (await (await fetch('/control.json', { cache: 'no-store' })).json()).url;
-  await ask();
+  state = await ask();
   await forgetAll();
   await syncAll();
-}
-
-/** Asks the publishing server which releases are published. With a path it publishes first. */
-async function ask(path) {
-  const response = await fetch(`${control}${path ?? ''}`, { method: path ? 'POST' : 'GET' }).catch(() => {
-    throw new Error('The demo has stopped. Start it again with “make demo”, and open the address that it prints.');
-  });
-  state = await response.json();
 }
 
 /** Brings every file to its newest release, one after the other, so that none slows another. */
@@ -122,37 +119,4 @@ async function forgetAll() {
     if (name.startsWith(STORES) && name !== STORES + state.visitor)
       await stores.removeEntry(name, { recursive: true }).catch(() => {});
   }
-}
-
-/** Runs one action at a time, and shows its error. The buttons keep the focus meanwhile. */
-async function alone(work) {
-  if (busy) return;
-  busy = true;
-  publishButton.setAttribute('aria-disabled', 'true');
-  failure.replaceChildren();
-  try {
-    await work();
-  } catch (error) {
-    showFailure(error);
-  }
-  busy = false;
-  publishButton.removeAttribute('aria-disabled');
-  publishButton.textContent = state?.isLast ? 'Start over' : 'Publish the next release';
-}
-
-function showFailure(error) {
-  for (const { view } of assets) view.showBusy(false);
-  status.textContent = '';
-  const said = document.createElement('p');
-  said.textContent = error.message;
-  const again = document.createElement('button');
-  again.type = 'button';
-  again.textContent = 'Try again';
-  again.addEventListener('click', () =>
-    alone(async () => {
-      publishButton.focus();
-      await (state ? syncAll() : begin());
-    }),
-  );
-  failure.replaceChildren(said, again);
 }

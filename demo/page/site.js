@@ -1,4 +1,5 @@
 import { syncDirectory } from '/.driblet/directories.js';
+import { actions, ask, isBusy, tell } from './acting.js';
 import { bytesOf, cellsOf, showBusy, showRelease } from './siteView.js';
 
 const STORES = 'driblet-site-';
@@ -6,31 +7,39 @@ const STORES = 'driblet-site-';
 const publishButton = document.getElementById('publish');
 const stopSwitch = document.getElementById('stop');
 const status = document.getElementById('status');
-const failure = document.getElementById('failure');
 const frame = document.querySelector('iframe');
 
 const comparing = new Worker(new URL('compare.js', import.meta.url), { type: 'module' });
-let control;
 /** What the publishing server says last. */
 let state;
 /** The open directory of the release before, and its files: their bytes by their paths. */
 let held;
-let busy = false;
+
+const alone = actions({
+  begin: () => stopSwitch.setAttribute('aria-disabled', 'true'),
+  fail: () => showBusy(false),
+  end() {
+    stopSwitch.removeAttribute('aria-disabled');
+    stopSwitch.checked = state?.isServing === false;
+    return { isLast: state?.site.isLast, canPublish: !stopSwitch.checked };
+  },
+  retry: () => (state ? syncSite() : begin()),
+});
 
 publishButton.addEventListener('click', () =>
   alone(async () => {
     const restart = state.site.isLast;
     status.textContent = 'Publishing…';
-    await ask(restart ? '/site/first' : '/site/next');
+    state = await ask(restart ? '/site/first' : '/site/next');
     await (restart ? startOver() : syncSite());
   }),
 );
 stopSwitch.addEventListener('click', (event) => {
-  if (busy) event.preventDefault();
+  if (isBusy()) event.preventDefault();
 });
 stopSwitch.addEventListener('change', () =>
   alone(async () => {
-    await ask(stopSwitch.checked ? '/stop' : '/start');
+    state = await ask(stopSwitch.checked ? '/stop' : '/start');
     status.textContent = state.isServing
       ? 'The server runs again.'
       : 'The server is stopped. Open other pages of the app, or reload it: its service worker has all files. Start the server to publish.';
@@ -38,22 +47,13 @@ stopSwitch.addEventListener('change', () =>
 );
 document.getElementById('reload').addEventListener('click', () => frame.contentWindow.location.reload());
 // Who leaves this page could not come back to a stopped server.
-addEventListener('pagehide', () => state?.isServing === false && navigator.sendBeacon(`${control}/start`));
+addEventListener('pagehide', () => state?.isServing === false && tell('/start'));
 addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
 await alone(begin);
 
 async function begin() {
-  control ??= (await (await fetch('/control.json', { cache: 'no-store' })).json()).url;
-  await ask();
+  state = await ask();
   await startOver();
-}
-
-/** Asks the publishing server which release is published. With a path it acts first. */
-async function ask(path) {
-  const response = await fetch(`${control}${path ?? ''}`, { method: path ? 'POST' : 'GET' }).catch(() => {
-    throw new Error('The demo has stopped. Start it again with “make demo”, and open the address that it prints.');
-  });
-  state = await response.json();
 }
 
 /** Makes this a first visit, unless this visitor was here before. */
@@ -165,40 +165,4 @@ async function forgetOthers() {
   const stores = await navigator.storage.getDirectory();
   for await (const name of stores.keys())
     if (isOther(name)) await stores.removeEntry(name, { recursive: true }).catch(() => {});
-}
-
-/** Runs one action at a time, and shows its error. The buttons keep the focus meanwhile. */
-async function alone(work) {
-  if (busy) return;
-  busy = true;
-  publishButton.setAttribute('aria-disabled', 'true');
-  stopSwitch.setAttribute('aria-disabled', 'true');
-  failure.replaceChildren();
-  try {
-    await work();
-  } catch (error) {
-    showFailure(error);
-  }
-  busy = false;
-  stopSwitch.removeAttribute('aria-disabled');
-  stopSwitch.checked = state?.isServing === false;
-  if (!stopSwitch.checked) publishButton.removeAttribute('aria-disabled');
-  publishButton.textContent = state?.site.isLast ? 'Start over' : 'Publish the next release';
-}
-
-function showFailure(error) {
-  showBusy(false);
-  status.textContent = '';
-  const said = document.createElement('p');
-  said.textContent = error.message;
-  const again = document.createElement('button');
-  again.type = 'button';
-  again.textContent = 'Try again';
-  again.addEventListener('click', () =>
-    alone(async () => {
-      publishButton.focus();
-      await (state ? syncSite() : begin());
-    }),
-  );
-  failure.replaceChildren(said, again);
 }

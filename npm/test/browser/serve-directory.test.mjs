@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { launch } from '../support/browser.mjs';
+import { defineInDatabase } from '../support/database.mjs';
 import { serve } from '../support/driblet.mjs';
 import { install } from '../support/installed.mjs';
 import { proxyTo } from '../support/proxy.mjs';
@@ -150,23 +151,17 @@ function ready(page) {
   });
 }
 
-/** Changes a byte in each pack of the directory. */
-function damage(page) {
-  return page.evaluate(async () => {
-    const opened = indexedDB.open('driblet directories');
-    await new Promise((resolve) => opened.addEventListener('success', resolve));
-    const transaction = opened.result.transaction('packs', 'readwrite');
-    const done = new Promise((resolve) => transaction.addEventListener('complete', resolve));
-    const packs = transaction.objectStore('packs');
-    const cursor = packs.openCursor();
-    cursor.addEventListener('success', () => {
-      if (!cursor.result) return;
-      cursor.result.update(new Uint8Array(cursor.result.value.size).buffer);
-      cursor.result.continue();
-    });
-    await done;
-    opened.result.close();
-  });
+/** Replaces the bytes of all packs of the directory by zeros. */
+async function damage(page) {
+  await defineInDatabase(page);
+  await page.evaluate(() =>
+    inDatabase('driblet directories', async (table) => {
+      for (const key of await table('packs', 'getAllKeys')) {
+        const { size } = await table('packs', 'get', key);
+        await table('packs', 'put', new Uint8Array(size).buffer, key);
+      }
+    }),
+  );
 }
 
 const ofDirectory = () => seen.filter(({ url }) => url.startsWith('/app/')).map(({ url }) => url);

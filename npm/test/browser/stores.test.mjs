@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { leftOver, open } from '../support/browser.mjs';
+import { defineInDatabase } from '../support/database.mjs';
 import { release } from '../support/driblet.mjs';
 import { LARGE, largeBytes } from '../support/large.mjs';
 import { assertIs, digestOf, useSite } from '../support/site.mjs';
@@ -15,28 +16,7 @@ const fresh = release('5.9.2', 'lib.dom.d.ts');
 
 const s = useSite(async () => {
   publishStop(s.server);
-  await s.page.evaluate(() => {
-    /** Works with the tables of a database: `table(name, method, ...arguments)` returns a request's result. */
-    globalThis.inDatabase = async (name, work) => {
-      const done = (request) =>
-        new Promise((resolve, reject) =>
-          Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }),
-        );
-      const database = await done(indexedDB.open(name));
-      try {
-        return await work((table, method, ...rest) =>
-          done(
-            database
-              .transaction(table, 'readwrite')
-              .objectStore(table)
-              [method](...rest),
-          ),
-        );
-      } finally {
-        database.close();
-      }
-    };
-  });
+  await defineInDatabase(s.page);
 });
 
 /** Publishes a large file, with random bytes at the places in `edits`. */

@@ -1,5 +1,6 @@
 // What tests of directories do in a page.
 import { BASES, open } from './browser.mjs';
+import { defineInDatabase } from './database.mjs';
 
 /** Where a site has driblet's scripts for directories. */
 export const DIRECTORIES = {
@@ -16,6 +17,7 @@ export async function openDirectories(browser, url, where = 'installed') {
 
 /** Defines the globals in a page that has `digest`. */
 export async function preparePage(page, script) {
+  await defineInDatabase(page);
   await page.evaluate(async (script) => {
     const directories = await import(script);
     const digest = async (bytes) =>
@@ -50,27 +52,6 @@ export async function preparePage(page, script) {
         return { name: error.name, code: error.code, message: error.message };
       } finally {
         directory?.close();
-      }
-    };
-
-    /** Works with the tables of a database: `table(name, mode)` returns an object store. */
-    const inDatabase = async (name, work) => {
-      const done = (request) =>
-        new Promise((resolve, reject) =>
-          Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }),
-        );
-      const database = await done(indexedDB.open(name));
-      try {
-        return await work((table, method, ...rest) =>
-          done(
-            database
-              .transaction(table, 'readwrite')
-              .objectStore(table)
-              [method](...rest),
-          ),
-        );
-      } finally {
-        database.close();
       }
     };
 
@@ -118,7 +99,7 @@ export async function preparePage(page, script) {
         return { bytes, files: files.length, pieces: pieces.length };
       },
     };
-    Object.assign(globalThis, { attemptDirectory, digests, directories, inDatabase, packs });
+    Object.assign(globalThis, { attemptDirectory, digests, directories, packs });
     globalThis.syncDirectory = (path, options) =>
       directories.syncDirectory(path, { ...options, store: (stores[options.store.name] ??= options.store) });
   }, script);
