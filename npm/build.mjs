@@ -16,8 +16,8 @@ const shipped = fileURLToPath(new URL('../crates/driblet/client/', import.meta.u
 
 /**
  * Parts of wasm-bindgen's code that driblet does not use: they free objects that are garbage-collected, check the
- * classes of arguments, and decode gigabytes of text in Safari. The only texts that are passed are 64 hex digits, which
- * need one encoder.
+ * classes of arguments, decode gigabytes of text in Safari, name the numbers of an enum, and take a module in other
+ * forms than a request or a response. The only texts that are passed are 64 hex digits, which need one encoder.
  */
 const UNUSED = [
   [/const \w+Finalization = [^;]*;/g, ''],
@@ -26,6 +26,16 @@ const UNUSED = [
   [/ {4}if \(realloc === undefined\) \{([^}]*)\}[\s\S]*?\n\}\n/, '$1}\n'],
   [/if \(!\('encodeInto' in cachedTextEncoder\)\) \{[\s\S]*?\n\}\n/, ''],
   [/ {4}numBytesDecoded \+= [\s\S]*?\n {4}\}\n/, ''],
+  [/(\w+): (\d+), "\2": "\1"/g, '$1: $2'],
+  [
+    /if \(typeof Response === 'function' && module instanceof Response\) (\{[\s\S]*?\n {4}\}) else \{[\s\S]*?\n {4}\}\n/,
+    '$1\n',
+  ],
+  [
+    /if \(module_or_path !== undefined\) \{[\s\S]*?(\(\{module_or_path\} = module_or_path\))[\s\S]*?\n {4}\}\n/,
+    '$1;\n',
+  ],
+  [/typeof module_or_path === 'string' \|\| .*module_or_path instanceof URL\)/, 'module_or_path instanceof Request'],
 ];
 
 const leanGlue = {

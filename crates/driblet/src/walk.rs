@@ -66,6 +66,14 @@ impl WalkRules {
         }
         Ok(WalkRules { hidden, excluded: Arc::new(patterns.build()?) })
     }
+
+    /// Whether a file or a folder is reserved, git's, or excluded, whatever the files say that leave out others.
+    fn leaves_out(&self, path: &Path, is_folder: bool) -> bool {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        name.ends_with(b".driblet")
+            || name.eq_ignore_ascii_case(b".git")
+            || self.excluded.matched(path, is_folder).is_ignore()
+    }
 }
 
 impl Listing {
@@ -81,15 +89,13 @@ impl Listing {
         let links = Arc::new(Mutex::new((false, Vec::new())));
         let mut walk = WalkBuilder::new(start);
         walk.standard_filters(false).hidden(!rules.hidden).follow_links(true).add_custom_ignore_filename(IGNORE_FILE);
-        let (excluded, found_links, place) = (rules.excluded.clone(), links.clone(), folder.to_path_buf());
+        let (rules, found_links, place) = (rules.clone(), links.clone(), folder.to_path_buf());
         walk.filter_entry(move |entry| {
             if entry.depth() == 0 {
                 return true;
             }
             let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if is_never_shown(entry.file_name().as_encoded_bytes())
-                || excluded.matched(entry.path(), is_folder).is_ignore()
-            {
+            if rules.leaves_out(entry.path(), is_folder) {
                 return false;
             }
             if !entry.path_is_symlink() {
@@ -153,11 +159,6 @@ impl WalkedFile {
         let executable = metadata.permissions().mode() & 0o100 != 0;
         WalkedFile { path: path.to_owned(), fingerprint: Fingerprint::of(metadata), executable }
     }
-}
-
-/// Whether a name is reserved, or git's.
-fn is_never_shown(name: &[u8]) -> bool {
-    name.ends_with(b".driblet") || name.eq_ignore_ascii_case(b".git")
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ import load, {
   Verifier,
   Want,
 } from '../../wasm/directories/driblet.js';
-import { loadModule, roomfuls, yieldIfDue, ROOM } from '../shared/module.js';
-import { asSyncError, type SyncError } from '../shared/error.js';
+import { loadModule, loadedOnce, roomfuls, yieldIfDue, ROOM } from '../shared/module.js';
+import { asSyncError } from '../shared/error.js';
 import { bytesOf } from '../stores/directories/store.js';
 import type { Module } from '../shared/module.js';
 
@@ -19,7 +19,6 @@ export type { PartsDecoder, Plan };
 /** The wasm module for directories, loaded. */
 export type DirectoryCore = Module<Room>;
 
-let loading: Promise<DirectoryCore> | undefined;
 let respond: ((request: Request) => Promise<Response>) | undefined;
 
 /** Has a function answer the request for the module, in place of the network. */
@@ -27,25 +26,14 @@ export function respondToModule(answer: (request: Request) => Promise<Response>)
   respond = answer;
 }
 
-/** Loads the module once, from the URL given or from beside the script. If that fails, the next call tries again. */
-export function directoryCore(
-  url: string | URL = new URL('../../wasm/directories/driblet_bg.wasm', import.meta.url),
-): Promise<DirectoryCore> {
-  const begin: Parameters<typeof loadModule>[1] = ({ module_or_path: request }) =>
-    load({ module_or_path: respond?.(request) ?? request });
-  loading ??= loadModule(url, begin, (length) => new Room(length)).catch((error) => {
-    loading = undefined;
-    throw unloaded(error);
-  });
-  return loading;
-}
-
-function unloaded(error: unknown): SyncError {
-  const isForbidden = /content security policy/i.test(String(error));
-  return isForbidden
-    ? asSyncError('protocol', "the page's content security policy must allow script-src 'wasm-unsafe-eval'", error)
-    : asSyncError('network', 'the wasm module did not load (sync again)', error);
-}
+/** Loads the module once, from the URL given or from beside the script. */
+export const directoryCore = loadedOnce(
+  (url: string | URL = new URL('../../wasm/directories/driblet_bg.wasm', import.meta.url)): Promise<DirectoryCore> => {
+    const begin: Parameters<typeof loadModule>[1] = ({ module_or_path: request }) =>
+      load({ module_or_path: respond?.(request) ?? request });
+    return loadModule(url, begin, (length) => new Room(length));
+  },
+);
 
 /** Whether bytes are those of a file version, which has 64 hex digits. */
 export function isVersion(core: DirectoryCore, version: string, bytes: Uint8Array): Promise<boolean> {

@@ -2,10 +2,10 @@ import { directoryCore } from './core.js';
 import { makeRoomIn, tidyDirectory } from './garbage.js';
 import { openVersion } from './reading.js';
 import { runDirectory } from './run.js';
-import { openerOf } from './opening.js';
-import { SyncError, asSyncError, closed } from '../shared/error.js';
+import { forgetMemory, openerOf } from './opening.js';
+import { handle, syncAlone } from '../shared/engine.js';
+import { SyncError, closed } from '../shared/error.js';
 import { now } from '../shared/clock.js';
-import { LockSilent, inTurn, syncLock, withLock } from '../shared/lock.js';
 import { exchange } from '../sync/exchange.js';
 import { abandonment } from '../shared/abandonment.js';
 import { directoryEntries } from '../stores/directories/entries.js';
@@ -14,7 +14,6 @@ import { inMemoryBeside } from '../stores/directories/memory.js';
 import { recordsOf } from '../stores/directories/holdings.js';
 import { NoRoom } from '../stores/directories/store.js';
 import { asUnavailable } from '../shared/watch.js';
-import { forgetMemory } from './opening.js';
 import type { Port, Reply, Request } from '../shared/messages.js';
 import type { DirectoryJob, DirectoryProgress, FileRead, SyncedDirectory } from './messages.js';
 import type { OpenedDirectories } from './opening.js';
@@ -23,46 +22,20 @@ import type { Exchange } from '../sync/exchange.js';
 
 /* Runs syncs of directories, and reads their files. The worker's side of `Directory`. */
 
-type Sent = Request<DirectoryJob, FileRead>;
 type Received = Reply<SyncedDirectory, DirectoryProgress>;
 
-const running = new Map<number, AbortController>();
 const handles = new Map<number, DirectoryReader>();
 let reply: (message: Received, transfer?: Transferable[]) => void;
 
-/** Handles the requests of a port. There is one port for each thread. */
-export function serve(port: Port<Sent, Received>): void {
-  reply = (message, transfer = []) => port.postMessage(message, { transfer });
-  port.onmessage = ({ data }) => receiveRequest(data);
-  reply({ kind: 'ready' });
+/** Handles the requests of a port. */
+export function serve(port: Port<Request<DirectoryJob, FileRead>, Received>): void {
+  reply = handle(port, { sync: runSync, read, close, forget: forgetMemory, suspend });
 }
 
-function receiveRequest(data: Sent): void {
-  if (data.kind === 'sync') void answer(data.id, () => runSync(data.id, data.job));
-  if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
-  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.what));
-  if (data.kind === 'close') close(data.handle);
-  if (data.kind === 'forget') forgetMemory(data.store);
-  if (data.kind === 'suspend') suspend(data.isSuspended);
-  if (data.kind === 'ping') reply({ kind: 'ready' });
-}
-
-async function answer(id: number, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    const { code, message, cause } = asSyncError('store', 'the store failed', error);
-    const sent = cause instanceof Error || typeof cause !== 'object' ? cause : undefined;
-    reply({ kind: 'failed', id, error: { code, message, cause: sent } });
-  }
-}
-
-async function runSync(id: number, job: DirectoryJob): Promise<void> {
-  const abort = new AbortController();
+async function runSync(id: number, job: DirectoryJob, abort: AbortController): Promise<void> {
   const requests = new AbortController();
   abort.signal.addEventListener('abort', () => requests.abort(abort.signal.reason));
   const abandoned = abandonment(abort.signal);
-  running.set(id, abort);
   const progress: DirectoryProgress = { received: 0, files: 0, totalFiles: undefined, written: 0, length: undefined };
   let progressed = () => {};
   const report = () => {
@@ -74,10 +47,10 @@ async function runSync(id: number, job: DirectoryJob): Promise<void> {
   const core = directoryCore(job.wasmUrl);
   core.catch(() => {}); // Who waits for it gets the error.
   const next = openerOf(job, abandoned.signal);
-  const { name, kind } = { ...job.store };
 
   /** Syncs into the first place that works. With `noLock`, the reason why there is no lock, writes go to memory. */
-  async function syncIntoFirst(noLock?: string): Promise<void> {
+  async function syncIntoFirst(onProgress: () => void, noLock?: string): Promise<void> {
+    progressed = onProgress;
     let opened = await next();
     if (noLock !== undefined) opened = writingToMemory(opened, `new versions are in memory only: ${noLock}`);
     for (;;) {
@@ -92,23 +65,12 @@ async function runSync(id: number, job: DirectoryJob): Promise<void> {
     }
   }
 
-  const lock = syncLock(name, job.key);
-  const here = (noLock?: string) => inTurn(lock, () => abandoned.race(syncIntoFirst(noLock)), abort.signal);
-  const inAllTabs = (onProgress: () => void) => {
-    progressed = onProgress;
-    return abandoned.race(syncIntoFirst());
-  };
   try {
-    if (kind === 'memory') await here();
-    else
-      await withLock(lock, inAllTabs, abort.signal).catch((error) =>
-        error instanceof LockSilent ? here(error.message) : Promise.reject(error),
-      );
+    await syncAlone(job, abort.signal, abandoned, syncIntoFirst);
   } finally {
     abandoned.end();
     requests.abort(); // Ends answers that nobody reads.
     exchanged.close();
-    running.delete(id);
   }
 }
 

@@ -1,5 +1,4 @@
-import { now } from '../shared/clock.js';
-import { OPEN_TURNS, RECENTLY, watching } from '../shared/watch.js';
+import { places } from '../shared/places.js';
 import { memoryDirectories } from '../stores/directories/memory.js';
 import { directoryOpeners } from '../stores/directories/openers.js';
 import type { DirectoryJob } from './messages.js';
@@ -14,35 +13,17 @@ export interface OpenedDirectories {
 
 const memory = new Map<string, DirectoryStore>();
 
-/** Places that opened and were then denied, or that were silent recently. */
-const failing = new Map<string, { failed: Unavailable; until: number }>();
-
 /**
  * Returns a function that opens a job's store at the first place that works. Called again with the reason for a
  * failure, it opens the next place, at last memory.
  */
 export function openerOf(job: DirectoryJob, signal: AbortSignal): (failed?: Unavailable) => Promise<OpenedDirectories> {
   const { kind, name } = job.store;
-  const left = job.noStore === undefined ? [...(job.openers ?? directoryOpeners[kind] ?? [])] : [];
-  const reasons = job.noStore === undefined ? [] : [job.noStore];
-  let last = '';
+  const openers = job.openers ?? directoryOpeners[kind] ?? [];
+  const { next, reasons } = places(openers, `${kind} ${name}`, job.noStore, signal, (open, watch) => open(name, watch));
   return async (failed) => {
-    if (failed) {
-      reasons.push(failed.message);
-      failing.set(last, { failed, until: failed.isSilent ? now() + RECENTLY : Infinity });
-    }
-    for (let opener = left.shift(); opener; opener = left.shift()) {
-      const { part, open } = opener;
-      last = `${part} ${kind} ${name}`;
-      try {
-        const known = failing.get(last);
-        if (known && now() < known.until) throw known.failed;
-        const store = await watching(part, signal, OPEN_TURNS)(() => open(name, watching(part, signal)));
-        return { store, warning: undefined };
-      } catch (error) {
-        reasons.push(error instanceof Error ? error.message : String(error));
-      }
-    }
+    const opened = await next(failed);
+    if (opened) return { store: opened, warning: undefined };
     const store = inMemory(kind === 'memory' ? name : `${kind} ${name}`, name);
     return { store, warning: kind === 'memory' ? undefined : `the directory is in memory only: ${reasons.join('; ')}` };
   };

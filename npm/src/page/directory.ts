@@ -1,5 +1,5 @@
 import { check } from '../shared/check.js';
-import { mediaTypeOf, typeOf } from '../shared/mediaType.js';
+import { mediaTypeOf, typeOf, urlOfPath } from '../shared/mediaType.js';
 import { now } from '../shared/clock.js';
 import { sendClose, sendRead } from './directoryClient.js';
 import { askToPersist } from './persist.js';
@@ -76,8 +76,6 @@ export function directoryOf(url: string, synced: SyncedDirectory, started: numbe
     return index;
   }
 
-  const typed = (path: string) => new URL(encodeURIComponent(path.replace(/^.*\//, '')), 'http://localhost/').href;
-
   function end(): void {
     if (isClosed && streams === 0) sendClose(id);
   }
@@ -91,7 +89,7 @@ export function directoryOf(url: string, synced: SyncedDirectory, started: numbe
     persisted: askToPersist(warning === undefined ? length : 0),
     paths: () => [...paths],
     has: (path: string) => indices.has(path),
-    async file(path: string, type = mediaTypeOf(typed(path))) {
+    async file(path: string, type = mediaTypeOf(urlOfPath(path))) {
       return new Blob([await sendRead(id, { index: indexOf(path), isWhole: false })], { type });
     },
     async bytes(path: string) {
@@ -133,7 +131,7 @@ export function directoryOf(url: string, synced: SyncedDirectory, started: numbe
     response(path: string, init?: ResponseInit) {
       const headers = new Headers({
         'content-length': String(lengths[indexOf(path)]),
-        'content-type': typeOf(typed(path)),
+        'content-type': typeOf(urlOfPath(path)),
         etag: `"${version}"`,
       });
       new Headers(init?.headers).forEach((value, name) => headers.set(name, value));

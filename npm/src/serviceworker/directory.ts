@@ -1,5 +1,5 @@
 import { answerTo, decodedPath } from '../shared/answer.js';
-import { typeOf } from '../shared/mediaType.js';
+import { typeOf, urlOfPath } from '../shared/mediaType.js';
 import { SyncError } from '../shared/error.js';
 import { sendClose, sendSync } from '../page/directoryClient.js';
 import { forgetModule } from './module.js';
@@ -45,6 +45,8 @@ interface Found {
 
 /** Serves the directory of a job at a URL. */
 export function servedDirectory(job: DirectoryJob, base: string, fallback: string | undefined): ServedDirectory {
+  /** The length of the path above the directory's own paths. */
+  const above = decodedPath(new URL(base).pathname).length;
   let opening: Promise<Opened> | undefined;
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
@@ -79,7 +81,7 @@ export function servedDirectory(job: DirectoryJob, base: string, fallback: strin
     const isNavigation = request.mode === 'navigate';
     const pinned = await versionOf(pins, event);
     const candidates = pinned === undefined ? await newest(versions, isNavigation) : [pinned];
-    const path = decodedPath(new URL(request.url).pathname).slice(decodedPath(new URL(base).pathname).length);
+    const path = decodedPath(new URL(request.url).pathname).slice(above);
     for (const version of candidates) {
       const reader = await versions.open(version);
       if (!reader) continue;
@@ -109,9 +111,8 @@ export function servedDirectory(job: DirectoryJob, base: string, fallback: strin
 
   async function respondWith(request: Request, { reader, index }: Found): Promise<Response> {
     const { listing, version } = reader;
-    const path = listing.pathAt(index);
     const etag = `"${listing.version(index)}"`;
-    const type = typeOf(new URL(encodeURIComponent(path.replace(/^.*\//, '')), 'http://localhost/').href);
+    const type = typeOf(urlOfPath(listing.pathAt(index)));
     const { status, headers, range } = answerTo(request, { length: listing.lengths[index]!, etag, type });
     for (const [name, value] of await policiesOf(version)) headers.set(name, value);
     if (!range) return new Response(null, { status, headers });

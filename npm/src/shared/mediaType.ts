@@ -63,3 +63,8 @@ export function typeOf(url: string): string {
   const type = mediaTypeOf(url, TYPES);
   return /^text\/|\/(json|xml)$/.test(type) ? `${type}; charset=utf-8` : type;
 }
+
+/** The URL of a file with this path, for its extension alone: the path may contain any letters. */
+export function urlOfPath(path: string): string {
+  return new URL(encodeURIComponent(path.replace(/^.*\//, '')), 'http://localhost/').href;
+}

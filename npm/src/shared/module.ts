@@ -1,3 +1,4 @@
+import { asSyncError } from './error.js';
 import { CALL_TURNS, within } from './watch.js';
 
 /*
@@ -39,6 +40,22 @@ export async function loadModule<Room extends { readonly at: number }>(
     room,
     fill: (length) => new Uint8Array(memory.buffer, at, Math.min(length, ROOM)),
     view: (start, end) => new Uint8Array(memory.buffer, start, end - start),
+  };
+}
+
+/**
+ * Returns a function that loads a module once, from the URL of its first call. If that fails, the next call tries again.
+ */
+export function loadedOnce<Loaded>(load: (url?: string | URL) => Promise<Loaded>) {
+  let loading: Promise<Loaded> | undefined;
+  return (url?: string | URL): Promise<Loaded> => {
+    loading ??= load(url).catch((error) => {
+      loading = undefined;
+      throw /content security policy/i.test(String(error))
+        ? asSyncError('protocol', "the page's content security policy must allow script-src 'wasm-unsafe-eval'", error)
+        : asSyncError('network', 'the wasm module did not load (sync again)', error);
+    });
+    return loading;
   };
 }
 

@@ -1,5 +1,5 @@
 import load, { Decoder, Room, Signer, Verifier, Want } from '../../wasm/driblet.js';
-import { ROOM, loadModule, yieldIfDue } from '../shared/module.js';
+import { ROOM, loadModule, loadedOnce, yieldIfDue } from '../shared/module.js';
 import type { Module } from '../shared/module.js';
 import type { Held, Range } from '../stores/store.js';
 
@@ -11,10 +11,10 @@ const GROUP = 1 << 24;
 /** The wasm module for files, loaded. */
 export type Core = Module<Room>;
 
-/** Loads the module from the URL given, or from beside the script. In Node it is loaded already. */
-export function loadCore(url: string | URL = new URL('../../wasm/driblet_bg.wasm', import.meta.url)): Promise<Core> {
-  return loadModule(url, load, (length) => new Room(length));
-}
+/** Loads the module once, from the URL given or from beside the script. In Node it is loaded already. */
+export const loadCore = loadedOnce((url: string | URL = new URL('../../wasm/driblet_bg.wasm', import.meta.url)) =>
+  loadModule(url, load, (length) => new Room(length)),
+);
 
 let warmed = false;
 

@@ -1,16 +1,17 @@
 import { loadCore } from '../sync/core.js';
-import { SyncError, asSyncError, closed } from '../shared/error.js';
+import { handle, syncAlone } from '../shared/engine.js';
+import { SyncError, closed } from '../shared/error.js';
 import { now } from '../shared/clock.js';
 import { exchange } from '../sync/exchange.js';
-import { LockSilent, inTurn, syncLock, withLock } from '../shared/lock.js';
+import { syncLock, withLock } from '../shared/lock.js';
 import { inMemoryBeside, memorySnapshot } from '../stores/memory.js';
 import { storeOpeners } from '../stores/openers.js';
 import { abandonment } from '../shared/abandonment.js';
-import { RECENTLY, OPEN_TURNS, asUnavailable, watching } from '../shared/watch.js';
+import { places } from '../shared/places.js';
+import { asUnavailable } from '../shared/watch.js';
 import { verifiedReaderOf } from '../sync/verifiedReader.js';
 import { run } from '../sync/run.js';
 import { storedOutcome } from '../sync/session.js';
-import type { Core } from '../sync/core.js';
 import type { JobOptions, Port, Prefetched, Progress, Reply, Request, Synced } from '../shared/messages.js';
 import type { Unavailable } from '../shared/watch.js';
 import type { VerifiedReader } from '../sync/verifiedReader.js';
@@ -22,7 +23,6 @@ import type { Held, Lease, Range, Snapshot } from '../stores/store.js';
  * starts.
  */
 
-type Sent = Request<JobOptions, Range | undefined>;
 type Received = Reply<Synced, Progress>;
 
 /** A version for which the page has a handle. */
@@ -32,57 +32,22 @@ interface OpenHandle {
   readonly reader: VerifiedReader;
 }
 
-const running = new Map<number, AbortController>();
-/** The syncs whose first request the page may have made. The page sends the result, or undefined. */
-const awaitedPrefetches = new Map<number, (prefetched: Prefetched | undefined) => void>();
 const handles = new Map<number, OpenHandle>();
 const memory = new Map<string, Snapshot>();
-let loading: Promise<Core> | undefined;
 let reply: (message: Received, transfer?: Transferable[]) => void;
 
-/** Handles the requests of a port. There is one port for each thread. */
-export function serve(port: Port<Sent, Received>): void {
-  reply = (message, transfer = []) => port.postMessage(message, { transfer });
-  port.onmessage = ({ data }) => receiveRequest(data);
-  reply({ kind: 'ready' });
-}
-
-function receiveRequest(data: Sent): void {
-  if (data.kind === 'sync') {
-    const prefetched = data.isPrefetched
-      ? new Promise<Prefetched | undefined>((resolve) => awaitedPrefetches.set(data.id, resolve))
-      : undefined;
-    void answer(data.id, () => runSync(data.id, data.job, prefetched));
-  }
-  if (data.kind === 'prefetched') {
-    awaitedPrefetches.get(data.id)?.(data.prefetched);
-    awaitedPrefetches.delete(data.id);
-  }
-  if (data.kind === 'abort') running.get(data.id)?.abort(new DOMException('the sync was aborted', 'AbortError'));
-  if (data.kind === 'read') void answer(data.id, () => read(data.id, data.handle, data.what));
-  if (data.kind === 'close') close(data.handle);
-  if (data.kind === 'forget') forgetMemoryStore(data.store);
-  if (data.kind === 'suspend') suspend(data.isSuspended);
-  if (data.kind === 'ping') reply({ kind: 'ready' });
-}
-
-async function answer(id: number, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    const { code, message, cause } = asSyncError('store', 'the store failed', error);
-    reply({ kind: 'failed', id, error: { code, message, cause: transferable(cause) } });
-  }
+/** Handles the requests of a port. */
+export function serve(port: Port<Request<JobOptions, Range | undefined>, Received>): void {
+  reply = handle(port, { sync: runSync, read, close, forget: forgetMemoryStore, suspend });
 }
 
 async function runSync(
   id: number,
   job: JobOptions,
+  abort: AbortController,
   prefetched: Promise<Prefetched | undefined> | undefined,
 ): Promise<void> {
-  const abort = new AbortController();
   const abandoned = abandonment(abort.signal);
-  running.set(id, abort);
   const progress = { written: 0, length: undefined };
   let progressed = () => {};
   const report = () => {
@@ -90,11 +55,10 @@ async function runSync(
     reply({ kind: 'progress', id, progress: { ...progress, received: exchanged.cost.received } });
   };
   const exchanged = exchange(job, abort, report, prefetched);
-  const ready = core(job);
+  const ready = loadCore(job.wasmUrl);
   ready.catch(() => {}); // The session may never need it.
   const {
-    store: { kind, name },
-    key,
+    store: { kind },
     version: pin,
     maxBytes,
   } = job;
@@ -104,7 +68,8 @@ async function runSync(
   /**
    * Syncs into the first place that works. With `noLock`, the reason why there is no lock, new versions stay in memory.
    */
-  async function syncIntoFirst(noLock?: string): Promise<void> {
+  async function syncIntoFirst(onProgress: () => void, noLock?: string): Promise<void> {
+    progressed = onProgress;
     const writable = (opened: OpenedStore): OpenedStore =>
       noLock === undefined || opened.warning !== undefined ? opened : writingToMemory(opened, job, noLock);
     const instead = async (error: unknown) => {
@@ -116,7 +81,7 @@ async function runSync(
       const { snapshot, warning } = opened;
       if (warning === undefined && kind !== 'memory') memory.delete(memoryName(job)); // The store works again.
       try {
-        return await syncAlone(id, job, opened, {
+        return await syncInto(id, job, opened, {
           core: ready,
           snapshot,
           instead,
@@ -135,26 +100,15 @@ async function runSync(
     }
   }
 
-  const lock = syncLock(name, key);
-  const here = (noLock?: string) => inTurn(lock, () => abandoned.race(syncIntoFirst(noLock)), abort.signal);
-  const inAllTabs = (onProgress: () => void) => {
-    progressed = onProgress;
-    return abandoned.race(syncIntoFirst());
-  };
   try {
-    if (kind === 'memory') await here();
-    else
-      await withLock(lock, inAllTabs, abort.signal).catch((error) =>
-        error instanceof LockSilent ? here(error.message) : Promise.reject(error),
-      );
+    await syncAlone(job, abort.signal, abandoned, syncIntoFirst);
   } finally {
     abandoned.end();
     exchanged.close();
-    running.delete(id);
   }
 }
 
-async function syncAlone(
+async function syncInto(
   id: number,
   job: JobOptions,
   { warning: fallback }: OpenedStore,
@@ -164,7 +118,7 @@ async function syncAlone(
   const opened = now();
   try {
     const { lease, basis, reused } = await (job.storedOnly ? storedOutcome(session) : run(session));
-    handles.set(id, { lease, job, reader: verifiedReaderOf(lease, () => core(job)) });
+    handles.set(id, { lease, job, reader: verifiedReaderOf(lease, () => loadCore(job.wasmUrl)) });
     const { version, length, verified } = lease;
     const warning = lease.warning ?? (lease.isInStore ? undefined : fallback);
     const synced = {
@@ -217,9 +171,6 @@ function suspend(isSuspended: boolean): void {
   }
 }
 
-/** Places that opened and were then denied, or that were silent recently. */
-const failing = new Map<string, { failed: Unavailable; until: number }>();
-
 /**
  * Returns a function that opens a job's store at the first place that works. Called again with the reason for a
  * failure, it opens the next place.
@@ -231,25 +182,10 @@ function openerOf(job: JobOptions, signal?: AbortSignal): (failed?: Unavailable)
     openers = storeOpeners[kind] ?? [],
     noStore,
   } = job;
-  const left = noStore === undefined ? [...openers] : [];
-  const reasons = noStore === undefined ? [] : [noStore];
-  let last = '';
+  const { next, reasons } = places(openers, name, noStore, signal, (open, watch) => open(name, key, watch));
   return async (failed) => {
-    if (failed) {
-      reasons.push(failed.message);
-      failing.set(last, { failed, until: failed.isSilent ? now() + RECENTLY : Infinity });
-    }
-    for (let opener = left.shift(); opener; opener = left.shift()) {
-      const { part, open } = opener;
-      last = `${part} ${name}`;
-      try {
-        const known = failing.get(last);
-        if (known && now() < known.until) throw known.failed;
-        return { snapshot: await watching(part, signal, OPEN_TURNS)(() => open(name, key, watching(part, signal))) };
-      } catch (error) {
-        reasons.push(error instanceof Error ? error.message : String(error));
-      }
-    }
+    const snapshot = await next(failed);
+    if (snapshot) return { snapshot };
     if (kind === 'memory') return { snapshot: inMemory(`${name} ${key}`) };
     return { snapshot: inMemory(memoryName(job)), warning: `the version is in memory only: ${reasons.join('; ')}` };
   };
@@ -287,25 +223,6 @@ function memoryName({ store: { kind, name }, key }: JobOptions): string {
   return `${kind} ${name} ${key}`;
 }
 
-/** Loads the wasm module once. If that fails, the next sync tries again. */
-function core({ wasmUrl }: JobOptions): Promise<Core> {
-  loading ??= loadCore(wasmUrl).catch((error) => {
-    loading = undefined;
-    if (/content security policy/i.test(String(error)))
-      throw asSyncError(
-        'protocol',
-        "the page's content security policy must allow script-src 'wasm-unsafe-eval'",
-        error,
-      );
-    throw new SyncError(
-      'network',
-      `the wasm module did not load (sync again): ${error instanceof Error ? error.message : error}`,
-      { cause: error },
-    );
-  });
-  return loading;
-}
-
 /** Frees a memory store that is no longer reachable. */
 function forgetMemoryStore(store: string): void {
   for (const name of memory.keys()) if (name.startsWith(`${store} `)) memory.delete(name);
@@ -315,10 +232,4 @@ function inMemory(name: string): Snapshot {
   const snapshot = memory.get(name) ?? memorySnapshot();
   memory.set(name, snapshot);
   return snapshot;
-}
-
-/** An error's cause, in a form that can be sent to the page. */
-function transferable(cause: unknown): unknown {
-  if (!(cause instanceof Error)) return typeof cause === 'object' ? undefined : cause;
-  return cause;
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use driblet_core::directory::{check_path, path_order};
 
-use super::{IGNORE_FILE, Listing, WalkRules, WalkedFile, is_never_shown};
+use super::{IGNORE_FILE, Listing, WalkRules, WalkedFile};
 use crate::fingerprint::Fingerprint;
 
 /// How a directory differs from an earlier listing.
@@ -33,20 +33,6 @@ impl Ord for ListedPath {
 impl PartialOrd for ListedPath {
     fn partial_cmp(&self, other: &ListedPath) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-impl WalkRules {
-    /// Whether a path below a folder is left out, because of its own name or of one above.
-    fn leave_out(&self, folder: &Path, path: &str, is_folder: bool) -> bool {
-        let ends = path.match_indices('/').map(|(end, _)| (end, true)).chain([(path.len(), is_folder)]);
-        ends.into_iter().any(|(end, is_folder)| {
-            let path = &path[..end];
-            let name = path.rsplit('/').next().unwrap_or(path);
-            (!self.hidden && name.starts_with('.'))
-                || is_never_shown(name.as_bytes())
-                || self.excluded.matched(folder.join(path), is_folder).is_ignore()
-        })
     }
 }
 
@@ -95,11 +81,17 @@ impl Listing {
                 }
                 Err(error) => return Err(error),
             };
-            if rules.leave_out(folder, path, metadata.is_dir()) {
+            let mut ends = path.match_indices('/').map(|(end, _)| (end, true)).chain([(path.len(), metadata.is_dir())]);
+            if ends.any(|(end, is_folder)| rules.leaves_out(&folder.join(&path[..end]), is_folder)) {
                 continue;
             }
-            if metadata.is_symlink() || self.has_rules && self.file(path).is_none() {
+            // A rule decides on a new file. It can also list a hidden one.
+            let is_hidden = !rules.hidden && path.split('/').any(|name| name.starts_with('.'));
+            if metadata.is_symlink() || self.has_rules && (is_hidden || self.file(path).is_none()) {
                 return Ok(None);
+            }
+            if is_hidden {
+                continue;
             }
             let now = if metadata.is_dir() {
                 walked = Some(path);
@@ -252,5 +244,15 @@ mod tests {
         assert_eq!(edits(&listing, &["a/x"]).unwrap().files.len(), 0, "there is no such file");
         fs::write(place.path().join("a/x"), "").unwrap();
         assert_eq!(edits(&listing, &["a/x"]), None, "a rule decides on a new file");
+        fs::write(place.path().join(".dribletignore"), "!.shown").unwrap();
+        fs::write(place.path().join(".shown"), "").unwrap();
+        let listing = Listing::of(place.path(), &rules).unwrap();
+        assert!(listing.find(".shown").is_ok(), "a rule lists a hidden file");
+        fs::write(place.path().join(".shown"), "changed").unwrap();
+        assert_eq!(edits(&listing, &[".shown"]), None, "it is not left out");
+        fs::write(place.path().join(".new"), "").unwrap();
+        assert_eq!(edits(&listing, &[".new"]), None, "a rule decides on it");
+        fs::write(place.path().join("x.driblet"), "").unwrap();
+        assert!(edits(&listing, &["x.driblet"]).is_some(), "no rule lists a reserved name");
     }
 }
