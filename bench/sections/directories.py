@@ -126,6 +126,7 @@ def edited(setting, server, peer, folder, work):
         settled(server, folder)
         shutil.rmtree(work / "before", ignore_errors=True)
         run(["cp", "-a", work / "rsync0", work / "before"])
+        run(["sync", "-f", work])  # or the first that flushes would write the copy
         stats, wall, _ = pull(setting, server, work / "cold0")
         times.append(wall / rsync(peer, work / "rsync0", "-a"))
         sizes.append(both_ways(stats) / rsync_bytes(peer, work / "before", "-az"))

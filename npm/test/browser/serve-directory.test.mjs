@@ -107,13 +107,12 @@ async function head(since) {
 }
 
 /** Opens a page and registers the service worker. Resolves when it has stored the directory. */
-async function register(script = '/module-worker.js', type = 'module') {
+async function register(script = '/module-worker.js', type = 'module', scope = '/app/') {
   const page = await browser.context.newPage();
   await page.goto(`${link.url}register.html`);
   await page.evaluate(
-    async ([script, type]) => {
-      await navigator.serviceWorker.register(script, { type, scope: '/app/' });
-      const { active, waiting, installing } = await navigator.serviceWorker.getRegistration('/app/');
+    async ([script, type, scope]) => {
+      const { active, waiting, installing } = await navigator.serviceWorker.register(script, { type, scope });
       const worker = active ?? waiting ?? installing;
       await new Promise((resolve) => {
         const check = () => worker.state === 'activated' && resolve();
@@ -121,7 +120,7 @@ async function register(script = '/module-worker.js', type = 'module') {
         check();
       });
     },
-    [script, type],
+    [script, type, scope],
   );
   return page;
 }
@@ -149,6 +148,13 @@ function ready(page) {
     const { reloadWhenReady } = await import('/driblet/dist/directories.js');
     return new Promise((onReady) => reloadWhenReady({ onReady }));
   });
+}
+
+/** The paths below which there are workers. */
+function scopes(page) {
+  return page.evaluate(async () =>
+    (await navigator.serviceWorker.getRegistrations()).map(({ scope }) => new URL(scope).pathname).sort(),
+  );
 }
 
 /** Replaces the bytes of all packs of the directory by zeros. */
@@ -326,6 +332,31 @@ describe('versions', () => {
     online();
     assert.ok((await synced(page)).received < 200);
   });
+});
+
+test('a scope that changes: each page keeps its version, and the rest comes from the worker of its own scope', async () => {
+  await register();
+  const outer = await visit();
+  const before = release;
+  await publish();
+  await ready(outer);
+  // The same script, for a part of the site.
+  const page = await register('/module-worker.js', 'module', '/app/docs/');
+  const inner = await visit('app/docs/');
+  const readDocs = () =>
+    inner.evaluate(async () => [document.title, (await (await fetch('/app/release.json')).json()).release]);
+  assert.deepEqual(await readDocs(), [`docs ${release}`, release]);
+  assert.deepEqual(await read(outer), all(before));
+  assert.deepEqual(await scopes(page), ['/app/', '/app/docs/']);
+  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration('/app/')).unregister());
+  // A registration lasts as long as it has pages.
+  assert.deepEqual(await read(outer), all(before));
+  await outer.close();
+  offline();
+  assert.deepEqual(await readDocs(), [`docs ${release}`, release]);
+  await inner.reload();
+  assert.deepEqual(await readDocs(), [`docs ${release}`, release]);
+  await assert.rejects(visit(), /ERR_/);
 });
 
 describe('when things go wrong', () => {

@@ -1,5 +1,7 @@
 // The main path of directories, in browsers other than Chromium.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DIRECTORIES, preparePage } from './directorypage.mjs';
 import { serve } from './driblet.mjs';
@@ -68,4 +70,100 @@ export function testDirectories(launch, kinds, beforehand = () => {}) {
       assertIs(await attempt());
     });
   }
+}
+
+/**
+ * Tests a service worker that serves a directory: a page in a frame opens offline, and stays on its version. Browsers
+ * that refuse service workers, as some do in private windows, get the page from the network.
+ */
+export function testServing(launch, { isRefused = false, beforehand = () => {} } = {}) {
+  let server;
+  let link;
+  let browser;
+
+  before(async () => {
+    server = await serve('--directory', 'app');
+    beforehand(server);
+    link = await proxyTo(server);
+    const script = "importScripts('/.driblet/service-worker.js');\ndriblet.serveDirectory('/app/');\n";
+    writeFileSync(join(server.root, 'worker.js'), script);
+    writeFileSync(join(server.root, 'index.html'), '<!doctype html><title>start</title>');
+    browser = await launch(link.url);
+  });
+  after(async () => {
+    await browser?.close();
+    await link?.close();
+    await server?.close();
+  });
+
+  test(`a service worker ${isRefused ? 'that the browser refuses' : 'serves a directory'}: pages are whole, and stay on their version`, async () => {
+    const folder = treeIn(server, 'app');
+    const release = async (number) => {
+      for (const old of number === 1 ? [] : [`lazy-${number - 1}.js`]) folder.remove(old);
+      folder.write('index.html', `<!doctype html><title>release ${number}</title>`);
+      folder.write(`lazy-${number}.js`, `export const release = ${number};`);
+      await folder.publish();
+    };
+    await release(1);
+    const page = await browser.open(link.url);
+    const registered = await page.evaluate(async () => {
+      try {
+        const { active, waiting, installing } = await navigator.serviceWorker.register('/worker.js', {
+          scope: '/app/',
+        });
+        const worker = active ?? waiting ?? installing;
+        await new Promise((resolve) => {
+          const check = () => worker.state === 'activated' && resolve();
+          worker.addEventListener('statechange', check);
+          check();
+        });
+        return 'activated';
+      } catch (error) {
+        return String(error);
+      }
+    });
+    assert.equal(registered === 'activated', !isRefused, registered);
+    /** Opens a page of the directory in a frame. */
+    const show = (name) =>
+      page.evaluate(async (name) => {
+        const frame = document.createElement('iframe');
+        const loaded = new Promise((resolve) => frame.addEventListener('load', resolve));
+        Object.assign(frame, { src: `/app/?${name}`, name });
+        document.body.append(frame);
+        await loaded;
+      }, name);
+    const read = (name, number) =>
+      page.evaluate(
+        async (name, number) => {
+          const { contentWindow: shown } = document.querySelector(`iframe[name=${name}]`);
+          const lazy = await shown.eval(`import('/app/lazy-${number}.js')`).then(
+            ({ release }) => release,
+            () => 'none',
+          );
+          return [shown.document.title, lazy];
+        },
+        name,
+        number,
+      );
+    if (!isRefused) link.fault = () => ({ hangUp: true });
+    await show('old');
+    link.fault = () => undefined;
+    await release(2);
+    if (isRefused) {
+      assert.deepEqual(await read('old', 1), ['release 1', 'none']);
+    } else {
+      await page.evaluate(async () => {
+        const { contentWindow: shown } = document.querySelector('iframe');
+        const told = new Promise((resolve) => {
+          shown.navigator.serviceWorker.addEventListener('message', ({ data }) => resolve(data.version));
+        });
+        shown.navigator.serviceWorker.startMessages();
+        shown.eval("navigator.serviceWorker.controller.postMessage('driblet check')");
+        await told;
+      });
+      assert.deepEqual(await read('old', 1), ['release 1', 1]);
+    }
+    await show('fresh');
+    assert.deepEqual(await read('fresh', 2), ['release 2', 2]);
+  });
 }

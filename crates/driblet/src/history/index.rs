@@ -33,6 +33,9 @@ const MAX_CONTENTS: usize = 1 << 21;
 const AFTER_REPLACED: i64 = 3600;
 const AFTER_REQUEST: i64 = 600;
 
+/// Bytes of the database that stay in memory.
+const CACHED_PAGES: usize = 8 << 20;
+
 /// A version that becomes the head of a path.
 #[derive(Clone, Copy)]
 pub(super) struct Publication<'a> {
@@ -121,6 +124,11 @@ impl VersionEntry {
 /// Rows as they were before a change.
 type Before = HashMap<String, Option<Row>>;
 
+/// Opens a database. Its rows are read once and kept in memory, so few of its pages need to stay there.
+fn open_database(path: &Path) -> Result<Database, DatabaseError> {
+    Database::builder().set_cache_size(CACHED_PAGES).create(path)
+}
+
 impl Index {
     /// Opens the index. Drops the versions that `is_whole` says are missing or damaged, and the manifests whose files
     /// are. `contents_of` reads a manifest.
@@ -148,7 +156,7 @@ impl Index {
         is_whole: impl Fn(&Version, u64) -> bool,
         contents_of: impl Fn(&Version) -> Option<Contents>,
     ) -> Result<Index, HistoryError> {
-        let database = Database::create(&path).map_err(|error| match error {
+        let database = open_database(&path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => HistoryError::InUse { path: folder.to_path_buf() },
             error => HistoryError::Index { path: path.clone(), source: IndexError::new(error.into()) },
         })?;
@@ -519,7 +527,7 @@ impl Index {
     ) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => Database::create(&self.path)?,
+            None => open_database(&self.path)?,
         };
         let write = database.begin_write()?;
         {
