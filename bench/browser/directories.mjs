@@ -63,14 +63,16 @@ try {
     const page = await context.newPage()
     await page.goto(url)
     const fetched = await page.evaluate(fetchOne)
-    const cold = await page.evaluate(syncAll, run % 2 === 1)
+    const isTraced = run % 2 === 1
+    const traced = isTraced ? await longestTask(context, page, () => page.evaluate(syncAll)) : { result: await page.evaluate(syncAll) }
+    const cold = { ...traced.result, longest: traced.cpu, longestWall: traced.wall }
     for (let number = 0; number < CHANGED; number++) {
       const at = (number * 211 + run * 17) % FILES
       contents[at] = Buffer.concat([contents[at], Buffer.from(`changed(${run})\n`)])
       await writeFile(place(at), contents[at])
     }
     counter = (await head(counter)).counter
-    const changed = await page.evaluate(syncAll, false)
+    const changed = await page.evaluate(syncAll)
     for (const [script, scope] of [['/served.js', '/site/'], ['/caching.js', '/cached/']]) await page.evaluate(registered, [script, scope])
     const navigations = { site: [], cached: [] }
     for (let turn = 0; turn < 8; turn++) {
@@ -81,7 +83,7 @@ try {
         if (turn >= 2) navigations[site].push(duration)
       }
     }
-    results.push({ fetched, cold, changed, navigations, isWatched: run % 2 === 1 })
+    results.push({ fetched, cold, changed, navigations, isTraced })
     await context.close()
     await rm(profile, { recursive: true, force: true, maxRetries: 10 })
   }
@@ -96,29 +98,32 @@ async function fetchOne () {
   return performance.now() - begin
 }
 
-/** Syncs the directory. With `isWatched`, tells how long the page's thread was busy at most. */
-async function syncAll (isWatched) {
+/** Syncs the directory. */
+async function syncAll () {
   const { syncDirectory } = await import('/.driblet/directories.js')
-  let longest = 0
-  let isDone = false
-  if (isWatched) {
-    const { port1, port2 } = new MessageChannel()
-    let last = performance.now()
-    port1.onmessage = () => {
-      const now = performance.now()
-      longest = Math.max(longest, now - last)
-      last = now
-      if (!isDone) port2.postMessage(0)
-    }
-    port2.postMessage(0)
-  }
   const begin = performance.now()
   const directory = await syncDirectory('/app/')
   await directory.stored
   const ms = performance.now() - begin
-  isDone = true
   directory.close()
-  return { ms, longest, requests: directory.cost.requests, received: directory.cost.received, warning: directory.warning }
+  return { ms, requests: directory.cost.requests, received: directory.cost.received, warning: directory.warning }
+}
+
+/** The longest task of the page's thread while `work` runs, in milliseconds: its wall time, and its CPU time alone. */
+async function longestTask (context, page, work) {
+  const session = await context.newCDPSession(page)
+  const events = []
+  session.on('Tracing.dataCollected', ({ value }) => events.push(...value))
+  await session.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['toplevel', '__metadata'] } })
+  const result = await work()
+  const complete = new Promise(resolve => session.once('Tracing.tracingComplete', resolve))
+  await session.send('Tracing.end')
+  await complete
+  const threads = new Set(events.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(({ pid, tid }) => `${pid} ${tid}`))
+  const tasks = events.filter(({ ph, pid, tid, tdur }) => ph === 'X' && tdur !== undefined && threads.has(`${pid} ${tid}`))
+  if (tasks.length === 0) throw new Error('the trace has no task of the page')
+  const longest = name => tasks.reduce((max, task) => Math.max(max, task[name]), 0) / 1000
+  return { result, wall: longest('dur'), cpu: longest('tdur') }
 }
 
 async function registered ([script, scope]) {

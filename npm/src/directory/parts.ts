@@ -8,13 +8,20 @@ import type { Planned, PlannedPart } from './delta.js';
 import type { DirectorySession } from './session.js';
 import type { Answer } from '../sync/exchange.js';
 import type { Hold } from '../shared/lock.js';
-import type { Holdings, Stored } from '../stores/directories/holdings.js';
+import type { Holdings, Place, Stored } from '../stores/directories/holdings.js';
 import type { Pack, PackWriter } from '../stores/directories/store.js';
 
 /* Fetches the parts of a directory delta, up to four at a time, and decodes them one after the other into a pack. */
 
 /** Parts that are fetched at the same time. */
 const IN_FLIGHT = 4;
+
+/** Bytes of an old file that is read whole. */
+const SHORT = 1 << 18;
+/** Bytes of such files that stay in memory, which is more than is read ahead. */
+const KEPT = 1 << 23;
+/** Old files that are read at the same time. */
+const AHEAD = 16;
 
 const PART = ['application/vnd.driblet.delta', 'application/octet-stream', ''];
 const ACCEPTED = { accept: 'application/vnd.driblet.delta, */*;q=0.5' };
@@ -156,7 +163,7 @@ async function decode(
 ): Promise<void> {
   const { core, progress, signal } = session;
   const decoder = planned.plan!.decoder(number);
-  const old = new OldFiles(session, planned, holdings);
+  const old = new OldFiles(session, planned, holdings, part.bases);
 
   async function drain(): Promise<boolean> {
     for (;;) {
@@ -213,26 +220,76 @@ function poll(decoder: PartsDecoder, { bases }: PlannedPart): Want {
   }
 }
 
-/** Reads files of the old manifest, wherever packs have them. */
+/**
+ * Reads files of the old manifest, wherever packs have them. A read of a few bytes takes as long as one of many, so short
+ * files are read whole, some at the same time, and kept: a decoder reads each file twice.
+ */
 class OldFiles {
   readonly #session: DirectorySession;
   readonly #planned: Planned;
   readonly #holdings: Holdings;
   readonly #packs = new Map<string, Promise<Pack | undefined>>();
+  /** The files that a part is made from, mostly in the order in which they are read. */
+  readonly #bases: Uint32Array;
+  readonly #positions: ReadonlyMap<number, number>;
+  /** Where the read-ahead stands in {@link OldFiles.#bases}. */
+  #next = 0;
+  /** Short files, the one that was read longest ago first. */
+  readonly #short = new Map<number, Promise<Uint8Array | undefined>>();
+  #kept = 0;
 
-  constructor(session: DirectorySession, planned: Planned, holdings: Holdings) {
+  constructor(session: DirectorySession, planned: Planned, holdings: Holdings, bases: Uint32Array) {
     this.#session = session;
     this.#planned = planned;
     this.#holdings = holdings;
+    this.#bases = bases;
+    this.#positions = new Map(Array.from(bases, (index, at) => [index, at]));
   }
 
   /** Bytes of an old file; fewer if they were lost. */
   async read(index: number, start: number, end: number): Promise<Uint8Array> {
-    const place = this.#holdings.places.get(this.#planned.old?.id(index) ?? '');
+    const place = this.#place(index);
     if (!place) return new Uint8Array();
-    const opened = this.#packs.get(place.pack) ?? this.#session.store.packs.open(place.pack);
-    this.#packs.set(place.pack, opened);
-    const blob = await (await opened)?.blob(place.at + start, place.at + end);
-    return (blob && (await bytesOf(blob))) ?? new Uint8Array();
+    if (SHORT < place.length) return (await this.#bytes(place, start, end)) ?? new Uint8Array();
+    const bytes = this.#whole(index, place);
+    this.#readAhead(index);
+    return (await bytes)?.subarray(start, end) ?? new Uint8Array();
+  }
+
+  #place(index: number): Place | undefined {
+    return this.#holdings.places.get(this.#planned.old?.id(index) ?? '');
+  }
+
+  async #bytes({ pack, at }: Place, start: number, end: number): Promise<Uint8Array | undefined> {
+    const opened = this.#packs.get(pack) ?? this.#session.store.packs.open(pack);
+    this.#packs.set(pack, opened);
+    const blob = await (await opened)?.blob(at + start, at + end);
+    return blob && bytesOf(blob);
+  }
+
+  #whole(index: number, place: Place): Promise<Uint8Array | undefined> {
+    const known = this.#short.get(index);
+    if (known) return known;
+    const reading = this.#bytes(place, 0, place.length);
+    reading.catch(() => {}); // Whoever needs the file gets the error.
+    this.#short.set(index, reading);
+    this.#kept += place.length;
+    for (const oldest of this.#short.keys()) {
+      if (this.#kept <= KEPT || oldest === index) break;
+      this.#short.delete(oldest);
+      this.#kept -= this.#place(oldest)?.length ?? 0;
+    }
+    return reading;
+  }
+
+  /** Starts to read the short files that follow a file. */
+  #readAhead(index: number): void {
+    const at = this.#positions.get(index) ?? this.#bases.length;
+    this.#next = Math.max(this.#next, at + 1);
+    for (; this.#next < Math.min(at + AHEAD, this.#bases.length); this.#next += 1) {
+      const following = this.#bases[this.#next]!;
+      const place = this.#place(following);
+      if (place && place.length <= SHORT) this.#whole(following, place);
+    }
   }
 }

@@ -6,7 +6,7 @@ import { isVersion, isVersionIn } from './core.js';
 import { isEmpty, storedListing } from './listing.js';
 import type { DirectoryCore } from './core.js';
 import type { Listing } from './listing.js';
-import type { DirectoryRecords, Place } from '../stores/directories/holdings.js';
+import type { DirectoryRecords, Holdings, Place } from '../stores/directories/holdings.js';
 import type { DirectoryStore, Pack } from '../stores/directories/store.js';
 
 /*
@@ -16,6 +16,13 @@ import type { DirectoryStore, Pack } from '../stores/directories/store.js';
 
 /** The longest file that is read into memory to verify it. A longer one is read twice and stays on the disk. */
 const IN_MEMORY = 1 << 22;
+
+/** Bytes of a pack that are read at once for short files: one read of many bytes takes less time than many of few. */
+const BLOCK = 1 << 20;
+/** The longest file that is read in blocks. */
+const SHORT = BLOCK / 4;
+/** Blocks that stay in memory. */
+const BLOCKS = 4;
 
 /** A directory version whose files can be read until it is released. */
 export interface DirectoryReader {
@@ -41,9 +48,11 @@ export async function openVersion(
   const records = recordsOf(store.records, key);
   const listing = storedListing(version, await records.manifest(version));
   if (!listing) return undefined;
-  let places = (await records.holdings()).places;
+  let { places } = await records.holdings();
+  const blocks = blocksOf((place) => packOf(place));
   const packs = new Map<string, Promise<Pack | undefined>>();
   const verified = new Set<string>();
+  let ends: Map<string, number> | undefined;
   const holds = [
     await holdLocks([directoryLock(store.name, key), ...usedPacks().map((id) => packLock(store.name, id))]),
   ];
@@ -56,6 +65,15 @@ export async function openVersion(
       if (pack !== undefined) used.add(pack);
     }
     return [...used];
+  }
+
+  /** The end of the last file that a pack is known to have. */
+  function endOf(pack: string): number {
+    if (!ends) {
+      ends = new Map();
+      for (const { pack, at, length } of places.values()) ends.set(pack, Math.max(ends.get(pack) ?? 0, at + length));
+    }
+    return ends.get(pack) ?? 0;
   }
 
   function packOf({ pack }: Place): Promise<Pack | undefined> {
@@ -71,9 +89,18 @@ export async function openVersion(
     isWhole: boolean,
   ): Promise<Uint8Array<ArrayBuffer> | Blob | undefined> {
     const { pack, at, length } = place;
+    const name = `${pack} ${at}`;
+    if (length <= SHORT) {
+      const bytes = await blocks.read(place, endOf(pack));
+      if (bytes && (verified.has(name) || (await isVersion(ready, file, bytes)))) {
+        verified.add(name);
+        return bytes;
+      }
+      blocks.forget();
+      return undefined;
+    }
     const blob = await (await packOf(place))?.blob(at, at + length);
     if (!blob) return undefined;
-    const name = `${pack} ${at}`;
     if (isWhole || length <= IN_MEMORY) {
       const bytes = await bytesOf(blob);
       if (bytes?.length !== length || !(verified.has(name) || (await isVersion(ready, file, bytes)))) return undefined;
@@ -109,7 +136,8 @@ export async function openVersion(
         // Another thread may have moved the files to another pack, or fetched them anew.
         tried = place;
         if (place) packs.delete(place.pack);
-        places = (await records.holdings()).places;
+        ({ places } = await records.holdings());
+        ends = undefined;
         const moved = places.get(id);
         if (moved && !isReleased) holds.push(await holdLocks([packLock(store.name, moved.pack)]));
       }
@@ -122,6 +150,46 @@ export async function openVersion(
       isReleased = false;
       await Promise.all(holds.map((hold) => hold.renew()));
     },
+  };
+}
+
+/** Reads short files from blocks of packs, of which the last ones stay in memory. */
+function blocksOf(open: (place: Place) => Promise<Pack | undefined>) {
+  const blocks = new Map<string, Promise<Uint8Array | undefined>>();
+
+  async function load(place: Place, start: number, end: number): Promise<Uint8Array | undefined> {
+    const blob = await (await open(place))?.blob(start, end);
+    return blob && bytesOf(blob);
+  }
+
+  function block(place: Place, start: number, end: number): Promise<Uint8Array | undefined> {
+    const name = `${place.pack} ${start} ${end}`;
+    const block = blocks.get(name) ?? load(place, start, end);
+    block.catch(() => blocks.delete(name));
+    blocks.delete(name);
+    blocks.set(name, block);
+    for (const oldest of blocks.keys()) {
+      if (blocks.size <= BLOCKS) break;
+      blocks.delete(oldest);
+    }
+    return block;
+  }
+
+  return {
+    /** The bytes at a place of a pack with this length; undefined if they were lost. */
+    async read(place: Place, packLength: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+      const { at, length } = place;
+      const bytes = new Uint8Array(length);
+      for (let done = 0; done < length; ) {
+        const start = at + done - ((at + done) % BLOCK);
+        const found = (await block(place, start, Math.min(start + BLOCK, packLength)))?.subarray(at + done - start);
+        if (!found?.length) return undefined;
+        bytes.set(found.subarray(0, length - done), done);
+        done += Math.min(found.length, length - done);
+      }
+      return bytes;
+    },
+    forget: () => blocks.clear(),
   };
 }
 
@@ -151,10 +219,13 @@ export async function dropDamaged(
   return 0 < damaged.size;
 }
 
-/** Forgets the files of packs that are gone. */
-export async function dropGone({ packs }: DirectoryStore, records: DirectoryRecords): Promise<void> {
-  const used = new Set((await records.holdings()).tables.map(({ pack }) => pack));
-  const gone = new Set<string>();
-  for (const pack of used) if (!(await packs.open(pack))) gone.add(pack);
-  if (0 < gone.size) await records.filter(({ pack }) => !gone.has(pack));
+/** What a directory holds, without the files of packs that are gone, which are forgotten. */
+export async function presentHoldings({ packs }: DirectoryStore, records: DirectoryRecords): Promise<Holdings> {
+  const holdings = await records.holdings();
+  const used = [...new Set(holdings.tables.map(({ pack }) => pack))];
+  const opened = await Promise.all(used.map((pack) => packs.open(pack)));
+  const gone = new Set(used.filter((_, at) => !opened[at]));
+  if (gone.size === 0) return holdings;
+  await records.filter(({ pack }) => !gone.has(pack));
+  return records.holdings();
 }

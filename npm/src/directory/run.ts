@@ -4,7 +4,7 @@ import { Manifest } from './core.js';
 import { askDelta, fetchManifest, postHave, samePlan } from './delta.js';
 import { isEmpty, listingOf } from './listing.js';
 import { PartGone, PartRefused, fetchParts } from './parts.js';
-import { dropDamaged, dropGone } from './reading.js';
+import { dropDamaged, presentHoldings } from './reading.js';
 import type { Planned } from './delta.js';
 import type { Listing } from './listing.js';
 import type { DirectorySession } from './session.js';
@@ -60,8 +60,8 @@ interface Prepared {
 /** Asks for a directory delta by which everything that is missing can be had. */
 async function prepare(session: DirectorySession, from: From): Promise<Prepared> {
   const { records, store } = session;
-  await dropGone(store, records);
-  const [head, holdings] = [await records.head(), await records.holdings()];
+  const holdings = await presentHoldings(store, records);
+  const head = await records.head();
   const stored = from === 'held' ? await storedManifest(session, head?.version) : undefined;
   const prepared = (planned: Planned): Prepared => ({
     head: stored ? head : undefined,

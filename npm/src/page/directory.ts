@@ -62,15 +62,25 @@ const collected = new FinalizationRegistry(sendClose);
 /** Creates the directory of a finished sync. */
 export function directoryOf(url: string, synced: SyncedDirectory, started: number): Directory {
   const { handle: id, version, lengths, warning } = synced;
-  const paths = synced.paths.split('\0').slice(0, -1);
-  const indices = new Map(paths.map((path, index) => [path, index]));
+  // Long lists are made when they are first used: the page's thread has other work when a sync ends.
+  let paths: string[] | undefined;
+  let indices: ReadonlyMap<string, number> | undefined;
   const length = lengths.reduce((sum, each) => sum + each, 0);
   let streams = 0;
   let isClosed = false;
 
+  function allPaths(): string[] {
+    return (paths ??= synced.paths.split('\0').slice(0, -1));
+  }
+
+  function find(path: string): number | undefined {
+    indices ??= new Map(allPaths().map((each, index) => [each, index]));
+    return indices.get(path);
+  }
+
   function indexOf(path: string): number {
     check(typeof path === 'string', 'a path', 'a string', path);
-    const index = indices.get(path);
+    const index = find(path);
     if (index === undefined)
       throw new DOMException(`${url} has no file ${path} in version ${version}`, 'NotFoundError');
     return index;
@@ -87,8 +97,8 @@ export function directoryOf(url: string, synced: SyncedDirectory, started: numbe
     cost: costOf(synced, started),
     stored: Promise.resolve(warning === undefined),
     persisted: askToPersist(warning === undefined ? length : 0),
-    paths: () => [...paths],
-    has: (path: string) => indices.has(path),
+    paths: () => [...allPaths()],
+    has: (path: string) => find(path) !== undefined,
     async file(path: string, type = mediaTypeOf(urlOfPath(path))) {
       return new Blob([await sendRead(id, { index: indexOf(path), isWhole: false })], { type });
     },

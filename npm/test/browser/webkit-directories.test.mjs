@@ -8,9 +8,9 @@ const KINDS = ['browser', 'indexeddb', 'memory'];
 
 describe('in a window', () => {
   testDirectories((url) => launch(url), KINDS, publishPage);
-  testServing((url) => launch(url), { beforehand: publishPage });
+  testServing((url) => launch(url), publishPage);
 });
 describe('in a private window', () => {
   testDirectories((url) => launch(url, AS_SAFARI, '--private'), KINDS, publishPage);
-  testServing((url) => launch(url, '--private'), { beforehand: publishPage });
+  testServing((url) => launch(url, '--private'), publishPage);
 });

@@ -21,6 +21,8 @@ const DIGITS = 6;
 export const VERSION = 32;
 /** Bytes of an entry of a table: a version, and two numbers of 64 bits, its offset and its length. */
 const ENTRY = VERSION + 16;
+/** How many versions become text in one call. */
+const TOGETHER = 256;
 
 /** The newest version of a directory. */
 export interface DirectoryHead {
@@ -49,7 +51,7 @@ export interface Place {
   readonly length: number;
 }
 
-/** A file version in a pack. `id` is the version as {@link idAt} gives it. */
+/** A file version in a pack. `id` is the version as {@link idsIn} gives it. */
 export interface Stored extends Place {
   readonly id: string;
 }
@@ -211,9 +213,16 @@ export async function namedPacks(records: Records): Promise<Set<string>> {
   return new Set(names.filter((name) => name.slice(ALL.length).split('!')[1] === 'pack').map(packIn));
 }
 
-/** A version as a short text: one character for each of its bytes. */
-export function idAt(versions: Uint8Array, index: number): string {
-  return String.fromCharCode(...versions.subarray(index * VERSION, (index + 1) * VERSION));
+/** Versions as short texts: one character for each byte. */
+export function idsIn(versions: Uint8Array): string[] {
+  const ids: string[] = [];
+  for (let start = 0; start < versions.length; start += TOGETHER * VERSION) {
+    // One call for many: each costs more than a few bytes.
+    const bytes = versions.subarray(start, start + TOGETHER * VERSION);
+    const text = String.fromCharCode.apply(null, bytes as unknown as number[]);
+    for (let at = 0; at < text.length; at += VERSION) ids.push(text.slice(at, at + VERSION));
+  }
+  return ids;
 }
 
 /** A version from its short text, as 64 hex digits. */
@@ -250,8 +259,8 @@ function tableOf(files: readonly Stored[]): Uint8Array {
 function filesIn(table: Uint8Array, pack: string): Stored[] {
   const count = Math.floor(table.length / ENTRY);
   const numbers = new DataView(table.buffer, table.byteOffset + count * VERSION);
-  return Array.from({ length: count }, (_, index) => ({
-    id: idAt(table, index),
+  return idsIn(table.subarray(0, count * VERSION)).map((id, index) => ({
+    id,
     pack,
     at: numbers.getFloat64(index * 16),
     length: numbers.getFloat64(index * 16 + 8),

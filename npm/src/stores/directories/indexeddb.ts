@@ -52,28 +52,51 @@ function packsIn(tables: Tables<Table>): Packs {
 
     async open(id): Promise<Pack | undefined> {
       let starts: number[] = [];
+      /** Pieces that stay on the disk, by their starts. */
+      const known = new Map<number, Blob>();
       const look = async () => {
         starts = ((await tables.keys('packs', piecesOf(id))) as [string, number][]).map(([, start]) => start);
       };
       await look();
       if (starts.length === 0) return undefined;
 
-      /** The pieces from the one that has the byte at `start`, to `end`. */
-      async function pieces(start: number, end: number): Promise<[from: number, pieces: Blob[]]> {
-        const from = starts.reduce((last, at) => (at <= start ? at : last), 0);
-        const found = await tables.all<Blob | ArrayBuffer>(
-          'packs',
-          IDBKeyRange.bound([id, from], [id, end], false, true),
-        );
-        return [from, found.map((piece) => (piece instanceof Blob ? piece : new Blob([piece])))];
+      const startOf = (at: number) => starts.reduce((last, start) => (start <= at ? start : last), 0);
+
+      /** The known pieces that have a range, the first of which begins at `from`; undefined if one is not known. */
+      function knownPieces(from: number, end: number): Blob[] | undefined {
+        const found: Blob[] = [];
+        for (let at = from; at < end; ) {
+          const piece = known.get(at);
+          if (!piece?.size) return undefined;
+          found.push(piece);
+          at += piece.size;
+        }
+        return found;
+      }
+
+      async function loadPieces(from: number, end: number): Promise<Blob[]> {
+        const range = IDBKeyRange.bound([id, from], [id, end], false, true);
+        const found = await tables.all<Blob | ArrayBuffer>('packs', range);
+        let at = from;
+        return found.map((piece) => {
+          const blob = piece instanceof Blob ? piece : new Blob([piece]);
+          if (blob === piece) known.set(at, blob);
+          at += blob.size;
+          return blob;
+        });
       }
 
       return {
         async blob(start, end) {
-          // It grows while a sync writes it.
-          if (starts.at(-1)! < start) await look();
-          const [from, found] = await pieces(start, end);
-          const blob = new Blob(found).slice(start - from, end - from);
+          let from = startOf(start);
+          let found = knownPieces(from, end);
+          if (!found) {
+            if (starts.at(-1)! < start) await look(); // It grows while a sync writes it.
+            from = startOf(start);
+            found = await loadPieces(from, end);
+          }
+          const all = found.length === 1 ? found[0]! : new Blob(found);
+          const blob = all.slice(start - from, end - from);
           return blob.size === end - start ? blob : undefined;
         },
       };
