@@ -21,7 +21,7 @@ const SHORT = 1 << 18;
 /** Bytes of such files that stay in memory, which is more than is read ahead. */
 const KEPT = 1 << 23;
 /** Old files that are read at the same time. */
-const AHEAD = 16;
+const AHEAD = 6;
 
 const PART = ['application/vnd.driblet.delta', 'application/octet-stream', ''];
 const ACCEPTED = { accept: 'application/vnd.driblet.delta, */*;q=0.5' };

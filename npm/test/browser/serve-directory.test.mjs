@@ -1,6 +1,6 @@
 // A service worker that serves a directory: offline, and each page from the version with which it was loaded.
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { launch } from '../support/browser.mjs';
@@ -35,11 +35,7 @@ before(async () => {
     `import { serveDirectory } from '/driblet/dist/service-worker.js';
      serveDirectory('/app/', { fallback: 'index.html' });`,
   );
-  write(
-    'classic-worker.js',
-    `importScripts('/.driblet/service-worker.js');
-     driblet.serveDirectory('/app/', { fallback: 'index.html' });`,
-  );
+  write('sw.js', recipe(/\/\/ sw\.js\n([^`]*)/));
   write('register.html', '<!doctype html><title>register</title>');
   await publish();
 });
@@ -54,6 +50,12 @@ beforeEach(async () => {
   browser = await launch();
   online();
 });
+
+/** A part of the recipe in the README for an app that works offline. */
+function recipe(pattern) {
+  const [, found] = pattern.exec(readFileSync(new URL('../../README.md', import.meta.url), 'utf8'));
+  return found;
+}
 
 /** The headers with policies that the server sends with pages of the directory. */
 function policies({ url }) {
@@ -174,7 +176,7 @@ const ofDirectory = () => seen.filter(({ url }) => url.startsWith('/app/')).map(
 
 for (const [kind, script, type] of [
   ['a module', '/module-worker.js', 'module'],
-  ['a classic script', '/classic-worker.js', 'classic'],
+  ['a classic script', '/sw.js', 'classic'],
 ]) {
   test(`${kind}: pages open offline, with the server's policies`, async () => {
     const first = await register(script, type);
@@ -193,6 +195,35 @@ for (const [kind, script, type] of [
     await first.close();
   });
 }
+
+test('the recipe for an app that works offline: a page opens without a network, and follows the releases', async () => {
+  const inPage = recipe(/<!-- In the page -->\n([^`]*)/).replace(
+    '<script type="module">',
+    '$&globalThis.release = "NUMBER";',
+  );
+  const withRecipe = () => ({ 'index.html': `<!doctype html>${inPage.replace('NUMBER', release + 1)}` });
+  await publish(withRecipe());
+  const page = await browser.context.newPage();
+  fault = (request) => ({ headers: { ...policies(request), 'content-security-policy': '' } });
+  await page.goto(`${link.url}app/`);
+  await page.evaluate(async () => {
+    const { serviceWorker } = navigator;
+    await new Promise((resolve) =>
+      serviceWorker.controller ? resolve() : (serviceWorker.oncontrollerchange = resolve),
+    );
+    const { syncDirectory } = await import('/.driblet/directories.js');
+    (await syncDirectory('/app/')).close();
+  });
+  offline();
+  await page.reload();
+  assert.equal(await page.evaluate(() => release), `${release}`);
+  online();
+  fault = (request) => ({ headers: { ...policies(request), 'content-security-policy': '' } });
+  await publish(withRecipe());
+  // The browser asks its worker at each navigation.
+  await page.reload();
+  await page.waitForFunction((number) => globalThis.release === number, `${release}`);
+});
 
 describe('answers', () => {
   async function fetched(page, path, init) {
