@@ -5,6 +5,7 @@ mod codec;
 mod command;
 mod failure;
 mod folders;
+mod listen;
 mod memory;
 mod paths;
 mod print;

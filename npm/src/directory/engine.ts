@@ -24,6 +24,9 @@ import type { Exchange } from '../sync/exchange.js';
 
 type Received = Reply<SyncedDirectory, DirectoryProgress>;
 
+/** The least time between two reports of progress, in milliseconds. */
+const REPORTED = 16;
+
 const handles = new Map<number, DirectoryReader>();
 let reply: (message: Received, transfer?: Transferable[]) => void;
 
@@ -38,9 +41,14 @@ async function runSync(id: number, job: DirectoryJob, abort: AbortController): P
   const abandoned = abandonment(abort.signal);
   const progress: DirectoryProgress = { received: 0, files: 0, totalFiles: undefined, written: 0, length: undefined };
   let progressed = () => {};
+  let reported = -Infinity;
   const report = () => {
     progressed();
     progress.received = exchanged.cost.received;
+    // A message for each of thousands of files would take longer than to write them.
+    const isAll = progress.files === progress.totalFiles;
+    if (!isAll && now() - reported < REPORTED) return;
+    reported = now();
     reply({ kind: 'progress', id, progress });
   };
   const exchanged = exchange(job, requests, report);
@@ -99,8 +107,8 @@ async function syncInto(
     ...{ core, store, key, makeRoom, pin, maxBytes, maxFiles, progress, report },
     ...{ records: recordsOf(store.records, key, makeRoom), exchange: exchanged, signal: requests.signal },
   };
-  const { version, reused } = await runDirectory(session);
-  const reader = await openVersion(store, key, version, Promise.resolve(core));
+  const { version, reused, ...known } = await runDirectory(session);
+  const reader = await openVersion(store, key, version, Promise.resolve(core), known);
   if (!reader) throw new SyncError('store', 'the directory was removed while it was stored; sync again');
   handles.set(id, reader);
   const { paths, lengths } = reader.listing;

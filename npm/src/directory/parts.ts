@@ -16,6 +16,8 @@ import type { Pack, PackWriter } from '../stores/directories/store.js';
 /** Parts that are fetched at the same time. */
 const IN_FLIGHT = 4;
 
+/** Bytes of new files that are written at once. */
+const TOGETHER = 1 << 18;
 /** Bytes of an old file that is read whole. */
 const SHORT = 1 << 18;
 /** Bytes of such files that stay in memory, which is more than is read ahead. */
@@ -96,15 +98,17 @@ export async function fetchParts(
   }
 }
 
-/** A pack that grows by the files of each part. It begins with the first bytes. */
+/** A pack that grows by the files of each part. It begins with the first bytes, and gets many short files at once. */
 class Writing {
   readonly #session: DirectorySession;
+  readonly #buffer = new Uint8Array(TOGETHER);
+  #buffered = 0;
   #writer: PackWriter | undefined;
   #hold: Hold | undefined;
   #at = 0;
   #start = 0;
   #parts = 0;
-  #files: Stored[] = [];
+  #files: Omit<Stored, 'pack'>[] = [];
 
   constructor(session: DirectorySession) {
     this.#session = session;
@@ -112,22 +116,38 @@ class Writing {
 
   /** Appends bytes. Await the promise, if there is one. */
   write(bytes: Uint8Array): Promise<void> | undefined | void {
-    if (!this.#writer) return this.#begin(bytes.slice());
     this.#at += bytes.length;
-    return this.#writer.write(bytes);
+    if (this.#buffered + bytes.length <= TOGETHER) {
+      this.#buffer.set(bytes, this.#buffered);
+      this.#buffered += bytes.length;
+      return undefined;
+    }
+    return this.#empty(bytes.slice());
+  }
+
+  /** Writes what is buffered, and these bytes after it. */
+  async #empty(bytes?: Uint8Array): Promise<void> {
+    const writer = await this.#begin();
+    const buffered = this.#buffer.subarray(0, this.#buffered);
+    this.#buffered = 0;
+    if (0 < buffered.length) await writer.write(buffered);
+    if (bytes) await writer.write(bytes);
   }
 
   /** Ends a file: the bytes since the end of the last one. */
   endFile(id: string): void {
-    this.#files.push({ id, pack: this.#writer?.id ?? '', at: this.#start, length: this.#at - this.#start });
+    this.#files.push({ id, at: this.#start, length: this.#at - this.#start });
     this.#start = this.#at;
   }
 
   /** Makes the files of a part durable, then writes where they are. */
   async finishPart(): Promise<void> {
-    if (!this.#writer || this.#files.length === 0) return;
-    await this.#writer.flush();
-    await this.#session.records.addTable(this.#writer.id, this.#parts, this.#files);
+    if (this.#files.length === 0) return;
+    await this.#empty();
+    const writer = await this.#begin();
+    await writer.flush();
+    const files = this.#files.map((file) => ({ ...file, pack: writer.id }));
+    await this.#session.records.addTable(writer.id, this.#parts, files);
     this.#parts += 1;
     this.#files = [];
   }
@@ -138,11 +158,12 @@ class Writing {
     this.#hold?.release();
   }
 
-  async #begin(bytes: Uint8Array): Promise<void> {
+  async #begin(): Promise<PackWriter> {
+    if (this.#writer) return this.#writer;
     const { store, makeRoom } = this.#session;
     this.#writer = await store.packs.create(makeRoom);
     this.#hold = await holdLocks([packLock(store.name, this.#writer.id)]);
-    await this.write(bytes);
+    return this.#writer;
   }
 }
 

@@ -37,18 +37,22 @@ export interface DirectoryReader {
   renew(): Promise<void>;
 }
 
-/** Opens a version that is stored under a key. Undefined if its manifest is not stored, or damaged. */
+/**
+ * Opens a version that is stored under a key. Undefined if its manifest is not stored, or damaged. Reads neither the
+ * manifest nor the tables if they are `known`.
+ */
 export async function openVersion(
   store: DirectoryStore,
   key: string,
   version: string,
   core: Promise<DirectoryCore>,
+  known?: { listing: Listing; places: Holdings['places'] },
 ): Promise<DirectoryReader | undefined> {
   const ready = await core; // Manifests are parsed by the module.
   const records = recordsOf(store.records, key);
-  const listing = storedListing(version, await records.manifest(version));
+  const listing = known?.listing ?? storedListing(version, await records.manifest(version));
   if (!listing) return undefined;
-  let { places } = await records.holdings();
+  let { places } = known ?? (await records.holdings());
   const blocks = blocksOf((place) => packOf(place));
   const packs = new Map<string, Promise<Pack | undefined>>();
   const verified = new Set<string>();

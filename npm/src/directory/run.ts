@@ -23,6 +23,9 @@ export interface DirectoryOutcome {
   readonly version: string;
   /** Bytes of its files that were held before. */
   readonly reused: number;
+  /** Its files, and where they lie. */
+  readonly listing: Listing;
+  readonly places: Holdings['places'];
 }
 
 /** Which directory delta is asked for: from the version that is held, or from nothing. */
@@ -60,18 +63,25 @@ interface Prepared {
 /** Asks for a directory delta by which everything that is missing can be had. */
 async function prepare(session: DirectorySession, from: From): Promise<Prepared> {
   const { records, store } = session;
-  const holdings = await presentHoldings(store, records);
+  // Known when the server has answered.
+  const holding = presentHoldings(store, records);
+  holding.catch(() => {}); // Whoever needs it gets the error.
   const head = await records.head();
   const stored = from === 'held' ? await storedManifest(session, head?.version) : undefined;
-  const prepared = (planned: Planned): Prepared => ({
-    head: stored ? head : undefined,
-    before: head?.version,
-    planned,
-    holdings,
-    wanted: missing(planned.new, holdings),
-  });
   try {
-    const first = prepared(await firstPlan(session, stored, holdings));
+    const planned = await firstPlan(session, stored, holding);
+    const holdings = await holding.catch((error) => {
+      planned.free();
+      throw error;
+    });
+    const prepared = (planned: Planned): Prepared => ({
+      head: stored ? head : undefined,
+      before: head?.version,
+      planned,
+      holdings,
+      wanted: missing(planned.new, holdings.places),
+    });
+    const first = prepared(planned);
     if (canFetch(first)) return first;
     first.planned.free();
     // Stored files were lost: the server makes parts from those that are left.
@@ -90,7 +100,7 @@ async function prepare(session: DirectorySession, from: From): Promise<Prepared>
 async function firstPlan(
   session: DirectorySession,
   stored: { manifest: Manifest; bytes: Uint8Array } | undefined,
-  holdings: Holdings,
+  holding: Promise<Holdings>,
 ): Promise<Planned> {
   if (!stored) return fromNothing(session);
   const { manifest, bytes } = stored;
@@ -100,7 +110,7 @@ async function firstPlan(
   const target = session.pin ?? asked.unknown.head;
   const newest = typeof target === 'string' ? await fetchManifest(session, target) : undefined;
   try {
-    const planned = newest && (await postHave(session, newest, holdings, listingOf(manifest)));
+    const planned = newest && (await postHave(session, newest, await holding, listingOf(manifest)));
     return planned ?? (await fromNothing(session));
   } finally {
     newest?.free();
@@ -128,7 +138,7 @@ async function storedManifest(session: DirectorySession, version: string | undef
 }
 
 /** The versions of a listing that are not held. */
-function missing(listing: Listing, { places }: Holdings): Set<string> {
+function missing(listing: Listing, places: Holdings['places']): Set<string> {
   const wanted = new Set<string>();
   for (let index = 0; index < listing.count; index += 1) {
     const id = listing.id(index);
@@ -156,19 +166,21 @@ async function complete(session: DirectorySession, prepared: Prepared): Promise<
   const { length, reused } = lengthsOf(planned.new, wanted);
   Object.assign(progress, { files: 0, totalFiles: wanted.size, written: 0, length });
   session.report();
-  if (0 < wanted.size) await fetchParts(session, planned, holdings, wanted);
+  const needed = wanted.size;
+  if (0 < needed) await fetchParts(session, planned, holdings, wanted);
   session.signal.throwIfAborted();
   const now = Date.now();
+  const { places } = 0 < needed ? await records.holdings() : holdings;
   if (head?.version === target) {
     if (isWorthNoting(head.used)) await records.noteUse(head).catch(() => {}); // Then it is evicted sooner.
   } else {
     // Another tab without locks may have deleted something.
-    if (0 < missing(planned.new, await records.holdings()).size)
+    if (0 < missing(planned.new, places).size)
       throw new SyncError('store', 'files of the directory were removed while it was stored; sync again');
     const { count: files, length } = planned.new;
     await records.setHead({ version: target, length, files, before, stored: now, used: now }, manifest);
   }
-  return { version: target, reused };
+  return { version: target, reused, listing: planned.new, places };
 }
 
 /** Bytes of the versions that are wanted, of which each counts once, and of the files that are held. */

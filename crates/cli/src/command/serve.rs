@@ -1,18 +1,18 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use driblet::browser_sync_stream::RabinOptions;
-use driblet::{HistoryLimits, ServeOptions, Server};
-use tokio::net::TcpListener;
+use driblet::{HistoryLimits, ServeOptions, Server, Tls};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::codec::CodecArgs;
 use crate::failure::{Failure, flag};
+use crate::listen::{ListenArgs, Passed};
 use crate::print;
 
 /// Publish a folder or a file, so that receivers need only what changed
@@ -26,9 +26,8 @@ use crate::print;
 pub(crate) struct Args {
     /// The folder or file to publish; a file is also served at /
     path: PathBuf,
-    /// The address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    listen: ListenArgs,
     /// The folder in which versions are stored [default: a folder in the user's cache]
     #[arg(long, value_name = "DIR")]
     history: Option<PathBuf>,
@@ -106,6 +105,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let passed = Passed::take();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -117,13 +117,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
-    let result = runtime.block_on(serve(args));
+    let result = runtime.block_on(serve(args, passed));
     // Deltas that are being made now are made again when a receiver asks for them.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(args: Args) -> Result<(), Failure> {
+async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
     // First of all: the first process of a container gets only signals that it has asked for.
     let mut signals = Signals::new()?;
     let limits = HistoryLimits::default().versions(args.history_versions).bytes(args.history_bytes);
@@ -152,30 +152,43 @@ async fn serve(args: Args) -> Result<(), Failure> {
         .keep_alive(Duration::from_secs(args.keep_alive))
         .grace(Duration::from_secs(args.grace))
         .max_connections(max_connections);
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| Failure::new(format_args!("cannot listen on {}", args.listen), &error))?;
+    let listening = args.listen.listen(passed).await?;
     let server = tokio::select! {
         server = builder.build() => server.map_err(|error| Failure::new("cannot serve", &error))?,
         () = signals.next() => return Ok(()),
     };
-    let address = listener.local_addr().map_err(|error| Failure::new("cannot listen", &error))?;
     let _control = server.control_socket().inspect_err(|error| {
         tracing::warn!(%error, "there is no control socket; `driblet publish` and `driblet history` do not work");
     });
-    print::error(format_args!("listening on http://{address}/"));
-    let (stop, stopped) = oneshot::channel();
+    listening.urls.iter().for_each(print::error);
+    // Nobody may listen; then it is not needed.
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    if let Some(tls) = &listening.tls {
+        tokio::spawn(tls.clone().follow());
+    }
+    let (stop, stopped) = watch::channel(false);
     let twice = async {
-        signals.next_or_hangups(&server).await;
+        signals.next_or_hangups(&server, listening.tls.as_ref()).await;
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
         // This fails only if the server has ended already.
-        let _ = stop.send(());
+        let _ = stop.send(true);
         signals.next().await;
     };
-    let serving = driblet::serve_until(listener, server.router(), options, async { drop(stopped.await) });
+    let stops = |mut stopped: watch::Receiver<bool>| async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+    let serving = driblet::serve_until(listening.listeners, server.router(), options, stops(stopped.clone()));
+    let redirecting = async {
+        match listening.redirecting {
+            None => Ok(0),
+            Some(socket) => {
+                let app = driblet::redirect_to_https(listening.https_port);
+                driblet::serve_until(socket, app, options, stops(stopped)).await
+            }
+        }
+    };
     tokio::select! {
-        served = serving => match served {
-            Ok(0) => Ok(()),
-            Ok(cut) => {
+        served = async { tokio::try_join!(serving, redirecting) } => match served {
+            Ok((0, _)) => Ok(()),
+            Ok((cut, _)) => {
                 print::error(format_args!("driblet: {cut} connections did not end within {} s and were cut off", args.grace));
                 Ok(())
             }
@@ -207,8 +220,9 @@ impl Signals {
         })
     }
 
-    /// As [`next`](Signals::next). Meanwhile, each SIGHUP makes the server publish, unless its terminal was closed.
-    async fn next_or_hangups(&mut self, server: &Server) {
+    /// As [`next`](Signals::next). Meanwhile, each SIGHUP makes the server publish and read its certificate again, unless
+    /// its terminal was closed.
+    async fn next_or_hangups(&mut self, server: &Server, tls: Option<&Tls>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
@@ -217,8 +231,12 @@ impl Signals {
                     if self.has_terminal && !has_terminal() {
                         return;
                     }
-                    let server = server.clone();
+                    let (server, tls) = (server.clone(), tls.cloned());
                     tokio::spawn(async move {
+                        if let Some(Err(error)) = tls.map(|tls| tls.reload()) {
+                            let source = error.source().map(ToString::to_string);
+                            tracing::warn!(%error, source, "the certificate from before stays in use");
+                        }
                         if let Err(error) = server.publish(None).await {
                             let source = error.source().map(ToString::to_string);
                             tracing::warn!(%error, source, "cannot publish");

@@ -40,7 +40,7 @@ impl Serving {
             (stderr, said)
         });
         let url = said.strip_prefix("listening on ").unwrap_or_else(|| panic!("{said}")).trim_end().to_owned();
-        let addr = url.strip_prefix("http://").and_then(|url| url.strip_suffix('/'));
+        let addr = url.split_once("://").and_then(|(_, url)| url.strip_suffix('/'));
         let addr = addr.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
         Serving { url, addr, process: Running(Some(process)), stderr, folder: None }
     }
@@ -52,6 +52,13 @@ impl Serving {
 
     pub(crate) fn process(&self) -> u32 {
         self.process.0.as_ref().unwrap().id()
+    }
+
+    /// The next line on stderr.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).unwrap();
+        line
     }
 
     /// A new connection.

@@ -14,6 +14,7 @@ mod path;
 mod plain;
 mod problem;
 mod proxy;
+mod redirect;
 mod resources;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) use guard::{Guard, NameOption, name_method};
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
 pub(crate) use proxy::TrustedProxies;
+pub use redirect::redirect_to_https;
 use resources::{IMMUTABLE, PRIVATE, ResourceRequest};
 
 use crate::serve::Stopping;

@@ -1,8 +1,10 @@
 //! One connection: its stream, which enforces the time limits, and the requests on it.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,17 +17,24 @@ use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Method, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, StatusCode, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_io_timeout::TimeoutStream;
+use tokio_util::either::Either;
 use tower::ServiceExt;
 use tracing::debug;
 
 use super::connections::{ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest};
+use super::listener::{Accepted, Stream};
+
+/// The most requests at a time on one connection (HTTP/2).
+const MAX_STREAMS: u32 = 100;
+/// The most bytes of a request's headers (HTTP/2).
+const MAX_HEADERS: u32 = 64 << 10;
 
 /// An extension of each request. Responses that only wait learn from it that the server stops.
 #[derive(Clone)]
@@ -42,28 +51,60 @@ impl Stopping {
 
 /// Serves one connection to its end.
 pub(super) fn run(
-    stream: TcpStream,
-    peer: SocketAddr,
+    Accepted { stream, peer, tls }: Accepted,
     app: Router,
     connections: &Arc<Connections>,
 ) -> impl Future<Output = ()> + Send + use<> {
     // Responses are written whole. Waiting for a full packet would only delay the last one.
-    let _ = stream.set_nodelay(true);
+    if let Either::Left(tcp) = &stream {
+        let _ = tcp.set_nodelay(true);
+    }
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(connections.options.write_timeout));
     let (connections, place) = (connections.clone(), connections.enter());
     let entry = place.entry.clone();
     let stream = ClientStream { stream: Box::pin(stream), place, timer: None };
-    let service = service_fn(move |request| answer(request, peer, app.clone(), &connections, &entry));
     async move {
-        let served = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-            .await;
-        if let Err(error) = served {
+        let ended = match tls {
+            None => serve_http(stream, peer, app, connections, entry).await,
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => serve_http(stream, peer, app, connections, entry).await,
+                Err(error) => Err(error.into()),
+            },
+        };
+        if let Err(error) = ended {
             debug!(%error, "a connection ended");
         }
     }
+}
+
+async fn serve_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    app: Router,
+    connections: Arc<Connections>,
+    entry: Arc<ConnectionEntry>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let stops = Stopping(connections.stopping().subscribe()).begins();
+    let requests = entry.clone();
+    let service = service_fn(move |request| answer(request, peer, app.clone(), &connections, &requests));
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADERS);
+    let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = stops => {}
+    }
+    let is_told = {
+        let mut state = entry.state();
+        state.is_leaving = state.is_http2;
+        state.is_leaving
+    };
+    if is_told {
+        connection.as_mut().graceful_shutdown();
+    }
+    connection.await
 }
 
 fn answer(
@@ -73,7 +114,8 @@ fn answer(
     connections: &Arc<Connections>,
     entry: &Arc<ConnectionEntry>,
 ) -> impl Future<Output = Result<Response<TrackedBody>, Infallible>> + use<> {
-    let (connections, running) = (connections.clone(), RunningRequest::begin(connections, entry));
+    let version = request.version();
+    let (connections, running) = (connections.clone(), RunningRequest::begin(connections, entry, version));
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Stopping(connections.stopping().subscribe()));
     async move {
@@ -82,17 +124,40 @@ fn answer(
         let status = response.status();
         if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
             running.upgrade();
-        } else if connections.is_stopping() {
+        } else if connections.is_stopping() && version != Version::HTTP_2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response.map(|body| TrackedBody { body, _running: running }))
+        Ok(response.map(|body| TrackedBody { body, running, is_waiting: false }))
     }
 }
 
 /// The body of a response. The connection is busy as long as the body exists.
 struct TrackedBody {
     body: Body,
-    _running: RunningRequest,
+    running: RunningRequest,
+    /// Whether the client has not taken the last piece yet.
+    is_waiting: bool,
+}
+
+impl TrackedBody {
+    fn set_waiting(&mut self, is_waiting: bool) {
+        if is_waiting != self.is_waiting {
+            self.is_waiting = is_waiting;
+            let mut state = self.running.entry().state();
+            if is_waiting {
+                state.waiting_bodies += 1;
+                state.written = Instant::now();
+            } else {
+                state.waiting_bodies -= 1;
+            }
+        }
+    }
+}
+
+impl Drop for TrackedBody {
+    fn drop(&mut self) {
+        self.set_waiting(false);
+    }
 }
 
 impl hyper::body::Body for TrackedBody {
@@ -103,7 +168,10 @@ impl hyper::body::Body for TrackedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        self.set_waiting(false);
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.set_waiting(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -115,12 +183,12 @@ impl hyper::body::Body for TrackedBody {
     }
 }
 
-/// A TCP stream whose reader gets the end of the stream when the client takes too long, or when the connection must
+/// A stream whose reader gets the end of the stream when the client takes too long, or when the connection must
 /// end.
 ///
 /// hyper's own limit for the head of a request also runs while a connection is idle, so it cannot be used.
 struct ClientStream {
-    stream: Pin<Box<TimeoutStream<TcpStream>>>,
+    stream: Pin<Box<TimeoutStream<Stream>>>,
     place: ConnectionPlace,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -136,22 +204,29 @@ impl ClientStream {
         let options = &connections.options;
         let (phase, deadline) = {
             let state = entry.state();
-            let limit = match state.phase {
-                ConnectionPhase::New | ConnectionPhase::Head => options.header_timeout,
-                ConnectionPhase::Idle if !state.is_blocked => options.keep_alive,
+            let (since, limit) = match state.phase {
+                ConnectionPhase::New | ConnectionPhase::Head => (state.since, options.header_timeout),
+                ConnectionPhase::Idle if !state.is_blocked => (state.since, options.keep_alive),
+                // A client that takes nothing of a body: by HTTP/2's flow control, it can do so without blocking the
+                // stream.
+                ConnectionPhase::Busy if state.is_http2 && 0 < state.waiting_bodies => {
+                    (state.written, options.write_timeout)
+                }
+                ConnectionPhase::Busy if state.is_http2 => (Instant::now(), options.write_timeout),
                 ConnectionPhase::Idle | ConnectionPhase::Busy | ConnectionPhase::Upgraded => return Poll::Pending,
             };
-            if state.gives_way {
+            if state.gives_way && state.phase != ConnectionPhase::Busy {
                 return Poll::Ready(Ok(()));
             }
-            (state.phase, state.since.checked_add(limit))
+            (state.phase, since.checked_add(limit))
         };
-        if phase != ConnectionPhase::Head && connections.is_stopping() && !self.has_unread() {
+        let is_waiting = matches!(phase, ConnectionPhase::New | ConnectionPhase::Idle);
+        if is_waiting && connections.is_stopping() && !entry.state().is_leaving && !self.has_unread() {
             return Poll::Ready(Ok(()));
         }
         let Some(deadline) = deadline else { return Poll::Pending };
         ready!(self.poll_timer(deadline, context));
-        Poll::Ready(if phase == ConnectionPhase::Head { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) })
+        Poll::Ready(if is_waiting { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) })
     }
 
     fn poll_timer(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
@@ -164,7 +239,11 @@ impl ClientStream {
 
     /// Whether the system has bytes that the runtime does not know of yet.
     fn has_unread(&self) -> bool {
-        rustix::io::ioctl_fionread(self.stream.get_ref()).is_ok_and(|unread| 0 < unread)
+        let stream = match self.stream.get_ref() {
+            Either::Left(tcp) => tcp.as_fd(),
+            Either::Right(unix) => unix.as_fd(),
+        };
+        rustix::io::ioctl_fionread(stream).is_ok_and(|unread| 0 < unread)
     }
 
     /// Fails after the connection was killed.
@@ -180,6 +259,9 @@ impl ClientStream {
             self.place.entry.reader.wake();
         }
         state.is_blocked = written.is_pending();
+        if written.is_ready() && state.is_http2 {
+            state.written = Instant::now();
+        }
         written
     }
 }
@@ -190,7 +272,10 @@ impl AsyncRead for ClientStream {
         match self.stream.as_mut().poll_read(context, buf) {
             Poll::Ready(Ok(())) => {
                 let mut state = self.place.entry.state();
-                if before < buf.filled().len() && matches!(state.phase, ConnectionPhase::New | ConnectionPhase::Idle) {
+                // With HTTP/2, not all that arrives between two requests is a request.
+                let is_expected =
+                    state.phase == ConnectionPhase::New || state.phase == ConnectionPhase::Idle && !state.is_http2;
+                if before < buf.filled().len() && is_expected {
                     state.enter(ConnectionPhase::Head);
                 }
                 Poll::Ready(Ok(()))

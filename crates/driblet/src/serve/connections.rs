@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use hyper::Version;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -45,6 +46,16 @@ pub(super) struct ConnectionState {
     pub(super) gives_way: bool,
     /// Whether the client has not read all that was written.
     pub(super) is_blocked: bool,
+    /// Whether the client speaks HTTP/2: it may have several requests at a time, and sends other things between them.
+    pub(super) is_http2: bool,
+    /// Whether the client was told that the server stops (HTTP/2).
+    pub(super) is_leaving: bool,
+    /// Requests that are being answered.
+    running: usize,
+    /// Bodies of which the client has not taken the last piece yet.
+    pub(super) waiting_bodies: usize,
+    /// When bytes were written last.
+    pub(super) written: Instant,
 }
 
 /// What a connection is doing.
@@ -75,8 +86,18 @@ impl Connections {
 
     /// Adds a connection. It is removed when its place is dropped.
     pub(super) fn enter(self: &Arc<Self>) -> ConnectionPlace {
-        let state =
-            ConnectionState { phase: ConnectionPhase::New, since: Instant::now(), gives_way: false, is_blocked: false };
+        let now = Instant::now();
+        let state = ConnectionState {
+            phase: ConnectionPhase::New,
+            since: now,
+            gives_way: false,
+            is_blocked: false,
+            is_http2: false,
+            is_leaving: false,
+            running: 0,
+            waiting_bodies: 0,
+            written: now,
+        };
         let entry = Arc::new(ConnectionEntry {
             state: Mutex::new(state),
             reader: AtomicWaker::new(),
@@ -183,18 +204,30 @@ impl Drop for ConnectionPlace {
     }
 }
 
-/// A request that is being answered. Dropping it makes the connection idle.
+/// A request that is being answered. Dropping the last one of a connection makes the connection idle.
 pub(super) struct RunningRequest {
     connections: Arc<Connections>,
     entry: Arc<ConnectionEntry>,
 }
 
 impl RunningRequest {
-    pub(super) fn begin(connections: &Arc<Connections>, entry: &Arc<ConnectionEntry>) -> RunningRequest {
-        entry.state().enter(ConnectionPhase::Busy);
+    pub(super) fn begin(
+        connections: &Arc<Connections>,
+        entry: &Arc<ConnectionEntry>,
+        version: Version,
+    ) -> RunningRequest {
+        let mut state = entry.state();
+        state.enter(ConnectionPhase::Busy);
+        state.running += 1;
+        state.is_http2 = version == Version::HTTP_2;
+        drop(state);
         // The accept loop may be waiting for this connection to end. It must choose another one.
         connections.changed.notify_one();
         RunningRequest { connections: connections.clone(), entry: entry.clone() }
+    }
+
+    pub(super) fn entry(&self) -> &ConnectionEntry {
+        &self.entry
     }
 
     /// Notes that the connection speaks another protocol from now on.
@@ -206,7 +239,8 @@ impl RunningRequest {
 impl Drop for RunningRequest {
     fn drop(&mut self) {
         let mut state = self.entry.state();
-        if state.phase == ConnectionPhase::Busy {
+        state.running -= 1;
+        if state.phase == ConnectionPhase::Busy && state.running == 0 {
             state.enter(ConnectionPhase::Idle);
         }
         drop(state);

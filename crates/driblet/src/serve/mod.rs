@@ -2,24 +2,27 @@
 
 mod connection;
 mod connections;
+mod listener;
 mod options;
+mod tls;
 
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 pub(crate) use connection::Stopping;
 use connections::Connections;
+use listener::Accepted;
+pub use listener::{Listener, Listeners};
 pub use options::ServeOptions;
+pub use tls::{Tls, TlsError};
 
 /// The first pause after a connection could not be accepted for lack of file handles or memory. Each further pause is
 /// twice as long, up to [`MAX_PAUSE`].
@@ -27,9 +30,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause after a connection could not be accepted.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves an application over HTTP/1.1 until the future is dropped. Dropping it closes every connection at once.
+/// Serves an application over HTTP/1.1 and HTTP/2 until the future is dropped. Dropping it closes every connection at
+/// once.
 ///
-/// Requests carry [`axum::extract::ConnectInfo`] with the client's address.
+/// Requests carry [`axum::extract::ConnectInfo`] with the client's address: 127.0.0.1 if it uses a Unix socket.
 ///
 /// ```no_run
 /// # async fn run() -> std::io::Result<()> {
@@ -40,15 +44,15 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// ```
 ///
 /// # Errors
-/// Only if the listener itself fails. An error of one connection ends that connection only.
-pub async fn serve(listener: TcpListener, app: Router, options: ServeOptions) -> io::Result<()> {
-    serve_until(listener, app, options, pending()).await.map(|_| ())
+/// Only if a listener itself fails. An error of one connection ends that connection only.
+pub async fn serve(listeners: impl Into<Listeners>, app: Router, options: ServeOptions) -> io::Result<()> {
+    serve_until(listeners, app, options, pending()).await.map(|_| ())
 }
 
-/// Serves an application over HTTP/1.1 until `stop` completes, and then stops gracefully. Gives the number of
+/// Serves an application over HTTP/1.1 and HTTP/2 until `stop` completes, and then stops gracefully. Gives the number of
 /// connections that were cut off.
 ///
-/// When `stop` completes, the server closes the listener and every connection that waits for a request. Running
+/// When `stop` completes, the server closes the listeners and every connection that waits for a request. Running
 /// responses and WebSocket sessions may take [`ServeOptions::grace`] longer. Those that still run then are cut off.
 ///
 /// ```no_run
@@ -61,42 +65,36 @@ pub async fn serve(listener: TcpListener, app: Router, options: ServeOptions) ->
 /// ```
 ///
 /// # Errors
-/// Only if the listener itself fails. An error of one connection ends that connection only.
+/// Only if a listener itself fails. An error of one connection ends that connection only.
 pub async fn serve_until(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     app: Router,
     options: ServeOptions,
     stop: impl Future<Output = ()>,
 ) -> io::Result<usize> {
     let (connections, max) = (Connections::new(options), options.max_connections.max(1));
     let mut server = AcceptLoop { app, options, connections, tasks: JoinSet::new(), max, met: None };
+    let mut listeners = listeners.into();
     tokio::pin!(stop);
     loop {
-        let (stream, peer) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = server.accept(&listener) => accepted?,
+            accepted = server.accept(&mut listeners) => accepted?,
         };
         let stopped = tokio::select! {
             biased;
             () = &mut stop => true,
             () = server.free_place() => false,
         };
-        server.begin(stream, peer);
+        server.begin(accepted);
         if stopped {
             break;
         }
     }
-    // Clients in the queue of the listener are connected already, even if the runtime does not know of them yet.
-    let listener = listener.into_std()?;
-    while let Ok((stream, peer)) = listener.accept() {
-        if stream.set_nonblocking(true).is_ok()
-            && let Ok(stream) = TcpStream::from_std(stream)
-        {
-            server.begin(stream, peer);
-        }
+    for accepted in listeners.close()? {
+        server.begin(accepted);
     }
-    drop(listener);
     server.connections.stop();
     let _ = timeout(options.grace, server.connections.none_left()).await;
     Ok(server.connections.len())
@@ -116,10 +114,10 @@ struct AcceptLoop {
 }
 
 impl AcceptLoop {
-    async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&mut self, listeners: &mut Listeners) -> io::Result<Accepted> {
         let mut pause = PAUSE;
         loop {
-            let error = match listener.accept().await {
+            let error = match listeners.accept().await {
                 Ok(accepted) => return Ok(accepted),
                 Err(error) => error,
             };
@@ -162,13 +160,13 @@ impl AcceptLoop {
         }
     }
 
-    fn begin(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn begin(&mut self, accepted: Accepted) {
         while self.tasks.try_join_next().is_some() {}
         if self.met.is_some_and(|met| self.connections.len() + 1 < met / 2) {
             self.met = None;
             self.max = self.options.max_connections.max(1);
         }
-        self.tasks.spawn(connection::run(stream, peer, self.app.clone(), &self.connections));
+        self.tasks.spawn(connection::run(accepted, self.app.clone(), &self.connections));
     }
 
     fn log_limit(&mut self, log: impl FnOnce(usize)) {

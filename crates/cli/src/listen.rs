@@ -1,0 +1,200 @@
+//! Where `driblet serve` listens: addresses, Unix sockets, and sockets that systemd passes.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use driblet::{Listener, Tls};
+use listenfd::ListenFd;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::failure::Failure;
+
+#[derive(clap::Args)]
+pub(crate) struct ListenArgs {
+    /// An address to listen on, or unix:PATH for a Unix socket; may be given several times. Port 0 takes a free one
+    /// [default: the sockets that systemd passes, or else 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<Address>,
+    /// A file with the server's certificate and, after it, those of its issuers, in PEM form: addresses then use TLS,
+    /// with HTTP/2 and HTTP/1.1
+    ///
+    /// It is read again on SIGHUP, and when it changes. Connections that run stay open.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The file with the certificate's private key, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Another address, without TLS, whose answers send the client to the same URL with https
+    #[arg(long, value_name = "ADDR", requires = "tls_cert")]
+    redirect_http: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug)]
+enum Address {
+    Network(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Address, String> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err("unix: needs the path of the socket after it".into()),
+            Some(path) => Ok(Address::Unix(path.into())),
+            None => text.parse().map(Address::Network).map_err(|_| {
+                "it is neither an address such as 127.0.0.1:8080 or [::]:443, nor unix: and the path of a socket".into()
+            }),
+        }
+    }
+}
+
+/// The sockets that systemd has passed to this process.
+pub(crate) struct Passed(Vec<io::Result<Socket>>);
+
+enum Socket {
+    Network(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Passed {
+    /// Call it before there are other threads: it changes the environment.
+    pub(crate) fn take() -> Passed {
+        let mut passed = ListenFd::from_env();
+        let sockets = (0..passed.len()).map(|index| match passed.take_tcp_listener(index) {
+            Ok(Some(socket)) => Ok(Some(Socket::Network(socket))),
+            _ => passed.take_unix_listener(index).map(|socket| socket.map(Socket::Unix)),
+        });
+        Passed(sockets.filter_map(Result::transpose).collect())
+    }
+}
+
+/// What the server listens on.
+pub(crate) struct Listening {
+    pub(crate) listeners: Vec<Listener>,
+    /// Listens for clients that are sent to the URL with https.
+    pub(crate) redirecting: Option<TcpListener>,
+    /// The port to which they are sent.
+    pub(crate) https_port: u16,
+    pub(crate) tls: Option<Tls>,
+    /// A line for each listener that says where it is.
+    pub(crate) urls: Vec<String>,
+    made: Made,
+}
+
+/// The Unix sockets that this process has made. They are removed when it ends.
+#[derive(Default)]
+struct Made(Vec<PathBuf>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl ListenArgs {
+    pub(crate) async fn listen(&self, passed: Passed) -> Result<Listening, Failure> {
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(Tls::open(certificate, key).map_err(|error| Failure::new("cannot use TLS", &error))?)
+            }
+            _ => None,
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let mut listening = Listening {
+            listeners: Vec::new(),
+            redirecting: None,
+            https_port: 443,
+            tls,
+            urls: Vec::new(),
+            made: Made::default(),
+        };
+        let default = [Address::Network(SocketAddr::from(([127, 0, 0, 1], 8080)))];
+        let addresses = if self.listen.is_empty() && passed.0.is_empty() { &default[..] } else { &self.listen };
+        for socket in passed.0 {
+            let cannot = |error: &io::Error| Failure::new("cannot listen on a socket that systemd has passed", error);
+            match socket.map_err(|error| cannot(&error))? {
+                Socket::Network(socket) => {
+                    socket.set_nonblocking(true).map_err(|error| cannot(&error))?;
+                    let socket = TcpListener::from_std(socket).map_err(|error| cannot(&error))?;
+                    listening.add_network(socket, scheme).map_err(|error| cannot(&error))?;
+                }
+                Socket::Unix(socket) => {
+                    socket.set_nonblocking(true).map_err(|error| cannot(&error))?;
+                    let name = socket.local_addr().ok().and_then(|name| name.as_pathname().map(Path::to_path_buf));
+                    let socket = UnixListener::from_std(socket).map_err(|error| cannot(&error))?;
+                    listening.add_unix(socket, &name.unwrap_or_default());
+                }
+            }
+        }
+        for address in addresses {
+            let cannot = |error: &io::Error| Failure::new(format_args!("cannot listen on {address}"), error);
+            match address {
+                Address::Network(place) => {
+                    let socket = TcpListener::bind(place).await.map_err(|error| cannot(&error))?;
+                    listening.add_network(socket, scheme).map_err(|error| cannot(&error))?;
+                }
+                Address::Unix(path) => {
+                    let socket = bind_unix(path).map_err(|error| cannot(&error))?;
+                    listening.made.0.push(path.clone());
+                    listening.add_unix(socket, path);
+                }
+            }
+        }
+        if let Some(address) = self.redirect_http {
+            let cannot = |error| Failure::new(format_args!("cannot listen on {address}"), &error);
+            let socket = TcpListener::bind(address).await.map_err(cannot)?;
+            let address = socket.local_addr().map_err(cannot)?;
+            listening.urls.push(format!("redirecting from http://{address}/"));
+            listening.redirecting = Some(socket);
+        }
+        Ok(listening)
+    }
+}
+
+impl Listening {
+    fn add_network(&mut self, socket: TcpListener, scheme: &str) -> io::Result<()> {
+        let address = socket.local_addr()?;
+        self.urls.push(format!("listening on {scheme}://{address}/"));
+        let listener = Listener::from(socket);
+        self.listeners.push(match &self.tls {
+            Some(tls) => {
+                self.https_port = if self.listeners.is_empty() { address.port() } else { self.https_port };
+                listener.tls(tls)
+            }
+            None => listener,
+        });
+        Ok(())
+    }
+
+    fn add_unix(&mut self, socket: UnixListener, path: &Path) {
+        self.urls.push(format!("listening on unix:{}", path.display()));
+        self.listeners.push(socket.into());
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Network(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Makes a Unix socket, in place of one that another process has left behind.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+        fs::remove_file(path)?;
+    }
+    UnixListener::bind(path)
+}

@@ -1,0 +1,293 @@
+//! TLS, HTTP/2, redirections, Unix sockets, and sockets of systemd, with real certificates and curl.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use support::{
+    Limited, Serving, code, command, driblet, eventually_on_thread, files, finished, path, refused, text,
+    within_on_thread,
+};
+use tempfile::TempDir;
+
+/// Makes a certificate for localhost, and its key, as files with these names.
+fn certify(folder: &Path, certificate: &str, key: &str) {
+    let status = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out", certificate, "-keyout", key])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .status_within();
+    assert!(status.success());
+}
+
+/// A folder with a file to serve, and a certificate.
+fn setting() -> TempDir {
+    let folder = files(&[("root/app.js", b"let app"), ("root/index.html", b"<title>app</title>")]);
+    certify(folder.path(), "cert.pem", "key.pem");
+    folder
+}
+
+/// A server with TLS.
+fn serving(folder: &TempDir, more: &[&str]) -> Serving {
+    let (certificate, key) = (path(folder, "cert.pem"), path(folder, "key.pem"));
+    let more = [&["--tls-cert", &certificate, "--tls-key", &key], more].concat();
+    Serving::start(&folder.path().join("root"), &folder.path().join("history"), &more)
+}
+
+/// Runs curl, which trusts the certificates in `trusted.pem`.
+fn curl(folder: &TempDir, args: &[&str]) -> Output {
+    Command::new("curl")
+        .args(["--silent", "--show-error", "--cacert", &path(folder, "trusted.pem")])
+        .args(args)
+        .output_within()
+}
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The certificate that a new connection gets.
+fn presented(serving: &Serving) -> String {
+    let output = Command::new("openssl")
+        .args(["s_client", "-connect", &serving.addr.to_string(), "-servername", "localhost"])
+        .stdin(Stdio::null())
+        .output_within();
+    let said = text(&output.stdout);
+    let start = said.find("-----BEGIN").unwrap_or_else(|| panic!("{said}"));
+    said[start..said.find("-----END").unwrap()].to_owned()
+}
+
+fn is_in_file(presented: &str, folder: &TempDir) -> bool {
+    fs::read_to_string(folder.path().join("cert.pem")).unwrap().contains(presented)
+}
+
+#[test]
+fn clients_use_tls_with_http_2_and_http_1() {
+    let folder = setting();
+    fs::copy(folder.path().join("cert.pem"), folder.path().join("trusted.pem")).unwrap();
+    let serving = serving(&folder, &[]);
+    assert!(serving.url.starts_with("https://127.0.0.1:"), "{}", serving.url);
+    let url = format!("{}app.js", serving.url);
+    let version = "\n%{http_version} %{http_code}";
+    assert_eq!(said(&curl(&folder, &[&url, "--http2", "--write-out", version])), "let app\n2 200");
+    assert_eq!(said(&curl(&folder, &[&url, "--http1.1", "--write-out", version])), "let app\n1.1 200");
+    // The command line trusts what the system trusts.
+    let copy = path(&folder, "copy.js");
+    let pulled = command(&["pull", &url, &copy]).env("SSL_CERT_FILE", path(&folder, "cert.pem")).output_within();
+    assert_eq!(code(&pulled), 0, "{}", text(&pulled.stderr));
+    assert_eq!(fs::read(&copy).unwrap(), b"let app");
+    refused(&driblet(&["pull", &url, &copy]), &["certificate"]);
+    serving.signal("TERM");
+    assert!(serving.end().0.success());
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_by_name() {
+    let folder = setting();
+    certify(folder.path(), "other.pem", "other-key.pem");
+    fs::write(folder.path().join("text"), "no certificate").unwrap();
+    let root = path(&folder, "root");
+    let tried = |certificate: &str, key: &str| {
+        let (certificate, key) = (path(&folder, certificate), path(&folder, key));
+        driblet(&["serve", &root, "--listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key])
+    };
+    refused(&tried("none.pem", "key.pem"), &["cannot use TLS", "none.pem is no certificate", "No such file"]);
+    refused(&tried("cert.pem", "none"), &["none is no private key"]);
+    refused(&tried("text", "key.pem"), &["text is no certificate in PEM form"]);
+    refused(&tried("cert.pem", "text"), &["text is no private key in PEM form"]);
+    refused(&tried("cert.pem", "other-key.pem"), &["cannot be used with the key", "use the key that it was made for"]);
+    let alone = driblet(&["serve", &root, "--tls-cert", &path(&folder, "cert.pem")]);
+    assert_eq!(code(&alone), 2);
+    assert!(text(&alone.stderr).contains("--tls-key"), "{}", text(&alone.stderr));
+}
+
+#[test]
+fn a_certificate_is_replaced_while_a_hundred_requests_run() {
+    let folder = setting();
+    let serving = serving(&folder, &[]);
+    fs::copy(folder.path().join("cert.pem"), folder.path().join("trusted.pem")).unwrap();
+    let head: serde_json::Value =
+        serde_json::from_str(&said(&curl(&folder, &[&format!("{}app.js.driblet/head", serving.url)]))).unwrap();
+    let waiting = format!("{}app.js.driblet/head?since={}&wait=60", serving.url, head["counter"]);
+    // A connection each.
+    let polls = Command::new("curl")
+        .args(["--silent", "--show-error", "--http1.1", "--cacert", &path(&folder, "trusted.pem")])
+        .args(["--parallel", "--parallel-immediate", "--parallel-max", "100", "--write-out", "%{http_code}\n"])
+        .args(std::iter::repeat_n(["--output", "/dev/null", waiting.as_str()], 100).flatten())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually_on_thread(|| 100 <= sockets(serving.process()));
+
+    // On a signal.
+    let before = presented(&serving);
+    assert!(is_in_file(&before, &folder));
+    certify(folder.path(), "cert.pem", "key.pem");
+    serving.signal("HUP");
+    eventually_on_thread(|| is_in_file(&presented(&serving), &folder));
+    // By itself. Meanwhile the files do not fit together.
+    certify(folder.path(), "cert.pem", "key.pem.new");
+    let now = presented(&serving);
+    fs::rename(folder.path().join("key.pem.new"), folder.path().join("key.pem")).unwrap();
+    assert!(now != before && !is_in_file(&now, &folder));
+    eventually_on_thread(|| is_in_file(&presented(&serving), &folder));
+    // Files that are no pair change nothing, and are named.
+    fs::write(folder.path().join("key.pem"), "no key").unwrap();
+    serving.signal("HUP");
+    assert!(is_in_file(&presented(&serving), &folder));
+
+    fs::write(folder.path().join("root/app.js"), "let app = 2").unwrap();
+    let polls = finished(polls);
+    assert_eq!(said(&polls), "200\n".repeat(100));
+    serving.signal("TERM");
+    let (status, log) = serving.end();
+    assert!(status.success());
+    assert!(log.contains("the certificate from before stays in use") && log.contains("key.pem"), "{log}");
+}
+
+/// How many sockets a process has.
+fn sockets(process: u32) -> usize {
+    let all = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .filter(|place| place.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
+#[test]
+fn clients_without_tls_are_redirected() {
+    let folder = setting();
+    fs::copy(folder.path().join("cert.pem"), folder.path().join("trusted.pem")).unwrap();
+    let mut serving = serving(&folder, &["--redirect-http", "127.0.0.1:0"]);
+    let line = serving.line();
+    let plain = line.trim_end().strip_prefix("redirecting from ").unwrap_or_else(|| panic!("{line}")).to_owned();
+    let asked = ["--include", "--header", "host: localhost:1", &format!("{plain}app.js?a=b")];
+    let answer = said(&curl(&folder, &asked));
+    assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
+    let place = format!("location: https://localhost:{}/app.js?a=b", serving.addr.port());
+    assert!(answer.lines().any(|line| line == place), "{place} in {answer}");
+    let followed = ["--location", "--write-out", "%{http_version}", &format!("{plain}app.js")];
+    assert_eq!(said(&curl(&folder, &followed)), "let app2");
+    for host in ["host:", "host: a b", "host: /evil"] {
+        let refused = said(&curl(&folder, &["--write-out", "%{http_code}", "--header", host, &plain]));
+        assert!(refused.ends_with("400"), "{host}: {refused}");
+    }
+    serving.signal("TERM");
+    assert!(serving.end().0.success());
+}
+
+#[test]
+fn a_unix_socket_is_made_replaced_and_removed() {
+    let folder = files(&[("root/app.js", b"let app")]);
+    let (root, socket) = (path(&folder, "root"), path(&folder, "http.sock"));
+    let listen = format!("unix:{socket}");
+    let start = || Serving::start(&folder.path().join("root"), &folder.path().join("history"), &["--listen", &listen]);
+    let ask =
+        || Command::new("curl").args(["--silent", "--unix-socket", &socket, "http://localhost/app.js"]).output_within();
+    let serving = start();
+    assert_eq!(said(&ask()), "let app");
+    let history = path(&folder, "other-history");
+    refused(
+        &driblet(&["serve", &root, "--history", &history, "--listen", &listen]),
+        &["cannot listen on unix:", "in use"],
+    );
+    // What a process leaves behind that was killed is replaced.
+    serving.signal("KILL");
+    serving.end();
+    assert!(fs::symlink_metadata(&socket).is_ok());
+    let serving = start();
+    assert_eq!(said(&ask()), "let app");
+    serving.signal("TERM");
+    assert!(serving.end().0.success());
+    assert!(fs::symlink_metadata(&socket).is_err());
+    // No other file is.
+    fs::write(&socket, "a file").unwrap();
+    refused(&driblet(&["serve", &root, "--history", &history, "--listen", &listen]), &["cannot listen on unix:"]);
+    assert_eq!(fs::read(&socket).unwrap(), b"a file");
+    for listen in ["unix:", "8080", "localhost:8080"] {
+        assert_eq!(code(&driblet(&["serve", &root, "--listen", listen])), 2, "{listen}");
+    }
+}
+
+/// Passes sockets as systemd does: from the third descriptor on.
+const PASSING: &str = r#"
+import os, socket, sys
+network = socket.create_server(("127.0.0.1", 0))
+machine = socket.socket(socket.AF_UNIX)
+machine.bind(sys.argv[1])
+machine.listen()
+# Copies, for a descriptor may have its number already.
+copies = [os.dup(passed.fileno()) for passed in (network, machine)]
+for number, passed in enumerate(copies):
+    os.dup2(passed, 3 + number)
+os.environ.update(LISTEN_FDS="2", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"#;
+
+#[test]
+fn systemd_passes_sockets_and_is_told_when_the_server_is_ready() {
+    let folder = files(&[("root/app.js", b"let app")]);
+    let (socket, told) = (path(&folder, "http.sock"), path(&folder, "notify.sock"));
+    let notified = UnixDatagram::bind(&told).unwrap();
+    let next = move || {
+        let mut bytes = [0; 100];
+        let len = notified.recv(&mut bytes).unwrap();
+        (notified, text(&bytes[..len]))
+    };
+    let mut process = Command::new("python3")
+        .args(["-c", PASSING, &socket, env!("CARGO_BIN_EXE_driblet"), "serve", &path(&folder, "root")])
+        .args(["--history", &path(&folder, "history")])
+        .env("NOTIFY_SOCKET", &told)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (notified, ready) = within_on_thread(next);
+    assert_eq!(ready.trim_end(), "READY=1");
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let network = lines.next().unwrap().unwrap();
+    let url = network.strip_prefix("listening on ").unwrap_or_else(|| panic!("{network}"));
+    assert_eq!(lines.next().unwrap().unwrap(), format!("listening on unix:{socket}"));
+    assert_eq!(said(&Command::new("curl").args(["--silent", &format!("{url}app.js")]).output_within()), "let app");
+    let local = ["--silent", "--unix-socket", &socket, "http://localhost/app.js"];
+    assert_eq!(said(&Command::new("curl").args(local).output_within()), "let app");
+    support::send("TERM", process.id());
+    let stopping = within_on_thread(move || {
+        let mut bytes = [0; 100];
+        let len = notified.recv(&mut bytes).unwrap();
+        text(&bytes[..len])
+    });
+    assert_eq!(stopping.trim_end(), "STOPPING=1");
+    assert!(finished(process).status.success());
+    // systemd keeps what it has made.
+    assert!(fs::symlink_metadata(&socket).is_ok());
+}
+
+#[test]
+fn a_stop_lets_requests_over_http_2_finish() {
+    let folder = setting();
+    fs::copy(folder.path().join("cert.pem"), folder.path().join("trusted.pem")).unwrap();
+    let serving = serving(&folder, &["--grace", "60"]);
+    let head: serde_json::Value =
+        serde_json::from_str(&said(&curl(&folder, &[&format!("{}app.js.driblet/head", serving.url)]))).unwrap();
+    let before = sockets(serving.process());
+    let waiting = format!("{}app.js.driblet/head?since={}&wait=60", serving.url, head["counter"]);
+    let poll = Command::new("curl")
+        .args(["--silent", "--http2", "--cacert", &path(&folder, "trusted.pem"), &waiting])
+        .args(["--write-out", "\n%{http_version} %{http_code}"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually_on_thread(|| before < sockets(serving.process()));
+    serving.signal("TERM");
+    // A response that only waits ends when the server stops.
+    let answer = said(&finished(poll));
+    assert!(answer.ends_with("\n2 200"), "{answer}");
+    assert!(serving.end().0.success());
+}
