@@ -13,7 +13,7 @@ import { treeIn, writeSite } from '../support/tree.mjs';
 /** Calls in which tabs are closed, for each kind of store. DRIBLET_KILLS replaces it. */
 const KILLS = Number(process.env.DRIBLET_KILLS ?? 16);
 /** Calls that a sync makes at most: beyond them, the tab is closed when the sync is done. */
-const CALLS = { opfs: 60, indexeddb: 8 };
+const CALLS = { opfs: 12, indexeddb: 8 };
 
 let server;
 let link;

@@ -146,7 +146,7 @@ impl TrackedBody {
             let mut state = self.running.entry().state();
             if is_waiting {
                 state.waiting_bodies += 1;
-                state.written = Instant::now();
+                state.note_piece();
             } else {
                 state.waiting_bodies -= 1;
             }
@@ -210,7 +210,7 @@ impl ClientStream {
                 // A client that takes nothing of a body: by HTTP/2's flow control, it can do so without blocking the
                 // stream.
                 ConnectionPhase::Busy if state.is_http2 && 0 < state.waiting_bodies => {
-                    (state.written, options.write_timeout)
+                    (state.taken, options.write_timeout)
                 }
                 ConnectionPhase::Busy if state.is_http2 => (Instant::now(), options.write_timeout),
                 ConnectionPhase::Idle | ConnectionPhase::Busy | ConnectionPhase::Upgraded => return Poll::Pending,
@@ -259,8 +259,8 @@ impl ClientStream {
             self.place.entry.reader.wake();
         }
         state.is_blocked = written.is_pending();
-        if written.is_ready() && state.is_http2 {
-            state.written = Instant::now();
+        if let Poll::Ready(Ok(bytes)) = written {
+            state.note_written(bytes);
         }
         written
     }
@@ -272,6 +272,7 @@ impl AsyncRead for ClientStream {
         match self.stream.as_mut().poll_read(context, buf) {
             Poll::Ready(Ok(())) => {
                 let mut state = self.place.entry.state();
+                state.note_read(buf.filled().len() - before);
                 // With HTTP/2, not all that arrives between two requests is a request.
                 let is_expected =
                     state.phase == ConnectionPhase::New || state.phase == ConnectionPhase::Idle && !state.is_http2;

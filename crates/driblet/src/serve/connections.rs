@@ -15,6 +15,10 @@ use super::options::ServeOptions;
 /// How long a connection without any byte counts as new, since its first request may be on its way.
 pub(super) const NEW: Duration = Duration::from_secs(1);
 
+/// Bytes that count as progress of a client that takes a long body (HTTP/2): those that are written beyond those that
+/// are read, because answers to pings are as long as the pings.
+const PROGRESS: usize = 16 << 10;
+
 pub(super) struct Connections {
     pub(super) options: ServeOptions,
     open: Mutex<OpenConnections>,
@@ -54,8 +58,10 @@ pub(super) struct ConnectionState {
     running: usize,
     /// Bodies of which the client has not taken the last piece yet.
     pub(super) waiting_bodies: usize,
-    /// When bytes were written last.
-    pub(super) written: Instant,
+    /// When the client last took a piece of a body, or [`PROGRESS`] bytes.
+    pub(super) taken: Instant,
+    /// Bytes that were written since then, beyond those that were read.
+    written: usize,
 }
 
 /// What a connection is doing.
@@ -96,7 +102,8 @@ impl Connections {
             is_leaving: false,
             running: 0,
             waiting_bodies: 0,
-            written: now,
+            taken: now,
+            written: 0,
         };
         let entry = Arc::new(ConnectionEntry {
             state: Mutex::new(state),
@@ -251,6 +258,25 @@ impl Drop for RunningRequest {
 }
 
 impl ConnectionState {
+    /// Notes that the client took bytes.
+    pub(super) fn note_written(&mut self, bytes: usize) {
+        self.written += bytes;
+        if PROGRESS <= self.written {
+            self.note_piece();
+        }
+    }
+
+    /// Notes that the client sent bytes.
+    pub(super) fn note_read(&mut self, bytes: usize) {
+        self.written = self.written.saturating_sub(bytes);
+    }
+
+    /// Notes that the client took a piece of a body.
+    pub(super) fn note_piece(&mut self) {
+        self.taken = Instant::now();
+        self.written = 0;
+    }
+
     pub(super) fn enter(&mut self, phase: ConnectionPhase) {
         self.phase = phase;
         self.since = Instant::now();

@@ -14,6 +14,7 @@ mod first_visits;
 mod grants;
 mod guard;
 mod history;
+mod http2;
 mod killed;
 mod media_types;
 mod names;
