@@ -34,7 +34,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Publish(publish::Args),
     History(history::Args),
     Pull(pull::Args),
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     };
     memory::limit_pools(if matches!(cli.command, Command::Serve(_)) { 2 } else { 1 });
     let result = match cli.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Publish(args) => publish::run(&args),
         Command::History(args) => history::run(&args),
         Command::Pull(args) => pull::run(args),

@@ -3,11 +3,11 @@
 mod support;
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
-use support::{Limited, Serving, files, send};
+use support::{Limited, Serving, code, driblet, files, path, refused, send, text};
 
 const BIG: usize = 64 << 20;
 
@@ -142,4 +142,28 @@ fn as_many_files_are_opened_as_the_system_allows() {
     let columns: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(columns[3], columns[4], "{line}");
     assert_ne!(columns[3], "100");
+}
+
+#[test]
+fn a_site_has_its_headers_and_a_page_for_every_path() {
+    let folder = files(&[("root/index.html", b"<title>app</title>")]);
+    let header = ["--spa", "--header", "*.html X-Frame-Options: DENY", "--header", "* X-Served-By: driblet: us"];
+    let serving = Serving::start(&folder.path().join("root"), &folder.path().join("history"), &header);
+    let mut stream = serving.connect();
+    let ask = "GET /some/route HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\nconnection: close\r\n\r\n";
+    stream.write_all(ask.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("<title>app</title>"), "{answer}");
+    for line in ["x-frame-options: DENY", "x-served-by: driblet: us"] {
+        assert!(answer.lines().any(|found| found == line), "{line} in {answer}");
+    }
+    let root = path(&folder, "root");
+    let tried = |header: &str| driblet(&["serve", &root, "--listen", "127.0.0.1:0", "--header", header]);
+    for header in ["X-Frame-Options: DENY", "*.html", ""] {
+        let refused = tried(header);
+        assert_eq!(code(&refused), 2, "{header}");
+        assert!(text(&refused.stderr).contains("give a pattern, a space and a header"), "{}", text(&refused.stderr));
+    }
+    refused(&tried("*.html ETag: a"), &["a header cannot be set: ETag describes what is sent"]);
 }

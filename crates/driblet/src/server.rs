@@ -12,7 +12,7 @@ use crate::artifacts::{ArtifactOptions, Artifacts};
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
 use crate::control::{CommandError, ControlSocket, ForgottenVersions, PathVersions, PublishedSnapshot};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
-use crate::http::{self, Grants, Guard, NameOption, TrustedProxies, name_method};
+use crate::http::{self, Grants, Guard, HeaderRule, NameOption, SiteRules, TrustedProxies, name_method};
 use crate::publisher::{Publisher, SnapshotOptions};
 use crate::site::{Manifests, Site, Stats};
 use crate::source::Source;
@@ -63,6 +63,8 @@ impl Server {
             snapshots: SnapshotOptions::default(),
             private: false,
             unregister: false,
+            single_page: false,
+            headers: Vec::new(),
             name_option: name_method,
             #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
@@ -187,6 +189,8 @@ pub struct ServerBuilder {
     snapshots: SnapshotOptions,
     private: bool,
     unregister: bool,
+    single_page: bool,
+    headers: Vec<(String, String, String)>,
     name_option: NameOption,
     #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
@@ -314,6 +318,34 @@ impl ServerBuilder {
         ServerBuilder { unregister, ..self }
     }
 
+    /// Whether `/index.html` answers navigations to paths without a file: for an app that reads its URL itself. Default:
+    /// no. Other requests for such paths, such as for a script that is gone, are answered with 404 in any case.
+    pub fn single_page(self, single_page: bool) -> ServerBuilder {
+        ServerBuilder { single_page, ..self }
+    }
+
+    /// Sets a header of the files that a pattern matches, in the syntax of `.gitignore`; an empty value removes it. Later
+    /// calls replace what earlier ones set. Answers of sync resources do not change.
+    ///
+    /// Default: files whose names have a content hash, and that never changed, are cached for a year; all others must be
+    /// asked for again (`Cache-Control: no-cache`).
+    ///
+    /// ```
+    /// let builder = driblet::Server::builder("dist")
+    ///     .header("*", "X-Frame-Options", "DENY")
+    ///     .header("fonts/", "Cache-Control", "max-age=86400");
+    /// # drop(builder);
+    /// ```
+    pub fn header(
+        mut self,
+        pattern: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> ServerBuilder {
+        self.headers.push((pattern.into(), name.into(), value.into()));
+        self
+    }
+
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
     /// path; with `None` it does not. Default: the default options of npm `rabin`.
     ///
@@ -338,6 +370,10 @@ impl ServerBuilder {
     /// [`BuildError`] says which option to change.
     pub async fn build(self) -> Result<Server, BuildError> {
         let proxies = TrustedProxies::parse(&self.proxies).map_err(|given| BuildError::Proxy { given })?;
+        let rule = |(pattern, name, value): &(String, String, String)| HeaderRule::new(pattern, name, value);
+        let headers = self.headers.iter().map(rule).collect::<Result<_, _>>();
+        let headers = headers.map_err(|reason| BuildError::Header { reason })?;
+        let rules = SiteRules { single_page: self.single_page, headers };
         #[cfg(feature = "browser-sync-stream")]
         let chunk_lists = self.browser_sync_stream.map(ChunkLists::new).transpose()?.map(Arc::new);
         let builder = self.clone();
@@ -365,6 +401,7 @@ impl ServerBuilder {
             history,
             private: self.private,
             unregister: self.unregister,
+            rules,
             deadline: self.deadline,
             max_tags: self.max_tags,
             signature_permits: Semaphore::new(SIGNATURES),
@@ -428,6 +465,13 @@ pub enum BuildError {
     Exclude {
         /// What is wrong with it.
         source: BadPattern,
+    },
+    /// A call of [`ServerBuilder::header`] is invalid.
+    #[error("a header cannot be set: {reason}")]
+    #[non_exhaustive]
+    Header {
+        /// What is wrong with it.
+        reason: String,
     },
     /// There is no default folder for the history.
     #[error(

@@ -15,7 +15,7 @@ use crate::browser_sync_stream::ChunkLists;
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
-use crate::http::Grants;
+use crate::http::{Grants, SiteRules};
 use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
 use crate::task::blocking;
 
@@ -32,6 +32,8 @@ pub(crate) struct Site {
     pub(crate) private: bool,
     /// Whether service workers are told to unregister.
     pub(crate) unregister: bool,
+    /// What is done for the site as a whole.
+    pub(crate) rules: SiteRules,
     /// How long a request waits for a client's bytes.
     pub(crate) deadline: Duration,
     /// The most tags that a signature may have.

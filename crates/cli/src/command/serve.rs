@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use driblet::browser_sync_stream::RabinOptions;
@@ -62,6 +63,15 @@ pub(crate) struct Args {
     /// next navigation.
     #[arg(long)]
     unregister: bool,
+    /// Answer navigations to paths without a file with /index.html, for an app that reads its URL itself
+    #[arg(long)]
+    spa: bool,
+    /// Set a header of the files that a pattern matches, as in .gitignore; an empty value removes it
+    ///
+    /// By default files whose names have a content hash (index-B3f2a9xx.js) are cached for a year, unless they were
+    /// changed, and others must be asked for again. Later options replace what earlier ones set.
+    #[arg(long, value_name = "PATTERN NAME: VALUE")]
+    header: Vec<HeaderArg>,
     /// Another host name of the server, besides addresses and localhost
     #[arg(long, value_name = "H")]
     allow_host: Vec<String>,
@@ -104,6 +114,25 @@ pub(crate) struct Args {
     no_browser_sync_stream: bool,
 }
 
+/// A pattern, and a header for the files that it matches.
+#[derive(Clone, Debug)]
+struct HeaderArg {
+    pattern: String,
+    name: String,
+    value: String,
+}
+
+impl FromStr for HeaderArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<HeaderArg, &'static str> {
+        let parts = text.split_once(':').and_then(|(start, value)| Some((start.trim().rsplit_once(' ')?, value)));
+        let ((pattern, name), value) =
+            parts.ok_or("give a pattern, a space and a header: '*.html X-Frame-Options: DENY'")?;
+        Ok(HeaderArg { pattern: pattern.trim().to_owned(), name: name.to_owned(), value: value.trim().to_owned() })
+    }
+}
+
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let passed = Passed::take();
     tracing_subscriber::fmt()
@@ -134,6 +163,7 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         .watch(!args.no_watch)
         .private(args.private)
         .unregister(args.unregister)
+        .single_page(args.spa)
         .name_options(flag)
         .codec(args.codec.codec())
         .ahead(args.ahead)
@@ -143,6 +173,9 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
     }
     builder = args.directory.iter().fold(builder, |builder, path| builder.directory(path));
     builder = args.exclude.iter().fold(builder, |builder, pattern| builder.exclude(pattern));
+    builder = args.header.iter().fold(builder, |builder, header| {
+        builder.header(header.pattern.as_str(), header.name.as_str(), header.value.as_str())
+    });
     builder = args.allow_host.iter().fold(builder, |builder, host| builder.allow_host(host));
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     builder = args.trust_proxy.iter().fold(builder, |builder, proxy| builder.trust_proxy(proxy));

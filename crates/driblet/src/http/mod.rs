@@ -16,6 +16,7 @@ mod problem;
 mod proxy;
 mod redirect;
 mod resources;
+mod site_rules;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use problem::{Problem, is_safe};
 pub(crate) use proxy::TrustedProxies;
 pub use redirect::redirect_to_https;
 use resources::{IMMUTABLE, PRIVATE, ResourceRequest};
+pub(crate) use site_rules::{HeaderRule, SiteRules};
 
 use crate::serve::Stopping;
 use crate::site::Site;
@@ -259,6 +261,7 @@ mod tests {
             history,
             private: false,
             unregister: false,
+            rules: SiteRules::default(),
             deadline: LIMIT,
             max_tags: 1,
             signature_permits: Semaphore::new(1),

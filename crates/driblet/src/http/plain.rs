@@ -13,12 +13,17 @@ use super::content::{Representation, is_held};
 use super::media_type::{is_compressible, media_type};
 use super::path::RequestPath;
 use super::problem::{Problem, is_safe};
+use super::resources::IMMUTABLE;
+use super::site_rules::{has_content_hash, is_navigation};
 use crate::artifacts::{Coding, Content, EncodedRequest};
+use crate::history::Head;
 use crate::publisher::PublishError;
 use crate::site::{OpenPlain, Site};
 
 /// The shortest file that is encoded, in bytes. For shorter ones the headers would outweigh the gain.
 const LEAST_ENCODED: u64 = 1 << 10;
+/// The page of a site for missing files.
+const MISSING: &str = "404.html";
 
 /// Answers a plain request.
 pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> Result<Response, Problem> {
@@ -36,17 +41,34 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
             None => path.push_str("/index.html"),
         }
     }
-    let (observation, stored) = match site.open_plain(&path).await? {
+    let mut opened = site.open_plain(&path).await?;
+    if matches!(opened, OpenPlain::Folder) && !name.folder {
+        return Ok(to_folder(&request.uri));
+    }
+    if matches!(opened, OpenPlain::Folder | OpenPlain::Nothing) && is_navigation(method, headers) {
+        if site.rules.single_page {
+            path = "index.html".into();
+            opened = site.open_plain(&path).await?;
+        } else if let Some(response) = missing_page(site, method).await? {
+            return Ok(response);
+        }
+    }
+    let (observation, stored) = match opened {
         OpenPlain::File(observation, stored) => (observation, stored),
-        OpenPlain::Direct(file, fingerprint) => return Ok(direct(file, fingerprint.len, &media_type(&path), method)),
-        OpenPlain::Folder if !name.folder => return Ok(to_folder(&request.uri)),
+        OpenPlain::Direct(file, fingerprint) => {
+            let mut response = direct(file, fingerprint.len, &media_type(&path), method);
+            site.rules.apply(&path, response.headers_mut());
+            return Ok(response);
+        }
         OpenPlain::Folder | OpenPlain::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
+    let is_first = |head: Head| head.counter == 1 && head.version == stored.version;
+    let never_changed = has_content_hash(&path) && site.history.head(&path).is_some_and(is_first);
     let mut answer = Representation {
         content: Content::File(stored.file().map_err(PublishError::from)?, stored.len),
         etag: stored.version.to_string(),
-        caching: "no-cache",
+        caching: if never_changed { IMMUTABLE } else { "no-cache" },
         coding: None,
         media_type: media_type.clone(),
         modified: Modified::new(observation.fingerprint.modified, observation.read),
@@ -63,7 +85,18 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     }
     let mut response = answer.response(method, headers)?;
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    site.rules.apply(&path, response.headers_mut());
     Ok(response)
+}
+
+/// The site's own page for missing files, if it has one: `404.html`.
+async fn missing_page(site: &Site, method: &Method) -> Result<Option<Response>, Problem> {
+    let OpenPlain::File(_, stored) = site.open_plain(MISSING).await? else { return Ok(None) };
+    let file = stored.file().map_err(PublishError::from)?;
+    let mut response = direct(file, stored.len, &media_type(MISSING), method);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    site.rules.apply(MISSING, response.headers_mut());
+    Ok(Some(response))
 }
 
 /// Answers with a whole file that has no version: without an ETag, and not to be cached.

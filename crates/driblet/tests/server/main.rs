@@ -25,6 +25,7 @@ mod proxies;
 mod segments;
 mod serving;
 mod signature;
+mod sites;
 mod stalled;
 mod stored;
 mod support;

@@ -1,0 +1,162 @@
+//! What a website wants from the server besides its files: a page for every path, a page for missing files, and headers.
+
+use std::path::Path;
+
+use hyper::Method;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+/// The shortest word of a file's name that is taken for a content hash: vite, esbuild and Parcel write 8 letters.
+const LEAST_HASH: usize = 8;
+
+/// What is done for a whole site.
+#[derive(Debug, Default)]
+pub(crate) struct SiteRules {
+    /// Whether `index.html` answers navigations to paths without a file.
+    pub(crate) single_page: bool,
+    pub(crate) headers: Vec<HeaderRule>,
+}
+
+/// A header of the files that a pattern matches.
+#[derive(Debug)]
+pub(crate) struct HeaderRule {
+    files: Gitignore,
+    name: HeaderName,
+    /// `None` removes the header.
+    value: Option<HeaderValue>,
+}
+
+impl HeaderRule {
+    /// The error says what is wrong with which of the three.
+    pub(crate) fn new(pattern: &str, name: &str, value: &str) -> Result<HeaderRule, String> {
+        let mut files = GitignoreBuilder::new("");
+        files.add_line(None, pattern).map_err(|error| format!("{pattern:?} is no pattern of files: {error}"))?;
+        let files = files.build().map_err(|error| format!("{pattern:?} is no pattern of files: {error}"))?;
+        if files.num_ignores() != 1 {
+            return Err(format!(
+                "{pattern:?} is no pattern of files: give one as in .gitignore, such as *.html or assets/"
+            ));
+        }
+        let header = name.parse().map_err(|_| format!("{name:?} is no name of a header"))?;
+        if [header::CONTENT_LENGTH, header::CONTENT_RANGE, header::ETAG, header::CONTENT_ENCODING].contains(&header) {
+            return Err(format!("{name} describes what is sent, and cannot be set"));
+        }
+        let text = value.trim();
+        let set = HeaderValue::try_from(text).map_err(|_| format!("{text:?} is no value of a header"))?;
+        Ok(HeaderRule { files, name: header, value: (!text.is_empty()).then_some(set) })
+    }
+}
+
+impl SiteRules {
+    /// Sets the headers of a file. A later rule replaces what an earlier one set.
+    pub(super) fn apply(&self, path: &str, headers: &mut HeaderMap) {
+        for HeaderRule { files, name, value } in &self.headers {
+            if !files.matched_path_or_any_parents(Path::new(path), false).is_ignore() {
+                continue;
+            }
+            match value {
+                Some(value) => drop(headers.insert(name, value.clone())),
+                None => drop(headers.remove(name)),
+            }
+        }
+    }
+}
+
+/// Whether a page is asked for, and not a part of one: a browser says so, others accept HTML by name.
+pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+    let accepts = || {
+        headers.get_all(header::ACCEPT).iter().any(|value| {
+            value.to_str().is_ok_and(|value| value.contains("text/html") || value.contains("application/xhtml+xml"))
+        })
+    };
+    let is_page = headers.get(MODE).map_or_else(accepts, |mode| mode == "navigate");
+    is_page && (method == Method::GET || method == Method::HEAD)
+}
+
+/// Whether a file's name has a content hash, as bundlers write it, so that the file never changes. It rather misses one
+/// than take another word for one.
+pub(super) fn has_content_hash(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.split(['.', '-', '_', '~']).skip(1).any(is_content_hash)
+}
+
+fn is_content_hash(word: &str) -> bool {
+    let (mut lower, mut upper, mut hex, mut digit, mut inner) = (false, false, true, false, false);
+    for byte in word.bytes() {
+        match byte {
+            b'0'..=b'9' => digit = true,
+            b'a'..=b'z' => (lower, hex, inner) = (true, hex && byte <= b'f', inner || digit),
+            b'A'..=b'Z' => (upper, hex, inner) = (true, false, inner || digit),
+            _ => return false,
+        }
+    }
+    // `document2` and `20241125` are none.
+    let is_mixed = word.len() == LEAST_HASH && upper;
+    LEAST_HASH <= word.len() && inner && ((hex && lower) || is_mixed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_hashes_of_bundlers_are_known() {
+        for name in [
+            "assets/index-B3f2a9xx.js",
+            "main.3fa9c1ab.chunk.css",
+            "main.0d51aa3f9b1c2d3e4f50.js",
+            "chunk-VXZBQ4F2.js",
+            "app~0a1b2c3d.wasm",
+        ] {
+            assert!(has_content_hash(name), "{name}");
+        }
+        for name in [
+            "index.html",
+            "my-document2.pdf",
+            "report-20241125.pdf",
+            "jquery-3.7.1.min.js",
+            "page-HomePage.js",
+            "0a1b2c3d.js",
+            "photo-deadbeef.png",
+            "a-3dmodels8.glb",
+            "B3f2a9xx/index.js",
+            "",
+        ] {
+            assert!(!has_content_hash(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_rule_is_named() {
+        let refused = |pattern, name, value, says: &str| {
+            let error = HeaderRule::new(pattern, name, value).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        };
+        refused("[z-a]", "x-a", "1", "no pattern");
+        refused("", "x-a", "1", "no pattern");
+        refused("# comment", "x-a", "1", "no pattern");
+        refused("*", "x a", "1", "\"x a\" is no name");
+        refused("*", "x-a", "a\nb", "no value");
+        refused("*", "ETag", "1", "cannot be set");
+    }
+
+    #[test]
+    fn later_rules_win_and_an_empty_value_removes() {
+        let rule = |pattern, name, value| HeaderRule::new(pattern, name, value).unwrap();
+        let headers = vec![
+            rule("*", "x-frame-options", "DENY"),
+            rule("embed/", "x-frame-options", ""),
+            rule("*.html", "cache-control", "max-age=60"),
+        ];
+        let rules = SiteRules { single_page: false, headers };
+        let of = |path| {
+            let mut headers = HeaderMap::new();
+            rules.apply(path, &mut headers);
+            let value = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
+            (value("x-frame-options"), value("cache-control"))
+        };
+        assert_eq!(of("a/b.html"), (Some("DENY".into()), Some("max-age=60".into())));
+        assert_eq!(of("embed/b.js"), (None, None));
+    }
+}
