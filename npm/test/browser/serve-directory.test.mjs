@@ -223,6 +223,7 @@ test('the recipe for an app that works offline: a page opens without a network, 
   // The browser asks its worker at each navigation.
   await page.reload();
   await page.waitForFunction((number) => globalThis.release === number, `${release}`);
+  await publish(); // Other tests need other pages.
 });
 
 describe('answers', () => {

@@ -23,6 +23,11 @@ use crate::task::blocking;
 /// Bytes of a file that one connection holds in memory.
 const PIECE: u64 = 128 << 10;
 
+/// The `Cache-Control` of what never changes.
+pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
+/// The same, where shared caches must not keep the answer: they do not ask the guard of a path.
+pub(super) const PRIVATE: &str = "private, max-age=31536000, immutable";
+
 /// A representation of a resource (RFC 9110, section 3.2).
 pub(super) struct Representation {
     pub(super) content: Content,

@@ -28,13 +28,14 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
+use content::{IMMUTABLE, PRIVATE};
 pub(crate) use grant::Grants;
 pub(crate) use guard::{Guard, NameOption, name_method};
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
 pub(crate) use proxy::TrustedProxies;
 pub use redirect::redirect_to_https;
-use resources::{IMMUTABLE, PRIVATE, ResourceRequest};
+use resources::ResourceRequest;
 pub(crate) use site_rules::{HeaderRule, SiteRules};
 
 use crate::serve::Stopping;

@@ -9,11 +9,10 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
 use super::conditions::Modified;
-use super::content::{Representation, is_held};
+use super::content::{IMMUTABLE, Representation, is_held};
 use super::media_type::{is_compressible, media_type};
 use super::path::RequestPath;
 use super::problem::{Problem, is_safe};
-use super::resources::IMMUTABLE;
 use super::site_rules::{has_content_hash, is_navigation};
 use crate::artifacts::{Coding, Content, EncodedRequest};
 use crate::history::Head;

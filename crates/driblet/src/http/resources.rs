@@ -16,7 +16,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client_files;
-use super::content::{Representation, is_held};
+use super::content::{IMMUTABLE, Representation, is_held};
 use super::path::{RequestPath, Resource};
 use super::problem::{Problem, is_safe};
 use crate::artifacts::{ArtifactError, ChosenDelta, Content, DeltaRequest};
@@ -28,9 +28,6 @@ use crate::site::{OpenPath, Site};
 pub(super) const DELTA: &str = "application/vnd.driblet.delta";
 const MATCHED: &str = "application/vnd.driblet.matched";
 pub(super) const REVALIDATE: &str = "no-cache";
-pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
-/// The same, where shared caches must not keep the answer: they do not ask the guard of a path.
-pub(super) const PRIVATE: &str = "private, max-age=31536000, immutable";
 pub(super) const NO_STORE: &str = "no-store";
 
 /// The longest that a poll waits.
