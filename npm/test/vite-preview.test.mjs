@@ -1,6 +1,6 @@
 // driblet/vite in `vite preview`: a real vite has its requests answered by a real `driblet serve`.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { build, preview } from 'vite';
 import { directoryStore, memoryStore, sync } from '../dist/node.js';
 import driblet from '../dist/vite.js';
+import { newCertificate } from './support/certificate.mjs';
 import { binary, release } from './support/driblet.mjs';
 import { temporaryFolder } from './support/folder.mjs';
 import { expected } from './support/limit.mjs';
@@ -59,15 +60,6 @@ async function ask(url, options) {
   const [response] = await once(sent, 'response');
   const parts = await response.toArray();
   return { status: response.statusCode, headers: response.headers, text: Buffer.concat(parts).toString() };
-}
-
-/** A certificate that its own key has signed. */
-function newCertificate() {
-  const path = join(temporaryFolder('vite-key'), 'key.pem');
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', path];
-  const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] };
-  const cert = execFileSync('openssl', ['req', '-x509', '-subj', '/CN=localhost', ...key], options);
-  return { key: readFileSync(path, 'utf8'), cert };
 }
 
 /** The id of the `driblet` that a process runs for an app. */
@@ -214,8 +206,9 @@ test("a build is published in its preview, and the preview's server has the opti
 });
 
 test('a preview is served over https', async () => {
+  const { cert, key } = newCertificate();
   const app = await builtApp();
-  const { server, url } = await show(app, { preview: { https: newCertificate() } });
+  const { server, url } = await show(app, { preview: { https: { cert: readFileSync(cert), key: readFileSync(key) } } });
   const session = connectHttp2(`https://localhost:${url.port}`, { rejectUnauthorized: false });
   const fields = { origin: `https://localhost:${url.port}`, 'sec-fetch-site': 'same-origin' };
   const stream = session.request({ ':path': '/lib.d.ts', range: 'bytes=0-3', ...fields });

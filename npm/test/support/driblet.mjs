@@ -81,6 +81,6 @@ async function start(root, history, options) {
   const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const { found, stop } = await whenStarted(child, child.stderr, /^listening on (http:\S+)/, 'driblet serve');
+  const { found, stop } = await whenStarted(child, child.stderr, /^listening on (https?:\S+)/, 'driblet serve');
   return { url: new URL(found[1]), stop };
 }
