@@ -102,6 +102,25 @@ describe('what never answers', { concurrency: true }, () => {
     await page.close();
   });
 
+  test('the wasm module for directories: the same', async () => {
+    const { page } = await pageAfter('');
+    await page.route(/directories-\w+\.wasm$/, () => {}, { times: 1 });
+    const attempt = () =>
+      page.evaluate(async () => {
+        const { syncDirectory } = await import('/.driblet/directories.js');
+        return syncDirectory('/').then(
+          (directory) => directory.close(),
+          ({ code, message }) => [code, message],
+        );
+      });
+    assert.deepEqual(await attempt(), [
+      'network',
+      "the wasm module did not load (sync again): driblet's wasm module did not answer for 30 seconds",
+    ]);
+    assert.equal(await attempt(), undefined);
+    await page.close();
+  });
+
   test('the engine does not load in a page without workers: a network error', async () => {
     s.server.publish('engine.d.ts', old);
     const { page, ask } = await pageAfter(denying([], 'hang', HERE));
