@@ -47,13 +47,16 @@ setup_browser() {
 
 # The tests start them by themselves; as services they would only take port 80.
 setup_proxies() {
-  local proxy package
+  local proxy package program
   for proxy in nginx caddy; do
     if has "$proxy"; then continue; fi
     package=$proxy
     if [ "$proxy" = nginx ]; then package=nginx-light; fi
     install "a proxy to test behind" "$package"
     if has systemctl; then as_root systemctl disable --now "$proxy" >/dev/null 2>&1 || true; fi
+  done
+  for program in curl openssl; do
+    if ! has "$program"; then install "a client with TLS, and certificates" "$program"; fi
   done
 }
 
