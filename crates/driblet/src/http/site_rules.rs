@@ -75,25 +75,29 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// Whether a file's name has a content hash, as bundlers write it, so that the file never changes. It rather misses one
-/// than take another word for one.
+/// than take another word for one. Pages and documents have none.
 pub(super) fn has_content_hash(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.split(['.', '-', '_', '~']).skip(1).any(is_content_hash)
+    let is_document = [".html", ".htm", ".pdf"].iter().any(|end| name.ends_with(end));
+    !is_document && name.split(['.', '-', '_', '~']).skip(1).any(is_content_hash)
 }
 
+/// Whether a word is hexadecimal, or eight letters and digits that are mixed as no word is: `document2`, `20241125` and
+/// `HomePage` are none.
 fn is_content_hash(word: &str) -> bool {
-    let (mut lower, mut upper, mut hex, mut digit, mut inner) = (false, false, true, false, false);
-    for byte in word.bytes() {
-        match byte {
-            b'0'..=b'9' => digit = true,
-            b'a'..=b'z' => (lower, hex, inner) = (true, hex && byte <= b'f', inner || digit),
-            b'A'..=b'Z' => (upper, hex, inner) = (true, false, inner || digit),
-            _ => return false,
-        }
-    }
-    // `document2` and `20241125` are none.
-    let is_mixed = word.len() == LEAST_HASH && upper;
-    LEAST_HASH <= word.len() && inner && ((hex && lower) || is_mixed)
+    let bytes = word.as_bytes();
+    let has = |kind: fn(&u8) -> bool| bytes.iter().any(kind);
+    let (has_lower, has_upper) = (has(u8::is_ascii_lowercase), has(u8::is_ascii_uppercase));
+    let digit = bytes.iter().position(u8::is_ascii_digit);
+    let is_digit_inside = digit.is_some_and(|at| bytes[at..].iter().any(u8::is_ascii_alphabetic));
+    let is_hex = bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    // Capitals in a row, or at the end.
+    let is_shuffled = has_lower
+        && (bytes.windows(2).any(|two| two.iter().all(u8::is_ascii_uppercase))
+            || bytes.last().is_some_and(u8::is_ascii_uppercase));
+    let is_short = bytes.len() == LEAST_HASH && bytes.iter().all(u8::is_ascii_alphanumeric);
+    LEAST_HASH <= bytes.len()
+        && ((is_hex && is_digit_inside) || (is_short && has_upper && (is_digit_inside || is_shuffled)))
 }
 
 #[cfg(test)]
@@ -108,13 +112,19 @@ mod tests {
             "main.0d51aa3f9b1c2d3e4f50.js",
             "chunk-VXZBQ4F2.js",
             "app~0a1b2c3d.wasm",
+            "index-CAdYRHIm.js",
+            "Field-BdZiVWoH.js",
+            "Jam-BjqgWpyI.js",
         ] {
             assert!(has_content_hash(name), "{name}");
         }
         for name in [
             "index.html",
             "my-document2.pdf",
-            "report-20241125.pdf",
+            "report-20241125.csv",
+            "report-V2-final.png",
+            "report-B3f2a9xx.pdf",
+            "page-0a1b2c3d.html",
             "jquery-3.7.1.min.js",
             "page-HomePage.js",
             "0a1b2c3d.js",
