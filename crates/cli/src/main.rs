@@ -6,6 +6,7 @@ mod command;
 mod failure;
 mod folders;
 mod listen;
+mod log;
 mod memory;
 mod paths;
 mod print;

@@ -167,3 +167,47 @@ fn a_site_has_its_headers_and_a_page_for_every_path() {
     }
     refused(&tried("*.html ETag: a"), &["a header cannot be set: ETag describes what is sent"]);
 }
+
+#[test]
+fn the_access_log_has_a_line_for_each_answer() {
+    for form in ["json", "text"] {
+        let folder = files(&[("root/a.txt", b"text"), ("root/big.bin", &vec![7; BIG])]);
+        let log = path(&folder, "access.log");
+        let into_log = ["sh", "-c", "exec \"$@\" >\"$0\"", &log];
+        let (root, history) = (folder.path().join("root"), folder.path().join("history"));
+        let serving = Serving::within(&into_log, &root, &history, &["--access-log", form]);
+        let mut answer = Vec::new();
+        let ask =
+            "GET /a.txt?q=1%0A HTTP/1.1\r\nhost: localhost\r\nuser-agent: a \"b\"\r\nconnection: close\r\n\r\n";
+        for head in [ask, &ask.replacen("GET", "HEAD", 1), &ask.replacen("a.txt", "none", 1)] {
+            let mut stream = serving.connect();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.read_to_end(&mut answer).unwrap();
+        }
+        // A client that leaves in the middle.
+        drop(reader(&serving));
+        support::eventually_on_thread(|| fs::read_to_string(&log).unwrap().lines().count() == 4);
+        serving.signal("TERM");
+        assert!(serving.end().0.success());
+        let said = fs::read_to_string(&log).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        if form == "text" {
+            assert!(lines[0].contains("client=127.0.0.1 method=\"GET\""), "{}", lines[0]);
+            continue;
+        }
+        let lines: Vec<serde_json::Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let fields = |index: usize| {
+            let line = &lines[index];
+            let text = |name: &str| line[name].as_str().unwrap().to_owned();
+            (text("method"), text("path"), line["status"].as_u64().unwrap(), line["bytes"].as_u64().unwrap())
+        };
+        let path = |name: &str| format!("/{name}?q=1%0A");
+        assert_eq!(fields(0), ("GET".into(), path("a.txt"), 200, 4));
+        assert_eq!(fields(1), ("HEAD".into(), path("a.txt"), 200, 0));
+        assert_eq!((fields(2).1, fields(2).2), (path("none"), 404));
+        assert!(fields(3).2 == 200 && fields(3).3 < BIG as u64);
+        assert_eq!((&lines[0]["client"], &lines[0]["agent"]), (&"127.0.0.1".into(), &"a \"b\"".into()));
+        assert_eq!(lines[0]["protocol"], "HTTP/1.1");
+        assert!(lines[0]["timestamp"].is_string() && lines[0]["ms"].is_u64());
+    }
+}

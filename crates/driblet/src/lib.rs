@@ -90,7 +90,7 @@ pub use history::{HistoryError, HistoryLimits, IndexError};
 #[cfg(feature = "server")]
 pub use http::redirect_to_https;
 #[cfg(feature = "server")]
-pub use serve::{Listener, Listeners, ServeOptions, Tls, TlsError, serve, serve_until};
+pub use serve::{ACCESS_LOG, Listener, Listeners, ServeOptions, Tls, TlsError, serve, serve_until};
 #[cfg(feature = "server")]
 pub use server::{BadPattern, BuildError, Server, ServerBuilder};
 #[cfg(feature = "server")]

@@ -1,6 +1,5 @@
 use std::error::Error;
 use std::fs::File;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 use crate::codec::CodecArgs;
 use crate::failure::{Failure, flag};
 use crate::listen::{ListenArgs, Passed};
+use crate::log::{self, AccessLog};
 use crate::print;
 
 /// Publish a folder or a file, so that receivers need only what changed
@@ -63,6 +63,12 @@ pub(crate) struct Args {
     /// next navigation.
     #[arg(long)]
     unregister: bool,
+    /// Write a line to stdout for each answer
+    ///
+    /// The time, the client's address, the method, the path, the protocol, the status, the bytes of the body that were
+    /// sent, the milliseconds, and the client's own words: its agent and the page that it came from.
+    #[arg(long, value_name = "FORM")]
+    access_log: Option<AccessLog>,
     /// Answer navigations to paths without a file with /index.html, for an app that reads its URL itself
     #[arg(long)]
     spa: bool,
@@ -135,15 +141,7 @@ impl FromStr for HeaderArg {
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let passed = Passed::take();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::builder()
-                .with_default_directive(tracing::Level::WARN.into())
-                .from_env_lossy(),
-        )
-        .init();
+    let _log = log::begin(args.access_log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
     let result = runtime.block_on(serve(args, passed));

@@ -28,6 +28,7 @@ use tokio_util::either::Either;
 use tower::ServiceExt;
 use tracing::debug;
 
+use super::access::AccessRecord;
 use super::connections::{ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest};
 use super::listener::{Accepted, Stream};
 
@@ -115,6 +116,7 @@ fn answer(
     entry: &Arc<ConnectionEntry>,
 ) -> impl Future<Output = Result<Response<TrackedBody>, Infallible>> + use<> {
     let version = request.version();
+    let mut record = AccessRecord::begin(&request, peer);
     let (connections, running) = (connections.clone(), RunningRequest::begin(connections, entry, version));
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Stopping(connections.stopping().subscribe()));
@@ -122,12 +124,15 @@ fn answer(
         let is_connect = request.method() == Method::CONNECT;
         let mut response = app.oneshot(request).await?;
         let status = response.status();
+        if let Some(record) = &mut record {
+            record.status = status.as_u16();
+        }
         if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
             running.upgrade();
         } else if connections.is_stopping() && version != Version::HTTP_2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response.map(|body| TrackedBody { body, running, is_waiting: false }))
+        Ok(response.map(|body| TrackedBody { body, running, is_waiting: false, record }))
     }
 }
 
@@ -137,6 +142,7 @@ struct TrackedBody {
     running: RunningRequest,
     /// Whether the client has not taken the last piece yet.
     is_waiting: bool,
+    record: Option<AccessRecord>,
 }
 
 impl TrackedBody {
@@ -171,6 +177,9 @@ impl hyper::body::Body for TrackedBody {
         self.set_waiting(false);
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.set_waiting(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        if let (Poll::Ready(Some(Ok(frame))), Some(record)) = (&frame, &mut self.record) {
+            record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
         frame
     }
 

@@ -1,5 +1,6 @@
 //! Accepts connections, limits what each may occupy, and stops without cutting responses off.
 
+mod access;
 mod connection;
 mod connections;
 mod listener;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+pub use access::ACCESS_LOG;
 pub(crate) use connection::Stopping;
 use connections::Connections;
 use listener::Accepted;
@@ -33,7 +35,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Serves an application over HTTP/1.1 and HTTP/2 until the future is dropped. Dropping it closes every connection at
 /// once.
 ///
-/// Requests carry [`axum::extract::ConnectInfo`] with the client's address: 127.0.0.1 if it uses a Unix socket.
+/// An event of the target [`ACCESS_LOG`] tells of each answer. Requests carry [`axum::extract::ConnectInfo`] with the client's address: 127.0.0.1 if it uses a Unix socket.
 ///
 /// ```no_run
 /// # async fn run() -> std::io::Result<()> {

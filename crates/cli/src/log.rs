@@ -1,0 +1,40 @@
+//! What the server says of itself on stderr, and the access log on stdout.
+
+use std::io::{self, IsTerminal};
+
+use driblet::ACCESS_LOG;
+use tracing::Level;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::{EnvFilter, Targets, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// The form of the access log.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AccessLog {
+    /// A line with `name=value` for each answer
+    Text,
+    /// A line with a JSON object for each answer
+    Json,
+}
+
+/// Begins to log. What the access log has not written yet is written when the guard is dropped; lines that nobody reads
+/// are dropped.
+pub(crate) fn begin(access: Option<AccessLog>) -> WorkerGuard {
+    let (stdout, guard) = NonBlockingBuilder::default().lossy(true).finish(io::stdout());
+    let levels = EnvFilter::builder().with_default_directive(Level::WARN.into()).from_env_lossy();
+    let errors = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_filter(levels)
+        .with_filter(filter_fn(|event| event.target() != ACCESS_LOG));
+    let answers = fmt::layer().with_writer(stdout).with_ansi(false).with_target(false).with_level(false);
+    let only = || Targets::new().with_target(ACCESS_LOG, Level::INFO);
+    let answers = access.map(|form| match form {
+        AccessLog::Text => answers.with_filter(only()).boxed(),
+        AccessLog::Json => answers.json().flatten_event(true).with_filter(only()).boxed(),
+    });
+    tracing_subscriber::registry().with(answers).with(errors).init();
+    guard
+}
