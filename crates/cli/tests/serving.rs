@@ -177,8 +177,7 @@ fn the_access_log_has_a_line_for_each_answer() {
         let (root, history) = (folder.path().join("root"), folder.path().join("history"));
         let serving = Serving::within(&into_log, &root, &history, &["--access-log", form]);
         let mut answer = Vec::new();
-        let ask =
-            "GET /a.txt?q=1%0A HTTP/1.1\r\nhost: localhost\r\nuser-agent: a \"b\"\r\nconnection: close\r\n\r\n";
+        let ask = "GET /a.txt?q=1%0A HTTP/1.1\r\nhost: localhost\r\nuser-agent: a \"b\"\r\nconnection: close\r\n\r\n";
         for head in [ask, &ask.replacen("GET", "HEAD", 1), &ask.replacen("a.txt", "none", 1)] {
             let mut stream = serving.connect();
             stream.write_all(head.as_bytes()).unwrap();

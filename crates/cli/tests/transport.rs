@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use support::{
     Limited, Serving, code, command, driblet, eventually_on_thread, files, finished, path, refused, text,
@@ -117,15 +117,10 @@ fn a_certificate_is_replaced_while_a_hundred_requests_run() {
         serde_json::from_str(&said(&curl(&folder, &[&format!("{}app.js.driblet/head", serving.url)]))).unwrap();
     let waiting = format!("{}app.js.driblet/head?since={}&wait=60", serving.url, head["counter"]);
     // A connection each.
-    let polls = Command::new("curl")
-        .args(["--silent", "--show-error", "--http1.1", "--cacert", &path(&folder, "trusted.pem")])
-        .args(["--parallel", "--parallel-immediate", "--parallel-max", "100", "--write-out", "%{http_code}\n"])
-        .args(std::iter::repeat_n(["--output", "/dev/null", waiting.as_str()], 100).flatten())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    eventually_on_thread(|| 100 <= sockets(serving.process()));
+    let output = std::iter::repeat_n(["--output", "/dev/null", waiting.as_str()], 100).flatten();
+    let all =
+        ["--http1.1", "--parallel", "--parallel-immediate", "--parallel-max", "100", "--write-out", "%{http_code}\n"];
+    let polls = requests(&folder, &all.into_iter().chain(output).collect::<Vec<_>>(), 100);
 
     // On a signal.
     let before = presented(&serving);
@@ -153,12 +148,26 @@ fn a_certificate_is_replaced_while_a_hundred_requests_run() {
     assert!(log.contains("the certificate from before stays in use") && log.contains("key.pem"), "{log}");
 }
 
-/// How many sockets a process has.
-fn sockets(process: u32) -> usize {
-    let all = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
-    all.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .filter(|place| place.to_string_lossy().starts_with("socket:"))
-        .count()
+/// Starts curl, and waits until it has sent all its requests.
+fn requests(folder: &TempDir, args: &[&str], count: usize) -> Child {
+    let mut child = Command::new("curl")
+        .args(["--silent", "--verbose", "--cacert", &path(folder, "trusted.pem")])
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let said = within_on_thread(move || {
+        let mut sent = 0;
+        while sent < count {
+            sent += usize::from(said.next().expect("curl goes on").unwrap().contains("> GET "));
+        }
+        said
+    });
+    // It would wait for a reader.
+    std::thread::spawn(move || said.for_each(drop));
+    child
 }
 
 #[test]
@@ -276,15 +285,8 @@ fn a_stop_lets_requests_over_http_2_finish() {
     let serving = serving(&folder, &["--grace", "60"]);
     let head: serde_json::Value =
         serde_json::from_str(&said(&curl(&folder, &[&format!("{}app.js.driblet/head", serving.url)]))).unwrap();
-    let before = sockets(serving.process());
     let waiting = format!("{}app.js.driblet/head?since={}&wait=60", serving.url, head["counter"]);
-    let poll = Command::new("curl")
-        .args(["--silent", "--http2", "--cacert", &path(&folder, "trusted.pem"), &waiting])
-        .args(["--write-out", "\n%{http_version} %{http_code}"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    eventually_on_thread(|| before < sockets(serving.process()));
+    let poll = requests(&folder, &["--http2", &waiting, "--write-out", "\n%{http_version} %{http_code}"], 1);
     serving.signal("TERM");
     // A response that only waits ends when the server stops.
     let answer = said(&finished(poll));
