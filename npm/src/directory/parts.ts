@@ -8,8 +8,8 @@ import type { Planned, PlannedPart } from './delta.js';
 import type { DirectorySession } from './session.js';
 import type { Answer } from '../sync/exchange.js';
 import type { Hold } from '../shared/lock.js';
-import type { Holdings, Place, Stored } from '../stores/directories/holdings.js';
-import type { Pack, PackWriter } from '../stores/directories/store.js';
+import type { Place, Present, Stored } from '../stores/directories/holdings.js';
+import type { PackWriter } from '../stores/directories/store.js';
 
 /* Fetches the parts of a directory delta, up to four at a time, and decodes them one after the other into a pack. */
 
@@ -49,7 +49,7 @@ export class PartRefused extends SyncError {
 export async function fetchParts(
   session: DirectorySession,
   planned: Planned,
-  holdings: Holdings,
+  holdings: Present,
   wanted: Set<string>,
 ): Promise<void> {
   const { exchange } = session;
@@ -178,13 +178,13 @@ async function decode(
   session: DirectorySession,
   planned: Planned,
   { part, number, pieces }: Arriving,
-  holdings: Holdings,
+  holdings: Present,
   wanted: Set<string>,
   writer: Writing,
 ): Promise<void> {
   const { core, progress, signal } = session;
   const decoder = planned.plan!.decoder(number);
-  const old = new OldFiles(session, planned, holdings, part.bases);
+  const old = new OldFiles(planned, holdings, part.bases);
 
   async function drain(): Promise<boolean> {
     for (;;) {
@@ -246,10 +246,8 @@ function poll(decoder: PartsDecoder, { bases }: PlannedPart): Want {
  * files are read whole, some at the same time, and kept: a decoder reads each file twice.
  */
 class OldFiles {
-  readonly #session: DirectorySession;
   readonly #planned: Planned;
-  readonly #holdings: Holdings;
-  readonly #packs = new Map<string, Promise<Pack | undefined>>();
+  readonly #holdings: Present;
   /** The files that a part is made from, mostly in the order in which they are read. */
   readonly #bases: Uint32Array;
   readonly #positions: ReadonlyMap<number, number>;
@@ -259,8 +257,7 @@ class OldFiles {
   readonly #short = new Map<number, Promise<Uint8Array | undefined>>();
   #kept = 0;
 
-  constructor(session: DirectorySession, planned: Planned, holdings: Holdings, bases: Uint32Array) {
-    this.#session = session;
+  constructor(planned: Planned, holdings: Present, bases: Uint32Array) {
     this.#planned = planned;
     this.#holdings = holdings;
     this.#bases = bases;
@@ -282,9 +279,7 @@ class OldFiles {
   }
 
   async #bytes({ pack, at }: Place, start: number, end: number): Promise<Uint8Array | undefined> {
-    const opened = this.#packs.get(pack) ?? this.#session.store.packs.open(pack);
-    this.#packs.set(pack, opened);
-    const blob = await (await opened)?.blob(at + start, at + end);
+    const blob = await this.#holdings.packs.get(pack)?.blob(at + start, at + end);
     return blob && bytesOf(blob);
   }
 

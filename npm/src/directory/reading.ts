@@ -6,7 +6,7 @@ import { isVersion, isVersionIn } from './core.js';
 import { isEmpty, storedListing } from './listing.js';
 import type { DirectoryCore } from './core.js';
 import type { Listing } from './listing.js';
-import type { DirectoryRecords, Holdings, Place } from '../stores/directories/holdings.js';
+import type { DirectoryRecords, Holdings, Place, Present } from '../stores/directories/holdings.js';
 import type { DirectoryStore, Pack } from '../stores/directories/store.js';
 
 /*
@@ -223,13 +223,17 @@ export async function dropDamaged(
   return 0 < damaged.size;
 }
 
-/** What a directory holds, without the files of packs that are gone, which are forgotten. */
-export async function presentHoldings({ packs }: DirectoryStore, records: DirectoryRecords): Promise<Holdings> {
+/** What a directory holds, and its open packs, without the files of packs that are gone, which are forgotten. */
+export async function presentHoldings({ packs: all }: DirectoryStore, records: DirectoryRecords): Promise<Present> {
   const holdings = await records.holdings();
-  const used = [...new Set(holdings.tables.map(({ pack }) => pack))];
-  const opened = await Promise.all(used.map((pack) => packs.open(pack)));
-  const gone = new Set(used.filter((_, at) => !opened[at]));
-  if (gone.size === 0) return holdings;
-  await records.filter(({ pack }) => !gone.has(pack));
-  return records.holdings();
+  const packs = new Map<string, Pack>();
+  const used = new Set(holdings.tables.map(({ pack }) => pack));
+  const open = async (id: string) => {
+    const pack = await all.open(id);
+    if (pack) packs.set(id, pack);
+  };
+  await Promise.all(Array.from(used, open));
+  if (packs.size === used.size) return { ...holdings, packs };
+  await records.filter(({ pack }) => packs.has(pack));
+  return { ...(await records.holdings()), packs };
 }

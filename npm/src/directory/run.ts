@@ -8,7 +8,7 @@ import { dropDamaged, presentHoldings } from './reading.js';
 import type { Planned } from './delta.js';
 import type { Listing } from './listing.js';
 import type { DirectorySession } from './session.js';
-import type { DirectoryHead, Holdings } from '../stores/directories/holdings.js';
+import type { DirectoryHead, Holdings, Present } from '../stores/directories/holdings.js';
 
 /*
  * The sync of a directory: which requests to make, and what to do with the answers. Files that an earlier sync received
@@ -56,7 +56,7 @@ interface Prepared {
   readonly head: DirectoryHead | undefined;
   readonly before: string | undefined;
   readonly planned: Planned;
-  readonly holdings: Holdings;
+  readonly holdings: Present;
   readonly wanted: Set<string>;
 }
 

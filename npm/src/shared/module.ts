@@ -1,4 +1,4 @@
-import { SyncError, messageOf } from './error.js';
+import { asSyncError } from './error.js';
 import { CALL_TURNS, within } from './watch.js';
 
 /*
@@ -51,12 +51,15 @@ export function loadedOnce<Loaded>(load: (url?: string | URL) => Promise<Loaded>
   return (url?: string | URL): Promise<Loaded> => {
     loading ??= load(url).catch((error) => {
       loading = undefined;
-      const isForbidden = /content security policy/i.test(String(error));
-      const [code, text] = isForbidden
-        ? (['protocol', "the page's content security policy must allow script-src 'wasm-unsafe-eval'"] as const)
-        : (['network', 'the wasm module did not load (sync again)'] as const);
-      // Also where a call did not answer: it was none of a store, which a sync would do without.
-      throw new SyncError(code, `${text}: ${messageOf(error)}`, { cause: error });
+      // Its message alone: an error that says that something did not answer has a sync do without a store.
+      const { message } = error;
+      throw /content security policy/i.test(message)
+        ? asSyncError(
+            'protocol',
+            "the page's content security policy must allow script-src 'wasm-unsafe-eval'",
+            message,
+          )
+        : asSyncError('network', 'the wasm module did not load (sync again)', message);
     });
     return loading;
   };

@@ -1,5 +1,5 @@
 import { inRoom } from './store.js';
-import type { MakeRoom, RecordChange, Records } from './store.js';
+import type { MakeRoom, Pack, RecordChange, Records } from './store.js';
 
 /*
  * The records of one directory. Below `driblet!directory!KEY!`:
@@ -70,6 +70,11 @@ export interface Holdings {
   readonly places: ReadonlyMap<string, Place>;
 }
 
+/** The same, with the packs, which are open. */
+export interface Present extends Holdings {
+  readonly packs: ReadonlyMap<string, Pack>;
+}
+
 /** The records of a directory. */
 export interface DirectoryRecords {
   head(): Promise<DirectoryHead | undefined>;
@@ -131,12 +136,20 @@ export function recordsOf(records: Records, key: string, makeRoom: MakeRoom = as
     );
   }
 
+  /** The tables that were read. One that loses entries has another length. */
+  const known = new Map<string, Table>();
+
   async function tables(): Promise<Table[]> {
     const names = await below(packs);
     const values = await records.values(names);
     return names.map((record, at) => {
+      const bytes = values[at] ?? new Uint8Array();
+      const before = known.get(record);
+      if (before && before.files.length * ENTRY === bytes.length) return before;
       const pack = packIn(record);
-      return { record, pack, files: filesIn(values[at] ?? new Uint8Array(), pack) };
+      const table = { record, pack, files: filesIn(bytes, pack) };
+      known.set(record, table);
+      return table;
     });
   }
 
