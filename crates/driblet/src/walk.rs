@@ -37,6 +37,8 @@ pub(crate) struct WalkedFile {
 /// The files of a directory.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Listing {
+    /// The device and the inode of the folder.
+    identity: (u64, u64),
     /// In the order of a manifest.
     pub(crate) files: Vec<WalkedFile>,
     /// When a folder last changed, in nanoseconds since the epoch.
@@ -76,10 +78,27 @@ impl WalkRules {
     }
 }
 
+/// How often a folder is walked anew because another one took its place.
+const WALKS: usize = 10;
+
+/// Which folder is at a path: its device and inode.
+fn identity_of(folder: &Path) -> io::Result<(u64, u64)> {
+    let metadata = folder.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
 impl Listing {
-    /// Walks a folder.
+    /// Walks a folder. If another folder takes its place meanwhile, as when a link is led elsewhere, walks that one: files
+    /// of both would be no version.
     pub(crate) fn of(folder: &Path, rules: &WalkRules) -> io::Result<Listing> {
-        Listing::below(folder, folder, rules)
+        for _ in 0..WALKS {
+            let identity = identity_of(folder)?;
+            let listing = Listing::below(folder, folder, rules)?;
+            if identity_of(folder)? == identity {
+                return Ok(Listing { identity, ..listing });
+            }
+        }
+        Err(io::Error::other("the folder was replaced again and again while it was read"))
     }
 
     /// Walks `start`, which lies in `folder`. Paths are those below `folder`.

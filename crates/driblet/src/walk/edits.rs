@@ -8,7 +8,7 @@ use std::path::Path;
 
 use driblet_core::directory::{check_path, path_order};
 
-use super::{IGNORE_FILE, Listing, WalkRules, WalkedFile};
+use super::{IGNORE_FILE, Listing, WalkRules, WalkedFile, identity_of};
 use crate::fingerprint::Fingerprint;
 
 /// How a directory differs from an earlier listing.
@@ -55,7 +55,7 @@ impl Listing {
         rules: &WalkRules,
         paths: &BTreeSet<ListedPath>,
     ) -> io::Result<Option<Edits>> {
-        if self.has_links || !self.left_out.is_empty() {
+        if self.has_links || !self.left_out.is_empty() || identity_of(folder)? != self.identity {
             return Ok(None);
         }
         let mut edits = Edits { files: BTreeMap::new(), folders_changed: self.folders_changed };
@@ -115,7 +115,8 @@ impl Listing {
             edits.files.extend(now.files.into_iter().map(|file| (ListedPath(file.path.clone()), Some(file))));
         }
         edits.files.retain(|path, now| self.file(&path.0) != now.as_ref());
-        Ok(Some(edits))
+        // Another folder may have taken its place meanwhile.
+        Ok((identity_of(folder)? == self.identity).then_some(edits))
     }
 
     /// Takes over what has changed.
@@ -252,6 +253,20 @@ mod tests {
         assert_eq!(edits(&listing, &[".shown"]), None, "it is not left out");
         fs::write(place.path().join(".new"), "").unwrap();
         assert_eq!(edits(&listing, &[".new"]), None, "a rule decides on it");
+        // Another folder in its place.
+        let root = place.path().join("root");
+        let folders = ["one", "two"].map(|name| place.path().join(name));
+        for folder in &folders {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("a"), "").unwrap();
+        }
+        symlink(&folders[0], &root).unwrap();
+        let led = Listing::of(&root, &rules).unwrap();
+        fs::remove_file(&root).unwrap();
+        symlink(&folders[1], &root).unwrap();
+        let paths = BTreeSet::from([ListedPath("a".to_owned())]);
+        assert_eq!(led.edits(&root, &rules, &paths).unwrap(), None, "a link was led elsewhere");
+        assert_ne!(Listing::of(&root, &rules).unwrap(), led);
         fs::write(place.path().join("x.driblet"), "").unwrap();
         assert!(edits(&listing, &["x.driblet"]).is_some(), "no rule lists a reserved name");
     }
