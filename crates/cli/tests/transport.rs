@@ -113,9 +113,7 @@ fn a_certificate_is_replaced_while_a_hundred_requests_run() {
     let folder = setting();
     let serving = serving(&folder, &[]);
     fs::copy(folder.path().join("cert.pem"), folder.path().join("trusted.pem")).unwrap();
-    let head: serde_json::Value =
-        serde_json::from_str(&said(&curl(&folder, &[&format!("{}app.js.driblet/head", serving.url)]))).unwrap();
-    let waiting = format!("{}app.js.driblet/head?since={}&wait=60", serving.url, head["counter"]);
+    let waiting = waiting(&folder, &serving);
     // A connection each.
     let output = std::iter::repeat_n(["--output", "/dev/null", waiting.as_str()], 100).flatten();
     let all =
@@ -146,6 +144,13 @@ fn a_certificate_is_replaced_while_a_hundred_requests_run() {
     let (status, log) = serving.end();
     assert!(status.success());
     assert!(log.contains("the certificate from before stays in use") && log.contains("key.pem"), "{log}");
+}
+
+/// The URL of a request that is answered when the file changes.
+fn waiting(folder: &TempDir, serving: &Serving) -> String {
+    let url = format!("{}app.js.driblet/head", serving.url);
+    let head: serde_json::Value = serde_json::from_str(&said(&curl(folder, &[&url]))).unwrap();
+    format!("{url}?since={}&wait=60", head["counter"])
 }
 
 /// Starts curl, and waits until it has sent all its requests.
@@ -225,6 +230,17 @@ fn a_unix_socket_is_made_replaced_and_removed() {
     }
 }
 
+/// Waits until systemd is told this.
+fn notifies(notified: UnixDatagram, what: &str) -> UnixDatagram {
+    let (notified, said) = within_on_thread(move || {
+        let mut bytes = [0; 100];
+        let len = notified.recv(&mut bytes).unwrap();
+        (notified, text(&bytes[..len]))
+    });
+    assert_eq!(said.trim_end(), what);
+    notified
+}
+
 /// Passes sockets as systemd does: from the third descriptor on.
 const PASSING: &str = r#"
 import os, socket, sys
@@ -245,11 +261,6 @@ fn systemd_passes_sockets_and_is_told_when_the_server_is_ready() {
     let folder = files(&[("root/app.js", b"let app")]);
     let (socket, told) = (path(&folder, "http.sock"), path(&folder, "notify.sock"));
     let notified = UnixDatagram::bind(&told).unwrap();
-    let next = move || {
-        let mut bytes = [0; 100];
-        let len = notified.recv(&mut bytes).unwrap();
-        (notified, text(&bytes[..len]))
-    };
     let mut process = Command::new("python3")
         .args(["-c", PASSING, &socket, env!("CARGO_BIN_EXE_driblet"), "serve", &path(&folder, "root")])
         .args(["--history", &path(&folder, "history")])
@@ -257,8 +268,7 @@ fn systemd_passes_sockets_and_is_told_when_the_server_is_ready() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let (notified, ready) = within_on_thread(next);
-    assert_eq!(ready.trim_end(), "READY=1");
+    let notified = notifies(notified, "READY=1");
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let network = lines.next().unwrap().unwrap();
     let url = network.strip_prefix("listening on ").unwrap_or_else(|| panic!("{network}"));
@@ -267,12 +277,7 @@ fn systemd_passes_sockets_and_is_told_when_the_server_is_ready() {
     let local = ["--silent", "--unix-socket", &socket, "http://localhost/app.js"];
     assert_eq!(said(&Command::new("curl").args(local).output_within()), "let app");
     support::send("TERM", process.id());
-    let stopping = within_on_thread(move || {
-        let mut bytes = [0; 100];
-        let len = notified.recv(&mut bytes).unwrap();
-        text(&bytes[..len])
-    });
-    assert_eq!(stopping.trim_end(), "STOPPING=1");
+    notifies(notified, "STOPPING=1");
     assert!(finished(process).status.success());
     // systemd keeps what it has made.
     assert!(fs::symlink_metadata(&socket).is_ok());
@@ -283,9 +288,7 @@ fn a_stop_lets_requests_over_http_2_finish() {
     let folder = setting();
     fs::copy(folder.path().join("cert.pem"), folder.path().join("trusted.pem")).unwrap();
     let serving = serving(&folder, &["--grace", "60"]);
-    let head: serde_json::Value =
-        serde_json::from_str(&said(&curl(&folder, &[&format!("{}app.js.driblet/head", serving.url)]))).unwrap();
-    let waiting = format!("{}app.js.driblet/head?since={}&wait=60", serving.url, head["counter"]);
+    let waiting = waiting(&folder, &serving);
     let poll = requests(&folder, &["--http2", &waiting, "--write-out", "\n%{http_version} %{http_code}"], 1);
     serving.signal("TERM");
     // A response that only waits ends when the server stops.

@@ -1,10 +1,10 @@
 import { directoryCore } from './core.js';
 import { makeRoomIn, tidyDirectory } from './garbage.js';
-import { openVersion } from './reading.js';
+import { readerOf } from './reading.js';
 import { runDirectory } from './run.js';
 import { forgetMemory, openerOf } from './opening.js';
 import { handle, syncAlone } from '../shared/engine.js';
-import { SyncError, closed } from '../shared/error.js';
+import { closed } from '../shared/error.js';
 import { now } from '../shared/clock.js';
 import { exchange } from '../sync/exchange.js';
 import { abandonment } from '../shared/abandonment.js';
@@ -107,9 +107,9 @@ async function syncInto(
     ...{ core, store, key, makeRoom, pin, maxBytes, maxFiles, progress, report },
     ...{ records: recordsOf(store.records, key, makeRoom), exchange: exchanged, signal: requests.signal },
   };
-  const { version, reused, ...known } = await runDirectory(session);
-  const reader = await openVersion(store, key, version, Promise.resolve(core), known);
-  if (!reader) throw new SyncError('store', 'the directory was removed while it was stored; sync again');
+  const { reused, ...stored } = await runDirectory(session);
+  const { version } = stored;
+  const reader = await readerOf(store, key, core, stored);
   handles.set(id, reader);
   const { paths, lengths } = reader.listing;
   const synced: SyncedDirectory = {

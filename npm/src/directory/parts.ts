@@ -122,16 +122,20 @@ class Writing {
       this.#buffered += bytes.length;
       return undefined;
     }
-    return this.#empty(bytes.slice());
+    return this.#writeAfterBuffered(bytes.slice()); // The caller's bytes change meanwhile.
   }
 
-  /** Writes what is buffered, and these bytes after it. */
-  async #empty(bytes?: Uint8Array): Promise<void> {
+  async #writeAfterBuffered(bytes: Uint8Array): Promise<void> {
+    await (await this.#empty()).write(bytes);
+  }
+
+  /** Writes what is buffered. */
+  async #empty(): Promise<PackWriter> {
     const writer = await this.#begin();
     const buffered = this.#buffer.subarray(0, this.#buffered);
     this.#buffered = 0;
     if (0 < buffered.length) await writer.write(buffered);
-    if (bytes) await writer.write(bytes);
+    return writer;
   }
 
   /** Ends a file: the bytes since the end of the last one. */
@@ -143,8 +147,7 @@ class Writing {
   /** Makes the files of a part durable, then writes where they are. */
   async finishPart(): Promise<void> {
     if (this.#files.length === 0) return;
-    await this.#empty();
-    const writer = await this.#begin();
+    const writer = await this.#empty();
     await writer.flush();
     const files = this.#files.map((file) => ({ ...file, pack: writer.id }));
     await this.#session.records.addTable(writer.id, this.#parts, files);

@@ -37,22 +37,29 @@ export interface DirectoryReader {
   renew(): Promise<void>;
 }
 
-/**
- * Opens a version that is stored under a key. Undefined if its manifest is not stored, or damaged. Reads neither the
- * manifest nor the tables if they are `known`.
- */
+/** Opens a version that is stored under a key. Undefined if its manifest is not stored, or damaged. */
 export async function openVersion(
   store: DirectoryStore,
   key: string,
   version: string,
   core: Promise<DirectoryCore>,
-  known?: { listing: Listing; places: Holdings['places'] },
 ): Promise<DirectoryReader | undefined> {
   const ready = await core; // Manifests are parsed by the module.
   const records = recordsOf(store.records, key);
-  const listing = known?.listing ?? storedListing(version, await records.manifest(version));
+  const listing = storedListing(version, await records.manifest(version));
   if (!listing) return undefined;
-  let { places } = known ?? (await records.holdings());
+  const { places } = await records.holdings();
+  return readerOf(store, key, ready, { version, listing, places });
+}
+
+/** Opens a version whose files, and where they lie, are known. */
+export async function readerOf(
+  store: DirectoryStore,
+  key: string,
+  core: DirectoryCore,
+  { version, listing, places }: { version: string; listing: Listing; places: Holdings['places'] },
+): Promise<DirectoryReader> {
+  const records = recordsOf(store.records, key);
   const blocks = blocksOf((place) => packOf(place));
   const packs = new Map<string, Promise<Pack | undefined>>();
   const verified = new Set<string>();
@@ -64,8 +71,8 @@ export async function openVersion(
 
   function usedPacks(): string[] {
     const used = new Set<string>();
-    for (let index = 0; index < listing!.count; index += 1) {
-      const pack = places.get(listing!.id(index))?.pack;
+    for (let index = 0; index < listing.count; index += 1) {
+      const pack = places.get(listing.id(index))?.pack;
       if (pack !== undefined) used.add(pack);
     }
     return [...used];
@@ -96,7 +103,7 @@ export async function openVersion(
     const name = `${pack} ${at}`;
     if (length <= SHORT) {
       const bytes = await blocks.read(place, endOf(pack));
-      if (bytes && (verified.has(name) || (await isVersion(ready, file, bytes)))) {
+      if (bytes && (verified.has(name) || (await isVersion(core, file, bytes)))) {
         verified.add(name);
         return bytes;
       }
@@ -107,11 +114,11 @@ export async function openVersion(
     if (!blob) return undefined;
     if (isWhole || length <= IN_MEMORY) {
       const bytes = await bytesOf(blob);
-      if (bytes?.length !== length || !(verified.has(name) || (await isVersion(ready, file, bytes)))) return undefined;
+      if (bytes?.length !== length || !(verified.has(name) || (await isVersion(core, file, bytes)))) return undefined;
       verified.add(name);
       return bytes;
     }
-    if (!verified.has(name) && !(await isVersionIn(ready, file, blob))) return undefined;
+    if (!verified.has(name) && !(await isVersionIn(core, file, blob))) return undefined;
     verified.add(name);
     return blob;
   }
@@ -130,7 +137,7 @@ export async function openVersion(
         const found = isNew ? await readAt(place, file, isWhole) : undefined;
         if (found) return found;
         if (isLast) {
-          if (place) await withLock(syncLock(store.name, key), () => dropDamaged(store, key, ready));
+          if (place) await withLock(syncLock(store.name, key), () => dropDamaged(store, key, core));
           const path = listing.pathAt(index);
           throw new SyncError(
             'store',

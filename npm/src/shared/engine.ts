@@ -6,7 +6,7 @@ import type { Store } from '../stores/store.js';
 
 /* What the engines for files and for directories share: how they take requests, and who syncs a key at a time. */
 
-/** What an engine does with the requests of its port. `reply` sends to the port. */
+/** What an engine does with the requests of its port. */
 export interface Work<Job, What> {
   /** Runs a sync until `abort`. `prefetched` is the result of a request that the page may have made for it. */
   sync(id: number, job: Job, abort: AbortController, prefetched?: Promise<Prefetched | undefined>): Promise<void>;

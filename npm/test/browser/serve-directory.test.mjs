@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { activate } from '../support/activate.mjs';
 import { launch } from '../support/browser.mjs';
 import { defineInDatabase } from '../support/database.mjs';
 import { serve } from '../support/driblet.mjs';
@@ -112,18 +113,7 @@ async function head(since) {
 async function register(script = '/module-worker.js', type = 'module', scope = '/app/') {
   const page = await browser.context.newPage();
   await page.goto(`${link.url}register.html`);
-  await page.evaluate(
-    async ([script, type, scope]) => {
-      const { active, waiting, installing } = await navigator.serviceWorker.register(script, { type, scope });
-      const worker = active ?? waiting ?? installing;
-      await new Promise((resolve) => {
-        const check = () => worker.state === 'activated' && resolve();
-        worker.addEventListener('statechange', check);
-        check();
-      });
-    },
-    [script, type, scope],
-  );
+  await page.evaluate(activate, { script, type, scope });
   return page;
 }
 

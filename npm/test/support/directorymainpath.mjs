@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { activate } from './activate.mjs';
 import { DIRECTORIES, preparePage } from './directorypage.mjs';
 import { serve } from './driblet.mjs';
 import { install } from './installed.mjs';
@@ -103,15 +104,7 @@ export function testServing(launch, beforehand = () => {}) {
     };
     await release(1);
     const page = await browser.open(link.url);
-    await page.evaluate(async () => {
-      const { active, waiting, installing } = await navigator.serviceWorker.register('/worker.js', { scope: '/app/' });
-      const worker = active ?? waiting ?? installing;
-      await new Promise((resolve) => {
-        const check = () => worker.state === 'activated' && resolve();
-        worker.addEventListener('statechange', check);
-        check();
-      });
-    });
+    await page.evaluate(activate, { script: '/worker.js', scope: '/app/' });
     /** Opens a page of the directory in a frame. */
     const show = (name) =>
       page.evaluate(async (name) => {

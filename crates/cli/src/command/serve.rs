@@ -265,12 +265,10 @@ impl Signals {
                     let (server, tls) = (server.clone(), tls.cloned());
                     tokio::spawn(async move {
                         if let Some(Err(error)) = tls.map(|tls| tls.reload()) {
-                            let source = error.source().map(ToString::to_string);
-                            tracing::warn!(%error, source, "the certificate from before stays in use");
+                            warn(&error, "the certificate from before stays in use");
                         }
                         if let Err(error) = server.publish(None).await {
-                            let source = error.source().map(ToString::to_string);
-                            tracing::warn!(%error, source, "cannot publish");
+                            warn(&error, "cannot publish");
                         }
                     });
                 }
@@ -284,6 +282,11 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+fn warn(error: &dyn Error, what: &str) {
+    let source = error.source().map(ToString::to_string);
+    tracing::warn!(%error, source, "{what}");
 }
 
 fn is_hangup_ignored() -> bool {

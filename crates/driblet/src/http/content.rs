@@ -23,7 +23,9 @@ use crate::task::blocking;
 /// Bytes of a file that one connection holds in memory.
 const PIECE: u64 = 128 << 10;
 
-/// The `Cache-Control` of what never changes.
+// The forms of `Cache-Control`.
+pub(super) const REVALIDATE: &str = "no-cache";
+pub(super) const NO_STORE: &str = "no-store";
 pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
 /// The same, where shared caches must not keep the answer: they do not ask the guard of a path.
 pub(super) const PRIVATE: &str = "private, max-age=31536000, immutable";

@@ -12,10 +12,10 @@ use hyper::header::{self, HeaderValue};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::content::{IMMUTABLE, Representation, is_held, joined};
+use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held, joined};
 use super::path::Resource;
 use super::problem::Problem;
-use super::resources::{DELTA, NO_STORE, REVALIDATE, ResourceRequest, bad_name, read_body};
+use super::resources::{DELTA, ResourceRequest, bad_name, read_body};
 use crate::artifacts::{Artifact, ArtifactError, Content, DirectoryPlan, DirectoryVersion, PartFiles};
 use crate::publisher::{PublishError, PublishedDirectory, Publisher};
 

@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
 use super::conditions::Modified;
-use super::content::{IMMUTABLE, Representation, is_held};
+use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held};
 use super::media_type::{is_compressible, media_type};
 use super::path::RequestPath;
 use super::problem::{Problem, is_safe};
@@ -54,11 +54,7 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     }
     let (observation, stored) = match opened {
         OpenPlain::File(observation, stored) => (observation, stored),
-        OpenPlain::Direct(file, fingerprint) => {
-            let mut response = direct(file, fingerprint.len, &media_type(&path), method);
-            site.rules.apply(&path, response.headers_mut());
-            return Ok(response);
-        }
+        OpenPlain::Direct(file, fingerprint) => return Ok(direct(site, &path, file, fingerprint.len, method)),
         OpenPlain::Folder | OpenPlain::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
@@ -67,7 +63,7 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     let mut answer = Representation {
         content: Content::File(stored.file().map_err(PublishError::from)?, stored.len),
         etag: stored.version.to_string(),
-        caching: if never_changed { IMMUTABLE } else { "no-cache" },
+        caching: if never_changed { IMMUTABLE } else { REVALIDATE },
         coding: None,
         media_type: media_type.clone(),
         modified: Modified::new(observation.fingerprint.modified, observation.read),
@@ -92,21 +88,21 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
 async fn missing_page(site: &Site, method: &Method) -> Result<Option<Response>, Problem> {
     let OpenPlain::File(_, stored) = site.open_plain(MISSING).await? else { return Ok(None) };
     let file = stored.file().map_err(PublishError::from)?;
-    let mut response = direct(file, stored.len, &media_type(MISSING), method);
+    let mut response = direct(site, MISSING, file, stored.len, method);
     *response.status_mut() = StatusCode::NOT_FOUND;
-    site.rules.apply(MISSING, response.headers_mut());
     Ok(Some(response))
 }
 
 /// Answers with a whole file that has no version: without an ETag, and not to be cached.
-fn direct(file: Arc<File>, len: u64, media_type: &str, method: &Method) -> Response {
+fn direct(site: &Site, path: &str, file: Arc<File>, len: u64, method: &Method) -> Response {
     let mut response = super::content::whole(file, len, method);
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::try_from(media_type) {
+    if let Ok(value) = HeaderValue::try_from(media_type(path)) {
         headers.insert(header::CONTENT_TYPE, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+    site.rules.apply(path, headers);
     response
 }
 
@@ -116,7 +112,7 @@ fn direct(file: Arc<File>, len: u64, media_type: &str, method: &Method) -> Respo
 fn to_folder(uri: &Uri) -> Response {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let headers = [(header::LOCATION, format!("./{name}/{query}")), (header::CACHE_CONTROL, "no-cache".into())];
+    let headers = [(header::LOCATION, format!("./{name}/{query}")), (header::CACHE_CONTROL, REVALIDATE.into())];
     (StatusCode::PERMANENT_REDIRECT, headers).into_response()
 }
 

@@ -39,6 +39,5 @@ fn target(host: &str, port: u16, uri: &Uri) -> Option<HeaderValue> {
     let port = if port == 443 { String::new() } else { format!(":{port}") };
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let path = if path.starts_with('/') { path } else { "/" };
-    (!host.is_empty()).then_some(())?;
-    HeaderValue::try_from(format!("https://{host}{port}{path}")).ok()
+    HeaderValue::try_from(format!("https://{host}{port}{path}")).ok().filter(|_| !host.is_empty())
 }

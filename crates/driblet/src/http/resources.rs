@@ -16,7 +16,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client_files;
-use super::content::{IMMUTABLE, Representation, is_held};
+use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held};
 use super::path::{RequestPath, Resource};
 use super::problem::{Problem, is_safe};
 use crate::artifacts::{ArtifactError, ChosenDelta, Content, DeltaRequest};
@@ -27,8 +27,6 @@ use crate::site::{OpenPath, Site};
 
 pub(super) const DELTA: &str = "application/vnd.driblet.delta";
 const MATCHED: &str = "application/vnd.driblet.matched";
-pub(super) const REVALIDATE: &str = "no-cache";
-pub(super) const NO_STORE: &str = "no-store";
 
 /// The longest that a poll waits.
 const MAX_WAIT: Duration = Duration::from_secs(60);

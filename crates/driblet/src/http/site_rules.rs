@@ -75,7 +75,8 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// Whether a file's name has a content hash, as bundlers write it, so that the file never changes. It rather misses one
-/// than take another word for one. Pages and documents have none.
+/// than take another word for one, unlike the core, which looks for the basis of a renamed file. Pages and documents have
+/// none.
 pub(super) fn has_content_hash(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let is_document = [".html", ".htm", ".pdf"].iter().any(|end| name.ends_with(end));

@@ -8,8 +8,9 @@ use hyper::header::{self, HeaderName};
 use tracing::{Level, enabled, info};
 
 /// The target of the events that [`serve`](crate::serve) emits for each answer, at the level `INFO`, once its last byte
-/// is sent, or once the client is gone. Their fields: `client`, `method`, `path` with its query, `protocol`, `status` (0 if
-/// the client left before an answer), `bytes` of the body that were sent, `ms` since the request's head was read, `agent` and `referer`.
+/// is sent, or once the client is gone. Their fields: `client`, `method`, `path` with its query, `protocol`, `status` (0
+/// if the client left before an answer), `bytes` of the body that were sent, `ms` since the request's head was read,
+/// `agent` and `referer`.
 pub const ACCESS_LOG: &str = "driblet::access";
 
 /// A request and its answer, which are logged when this is dropped. Nothing is kept of them unless somebody listens.

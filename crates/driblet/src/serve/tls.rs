@@ -80,27 +80,25 @@ impl Tls {
     /// Reads the files again whenever they change. Never completes. A pair that does not fit together is logged, unless
     /// the files change again at once: they are replaced one after the other.
     pub async fn follow(self) {
-        let mut failed: Option<String> = None;
-        let mut is_logged = false;
+        let (mut failed, mut times) = (None, 0);
         loop {
             tokio::time::sleep(LOOK).await;
             let tls = self.clone();
             let Ok(reloaded) = tokio::task::spawn_blocking(move || tls.reload()).await else { continue };
             match reloaded {
                 Ok(is_new) => {
-                    (failed, is_logged) = (None, false);
+                    failed = None;
                     if is_new {
                         info!(certificate = %self.files.certificate.display(), "a new certificate is in use");
                     }
                 }
                 Err(error) => {
                     let error = with_causes(&error);
-                    if failed.as_ref() == Some(&error) && !is_logged {
+                    times = if failed.as_ref() == Some(&error) { times + 1 } else { 1 };
+                    if times == 2 {
                         warn!(error, "the certificate from before stays in use");
-                        is_logged = true;
-                    } else if failed.as_ref() != Some(&error) {
-                        (failed, is_logged) = (Some(error), false);
                     }
+                    failed = Some(error);
                 }
             }
         }

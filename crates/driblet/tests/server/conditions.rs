@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use driblet::{ServeOptions, Version};
 
-use crate::support::{Answer, Ask, TestSite, get, text};
+use crate::support::{Answer, Ask, TestSite, get, serving, text};
 
 /// Wed, 21 Oct 2015 07:28:00 GMT, and a fraction that no HTTP date can express.
 const STAMP: Duration = Duration::from_nanos(1_445_412_480_500_000_000);
@@ -180,9 +180,7 @@ async fn redirects_to_folders() {
     }
     let app =
         Router::new().nest("/deep/assets", site.server().router()).nest_service("/service", site.server().router());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(driblet::serve(listener, app, ServeOptions::default()));
+    let addr = serving(app, ServeOptions::default()).await;
     for path in ["/deep/assets/docs/a%20b", "/service/docs/a%20b"] {
         let base = url::Url::parse(&format!("http://{addr}{path}?q=1")).unwrap();
         let answer = get(&format!("{path}?q=1")).send(addr).await;

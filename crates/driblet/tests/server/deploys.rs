@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use driblet::{ServeOptions, Server, Version};
 use tempfile::TempDir;
 
-use crate::support::{Answer, apply, eventually, get, joined, let_pass, random_bytes, text, within};
+use crate::support::{Answer, apply, eventually, get, joined, let_pass, random_bytes, serving, text, within};
 
 /// A server of a path that is a link, a file or a mount point.
 struct Deployed {
@@ -32,10 +32,7 @@ impl Deployed {
     async fn serve(folder: TempDir, root: &str, history: &str) -> Deployed {
         let builder = Server::builder(folder.path().join(root)).history(folder.path().join(history)).ahead(0);
         let server = builder.build().await.unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let router = server.router();
-        tokio::spawn(async move { driblet::serve(listener, router, ServeOptions::default()).await });
+        let addr = serving(server.router(), ServeOptions::default()).await;
         within(server.indexed()).await;
         Deployed { folder, addr, server }
     }

@@ -5,9 +5,8 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::{Router, response::Response};
 use driblet::{ServeOptions, Version};
-use tokio::net::TcpListener;
 
-use crate::support::{Answer, TestSite, apply, get, post, text};
+use crate::support::{Answer, TestSite, apply, get, post, serving, text};
 
 /// A site with two builds of a file whose name has changed, and the bytes of both.
 async fn renamed() -> (TestSite, Vec<u8>, Vec<u8>) {
@@ -111,9 +110,7 @@ async fn the_guard_of_the_basis_decides() {
     }
     let (site, old, new) = renamed().await;
     let app = Router::new().fallback_service(site.server().router()).layer(from_fn(guard));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(driblet::serve(listener, app, ServeOptions::default()));
+    let addr = serving(app, ServeOptions::default()).await;
     let from = Version::of(&old);
     let ask = get(&format!("/app.1.js.driblet/grant-{from}"));
     assert_eq!(ask.clone().send(addr).await.status, 401);

@@ -1,14 +1,12 @@
 //! Plain requests for files: conditions, ranges, types, codings, folders.
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use driblet::{ServeOptions, Server, Version};
 
-use crate::support::{TestSite, apply, get, post, random_bytes, sign, text};
+use crate::support::{TestSite, apply, get, post, random_bytes, serving, sign, text};
 
 fn etag(bytes: &[u8]) -> String {
     format!("\"{}\"", Version::of(bytes))
@@ -141,9 +139,7 @@ async fn one_file_is_served_by_its_name_and_at_the_root() {
     let site = TestSite::new(&[("app.js", b"let a;"), ("beside.txt", b"not published")]).await;
     let history = site.outside().join("another history");
     let server = Server::builder(site.root().join("app.js")).history(history).build().await.unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(driblet::serve(listener, server.router(), ServeOptions::default()));
+    let addr = serving(server.router(), ServeOptions::default()).await;
     for path in ["/", "/app.js"] {
         assert_eq!(get(path).send(addr).await.text(), "let a;");
     }
@@ -197,9 +193,7 @@ async fn nested_behind_an_application() {
     let app = Router::new()
         .route("/api", axum::routing::get(|| async { "the application's own" }))
         .nest("/assets", site.server().router());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(driblet::serve(listener, app, ServeOptions::default()));
+    let addr = serving(app, ServeOptions::default()).await;
     assert_eq!(get("/api").send(addr).await.text(), "the application's own");
     assert_eq!(get("/assets/app.js").send(addr).await.text(), "let a;");
     assert_eq!(get("/assets/docs/").send(addr).await.text(), "docs");
@@ -215,9 +209,7 @@ async fn what_guards_a_path_guards_its_deltas() {
         if may { Ok(next.run(request).await) } else { Err(axum::http::StatusCode::UNAUTHORIZED) }
     });
     let app = Router::new().fallback_service(site.server().router()).layer(guarded);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(driblet::serve(listener, app, ServeOptions::default()));
+    let addr = serving(app, ServeOptions::default()).await;
     for path in ["/secret.js", "/secret.js.driblet/none", "/secret.js.driblet/head"] {
         assert_eq!(get(path).send(addr).await.status, 401, "{path}");
         assert_eq!(get(path).header("authorization", "yes").send(addr).await.status, 200, "{path}");
@@ -237,13 +229,6 @@ fn decoded(bytes: &[u8], coding: Option<&str>) -> Vec<u8> {
 const GROUP: usize = 256 << 10;
 /// Bytes of a file that one connection holds in memory.
 const PIECE: usize = 128 << 10;
-
-async fn served(app: Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(driblet::serve(listener, app, ServeOptions::default()));
-    addr
-}
 
 #[tokio::test]
 async fn every_pair_of_sizes_around_a_group() {
@@ -375,7 +360,9 @@ async fn what_guards_a_path_guards_every_resource_below_it() {
         let may = request.headers().contains_key("authorization");
         if may { Ok(next.run(request).await) } else { Err(StatusCode::UNAUTHORIZED) }
     });
-    let addr = served(Router::new().nest("/deep/assets", site.server().router()).layer(guarded)).await;
+    let addr =
+        serving(Router::new().nest("/deep/assets", site.server().router()).layer(guarded), ServeOptions::default())
+            .await;
     let (signature, _) = sign(b"something", &text(2, 5_000));
     let below = "/deep/assets/secret.js.driblet";
     let names = ["none".into(), "head".into(), old.to_string(), format!("{old}-{new}"), format!("none-{old}")];
@@ -393,7 +380,7 @@ async fn names_in_answers_hold_wherever_the_router_is_nested() {
     let site = TestSite::new(&[("docs/index.html", b"docs")]).await;
     let old = site.publish("app.js", &text(1, 5_000)).await;
     site.publish("app.js", &text(2, 5_000)).await;
-    let addr = served(Router::new().nest("/deep/assets", site.server().router())).await;
+    let addr = serving(Router::new().nest("/deep/assets", site.server().router()), ServeOptions::default()).await;
     let place = |path: &str, name: &str| {
         let base = url::Url::parse(&format!("http://{addr}{path}")).unwrap();
         base.join(name).unwrap().path().to_owned()

@@ -15,10 +15,10 @@ use driblet_core::{
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::support::{Answer, Slow, TestSite, apply, get, matched, post, random_bytes, sign, text, within};
+use crate::support::{Answer, Slow, TestSite, apply, get, matched, post, random_bytes, serving, sign, text, within};
 
 const PATH: &str = "/app.js.driblet/signature";
 
@@ -339,10 +339,8 @@ async fn a_client_that_never_reads_its_answer_is_dropped() {
             Response::from_parts(parts, Body::from_stream(pieces))
         }
     }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
     let options = ServeOptions::default().write_timeout(Duration::from_millis(300));
-    tokio::spawn(driblet::serve(listener, app, options));
+    let addr = serving(app, options).await;
     let stalled = Slow::start(post(PATH, signature.encode()), addr).await;
     within(ends.recv()).await.unwrap();
     let received = stalled.whole_answer().await;

@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use driblet::{ServeOptions, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::support::{Slow, TestSite, eventually, get, random_bytes, within};
+use crate::support::{Slow, TestSite, eventually, get, random_bytes, serving, within};
 
 async fn impatient(site: &TestSite) -> std::net::SocketAddr {
     let limit = Duration::from_millis(300);
     let options = ServeOptions::default().write_timeout(limit).header_timeout(limit);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(driblet::serve(listener, site.server().router(), options));
-    addr
+    serving(site.server().router(), options).await
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ mod wire;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use driblet::{BuildError, HistoryError, ServeOptions, Server, ServerBuilder, Version};
+use driblet::{BuildError, HistoryError, Router, ServeOptions, Server, ServerBuilder, Version};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,6 +22,14 @@ pub(crate) use content::{apply, matched, sign, text};
 pub(crate) use random::random_bytes;
 pub(crate) use wait::{eventually, joined, let_pass, within};
 pub(crate) use wire::{Answer, Ask, Slow, get, post};
+
+/// Serves an application on an address of its own, until the test ends.
+pub(crate) async fn serving(app: Router, options: ServeOptions) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(driblet::serve(listener, app, options));
+    addr
+}
 
 /// A published folder, its history beside it, and a server on both.
 pub(crate) struct TestSite {
