@@ -86,7 +86,6 @@ async fn serve_http(
     connections: Arc<Connections>,
     entry: Arc<ConnectionEntry>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let stops = Stopping(connections.stopping().subscribe()).begins();
     let requests = entry.clone();
     let service = service_fn(move |request| answer(request, peer, app.clone(), &connections, &requests));
     let mut http = auto::Builder::new(TokioExecutor::new());
@@ -95,16 +94,9 @@ async fn serve_http(
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = stops => {}
+        () = entry.leave.notified() => {}
     }
-    let is_told = {
-        let mut state = entry.state();
-        state.is_leaving = state.is_http2;
-        state.is_leaving
-    };
-    if is_told {
-        connection.as_mut().graceful_shutdown();
-    }
+    connection.as_mut().graceful_shutdown();
     connection.await
 }
 
@@ -192,8 +184,7 @@ impl hyper::body::Body for TrackedBody {
     }
 }
 
-/// A stream whose reader gets the end of the stream when the client takes too long, or when the connection must
-/// end.
+/// A stream whose reader gets the end of the stream when the client takes too long, or when the connection must end.
 ///
 /// hyper's own limit for the head of a request also runs while a connection is idle, so it cannot be used.
 struct ClientStream {
@@ -203,7 +194,11 @@ struct ClientStream {
 }
 
 impl ClientStream {
-    /// Ready when the wait for more bytes must end. An error if a request had begun to arrive.
+    /// Ready when the wait for more bytes must end. An error if a request had begun to arrive, or if the client takes
+    /// nothing of an answer.
+    ///
+    /// The end of the stream would cut off what HTTP/2 has not written yet, so such a client is told to leave instead,
+    /// and gets the end only if it stays, or if others need its place.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ConnectionPlace { connections, entry, .. } = &self.place;
         entry.reader.register(context.waker());
@@ -211,10 +206,11 @@ impl ClientStream {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let options = &connections.options;
-        let (phase, deadline) = {
+        let (phase, deadline, is_http2, is_leaving) = {
             let state = entry.state();
             let (since, limit) = match state.phase {
                 ConnectionPhase::New | ConnectionPhase::Head => (state.since, options.header_timeout),
+                ConnectionPhase::Idle if state.is_leaving => (state.since, options.header_timeout),
                 ConnectionPhase::Idle if !state.is_blocked => (state.since, options.keep_alive),
                 // A client that takes nothing of a body: by HTTP/2's flow control, it can do so without blocking the
                 // stream.
@@ -227,14 +223,18 @@ impl ClientStream {
             if state.gives_way && state.phase != ConnectionPhase::Busy {
                 return Poll::Ready(Ok(()));
             }
-            (state.phase, since.checked_add(limit))
+            (state.phase, since.checked_add(limit), state.is_http2, state.is_leaving)
         };
         let is_waiting = matches!(phase, ConnectionPhase::New | ConnectionPhase::Idle);
-        if is_waiting && connections.is_stopping() && !entry.state().is_leaving && !self.has_unread() {
-            return Poll::Ready(Ok(()));
+        let stops = connections.is_stopping() && (is_http2 || (is_waiting && !self.has_unread()));
+        if !stops || is_leaving {
+            let Some(deadline) = deadline else { return Poll::Pending };
+            ready!(self.poll_timer(deadline, context));
         }
-        let Some(deadline) = deadline else { return Poll::Pending };
-        ready!(self.poll_timer(deadline, context));
+        if is_http2 && !is_leaving && (stops || is_waiting) {
+            self.place.entry.begin_to_leave();
+            return self.poll_deadline(context);
+        }
         Poll::Ready(if is_waiting { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) })
     }
 

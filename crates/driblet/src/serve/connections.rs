@@ -40,6 +40,8 @@ pub(super) struct ConnectionEntry {
     state: Mutex<ConnectionState>,
     pub(super) reader: AtomicWaker,
     pub(super) writer: AtomicWaker,
+    /// The client must be told to leave (HTTP/2).
+    pub(super) leave: Notify,
 }
 
 pub(super) struct ConnectionState {
@@ -52,7 +54,7 @@ pub(super) struct ConnectionState {
     pub(super) is_blocked: bool,
     /// Whether the client speaks HTTP/2: it may have several requests at a time, and sends other things between them.
     pub(super) is_http2: bool,
-    /// Whether the client was told that the server stops (HTTP/2).
+    /// Whether the client is told to leave (HTTP/2).
     pub(super) is_leaving: bool,
     /// Requests that are being answered.
     running: usize,
@@ -109,6 +111,7 @@ impl Connections {
             state: Mutex::new(state),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
+            leave: Notify::new(),
         });
         let mut open = lock(&self.open);
         let id = open.next;
@@ -194,6 +197,13 @@ impl Connections {
 impl ConnectionEntry {
     pub(super) fn state(&self) -> MutexGuard<'_, ConnectionState> {
         lock(&self.state)
+    }
+
+    /// Has the client told to leave.
+    pub(super) fn begin_to_leave(&self) {
+        let mut state = self.state();
+        (state.is_leaving, state.since) = (true, Instant::now());
+        self.leave.notify_one();
     }
 }
 

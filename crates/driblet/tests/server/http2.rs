@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use driblet::ServeOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::support::{TestSite, get, random_bytes, within};
+use crate::support::{TestSite, get, random_bytes, serving, within};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -91,13 +91,6 @@ fn request(path: &str) -> Vec<u8> {
     [vec![0x82, 0x86], literal(0x04, path), literal(0x01, "localhost")].concat()
 }
 
-async fn serving(site: &TestSite, options: ServeOptions) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(driblet::serve(listener, site.server().router(), options));
-    addr
-}
-
 #[tokio::test]
 async fn a_hundred_requests_share_a_connection() {
     let bytes = random_bytes(1, 30_000);
@@ -164,7 +157,7 @@ async fn a_client_whose_head_never_ends_is_cut_off() {
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_cut_off() {
     let site = TestSite::new(&[("a.bin", &random_bytes(1, 1 << 20))]).await;
-    let addr = serving(&site, ServeOptions::default().write_timeout(Duration::from_millis(300))).await;
+    let addr = serving(site.server().router(), ServeOptions::default().write_timeout(Duration::from_millis(300))).await;
     let mut client = Client::connect(addr, &[(INITIAL_WINDOW_SIZE, 1)]).await;
     client.get(1, "/a.bin").await;
     client.send(PING, 0, 0, &[0; 8]).await.unwrap();
@@ -184,7 +177,7 @@ async fn a_client_that_takes_nothing_is_cut_off() {
 #[tokio::test]
 async fn a_client_whose_answer_takes_long_is_not_cut_off() {
     let site = TestSite::new(&[("a.txt", b"a")]).await;
-    let addr = serving(&site, ServeOptions::default().write_timeout(Duration::from_millis(100))).await;
+    let addr = serving(site.server().router(), ServeOptions::default().write_timeout(Duration::from_millis(100))).await;
     let head: serde_json::Value = serde_json::from_slice(&get("/a.txt.driblet/head").send(addr).await.body).unwrap();
     let mut client = Client::connect(addr, &[]).await;
     client.get(1, &format!("/a.txt.driblet/head?since={}&wait=1", head["counter"])).await;
@@ -199,4 +192,40 @@ async fn a_client_whose_answer_takes_long_is_not_cut_off() {
         }
     }
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["version"], head["version"]);
+}
+
+/// Whether the request is seen before the stop or after it: its answer is whole, and the client is told to leave.
+#[tokio::test]
+async fn a_stop_lets_requests_finish() {
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
+    let head: serde_json::Value =
+        serde_json::from_slice(&get("/a.txt.driblet/head").send(site.addr()).await.body).unwrap();
+    for round in 0..20 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopped = async { drop(stopped.await) };
+        let served =
+            tokio::spawn(driblet::serve_until(listener, site.server().router(), ServeOptions::default(), stopped));
+        let mut client = Client::connect(addr, &[]).await;
+        // The connection is accepted.
+        assert_eq!(client.next().await.unwrap().kind, SETTINGS);
+        client.get(1, &format!("/a.txt.driblet/head?since={}&wait=60", head["counter"])).await;
+        stop.send(()).unwrap();
+        let (mut body, mut has_ended, mut reason) = (Vec::new(), false, None);
+        while let Some(Frame { kind, flags, payload, .. }) = client.next().await {
+            match kind {
+                PING if flags & ACK == 0 => client.send(PING, ACK, 0, &payload).await.unwrap(),
+                GOAWAY => reason = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap())),
+                DATA => {
+                    body.extend(payload);
+                    has_ended |= flags & END_STREAM != 0;
+                }
+                _ => {}
+            }
+        }
+        assert!(has_ended && reason == Some(0), "round {round}: {has_ended}, {reason:?}");
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["version"], head["version"]);
+        assert_eq!(within(served).await.unwrap().unwrap(), 0, "nothing is cut off");
+    }
 }
