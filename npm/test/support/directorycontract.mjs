@@ -78,7 +78,9 @@ export function testContract(kind, s, options) {
       assertIs(rest, folder);
       assert.equal(rest.cost.reused % 9_000_000, 0);
       assert.ok(0 < rest.cost.reused, `${rest.cost.reused} bytes`);
-      const asked = s.link.requests.map(({ path }) => path);
+      // A request that the first sync had sent when it failed may arrive after it.
+      const paths = s.link.requests.map(({ path }) => path);
+      const asked = paths.slice(paths.findIndex((path) => path.endsWith('.driblet/none')));
       // The first part comes with the directory delta, and was decoded before others were cut off.
       assert.equal(asked.length, 1 + LONG_FILES - rest.cost.reused / 9_000_000, asked.join('\n'));
     });
