@@ -65,6 +65,7 @@ impl Server {
             unregister: false,
             single_page: false,
             headers: Vec::new(),
+            dictionaries: true,
             name_option: name_method,
             #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
@@ -191,6 +192,7 @@ pub struct ServerBuilder {
     unregister: bool,
     single_page: bool,
     headers: Vec<(String, String, String)>,
+    dictionaries: bool,
     name_option: NameOption,
     #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
@@ -346,6 +348,22 @@ impl ServerBuilder {
         self
     }
 
+    /// Whether browsers may use files as compression dictionaries (RFC 9842): they then get the next version of a file
+    /// encoded against the one that they hold. Default: yes, for pages over TLS; never for private files, and never in
+    /// answer to requests with `Authorization`.
+    ///
+    /// Scripts, style sheets and wasm modules without a content hash in their names are then sent with
+    /// `stale-while-revalidate`: a page may show the version before once more. Set their `Cache-Control` with
+    /// [`header`](ServerBuilder::header) where that must not be.
+    ///
+    /// ```
+    /// let builder = driblet::Server::builder("dist").header("config.js", "Cache-Control", "no-cache");
+    /// # drop(builder);
+    /// ```
+    pub fn dictionaries(self, dictionaries: bool) -> ServerBuilder {
+        ServerBuilder { dictionaries, ..self }
+    }
+
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own
     /// path; with `None` it does not. Default: the default options of npm `rabin`.
     ///
@@ -373,7 +391,7 @@ impl ServerBuilder {
         let rule = |(pattern, name, value): &(String, String, String)| HeaderRule::new(pattern, name, value);
         let headers = self.headers.iter().map(rule).collect::<Result<_, _>>();
         let headers = headers.map_err(|reason| BuildError::Header { reason })?;
-        let rules = SiteRules { single_page: self.single_page, headers };
+        let rules = SiteRules { single_page: self.single_page, headers, dictionaries: self.dictionaries };
         #[cfg(feature = "browser-sync-stream")]
         let chunk_lists = self.browser_sync_stream.map(ChunkLists::new).transpose()?.map(Arc::new);
         let builder = self.clone();

@@ -78,6 +78,12 @@ pub(crate) struct Args {
     /// changed, and others must be asked for again. Later options replace what earlier ones set.
     #[arg(long, value_name = "PATTERN NAME: VALUE")]
     header: Vec<HeaderArg>,
+    /// Do not let browsers use files as compression dictionaries (RFC 9842)
+    ///
+    /// By default a page over TLS gets the next version of a script, style sheet or wasm module encoded against the one
+    /// that the browser holds. It may show that once more, while it fetches the next.
+    #[arg(long)]
+    no_dictionaries: bool,
     /// Another host name of the server, besides addresses and localhost
     #[arg(long, value_name = "H")]
     allow_host: Vec<String>,
@@ -162,6 +168,7 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         .private(args.private)
         .unregister(args.unregister)
         .single_page(args.spa)
+        .dictionaries(!args.no_dictionaries)
         .name_options(flag)
         .codec(args.codec.codec())
         .ahead(args.ahead)

@@ -86,9 +86,9 @@ mod tests {
         let versions = versions(lens);
         let jobs = rule.jobs("a", &versions).into_iter();
         let place = |from| versions.iter().position(|(version, _)| Some(*version) == from).unwrap();
-        jobs.filter_map(|job| match job.work {
+        jobs.filter_map(|job| match job.work.clone() {
             Work::Delta { from, codec } => Some((place(from), codec)),
-            Work::Coding(_) => None,
+            Work::Coding(_) | Work::WithDictionary { .. } => None,
         })
         .collect()
     }

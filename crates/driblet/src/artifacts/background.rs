@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::coding::Effort;
 use super::deltas::DeltaEncoder;
+use super::dictionary;
 use super::error::ArtifactError;
 use super::key::Key;
 use super::permits::EncoderPermits;
@@ -125,12 +126,17 @@ impl Background {
         // A request may be waiting for the interactive form of the same artifact. It goes first.
         self.requested.ended(&key.interactive()).await;
         let Some((from, to)) = self.open(job).await? else { return Ok(()) };
-        let (encoder, work, spool) = (self.encoder.clone(), job.work, Spool::new(self.space.clone()));
+        let (encoder, work, spool) = (self.encoder.clone(), job.work.clone(), Spool::new(self.space.clone()));
         let artifact = spool.artifact();
         let make = move || {
-            fill(spool, |spool| match work {
-                Work::Delta { codec, .. } => encoder.background(codec, from.as_deref(), &to, spool),
+            fill(spool, |spool| match &work {
+                Work::Delta { codec, .. } => encoder.background(*codec, from.as_deref(), &to, spool),
                 Work::Coding(coding) => coding.compress(Effort::Background, to.bytes(), |bytes| spool.write(bytes)),
+                Work::WithDictionary { coding, .. } => {
+                    let dictionary = from.as_deref().map_or(&[][..], StoredVersion::bytes);
+                    let named = (dictionary, &dictionary::hash_of(dictionary));
+                    coding.compress(Effort::Background, named, to.bytes(), |bytes| spool.write(bytes))
+                }
             })
         };
         let Some(made) = on_own_thread(make).await? else {
@@ -143,9 +149,10 @@ impl Background {
             self.state.made_ahead.fetch_add(1, Ordering::Relaxed);
         }
         let (path, bytes) = (&*job.path, made.content.len());
+        let work = &job.work;
         match work {
             Work::Delta { .. } => info!(path, to = %job.to, ?work, bytes, ?cause, "made a delta in the background"),
-            Work::Coding(_) => {
+            Work::Coding(_) | Work::WithDictionary { .. } => {
                 info!(path, to = %job.to, ?work, bytes, ?cause, "made an encoded file in the background")
             }
         }
@@ -173,7 +180,7 @@ impl Background {
             let Some(history) = history.upgrade() else { return Ok(None) };
             let from = match job.from() {
                 None => None,
-                Some(from) => match history.open_or_drop(&job.path, &from)? {
+                Some((path, from)) => match history.open_or_drop(path, &from)? {
                     Some(from) => Some(from),
                     None => return Ok(None),
                 },

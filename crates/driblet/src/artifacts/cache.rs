@@ -12,6 +12,7 @@ use super::ahead::AheadRule;
 use super::background::Background;
 use super::coding::{self, Coding, Effort};
 use super::deltas::DeltaEncoder;
+use super::dictionary::{self, DictionaryCoding, DictionaryHash};
 use super::directory_plan::DirectoryPlans;
 use super::error::ArtifactError;
 use super::key::Key;
@@ -31,6 +32,8 @@ const CHUNK_LISTS: u64 = 64 << 20;
 const SHORT: u64 = 256 << 10;
 /// How long a plain request waits for the first encoded bytes before it gets the file unencoded.
 const ENCODED_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many versions' SHA-256 hashes are remembered.
+const HASHES: u64 = 16 << 10;
 /// How many versions are remembered that do not shrink when they are encoded.
 const INCOMPRESSIBLE: u64 = 16 << 10;
 
@@ -56,6 +59,7 @@ pub(crate) struct Artifacts {
     store: Arc<ArtifactStore>,
     space: Arc<ScratchSpace>,
     cuts: moka::future::Cache<Version, Arc<Cuts>>,
+    dictionary_hashes: moka::future::Cache<Version, DictionaryHash>,
     encoder_permits: Arc<EncoderPermits>,
     queue_timeout: Duration,
     disk: u64,
@@ -106,6 +110,7 @@ impl Artifacts {
             store,
             space,
             cuts,
+            dictionary_hashes: moka::future::Cache::new(HASHES),
             encoder_permits,
             queue_timeout: options.queue_timeout,
             disk: options.disk,
@@ -267,14 +272,44 @@ impl Artifacts {
                 })
             }
         };
-        let first = if len <= SHORT { WaitFor::Everything } else { WaitFor::Disk };
-        match timeout(ENCODED_TIMEOUT, artifact.content.begun(first)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(failed @ ArtifactError::Task(_))) => return Err(failed),
-            Ok(Err(_)) | Err(_) => return Ok(None),
-        }
+        let Some(artifact) = self.begun_in_time(artifact, len).await? else { return Ok(None) };
         let shrinks = artifact.content.len().is_none_or(|encoded| coding::is_worth_it(encoded, len));
         Ok(shrinks.then_some(artifact))
+    }
+
+    /// The hash by which clients name a version as a dictionary. Each version is hashed once.
+    pub(super) async fn dictionary_hash(&self, stored: Arc<StoredVersion>) -> Result<DictionaryHash, ArtifactError> {
+        let (version, len) = (stored.version, stored.len);
+        let hash = move || Ok(dictionary::hash_of(stored.bytes()));
+        self.dictionary_hashes.try_get_with(version, self.with_permit(len, hash)).await.map_err(ArtifactError::shared)
+    }
+
+    /// A version that is encoded against a dictionary while a request waits, as soon as there is something to send.
+    /// `None` if it cannot be made now.
+    pub(super) async fn interactive_with_dictionary(
+        &self,
+        (dictionary, hash): (Arc<StoredVersion>, DictionaryHash),
+        stored: Arc<StoredVersion>,
+        coding: DictionaryCoding,
+        etag: &str,
+    ) -> Result<Option<Artifact>, ArtifactError> {
+        let (from, to, len, effort) = (dictionary.version, stored.version, stored.len, Effort::Interactive);
+        let key = Key::WithDictionary { from, to, coding, effort };
+        let spool = |spool: Spool| spool.named(etag.into()).whole_or_none(len);
+        let artifact = self.requested.begin(key, len + dictionary.len, spool, move |spool| {
+            coding.compress(effort, (dictionary.bytes(), &hash), stored.bytes(), |bytes| spool.write(bytes))
+        });
+        self.begun_in_time(artifact, len).await
+    }
+
+    /// An artifact of a file of this length, when its first bytes can be sent. `None` if that takes too long, or fails.
+    async fn begun_in_time(&self, artifact: Artifact, len: u64) -> Result<Option<Artifact>, ArtifactError> {
+        let first = if len <= SHORT { WaitFor::Everything } else { WaitFor::Disk };
+        match timeout(ENCODED_TIMEOUT, artifact.content.begun(first)).await {
+            Ok(Ok(())) => Ok(Some(artifact)),
+            Ok(Err(failed @ ArtifactError::Task(_))) => Err(failed),
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
     }
 
     /// An artifact that was made in the background, in this run of the server or an earlier one. An artifact that

@@ -6,8 +6,10 @@ use driblet_core::{Codec, Matches, encode_same};
 use tokio::time::timeout;
 
 use super::cache::Artifacts;
-use super::coding::Coding;
+use super::coding::{Coding, Effort};
+use super::dictionary::{self, DictionaryCoding, DictionaryHash};
 use super::error::ArtifactError;
+use super::key::Key;
 use super::queue::{Job, Work};
 use super::spool::{Artifact, Content};
 use crate::history::StoredVersion;
@@ -55,8 +57,28 @@ pub(crate) struct EncodedRequest<'a> {
     pub(crate) coding: Coding,
     /// Whether the answer has no body.
     pub(crate) is_head: bool,
-    /// Whether the client says that it holds the bytes of an ETag.
-    pub(crate) is_held: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+/// What is known of a client that holds a compression dictionary.
+pub(crate) struct DictionaryRequest<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) stored: Arc<StoredVersion>,
+    /// The path and the version that the client names.
+    pub(crate) dictionary: (&'a str, Arc<StoredVersion>),
+    /// The hash of the dictionary that the client holds.
+    pub(crate) hash: DictionaryHash,
+    /// The codings that the client accepts.
+    pub(crate) accepted: Vec<DictionaryCoding>,
+    /// Whether the answer has no body.
+    pub(crate) is_head: bool,
+}
+
+/// A file, encoded against a dictionary.
+pub(crate) struct WithDictionary {
+    pub(crate) content: Content,
+    /// Without its quotes.
+    pub(crate) etag: String,
+    pub(crate) coding: DictionaryCoding,
 }
 
 impl Artifacts {
@@ -124,7 +146,7 @@ impl Artifacts {
         &self,
         request: EncodedRequest<'_>,
     ) -> Result<Option<(Content, String)>, ArtifactError> {
-        let EncodedRequest { path, stored, coding, is_head, is_held } = request;
+        let EncodedRequest { path, stored, coding, is_head } = request;
         let job = Job { path: path.into(), to: stored.version, work: Work::Coding(coding) };
         let best = self.ready(job.key()).await?;
         let may_shrink = !self.incompressible.contains_key(&stored.version);
@@ -133,8 +155,6 @@ impl Artifacts {
         }
         let quick = format!("{}-{}", stored.version, coding.name());
         Ok(match best {
-            // A client that holds the interactive encoding holds this version.
-            _ if is_held(&quick) => Some((Content::Unmade, quick)),
             Some(best) if best.content.len().is_none_or(|len| stored.len * 9 / 10 <= len) => None,
             Some(best) => Some((best.content, format!("{quick}-{}", &best.etag[..8]))),
             None => {
@@ -142,6 +162,50 @@ impl Artifacts {
                 encoded.map(|encoded| (encoded.content, quick))
             }
         })
+    }
+
+    /// A version that is encoded against the client's dictionary: in the shortest form that is made, otherwise in one
+    /// that is made at once. `None` if the client holds another dictionary, or if no form can be made now.
+    ///
+    /// If the form that takes longest is not made yet, it is queued for later clients.
+    pub(crate) async fn choose_with_dictionary(
+        &self,
+        request: DictionaryRequest<'_>,
+    ) -> Result<Option<WithDictionary>, ArtifactError> {
+        let DictionaryRequest { path, stored, dictionary: (dictionary_path, dictionary), hash, .. } = &request;
+        let (from, to) = (dictionary.version, stored.version);
+        let is_allowed =
+            |coding: &DictionaryCoding| request.accepted.contains(coding) && coding.allows(dictionary.len, stored.len);
+        let codings: Vec<DictionaryCoding> = DictionaryCoding::ALL.iter().copied().filter(is_allowed).collect();
+        let (Some(&best), Some(&quickest)) = (codings.first(), codings.last()) else { return Ok(None) };
+        if self.dictionary_hash(dictionary.clone()).await? != *hash {
+            return Ok(None);
+        }
+        let mut made = Vec::new();
+        for &coding in &codings {
+            for effort in [Effort::Background, Effort::Interactive] {
+                let artifact = self.ready(Key::WithDictionary { from, to, coding, effort }).await?;
+                let etag = || dictionary::etag(coding, effort, from, to);
+                made.extend(artifact.map(|made| WithDictionary { content: made.content, etag: etag(), coding }));
+            }
+        }
+        let work = Work::WithDictionary { dictionary: (*dictionary_path).into(), from, coding: best };
+        let job = Job { path: (*path).into(), to, work };
+        // The client holds what it asks for, and has lost its ETag: nothing gets shorter than the first form.
+        if from != to && self.ready(job.key()).await?.is_none() {
+            self.background.change(|queue| queue.ask(job));
+        }
+        // No form is always the shortest one.
+        if let Some(shortest) = made.into_iter().min_by_key(|form| form.content.len()) {
+            return Ok(Some(shortest));
+        }
+        let etag = dictionary::etag(quickest, Effort::Interactive, from, to);
+        if request.is_head {
+            return Ok(Some(WithDictionary { content: Content::Unmade, etag, coding: quickest }));
+        }
+        let (stored, dictionary) = (stored.clone(), (dictionary.clone(), *hash));
+        let made = self.interactive_with_dictionary(dictionary, stored, quickest, &etag).await?;
+        Ok(made.map(|made| WithDictionary { content: made.content, etag, coding: quickest }))
     }
 
     /// The deltas that were made in the background and that the receiver accepts, the best first. If the best delta

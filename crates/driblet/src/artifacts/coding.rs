@@ -9,6 +9,8 @@ use super::error::ArtifactError;
 pub(crate) enum Coding {
     Brotli,
     Zstd,
+    /// For clients that know nothing else.
+    Gzip,
 }
 
 /// How much time goes into an artifact.
@@ -26,6 +28,9 @@ const SAMPLE: usize = 32 << 10;
 const SAMPLES: usize = 4;
 /// Files up to this length are compressed at a slower level while a request waits.
 const SHORT: usize = 64 << 10;
+/// The longest window of zstd, without and with a prefix: log2 of its bytes.
+const WINDOW: u32 = 23;
+const LONGEST_WINDOW: u32 = 27;
 
 impl Coding {
     /// The name in `Content-Encoding`.
@@ -33,6 +38,7 @@ impl Coding {
         match self {
             Coding::Brotli => "br",
             Coding::Zstd => "zstd",
+            Coding::Gzip => "gzip",
         }
     }
 
@@ -48,6 +54,8 @@ impl Coding {
             (Coding::Zstd, Effort::Interactive) => 5,
             (Coding::Zstd, Effort::Background) if len <= 16 << 20 => 19,
             (Coding::Zstd, Effort::Background) => 12,
+            (Coding::Gzip, Effort::Interactive) => 4,
+            (Coding::Gzip, Effort::Background) => 9,
         }
     }
 
@@ -61,7 +69,8 @@ impl Coding {
         let level = self.level(effort, bytes.len());
         match self {
             Coding::Brotli => compress_brotli(bytes, level, write),
-            Coding::Zstd => compress_zstd(bytes, level, write),
+            Coding::Zstd => compress_zstd(bytes, &[], level, write),
+            Coding::Gzip => compress_gzip(bytes, level, write),
         }
     }
 }
@@ -100,19 +109,42 @@ fn compress_brotli(
     }
 }
 
-/// Compresses with a window of at most 8 MiB, which RFC 8878 asks every decoder to support.
-fn compress_zstd(
+fn compress_gzip(
     bytes: &[u8],
+    level: i32,
+    mut write: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
+) -> Result<(), ArtifactError> {
+    let mut reader = flate2::bufread::GzEncoder::new(bytes, flate2::Compression::new(level as u32));
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match reader.read(&mut piece)? {
+            0 => return Ok(()),
+            read => write(&piece[..read])?,
+        }
+    }
+}
+
+/// Compresses after a prefix that the decoder has too. Without one, the window has at most 8 MiB, which RFC 8878 asks
+/// every decoder to support. With one, it has all of both.
+pub(super) fn compress_zstd(
+    bytes: &[u8],
+    prefix: &[u8],
     level: i32,
     mut write: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
 ) -> Result<(), ArtifactError> {
     use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, zstd_sys::ZSTD_EndDirective};
     let failed = |code| io::Error::other(zstd_safe::get_error_name(code));
     let mut context = CCtx::try_create().ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    let has_prefix = !prefix.is_empty();
+    let longest = if has_prefix { LONGEST_WINDOW } else { WINDOW };
+    let window_log = (prefix.len() + bytes.len()).next_power_of_two().trailing_zeros().clamp(10, longest);
     context.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
-    let window_log = bytes.len().next_power_of_two().trailing_zeros().clamp(10, 23);
     context.set_parameter(CParameter::WindowLog(window_log)).map_err(failed)?;
+    context.set_parameter(CParameter::EnableLongDistanceMatching(has_prefix)).map_err(failed)?;
     context.set_pledged_src_size(Some(bytes.len() as u64)).map_err(failed)?;
+    if has_prefix {
+        context.ref_prefix(prefix).map_err(failed)?;
+    }
     let mut input = InBuffer::around(bytes);
     let mut piece = vec![0; 64 << 10];
     loop {

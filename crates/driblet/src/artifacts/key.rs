@@ -1,6 +1,7 @@
 use driblet_core::{Codec, Version};
 
 use super::coding::{Coding, Effort};
+use super::dictionary::DictionaryCoding;
 
 /// What an artifact is: equal keys have equal content.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -13,6 +14,13 @@ pub(super) enum Key {
         codec: Option<Codec>,
     },
     Encoded(Version, Coding, Effort),
+    /// A file that is encoded against a dictionary.
+    WithDictionary {
+        from: Version,
+        to: Version,
+        coding: DictionaryCoding,
+        effort: Effort,
+    },
     /// A part of a directory. Both hashes are of the versions of files.
     Part {
         basis: Option<Version>,
@@ -24,7 +32,7 @@ impl Key {
     /// The version that a receiver gets by the artifact.
     pub(super) fn version(&self) -> Version {
         match self {
-            Key::Delta { to, .. } => *to,
+            Key::Delta { to, .. } | Key::WithDictionary { to, .. } => *to,
             Key::Encoded(version, ..) => *version,
             Key::Part { name, .. } => *name,
         }
@@ -35,6 +43,9 @@ impl Key {
         match *self {
             Key::Delta { from, to, .. } => Key::Delta { from, to, codec: None },
             Key::Encoded(version, coding, _) => Key::Encoded(version, coding, Effort::Interactive),
+            Key::WithDictionary { from, to, coding, .. } => {
+                Key::WithDictionary { from, to, coding, effort: Effort::Interactive }
+            }
             Key::Part { basis, name } => Key::Part { basis, name },
         }
     }

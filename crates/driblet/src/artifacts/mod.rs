@@ -10,6 +10,7 @@ mod cache;
 mod choice;
 mod coding;
 mod deltas;
+mod dictionary;
 mod directories;
 mod directory_plan;
 mod error;
@@ -17,12 +18,15 @@ mod key;
 mod permits;
 mod queue;
 mod requested;
+#[cfg(feature = "shared-brotli")]
+mod shared_brotli;
 mod spool;
 mod store;
 
 pub(crate) use cache::{ArtifactOptions, Artifacts};
-pub(crate) use choice::{ChosenDelta, DeltaRequest, EncodedRequest};
+pub(crate) use choice::{ChosenDelta, DeltaRequest, DictionaryRequest, EncodedRequest, WithDictionary};
 pub(crate) use coding::Coding;
+pub(crate) use dictionary::{DictionaryCoding, DictionaryHash};
 pub(crate) use directory_plan::{DirectoryPlan, DirectoryVersion, PartFiles};
 pub(crate) use error::ArtifactError;
 pub(crate) use spool::{Artifact, Content, Growing};

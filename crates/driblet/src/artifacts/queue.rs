@@ -6,6 +6,7 @@ use std::sync::Arc;
 use driblet_core::{Codec, Version};
 
 use super::coding::{Coding, Effort};
+use super::dictionary::DictionaryCoding;
 use super::key::Key;
 
 /// The most queued deltas that receivers asked for. A delta that does not fit is queued again by the next receiver that
@@ -25,12 +26,14 @@ pub(super) struct Job {
 }
 
 /// The kind of artifact.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Work {
     /// The delta to the version, from another version or from nothing.
     Delta { from: Option<Version>, codec: Codec },
     /// The version in a content coding.
     Coding(Coding),
+    /// The version, encoded against a version of the same or another path.
+    WithDictionary { dictionary: Arc<str>, from: Version, coding: DictionaryCoding },
 }
 
 impl Job {
@@ -38,13 +41,17 @@ impl Job {
         match self.work {
             Work::Delta { from, codec } => Key::Delta { from, to: self.to, codec: Some(codec) },
             Work::Coding(coding) => Key::Encoded(self.to, coding, Effort::Background),
+            Work::WithDictionary { from, coding, .. } => {
+                Key::WithDictionary { from, to: self.to, coding, effort: Effort::Background }
+            }
         }
     }
 
-    /// The version that a delta is made from.
-    pub(super) fn from(&self) -> Option<Version> {
-        match self.work {
-            Work::Delta { from, .. } => from,
+    /// The path and the version that a delta is made from, or of the dictionary.
+    pub(super) fn from(&self) -> Option<(&str, Version)> {
+        match &self.work {
+            Work::Delta { from, .. } => from.map(|from| (&*self.path, from)),
+            Work::WithDictionary { dictionary, from, .. } => Some((dictionary, *from)),
             Work::Coding(_) => None,
         }
     }
@@ -77,10 +84,10 @@ pub(super) struct Queue {
 impl Queue {
     /// Adds a job that a receiver asked for, unless it is queued already or its line is full.
     pub(super) fn ask(&mut self, job: Job) {
-        let (line, most) = match job.work {
+        let (line, most) = match &job.work {
             Work::Delta { from: Some(_), .. } => (&mut self.asked, MAX_ASKED),
             Work::Delta { from: None, .. } => (&mut self.nothing, MAX_WAITING),
-            Work::Coding(_) => (&mut self.encoded, MAX_WAITING),
+            Work::Coding(_) | Work::WithDictionary { .. } => (&mut self.encoded, MAX_WAITING),
         };
         if line.len() < most && !line.contains(&job) {
             line.push_back(job.clone());

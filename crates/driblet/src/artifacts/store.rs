@@ -200,6 +200,7 @@ fn form(key: &Key) -> Option<(Version, &'static str)> {
         Key::Delta { from: None, to, codec: Some(Codec::Fast) } => Some((*to, "none1")),
         Key::Encoded(version, Coding::Brotli, Effort::Background) => Some((*version, "br1")),
         Key::Encoded(version, Coding::Zstd, Effort::Background) => Some((*version, "zstd1")),
+        Key::Encoded(version, Coding::Gzip, Effort::Background) => Some((*version, "gzip1")),
         _ => None,
     }
 }
@@ -216,6 +217,7 @@ fn parse(name: &str) -> Option<(Key, String)> {
         "none1" => Key::Delta { from: None, to: version, codec: Some(Codec::Fast) },
         "br1" => Key::Encoded(version, Coding::Brotli, Effort::Background),
         "zstd1" => Key::Encoded(version, Coding::Zstd, Effort::Background),
+        "gzip1" => Key::Encoded(version, Coding::Gzip, Effort::Background),
         _ => return None,
     };
     let hash = blake3::Hash::from_hex(parts.next()?).ok()?.to_hex().to_string();

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
+use super::accept_encoding::AcceptedCodings;
 use super::content::Representation;
 use super::problem::{Problem, is_safe};
 use crate::artifacts::{Coding, Content};
@@ -42,7 +43,7 @@ pub(super) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
         "max-age=31536000, immutable"
     };
     let packed = FILES.iter().find(|(file, _)| file.strip_suffix(".br") == Some(name));
-    let packed = packed.filter(|_| super::plain::accepted_coding(headers) == Some(Coding::Brotli));
+    let packed = packed.filter(|_| AcceptedCodings::of(headers).best() == Some(Coding::Brotli));
     let (bytes, coding) = packed.map_or((*bytes, None), |(_, packed)| (*packed, Some(Coding::Brotli.name())));
     let answer = Representation {
         content: Content::Memory(Bytes::from_static(bytes)),

@@ -144,7 +144,7 @@ fn is_same(origin: &str, host: &str) -> bool {
     !host.is_empty() && (same("http://", ":80") || same("https://", ":443"))
 }
 
-fn without_port(host: &str) -> &str {
+pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => name,
         _ => host,

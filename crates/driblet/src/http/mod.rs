@@ -1,11 +1,13 @@
 //! Turns requests into responses.
 
+mod accept_encoding;
 #[cfg(feature = "browser-sync-stream")]
 mod browser_sync_stream;
 mod client_files;
 mod conditions;
 mod content;
 mod cors;
+mod dictionaries;
 mod directories;
 mod grant;
 mod guard;
@@ -28,7 +30,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
-use content::{IMMUTABLE, PRIVATE};
+use content::{IMMUTABLE, PRIVATE, PRIVATE_STALE_ONCE, STALE_ONCE};
 pub(crate) use grant::Grants;
 pub(crate) use guard::{Guard, NameOption, name_method};
 use path::{RequestPath, Resource};
@@ -86,8 +88,13 @@ async fn guarded(
     let is_personal =
         app.site.private || [header::COOKIE, header::AUTHORIZATION].iter().any(|name| parts.headers.contains_key(name));
     let headers = response.headers_mut();
-    if is_personal && headers.get(header::CACHE_CONTROL).is_some_and(|caching| caching == IMMUTABLE) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(PRIVATE));
+    let private_form = match headers.get(header::CACHE_CONTROL) {
+        Some(caching) if caching == IMMUTABLE => Some(PRIVATE),
+        Some(caching) if caching == STALE_ONCE => Some(PRIVATE_STALE_ONCE),
+        _ => None,
+    };
+    if let Some(private) = private_form.filter(|_| is_personal) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(private));
     }
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     match origin {

@@ -4,18 +4,21 @@ use std::fs::File;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use driblet_core::Version;
+use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
+use super::accept_encoding::AcceptedCodings;
 use super::conditions::Modified;
-use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held};
+use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, STALE_ONCE};
+use super::dictionaries::{self, HeldDictionary, USE_AS_DICTIONARY};
 use super::media_type::{is_compressible, media_type};
 use super::path::RequestPath;
 use super::problem::{Problem, is_safe};
-use super::site_rules::{has_content_hash, is_navigation};
-use crate::artifacts::{Coding, Content, EncodedRequest};
-use crate::history::Head;
+use super::site_rules::{hashed_name, is_navigation};
+use crate::artifacts::{Content, DictionaryCoding, EncodedRequest};
+use crate::history::StoredVersion;
 use crate::publisher::PublishError;
 use crate::site::{OpenPlain, Site};
 
@@ -58,30 +61,84 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
         OpenPlain::Folder | OpenPlain::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
-    let is_first = |head: Head| head.counter == 1 && head.version == stored.version;
-    let never_changed = has_content_hash(&path) && site.history.head(&path).is_some_and(is_first);
+    let (version, head) = (stored.version, site.history.head(&path).filter(|head| head.version == stored.version));
+    let never_changed = hashed_name(&path).is_some() && head.as_ref().is_some_and(|head| head.counter == 1);
+    let shrinks = LEAST_ENCODED <= stored.len && is_compressible(&path, &media_type);
+    let has_dictionaries = shrinks && head.is_some() && dictionaries::are_for(site, request);
+    let is_offered = has_dictionaries && !name.folder && dictionaries::may_be_offered(request);
     let mut answer = Representation {
         content: Content::File(stored.file().map_err(PublishError::from)?, stored.len),
-        etag: stored.version.to_string(),
-        caching: if never_changed { IMMUTABLE } else { REVALIDATE },
+        etag: version.to_string(),
+        caching: match () {
+            () if never_changed => IMMUTABLE,
+            () if is_offered && dictionaries::may_be_stale(&media_type) => STALE_ONCE,
+            () => REVALIDATE,
+        },
         coding: None,
-        media_type: media_type.clone(),
+        media_type,
         modified: Modified::new(observation.fingerprint.modified, observation.read),
     };
-    let may_encode =
-        LEAST_ENCODED <= stored.len && is_compressible(&path, &media_type) && !headers.contains_key(header::RANGE);
-    if let Some(coding) = accepted_coding(headers).filter(|_| may_encode) {
-        let is_held = |etag: &str| is_held(headers, etag);
-        let is_head = method == Method::HEAD;
-        let request = EncodedRequest { path: &path, stored, coding, is_head, is_held: &is_held };
-        if let Some((content, etag)) = site.artifacts.choose_encoding(request).await? {
+    let dictionary = has_dictionaries.then(|| HeldDictionary::of(headers)).flatten();
+    if let Some(held) = held_form(request, version, dictionary.as_ref()) {
+        answer.etag = held;
+    } else if shrinks && !headers.contains_key(header::RANGE) {
+        encode(site, request, &path, stored, dictionary.as_ref(), &mut answer).await?;
+    }
+    let mut response = answer.response(method, headers)?;
+    let headers = response.headers_mut();
+    let vary = if has_dictionaries { "accept-encoding, available-dictionary" } else { "accept-encoding" };
+    headers.append(header::VARY, HeaderValue::from_static(vary));
+    site.rules.apply(&path, headers);
+    if is_offered
+        && dictionaries::is_kept(headers.get(header::CACHE_CONTROL))
+        && let Some(offer) = dictionaries::offer(&path, version)
+    {
+        headers.insert(USE_AS_DICTIONARY, offer);
+    }
+    Ok(response)
+}
+
+/// Encodes the file as the client accepts it, if it gets shorter: against a dictionary that the client holds, or without.
+async fn encode(
+    site: &Site,
+    request: &Parts,
+    path: &str,
+    stored: Arc<StoredVersion>,
+    dictionary: Option<&HeldDictionary>,
+    answer: &mut Representation,
+) -> Result<(), Problem> {
+    let against = match dictionary {
+        Some(held) => dictionaries::encoded(site, request, held, (path, &stored)).await?,
+        None => None,
+    };
+    if let Some(encoded) = against {
+        (answer.content, answer.etag, answer.coding) = (encoded.content, encoded.etag, Some(encoded.coding.name()));
+    } else if let Some(coding) = AcceptedCodings::of(&request.headers).best() {
+        let is_head = request.method == Method::HEAD;
+        let encoded = site.artifacts.choose_encoding(EncodedRequest { path, stored, coding, is_head }).await?;
+        if let Some((content, etag)) = encoded {
             (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
         }
     }
-    let mut response = answer.response(method, headers)?;
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    site.rules.apply(&path, response.headers_mut());
-    Ok(response)
+    Ok(())
+}
+
+/// The ETag of a form of a version that the client has, in a coding that it accepts. A cache that asks for a client may
+/// have forms that this client cannot decode.
+fn held_form(request: &Parts, version: Version, dictionary: Option<&HeldDictionary>) -> Option<String> {
+    let (accepted, version) = (AcceptedCodings::of(&request.headers), version.to_string());
+    let dictionary = dictionary.map(|held| held.version.to_string());
+    let can_decode = |form: &str| {
+        let mut words = form.split('-').skip(1);
+        let Some(coding) = words.next() else { return form.is_empty() };
+        let needs_dictionary = DictionaryCoding::ALL.iter().any(|with| with.name() == coding);
+        let holds = words.next().zip(dictionary.as_ref()).is_some_and(|(word, held)| held.starts_with(word));
+        accepted.has(coding) && (holds || !needs_dictionary)
+    };
+    let values = request.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags =
+        values.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'));
+    tags.find(|tag| tag.strip_prefix(&version).is_some_and(can_decode)).map(str::to_owned)
 }
 
 /// The site's own page for missing files, if it has one: `404.html`.
@@ -114,49 +171,4 @@ fn to_folder(uri: &Uri) -> Response {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let headers = [(header::LOCATION, format!("./{name}/{query}")), (header::CACHE_CONTROL, REVALIDATE.into())];
     (StatusCode::PERMANENT_REDIRECT, headers).into_response()
-}
-
-/// The best content coding that a request accepts (RFC 9110, section 12.5.3).
-pub(super) fn accepted_coding(headers: &HeaderMap) -> Option<Coding> {
-    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let weigh = |item: &str| -> (String, f32) {
-        let mut parts = item.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
-        (name, weight)
-    };
-    let offers: Vec<(String, f32)> = values.flat_map(|value| value.split(',')).map(|item| weigh(item.trim())).collect();
-    let weight_of = |coding: Coding| {
-        let named = |wanted: &str| offers.iter().find(|(name, _)| name == wanted).map(|(_, weight)| *weight);
-        named(coding.name()).or_else(|| named("*")).unwrap_or(0.0)
-    };
-    let (brotli, zstd) = (weight_of(Coding::Brotli), weight_of(Coding::Zstd));
-    match () {
-        () if 0.0 < brotli && zstd <= brotli => Some(Coding::Brotli),
-        () if 0.0 < zstd => Some(Coding::Zstd),
-        () => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn accept(value: &'static str) -> Option<Coding> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
-        accepted_coding(&headers)
-    }
-
-    #[test]
-    fn weights_decide() {
-        assert_eq!(accept("gzip, deflate, br, zstd"), Some(Coding::Brotli));
-        assert_eq!(accept("br;q=0.5, zstd"), Some(Coding::Zstd));
-        assert_eq!(accept("br;q=0, zstd;q=0"), None);
-        assert_eq!(accept("*"), Some(Coding::Brotli));
-        assert_eq!(accept("*;q=0.1, br;q=0"), Some(Coding::Zstd));
-        assert_eq!(accept("gzip"), None);
-        assert_eq!(accept("br;q=x"), None);
-        assert_eq!(accepted_coding(&HeaderMap::new()), None);
-    }
 }

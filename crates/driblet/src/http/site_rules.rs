@@ -9,12 +9,17 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 /// The shortest word of a file's name that is taken for a content hash: vite, esbuild and Parcel write 8 letters.
 const LEAST_HASH: usize = 8;
 
+/// What separates the words of a file's name.
+const SEPARATORS: [char; 4] = ['.', '-', '_', '~'];
+
 /// What is done for a whole site.
 #[derive(Debug, Default)]
 pub(crate) struct SiteRules {
     /// Whether `index.html` answers navigations to paths without a file.
     pub(crate) single_page: bool,
     pub(crate) headers: Vec<HeaderRule>,
+    /// Whether browsers may use files as compression dictionaries.
+    pub(crate) dictionaries: bool,
 }
 
 /// A header of the files that a pattern matches.
@@ -74,13 +79,23 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     is_page && (method == Method::GET || method == Method::HEAD)
 }
 
-/// Whether a file's name has a content hash, as bundlers write it, so that the file never changes. It rather misses one
-/// than take another word for one, unlike the core, which looks for the basis of a renamed file. Pages and documents have
-/// none.
-pub(super) fn has_content_hash(path: &str) -> bool {
+/// A file's name with `*` in place of its content hash, if it has one as bundlers write it, so that the file never
+/// changes. It rather misses a hash than take another word for one, unlike the core, which looks for the basis of a renamed
+/// file. Pages and documents have none.
+pub(super) fn hashed_name(path: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap_or_default();
-    let is_document = [".html", ".htm", ".pdf"].iter().any(|end| name.ends_with(end));
-    !is_document && name.split(['.', '-', '_', '~']).skip(1).any(is_content_hash)
+    if [".html", ".htm", ".pdf"].iter().any(|end| name.ends_with(end)) {
+        return None;
+    }
+    let (mut pattern, mut has_hash) = (String::new(), false);
+    for (number, part) in name.split_inclusive(SEPARATORS).enumerate() {
+        let word = part.trim_end_matches(SEPARATORS);
+        let is_hash = 0 < number && is_content_hash(word);
+        pattern.push_str(if is_hash { "*" } else { word });
+        pattern.push_str(&part[word.len()..]);
+        has_hash |= is_hash;
+    }
+    has_hash.then_some(pattern)
 }
 
 /// Whether a word is hexadecimal, or eight letters and digits that are mixed as no word is: `document2`, `20241125` and
@@ -117,7 +132,7 @@ mod tests {
             "Field-BdZiVWoH.js",
             "Jam-BjqgWpyI.js",
         ] {
-            assert!(has_content_hash(name), "{name}");
+            assert!(hashed_name(name).is_some(), "{name}");
         }
         for name in [
             "index.html",
@@ -134,7 +149,18 @@ mod tests {
             "B3f2a9xx/index.js",
             "",
         ] {
-            assert!(!has_content_hash(name), "{name}");
+            assert_eq!(hashed_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn other_builds_of_a_file_have_the_same_name_without_the_hash() {
+        for (path, name) in [
+            ("assets/index-B3f2a9xx.js", "index-*.js"),
+            ("main.3fa9c1ab.chunk.css", "main.*.chunk.css"),
+            ("a/b/my--app~0a1b2c3d.wasm", "my--app~*.wasm"),
+        ] {
+            assert_eq!(hashed_name(path).as_deref(), Some(name));
         }
     }
 
@@ -160,7 +186,7 @@ mod tests {
             rule("embed/", "x-frame-options", ""),
             rule("*.html", "cache-control", "max-age=60"),
         ];
-        let rules = SiteRules { single_page: false, headers };
+        let rules = SiteRules { headers, ..Default::default() };
         let of = |path| {
             let mut headers = HeaderMap::new();
             rules.apply(path, &mut headers);

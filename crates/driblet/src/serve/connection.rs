@@ -41,6 +41,10 @@ const MAX_HEADERS: u32 = 64 << 10;
 #[derive(Clone)]
 pub(crate) struct Stopping(watch::Receiver<bool>);
 
+/// An extension of requests that came over TLS.
+#[derive(Clone)]
+pub(crate) struct Encrypted;
+
 impl Stopping {
     /// Completes when the server stops. It never completes if the server ends without that.
     pub(crate) async fn begins(mut self) {
@@ -63,13 +67,13 @@ pub(super) fn run(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(connections.options.write_timeout));
     let (connections, place) = (connections.clone(), connections.enter());
-    let entry = place.entry.clone();
+    let (entry, is_encrypted) = (place.entry.clone(), tls.is_some());
     let stream = ClientStream { stream: Box::pin(stream), place, timer: None };
     async move {
         let ended = match tls {
-            None => serve_http(stream, peer, app, connections, entry).await,
+            None => serve_http(stream, (peer, is_encrypted), app, connections, entry).await,
             Some(tls) => match tls.accept(stream).await {
-                Ok(stream) => serve_http(stream, peer, app, connections, entry).await,
+                Ok(stream) => serve_http(stream, (peer, is_encrypted), app, connections, entry).await,
                 Err(error) => Err(error.into()),
             },
         };
@@ -81,13 +85,14 @@ pub(super) fn run(
 
 async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
+    (peer, is_encrypted): (SocketAddr, bool),
     app: Router,
     connections: Arc<Connections>,
     entry: Arc<ConnectionEntry>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let requests = entry.clone();
-    let service = service_fn(move |request| answer(request, peer, app.clone(), &connections, &requests));
+    let service =
+        service_fn(move |request| answer(request, (peer, is_encrypted), app.clone(), &connections, &requests));
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADERS);
     let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
@@ -102,7 +107,7 @@ async fn serve_http(
 
 fn answer(
     mut request: Request<Incoming>,
-    peer: SocketAddr,
+    (peer, is_encrypted): (SocketAddr, bool),
     app: Router,
     connections: &Arc<Connections>,
     entry: &Arc<ConnectionEntry>,
@@ -111,6 +116,9 @@ fn answer(
     let mut record = AccessRecord::begin(&request, peer);
     let (connections, running) = (connections.clone(), RunningRequest::begin(connections, entry, version));
     request.extensions_mut().insert(ConnectInfo(peer));
+    if is_encrypted {
+        request.extensions_mut().insert(Encrypted);
+    }
     request.extensions_mut().insert(Stopping(connections.stopping().subscribe()));
     async move {
         let is_connect = request.method() == Method::CONNECT;

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 pub use access::ACCESS_LOG;
-pub(crate) use connection::Stopping;
+pub(crate) use connection::{Encrypted, Stopping};
 use connections::Connections;
 use listener::Accepted;
 pub use listener::{Listener, Listeners};

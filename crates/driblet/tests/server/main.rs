@@ -9,6 +9,7 @@ mod commands;
 mod conditions;
 mod delta;
 mod deploys;
+mod dictionaries;
 mod directories;
 mod first_visits;
 mod grants;

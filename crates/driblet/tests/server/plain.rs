@@ -5,6 +5,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use driblet::{ServeOptions, Server, Version};
+use std::io::Read;
 
 use crate::support::{TestSite, apply, get, post, random_bytes, serving, sign, text};
 
@@ -166,7 +167,8 @@ async fn a_file_is_encoded_where_that_is_accepted_and_worth_it() {
         ("zstd", Some("zstd")),
         ("br;q=0.1, zstd;q=0.9", Some("zstd")),
         ("br;q=0, zstd;q=0", None),
-        ("gzip", None),
+        ("gzip, deflate", Some("gzip")),
+        ("deflate", None),
         ("identity", None),
         ("", None),
     ] {
@@ -221,6 +223,7 @@ fn decoded(bytes: &[u8], coding: Option<&str>) -> Vec<u8> {
     match coding {
         Some("br") => brotli::BrotliDecompress(&mut &bytes[..], &mut out).unwrap(),
         Some("zstd") => drop(zstd_safe::decompress(&mut out, bytes).unwrap()),
+        Some("gzip") => drop(flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap()),
         _ => out.extend_from_slice(bytes),
     }
     out
