@@ -12,7 +12,7 @@ use crate::artifacts::{ArtifactOptions, Artifacts};
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
 use crate::control::{CommandError, ControlSocket, ForgottenVersions, PathVersions, PublishedSnapshot};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
-use crate::http::{self, Grants, Guard, HeaderRule, NameOption, SiteRules, TrustedProxies, name_method};
+use crate::http::{self, Grants, Guard, HeaderRule, NameOption, Sidecars, SiteRules, TrustedProxies, name_method};
 use crate::publisher::{Publisher, SnapshotOptions};
 use crate::site::{Manifests, Site, Stats};
 use crate::source::Source;
@@ -420,6 +420,7 @@ impl ServerBuilder {
             private: self.private,
             unregister: self.unregister,
             rules,
+            sidecars: Sidecars::new(),
             deadline: self.deadline,
             max_tags: self.max_tags,
             signature_permits: Semaphore::new(SIGNATURES),

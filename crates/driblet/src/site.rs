@@ -15,7 +15,7 @@ use crate::browser_sync_stream::ChunkLists;
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
-use crate::http::{Grants, SiteRules};
+use crate::http::{Grants, Sidecars, SiteRules};
 use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
 use crate::task::blocking;
 
@@ -34,6 +34,7 @@ pub(crate) struct Site {
     pub(crate) unregister: bool,
     /// What is done for the site as a whole.
     pub(crate) rules: SiteRules,
+    pub(crate) sidecars: Sidecars,
     /// How long a request waits for a client's bytes.
     pub(crate) deadline: Duration,
     /// The most tags that a signature may have.

@@ -18,9 +18,13 @@ export const BASES = {
   installed: { client: '/driblet/dist/index.js', inline: '/driblet/dist/inline.js', store: '/driblet/dist/storage.js' },
 };
 
-/** Starts a browser. */
-export async function launch(options = {}, profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'))) {
+/**
+ * Starts a browser. `trusted` is the hash of a certificate's key, as `newCertificate` gives it: the browser then caches
+ * what it gets with it, unlike with `ignoreHTTPSErrors`.
+ */
+export async function launch({ trusted, ...options } = {}, profile = mkdtempSync(join(tmpdir(), 'driblet-profile-'))) {
   const args = [...ARGUMENTS.split(' '), `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`];
+  if (trusted) args.push(`--ignore-certificate-errors-spki-list=${trusted}`);
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: executable('CHROMIUM', ['chromium', 'chromium-browser', 'google-chrome'], 'Chromium'),
     headless: true,

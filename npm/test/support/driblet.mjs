@@ -3,6 +3,7 @@ import { execFile, execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { whenStarted } from './program.mjs';
@@ -42,7 +43,10 @@ export async function lengthOf(url) {
   return (await response.arrayBuffer()).byteLength;
 }
 
-/** Starts a server on a new folder with an empty page. `publish` copies a file into it. */
+/**
+ * Starts a server on a new folder with an empty page. `publish` copies a file into it. With `--access-log json`, `answers`
+ * has the server's answers.
+ */
 export async function serve(...options) {
   const home = mkdtempSync(join(tmpdir(), 'driblet-test-'));
   const root = mkdtempSync(join(home, 'root-'));
@@ -56,6 +60,9 @@ export async function serve(...options) {
     root,
     get url() {
       return running.url;
+    },
+    get answers() {
+      return running.answers;
     },
     publish(name, path) {
       copyFileSync(path, join(root, name));
@@ -79,8 +86,10 @@ export async function serve(...options) {
 
 async function start(root, history, options) {
   const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const answers = [];
+  createInterface({ input: child.stdout }).on('line', (line) => answers.push(JSON.parse(line)));
   const { found, stop } = await whenStarted(child, child.stderr, /^listening on (https?:\S+)/, 'driblet serve');
-  return { url: new URL(found[1]), stop };
+  return { url: new URL(found[1]), stop, answers };
 }

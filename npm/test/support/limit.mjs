@@ -1,4 +1,5 @@
 // Limits for waits, so that a test that waits in vain says what it waited for.
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 
 /** The limit of a wait in milliseconds: some hundred times what a slow machine needs. */
 const LIMIT = 120_000;
@@ -13,5 +14,12 @@ export async function expected(event, what) {
     return await Promise.race([event, late]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Looks until something is so. Rejects after two minutes. */
+export async function eventually(isSo, what = String(isSo)) {
+  for (const end = Date.now() + LIMIT; !(await isSo()); await setTimeoutPromise(20)) {
+    if (end < Date.now()) throw new Error(`in ${LIMIT / 1000} seconds this was never so: ${what}`);
   }
 }

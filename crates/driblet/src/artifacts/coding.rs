@@ -42,6 +42,15 @@ impl Coding {
         }
     }
 
+    /// The extension of a file in this coding, without the dot.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Coding::Brotli => "br",
+            Coding::Zstd => "zst",
+            Coding::Gzip => "gz",
+        }
+    }
+
     /// The compression level for a file of this many bytes: some 10 ns a byte for interactive work on long files, some
     /// seconds a file in the background.
     fn level(self, effort: Effort, len: usize) -> i32 {

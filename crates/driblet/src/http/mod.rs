@@ -18,6 +18,7 @@ mod problem;
 mod proxy;
 mod redirect;
 mod resources;
+mod sidecars;
 mod site_rules;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use problem::{Problem, is_safe};
 pub(crate) use proxy::TrustedProxies;
 pub use redirect::redirect_to_https;
 use resources::ResourceRequest;
+pub(crate) use sidecars::Sidecars;
 pub(crate) use site_rules::{HeaderRule, SiteRules};
 
 use crate::serve::Stopping;
@@ -270,6 +272,7 @@ mod tests {
             private: false,
             unregister: false,
             rules: SiteRules::default(),
+            sidecars: Sidecars::new(),
             deadline: LIMIT,
             max_tags: 1,
             signature_permits: Semaphore::new(1),

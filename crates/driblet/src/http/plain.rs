@@ -98,7 +98,8 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     Ok(response)
 }
 
-/// Encodes the file as the client accepts it, if it gets shorter: against a dictionary that the client holds, or without.
+/// Encodes the file as the client accepts it, if it gets shorter: against a dictionary that the client holds, or without,
+/// as a sidecar of the build or by an encoder.
 async fn encode(
     site: &Site,
     request: &Parts,
@@ -114,6 +115,10 @@ async fn encode(
     if let Some(encoded) = against {
         (answer.content, answer.etag, answer.coding) = (encoded.content, encoded.etag, Some(encoded.coding.name()));
     } else if let Some(coding) = AcceptedCodings::of(&request.headers).best() {
+        if let Some((content, etag)) = site.sidecars.find(site, path, &stored, coding).await? {
+            (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
+            return Ok(());
+        }
         let is_head = request.method == Method::HEAD;
         let encoded = site.artifacts.choose_encoding(EncodedRequest { path, stored, coding, is_head }).await?;
         if let Some((content, etag)) = encoded {

@@ -25,6 +25,7 @@ mod plain;
 mod proxies;
 mod segments;
 mod serving;
+mod sidecars;
 mod signature;
 mod sites;
 mod stalled;
