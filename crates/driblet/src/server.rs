@@ -12,7 +12,9 @@ use crate::artifacts::{ArtifactOptions, Artifacts};
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
 use crate::control::{CommandError, ControlSocket, ForgottenVersions, PathVersions, PublishedSnapshot};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
-use crate::http::{self, Grants, Guard, HeaderRule, NameOption, Sidecars, SiteRules, TrustedProxies, name_method};
+use crate::http::{
+    self, Grants, Guard, HeaderRule, NameOption, RedirectRule, Sidecars, SiteRules, TrustedProxies, name_method,
+};
 use crate::publisher::{Publisher, SnapshotOptions};
 use crate::site::{Manifests, Site, Stats};
 use crate::source::Source;
@@ -66,6 +68,9 @@ impl Server {
             single_page: false,
             headers: Vec::new(),
             dictionaries: true,
+            listing: false,
+            security: false,
+            redirects: Vec::new(),
             name_option: name_method,
             #[cfg(feature = "browser-sync-stream")]
             browser_sync_stream: Some(RabinOptions::default()),
@@ -193,6 +198,9 @@ pub struct ServerBuilder {
     single_page: bool,
     headers: Vec<(String, String, String)>,
     dictionaries: bool,
+    listing: bool,
+    security: bool,
+    redirects: Vec<(String, String, u16)>,
     name_option: NameOption,
     #[cfg(feature = "browser-sync-stream")]
     browser_sync_stream: Option<RabinOptions>,
@@ -222,7 +230,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Adds another origin, such as `https://app.example`, whose pages may use the server.
+    /// Adds another origin, such as `https://app.example`, whose pages may use the server. With `*` all may, but without
+    /// cookies.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> ServerBuilder {
         self.origins.push(origin.into());
         self
@@ -348,6 +357,33 @@ impl ServerBuilder {
         self
     }
 
+    /// Whether a folder without an `index.html` gets a page that lists its files, or a list in JSON for clients that
+    /// accept only that. Default: no.
+    pub fn listing(self, listing: bool) -> ServerBuilder {
+        ServerBuilder { listing, ..self }
+    }
+
+    /// Whether files are sent with headers that let no other site frame the pages (`X-Frame-Options`, and
+    /// `frame-ancestors` of `Content-Security-Policy`), that tell other sites no more than the origin
+    /// (`Referrer-Policy`), and that have browsers come over TLS for a year (`Strict-Transport-Security`).
+    /// [`header`](ServerBuilder::header) replaces each of them. Default: no; all answers say `nosniff` in any case.
+    pub fn security_headers(self, security: bool) -> ServerBuilder {
+        ServerBuilder { security, ..self }
+    }
+
+    /// Redirects a path, or with a `*` at its end all paths with that start, to another path or URL. What stood for the
+    /// `*` takes the place of one at the end of the target, and the query stays. The status is 301, 302, 303, 307 or
+    /// 308. The first call that is for a path decides, also if there is a file. Sync resources are not redirected.
+    ///
+    /// ```
+    /// let builder = driblet::Server::builder("dist").redirect("/blog/*", "https://blog.example/*", 308);
+    /// # drop(builder);
+    /// ```
+    pub fn redirect(mut self, from: impl Into<String>, to: impl Into<String>, status: u16) -> ServerBuilder {
+        self.redirects.push((from.into(), to.into(), status));
+        self
+    }
+
     /// Whether browsers may use files as compression dictionaries (RFC 9842): they then get the next version of a file
     /// encoded against the one that they hold. Default: yes, for pages over TLS; never for private files, and never in
     /// answer to requests with `Authorization`.
@@ -391,7 +427,16 @@ impl ServerBuilder {
         let rule = |(pattern, name, value): &(String, String, String)| HeaderRule::new(pattern, name, value);
         let headers = self.headers.iter().map(rule).collect::<Result<_, _>>();
         let headers = headers.map_err(|reason| BuildError::Header { reason })?;
-        let rules = SiteRules { single_page: self.single_page, headers, dictionaries: self.dictionaries };
+        let redirect = |(from, to, status): &(String, String, u16)| RedirectRule::new(from, to, *status);
+        let redirects = self.redirects.iter().map(redirect).collect::<Result<_, _>>();
+        let rules = SiteRules {
+            single_page: self.single_page,
+            headers,
+            dictionaries: self.dictionaries,
+            listing: self.listing,
+            security: self.security,
+            redirects: redirects.map_err(|reason| BuildError::Redirect { reason })?,
+        };
         #[cfg(feature = "browser-sync-stream")]
         let chunk_lists = self.browser_sync_stream.map(ChunkLists::new).transpose()?.map(Arc::new);
         let builder = self.clone();
@@ -489,6 +534,13 @@ pub enum BuildError {
     #[error("a header cannot be set: {reason}")]
     #[non_exhaustive]
     Header {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A call of [`ServerBuilder::redirect`] is invalid.
+    #[error("a path cannot be redirected: {reason}")]
+    #[non_exhaustive]
+    Redirect {
         /// What is wrong with it.
         reason: String,
     },

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -23,6 +24,14 @@ pub(crate) struct Source {
 pub(crate) enum Found {
     File(File),
     Folder,
+}
+
+/// What a folder has at a name.
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    /// The length of a file in bytes; `None` for a folder.
+    pub(crate) len: Option<u64>,
+    pub(crate) modified: Option<SystemTime>,
 }
 
 /// Why a path cannot be looked up.
@@ -90,6 +99,25 @@ impl Source {
             Err(error) if is_absence(&error) => Ok(None),
             found => found.map_err(FindError::Io),
         }
+    }
+
+    /// At most `most` files and folders that a folder has, the folders first, in the order of their names. Links that
+    /// lead out of the root, and other kinds of files, are left out.
+    pub(crate) fn entries(&self, path: &str, most: usize) -> Result<Vec<Entry>, FindError> {
+        let root = self.root().map_err(FindError::RootMissing)?;
+        let read = |folder: &Dir| -> io::Result<Vec<Entry>> {
+            let names = folder.entries()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            let entry = |name: String| {
+                let data = folder.metadata(&name).ok().filter(|data| data.is_dir() || data.is_file())?;
+                let modified = data.modified().ok().map(|time| time.into_std());
+                Some(Entry { name, len: data.is_file().then_some(data.len()), modified })
+            };
+            Ok(names.filter(|name| self.may_see(name)).take(most).filter_map(entry).collect())
+        };
+        let folder = if path.is_empty() { Ok(root) } else { root.open_dir(path) };
+        let mut entries = folder.and_then(|folder| read(&folder)).map_err(FindError::Io)?;
+        entries.sort_unstable_by(|a, b| (a.len.is_some(), &a.name).cmp(&(b.len.is_some(), &b.name)));
+        Ok(entries)
     }
 
     /// The paths of all files that can be read.

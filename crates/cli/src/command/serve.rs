@@ -78,6 +78,18 @@ pub(crate) struct Args {
     /// changed, and others must be asked for again. Later options replace what earlier ones set.
     #[arg(long, value_name = "PATTERN NAME: VALUE")]
     header: Vec<HeaderArg>,
+    /// Send a path on to another one or to a URL: '/old/* /new/*', and a status after it if it is not 308
+    #[arg(long, value_name = "FROM TO")]
+    redirect: Vec<RedirectArg>,
+    /// List the files of folders without an index.html
+    #[arg(long)]
+    listing: bool,
+    /// Send headers that protect pages: no frames of other sites, no more than the origin to other sites, TLS only
+    #[arg(long)]
+    security_headers: bool,
+    /// Let the pages of all origins read the files, without cookies
+    #[arg(long)]
+    cors: bool,
     /// Do not let browsers use files as compression dictionaries (RFC 9842)
     ///
     /// By default a page over TLS gets the next version of a script, style sheet or wasm module encoded against the one
@@ -145,6 +157,29 @@ impl FromStr for HeaderArg {
     }
 }
 
+/// A path, where it is now, and the status.
+#[derive(Clone, Debug)]
+struct RedirectArg {
+    from: String,
+    to: String,
+    status: u16,
+}
+
+impl FromStr for RedirectArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<RedirectArg, &'static str> {
+        let wrong = "give a path, a space, and a path or URL: '/old/* /new/*', and a status after it if it is not 308";
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let (from, to, status) = match words[..] {
+            [from, to] => (from, to, 308),
+            [from, to, status] => (from, to, status.parse().map_err(|_| wrong)?),
+            _ => return Err(wrong),
+        };
+        Ok(RedirectArg { from: from.to_owned(), to: to.to_owned(), status })
+    }
+}
+
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let passed = Passed::take();
     let _log = log::begin(args.access_log);
@@ -169,6 +204,8 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         .unregister(args.unregister)
         .single_page(args.spa)
         .dictionaries(!args.no_dictionaries)
+        .listing(args.listing)
+        .security_headers(args.security_headers)
         .name_options(flag)
         .codec(args.codec.codec())
         .ahead(args.ahead)
@@ -181,6 +218,10 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
     builder = args.header.iter().fold(builder, |builder, header| {
         builder.header(header.pattern.as_str(), header.name.as_str(), header.value.as_str())
     });
+    builder = args.redirect.iter().fold(builder, |builder, redirect| {
+        builder.redirect(redirect.from.as_str(), redirect.to.as_str(), redirect.status)
+    });
+    builder = if args.cors { builder.allow_origin("*") } else { builder };
     builder = args.allow_host.iter().fold(builder, |builder, host| builder.allow_host(host));
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     builder = args.trust_proxy.iter().fold(builder, |builder, proxy| builder.trust_proxy(proxy));

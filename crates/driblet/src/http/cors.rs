@@ -14,17 +14,24 @@ const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-cont
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
 /// The origin of a page that is not the server's own and that may use the server.
-pub(super) struct CorsOrigin(HeaderValue);
+pub(super) enum CorsOrigin {
+    /// It was named, and may send cookies.
+    One(HeaderValue),
+    /// All may use the server, without cookies.
+    Any,
+}
 
 impl CorsOrigin {
-    pub(super) fn new(origin: HeaderValue) -> CorsOrigin {
-        CorsOrigin(origin)
-    }
-
     /// Adds the headers that let the page read a response.
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.0.clone());
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        let origin = match self {
+            CorsOrigin::One(origin) => {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+                origin.clone()
+            }
+            CorsOrigin::Any => HeaderValue::from_static("*"),
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
 

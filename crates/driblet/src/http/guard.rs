@@ -47,11 +47,14 @@ impl Guard {
                 return Ok(None);
             }
             if self.origins.contains(&origin) {
-                return Ok(Some(CorsOrigin::new(value.clone())));
+                return Ok(Some(CorsOrigin::One(value.clone())));
             }
             let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
             if self.is_own(&origin, headers, peer) {
                 return Ok(None);
+            }
+            if self.origins.iter().any(|origin| origin == "*") {
+                return Ok(Some(CorsOrigin::Any));
             }
         }
         Err(self.foreign_origin(&origin, &host))

@@ -13,6 +13,7 @@ use super::accept_encoding::AcceptedCodings;
 use super::conditions::Modified;
 use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, STALE_ONCE};
 use super::dictionaries::{self, HeldDictionary, USE_AS_DICTIONARY};
+use super::listing;
 use super::media_type::{is_compressible, media_type};
 use super::path::RequestPath;
 use super::problem::{Problem, is_safe};
@@ -21,9 +22,12 @@ use crate::artifacts::{Content, DictionaryCoding, EncodedRequest};
 use crate::history::StoredVersion;
 use crate::publisher::PublishError;
 use crate::site::{OpenPlain, Site};
+use crate::source::Entry;
 
 /// The shortest file that is encoded, in bytes. For shorter ones the headers would outweigh the gain.
 const LEAST_ENCODED: u64 = 1 << 10;
+/// The most files that the page of a folder lists.
+const MOST_LISTED: usize = 10_000;
 /// The page of a site for missing files.
 const MISSING: &str = "404.html";
 
@@ -35,6 +39,10 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
         return Err(Problem::method("GET, HEAD"));
     }
     let mut path = name.asset.clone();
+    let asked = format!("/{path}{}", if name.folder && !path.is_empty() { "/" } else { "" });
+    if let Some(response) = site.rules.redirects.iter().find_map(|rule| rule.response(&asked, &request.uri)) {
+        return Ok(response);
+    }
     if name.folder {
         match site.publisher.source().only() {
             Some(only) if path.is_empty() => path = only.to_owned(),
@@ -46,6 +54,11 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     let mut opened = site.open_plain(&path).await?;
     if matches!(opened, OpenPlain::Folder) && !name.folder {
         return Ok(to_folder(&request.uri));
+    }
+    if site.rules.listing && name.folder && matches!(opened, OpenPlain::Nothing) {
+        if let Some(entries) = entries(site, &name.asset).await? {
+            return Ok(listing::response(&name.asset, &entries, headers, method == Method::HEAD));
+        }
     }
     if matches!(opened, OpenPlain::Folder | OpenPlain::Nothing) && is_navigation(method, headers) {
         if site.rules.single_page {
@@ -144,6 +157,15 @@ fn held_form(request: &Parts, version: Version, dictionary: Option<&HeldDictiona
     let mut tags =
         values.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'));
     tags.find(|tag| tag.strip_prefix(&version).is_some_and(can_decode)).map(str::to_owned)
+}
+
+/// What a folder has; `None` if there is none at the path.
+async fn entries(site: &Site, path: &str) -> Result<Option<Vec<Entry>>, Problem> {
+    let is_folder = path.is_empty() || matches!(site.open_plain(path).await?, OpenPlain::Folder);
+    if !is_folder || site.publisher.source().only().is_some() {
+        return Ok(None);
+    }
+    Ok(Some(site.publisher.entries(path, MOST_LISTED).await?))
 }
 
 /// The site's own page for missing files, if it has one: `404.html`.

@@ -6,8 +6,19 @@ use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
+use super::redirect_rules::RedirectRule;
+
 /// The shortest word of a file's name that is taken for a content hash: vite, esbuild and Parcel write 8 letters.
 const LEAST_HASH: usize = 8;
+
+/// What protects a site without harm to most. Browsers follow the first only if it came over TLS (RFC 6797, section
+/// 8.1).
+const SECURITY: [(HeaderName, &str); 4] = [
+    (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+    (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'self'"),
+    (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
+    (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+];
 
 /// What separates the words of a file's name.
 const SEPARATORS: [char; 4] = ['.', '-', '_', '~'];
@@ -20,6 +31,11 @@ pub(crate) struct SiteRules {
     pub(crate) headers: Vec<HeaderRule>,
     /// Whether browsers may use files as compression dictionaries.
     pub(crate) dictionaries: bool,
+    /// Whether a folder without a page gets one that lists its files.
+    pub(crate) listing: bool,
+    /// Whether pages are told not to be framed by others, and to come over TLS only.
+    pub(crate) security: bool,
+    pub(crate) redirects: Vec<RedirectRule>,
 }
 
 /// A header of the files that a pattern matches.
@@ -55,6 +71,11 @@ impl HeaderRule {
 impl SiteRules {
     /// Sets the headers of a file. A later rule replaces what an earlier one set.
     pub(super) fn apply(&self, path: &str, headers: &mut HeaderMap) {
+        if self.security {
+            for (name, value) in SECURITY {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        }
         for HeaderRule { files, name, value } in &self.headers {
             if !files.matched_path_or_any_parents(Path::new(path), false).is_ignore() {
                 continue;

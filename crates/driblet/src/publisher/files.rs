@@ -15,7 +15,7 @@ use crate::churn::Look;
 use crate::fingerprint::{self, Fingerprint};
 use crate::history::{Head, History, Observation, StagedVersion, StoredVersion};
 use crate::lease::has_writer;
-use crate::source::{FindError, Found, Source};
+use crate::source::{Entry, FindError, Found, Source};
 use crate::task::blocking;
 
 /// How many files are read at the same time.
@@ -94,7 +94,17 @@ impl Files {
 
     /// Opens what lies at a path of the source.
     pub(super) fn find(&self, path: &str) -> Result<Option<Found>, PublishError> {
-        match self.source.find(path) {
+        self.noted(self.source.find(path))
+    }
+
+    /// At most `most` files and folders that a folder of the source has.
+    pub(super) fn entries(&self, path: &str, most: usize) -> Result<Vec<Entry>, PublishError> {
+        self.noted(self.source.entries(path, most))
+    }
+
+    /// Notes whether the root is missing.
+    fn noted<T>(&self, found: Result<T, FindError>) -> Result<T, PublishError> {
+        match found {
             Ok(found) => {
                 if self.root_missing.end() {
                     info!(root = %self.source.path().display(), "the published folder or file is back");

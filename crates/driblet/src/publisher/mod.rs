@@ -33,7 +33,7 @@ use settle::Settler;
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History};
-use crate::source::{Found, Source};
+use crate::source::{Entry, Found, Source};
 use crate::task::{blocking, caught};
 use crate::walk::WalkRules;
 
@@ -205,6 +205,12 @@ impl Publisher {
             Err(PublishError::History(_) | PublishError::Paused) => self.direct(path, None).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// At most `most` files and folders that a folder has.
+    pub(crate) async fn entries(&self, path: &str, most: usize) -> Result<Vec<Entry>, PublishError> {
+        let (files, path) = (self.files.clone(), path.to_owned());
+        blocking(move || files.entries(&path, most)).await
     }
 
     /// The file itself, for when the history cannot give it; `head` if the file still looks like that head.

@@ -96,3 +96,83 @@ async fn a_header_that_cannot_be_set_is_named() {
     let Err(error @ BuildError::Header { .. }) = built else { panic!("{built:?}") };
     assert!(error.to_string().contains("\"x a\" is no name of a header"), "{error}");
 }
+
+#[tokio::test]
+async fn paths_that_have_moved() {
+    let site = TestSite::with(&FILES, |builder| {
+        builder.redirect("/old/*", "/docs/*", 301).redirect("/assets/plain.js", "https://cdn.example/plain.js", 302)
+    })
+    .await;
+    let addr = site.addr();
+    let moved = get("/old/a%20b/?q=1").send(addr).await;
+    assert_eq!((moved.status, moved.header("location")), (301, Some("/docs/a%20b/?q=1")));
+    let moved = get("/assets/plain.js").send(addr).await;
+    assert_eq!((moved.status, moved.header("location")), (302, Some("https://cdn.example/plain.js")));
+    assert_eq!(get("/docs/").send(addr).await.status, 200);
+    // No path leads to another server.
+    for path in ["/old//evil.example", "/old/%2Fevil.example", "/old/\\evil.example"] {
+        assert_eq!(get(path).send(addr).await.header("location"), None, "{path}");
+    }
+    assert_eq!(get("/assets/plain.js.driblet/head").send(addr).await.status, 200);
+    let folder = tempfile::tempdir().unwrap();
+    let built = Server::builder(folder.path()).redirect("old", "/new", 308).build().await;
+    let Err(error @ BuildError::Redirect { .. }) = built else { panic!("{built:?}") };
+    assert!(error.to_string().contains("\"old\" is no path"), "{error}");
+}
+
+#[tokio::test]
+async fn folders_list_their_files() {
+    let files: &[(&str, &[u8])] =
+        &[("a/<b>&\".txt", b"12345"), ("a/sub/x.txt", b"x"), ("a/.hidden", b"h"), ("b/index.html", b"page")];
+    let site = TestSite::with(files, |builder| builder.listing(true)).await;
+    std::os::unix::fs::symlink("/etc", site.root().join("a/out")).unwrap();
+    let addr = site.addr();
+    let page = get("/a/").send(addr).await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let text = page.text();
+    assert!(text.contains("<a href=\"./%3Cb%3E%26%22.txt\">&lt;b&gt;&amp;&quot;.txt</a><td>5<td>"), "{text}");
+    assert!(text.contains("<a href=\"./sub/\">sub/</a>") && text.contains("href=\"../\""), "{text}");
+    assert!(!text.contains("hidden") && !text.contains("out"), "{text}");
+    assert_eq!(get("/a/%3Cb%3E%26%22.txt").send(addr).await.body, b"12345");
+    let list = get("/a/").header("accept", "application/json").send(addr).await.json();
+    assert_eq!((&list[0]["name"], &list[0]["folder"]), (&"sub".into(), &true.into()));
+    assert_eq!(
+        (&list[1]["name"], &list[1]["length"], list.as_array().unwrap().len()),
+        (&"<b>&\".txt".into(), &5.into(), 2)
+    );
+    assert!(!get("/").send(addr).await.text().contains("../"));
+    assert_eq!(get("/b/").send(addr).await.body, b"page");
+    assert_eq!(get("/nothing/").send(addr).await.status, 404);
+    assert_eq!(get("/a/x/").send(addr).await.status, 404);
+    let head = get("/a/").method("HEAD").send(addr).await;
+    assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, page.header("content-length")));
+    assert_eq!(get("/a/").send(TestSite::new(files).await.addr()).await.status, 404);
+}
+
+#[tokio::test]
+async fn headers_that_protect_pages() {
+    let site =
+        TestSite::with(&FILES, |builder| builder.security_headers(true).header("embed/", "X-Frame-Options", "")).await;
+    let page = get("/").send(site.addr()).await;
+    assert_eq!(page.header("x-frame-options"), Some("SAMEORIGIN"));
+    assert_eq!(page.header("content-security-policy"), Some("frame-ancestors 'self'"));
+    assert_eq!(page.header("strict-transport-security"), Some("max-age=31536000"));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(get("/embed/frame.html").send(site.addr()).await.header("x-frame-options"), None);
+}
+
+#[tokio::test]
+async fn pages_of_all_origins_may_read_without_cookies() {
+    let site = TestSite::with(&FILES, |builder| builder.allow_origin("*").allow_origin("https://app.example")).await;
+    let of = async |origin: &str| {
+        let answer = get("/assets/plain.js").header("origin", origin).send(site.addr()).await;
+        let header = |name| answer.header(name).map(str::to_owned);
+        (answer.status, header("access-control-allow-origin"), header("access-control-allow-credentials"))
+    };
+    assert_eq!(of("https://other.example").await, (200, Some("*".into()), None));
+    assert_eq!(of("null").await, (200, Some("*".into()), None));
+    assert_eq!(of("https://app.example").await, (200, Some("https://app.example".into()), Some("true".into())));
+    let preflight = get("/assets/plain.js").method("OPTIONS").header("origin", "https://other.example");
+    let preflight = preflight.header("access-control-request-headers", "range").send(site.addr()).await;
+    assert_eq!(preflight.header("access-control-allow-headers"), Some("range"));
+}
