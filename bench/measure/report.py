@@ -24,6 +24,7 @@ TITLES = {
     "browser_sync_stream": "Clients of browser-sync-stream",
     "browser": "In Chromium",
     "browser_directories": "Directories in Chromium",
+    "dictionaries": "Compression dictionaries",
     "stores": "Stores of the browser package",
 }
 

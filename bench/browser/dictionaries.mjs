@@ -1,0 +1,131 @@
+// Measures compression dictionaries: `node dictionaries.mjs DRIBLET WORK RUNS PAIR…`. Prints JSON.
+// For each pair, a folder with `old` and `new`: the bytes that a browser with the old file gets once the server has had
+// time. For the first pair also the second navigation of a page whose script has a new name: with dictionaries, and
+// with the script under brotli.
+import { execFileSync, spawn } from 'node:child_process'
+import { createHash, X509Certificate } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:https'
+import { createRequire } from 'node:module'
+import { basename, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CHROMIUM, FLAGS } from './published.mjs'
+import { shaper } from './shaper.mjs'
+
+const LINK = { bitsPerSecond: 20e6, roundTrip: 40 }
+const NAMES = ['index-B3f2a9xx.js', 'index-Q9bd1cyy.js']
+
+const { chromium } = createRequire(new URL('../../npm/package.json', import.meta.url))('playwright-core')
+const [driblet, work, runs, ...pairs] = process.argv.slice(2)
+await rm(work, { recursive: true, force: true, maxRetries: 10 })
+const root = join(work, 'root')
+await mkdir(join(root, 'assets'), { recursive: true })
+const [cert, key] = ['cert', 'key'].map(name => join(work, `${name}.pem`))
+execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=localhost',
+  '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-out', cert, '-keyout', key], { stdio: 'ignore' })
+const spki = new X509Certificate(await readFile(cert)).publicKey.export({ type: 'spki', format: 'der' })
+const trusted = createHash('sha256').update(spki).digest('base64')
+
+const bytes = {}
+const dictionaries = await serve()
+for (const pair of pairs) bytes[basename(pair)] = await bytesOf(pair)
+const navigations = { dictionary: [], brotli: [] }
+const brotli = await serve('--no-dictionaries')
+const link = await shaper(LINK)
+for (let run = 0; run < Number(runs); run++) {
+  navigations.dictionary.push(await secondNavigation(dictionaries, pairs[0]))
+  navigations.brotli.push(await secondNavigation(brotli, pairs[0]))
+}
+link.close()
+dictionaries.child.kill()
+brotli.child.kill()
+console.log(JSON.stringify({ bytes, navigations }))
+
+/** Starts a server over TLS, with a history of its own. */
+async function serve (...options) {
+  const history = join(work, `history${options.length}`)
+  const child = spawn(driblet, ['serve', root, '--listen', '127.0.0.1:0', '--tls-cert', cert, '--tls-key', key, '--history', history, ...options],
+    { stdio: ['ignore', 'ignore', 'pipe'] })
+  for await (const line of createInterface({ input: child.stderr })) {
+    const found = /listening on (https:\/\/\S+?)\/?$/.exec(line.trim())
+    if (found) { child.stderr.resume(); return { child, url: found[1], port: Number(new URL(found[1]).port) } }
+  }
+  throw new Error('driblet serve did not start')
+}
+
+async function publish (name, content) {
+  await writeFile(join(work, 'next'), content)
+  await rename(join(work, 'next'), join(root, name))
+}
+
+function get (url, headers) {
+  return new Promise((resolve, reject) => {
+    request(url, { headers, rejectUnauthorized: false }, answer => {
+      const pieces = []
+      answer.on('data', piece => pieces.push(piece)).on('end', () => resolve({ headers: answer.headers, length: Buffer.concat(pieces).length }))
+    }).on('error', reject).end()
+  })
+}
+
+/** Requests a file until the answer is one that the server has made in the background. */
+async function whenBetter (url, headers, isBetter) {
+  for (;;) {
+    const answer = await get(url, headers)
+    if (isBetter(answer)) return answer
+    await sleep(200)
+  }
+}
+
+/** The header fields of a browser that holds the answer of this URL. */
+async function holding (url, content) {
+  const { headers } = await get(url, {})
+  const id = /id="([^"]+)"/.exec(headers['use-as-dictionary'])?.[1]
+  if (!id) throw new Error(`${url} is not offered as a dictionary: ${JSON.stringify(headers)}`)
+  const hash = createHash('sha256').update(content).digest('base64')
+  return { 'accept-encoding': 'br, dcb, dcz', 'available-dictionary': `:${hash}:`, 'dictionary-id': `"${id}"` }
+}
+
+async function bytesOf (pair) {
+  const url = `${dictionaries.url}/pair.js`
+  const [old, fresh] = await Promise.all(['old', 'new'].map(which => readFile(join(pair, which))))
+  await publish('pair.js', old)
+  const held = await holding(url, old)
+  await publish('pair.js', fresh)
+  const answer = await whenBetter(url, held, ({ headers }) => headers['content-encoding'] === 'dcb' || headers.etag.endsWith('-better"'))
+  return { length: answer.length, coding: answer.headers['content-encoding'] }
+}
+
+/** The time of the second navigation to its load event, in ms. */
+async function secondNavigation (server, pair) {
+  const [old, fresh] = await Promise.all(['old', 'new'].map(which => readFile(join(pair, which))))
+  const page = name => `<!doctype html><title>measured</title><script src="/assets/${name}"></script>`
+  for (const name of NAMES) await rm(join(root, 'assets', name), { force: true })
+  await publish(`assets/${NAMES[0]}`, old)
+  await publish('index.html', page(NAMES[0]))
+  const profile = join(work, 'profile')
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM, headless: true, args: [...FLAGS, `--ignore-certificate-errors-spki-list=${trusted}`]
+  })
+  link.upstream = server.port
+  const tab = await context.newPage()
+  const origin = `https://127.0.0.1:${link.port}/`
+  await tab.goto(origin)
+  const held = server === dictionaries ? await holding(`${server.url}/assets/${NAMES[0]}`, old) : { 'accept-encoding': 'br' }
+  await publish(`assets/${NAMES[1]}`, fresh)
+  await publish('index.html', page(NAMES[1]))
+  await whenBetter(`${server.url}/assets/${NAMES[1]}`, held, ({ headers }) =>
+    headers['content-encoding'] === 'dcb' || headers.etag.endsWith('-better"') || /-br-/.test(headers.etag))
+  // The browser has had time to write its cache.
+  await sleep(1000)
+  link.hangUp()
+  link.shaped = true
+  const other = await context.newPage()
+  await other.goto(origin)
+  const { duration } = await other.evaluate(() => performance.getEntriesByType('navigation')[0].toJSON())
+  const script = await other.evaluate(() => performance.getEntriesByType('resource')[0].toJSON())
+  link.shaped = false
+  await context.close()
+  await rm(profile, { recursive: true, force: true, maxRetries: 10 })
+  return { duration, transferred: script.transferSize }
+}
