@@ -16,7 +16,7 @@ use crate::http::{
     self, Grants, Guard, HeaderRule, NameOption, RedirectRule, Sidecars, SiteRules, TrustedProxies, name_method,
 };
 use crate::publisher::{Publisher, SnapshotOptions};
-use crate::site::{Manifests, Site, Stats};
+use crate::site::{Manifests, RecentVersions, Site, Stats};
 use crate::source::Source;
 use crate::task::{TaskFailed, blocking};
 
@@ -466,6 +466,7 @@ impl ServerBuilder {
             unregister: self.unregister,
             rules,
             sidecars: Sidecars::new(),
+            recent: RecentVersions::new(),
             deadline: self.deadline,
             max_tags: self.max_tags,
             signature_permits: Semaphore::new(SIGNATURES),

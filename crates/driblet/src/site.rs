@@ -35,6 +35,8 @@ pub(crate) struct Site {
     /// What is done for the site as a whole.
     pub(crate) rules: SiteRules,
     pub(crate) sidecars: Sidecars,
+    /// Versions that were sent a moment ago.
+    pub(crate) recent: RecentVersions,
     /// How long a request waits for a client's bytes.
     pub(crate) deadline: Duration,
     /// The most tags that a signature may have.
@@ -85,6 +87,24 @@ impl Manifests {
     /// Keeps the manifest of what a receiver holds.
     pub(crate) fn hold(&self, path: &str, held: &DirectoryVersion) {
         self.held.insert((path.to_owned(), held.version), held.manifest.clone());
+    }
+}
+
+/// The most versions that stay open because they were sent a moment ago, and for how long.
+const RECENT: u64 = 256;
+const RECENTLY: Duration = Duration::from_secs(10);
+
+/// Versions that stay open for a while, since the next request is likely to be for one of them.
+pub(crate) struct RecentVersions(moka::sync::Cache<Version, Arc<StoredVersion>>);
+
+impl RecentVersions {
+    pub(crate) fn new() -> RecentVersions {
+        RecentVersions(moka::sync::Cache::builder().max_capacity(RECENT).time_to_idle(RECENTLY).build())
+    }
+
+    /// Closes all versions, unless answers still need them.
+    pub(crate) fn clear(&self) {
+        self.0.invalidate_all();
     }
 }
 
@@ -162,11 +182,19 @@ impl Site {
 
     /// Opens the content at a path, published or not. A failing history is no error here.
     pub(crate) async fn open_plain(&self, path: &str) -> Result<OpenPlain, PublishError> {
+        if let Some(head) = self.publisher.known(path)
+            && let Some(stored) = self.opened(&head.version)
+        {
+            return Ok(OpenPlain::File(head.observation, stored));
+        }
         let mut plain = self.publisher.plain_content(path).await?;
         for _ in 0..TRIES {
             plain = match plain {
                 PlainContent::Head(head) => match self.version(path, head.version).await {
-                    Ok(Some(stored)) => return Ok(OpenPlain::File(head.observation, stored)),
+                    Ok(Some(stored)) => {
+                        self.recent.0.insert(head.version, stored.clone());
+                        return Ok(OpenPlain::File(head.observation, stored));
+                    }
                     // As above: the file is read again.
                     Ok(None) => self.publisher.plain_content(path).await?,
                     Err(HistoryError::Task(failed)) => return Err(failed.into()),
@@ -185,6 +213,12 @@ impl Site {
             };
         }
         Err(PublishError::Unstable { path: path.to_owned() })
+    }
+
+    /// A version that was sent a moment ago, and that no other program has changed since. Never waits for a disk.
+    fn opened(&self, version: &Version) -> Option<Arc<StoredVersion>> {
+        self.recent.0.get(version)?;
+        self.history.opened(version)
     }
 
     /// A version of a directory that was published, or that a receiver said it holds; `None` if it is not known.

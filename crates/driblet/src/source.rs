@@ -3,13 +3,15 @@
 //! Each call looks the root up by its path. A deploy may replace the root, point a link elsewhere or mount a volume
 //! over it: the next call sees what the path leads to then.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+
+use crate::fingerprint::Fingerprint;
 
 /// What is published: a folder, or one file.
 pub(crate) struct Source {
@@ -99,6 +101,27 @@ impl Source {
             Err(error) if is_absence(&error) => Ok(None),
             found => found.map_err(FindError::Io),
         }
+    }
+
+    /// What the file at a path looks like, from what the system has in memory. `None` if it would have to ask a disk, if
+    /// there is no file, and where the system cannot tell.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn glance(&self, path: &str) -> Option<Fingerprint> {
+        use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+        if self.only.is_some() || !self.may_see(path) {
+            return None;
+        }
+        let (place, cached) = (OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::CACHED);
+        let root = openat2(CWD, &self.path, place | OFlags::DIRECTORY, Mode::empty(), cached).ok()?;
+        // As in `find`, a link that leads out of the root leads nowhere.
+        let beneath = cached | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let file = File::from(openat2(root, path, place, Mode::empty(), beneath).ok()?);
+        file.metadata().ok().filter(Metadata::is_file).map(|data| Fingerprint::of(&data))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn glance(&self, _: &str) -> Option<Fingerprint> {
+        None
     }
 
     /// At most `most` files and folders that a folder has, the folders first, in the order of their names. Links that

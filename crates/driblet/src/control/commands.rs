@@ -99,6 +99,7 @@ impl Site {
         });
         let paths = paths.await?;
         self.manifests.clear();
+        self.recent.clear();
         Ok(ForgottenVersions { versions: versions.len(), paths })
     }
 

@@ -99,6 +99,9 @@ pub(crate) trait History: Send + Sync {
     /// dropped from every path, and counts as not stored. An open version stays readable when it is evicted.
     fn open_or_drop(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;
 
+    /// A version of any path that is open already, if no other program has changed it since. Never waits for a disk.
+    fn opened(&self, version: &Version) -> Option<Arc<StoredVersion>>;
+
     /// As [`open_or_drop`](History::open_or_drop), for a version of any path. Callers must know that the receiver may see it: only the
     /// files of a manifest are opened so.
     fn open_named_or_drop(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError>;

@@ -337,14 +337,6 @@ impl DirectoryHistory {
         File::open(self.folder.join("versions"))?.sync_all()
     }
 
-    /// A version that is open, if its file looks as it did when it was verified.
-    fn reopened(&self, version: &Version) -> Option<Arc<StoredVersion>> {
-        let open = self.open_versions();
-        let opened = open.get(version)?;
-        let kept = opened.kept.upgrade()?;
-        (kept.fingerprint().ok()? == opened.verified).then_some(kept)
-    }
-
     /// Removes a damaged version from every path.
     fn drop_damaged(&self, version: &Version) -> Result<(), HistoryError> {
         // Under the lock, so that the version is not published meanwhile. A version that was evicted just now is not
@@ -381,12 +373,12 @@ impl DirectoryHistory {
 
     /// Opens a version that the index lists.
     fn open_listed(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
-        if let Some(kept) = self.reopened(version) {
+        if let Some(kept) = self.opened(version) {
             return Ok(Some(kept));
         }
         let lock = &self.verifying[usize::from(version.as_bytes()[0]) % VERIFYING];
         let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = self.reopened(version) {
+        if let Some(kept) = self.opened(version) {
             return Ok(Some(kept));
         }
         let kept = match self.open_bytes(version) {
@@ -507,6 +499,13 @@ impl History for DirectoryHistory {
             return Ok(None);
         }
         self.open_listed(version)
+    }
+
+    fn opened(&self, version: &Version) -> Option<Arc<StoredVersion>> {
+        let open = self.open_versions();
+        let opened = open.get(version)?;
+        let kept = opened.kept.upgrade()?;
+        (kept.fingerprint().ok()? == opened.verified).then_some(kept)
     }
 
     fn open_named_or_drop(&self, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {

@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use driblet_core::Version;
 
 use super::segments::Place;
@@ -20,10 +21,15 @@ pub(crate) struct StoredVersion {
 
 enum StoredBytes {
     /// All bytes of the file.
-    File(Map),
+    Mapped(Map),
+    /// All bytes of a short file, read into memory.
+    Read(Vec<u8>),
     /// Bytes of a segment, read into memory.
     Segment(Vec<u8>),
 }
+
+/// The longest file that is read into memory instead of mapped.
+const SHORT: u64 = 64 << 10;
 
 impl StoredVersion {
     pub(super) fn open(path: &Path, version: Version) -> io::Result<StoredVersion> {
@@ -31,8 +37,18 @@ impl StoredVersion {
     }
 
     pub(super) fn of(file: File, version: Version) -> io::Result<StoredVersion> {
-        let map = Map::of(&file)?;
-        Ok(StoredVersion { version, len: map.len() as u64, file: Arc::new(file), bytes: StoredBytes::File(map) })
+        let len = file.metadata()?.len();
+        let bytes = if len <= SHORT {
+            let mut bytes = vec![0; len as usize];
+            file.read_exact_at(&mut bytes, 0)?;
+            StoredBytes::Read(bytes)
+        } else {
+            StoredBytes::Mapped(Map::of(&file)?)
+        };
+        let mut stored = StoredVersion { version, len, file: Arc::new(file), bytes };
+        // A file that changed its length meanwhile is found to be damaged.
+        stored.len = stored.bytes().len() as u64;
+        Ok(stored)
     }
 
     /// Reads a version from a segment.
@@ -44,7 +60,7 @@ impl StoredVersion {
     /// A file with exactly these bytes, for reading at offsets.
     pub(crate) fn file(&self) -> io::Result<Arc<File>> {
         match &self.bytes {
-            StoredBytes::File(_) => Ok(self.file.clone()),
+            StoredBytes::Mapped(_) | StoredBytes::Read(_) => Ok(self.file.clone()),
             StoredBytes::Segment(bytes) => {
                 let mut copy = file_in_memory()?;
                 copy.write_all(bytes)?;
@@ -56,8 +72,25 @@ impl StoredVersion {
     /// All bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.bytes {
-            StoredBytes::File(map) => map,
-            StoredBytes::Segment(bytes) => bytes,
+            StoredBytes::Mapped(map) => map,
+            StoredBytes::Read(bytes) | StoredBytes::Segment(bytes) => bytes,
+        }
+    }
+
+    /// All bytes, if they are in memory.
+    pub(crate) fn in_memory(self: &Arc<Self>) -> Option<Bytes> {
+        /// The bytes live as long as the version.
+        struct Owner(Arc<StoredVersion>);
+
+        impl AsRef<[u8]> for Owner {
+            fn as_ref(&self) -> &[u8] {
+                self.0.bytes()
+            }
+        }
+
+        match self.bytes {
+            StoredBytes::Mapped(_) => None,
+            StoredBytes::Read(_) | StoredBytes::Segment(_) => Some(Bytes::from_owner(Owner(self.clone()))),
         }
     }
 

@@ -18,6 +18,8 @@ use hyper::{Method, StatusCode};
 use super::conditions::{self, Modified, Outcome};
 use super::problem::Problem;
 use crate::artifacts::{Content, Growing};
+use crate::history::StoredVersion;
+use crate::publisher::PublishError;
 use crate::task::blocking;
 
 /// Bytes of a file that one connection holds in memory.
@@ -180,9 +182,18 @@ fn failed() -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server cannot write the headers of this response.")
 }
 
-/// All bytes of a file, without headers for caches.
-pub(super) fn whole(file: Arc<File>, len: u64, method: &Method) -> Response {
-    let body = if method == Method::HEAD { Body::empty() } else { body(Content::File(file, len), 0..len) };
+/// The bytes of a version.
+pub(super) fn of_version(stored: &Arc<StoredVersion>) -> Result<Content, Problem> {
+    Ok(match stored.in_memory() {
+        Some(bytes) => Content::Memory(bytes),
+        None => Content::File(stored.file().map_err(PublishError::from)?, stored.len),
+    })
+}
+
+/// All bytes of content whose length is known, without headers for caches.
+pub(super) fn whole(content: Content, method: &Method) -> Response {
+    let len = content.len().unwrap_or_default();
+    let body = if method == Method::HEAD { Body::empty() } else { body(content, 0..len) };
     let mut response = body.into_response();
     response.headers_mut().typed_insert(ContentLength(len));
     response

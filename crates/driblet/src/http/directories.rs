@@ -12,12 +12,12 @@ use hyper::header::{self, HeaderValue};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held, joined};
+use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held, joined, of_version};
 use super::path::Resource;
 use super::problem::Problem;
 use super::resources::{DELTA, ResourceRequest, bad_name, read_body};
 use crate::artifacts::{Artifact, ArtifactError, Content, DirectoryPlan, DirectoryVersion, PartFiles};
-use crate::publisher::{PublishError, PublishedDirectory, Publisher};
+use crate::publisher::{PublishedDirectory, Publisher};
 
 const DIRECTORY: &str = "application/vnd.driblet.directory";
 const MANIFEST: &str = "application/vnd.driblet.manifest";
@@ -187,7 +187,7 @@ impl ResourceRequest<'_> {
     async fn manifest(&self, path: &str, version: Version, head: &PublishedDirectory) -> Result<Response, Problem> {
         let stored = self.site.version(&Publisher::directory_key(path), version).await?;
         let stored = stored.ok_or_else(|| unknown_version(head))?;
-        let content = Content::File(stored.file().map_err(PublishError::from)?, stored.len);
+        let content = of_version(&stored)?;
         let (etag, media_type, caching) = (version.to_string(), MANIFEST.into(), IMMUTABLE);
         Representation { content, etag, media_type, caching, coding: None, modified: None }
             .response(self.method, self.headers)

@@ -169,7 +169,7 @@ mod tests {
         StoredVersion,
     };
     use crate::publisher::Publisher;
-    use crate::site::Manifests;
+    use crate::site::{Manifests, RecentVersions};
     use crate::source::Source;
 
     /// The longest wait for a response.
@@ -213,6 +213,10 @@ mod tests {
         fn open_or_drop(&self, path: &str, version: &Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
             assert!(!self.panics.load(Ordering::Relaxed), "a bug");
             self.history.open_or_drop(path, version)
+        }
+
+        fn opened(&self, version: &Version) -> Option<Arc<StoredVersion>> {
+            self.history.opened(version)
         }
 
         fn publish_directory(&self, path: &str, manifest: &Manifest) -> Result<(), HistoryError> {
@@ -276,6 +280,7 @@ mod tests {
             unregister: false,
             rules: SiteRules::default(),
             sidecars: Sidecars::new(),
+            recent: RecentVersions::new(),
             deadline: LIMIT,
             max_tags: 1,
             signature_permits: Semaphore::new(1),

@@ -1,6 +1,5 @@
 //! The files themselves, for clients that do not speak driblet.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
@@ -11,7 +10,7 @@ use hyper::{Method, StatusCode, Uri};
 
 use super::accept_encoding::AcceptedCodings;
 use super::conditions::Modified;
-use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, STALE_ONCE};
+use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, STALE_ONCE, of_version};
 use super::dictionaries::{self, HeldDictionary, USE_AS_DICTIONARY};
 use super::listing;
 use super::media_type::{is_compressible, media_type};
@@ -20,7 +19,6 @@ use super::problem::{Problem, is_safe};
 use super::site_rules::{hashed_name, is_navigation};
 use crate::artifacts::{Content, DictionaryCoding, EncodedRequest};
 use crate::history::StoredVersion;
-use crate::publisher::PublishError;
 use crate::site::{OpenPlain, Site};
 use crate::source::Entry;
 
@@ -70,7 +68,9 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     }
     let (observation, stored) = match opened {
         OpenPlain::File(observation, stored) => (observation, stored),
-        OpenPlain::Direct(file, fingerprint) => return Ok(direct(site, &path, file, fingerprint.len, method)),
+        OpenPlain::Direct(file, fingerprint) => {
+            return Ok(direct(site, &path, Content::File(file, fingerprint.len), method));
+        }
         OpenPlain::Folder | OpenPlain::Nothing => return Err(missing()),
     };
     let media_type = media_type(&path);
@@ -80,7 +80,7 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     let has_dictionaries = shrinks && head.is_some() && dictionaries::are_for(site, request);
     let is_offered = has_dictionaries && !name.folder && dictionaries::may_be_offered(request);
     let mut answer = Representation {
-        content: Content::File(stored.file().map_err(PublishError::from)?, stored.len),
+        content: of_version(&stored)?,
         etag: version.to_string(),
         caching: match () {
             () if never_changed => IMMUTABLE,
@@ -171,15 +171,14 @@ async fn entries(site: &Site, path: &str) -> Result<Option<Vec<Entry>>, Problem>
 /// The site's own page for missing files, if it has one: `404.html`.
 async fn missing_page(site: &Site, method: &Method) -> Result<Option<Response>, Problem> {
     let OpenPlain::File(_, stored) = site.open_plain(MISSING).await? else { return Ok(None) };
-    let file = stored.file().map_err(PublishError::from)?;
-    let mut response = direct(site, MISSING, file, stored.len, method);
+    let mut response = direct(site, MISSING, of_version(&stored)?, method);
     *response.status_mut() = StatusCode::NOT_FOUND;
     Ok(Some(response))
 }
 
 /// Answers with a whole file that has no version: without an ETag, and not to be cached.
-fn direct(site: &Site, path: &str, file: Arc<File>, len: u64, method: &Method) -> Response {
-    let mut response = super::content::whole(file, len, method);
+fn direct(site: &Site, path: &str, content: Content, method: &Method) -> Response {
+    let mut response = super::content::whole(content, method);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::try_from(media_type(path)) {
         headers.insert(header::CONTENT_TYPE, value);

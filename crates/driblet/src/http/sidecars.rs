@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use tracing::warn;
 use zstd_safe::{DCtx, InBuffer, OutBuffer};
 
+use super::content::of_version;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
 use crate::history::StoredVersion;
@@ -76,8 +77,7 @@ impl Sidecars {
             return Ok(None);
         }
         let etag = format!("{}-{}-{}", stored.version, coding.name(), &sidecar.version.to_string()[..8]);
-        let content = Content::File(sidecar.file().map_err(PublishError::from)?, sidecar.len);
-        Ok(Some((content, etag)))
+        Ok(Some((of_version(&sidecar)?, etag)))
     }
 }
 

@@ -15,6 +15,10 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 pub(super) struct Episode(AtomicBool);
 
 impl Episode {
+    pub(super) fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Notes a failure. Gives whether it is the first one.
     pub(super) fn begin(&self) -> bool {
         !self.0.swap(true, Ordering::Relaxed)

@@ -128,6 +128,13 @@ impl Files {
         blocking(move || files.look_at(&path)).await
     }
 
+    /// The head of a path, if the disk has that at the path. `None` also if a look would wait for the disk.
+    pub(super) fn glance(&self, path: &str) -> Option<Head> {
+        let fingerprint = self.source.glance(path).filter(|_| !self.root_missing.is_on())?;
+        let head = self.history.head(path)?;
+        (head.observation.settled && head.observation.looks_like(&fingerprint)).then_some(head)
+    }
+
     pub(super) fn look_at(&self, path: &str) -> Result<Looked, PublishError> {
         match self.find(path)? {
             None => Ok(Looked::Known(PathState::Nothing)),

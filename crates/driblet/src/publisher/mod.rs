@@ -176,6 +176,12 @@ impl Publisher {
         self.settler.refresh(path).await
     }
 
+    /// The head of a path, if a look shows that it is what the disk has now. Never waits for a disk.
+    pub(crate) fn known(&self, path: &str) -> Option<Head> {
+        let files = &self.files;
+        if files.failing.has(path) { None } else { files.glance(path) }
+    }
+
     /// Finds the content at a path, published or not. A failing history is no error here: the file itself is given
     /// then.
     pub(crate) async fn plain_content(&self, path: &str) -> Result<PlainContent, PublishError> {
