@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::codec::CodecArgs;
+use crate::config::ConfigArgs;
 use crate::failure::{Failure, flag};
 use crate::listen::{ListenArgs, Passed};
 use crate::log::{self, AccessLog};
@@ -27,6 +28,8 @@ use crate::print;
 pub(crate) struct Args {
     /// The folder or file to publish; a file is also served at /
     path: PathBuf,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(flatten)]
     listen: ListenArgs,
     /// The folder in which versions are stored [default: a folder in the user's cache]
@@ -139,9 +142,14 @@ impl FromStr for HeaderArg {
     }
 }
 
-pub(crate) fn run(args: Args) -> Result<(), Failure> {
+/// Runs the server. `unknown` are the variables that look like settings and are none.
+pub(crate) fn run(args: Args, unknown: &[String]) -> Result<(), Failure> {
     let passed = Passed::take();
     let _log = log::begin(args.access_log);
+    unknown.iter().for_each(|variable| tracing::warn!("{variable}"));
+    if let Some(file) = &args.config.file {
+        tracing::info!(file = %file.display(), "settings are read from a file");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
     let result = runtime.block_on(serve(args, passed));
