@@ -9,6 +9,7 @@ mod folders;
 mod listen;
 mod log;
 mod memory;
+mod metrics;
 mod paths;
 mod print;
 mod progress;

@@ -278,7 +278,7 @@ fn the_example_starts_a_server() {
         fs::create_dir(folder.path().join("root/assets")).unwrap();
         // What this machine lacks.
         let line = ["root", "--listen", "127.0.0.1:0", "--redirect-http", "127.0.0.1:0", "--history", "history"];
-        let files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+        let files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--metrics", "127.0.0.1:0"];
         let serving = serving(&folder, &[&line[..], &files].concat(), &[]);
         assert!(serving.url.starts_with("https://"), "{}", serving.url);
         serving.signal("TERM");

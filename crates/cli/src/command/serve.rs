@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::config::ConfigArgs;
 use crate::failure::{Failure, flag};
 use crate::listen::{ListenArgs, Passed};
 use crate::log::{self, AccessLog};
+use crate::metrics::Metrics;
 use crate::print;
 
 /// Publish a folder or a file, so that receivers need only what changed
@@ -72,6 +74,10 @@ pub(crate) struct Args {
     /// sent, the milliseconds, and the client's own words: its agent and the page that it came from.
     #[arg(long, value_name = "FORM")]
     access_log: Option<AccessLog>,
+    /// Another address, at which metrics in the text format of Prometheus are read: http://ADDR/metrics. Everyone who can
+    /// reach it may read them
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     /// Answer navigations to paths without a file with /index.html, for an app that reads its URL itself
     #[arg(long)]
     spa: bool,
@@ -192,6 +198,10 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         .grace(Duration::from_secs(args.grace))
         .max_connections(max_connections);
     let listening = args.listen.listen(passed).await?;
+    let metrics = match args.metrics {
+        Some(address) => Some(Metrics::begin(address).await?),
+        None => None,
+    };
     let server = tokio::select! {
         server = builder.build() => server.map_err(|error| Failure::new("cannot serve", &error))?,
         () = signals.next() => return Ok(()),
@@ -200,6 +210,7 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         tracing::warn!(%error, "there is no control socket; `driblet publish` and `driblet history` do not work");
     });
     listening.urls.iter().for_each(print::error);
+    metrics.iter().for_each(|metrics| print::error(format_args!("metrics on {}", metrics.url)));
     // Nobody may listen; then it is not needed.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     if let Some(tls) = &listening.tls {
@@ -220,14 +231,20 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
             None => Ok(0),
             Some(socket) => {
                 let app = driblet::redirect_to_https(listening.https_port);
-                driblet::serve_until(socket, app, options, stops(stopped)).await
+                driblet::serve_until(socket, app, options, stops(stopped.clone())).await
             }
         }
     };
+    let measuring = async {
+        match metrics {
+            None => Ok(0),
+            Some(metrics) => metrics.serve(&server, stops(stopped.clone())).await,
+        }
+    };
     tokio::select! {
-        served = async { tokio::try_join!(serving, redirecting) } => match served {
-            Ok((0, _)) => Ok(()),
-            Ok((cut, _)) => {
+        served = async { tokio::try_join!(serving, redirecting, measuring) } => match served {
+            Ok((0, ..)) => Ok(()),
+            Ok((cut, ..)) => {
                 print::error(format_args!("driblet: {cut} connections did not end within {} s and were cut off", args.grace));
                 Ok(())
             }

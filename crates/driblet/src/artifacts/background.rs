@@ -130,7 +130,9 @@ impl Background {
         let make = move || {
             fill(spool, |spool| match work {
                 Work::Delta { codec, .. } => encoder.background(codec, from.as_deref(), &to, spool),
-                Work::Coding(coding) => coding.compress(Effort::Background, to.bytes(), |bytes| spool.write(bytes)),
+                Work::Coding(coding) => {
+                    coding.compress(Effort::Background, to.bytes(), encoder.metrics(), |bytes| spool.write(bytes))
+                }
             })
         };
         let Some(made) = on_own_thread(make).await? else {

@@ -262,8 +262,9 @@ impl Artifacts {
                     return Ok(Some(Artifact { content: Content::Unmade, etag: etag.into(), verified: None }));
                 }
                 let spool = |spool: Spool| spool.named(etag.into()).whole_or_none(len);
+                let metrics = self.encoder.metrics().clone();
                 self.requested.begin(key, len, spool, move |spool| {
-                    coding.compress(Effort::Interactive, stored.bytes(), |bytes| spool.write(bytes))
+                    coding.compress(Effort::Interactive, stored.bytes(), &metrics, |bytes| spool.write(bytes))
                 })
             }
         };

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use super::error::ArtifactError;
+use crate::metrics::{EncodeCodec, EncodeEffort, EncodeMetrics};
 
 /// A content coding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -56,12 +57,17 @@ impl Coding {
         self,
         effort: Effort,
         bytes: &[u8],
+        metrics: &EncodeMetrics,
         write: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
     ) -> Result<(), ArtifactError> {
         let level = self.level(effort, bytes.len());
+        let encode_effort = match effort {
+            Effort::Interactive => EncodeEffort::Interactive,
+            Effort::Background => EncodeEffort::Background,
+        };
         match self {
-            Coding::Brotli => compress_brotli(bytes, level, write),
-            Coding::Zstd => compress_zstd(bytes, level, write),
+            Coding::Brotli => metrics.time(EncodeCodec::Brotli, encode_effort, || compress_brotli(bytes, level, write)),
+            Coding::Zstd => metrics.time(EncodeCodec::Zstd, encode_effort, || compress_zstd(bytes, level, write)),
         }
     }
 }
