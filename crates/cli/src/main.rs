@@ -3,11 +3,13 @@
 mod closed;
 mod codec;
 mod command;
+mod config;
 mod failure;
 mod folders;
 mod listen;
 mod log;
 mod memory;
+mod metrics;
 mod paths;
 mod print;
 mod progress;
@@ -16,9 +18,10 @@ mod stats;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use command::{diff, history, patch, publish, pull, serve};
+use config::Configured;
 use failure::Failure;
 
 /// rsync between a server and the browser: only the difference crosses the wire.
@@ -44,13 +47,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let configured = config::configured(&Cli::command(), std::env::args_os().collect(), std::env::vars_os());
+    let configured = match configured {
+        Ok(configured) => configured,
+        Err(failure) => return failure.end(),
+    };
+    let cli = match Cli::try_parse_from(&configured.arguments) {
         Ok(cli) => cli,
-        Err(error) => return end_by_clap(&error),
+        Err(error) => return end_by_clap(&error, &configured),
     };
     memory::limit_pools(if matches!(cli.command, Command::Serve(_)) { 2 } else { 1 });
     let result = match cli.command {
-        Command::Serve(args) => serve::run(*args),
+        Command::Serve(args) => serve::run(*args, &configured.unknown),
         Command::Publish(args) => publish::run(&args),
         Command::History(args) => history::run(&args),
         Command::Pull(args) => pull::run(args),
@@ -61,8 +69,11 @@ fn main() -> ExitCode {
 }
 
 /// Prints help or a usage error.
-fn end_by_clap(error: &clap::Error) -> ExitCode {
+fn end_by_clap(error: &clap::Error, configured: &Configured) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     let printed = print::clap(error).map_err(|error| Failure::stdout(&error));
+    if let Some(origins) = configured.origins_in(&error.to_string()).filter(|_| error.use_stderr()) {
+        print::error(format_args!("driblet: {origins}"));
+    }
     printed.map_or_else(Failure::end, |()| code)
 }

@@ -49,6 +49,8 @@ mod http;
 #[cfg(feature = "server")]
 mod lease;
 mod map;
+#[cfg(feature = "server")]
+mod metrics;
 pub mod output;
 #[cfg(feature = "server")]
 mod publisher;
@@ -89,6 +91,8 @@ pub use files::{
 pub use history::{HistoryError, HistoryLimits, IndexError};
 #[cfg(feature = "server")]
 pub use http::redirect_to_https;
+#[cfg(feature = "server")]
+pub use metrics::HISTOGRAMS;
 #[cfg(feature = "server")]
 pub use serve::{ACCESS_LOG, Listener, Listeners, ServeOptions, Tls, TlsError, serve, serve_until};
 #[cfg(feature = "server")]

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,9 +12,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::codec::CodecArgs;
+use crate::config::ConfigArgs;
 use crate::failure::{Failure, flag};
 use crate::listen::{ListenArgs, Passed};
 use crate::log::{self, AccessLog};
+use crate::metrics::Metrics;
 use crate::print;
 
 /// Publish a folder or a file, so that receivers need only what changed
@@ -27,6 +30,8 @@ use crate::print;
 pub(crate) struct Args {
     /// The folder or file to publish; a file is also served at /
     path: PathBuf,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(flatten)]
     listen: ListenArgs,
     /// The folder in which versions are stored [default: a folder in the user's cache]
@@ -69,6 +74,10 @@ pub(crate) struct Args {
     /// sent, the milliseconds, and the client's own words: its agent and the page that it came from.
     #[arg(long, value_name = "FORM")]
     access_log: Option<AccessLog>,
+    /// Another address, at which metrics in the text format of Prometheus are read: http://ADDR/metrics. Everyone who can
+    /// reach it may read them
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     /// Answer navigations to paths without a file with /index.html, for an app that reads its URL itself
     #[arg(long)]
     spa: bool,
@@ -180,9 +189,14 @@ impl FromStr for RedirectArg {
     }
 }
 
-pub(crate) fn run(args: Args) -> Result<(), Failure> {
+/// Runs the server. `unknown` are the variables that look like settings and are none.
+pub(crate) fn run(args: Args, unknown: &[String]) -> Result<(), Failure> {
     let passed = Passed::take();
     let _log = log::begin(args.access_log);
+    unknown.iter().for_each(|variable| tracing::warn!("{variable}"));
+    if let Some(file) = &args.config.file {
+        tracing::info!(file = %file.display(), "settings are read from a file");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
     let result = runtime.block_on(serve(args, passed));
@@ -232,6 +246,10 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         .grace(Duration::from_secs(args.grace))
         .max_connections(max_connections);
     let listening = args.listen.listen(passed).await?;
+    let metrics = match args.metrics {
+        Some(address) => Some(Metrics::begin(address).await?),
+        None => None,
+    };
     let server = tokio::select! {
         server = builder.build() => server.map_err(|error| Failure::new("cannot serve", &error))?,
         () = signals.next() => return Ok(()),
@@ -240,6 +258,7 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         tracing::warn!(%error, "there is no control socket; `driblet publish` and `driblet history` do not work");
     });
     listening.urls.iter().for_each(print::error);
+    metrics.iter().for_each(|metrics| print::error(format_args!("metrics on {}", metrics.url)));
     // Nobody may listen; then it is not needed.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     if let Some(tls) = &listening.tls {
@@ -260,14 +279,20 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
             None => Ok(0),
             Some(socket) => {
                 let app = driblet::redirect_to_https(listening.https_port);
-                driblet::serve_until(socket, app, options, stops(stopped)).await
+                driblet::serve_until(socket, app, options, stops(stopped.clone())).await
             }
         }
     };
+    let measuring = async {
+        match metrics {
+            None => Ok(0),
+            Some(metrics) => metrics.serve(&server, stops(stopped.clone())).await,
+        }
+    };
     tokio::select! {
-        served = async { tokio::try_join!(serving, redirecting) } => match served {
-            Ok((0, _)) => Ok(()),
-            Ok((cut, _)) => {
+        served = async { tokio::try_join!(serving, redirecting, measuring) } => match served {
+            Ok((0, ..)) => Ok(()),
+            Ok((cut, ..)) => {
                 print::error(format_args!("driblet: {cut} connections did not end within {} s and were cut off", args.grace));
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! The binary, real servers, and a proxy between the two.
 #![allow(dead_code, unused_imports)]
 
+mod certificate;
 #[path = "../../../core/tests/support/random.rs"]
 mod random;
 mod serving;
@@ -13,6 +14,7 @@ use std::process::{Child, Command, ExitStatus, Output};
 
 use tempfile::TempDir;
 
+pub(crate) use certificate::certify;
 pub(crate) use random::{Random, random_bytes};
 pub(crate) use serving::{Serving, send};
 pub(crate) use tap::{Tap, http};

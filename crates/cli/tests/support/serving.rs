@@ -31,8 +31,12 @@ impl Serving {
         let (path, history) = (path.to_str().unwrap(), history.to_str().unwrap());
         let own = [env!("CARGO_BIN_EXE_driblet"), "serve", path, "--history", history, "--listen", "127.0.0.1:0"];
         let line: Vec<&str> = around.iter().chain(&own).chain(more).copied().collect();
-        let mut command = Command::new(line[0]);
-        let mut process = command.args(&line[1..]).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Serving::of(Command::new(line[0]).args(&line[1..]))
+    }
+
+    /// Runs a command that serves.
+    pub(crate) fn of(command: &mut Command) -> Serving {
+        let mut process = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap());
         let (stderr, said) = within_on_thread(move || {
             let mut said = String::new();

@@ -131,11 +131,14 @@ impl Background {
         let make = move || {
             fill(spool, |spool| match &work {
                 Work::Delta { codec, .. } => encoder.background(*codec, from.as_deref(), &to, spool),
-                Work::Coding(coding) => coding.compress(Effort::Background, to.bytes(), |bytes| spool.write(bytes)),
+                Work::Coding(coding) => {
+                    coding.compress(Effort::Background, to.bytes(), encoder.metrics(), |bytes| spool.write(bytes))
+                }
                 Work::WithDictionary { coding, .. } => {
                     let dictionary = from.as_deref().map_or(&[][..], StoredVersion::bytes);
                     let named = (dictionary, &dictionary::hash_of(dictionary));
-                    coding.compress(Effort::Background, named, to.bytes(), |bytes| spool.write(bytes))
+                    let (effort, metrics) = (Effort::Background, encoder.metrics());
+                    coding.compress(effort, named, to.bytes(), metrics, |bytes| spool.write(bytes))
                 }
             })
         };

@@ -267,8 +267,9 @@ impl Artifacts {
                     return Ok(Some(Artifact { content: Content::Unmade, etag: etag.into(), verified: None }));
                 }
                 let spool = |spool: Spool| spool.named(etag.into()).whole_or_none(len);
+                let metrics = self.encoder.metrics().clone();
                 self.requested.begin(key, len, spool, move |spool| {
-                    coding.compress(Effort::Interactive, stored.bytes(), |bytes| spool.write(bytes))
+                    coding.compress(Effort::Interactive, stored.bytes(), &metrics, |bytes| spool.write(bytes))
                 })
             }
         };
@@ -296,8 +297,9 @@ impl Artifacts {
         let (from, to, len, effort) = (dictionary.version, stored.version, stored.len, Effort::Interactive);
         let key = Key::WithDictionary { from, to, coding, effort };
         let spool = |spool: Spool| spool.named(etag.into()).whole_or_none(len);
+        let metrics = self.encoder.metrics().clone();
         let artifact = self.requested.begin(key, len + dictionary.len, spool, move |spool| {
-            coding.compress(effort, (dictionary.bytes(), &hash), stored.bytes(), |bytes| spool.write(bytes))
+            coding.compress(effort, (dictionary.bytes(), &hash), stored.bytes(), &metrics, |bytes| spool.write(bytes))
         });
         self.begun_in_time(artifact, len).await
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use super::error::ArtifactError;
+use crate::metrics::{EncodeCodec, EncodeEffort, EncodeMetrics};
 
 /// A content coding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -20,6 +21,15 @@ pub(super) enum Effort {
     Interactive,
     /// No request waits.
     Background,
+}
+
+impl From<Effort> for EncodeEffort {
+    fn from(effort: Effort) -> EncodeEffort {
+        match effort {
+            Effort::Interactive => EncodeEffort::Interactive,
+            Effort::Background => EncodeEffort::Background,
+        }
+    }
 }
 
 /// Bytes of one sample.
@@ -73,13 +83,14 @@ impl Coding {
         self,
         effort: Effort,
         bytes: &[u8],
+        metrics: &EncodeMetrics,
         write: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
     ) -> Result<(), ArtifactError> {
         let level = self.level(effort, bytes.len());
         match self {
-            Coding::Brotli => compress_brotli(bytes, level, write),
-            Coding::Zstd => compress_zstd(bytes, &[], level, write),
-            Coding::Gzip => compress_gzip(bytes, level, write),
+            Coding::Brotli => metrics.time(EncodeCodec::Brotli, effort.into(), || compress_brotli(bytes, level, write)),
+            Coding::Zstd => metrics.time(EncodeCodec::Zstd, effort.into(), || compress_zstd(bytes, &[], level, write)),
+            Coding::Gzip => metrics.time(EncodeCodec::Gzip, effort.into(), || compress_gzip(bytes, level, write)),
         }
     }
 }

@@ -8,6 +8,7 @@ use driblet_core::{Codec, EncodeOptions, Encoder, Matches, Version};
 use super::error::ArtifactError;
 use super::spool::Spool;
 use crate::history::StoredVersion;
+use crate::metrics::{EncodeCodec, EncodeEffort, EncodeMetrics};
 
 /// Part of each ETag of an interactive delta. Change it whenever the same versions give other bytes.
 const RECIPE: &str = "driblet 1";
@@ -17,17 +18,24 @@ const RECIPE: &str = "driblet 1";
 pub(super) struct DeltaEncoder {
     options: EncodeOptions,
     encodes: Arc<AtomicU64>,
+    metrics: Arc<EncodeMetrics>,
 }
 
 impl DeltaEncoder {
     /// `budget` is the working memory of each encoder, in bytes.
     pub(super) fn new(budget: usize) -> DeltaEncoder {
-        DeltaEncoder { options: EncodeOptions::new().budget(budget), encodes: Arc::default() }
+        let options = EncodeOptions::new().budget(budget);
+        DeltaEncoder { options, encodes: Arc::default(), metrics: EncodeMetrics::new() }
     }
 
     /// How many deltas were begun.
     pub(super) fn encodes(&self) -> u64 {
         self.encodes.load(Ordering::Relaxed)
+    }
+
+    /// What is measured of encoders.
+    pub(super) fn metrics(&self) -> &Arc<EncodeMetrics> {
+        &self.metrics
     }
 
     /// The options of interactive deltas.
@@ -48,7 +56,9 @@ impl DeltaEncoder {
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
         self.encodes.fetch_add(1, Ordering::Relaxed);
-        write(Encoder::of_versions((basis, from), (target, Version::of(target)), self.options), spool)
+        self.metrics.time(EncodeCodec::Fast, EncodeEffort::Interactive, || {
+            write(Encoder::of_versions((basis, from), (target, Version::of(target)), self.options), spool)
+        })
     }
 
     /// The ETag of the interactive delta, known before the delta is made: the same versions give the same bytes.
@@ -67,7 +77,7 @@ impl DeltaEncoder {
         to: &StoredVersion,
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
-        self.between(from, to, self.options, spool)
+        self.between(from, to, (self.options, EncodeCodec::Fast, EncodeEffort::Interactive), spool)
     }
 
     /// The delta from a version, or from nothing, when no request waits for it.
@@ -78,7 +88,13 @@ impl DeltaEncoder {
         to: &StoredVersion,
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
-        self.between(from, to, self.options.codec(codec).thorough(true), spool)
+        let by = match codec {
+            Codec::Fast => EncodeCodec::Fast,
+            Codec::Dense => EncodeCodec::Dense,
+            // Auto, which has a value.
+            _ => EncodeCodec::Auto,
+        };
+        self.between(from, to, (self.options.codec(codec).thorough(true), by, EncodeEffort::Background), spool)
     }
 
     /// The answer to a signature: the runs, and the delta from what matched.
@@ -89,20 +105,23 @@ impl DeltaEncoder {
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
         spool.write(&matches.encode_runs())?;
-        write(Encoder::matched(matches, to.bytes(), self.options), spool)
+        self.metrics.time(EncodeCodec::Fast, EncodeEffort::Interactive, || {
+            write(Encoder::matched(matches, to.bytes(), self.options), spool)
+        })
     }
 
     fn between(
         &self,
         from: Option<&StoredVersion>,
         to: &StoredVersion,
-        options: EncodeOptions,
+        (options, by, effort): (EncodeOptions, EncodeCodec, EncodeEffort),
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
         self.encodes.fetch_add(1, Ordering::Relaxed);
         // The history has verified both versions.
         let basis = from.map_or((&[][..], Version::EMPTY), |from| (from.bytes(), from.version));
-        write(Encoder::of_versions(basis, (to.bytes(), to.version), options), spool)
+        let encode = || write(Encoder::of_versions(basis, (to.bytes(), to.version), options), spool);
+        self.metrics.time(by, effort, encode)
     }
 }
 

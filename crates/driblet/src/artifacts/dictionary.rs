@@ -4,6 +4,7 @@ use driblet_core::Version;
 
 use super::coding::{Effort, compress_zstd};
 use super::error::ArtifactError;
+use crate::metrics::{EncodeCodec, EncodeMetrics};
 
 /// The first bytes of each form, which the hash of the dictionary follows (RFC 9842, sections 4 and 5).
 #[cfg(feature = "shared-brotli")]
@@ -65,6 +66,7 @@ impl DictionaryCoding {
         effort: Effort,
         (dictionary, hash): (&[u8], &DictionaryHash),
         bytes: &[u8],
+        metrics: &EncodeMetrics,
         mut write: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
     ) -> Result<(), ArtifactError> {
         match self {
@@ -76,12 +78,14 @@ impl DictionaryCoding {
                     Effort::Background => 9,
                 };
                 write(&[&BROTLI_MAGIC[..], hash].concat())?;
-                super::shared_brotli::compress(dictionary, bytes, quality, write)
+                let compress = || super::shared_brotli::compress(dictionary, bytes, quality, write);
+                metrics.time(EncodeCodec::DictionaryBrotli, effort.into(), compress)
             }
             DictionaryCoding::Zstd => {
                 let level = if effort == Effort::Interactive { 3 } else { 19 };
                 write(&[&ZSTD_MAGIC[..], hash].concat())?;
-                compress_zstd(bytes, dictionary, level, write)
+                let compress = || compress_zstd(bytes, dictionary, level, write);
+                metrics.time(EncodeCodec::DictionaryZstd, effort.into(), compress)
             }
         }
     }

@@ -34,7 +34,7 @@ impl Artifacts {
             let planned = plan_parts(old, &to.manifest, &mut read);
             let delta = DirectoryDelta::between(old, &to.manifest, &planned, options)?;
             let parts = planned.iter().map(|part| Arc::new(PartFiles::of(part, old, &to.manifest))).collect();
-            Ok(Arc::new(DirectoryPlan { head: delta.encode(), parts }))
+            Ok(Arc::new(DirectoryPlan { head: delta.encode(), parts, len: to.manifest.total_len() }))
         };
         let plan = self.directories.plans.try_get_with(key, self.with_permit(bytes, make)).await;
         let plan = plan.map_err(ArtifactError::shared)?;

@@ -30,6 +30,8 @@ pub(crate) struct DirectoryPlan {
     /// All bytes before the first part.
     pub(crate) head: Vec<u8>,
     pub(crate) parts: Vec<Arc<PartFiles>>,
+    /// Bytes of all files of the target together.
+    pub(super) len: u64,
 }
 
 /// The files of a part and of its basis, by their versions and lengths.
@@ -63,6 +65,12 @@ impl DirectoryPlan {
         self.parts.iter().find(|part| part.basis.is_none() && part.name == name).cloned()
     }
 
+    /// Bytes of the target's files, but for those that come with later parts than the first.
+    pub(crate) fn len_at_first(&self) -> u64 {
+        let later: u64 = self.parts.iter().skip(1).map(|part| part.len).sum();
+        self.len.saturating_sub(later)
+    }
+
     fn memory(&self) -> usize {
         let files = self.parts.iter().map(|part| part.files.len() + part.bases.len()).sum::<usize>();
         self.head.len() + 40 * files + 200
@@ -70,6 +78,11 @@ impl DirectoryPlan {
 }
 
 impl PartFiles {
+    /// Bytes of its files together.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
     pub(super) fn of(part: &PlannedPart, old: Option<&Manifest>, new: &Manifest) -> PartFiles {
         let of = |manifest: &Manifest, index: &usize| {
             let entry = manifest.entry(*index);

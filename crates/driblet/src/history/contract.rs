@@ -109,11 +109,21 @@ pub(crate) trait History: Send + Sync {
     /// The verified bytes of a short version of any path; `None` if it is not stored, or damaged.
     fn read_named_or_drop(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError>;
 
+    /// How much is stored.
+    fn size(&self) -> HistorySize;
+
     /// An unnamed file. The system removes it when it is closed.
     fn scratch(&self) -> io::Result<File>;
 
     /// A folder for artifacts that outlive the server, if there is one. The folder may not exist yet.
     fn artifacts(&self) -> Option<PathBuf>;
+}
+
+/// How much a history stores. A version that several paths have counts once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HistorySize {
+    pub(crate) versions: usize,
+    pub(crate) bytes: u64,
 }
 
 /// What a file looked like when it was read.

@@ -21,7 +21,9 @@ use driblet_core::Version;
 use driblet_core::directory::{Manifest, ManifestLimits};
 use tracing::warn;
 
-use super::contract::{Head, History, HistoryLimits, Observation, PathVersions, StagedBytes, StagedVersion};
+use super::contract::{
+    Head, History, HistoryLimits, HistorySize, Observation, PathVersions, StagedBytes, StagedVersion,
+};
 use super::error::HistoryError;
 use super::index::{Contents, Index, Publication, Unneeded};
 use super::segments::{NewSegment, Place, SegmentFiles};
@@ -454,6 +456,10 @@ impl History for DirectoryHistory {
 
     fn losses(&self) -> u64 {
         self.index().losses
+    }
+
+    fn size(&self) -> HistorySize {
+        self.index().size()
     }
 
     fn forget(&self, versions: &HashSet<Version>) -> Result<Vec<String>, HistoryError> {

@@ -12,7 +12,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::contract::{Head, HistoryLimits, Observation, PathVersions, VersionRecord};
+use super::contract::{Head, HistoryLimits, HistorySize, Observation, PathVersions, VersionRecord};
 use super::error::{HistoryError, IndexError};
 use super::segments::{self, NewSegment, SegmentIndex};
 use super::version_text;
@@ -199,6 +199,10 @@ impl Index {
     /// Whether any path or manifest has a version.
     pub(super) fn names(&self, version: &Version) -> bool {
         self.names.contains_key(version)
+    }
+
+    pub(super) fn size(&self) -> HistorySize {
+        HistorySize { versions: self.names.len(), bytes: self.total }
     }
 
     /// Every path of a file that has versions.

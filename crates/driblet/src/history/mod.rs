@@ -8,7 +8,7 @@ mod segments;
 mod stored_version;
 pub(crate) mod version_text;
 
-pub(crate) use contract::{Head, History, Observation, StagedBytes, StagedVersion};
+pub(crate) use contract::{Head, History, HistorySize, Observation, StagedBytes, StagedVersion};
 pub use contract::{HistoryLimits, PathVersions, VersionRecord};
 pub(crate) use directory::DirectoryHistory;
 pub use error::{HistoryError, IndexError};

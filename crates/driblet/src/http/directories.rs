@@ -13,10 +13,12 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held, joined, of_version};
+use super::measured::Synced;
 use super::path::Resource;
 use super::problem::Problem;
 use super::resources::{DELTA, ResourceRequest, bad_name, read_body};
 use crate::artifacts::{Artifact, ArtifactError, Content, DirectoryPlan, DirectoryVersion, PartFiles};
+use crate::metrics::Basis;
 use crate::publisher::{PublishedDirectory, Publisher};
 
 const DIRECTORY: &str = "application/vnd.driblet.directory";
@@ -79,7 +81,10 @@ impl ResourceRequest<'_> {
     ) -> Result<Response, Problem> {
         if from == Some(to) && to == head.version {
             let content = Content::Memory(DirectoryDelta::same(to).encode().into());
-            return self.directory_response(content, format!("{}-same", &to.to_string()[..16]), caching);
+            let etag = format!("{}-same", &to.to_string()[..16]);
+            let mut response = self.directory_response(content, etag, caching)?;
+            response.extensions_mut().insert(Synced { basis: Basis::Same, len: head.manifest.total_len() });
+            return Ok(response);
         }
         let plan = self.plan(path, from, head, to).await?;
         let etag = plan_etag(from, to);
@@ -98,10 +103,17 @@ impl ResourceRequest<'_> {
                 response
             }
         };
+        response.extensions_mut().insert(Synced { basis: self.basis_of(path, from), len: plan.len_at_first() });
         let from = from.map_or_else(|| "none".to_owned(), |version| version.to_string());
         let pair = HeaderValue::try_from(format!("{from}-{to}")).map_err(|_| bad_name(&from))?;
         response.headers_mut().insert(header::CONTENT_LOCATION, pair);
         Ok(response)
+    }
+
+    fn basis_of(&self, path: &str, from: Option<Version>) -> Basis {
+        let Some(from) = from else { return Basis::None };
+        let versions = self.site.history.versions(&Publisher::directory_key(path));
+        if versions.iter().any(|(version, _)| *version == from) { Basis::History } else { Basis::Have }
     }
 
     fn directory_response(&self, content: Content, etag: String, caching: &'static str) -> Result<Response, Problem> {
@@ -140,11 +152,14 @@ impl ResourceRequest<'_> {
     }
 
     async fn part_response(&self, part: Arc<PartFiles>) -> Result<Response, Problem> {
+        let synced = Synced { basis: Basis::Part, len: part.len() };
         let Artifact { content, etag, .. } = self.part(part).await?;
         let content = self.finished_for_range(content).await?;
         let (etag, media_type, caching) = (etag.to_string(), DELTA.into(), IMMUTABLE);
-        Representation { content, etag, media_type, caching, coding: None, modified: None }
-            .response(self.method, self.headers)
+        let mut response = Representation { content, etag, media_type, caching, coding: None, modified: None }
+            .response(self.method, self.headers)?;
+        response.extensions_mut().insert(synced);
+        Ok(response)
     }
 
     async fn part(&self, part: Arc<PartFiles>) -> Result<Artifact, Problem> {
@@ -223,7 +238,9 @@ impl ResourceRequest<'_> {
             Some(part) => self.part(part.clone()).await?.content,
             None => Content::Memory(Default::default()),
         };
-        Ok(joined(start, rest, DIRECTORY, NO_STORE))
+        let mut response = joined(start, rest, DIRECTORY, NO_STORE);
+        response.extensions_mut().insert(Synced { basis: Basis::Have, len: plan.len_at_first() });
+        Ok(response)
     }
 
     /// The lengths of the other versions that a receiver holds, of those that the history knows.

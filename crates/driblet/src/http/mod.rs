@@ -12,7 +12,9 @@ mod directories;
 mod grant;
 mod guard;
 mod listing;
+mod measured;
 mod media_type;
+mod metrics_page;
 mod path;
 mod plain;
 mod problem;
@@ -36,6 +38,8 @@ use hyper::{Method, StatusCode};
 use content::{IMMUTABLE, PRIVATE, PRIVATE_STALE_ONCE, STALE_ONCE};
 pub(crate) use grant::Grants;
 pub(crate) use guard::{Guard, NameOption, name_method};
+use measured::Measurement;
+pub(crate) use metrics_page::metrics_router;
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
 pub(crate) use proxy::TrustedProxies;
@@ -45,6 +49,7 @@ use resources::ResourceRequest;
 pub(crate) use sidecars::Sidecars;
 pub(crate) use site_rules::{HeaderRule, SiteRules};
 
+use crate::metrics::RequestMetrics;
 use crate::serve::Stopping;
 use crate::site::Site;
 
@@ -53,23 +58,25 @@ use crate::site::Site;
 struct App {
     site: Arc<Site>,
     guard: Arc<Guard>,
+    metrics: Arc<RequestMetrics>,
 }
 
 /// A router that answers every path below the place where it is nested.
 pub(crate) fn router(site: Arc<Site>, guard: Arc<Guard>) -> Router {
-    Router::new().fallback(respond).with_state(App { site, guard })
+    Router::new().fallback(respond).with_state(App { site, guard, metrics: RequestMetrics::new() })
 }
 
 /// Responds to a request. A header for every response is set here.
 async fn respond(State(app): State<App>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let path = RequestPath::parse(parts.uri.path());
+    let measurement = Measurement::begin(&app.metrics, path.as_ref(), &parts.method);
     let is_resource = path.as_ref().is_some_and(|path| path.resource.is_some());
     let answered = match &path {
         Some(path) if is_health(path) => health(&parts.method),
         _ => guarded(&app, &mut parts, path, body, is_resource).await,
     };
-    answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method))
+    measurement.of(answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method)))
 }
 
 /// Responds to a request that the guard lets through. A header for every such response is set here.
@@ -165,8 +172,8 @@ mod tests {
     use super::*;
     use crate::artifacts::{ArtifactOptions, Artifacts};
     use crate::history::{
-        DirectoryHistory, Head, History, HistoryError, HistoryLimits, Observation, PathVersions, StagedVersion,
-        StoredVersion,
+        DirectoryHistory, Head, History, HistoryError, HistoryLimits, HistorySize, Observation, PathVersions,
+        StagedVersion, StoredVersion,
     };
     use crate::publisher::Publisher;
     use crate::site::{Manifests, RecentVersions};
@@ -249,6 +256,10 @@ mod tests {
 
         fn read_named_or_drop(&self, version: &Version) -> Result<Option<Vec<u8>>, HistoryError> {
             self.history.read_named_or_drop(version)
+        }
+
+        fn size(&self) -> HistorySize {
+            self.history.size()
         }
 
         fn scratch(&self) -> io::Result<File> {

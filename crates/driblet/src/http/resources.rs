@@ -17,10 +17,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::client_files;
 use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held};
+use super::measured::Synced;
 use super::path::{RequestPath, Resource};
 use super::problem::{Problem, is_safe};
 use crate::artifacts::{ArtifactError, ChosenDelta, Content, DeltaRequest};
 use crate::history::{Head, HistoryError, StoredVersion};
+use crate::metrics::Basis;
 use crate::publisher::PathState;
 use crate::serve::Stopping;
 use crate::site::{OpenPath, Site};
@@ -193,12 +195,12 @@ impl ResourceRequest<'_> {
         (head, stored): (Head, Arc<StoredVersion>),
         caching: &'static str,
     ) -> Result<Response, Problem> {
-        let basis = match from {
-            None => None,
+        let (basis, kind) = match from {
+            None => (None, Basis::None),
             // The target is open already.
-            Some(version) if version == stored.version => Some(stored.clone()),
+            Some(version) if version == stored.version => (Some(stored.clone()), Basis::Same),
             Some(version) => match self.basis(asset, version).await? {
-                Some(basis) => Some(basis),
+                Some((basis, kind)) => (Some(basis), kind),
                 None => return Err(self.unknown_version(head, stored).await?),
             },
         };
@@ -206,6 +208,7 @@ impl ResourceRequest<'_> {
         let answer = Representation { content, etag, media_type: DELTA.into(), caching, coding: None, modified: None };
         let mut response = answer.response(self.method, self.headers)?;
         response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+        response.extensions_mut().insert(Synced { basis: kind, len: head.len });
         if !is_same {
             // The location is relative, so it is right wherever the router is nested.
             let from = from.map_or_else(|| "none".to_owned(), |version| version.to_string());
@@ -218,15 +221,14 @@ impl ResourceRequest<'_> {
     }
 
     /// A version of the asset, or of another path that the request shows a grant of; `None` if it is not stored.
-    async fn basis(&self, asset: &str, version: Version) -> Result<Option<Arc<StoredVersion>>, HistoryError> {
+    async fn basis(&self, asset: &str, version: Version) -> Result<Option<(Arc<StoredVersion>, Basis)>, HistoryError> {
         if let Some(stored) = self.site.version(asset, version).await? {
-            return Ok(Some(stored));
+            return Ok(Some((stored, Basis::History)));
         }
-        let path = self.grant_shown().and_then(|grant| self.site.grants.path(grant, &version));
-        match path {
-            Some(path) => self.site.version(&path, version).await,
-            None => Ok(None),
-        }
+        let Some(path) = self.grant_shown().and_then(|grant| self.site.grants.path(grant, &version)) else {
+            return Ok(None);
+        };
+        Ok(self.site.version(&path, version).await?.map(|stored| (stored, Basis::Grant)))
     }
 
     /// The grant in the query, without the name.
@@ -321,8 +323,11 @@ impl ResourceRequest<'_> {
         let cuts = artifacts.cuts(stored.clone()).await?;
         let matches = artifacts.with_permit(stored.len, move || Ok(signature.match_chunks(&cuts))).await?;
         drop(permit);
+        let len = stored.len;
         let (start, rest) = artifacts.choose_matched(asset, Arc::new(matches), stored).await?;
-        Ok(super::content::joined(start, rest, MATCHED, NO_STORE))
+        let mut response = super::content::joined(start, rest, MATCHED, NO_STORE);
+        response.extensions_mut().insert(Synced { basis: Basis::Signature, len });
+        Ok(response)
     }
 }
 

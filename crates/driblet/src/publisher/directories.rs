@@ -392,6 +392,7 @@ impl DirectoryPublisher {
     ) -> Result<Option<PublishedDirectory>, PublishError> {
         let (publisher, look, before) = (self.clone(), look.clone(), before.cloned());
         blocking(move || {
+            let counter_before = before.as_ref().map(|before| before.counter);
             let manifest = match before.filter(|_| look.base.is_head) {
                 Some(before) => {
                     let edits = look.edits.files.iter();
@@ -411,6 +412,9 @@ impl DirectoryPublisher {
             history.publish_directory(&key, &manifest)?;
             let head = history.head(&key).ok_or(PublishError::Busy)?;
             let (version, len, counter) = (head.version, head.len, head.counter);
+            if counter_before != Some(counter) {
+                publisher.files().metrics.directories.increment(1);
+            }
             Ok(Some(PublishedDirectory { manifest: Arc::new(manifest), version, len, counter }))
         })
         .await

@@ -15,6 +15,7 @@ use crate::churn::Look;
 use crate::fingerprint::{self, Fingerprint};
 use crate::history::{Head, History, Observation, StagedVersion, StoredVersion};
 use crate::lease::has_writer;
+use crate::metrics::PublishMetrics;
 use crate::source::{Entry, FindError, Found, Source};
 use crate::task::blocking;
 
@@ -35,6 +36,7 @@ pub(super) struct Files {
     /// Wakes when any path gets a new head.
     pub(super) published: Notify,
     pub(super) readers: Semaphore,
+    pub(super) metrics: PublishMetrics,
     readings: AtomicU64,
     root_missing: Episode,
     new_head: NewHead,
@@ -81,6 +83,7 @@ impl Files {
             failing: FailingPaths::default(),
             published: Notify::new(),
             readers: Semaphore::new(READERS),
+            metrics: PublishMetrics::new(),
             readings: AtomicU64::new(0),
             root_missing: Episode::default(),
             new_head,
@@ -247,6 +250,7 @@ impl Files {
     pub(super) fn announce(&self, path: &str, before: Option<Head>) {
         let counter = self.history.head(path).map(|head| head.counter);
         if counter != before.map(|head| head.counter) {
+            self.metrics.files.increment(1);
             (self.new_head)(path, &self.history.versions(path));
             debug!(path, counter, "published");
         }

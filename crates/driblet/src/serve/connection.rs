@@ -113,7 +113,7 @@ fn answer(
     entry: &Arc<ConnectionEntry>,
 ) -> impl Future<Output = Result<Response<TrackedBody>, Infallible>> + use<> {
     let version = request.version();
-    let mut record = AccessRecord::begin(&request, peer);
+    let mut record = AccessRecord::begin(&request, peer).filter(|_| connections.options.observed);
     let (connections, running) = (connections.clone(), RunningRequest::begin(connections, entry, version));
     request.extensions_mut().insert(ConnectInfo(peer));
     if is_encrypted {

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ::metrics::Gauge;
 use futures_util::task::AtomicWaker;
 use hyper::Version;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::options::ServeOptions;
+use crate::metrics;
 
 /// How long a connection without any byte counts as new, since its first request may be on its way.
 pub(super) const NEW: Duration = Duration::from_secs(1);
@@ -26,6 +28,8 @@ pub(super) struct Connections {
     changed: Notify,
     stopping: watch::Sender<bool>,
     killed: AtomicBool,
+    /// How many are open, in all servers of the process.
+    gauge: Gauge,
 }
 
 /// The open connections, by number.
@@ -89,6 +93,7 @@ impl Connections {
             changed: Notify::new(),
             stopping: watch::Sender::new(false),
             killed: AtomicBool::new(false),
+            gauge: if options.observed { metrics::connections() } else { Gauge::noop() },
         })
     }
 
@@ -117,6 +122,7 @@ impl Connections {
         let id = open.next;
         open.next += 1;
         open.entries.insert(id, entry.clone());
+        self.gauge.increment(1);
         ConnectionPlace { connections: self.clone(), entry, id }
     }
 
@@ -217,6 +223,7 @@ pub(super) struct ConnectionPlace {
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         lock(&self.connections.open).entries.remove(&self.id);
+        self.connections.gauge.decrement(1);
         self.connections.changed.notify_one();
     }
 }

@@ -32,6 +32,8 @@ pub struct ServeOptions {
     /// How long running responses may take after [`serve_until`](crate::serve_until) was told to stop. Default: 8 s,
     /// shorter than the 10 s after which `docker stop` kills the process.
     pub grace: Duration,
+    /// Whether connections count in the metrics, and answers are told to the access log. Default: yes.
+    pub observed: bool,
 }
 
 impl ServeOptions {
@@ -81,6 +83,13 @@ impl ServeOptions {
     pub fn grace(self, grace: Duration) -> ServeOptions {
         ServeOptions { grace, ..self }
     }
+
+    /// Sets whether connections count in the metrics, and answers are told to the access log: not for the pages of
+    /// operators.
+    #[must_use]
+    pub fn observed(self, observed: bool) -> ServeOptions {
+        ServeOptions { observed, ..self }
+    }
 }
 
 impl Default for ServeOptions {
@@ -92,6 +101,7 @@ impl Default for ServeOptions {
             keep_alive: Duration::from_secs(75),
             max_connections: 1024,
             grace: Duration::from_secs(8),
+            observed: true,
         }
     }
 }

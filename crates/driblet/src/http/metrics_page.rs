@@ -1,0 +1,50 @@
+//! The metrics of a server as a page, for a listener of its own.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::StatusCode;
+use hyper::header;
+
+use crate::history::HistorySize;
+use crate::metrics::StateMetrics;
+use crate::site::Site;
+use crate::task::{TaskFailed, blocking};
+
+/// The media type of the text format of Prometheus.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+struct Page<R> {
+    site: Arc<Site>,
+    state: StateMetrics,
+    render: R,
+}
+
+/// An application that answers `/metrics` and `/health`.
+pub(crate) fn metrics_router(site: Arc<Site>, render: impl Fn() -> String + Send + Sync + 'static) -> Router {
+    let page = Arc::new(Page { site, state: StateMetrics::new(), render });
+    let missing = async || (StatusCode::NOT_FOUND, "Only /metrics and /health are here.\n");
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/health", get(async || ([(header::CACHE_CONTROL, "no-store")], "ok\n")))
+        .fallback(missing)
+        .with_state(page)
+}
+
+async fn metrics<R: Fn() -> String + Send + Sync + 'static>(State(page): State<Arc<Page<R>>>) -> Response {
+    // The history may be busy with a disk.
+    let rendered = blocking(move || {
+        let HistorySize { versions, bytes } = page.site.history.size();
+        page.state.queue.set(page.site.artifacts.waiting() as f64);
+        page.state.history_bytes.set(bytes as f64);
+        page.state.history_versions.set(versions as f64);
+        Ok::<_, TaskFailed>((page.render)())
+    });
+    match rendered.await {
+        Ok(text) => ([(header::CONTENT_TYPE, EXPOSITION), (header::CACHE_CONTROL, "no-store")], text).into_response(),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "The server's log says what failed.\n").into_response(),
+    }
+}
