@@ -8,6 +8,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
+use super::admission::Admission;
 use super::conditions::Modified;
 use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held};
 use super::media_type::{is_compressible, media_type};
@@ -25,7 +26,12 @@ const LEAST_ENCODED: u64 = 1 << 10;
 const MISSING: &str = "404.html";
 
 /// Answers a plain request.
-pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> Result<Response, Problem> {
+pub(super) async fn answer(
+    site: &Site,
+    request: &Parts,
+    name: RequestPath,
+    admission: &Admission,
+) -> Result<Response, Problem> {
     let (method, headers) = (&request.method, &request.headers);
     let missing = || Problem::no_such_file(&format!("/{}", name.asset));
     if !is_safe(method) {
@@ -40,15 +46,15 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
             None => path.push_str("/index.html"),
         }
     }
-    let mut opened = site.open_plain(&path).await?;
+    let mut opened = site.open_plain(admission.admit(&path).await?).await?;
     if matches!(opened, OpenPlain::Folder) && !name.folder {
         return Ok(to_folder(&request.uri));
     }
     if matches!(opened, OpenPlain::Folder | OpenPlain::Nothing) && is_navigation(method, headers) {
         if site.rules.single_page {
             path = "index.html".into();
-            opened = site.open_plain(&path).await?;
-        } else if let Some(response) = missing_page(site, method).await? {
+            opened = site.open_plain(admission.admit(&path).await?).await?;
+        } else if let Some(response) = missing_page(site, method, admission).await? {
             return Ok(response);
         }
     }
@@ -85,8 +91,8 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
 }
 
 /// The site's own page for missing files, if it has one: `404.html`.
-async fn missing_page(site: &Site, method: &Method) -> Result<Option<Response>, Problem> {
-    let OpenPlain::File(_, stored) = site.open_plain(MISSING).await? else { return Ok(None) };
+async fn missing_page(site: &Site, method: &Method, admission: &Admission) -> Result<Option<Response>, Problem> {
+    let OpenPlain::File(_, stored) = site.open_plain(admission.admit(MISSING).await?).await? else { return Ok(None) };
     let file = stored.file().map_err(PublishError::from)?;
     let mut response = direct(site, MISSING, file, stored.len, method);
     *response.status_mut() = StatusCode::NOT_FOUND;
