@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod auth;
 pub(crate) mod diff;
 pub(crate) mod history;
 pub(crate) mod patch;

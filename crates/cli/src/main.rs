@@ -1,5 +1,6 @@
 //! The command line of driblet. Each command has a file of its own.
 
+mod access;
 mod closed;
 mod codec;
 mod command;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use command::{diff, history, patch, publish, pull, serve};
+use command::{auth, diff, history, patch, publish, pull, serve};
 use config::Configured;
 use failure::Failure;
 
@@ -41,6 +42,7 @@ enum Command {
     Serve(Box<serve::Args>),
     Publish(publish::Args),
     History(history::Args),
+    Auth(auth::Args),
     Pull(pull::Args),
     Diff(diff::Args),
     Patch(patch::Args),
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args, &configured.unknown),
         Command::Publish(args) => publish::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Auth(args) => auth::run(&args),
         Command::Pull(args) => pull::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Patch(args) => patch::run(args),

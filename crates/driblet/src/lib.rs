@@ -26,6 +26,8 @@
 #![warn(missing_debug_implementations)]
 
 #[cfg(feature = "server")]
+mod access;
+#[cfg(feature = "server")]
 mod artifacts;
 #[cfg(feature = "browser-sync-stream")]
 pub mod browser_sync_stream;
@@ -35,6 +37,8 @@ mod causes;
 mod churn;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "server")]
+mod client_address;
 #[cfg(feature = "server")]
 pub mod control;
 #[cfg(any(feature = "server", feature = "client", feature = "browser-sync-stream"))]
@@ -68,9 +72,13 @@ mod task;
 mod transfer;
 #[cfg(feature = "client")]
 mod tree;
+#[cfg(feature = "server")]
+mod trusted_proxies;
 #[cfg(any(feature = "server", feature = "client"))]
 mod walk;
 
+#[cfg(feature = "server")]
+pub use access::{Access, AccessError, HashError, NewToken, hash_password};
 /// The type of [`Server::router`].
 #[cfg(feature = "server")]
 pub use axum::Router;
@@ -103,6 +111,8 @@ pub use site::Stats;
 pub use task::TaskFailed;
 #[cfg(any(feature = "client", feature = "browser-sync-stream"))]
 pub use transfer::{NetworkError, Phase, Progress, ProtocolError, PullError, PullOptions, PullState};
+#[cfg(feature = "server")]
+pub use trusted_proxies::{BadProxy, TrustedProxies};
 /// The type of addresses in [`Client::pull`].
 #[cfg(feature = "client")]
 pub use url::Url;

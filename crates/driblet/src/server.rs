@@ -1,4 +1,7 @@
+mod visitors;
+
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,21 +10,26 @@ use axum::Router;
 use driblet_core::{Codec, Version};
 use tokio::sync::Semaphore;
 
+use crate::access::Access;
 use crate::artifacts::{ArtifactOptions, Artifacts};
 #[cfg(feature = "browser-sync-stream")]
 use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
 use crate::control::{CommandError, ControlSocket, ForgottenVersions, PathVersions, PublishedSnapshot};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
 use crate::http::{
-    self, Grants, Guard, HeaderRule, NameOption, RedirectRule, Sidecars, SiteRules, TrustedProxies, name_method,
+    self, AddressLimits, Grants, Guard, HeaderRule, NameOption, RedirectRule, Sidecars, SiteRules, Visitors,
+    name_method,
 };
 use crate::publisher::{Publisher, SnapshotOptions};
 use crate::site::{Manifests, RecentVersions, Site, Stats};
 use crate::source::Source;
 use crate::task::{TaskFailed, blocking};
+use crate::trusted_proxies::{BadProxy, TrustedProxies};
 
 /// How many signatures are received at the same time.
 const SIGNATURES: usize = 16;
+/// How many signatures a client may send each minute.
+const SIGNATURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("it is not 0");
 /// The longest that a request waits in a queue: less than clients wait for a first byte.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,7 +48,7 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Server {
     site: Arc<Site>,
-    guard: Arc<Guard>,
+    visitors: Arc<Visitors>,
     history: PathBuf,
 }
 
@@ -55,6 +63,9 @@ impl Server {
             hosts: Vec::new(),
             origins: Vec::new(),
             proxies: Vec::new(),
+            access: None,
+            signatures_per_minute: SIGNATURES_PER_MINUTE,
+            max_answers_per_address: 32,
             deadline: Duration::from_secs(30),
             artifact_bytes: 512 << 20,
             memory: 512 << 20,
@@ -79,7 +90,7 @@ impl Server {
 
     /// A router that answers every path. Serve it as it is, or nest it in another application.
     pub fn router(&self) -> Router {
-        http::router(self.site.clone(), self.guard.clone())
+        http::router(self.site.clone(), self.visitors.clone())
     }
 
     /// A router that answers `/metrics` with what `render` gives, which is the text of an exporter, and `/health`. Serve it
@@ -183,6 +194,7 @@ impl std::fmt::Debug for Server {
 ///     .allow_host("assets.example")
 ///     .allow_origin("https://app.example")
 ///     .trust_proxy("10.0.0.0/8")
+///     .max_answers_per_address(16)
 ///     .deadline(Duration::from_secs(20))
 ///     .artifact_bytes(1 << 30)
 ///     .memory(256 << 20)
@@ -202,6 +214,9 @@ pub struct ServerBuilder {
     hosts: Vec<String>,
     origins: Vec<String>,
     proxies: Vec<String>,
+    access: Option<Access>,
+    signatures_per_minute: NonZeroU32,
+    max_answers_per_address: usize,
     deadline: Duration,
     artifact_bytes: u64,
     memory: usize,
@@ -237,30 +252,6 @@ impl ServerBuilder {
     /// Whether names that begin with a dot are published. Default: no.
     pub fn hidden(self, hidden: bool) -> ServerBuilder {
         ServerBuilder { hidden, ..self }
-    }
-
-    /// Adds a host name of the server, with or without a port. Addresses and `localhost` are always allowed. Pages of
-    /// this very host (and port, unless it is the default one) are the server's own, even if a proxy asks by another
-    /// name.
-    pub fn allow_host(mut self, host: impl Into<String>) -> ServerBuilder {
-        self.hosts.push(host.into());
-        self
-    }
-
-    /// Adds another origin, such as `https://app.example`, whose pages may use the server. With `*` all may, but without
-    /// cookies.
-    pub fn allow_origin(mut self, origin: impl Into<String>) -> ServerBuilder {
-        self.origins.push(origin.into());
-        self
-    }
-
-    /// Adds a proxy, by its address or a range of addresses such as `10.0.0.0/8`. The server trusts its
-    /// `X-Forwarded-Host` and `Forwarded` for the host name that the browser asked for. Proxies on this machine are
-    /// always trusted. Requests must carry [`axum::extract::ConnectInfo`], which [`serve`](crate::serve) adds; without
-    /// it no proxy is trusted.
-    pub fn trust_proxy(mut self, addresses: impl Into<String>) -> ServerBuilder {
-        self.proxies.push(addresses.into());
-        self
     }
 
     /// How long the server waits for a signature, and, up to 10 s, for a file to be read or for a free encoder.
@@ -310,8 +301,9 @@ impl ServerBuilder {
     /// Serves a directory as a snapshot: receivers get all of its files of one moment, or none. The path is below the
     /// root, with `/` between its parts; `""` is the root. Default: no directory.
     ///
-    /// Whoever may read the directory's `.driblet/` may read every file below it: a guard on a path below it does not
-    /// guard the snapshot. Leave such paths out with [`exclude`](ServerBuilder::exclude), or do not serve the
+    /// Whoever may read the directory's `.driblet/` may read every file below it. Rules of
+    /// [`access`](ServerBuilder::access) on a path below it leave that path out. A guard of another kind on such a path
+    /// does not guard the snapshot. Leave such paths out with [`exclude`](ServerBuilder::exclude), or do not serve the
     /// directory. `.dribletignore` files leave files out too. Files of a single published file are no directory.
     pub fn directory(mut self, path: impl Into<String>) -> ServerBuilder {
         let path = path.into().trim_matches('/').to_owned();
@@ -332,12 +324,6 @@ impl ServerBuilder {
     pub fn watch(mut self, watched: bool) -> ServerBuilder {
         self.snapshots.watched = watched;
         self
-    }
-
-    /// Says that only some users may see the files: shared caches, such as those of a CDN, then keep no delta and no part
-    /// for other users. Default: no; answers to requests with a `Cookie` or `Authorization` are private in any case.
-    pub fn private(self, private: bool) -> ServerBuilder {
-        ServerBuilder { private, ..self }
     }
 
     /// Tells the service workers of pages to unregister, and to delete the directories that they stored: the way back
@@ -440,7 +426,7 @@ impl ServerBuilder {
     /// # Errors
     /// [`BuildError`] says which option to change.
     pub async fn build(self) -> Result<Server, BuildError> {
-        let proxies = TrustedProxies::parse(&self.proxies).map_err(|given| BuildError::Proxy { given })?;
+        let proxies = TrustedProxies::parse(&self.proxies).map_err(|BadProxy { given }| BuildError::Proxy { given })?;
         let rule = |(pattern, name, value): &(String, String, String)| HeaderRule::new(pattern, name, value);
         let headers = self.headers.iter().map(rule).collect::<Result<_, _>>();
         let headers = headers.map_err(|reason| BuildError::Header { reason })?;
@@ -472,7 +458,11 @@ impl ServerBuilder {
         let artifacts = Arc::new(Artifacts::new(&history, options));
         let listener = artifacts.clone();
         let new_head = Box::new(move |path: &str, versions: &[_]| listener.new_head(path, versions));
-        let publisher = Publisher::new(source, history.clone(), queue_timeout, new_head, &self.snapshots);
+        let mut snapshots = self.snapshots;
+        if let Some(access) = &self.access {
+            snapshots.guarded = access.leave_out_of(&snapshots.directories);
+        }
+        let publisher = Publisher::new(source, history.clone(), queue_timeout, new_head, &snapshots);
         let site = Site {
             publisher: publisher.map_err(|error| BuildError::Exclude { source: BadPattern(error) })?,
             artifacts,
@@ -491,7 +481,9 @@ impl ServerBuilder {
             chunk_lists,
         };
         let guard = Guard::new(&self.hosts, &self.origins, proxies, self.name_option);
-        Ok(Server { site: Arc::new(site), guard: Arc::new(guard), history: history_folder })
+        let limits = AddressLimits::new(self.signatures_per_minute, self.max_answers_per_address);
+        let visitors = Arc::new(Visitors { guard, access: self.access, limits });
+        Ok(Server { site: Arc::new(site), visitors, history: history_folder })
     }
 
     fn open(&self) -> Result<(Source, DirectoryHistory), BuildError> {
@@ -533,9 +525,7 @@ pub enum BuildError {
         source: io::Error,
     },
     /// A trusted proxy is neither an address nor a range of addresses.
-    #[error(
-        "{given:?} is neither an address nor a range of addresses such as 10.0.0.0/8; give a trusted proxy as one of these"
-    )]
+    #[error("{}", BadProxy { given: given.clone() })]
     #[non_exhaustive]
     Proxy {
         /// The text that was given.

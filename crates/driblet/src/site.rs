@@ -15,7 +15,7 @@ use crate::browser_sync_stream::ChunkLists;
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
-use crate::http::{Grants, Sidecars, SiteRules};
+use crate::http::{AdmittedPath, Grants, Sidecars, SiteRules};
 use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
 use crate::task::blocking;
 
@@ -181,7 +181,8 @@ impl Site {
     }
 
     /// Opens the content at a path, published or not. A failing history is no error here.
-    pub(crate) async fn open_plain(&self, path: &str) -> Result<OpenPlain, PublishError> {
+    pub(crate) async fn open_plain(&self, path: AdmittedPath<'_>) -> Result<OpenPlain, PublishError> {
+        let path = path.as_str();
         if let Some(head) = self.publisher.known(path)
             && let Some(stored) = self.opened(&head.version)
         {
@@ -234,7 +235,11 @@ impl Site {
                 return Ok(Some(DirectoryVersion { version, manifest }));
             }
             let Some(stored) = self.version(&key, version).await? else { return Ok(None) };
-            let parse = move || Ok::<_, HistoryError>(Manifest::parse(stored.bytes(), ManifestLimits::default()).ok());
+            let holds_guarded = self.publisher.holds_guarded(path);
+            let parse = move || {
+                let manifest = Manifest::parse(stored.bytes(), ManifestLimits::default()).ok();
+                Ok::<_, HistoryError>(manifest.filter(|manifest| !holds_guarded(manifest)))
+            };
             let manifest = blocking(parse).await?.map(Arc::new);
             return Ok(manifest.map(|manifest| {
                 self.manifests.published.insert(version, manifest.clone());

@@ -20,6 +20,8 @@ use driblet_core::directory::{check_path, path_order};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
 
+#[cfg(feature = "server")]
+use crate::access::GuardedPaths;
 use crate::fingerprint::Fingerprint;
 
 /// The name of the files that leave files out.
@@ -56,7 +58,11 @@ pub(crate) struct Listing {
 pub(crate) struct WalkRules {
     /// Whether names that begin with a dot belong to it.
     pub(crate) hidden: bool,
+    #[cfg(feature = "server")]
+    root: PathBuf,
     excluded: Arc<Gitignore>,
+    #[cfg(feature = "server")]
+    guarded: GuardedPaths,
 }
 
 impl WalkRules {
@@ -66,7 +72,30 @@ impl WalkRules {
         for pattern in excluded {
             patterns.add_line(None, pattern)?;
         }
-        Ok(WalkRules { hidden, excluded: Arc::new(patterns.build()?) })
+        Ok(WalkRules {
+            hidden,
+            excluded: Arc::new(patterns.build()?),
+            #[cfg(feature = "server")]
+            root: root.to_owned(),
+            #[cfg(feature = "server")]
+            guarded: GuardedPaths::default(),
+        })
+    }
+
+    /// Leaves out the paths below the root that access rules are about, whatever the patterns say.
+    #[cfg(feature = "server")]
+    pub(crate) fn guarded(self, guarded: GuardedPaths) -> WalkRules {
+        WalkRules { guarded, ..self }
+    }
+
+    /// Whether an access rule covers a file of a directory, but not the directory.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_guarded(&self, directory: &str, file: &str) -> bool {
+        if self.guarded.is_empty() {
+            return false;
+        }
+        let path = if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") };
+        self.guarded.covers_below(directory, &path)
     }
 
     /// Whether a file or a folder is reserved, git's, or excluded, whatever the files say that leave out others.
@@ -75,6 +104,19 @@ impl WalkRules {
         name.ends_with(b".driblet")
             || name.eq_ignore_ascii_case(b".git")
             || self.excluded.matched(path, is_folder).is_ignore()
+            || self.is_about_rule(path)
+    }
+
+    /// Whether an access rule is about this very path.
+    #[cfg(feature = "server")]
+    fn is_about_rule(&self, path: &Path) -> bool {
+        let below = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
+        !self.guarded.is_empty() && below.is_some_and(|below| self.guarded.contains(below))
+    }
+
+    #[cfg(not(feature = "server"))]
+    fn is_about_rule(&self, _: &Path) -> bool {
+        false
     }
 }
 

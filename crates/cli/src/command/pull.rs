@@ -65,6 +65,12 @@ pub(crate) struct Args {
     /// BITS is log2 of the average chunk length beyond MIN. MIN and MAX are in bytes. 0 is the default of each.
     #[arg(long, value_name = "BITS,MIN,MAX")]
     rabin: Option<RabinOptions>,
+    /// Send a header with every request, such as 'Authorization: Bearer TOKEN'; it is never shown
+    ///
+    /// After a redirect to another host, Authorization and Cookie are not sent. Other users of this machine may see the
+    /// command line: @FILE sends the headers of a file, one a line.
+    #[arg(long, value_name = "NAME: VALUE|@FILE")]
+    header: Vec<String>,
     #[command(flatten)]
     directory: DirectoryArgs,
 }
@@ -84,7 +90,10 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     let timeout = Duration::from_secs_f64(args.timeout);
     let options = PullOptions::default().timeout(timeout).max_len(args.max_len);
-    let client = Client::builder().options(options).build().map_err(|error| Failure::new("cannot start", &error))?;
+    let builder = headers(&args.header)?
+        .into_iter()
+        .fold(Client::builder(), |builder, (name, value)| builder.header(name, value));
+    let client = builder.options(options).build().map_err(|error| Failure::new("cannot start", &error))?;
     // A single file is published at the root too.
     let names_file = args.dest.as_path() == Path::new("-") || (args.dest.exists() && !args.dest.is_dir());
     let is_root_file = url.path() == "/" && names_file && args.directory.given().is_none();
@@ -133,6 +142,24 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         None => print::error(summary),
     }
     Ok(())
+}
+
+/// The headers that the command line names. An error shows no value: it may be a secret.
+fn headers(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let mut headers = Vec::new();
+    for given in given {
+        let text = match given.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path).map_err(|error| Failure::input(Path::new(path), &error))?,
+            None => given.clone(),
+        };
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let (name, value) = line.split_once(':').ok_or_else(|| {
+                Failure::usage("--header needs a name, a colon and a value: 'Authorization: Bearer TOKEN'")
+            })?;
+            headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+    }
+    Ok(headers)
 }
 
 /// The basis that the command line names. Its URL may hold a password too.

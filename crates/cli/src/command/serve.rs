@@ -6,11 +6,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use driblet::browser_sync_stream::RabinOptions;
-use driblet::{HistoryLimits, ServeOptions, Server, Tls};
+use driblet::{Access, HistoryLimits, Listener, ServeOptions, Server, Tls};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::access::AccessArgs;
 use crate::codec::CodecArgs;
 use crate::config::ConfigArgs;
 use crate::failure::{Failure, flag};
@@ -111,10 +112,6 @@ pub(crate) struct Args {
     /// Another origin whose pages may sync, such as https://app.example
     #[arg(long, value_name = "O")]
     allow_origin: Vec<String>,
-    /// A proxy on another machine whose X-Forwarded-Host and Forwarded are trusted: an address, or a range such as
-    /// 10.0.0.0/8
-    #[arg(long, value_name = "IP")]
-    trust_proxy: Vec<String>,
     /// Seconds that a connection may be idle between two requests; set more than the idle timeout of a load balancer in
     /// front
     #[arg(long, value_name = "SECONDS", default_value_t = ServeOptions::default().keep_alive.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
@@ -126,6 +123,8 @@ pub(crate) struct Args {
     /// open files allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
+    #[command(flatten)]
+    access: AccessArgs,
     #[command(flatten)]
     codec: CodecArgs,
     /// How many previous versions get a delta to a new version before any receiver asks for one
@@ -238,8 +237,9 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
     builder = if args.cors { builder.allow_origin("*") } else { builder };
     builder = args.allow_host.iter().fold(builder, |builder, host| builder.allow_host(host));
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
-    builder = args.trust_proxy.iter().fold(builder, |builder, proxy| builder.trust_proxy(proxy));
-    let options = ServeOptions::for_open_files();
+    let access = args.access.open()?;
+    builder = args.access.configure(builder, access.as_ref());
+    let options = args.access.options(ServeOptions::for_open_files());
     let max_connections = args.max_connections.map_or(options.max_connections, |max| max as usize);
     let options = options
         .keep_alive(Duration::from_secs(args.keep_alive))
@@ -250,6 +250,8 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         Some(address) => Some(Metrics::begin(address).await?),
         None => None,
     };
+    let listeners = args.access.listeners(listening.listeners)?;
+    let redirecting = args.access.listeners(listening.redirecting.map(Listener::from).into_iter().collect())?;
     let server = tokio::select! {
         server = builder.build() => server.map_err(|error| Failure::new("cannot serve", &error))?,
         () = signals.next() => return Ok(()),
@@ -264,24 +266,25 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
     if let Some(tls) = &listening.tls {
         tokio::spawn(tls.clone().follow());
     }
+    if let Some(access) = &access {
+        tokio::spawn(access.clone().follow());
+    }
     let (stop, stopped) = watch::channel(false);
     let twice = async {
-        signals.next_or_hangups(&server, listening.tls.as_ref()).await;
+        signals.next_or_hangups(&server, listening.tls.as_ref(), access.as_ref()).await;
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         // This fails only if the server has ended already.
         let _ = stop.send(true);
         signals.next().await;
     };
     let stops = |mut stopped: watch::Receiver<bool>| async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    let serving = driblet::serve_until(listening.listeners, server.router(), options, stops(stopped.clone()));
+    let serving = driblet::serve_until(listeners, server.router(), options, stops(stopped.clone()));
     let redirecting = async {
-        match listening.redirecting {
-            None => Ok(0),
-            Some(socket) => {
-                let app = driblet::redirect_to_https(listening.https_port);
-                driblet::serve_until(socket, app, options, stops(stopped.clone())).await
-            }
+        if redirecting.is_empty() {
+            return Ok(0);
         }
+        let app = driblet::redirect_to_https(listening.https_port);
+        driblet::serve_until(redirecting, app, options, stops(stopped.clone())).await
     };
     let measuring = async {
         match metrics {
@@ -324,9 +327,9 @@ impl Signals {
         })
     }
 
-    /// As [`next`](Signals::next). Meanwhile, each SIGHUP makes the server publish and read its certificate again, unless
-    /// its terminal was closed.
-    async fn next_or_hangups(&mut self, server: &Server, tls: Option<&Tls>) {
+    /// As [`next`](Signals::next). Meanwhile, each SIGHUP makes the server publish and read its certificate and its access
+    /// rules again, unless its terminal was closed.
+    async fn next_or_hangups(&mut self, server: &Server, tls: Option<&Tls>, access: Option<&Access>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
@@ -335,10 +338,13 @@ impl Signals {
                     if self.has_terminal && !has_terminal() {
                         return;
                     }
-                    let (server, tls) = (server.clone(), tls.cloned());
+                    let (server, tls, access) = (server.clone(), tls.cloned(), access.cloned());
                     tokio::spawn(async move {
                         if let Some(Err(error)) = tls.map(|tls| tls.reload()) {
                             warn(&error, "the certificate from before stays in use");
+                        }
+                        if let Some(Err(error)) = access.map(|access| access.reload()) {
+                            warn(&error, "the access rules from before stay in force");
                         }
                         if let Err(error) = server.publish(None).await {
                             warn(&error, "cannot publish");

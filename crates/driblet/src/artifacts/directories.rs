@@ -17,10 +17,11 @@ use crate::history::{History, StoredVersion};
 const SHORT: u64 = 256 << 10;
 
 impl Artifacts {
-    /// The delta from one version of a directory, or from nothing, to another.
+    /// The delta from one version of the directory at a path, or from nothing, to another.
     pub(crate) async fn directory_plan(
         &self,
         history: &Arc<dyn History>,
+        path: &str,
         from: Option<DirectoryVersion>,
         to: DirectoryVersion,
     ) -> Result<Arc<DirectoryPlan>, ArtifactError> {
@@ -39,14 +40,15 @@ impl Artifacts {
         let plan = self.directories.plans.try_get_with(key, self.with_permit(bytes, make)).await;
         let plan = plan.map_err(ArtifactError::shared)?;
         for part in plan.parts.iter().filter(|part| part.basis.is_none()) {
-            self.directories.names.get_with(part.name, || part.clone());
+            self.directories.names.get_with((path.to_owned(), part.name), || part.clone());
         }
         Ok(plan)
     }
 
-    /// The part with a name, if a directory delta named it before.
-    pub(crate) fn named_part(&self, name: Version) -> Option<Arc<PartFiles>> {
-        self.directories.names.get(&name)
+    /// The part with a name, if a delta of the directory at this path named it before. Another directory may have another
+    /// guard.
+    pub(crate) fn named_part(&self, path: &str, name: Version) -> Option<Arc<PartFiles>> {
+        self.directories.names.get(&(path.to_owned(), name))
     }
 
     /// The delta of a part, as soon as there is something to send.

@@ -14,8 +14,8 @@ const NAMES: u64 = 1 << 18;
 /// What is known of the deltas of directories.
 pub(super) struct DirectoryPlans {
     pub(super) plans: moka::future::Cache<(Option<Version>, Version), Arc<DirectoryPlan>>,
-    /// The files of the parts that need no basis, by the parts' names.
-    pub(super) names: moka::sync::Cache<Version, Arc<PartFiles>>,
+    /// The files of the parts that need no basis, by the directory's path and the parts' names.
+    pub(super) names: moka::sync::Cache<(String, Version), Arc<PartFiles>>,
 }
 
 /// A version of a directory with its manifest.

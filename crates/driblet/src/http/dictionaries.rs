@@ -14,6 +14,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 
 use super::accept_encoding::AcceptedCodings;
+use super::admission::Admission;
 use super::guard::without_port;
 use super::problem::Problem;
 use super::site_rules::hashed_name;
@@ -87,12 +88,12 @@ pub(super) fn is_kept(caching: Option<&HeaderValue>) -> bool {
 /// A file that is encoded against the dictionary that the client holds, if this path may use that.
 pub(super) async fn encoded(
     site: &Site,
-    request: &Parts,
+    (request, admission): (&Parts, &Admission),
     held: &HeldDictionary,
     (path, stored): (&str, &Arc<StoredVersion>),
 ) -> Result<Option<WithDictionary>, Problem> {
     let accepted = AcceptedCodings::of(&request.headers).with_dictionary();
-    let is_usable = held.is_for(path) && site.publisher.source().may_see(&held.path);
+    let is_usable = held.is_for(path) && site.publisher.source().may_see(&held.path) && admission.is_open(&held.path);
     if accepted.is_empty() || !may_read(&request.headers) || !is_usable {
         return Ok(None);
     }

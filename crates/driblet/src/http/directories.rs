@@ -134,13 +134,13 @@ impl ResourceRequest<'_> {
             None => None,
             Some(from) => Some(self.site.directory_version(path, from).await?.ok_or_else(unknown_part)?),
         };
-        let plan = self.site.artifacts.directory_plan(&self.site.history, basis, target).await?;
+        let plan = self.site.artifacts.directory_plan(&self.site.history, path, basis, target).await?;
         let part = plan.parts.get(number).cloned().ok_or_else(unknown_part)?;
         self.part_response(part).await
     }
 
     async fn named_part(&self, path: &str, name: Version, head: &PublishedDirectory) -> Result<Response, Problem> {
-        let part = match self.site.artifacts.named_part(name) {
+        let part = match self.site.artifacts.named_part(path, name) {
             Some(part) => Some(part),
             None => {
                 // After a restart, or of many files: those of first syncs.
@@ -186,7 +186,7 @@ impl ResourceRequest<'_> {
             None => None,
             Some(from) => Some(self.known(path, from, head).await?),
         };
-        Ok(self.site.artifacts.directory_plan(&self.site.history, basis, target).await?)
+        Ok(self.site.artifacts.directory_plan(&self.site.history, path, basis, target).await?)
     }
 
     async fn known(
@@ -200,6 +200,7 @@ impl ResourceRequest<'_> {
     }
 
     async fn manifest(&self, path: &str, version: Version, head: &PublishedDirectory) -> Result<Response, Problem> {
+        self.known(path, version, head).await?;
         let stored = self.site.version(&Publisher::directory_key(path), version).await?;
         let stored = stored.ok_or_else(|| unknown_version(head))?;
         let content = of_version(&stored)?;
@@ -228,7 +229,7 @@ impl ResourceRequest<'_> {
         let held = have.manifest(&target.manifest, &lens).map_err(|error| bad(format!("{error}.")))?;
         let held = DirectoryVersion { version: held.version(), manifest: Arc::new(held) };
         self.site.manifests.hold(path, &held);
-        let plan = artifacts.directory_plan(&self.site.history, Some(held), target).await?;
+        let plan = artifacts.directory_plan(&self.site.history, path, Some(held), target).await?;
         let mut start = vec![0; lens.len().div_ceil(8)];
         for (place, _) in lens.iter().enumerate().filter(|(_, len)| len.is_some()) {
             start[place / 8] |= 1 << (place % 8);

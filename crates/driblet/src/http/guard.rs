@@ -12,7 +12,9 @@ use hyper::{StatusCode, Uri, Version};
 
 use super::cors::CorsOrigin;
 use super::problem::Problem;
-use super::proxy::{TrustedProxies, forwarded_hosts};
+use super::proxy::{forwarded_addresses, forwarded_hosts};
+use crate::client_address::ClientAddress;
+use crate::trusted_proxies::TrustedProxies;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -58,6 +60,16 @@ impl Guard {
             }
         }
         Err(self.foreign_origin(&origin, &host))
+    }
+
+    /// The client of a request.
+    pub(super) fn client(&self, request: &Parts) -> ClientAddress {
+        match request.extensions.get::<ConnectInfo<SocketAddr>>() {
+            Some(ConnectInfo(peer)) => {
+                ClientAddress::behind(peer.ip(), &self.proxies, forwarded_addresses(&request.headers).into_iter())
+            }
+            None => ClientAddress::unknown(),
+        }
     }
 
     /// Whether an origin is the server's own although the request has another host: a proxy may ask the server by
@@ -160,7 +172,7 @@ mod tests {
 
     fn guard() -> Guard {
         let hosts = ["Assets.example".into(), "dev.test:8080".into()];
-        let proxies = TrustedProxies::parse(&["10.0.0.0/8".into()]).unwrap();
+        let proxies = TrustedProxies::parse(["10.0.0.0/8"]).unwrap();
         Guard::new(&hosts, &["https://App.example/".into()], proxies, name_method)
     }
 

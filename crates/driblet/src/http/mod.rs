@@ -1,6 +1,7 @@
 //! Turns requests into responses.
 
 mod accept_encoding;
+mod admission;
 #[cfg(feature = "browser-sync-stream")]
 mod browser_sync_stream;
 mod client_files;
@@ -11,6 +12,7 @@ mod dictionaries;
 mod directories;
 mod grant;
 mod guard;
+mod limits;
 mod listing;
 mod measured;
 mod media_type;
@@ -35,20 +37,24 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
+pub(crate) use admission::AdmittedPath;
+use admission::{Admission, make_private};
 use content::{IMMUTABLE, PRIVATE, PRIVATE_STALE_ONCE, STALE_ONCE};
 pub(crate) use grant::Grants;
 pub(crate) use guard::{Guard, NameOption, name_method};
+pub(crate) use limits::AddressLimits;
 use measured::Measurement;
 pub(crate) use metrics_page::metrics_router;
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
-pub(crate) use proxy::TrustedProxies;
 pub use redirect::redirect_to_https;
 pub(crate) use redirect_rules::RedirectRule;
 use resources::ResourceRequest;
 pub(crate) use sidecars::Sidecars;
 pub(crate) use site_rules::{HeaderRule, SiteRules};
 
+use crate::access::Access;
+use crate::client_address::ClientAddress;
 use crate::metrics::RequestMetrics;
 use crate::serve::Stopping;
 use crate::site::Site;
@@ -57,13 +63,20 @@ use crate::site::Site;
 #[derive(Clone)]
 struct App {
     site: Arc<Site>,
-    guard: Arc<Guard>,
+    visitors: Arc<Visitors>,
     metrics: Arc<RequestMetrics>,
 }
 
+/// Who may use the server.
+pub(crate) struct Visitors {
+    pub(crate) guard: Guard,
+    pub(crate) access: Option<Access>,
+    pub(crate) limits: AddressLimits,
+}
+
 /// A router that answers every path below the place where it is nested.
-pub(crate) fn router(site: Arc<Site>, guard: Arc<Guard>) -> Router {
-    Router::new().fallback(respond).with_state(App { site, guard, metrics: RequestMetrics::new() })
+pub(crate) fn router(site: Arc<Site>, visitors: Arc<Visitors>) -> Router {
+    Router::new().fallback(respond).with_state(App { site, visitors, metrics: RequestMetrics::new() })
 }
 
 /// Responds to a request. A header for every response is set here.
@@ -72,11 +85,14 @@ async fn respond(State(app): State<App>, request: Request) -> Response {
     let path = RequestPath::parse(parts.uri.path());
     let measurement = Measurement::begin(&app.metrics, path.as_ref(), &parts.method);
     let is_resource = path.as_ref().is_some_and(|path| path.resource.is_some());
+    let client = app.visitors.guard.client(&parts);
     let answered = match &path {
         Some(path) if is_health(path) => health(&parts.method),
-        _ => guarded(&app, &mut parts, path, body, is_resource).await,
+        _ => guarded(&app, &mut parts, path, body, client).await,
     };
-    measurement.of(answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method)))
+    let mut response = answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method));
+    response.extensions_mut().insert(client);
+    measurement.of(response)
 }
 
 /// Responds to a request that the guard lets through. A header for every such response is set here.
@@ -85,15 +101,21 @@ async fn guarded(
     parts: &mut Parts,
     path: Option<RequestPath>,
     body: Body,
-    is_resource: bool,
+    client: ClientAddress,
 ) -> Result<Response, Problem> {
-    let origin = app.guard.check(parts)?;
+    let origin = app.visitors.guard.check(parts)?;
     let is_options = parts.method == Method::OPTIONS;
+    // A browser sends no credentials with it. It learns nothing of the path.
+    let is_preflight =
+        is_options && origin.is_some() && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let admission = Admission::new(app.visitors.access.as_ref(), &parts.headers, client);
     let mut response = match path {
-        path if is_options => options(path.as_ref()),
-        None => Problem::no_such_file("with that name").response(is_resource, &parts.method),
+        None if is_options => options(None),
+        None => Problem::no_such_file("with that name").response(false, &parts.method),
+        Some(path) if is_preflight => options(Some(&path)),
         Some(path) => {
-            let answered = answer(&app.site, parts, path, body).await;
+            let is_resource = path.resource.is_some();
+            let answered = admitted(app, parts, path, body, (&admission, client)).await;
             answered.unwrap_or_else(|problem| problem.response(is_resource, &parts.method))
         }
     };
@@ -108,6 +130,9 @@ async fn guarded(
     if let Some(private) = private_form.filter(|_| is_personal) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(private));
     }
+    if admission.is_guarded() {
+        make_private(headers);
+    }
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     match origin {
         Some(origin) if is_options => origin.apply_preflight(&parts.headers, headers),
@@ -117,7 +142,41 @@ async fn guarded(
     Ok(response)
 }
 
-async fn answer(site: &Arc<Site>, parts: &mut Parts, mut path: RequestPath, body: Body) -> Result<Response, Problem> {
+/// Responds to a request that may read its path, within the limits of its client.
+async fn admitted(
+    app: &App,
+    parts: &mut Parts,
+    path: RequestPath,
+    body: Body,
+    (admission, client): (&Admission, ClientAddress),
+) -> Result<Response, Problem> {
+    let asset = admission.admit(&path.asset).await?;
+    // A single file is published at the root too.
+    let is_root = path.folder && asset.as_str().is_empty();
+    if let Some(only) = app.site.publisher.source().only().filter(|_| is_root) {
+        admission.admit(only).await?;
+    }
+    if parts.method == Method::OPTIONS {
+        return Ok(options(Some(&path)));
+    }
+    let running = match &path.resource {
+        Some(resource) => app.visitors.limits.enter(resource, client)?,
+        None => None,
+    };
+    let response = answer(&app.site, parts, path, body, admission).await?;
+    Ok(match running {
+        Some(running) => response.map(|body| running.around(body)),
+        None => response,
+    })
+}
+
+async fn answer(
+    site: &Arc<Site>,
+    parts: &mut Parts,
+    mut path: RequestPath,
+    body: Body,
+    admission: &Admission,
+) -> Result<Response, Problem> {
     if let Some(resource) = path.resource.take() {
         let stopping = parts.extensions.get::<Stopping>();
         let (method, uri, headers) = (&parts.method, &parts.uri, &parts.headers);
@@ -127,7 +186,7 @@ async fn answer(site: &Arc<Site>, parts: &mut Parts, mut path: RequestPath, body
     if let Some(lists) = site.chunk_lists.as_ref().filter(|_| browser_sync_stream::is_asked_for(parts)) {
         return browser_sync_stream::answer(site, lists, parts, path).await;
     }
-    plain::answer(site, parts, path).await
+    plain::answer(site, parts, path, admission).await
 }
 
 /// Answers OPTIONS with the methods of the path.
@@ -178,6 +237,7 @@ mod tests {
     use crate::publisher::Publisher;
     use crate::site::{Manifests, RecentVersions};
     use crate::source::Source;
+    use crate::trusted_proxies::TrustedProxies;
 
     /// The longest wait for a response.
     const LIMIT: Duration = Duration::from_secs(120);
@@ -311,7 +371,11 @@ mod tests {
         let source = Source::open(&root, false).unwrap();
         let router = router(
             Arc::new(site(history.clone(), source)),
-            Arc::new(Guard::new(&[], &[], TrustedProxies::default(), name_method)),
+            Arc::new(Visitors {
+                guard: Guard::new(&[], &[], TrustedProxies::default(), name_method),
+                access: None,
+                limits: AddressLimits::new(std::num::NonZeroU32::MIN, 1),
+            }),
         );
         let ask = async |path: &str| {
             let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty()).unwrap();

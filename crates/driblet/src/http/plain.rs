@@ -9,6 +9,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
 use super::accept_encoding::AcceptedCodings;
+use super::admission::Admission;
 use super::conditions::Modified;
 use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, STALE_ONCE, of_version};
 use super::dictionaries::{self, HeldDictionary, USE_AS_DICTIONARY};
@@ -30,7 +31,12 @@ const MOST_LISTED: usize = 10_000;
 const MISSING: &str = "404.html";
 
 /// Answers a plain request.
-pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> Result<Response, Problem> {
+pub(super) async fn answer(
+    site: &Site,
+    request: &Parts,
+    name: RequestPath,
+    admission: &Admission,
+) -> Result<Response, Problem> {
     let (method, headers) = (&request.method, &request.headers);
     let missing = || Problem::no_such_file(&format!("/{}", name.asset));
     if !is_safe(method) {
@@ -49,20 +55,20 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
             None => path.push_str("/index.html"),
         }
     }
-    let mut opened = site.open_plain(&path).await?;
+    let mut opened = site.open_plain(admission.admit(&path).await?).await?;
     if matches!(opened, OpenPlain::Folder) && !name.folder {
         return Ok(to_folder(&request.uri));
     }
     if site.rules.listing && name.folder && matches!(opened, OpenPlain::Nothing) {
-        if let Some(entries) = entries(site, &name.asset).await? {
+        if let Some(entries) = entries(site, &name.asset, admission).await? {
             return Ok(listing::response(&name.asset, &entries, headers, method == Method::HEAD));
         }
     }
     if matches!(opened, OpenPlain::Folder | OpenPlain::Nothing) && is_navigation(method, headers) {
         if site.rules.single_page {
             path = "index.html".into();
-            opened = site.open_plain(&path).await?;
-        } else if let Some(response) = missing_page(site, method).await? {
+            opened = site.open_plain(admission.admit(&path).await?).await?;
+        } else if let Some(response) = missing_page(site, method, admission).await? {
             return Ok(response);
         }
     }
@@ -77,7 +83,8 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     let (version, head) = (stored.version, site.history.head(&path).filter(|head| head.version == stored.version));
     let never_changed = hashed_name(&path).is_some() && head.as_ref().is_some_and(|head| head.counter == 1);
     let shrinks = LEAST_ENCODED <= stored.len && is_compressible(&path, &media_type);
-    let has_dictionaries = shrinks && head.is_some() && dictionaries::are_for(site, request);
+    let has_dictionaries =
+        shrinks && head.is_some() && dictionaries::are_for(site, request) && admission.is_open(&path);
     let is_offered = has_dictionaries && !name.folder && dictionaries::may_be_offered(request);
     let mut answer = Representation {
         content: of_version(&stored)?,
@@ -95,7 +102,7 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
     if let Some(held) = held_form(request, version, dictionary.as_ref()) {
         answer.etag = held;
     } else if shrinks && !headers.contains_key(header::RANGE) {
-        encode(site, request, &path, stored, dictionary.as_ref(), &mut answer).await?;
+        encode(site, (request, admission), &path, stored, dictionary.as_ref(), &mut answer).await?;
     }
     let mut response = answer.response(method, headers)?;
     let headers = response.headers_mut();
@@ -115,20 +122,20 @@ pub(super) async fn answer(site: &Site, request: &Parts, name: RequestPath) -> R
 /// as a sidecar of the build or by an encoder.
 async fn encode(
     site: &Site,
-    request: &Parts,
+    (request, admission): (&Parts, &Admission),
     path: &str,
     stored: Arc<StoredVersion>,
     dictionary: Option<&HeldDictionary>,
     answer: &mut Representation,
 ) -> Result<(), Problem> {
     let against = match dictionary {
-        Some(held) => dictionaries::encoded(site, request, held, (path, &stored)).await?,
+        Some(held) => dictionaries::encoded(site, (request, admission), held, (path, &stored)).await?,
         None => None,
     };
     if let Some(encoded) = against {
         (answer.content, answer.etag, answer.coding) = (encoded.content, encoded.etag, Some(encoded.coding.name()));
     } else if let Some(coding) = AcceptedCodings::of(&request.headers).best() {
-        if let Some((content, etag)) = site.sidecars.find(site, path, &stored, coding).await? {
+        if let Some((content, etag)) = site.sidecars.find(site, admission, (path, &stored), coding).await? {
             (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
             return Ok(());
         }
@@ -159,18 +166,26 @@ fn held_form(request: &Parts, version: Version, dictionary: Option<&HeldDictiona
     tags.find(|tag| tag.strip_prefix(&version).is_some_and(can_decode)).map(str::to_owned)
 }
 
-/// What a folder has; `None` if there is none at the path.
-async fn entries(site: &Site, path: &str) -> Result<Option<Vec<Entry>>, Problem> {
-    let is_folder = path.is_empty() || matches!(site.open_plain(path).await?, OpenPlain::Folder);
+/// What a folder has that the client may read; `None` if there is none at the path.
+async fn entries(site: &Site, path: &str, admission: &Admission) -> Result<Option<Vec<Entry>>, Problem> {
+    let is_root = path.is_empty();
+    let is_folder = is_root || matches!(site.open_plain(admission.admit(path).await?).await?, OpenPlain::Folder);
     if !is_folder || site.publisher.source().only().is_some() {
         return Ok(None);
     }
-    Ok(Some(site.publisher.entries(path, MOST_LISTED).await?))
+    let mut entries = Vec::new();
+    for entry in site.publisher.entries(path, MOST_LISTED).await? {
+        let (start, end) = (if is_root { "" } else { "/" }, if entry.len.is_none() { "/" } else { "" });
+        if admission.admit(&format!("{path}{start}{}{end}", entry.name)).await.is_ok() {
+            entries.push(entry);
+        }
+    }
+    Ok(Some(entries))
 }
 
 /// The site's own page for missing files, if it has one: `404.html`.
-async fn missing_page(site: &Site, method: &Method) -> Result<Option<Response>, Problem> {
-    let OpenPlain::File(_, stored) = site.open_plain(MISSING).await? else { return Ok(None) };
+async fn missing_page(site: &Site, method: &Method, admission: &Admission) -> Result<Option<Response>, Problem> {
+    let OpenPlain::File(_, stored) = site.open_plain(admission.admit(MISSING).await?).await? else { return Ok(None) };
     let mut response = direct(site, MISSING, of_version(&stored)?, method);
     *response.status_mut() = StatusCode::NOT_FOUND;
     Ok(Some(response))

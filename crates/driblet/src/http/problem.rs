@@ -17,12 +17,12 @@ pub(super) struct Problem {
     code: &'static str,
     detail: String,
     members: Map<String, Value>,
-    header: Option<Box<(HeaderName, String)>>,
+    headers: Vec<(HeaderName, String)>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), members: Map::new(), header: None }
+        Problem { status, code, detail: detail.into(), members: Map::new(), headers: Vec::new() }
     }
 
     /// Nothing is published at a path. Hidden files look the same as missing ones.
@@ -44,8 +44,9 @@ impl Problem {
     }
 
     /// Adds a header that the status needs.
-    pub(super) fn with_header(self, name: HeaderName, value: impl Into<String>) -> Problem {
-        Problem { header: Some(Box::new((name, value.into()))), ..self }
+    pub(super) fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Problem {
+        self.headers.push((name, value.into()));
+        self
     }
 
     /// Adds members to the problem document.
@@ -82,10 +83,10 @@ impl Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.typed_insert(RetryAfter::delay(std::time::Duration::from_secs(1)));
         }
-        if let Some((name, value)) = self.header.map(|header| *header)
-            && let Ok(value) = HeaderValue::try_from(value)
-        {
-            headers.insert(name, value);
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.append(name, value);
+            }
         }
         response
     }

@@ -1,44 +1,56 @@
-//! The headers of proxies, and which proxies are trusted.
+//! The headers of proxies.
 
-use std::net::IpAddr;
-use std::str::FromStr;
+use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{self, HeaderMap, HeaderName};
-use ipnet::IpNet;
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-/// The addresses whose `Forwarded` and `X-Forwarded-Host` are trusted: this machine's own, and the configured ones.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
-
-impl TrustedProxies {
-    /// Parses addresses and ranges of addresses such as `10.0.0.0/8`. The error is the text that is neither.
-    pub(crate) fn parse(proxies: &[String]) -> Result<TrustedProxies, String> {
-        let parse = |text: &String| {
-            let range = IpNet::from_str(text).or_else(|_| IpAddr::from_str(text).map(IpNet::from));
-            range.map_err(|_| text.clone())
-        };
-        proxies.iter().map(parse).collect::<Result<_, _>>().map(TrustedProxies)
-    }
-
-    pub(super) fn contains(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        peer.is_loopback() || self.0.iter().any(|range| range.contains(&peer))
-    }
-}
 
 /// The hosts that the client asked for, as a proxy states them, in lower case.
 pub(super) fn forwarded_hosts(headers: &HeaderMap) -> Vec<String> {
-    let values = |name: HeaderName| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    let named =
-        values(X_FORWARDED_HOST).flat_map(|value| value.split(',')).map(|host| host.trim().to_ascii_lowercase());
-    let standard = values(header::FORWARDED)
-        .flat_map(|value| pieces(value, &[',', ';']))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("host"))
-        .map(|(_, host)| host.trim().trim_matches('"').to_ascii_lowercase());
-    named.chain(standard).filter(|host| !host.is_empty()).collect()
+    let named = values(headers, X_FORWARDED_HOST).flat_map(|value| value.split(',')).map(str::trim);
+    let standard = values(headers, header::FORWARDED).flat_map(|value| pieces(value, &[',', ';']));
+    let standard = standard.filter_map(|pair| parameter(pair, "host"));
+    let hosts = named.chain(standard).map(str::to_ascii_lowercase);
+    hosts.filter(|host| !host.is_empty()).collect()
+}
+
+/// The addresses that proxies state, in the order in which the request passed them; `None` for what is no address. A
+/// proxy writes one of the two headers and passes the other one as the client sent it, so only one counts:
+/// `X-Forwarded-For`, which most proxies write, if it is there.
+pub(super) fn forwarded_addresses(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    if headers.contains_key(X_FORWARDED_FOR) {
+        return every(headers, X_FORWARDED_FOR, |value| value.split(',').map(address).collect());
+    }
+    let of_element = |element: &str| {
+        let pairs = pieces(element, &[';']);
+        pairs.filter_map(|pair| parameter(pair, "for")).next().and_then(address)
+    };
+    every(headers, header::FORWARDED, |value| pieces(value, &[',']).map(of_element).collect())
+}
+
+/// What all values of a header say. One that is no text says nothing.
+fn every(headers: &HeaderMap, name: HeaderName, read: impl Fn(&str) -> Vec<Option<IpAddr>>) -> Vec<Option<IpAddr>> {
+    let values = headers.get_all(name).into_iter();
+    values.flat_map(|value| value.to_str().map_or_else(|_| vec![None], &read)).collect()
+}
+
+fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+/// The value of a parameter such as `for="[2001:db8::1]:4711"`, without its quotes, if it has this name.
+fn parameter<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
+    let (given, value) = pair.trim().split_once('=')?;
+    given.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
+}
+
+/// An address, with or without brackets and a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
 }
 
 /// Splits outside quotes (RFC 7239, section 4).
@@ -72,27 +84,33 @@ mod tests {
         assert!(hosts("x-forwarded-for", "a.example").is_empty());
     }
 
+    fn addresses(values: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in values {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let text = |address: Option<IpAddr>| address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+        forwarded_addresses(&headers).into_iter().map(text).collect()
+    }
+
     #[test]
-    fn addresses_that_are_believed() {
-        let given = ["10.0.0.0/8", "192.168.1.7", "fd00::/8"].map(str::to_owned);
-        let proxies = TrustedProxies::parse(&given).unwrap();
-        for peer in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "::1",
-            "::ffff:127.0.0.1",
-            "10.1.2.3",
-            "::ffff:10.1.2.3",
-            "192.168.1.7",
-            "fd00::1",
-        ] {
-            assert!(proxies.contains(peer.parse().unwrap()), "{peer}");
-        }
-        for peer in ["11.0.0.1", "192.168.1.8", "fe80::1", "::", "0.0.0.0"] {
-            assert!(!proxies.contains(peer.parse().unwrap()), "{peer}");
-        }
-        for bad in ["", "proxy.example", "10.0.0.0/33", "10.0.0"] {
-            assert_eq!(TrustedProxies::parse(&[bad.to_owned()]).unwrap_err(), bad);
-        }
+    fn addresses_that_proxies_name() {
+        let of = |value| addresses(&[("x-forwarded-for", value)]);
+        assert_eq!(of("1.2.3.4, 10.0.0.1"), ["1.2.3.4", "10.0.0.1"]);
+        assert_eq!(
+            of("1.2.3.4:80,2001:db8::1,[2001:db8::2],[2001:db8::3]:443"),
+            ["1.2.3.4", "2001:db8::1", "2001:db8::2", "2001:db8::3"]
+        );
+        assert_eq!(of("unknown, , 1.2.3"), ["-", "-", "-"]);
+        assert_eq!(
+            addresses(&[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2")]),
+            ["1.1.1.1", "2.2.2.2"]
+        );
+        let of = |value| addresses(&[("forwarded", value)]);
+        assert_eq!(of("for=1.2.3.4;host=a, For=\"[2001:db8::1]:4711\""), ["1.2.3.4", "2001:db8::1"]);
+        assert_eq!(of("proto=https, for=_hidden, for=\"x,for=6.6.6.6\""), ["-", "-", "-"]);
+        let both = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "1.2.3.4")];
+        assert_eq!(addresses(&both), ["1.2.3.4"], "the client may have sent the other one");
+        assert!(addresses(&[]).is_empty());
     }
 }

@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use tracing::warn;
 use zstd_safe::{DCtx, InBuffer, OutBuffer};
 
+use super::admission::Admission;
 use super::content::of_version;
 use super::problem::Problem;
 use crate::artifacts::{Coding, Content};
@@ -44,15 +45,16 @@ impl Sidecars {
     pub(super) async fn find(
         &self,
         site: &Site,
-        path: &str,
-        stored: &Arc<StoredVersion>,
+        admission: &Admission,
+        (path, stored): (&str, &Arc<StoredVersion>),
         coding: Coding,
     ) -> Result<Option<(Content, String)>, Problem> {
         let sidecar_path = format!("{path}.{}", coding.extension());
         if self.absent.contains_key(&sidecar_path) {
             return Ok(None);
         }
-        let OpenPlain::File(_, sidecar) = site.open_plain(&sidecar_path).await? else {
+        let Ok(admitted) = admission.admit(&sidecar_path).await else { return Ok(None) };
+        let OpenPlain::File(_, sidecar) = site.open_plain(admitted).await? else {
             self.absent.insert(sidecar_path, ());
             return Ok(None);
         };

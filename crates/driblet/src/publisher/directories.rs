@@ -168,8 +168,16 @@ impl DirectoryPublisher {
         let Some(head) = self.files().history.head(&key) else { return Ok(None) };
         let Some(stored) = self.files().history.open_or_drop(&key, &head.version)? else { return Ok(None) };
         let Ok(manifest) = Manifest::parse(stored.bytes(), ManifestLimits::default()) else { return Ok(None) };
+        if self.holds_guarded(&manifest) {
+            return Ok(None);
+        }
         let (version, len, counter) = (head.version, head.len, head.counter);
         Ok(Some(PublishedDirectory { manifest: Arc::new(manifest), version, len, counter }))
+    }
+
+    /// Whether a manifest holds files that access rules cover, but not this directory.
+    pub(super) fn holds_guarded(&self, manifest: &Manifest) -> bool {
+        manifest.entries().any(|entry| self.rules.is_guarded(&self.path, entry.path))
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Current>> {

@@ -18,6 +18,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use driblet_core::directory::Manifest;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::warn;
@@ -30,6 +31,7 @@ use files::{Files, Looked};
 pub(crate) use files::{NewHead, PathState, UnpublishedCopy};
 use settle::Settler;
 
+use crate::access::GuardedPaths;
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History};
@@ -58,6 +60,8 @@ pub(crate) struct SnapshotOptions {
     /// Whether they are watched and published at once when they change. Otherwise they are published at the first
     /// request after that.
     pub(crate) watched: bool,
+    /// Paths below the root that access rules are about: a snapshot above one leaves it out.
+    pub(crate) guarded: GuardedPaths,
 }
 
 /// The content at a path for requests that accept bytes without a version.
@@ -88,6 +92,7 @@ impl Publisher {
         let files = Files::new(source, history, new_head);
         let settler = Settler::new(files.clone(), queue_timeout);
         let rules = WalkRules::new(files.source.path(), files.source.is_hidden_shown(), &snapshots.excluded)?;
+        let rules = rules.guarded(snapshots.guarded.clone());
         let indexed = Arc::new(watch::Sender::new(false));
         let directory = |path: &String| {
             let folder = files.source.path().join(path);
@@ -163,6 +168,13 @@ impl Publisher {
             Some(directory) => directory.published().await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Tells whether a version of the directory at a path holds files that access rules cover, but not the directory: one
+    /// from before the rules.
+    pub(crate) fn holds_guarded(&self, path: &str) -> impl Fn(&Manifest) -> bool + Send + use<> {
+        let directory = self.directories.get(path).cloned();
+        move |manifest| directory.as_ref().is_some_and(|directory| directory.holds_guarded(manifest))
     }
 
     /// The path under which the history has the versions of a directory.

@@ -1,6 +1,6 @@
 //! A record of each answer.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::Request;
@@ -8,14 +8,14 @@ use hyper::header::{self, HeaderName};
 use tracing::{Level, enabled, info};
 
 /// The target of the events that [`serve`](crate::serve) emits for each answer, at the level `INFO`, once its last byte
-/// is sent, or once the client is gone. Their fields: `client`, `method`, `path` with its query, `protocol`, `status` (0
-/// if the client left before an answer), `bytes` of the body that were sent, `ms` since the request's head was read,
-/// `agent` and `referer`.
+/// is sent, or once the client is gone. Their fields: `client`, which is the address that a trusted proxy states, or else
+/// the peer's, `method`, `path` with its query, `protocol`, `status` (0 if the client left before an answer), `bytes` of
+/// the body that were sent, `ms` since the request's head was read, `agent` and `referer`.
 pub const ACCESS_LOG: &str = "driblet::access";
 
 /// A request and its answer, which are logged when this is dropped. Nothing is kept of them unless somebody listens.
 pub(super) struct AccessRecord {
-    client: SocketAddr,
+    pub(super) client: IpAddr,
     method: String,
     path: String,
     protocol: String,
@@ -27,7 +27,7 @@ pub(super) struct AccessRecord {
 }
 
 impl AccessRecord {
-    pub(super) fn begin<B>(request: &Request<B>, client: SocketAddr) -> Option<AccessRecord> {
+    pub(super) fn begin<B>(request: &Request<B>, client: IpAddr) -> Option<AccessRecord> {
         if !enabled!(target: ACCESS_LOG, Level::INFO) {
             return None;
         }
@@ -51,7 +51,7 @@ impl AccessRecord {
 impl Drop for AccessRecord {
     fn drop(&mut self) {
         let AccessRecord { client, method, path, protocol, agent, referer, begin, status, bytes } = self;
-        let (client, ms) = (client.ip().to_canonical(), begin.elapsed().as_millis() as u64);
+        let (client, ms) = (client.to_canonical(), begin.elapsed().as_millis() as u64);
         info!(target: ACCESS_LOG, %client, method, path, protocol, status, bytes, ms, agent, referer);
     }
 }

@@ -29,8 +29,12 @@ use tower::ServiceExt;
 use tracing::debug;
 
 use super::access::AccessRecord;
+use super::addresses::AddressPlace;
 use super::connections::{ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest};
-use super::listener::{Accepted, Stream};
+use super::listener::{Accepted, ListenerOptions, Stream};
+use super::proxy_header;
+use crate::causes::with_causes;
+use crate::client_address::ClientAddress;
 
 /// The most requests at a time on one connection (HTTP/2).
 const MAX_STREAMS: u32 = 100;
@@ -56,7 +60,8 @@ impl Stopping {
 
 /// Serves one connection to its end.
 pub(super) fn run(
-    Accepted { stream, peer, tls }: Accepted,
+    Accepted { stream, mut peer, options }: Accepted,
+    address: Option<AddressPlace>,
     app: Router,
     connections: &Arc<Connections>,
 ) -> impl Future<Output = ()> + Send + use<> {
@@ -67,10 +72,16 @@ pub(super) fn run(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(connections.options.write_timeout));
     let (connections, place) = (connections.clone(), connections.enter());
-    let (entry, is_encrypted) = (place.entry.clone(), tls.is_some());
-    let stream = ClientStream { stream: Box::pin(stream), place, timer: None };
+    let (entry, is_encrypted) = (place.entry.clone(), options.tls.is_some());
+    let mut stream = ClientStream { stream: Box::pin(stream), place, address, timer: None };
     async move {
-        let ended = match tls {
+        if options.proxy_protocol {
+            match behind_proxy(&mut stream, peer, &options, &connections).await {
+                Some(client) => peer = client,
+                None => return,
+            }
+        }
+        let ended = match options.tls {
             None => serve_http(stream, (peer, is_encrypted), app, connections, entry).await,
             Some(tls) => match tls.accept(stream).await {
                 Ok(stream) => serve_http(stream, (peer, is_encrypted), app, connections, entry).await,
@@ -81,6 +92,27 @@ pub(super) fn run(
             debug!(%error, "a connection ended");
         }
     }
+}
+
+/// The client's address, as the proxy states it; `None` if the connection must end.
+async fn behind_proxy(
+    stream: &mut ClientStream,
+    proxy: SocketAddr,
+    options: &ListenerOptions,
+    connections: &Connections,
+) -> Option<SocketAddr> {
+    let client = match proxy_header::read(stream).await {
+        Ok(client) => client.unwrap_or(proxy),
+        Err(error) => {
+            let proxy = ClientAddress::of_peer(proxy.ip(), &options.proxies);
+            connections.addresses.log(proxy, &with_causes(&error));
+            return None;
+        }
+    };
+    stream.address = connections.addresses.enter(ClientAddress::of_peer(client.ip(), &options.proxies));
+    // The client's own first byte may take its time.
+    stream.place.entry.state().enter(ConnectionPhase::New);
+    stream.address.is_some().then_some(client)
 }
 
 async fn serve_http(
@@ -113,7 +145,7 @@ fn answer(
     entry: &Arc<ConnectionEntry>,
 ) -> impl Future<Output = Result<Response<TrackedBody>, Infallible>> + use<> {
     let version = request.version();
-    let mut record = AccessRecord::begin(&request, peer).filter(|_| connections.options.observed);
+    let mut record = AccessRecord::begin(&request, peer.ip()).filter(|_| connections.options.observed);
     let (connections, running) = (connections.clone(), RunningRequest::begin(connections, entry, version));
     request.extensions_mut().insert(ConnectInfo(peer));
     if is_encrypted {
@@ -126,6 +158,9 @@ fn answer(
         let status = response.status();
         if let Some(record) = &mut record {
             record.status = status.as_u16();
+            if let Some(client) = response.extensions().get::<ClientAddress>() {
+                record.client = client.ip();
+            }
         }
         if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
             running.upgrade();
@@ -198,6 +233,8 @@ impl hyper::body::Body for TrackedBody {
 struct ClientStream {
     stream: Pin<Box<TimeoutStream<Stream>>>,
     place: ConnectionPlace,
+    /// Its place among the connections of its client; `None` until a proxy has named the client.
+    address: Option<AddressPlace>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 

@@ -11,6 +11,7 @@ use hyper::Version;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::addresses::AddressCounts;
 use super::options::ServeOptions;
 use crate::metrics;
 
@@ -23,6 +24,7 @@ const PROGRESS: usize = 16 << 10;
 
 pub(super) struct Connections {
     pub(super) options: ServeOptions,
+    pub(super) addresses: Arc<AddressCounts>,
     open: Mutex<OpenConnections>,
     /// A connection ended, or became idle.
     changed: Notify,
@@ -89,6 +91,7 @@ impl Connections {
     pub(super) fn new(options: ServeOptions) -> Arc<Connections> {
         Arc::new(Connections {
             options,
+            addresses: AddressCounts::new(options.max_connections_per_address),
             open: Mutex::default(),
             changed: Notify::new(),
             stopping: watch::Sender::new(false),

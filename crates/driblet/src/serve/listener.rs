@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
 use super::tls::Tls;
+use crate::trusted_proxies::TrustedProxies;
 
 /// The address of clients that use a Unix socket: they run on this machine.
 const THIS_MACHINE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -19,7 +20,15 @@ pub(super) type Stream = Either<TcpStream, UnixStream>;
 #[derive(Debug)]
 pub struct Listener {
     socket: Either<TcpListener, UnixListener>,
-    tls: Option<Tls>,
+    options: ListenerOptions,
+}
+
+#[derive(Clone, Default, Debug)]
+pub(super) struct ListenerOptions {
+    pub(super) tls: Option<Tls>,
+    pub(super) proxies: TrustedProxies,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(super) proxy_protocol: bool,
 }
 
 /// The sockets on which a server listens: one, or a `Vec` of several.
@@ -44,14 +53,37 @@ pub struct Listeners {
 pub(super) struct Accepted {
     pub(super) stream: Stream,
     pub(super) peer: SocketAddr,
-    pub(super) tls: Option<Tls>,
+    pub(super) options: ListenerOptions,
 }
 
 impl Listener {
     /// Has clients use TLS.
     #[must_use]
     pub fn tls(self, tls: &Tls) -> Listener {
-        Listener { tls: Some(tls.clone()), ..self }
+        Listener { options: ListenerOptions { tls: Some(tls.clone()), ..self.options }, ..self }
+    }
+
+    /// Sets the proxies that are trusted: their connections have no limit of number, and may begin with a header of the
+    /// [PROXY protocol](Listener::proxy_protocol). Proxies on this machine are always trusted.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let proxies = driblet::TrustedProxies::parse(["10.0.0.0/8"])?;
+    /// let socket = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
+    /// let listener = driblet::Listener::from(socket).trust_proxies(&proxies).proxy_protocol(true);
+    /// # drop(listener);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn trust_proxies(self, proxies: &TrustedProxies) -> Listener {
+        Listener { options: ListenerOptions { proxies: proxies.clone(), ..self.options }, ..self }
+    }
+
+    /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2, that states the client's
+    /// address. Then only trusted proxies may connect. Default: no.
+    #[must_use]
+    pub fn proxy_protocol(self, proxy_protocol: bool) -> Listener {
+        Listener { options: ListenerOptions { proxy_protocol, ..self.options }, ..self }
     }
 
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
@@ -61,7 +93,7 @@ impl Listener {
                 unix.poll_accept(context).map_ok(|(stream, _)| (Either::Right(stream), THIS_MACHINE))
             }
         };
-        accepted.map_ok(|(stream, peer)| Accepted { stream, peer, tls: self.tls.clone() })
+        accepted.map_ok(|(stream, peer)| Accepted { stream, peer, options: self.options.clone() })
     }
 
     /// Closes the socket, and gives the clients in its queue. They are connected already, even if the runtime does not
@@ -84,8 +116,8 @@ impl Listener {
                 }
             }
         }
-        let tls = self.tls;
-        Ok(left.into_iter().map(|(stream, peer)| Accepted { stream, peer, tls: tls.clone() }).collect())
+        let options = self.options;
+        Ok(left.into_iter().map(|(stream, peer)| Accepted { stream, peer, options: options.clone() }).collect())
     }
 }
 
@@ -113,13 +145,13 @@ impl Listeners {
 
 impl From<TcpListener> for Listener {
     fn from(socket: TcpListener) -> Listener {
-        Listener { socket: Either::Left(socket), tls: None }
+        Listener { socket: Either::Left(socket), options: ListenerOptions::default() }
     }
 }
 
 impl From<UnixListener> for Listener {
     fn from(socket: UnixListener) -> Listener {
-        Listener { socket: Either::Right(socket), tls: None }
+        Listener { socket: Either::Right(socket), options: ListenerOptions::default() }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Accepts connections, limits what each may occupy, and stops without cutting responses off.
 
 mod access;
+mod addresses;
 mod connection;
 mod connections;
 mod listener;
 mod options;
+mod proxy_header;
 mod tls;
 
 use std::future::pending;
@@ -18,7 +20,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::client_address::ClientAddress;
 pub use access::ACCESS_LOG;
+use addresses::AddressPlace;
 pub(crate) use connection::{Encrypted, Stopping};
 use connections::Connections;
 use listener::Accepted;
@@ -84,18 +88,21 @@ pub async fn serve_until(
             () = &mut stop => break,
             accepted = server.accept(&mut listeners) => accepted?,
         };
+        let Ok(address) = server.address_place(&accepted) else { continue };
         let stopped = tokio::select! {
             biased;
             () = &mut stop => true,
             () = server.free_place() => false,
         };
-        server.begin(accepted);
+        server.begin(accepted, address);
         if stopped {
             break;
         }
     }
     for accepted in listeners.close()? {
-        server.begin(accepted);
+        if let Ok(address) = server.address_place(&accepted) {
+            server.begin(accepted, address);
+        }
     }
     server.connections.stop();
     let _ = timeout(options.grace, server.connections.none_left()).await;
@@ -145,6 +152,25 @@ impl AcceptLoop {
         }
     }
 
+    /// The place of a connection among those of its client; none yet if a proxy has to name the client. An error if the
+    /// connection must be closed.
+    fn address_place(&self, accepted: &Accepted) -> Result<Option<AddressPlace>, NotServed> {
+        let (peer, options) = (accepted.peer.ip(), &accepted.options);
+        let client = ClientAddress::of_peer(peer, &options.proxies);
+        let addresses = &self.connections.addresses;
+        match options.proxy_protocol {
+            false => addresses.enter(client).map(Some).ok_or(NotServed),
+            true if options.proxies.contains(peer) => Ok(None),
+            true => {
+                addresses.log(
+                    client,
+                    "only trusted proxies may connect, by the PROXY protocol; name this one as trusted if it is one",
+                );
+                Err(NotServed)
+            }
+        }
+    }
+
     /// Waits until there is a place for one more connection.
     async fn free_place(&mut self) {
         while self.max <= self.connections.len() {
@@ -162,13 +188,13 @@ impl AcceptLoop {
         }
     }
 
-    fn begin(&mut self, accepted: Accepted) {
+    fn begin(&mut self, accepted: Accepted, address: Option<AddressPlace>) {
         while self.tasks.try_join_next().is_some() {}
         if self.met.is_some_and(|met| self.connections.len() + 1 < met / 2) {
             self.met = None;
             self.max = self.options.max_connections.max(1);
         }
-        self.tasks.spawn(connection::run(accepted, self.app.clone(), &self.connections));
+        self.tasks.spawn(connection::run(accepted, address, self.app.clone(), &self.connections));
     }
 
     fn log_limit(&mut self, log: impl FnOnce(usize)) {
@@ -179,6 +205,9 @@ impl AcceptLoop {
         }
     }
 }
+
+/// A connection is closed before anything is read from it.
+struct NotServed;
 
 impl Drop for AcceptLoop {
     fn drop(&mut self) {

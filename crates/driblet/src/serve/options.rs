@@ -12,7 +12,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 ///     .header_timeout(Duration::from_secs(10))
 ///     .keep_alive(Duration::from_secs(620))
 ///     .grace(Duration::from_secs(25))
-///     .max_connections(4096);
+///     .max_connections(4096)
+///     .max_connections_per_address(128);
 /// assert_eq!(options.grace, Duration::from_secs(25));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +30,9 @@ pub struct ServeOptions {
     /// The most connections. Default: 1,024. At this limit, and when the process may open no more files, a new
     /// connection takes the place of the one that has been idle longest. If none is idle, it waits.
     pub max_connections: usize,
+    /// The most connections of one client: an IPv4 address, or the first 64 bits of an IPv6 address. Default: 256. One
+    /// more is closed at once. Programs on this machine and trusted proxies have no limit.
+    pub max_connections_per_address: usize,
     /// How long running responses may take after [`serve_until`](crate::serve_until) was told to stop. Default: 8 s,
     /// shorter than the 10 s after which `docker stop` kills the process.
     pub grace: Duration,
@@ -78,6 +82,12 @@ impl ServeOptions {
         ServeOptions { max_connections, ..self }
     }
 
+    /// Sets the most connections of one client.
+    #[must_use]
+    pub fn max_connections_per_address(self, max_connections_per_address: usize) -> ServeOptions {
+        ServeOptions { max_connections_per_address, ..self }
+    }
+
     /// Sets how long running responses may take after the server was told to stop.
     #[must_use]
     pub fn grace(self, grace: Duration) -> ServeOptions {
@@ -100,6 +110,7 @@ impl Default for ServeOptions {
             header_timeout: timeout,
             keep_alive: Duration::from_secs(75),
             max_connections: 1024,
+            max_connections_per_address: 256,
             grace: Duration::from_secs(8),
             observed: true,
         }

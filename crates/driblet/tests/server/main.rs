@@ -1,5 +1,6 @@
 //! The server over real sockets, with real files.
 
+mod access;
 mod ahead;
 #[path = "../support/chain.rs"]
 mod chain;
@@ -17,6 +18,7 @@ mod guard;
 mod history;
 mod http2;
 mod killed;
+mod limits;
 mod media_types;
 mod names;
 mod paths;
