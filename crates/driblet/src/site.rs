@@ -90,11 +90,12 @@ impl Manifests {
     }
 }
 
-/// The most versions that stay open because they were sent a moment ago, and for how long.
-const RECENT: u64 = 256;
+/// The most versions that stay open because they were sent a moment ago, and for how long. `ServeOptions` counts their
+/// files.
+const RECENT: u64 = 128;
 const RECENTLY: Duration = Duration::from_secs(10);
 
-/// Versions that stay open for a while, since the next request is likely to be for one of them.
+/// Short versions that stay open for a while, since the next request is likely to be for one of them.
 pub(crate) struct RecentVersions(moka::sync::Cache<Version, Arc<StoredVersion>>);
 
 impl RecentVersions {
@@ -193,7 +194,9 @@ impl Site {
             plain = match plain {
                 PlainContent::Head(head) => match self.version(path, head.version).await {
                     Ok(Some(stored)) => {
-                        self.recent.0.insert(head.version, stored.clone());
+                        if stored.in_memory().is_some() {
+                            self.recent.0.insert(head.version, stored.clone());
+                        }
                         return Ok(OpenPlain::File(head.observation, stored));
                     }
                     // As above: the file is read again.

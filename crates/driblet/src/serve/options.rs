@@ -117,10 +117,14 @@ impl Default for ServeOptions {
     }
 }
 
+/// Files that the server may have open besides those of connections: its own, and short versions that it sent a moment
+/// ago.
+const OTHER_FILES: u64 = 160;
+
 /// The most connections for a limit of open files, and at most `max`: each connection has a socket and may have a file,
 /// and the server needs some files itself.
 fn connections_within(files: Option<u64>, max: usize) -> usize {
-    files.map_or(max, |files| (files.saturating_sub(32) / 2).clamp(8, max as u64) as usize)
+    files.map_or(max, |files| (files.saturating_sub(OTHER_FILES) / 2).clamp(8, max as u64) as usize)
 }
 
 #[cfg(test)]
@@ -131,7 +135,7 @@ mod tests {
     fn connections_leave_room_for_other_files() {
         assert_eq!(connections_within(None, 1024), 1024);
         assert_eq!(connections_within(Some(1 << 20), 1024), 1024);
-        assert_eq!(connections_within(Some(1024), 1024), 496);
+        assert_eq!(connections_within(Some(1024), 1024), 432);
         assert_eq!(connections_within(Some(40), 1024), 8);
     }
 }
