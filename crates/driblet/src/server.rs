@@ -1,3 +1,5 @@
+mod metrics_page;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,23 +76,6 @@ impl Server {
     /// A router that answers every path. Serve it as it is, or nest it in another application.
     pub fn router(&self) -> Router {
         http::router(self.site.clone(), self.guard.clone())
-    }
-
-    /// A router that answers `/metrics` with what `render` gives, which is the text of an exporter, and `/health`. Serve it
-    /// at an address of its own: it has no guard.
-    ///
-    /// The metrics go to the recorder of the crate `metrics` that is installed when the server is built.
-    ///
-    /// ```no_run
-    /// # async fn run(render: fn() -> String) -> Result<(), Box<dyn std::error::Error>> {
-    /// let server = driblet::Server::builder("dist").build().await?;
-    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:9090").await?;
-    /// let options = driblet::ServeOptions::default().observed(false);
-    /// driblet::serve(listener, server.metrics_router(render), options).await?;
-    /// # Ok(()) }
-    /// ```
-    pub fn metrics_router(&self, render: impl Fn() -> String + Send + Sync + 'static) -> Router {
-        http::metrics_router(self.site.clone(), render)
     }
 
     /// Waits until every file that was there at the start is hashed and copied into the history. Requests are answered
