@@ -402,6 +402,23 @@ fn metrics_have_an_address_of_their_own() {
 }
 
 #[test]
+fn the_access_log_has_no_line_for_metrics() {
+    let folder = files(&[("root/a.txt", b"text")]);
+    let (log, root, history) = (path(&folder, "access.log"), path(&folder, "root"), path(&folder, "history"));
+    let into_log = ["sh", "-c", "exec \"$@\" >\"$0\"", &log];
+    let more = ["--access-log", "json", "--metrics", "127.0.0.1:0"];
+    let mut serving = Serving::within(&into_log, Path::new(&root), Path::new(&history), &more);
+    let line = serving.line();
+    let url = line.trim_end().trim_start_matches("metrics on ");
+    assert_eq!(ask(url, &[]).0, 200);
+    assert_eq!(ask(&format!("{}a.txt", serving.url), &[]).0, 200);
+    serving.signal("TERM");
+    assert!(serving.end().0.success());
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.lines().count() == 1 && log.contains("/a.txt"), "{log}");
+}
+
+#[test]
 fn the_page_of_the_docs_lists_all_metrics() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/metrics.md");
     let docs = fs::read_to_string(docs).unwrap();

@@ -1,4 +1,6 @@
+mod metrics_page;
 mod visitors;
+mod website;
 
 use std::io;
 use std::num::NonZeroU32;
@@ -91,23 +93,6 @@ impl Server {
     /// A router that answers every path. Serve it as it is, or nest it in another application.
     pub fn router(&self) -> Router {
         http::router(self.site.clone(), self.visitors.clone())
-    }
-
-    /// A router that answers `/metrics` with what `render` gives, which is the text of an exporter, and `/health`. Serve it
-    /// at an address of its own: it has no guard.
-    ///
-    /// The metrics go to the recorder of the crate `metrics` that is installed when the server is built.
-    ///
-    /// ```no_run
-    /// # async fn run(render: fn() -> String) -> Result<(), Box<dyn std::error::Error>> {
-    /// let server = driblet::Server::builder("dist").build().await?;
-    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:9090").await?;
-    /// let options = driblet::ServeOptions::default().observed(false);
-    /// driblet::serve(listener, server.metrics_router(render), options).await?;
-    /// # Ok(()) }
-    /// ```
-    pub fn metrics_router(&self, render: impl Fn() -> String + Send + Sync + 'static) -> Router {
-        http::metrics_router(self.site.clone(), render)
     }
 
     /// Waits until every file that was there at the start is hashed and copied into the history. Requests are answered
@@ -330,77 +315,6 @@ impl ServerBuilder {
     /// from a release whose worker does harm. Default: no.
     pub fn unregister(self, unregister: bool) -> ServerBuilder {
         ServerBuilder { unregister, ..self }
-    }
-
-    /// Whether `/index.html` answers navigations to paths without a file: for an app that reads its URL itself. Default:
-    /// no. Other requests for such paths, such as for a script that is gone, are answered with 404 in any case.
-    pub fn single_page(self, single_page: bool) -> ServerBuilder {
-        ServerBuilder { single_page, ..self }
-    }
-
-    /// Sets a header of the files that a pattern matches, in the syntax of `.gitignore`; an empty value removes it. Later
-    /// calls replace what earlier ones set. Answers of sync resources do not change.
-    ///
-    /// Default: files whose names have a content hash, and that never changed, are cached for a year; all others must be
-    /// asked for again (`Cache-Control: no-cache`).
-    ///
-    /// ```
-    /// let builder = driblet::Server::builder("dist")
-    ///     .header("*", "X-Frame-Options", "DENY")
-    ///     .header("fonts/", "Cache-Control", "max-age=86400");
-    /// # drop(builder);
-    /// ```
-    pub fn header(
-        mut self,
-        pattern: impl Into<String>,
-        name: impl Into<String>,
-        value: impl Into<String>,
-    ) -> ServerBuilder {
-        self.headers.push((pattern.into(), name.into(), value.into()));
-        self
-    }
-
-    /// Whether a folder without an `index.html` gets a page that lists its files, or a list in JSON for clients that
-    /// accept only that. Default: no.
-    pub fn listing(self, listing: bool) -> ServerBuilder {
-        ServerBuilder { listing, ..self }
-    }
-
-    /// Whether files are sent with headers that let no other site frame the pages (`X-Frame-Options`, and
-    /// `frame-ancestors` of `Content-Security-Policy`), that tell other sites no more than the origin
-    /// (`Referrer-Policy`), and that have browsers come over TLS for a year (`Strict-Transport-Security`).
-    /// [`header`](ServerBuilder::header) replaces each of them. Default: no; all answers say `nosniff` in any case.
-    pub fn security_headers(self, security: bool) -> ServerBuilder {
-        ServerBuilder { security, ..self }
-    }
-
-    /// Redirects a path, or with a `*` at its end all paths with that start, to another path or URL. What stood for the
-    /// `*` takes the place of one at the end of the target, and the query stays. The status is 301, 302, 303, 307 or
-    /// 308. The first call that is for a path decides, also if there is a file. Sync resources are not redirected.
-    ///
-    /// ```
-    /// let builder = driblet::Server::builder("dist").redirect("/blog/*", "https://blog.example/*", 308);
-    /// # drop(builder);
-    /// ```
-    pub fn redirect(mut self, from: impl Into<String>, to: impl Into<String>, status: u16) -> ServerBuilder {
-        self.redirects.push((from.into(), to.into(), status));
-        self
-    }
-
-    /// Whether browsers may use files as compression dictionaries (RFC 9842): they then get the next version of a file
-    /// encoded against the one that they hold. Default: yes, for pages over TLS; never for private files, and never in
-    /// answer to requests with `Authorization`.
-    ///
-    /// Scripts, style sheets and wasm modules without a content hash in their names are then sent with
-    /// `stale-while-revalidate`: a page may show the version before once more. Set their `Cache-Control` with
-    /// [`header`](ServerBuilder::header) where that must not be.
-    ///
-    /// ```
-    /// let builder = driblet::Server::builder("dist").header("config.js", "Cache-Control", "no-cache");
-    /// # drop(builder);
-    /// ```
-    pub fn dictionaries(self, dictionaries: bool) -> ServerBuilder {
-        ServerBuilder { dictionaries, ..self }
     }
 
     /// How files are cut for clients of browser-sync-stream. The server answers their WebSockets on each file's own

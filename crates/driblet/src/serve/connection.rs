@@ -145,7 +145,7 @@ fn answer(
     entry: &Arc<ConnectionEntry>,
 ) -> impl Future<Output = Result<Response<TrackedBody>, Infallible>> + use<> {
     let version = request.version();
-    let mut record = AccessRecord::begin(&request, peer.ip()).filter(|_| connections.options.observed);
+    let mut record = connections.options.observed.then(|| AccessRecord::begin(&request, peer.ip())).flatten();
     let (connections, running) = (connections.clone(), RunningRequest::begin(connections, entry, version));
     request.extensions_mut().insert(ConnectInfo(peer));
     if is_encrypted {

@@ -9,6 +9,7 @@ use axum::routing::get;
 use hyper::StatusCode;
 use hyper::header;
 
+use super::Server;
 use crate::history::HistorySize;
 use crate::metrics::StateMetrics;
 use crate::site::Site;
@@ -23,15 +24,29 @@ struct Page<R> {
     render: R,
 }
 
-/// An application that answers `/metrics` and `/health`.
-pub(crate) fn metrics_router(site: Arc<Site>, render: impl Fn() -> String + Send + Sync + 'static) -> Router {
-    let page = Arc::new(Page { site, state: StateMetrics::new(), render });
-    let missing = async || (StatusCode::NOT_FOUND, "Only /metrics and /health are here.\n");
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/health", get(async || ([(header::CACHE_CONTROL, "no-store")], "ok\n")))
-        .fallback(missing)
-        .with_state(page)
+impl Server {
+    /// A router that answers `/metrics` with what `render` gives, which is the text of an exporter, and `/health`. Serve it
+    /// at an address of its own: it has no guard.
+    ///
+    /// The metrics go to the recorder of the crate `metrics` that is installed when the server is built.
+    ///
+    /// ```no_run
+    /// # async fn run(render: fn() -> String) -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = driblet::Server::builder("dist").build().await?;
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:9090").await?;
+    /// let options = driblet::ServeOptions::default().observed(false);
+    /// driblet::serve(listener, server.metrics_router(render), options).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn metrics_router(&self, render: impl Fn() -> String + Send + Sync + 'static) -> Router {
+        let page = Arc::new(Page { site: self.site.clone(), state: StateMetrics::new(), render });
+        let missing = async || (StatusCode::NOT_FOUND, "Only /metrics and /health are here.\n");
+        Router::new()
+            .route("/metrics", get(metrics))
+            .route("/health", get(async || ([(header::CACHE_CONTROL, "no-store")], "ok\n")))
+            .fallback(missing)
+            .with_state(page)
+    }
 }
 
 async fn metrics<R: Fn() -> String + Send + Sync + 'static>(State(page): State<Arc<Page<R>>>) -> Response {
