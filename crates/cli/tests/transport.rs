@@ -5,26 +5,13 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use support::{
-    Limited, Serving, code, command, driblet, eventually_on_thread, files, finished, path, refused, text,
+    Limited, Serving, certify, code, command, driblet, eventually_on_thread, files, finished, path, refused, text,
     within_on_thread,
 };
 use tempfile::TempDir;
-
-/// Makes a certificate for localhost, and its key, as files with these names.
-fn certify(folder: &Path, certificate: &str, key: &str) {
-    let status = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out", certificate, "-keyout", key])
-        .current_dir(folder)
-        .stderr(Stdio::null())
-        .status_within();
-    assert!(status.success());
-}
 
 /// A folder with a file to serve, and a certificate.
 fn setting() -> TempDir {

@@ -1,6 +1,10 @@
 //! The binary, real servers, and a proxy between the two.
 #![allow(dead_code, unused_imports)]
 
+mod attacked;
+#[path = "../../../driblet/tests/support/frames.rs"]
+pub(crate) mod frames;
+mod http2;
 #[path = "../../../core/tests/support/random.rs"]
 mod random;
 mod serving;
@@ -9,10 +13,13 @@ mod tap;
 mod wait;
 
 use std::fs;
-use std::process::{Child, Command, ExitStatus, Output};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
+pub(crate) use attacked::{Attacked, MIB, all};
+pub(crate) use http2::Http2;
 pub(crate) use random::{Random, random_bytes};
 pub(crate) use serving::{Serving, send};
 pub(crate) use tap::{Tap, http};
@@ -64,6 +71,18 @@ pub(crate) fn files(contents: &[(&str, &[u8])]) -> TempDir {
         fs::write(path, bytes).unwrap();
     }
     folder
+}
+
+/// Makes a certificate for localhost, and its key, as files with these names.
+pub(crate) fn certify(folder: &Path, certificate: &str, key: &str) {
+    let status = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out", certificate, "-keyout", key])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .status_within();
+    assert!(status.success());
 }
 
 pub(crate) fn path(folder: &TempDir, name: &str) -> String {

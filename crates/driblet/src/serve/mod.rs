@@ -3,6 +3,8 @@
 mod access;
 mod connection;
 mod connections;
+mod cut_off;
+mod held;
 mod listener;
 mod options;
 mod tls;
