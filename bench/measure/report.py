@@ -22,6 +22,7 @@ TITLES = {
     "vite": "An app that is built thirty times",
     "share": "Many clients, one diff",
     "browser_sync_stream": "Clients of browser-sync-stream",
+    "server": "Plain files, beside nginx and Caddy",
     "browser": "In Chromium",
     "browser_directories": "Directories in Chromium",
     "dictionaries": "Compression dictionaries",

@@ -1,4 +1,4 @@
-"""The servers that are measured: driblet's, rsync's daemon, nginx, each on a loopback port of its own."""
+"""The servers that are measured: driblet's, rsync's daemon, nginx, Caddy, each on a loopback port of its own."""
 
 import os
 import queue
@@ -57,7 +57,12 @@ def driblet(binary, folder, history, *options, log="driblet=warn"):
     begin = time.perf_counter()
     command = [binary, "serve", folder, "--listen", "127.0.0.1:0", "--history", history, *options]
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "RUST_LOG": log}
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "RUST_LOG": log},
     )
     try:
         said = []
@@ -103,8 +108,11 @@ def rsync_daemon(folder, work):
 class Nginx:
     """A running nginx; what it moved is known once it has ended."""
 
-    def __init__(self, port, log):
-        self.url, self.log = f"http://127.0.0.1:{port}", log
+    def __init__(self, child, port, log):
+        self.child, self.url, self.log = child, f"http://127.0.0.1:{port}", log
+
+    def cpu(self):
+        return cpu_of(self.child.pid)
 
     def moved(self):
         """Bytes both ways."""
@@ -112,7 +120,8 @@ class Nginx:
 
 
 @contextmanager
-def nginx(folder, work):
+def nginx(folder, work, logs=True, sendfile=False):
+    """nginx in one process, which reads and sends by itself unless it may use sendfile."""
     port, work = free_port(), Path(work)
     log, config = work / "log", work / "nginx.conf"
     temporary = " ".join(
@@ -120,16 +129,48 @@ def nginx(folder, work):
     )
     user = "user root;" if os.geteuid() == 0 else ""
     config.write_text(
-        f"daemon off; pid {work / 'pid'}; error_log {work / 'errors'}; {user} events {{}}\n"
-        f"http {{ log_format moved '$request_length $bytes_sent'; access_log {log} moved; {temporary}\n"
+        f"daemon off; master_process off; pid {work / 'pid'}; error_log {work / 'errors'}; {user} events {{}}\n"
+        f"http {{ log_format moved '$request_length $bytes_sent'; access_log {f'{log} moved' if logs else 'off'};\n"
+        f"sendfile {'on' if sendfile else 'off'}; {temporary}\n"
         f"server {{ listen 127.0.0.1:{port}; root {folder}; }} }}\n"
     )
     child = subprocess.Popen(["nginx", "-c", config, "-e", work / "errors"], stdin=subprocess.DEVNULL)
     try:
         until_open(port)
-        yield Nginx(port, log)
+        yield Nginx(child, port, log)
     finally:
         child.send_signal(signal.SIGQUIT)
+        child.wait()
+
+
+class Caddy:
+    """A running Caddy with one thread for Go."""
+
+    def __init__(self, child, port):
+        self.child, self.url = child, f"http://127.0.0.1:{port}"
+
+    def cpu(self):
+        return cpu_of(self.child.pid)
+
+
+@contextmanager
+def caddy(folder, work):
+    port, work = free_port(), Path(work)
+    config = work / "Caddyfile"
+    config.write_text(
+        "{\n admin off\n auto_https off\n persist_config off\n}\n"
+        f"http://127.0.0.1:{port} {{\n root * {folder}\n file_server\n}}\n"
+    )
+    command = ["caddy", "run", "--config", config, "--adapter", "caddyfile"]
+    environment = {**os.environ, "GOMAXPROCS": "1", "HOME": str(work)}
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    )
+    try:
+        until_open(port)
+        yield Caddy(child, port)
+    finally:
+        child.terminate()
         child.wait()
 
 

@@ -11,9 +11,13 @@ use std::str::FromStr;
 
 use driblet::{Listener, Tls};
 use listenfd::ListenFd;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use crate::failure::Failure;
+
+/// The most connections that wait until the server accepts them. If more arrive at once, the system drops their first
+/// packets, and those clients try again only after a second or longer.
+const BACKLOG: u32 = 4096;
 
 #[derive(clap::Args)]
 pub(crate) struct ListenArgs {
@@ -139,7 +143,7 @@ impl ListenArgs {
             let cannot = |error: &io::Error| Failure::new(format_args!("cannot listen on {address}"), error);
             match address {
                 Address::Network(place) => {
-                    let socket = TcpListener::bind(place).await.map_err(|error| cannot(&error))?;
+                    let socket = bind_network(*place).map_err(|error| cannot(&error))?;
                     listening.add_network(socket, scheme).map_err(|error| cannot(&error))?;
                 }
                 Address::Unix(path) => {
@@ -151,7 +155,7 @@ impl ListenArgs {
         }
         if let Some(address) = self.redirect_http {
             let cannot = |error| Failure::new(format_args!("cannot listen on {address}"), &error);
-            let socket = TcpListener::bind(address).await.map_err(cannot)?;
+            let socket = bind_network(address).map_err(cannot)?;
             let address = socket.local_addr().map_err(cannot)?;
             listening.urls.push(format!("redirecting from http://{address}/"));
             listening.redirecting = Some(socket);
@@ -188,6 +192,15 @@ impl fmt::Display for Address {
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// Listens on an address.
+fn bind_network(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that starts anew need not wait for the end of the connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Makes a Unix socket, in place of one that another process has left behind.

@@ -1,5 +1,6 @@
 //! What the server says of itself on stderr, and the access log on stdout.
 
+use std::env;
 use std::io::{self, IsTerminal};
 
 use driblet::ACCESS_LOG;
@@ -9,6 +10,9 @@ use tracing_subscriber::filter::{EnvFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+/// What is logged unless `RUST_LOG` says otherwise. h2 warns at each client that it cuts off; the server does once.
+const LEVELS: &str = "warn,h2=error";
 
 /// The form of the access log.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,7 +27,8 @@ pub(crate) enum AccessLog {
 /// are dropped.
 pub(crate) fn begin(access: Option<AccessLog>) -> WorkerGuard {
     let (stdout, guard) = NonBlockingBuilder::default().lossy(true).finish(io::stdout());
-    let levels = EnvFilter::builder().with_default_directive(Level::WARN.into()).from_env_lossy();
+    let levels = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| LEVELS.into());
+    let levels = EnvFilter::builder().with_default_directive(Level::WARN.into()).parse_lossy(levels);
     let errors = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())

@@ -1,7 +1,11 @@
 //! The binary, real servers, and a proxy between the two.
 #![allow(dead_code, unused_imports)]
 
+mod attacked;
 mod certificate;
+#[path = "../../../driblet/tests/support/frames.rs"]
+pub(crate) mod frames;
+mod http2;
 #[path = "../../../core/tests/support/random.rs"]
 mod random;
 mod serving;
@@ -10,11 +14,14 @@ mod tap;
 mod wait;
 
 use std::fs;
-use std::process::{Child, Command, ExitStatus, Output};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
+pub(crate) use attacked::{Attacked, MIB, all};
 pub(crate) use certificate::certify;
+pub(crate) use http2::Http2;
 pub(crate) use random::{Random, random_bytes};
 pub(crate) use serving::{Serving, send};
 pub(crate) use tap::{Tap, http};

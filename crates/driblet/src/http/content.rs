@@ -24,6 +24,9 @@ use crate::task::blocking;
 
 /// Bytes of a file that one connection holds in memory.
 const PIECE: u64 = 128 << 10;
+/// The first piece; each further one is twice as long. A client that takes nothing, of a hundred answers on one
+/// connection, makes each hold only this.
+const FIRST_PIECE: u64 = 16 << 10;
 
 // The forms of `Cache-Control`.
 pub(super) const REVALIDATE: &str = "no-cache";
@@ -132,7 +135,7 @@ fn body(content: Content, part: Range<u64>) -> Body {
     match content {
         Content::Memory(bytes) => Body::from(bytes.slice(part.start as usize..part.end as usize)),
         Content::File(file, _) => {
-            let pieces = stream::unfold(part, move |left| next_piece(file.clone(), left));
+            let pieces = stream::unfold((part, FIRST_PIECE), move |(left, most)| next_piece(file.clone(), left, most));
             Body::from_stream(pieces)
         }
         Content::Growing(growing) => {
@@ -164,18 +167,18 @@ async fn next_grown(growing: Growing, left: Range<u64>) -> Option<(io::Result<By
     }
 }
 
-async fn next_piece(file: Arc<File>, left: Range<u64>) -> Option<(io::Result<Bytes>, Range<u64>)> {
+async fn next_piece(file: Arc<File>, left: Range<u64>, most: u64) -> Option<(io::Result<Bytes>, (Range<u64>, u64))> {
     if left.is_empty() {
         return None;
     }
-    let len = PIECE.min(left.end - left.start) as usize;
+    let len = most.min(left.end - left.start) as usize;
     let piece = blocking(move || -> io::Result<Bytes> {
         let mut piece = vec![0; len];
         file.read_exact_at(&mut piece, left.start).map(|()| Bytes::from(piece))
     })
     .await;
     let after = if piece.is_ok() { left.start + len as u64..left.end } else { left.end..left.end };
-    Some((piece, after))
+    Some((piece, (after, PIECE.min(2 * most))))
 }
 
 fn failed() -> Problem {

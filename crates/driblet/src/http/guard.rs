@@ -90,7 +90,9 @@ impl Guard {
     fn host(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
         let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "bad-host", detail);
         let mut hosts = headers.get_all(header::HOST).iter();
-        let named = hosts.next().and_then(|host| host.to_str().ok()).or(uri.authority().map(|name| name.as_str()));
+        // The target's own host comes first (RFC 9112, section 3.2.2; RFC 9113, section 8.3.1).
+        let host = hosts.next().and_then(|host| host.to_str().ok());
+        let named = uri.authority().map(|name| name.as_str()).or(host);
         let Some(named) = named else {
             // Health checks of load balancers may be like this. Every browser names a host.
             let is_old = version < Version::HTTP_11 && !headers.contains_key(header::HOST);

@@ -79,7 +79,11 @@ pub(crate) fn router(site: Arc<Site>, visitors: Arc<Visitors>) -> Router {
 
 /// Responds to a request. A header for every response is set here.
 async fn respond(State(app): State<App>, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
+    if is_safe(&parts.method) {
+        // What a client sends with it is not kept while the request waits.
+        body = Body::empty();
+    }
     let path = RequestPath::parse(parts.uri.path());
     let measurement = Measurement::begin(&app.metrics, path.as_ref(), &parts.method);
     let is_resource = path.as_ref().is_some_and(|path| path.resource.is_some());

@@ -31,6 +31,8 @@ use tracing::debug;
 use super::access::AccessRecord;
 use super::addresses::AddressPlace;
 use super::connections::{ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest};
+use super::cut_off::CutOff;
+use super::held::BodyBytes;
 use super::listener::{Accepted, ListenerOptions, Stream};
 use super::proxy_header;
 use crate::causes::with_causes;
@@ -38,8 +40,13 @@ use crate::client_address::ClientAddress;
 
 /// The most requests at a time on one connection (HTTP/2).
 const MAX_STREAMS: u32 = 100;
-/// The most bytes of a request's headers (HTTP/2).
+/// The most bytes of a request's headers. Browsers send some kilobytes; a connection holds what has arrived of them.
 const MAX_HEADERS: u32 = 64 << 10;
+/// The bytes that a client may send before a request takes them (HTTP/2). Signatures are the longest bodies.
+const WINDOW: u32 = 256 << 10;
+/// The bytes of an answer that h2 queues before it takes no further piece (HTTP/2). Each piece is longer: a queue that
+/// holds one is full.
+const MAX_QUEUED: usize = 16 << 10;
 
 /// An extension of each request. Responses that only wait learn from it that the server stops.
 #[derive(Clone)]
@@ -74,6 +81,7 @@ pub(super) fn run(
     let (connections, place) = (connections.clone(), connections.enter());
     let (entry, is_encrypted) = (place.entry.clone(), options.tls.is_some());
     let mut stream = ClientStream { stream: Box::pin(stream), place, address, timer: None };
+    let all = connections.clone();
     async move {
         if options.proxy_protocol {
             match behind_proxy(&mut stream, peer, &options, &connections).await {
@@ -89,7 +97,11 @@ pub(super) fn run(
             },
         };
         if let Err(error) = ended {
-            debug!(%error, "a connection ended");
+            let reason = CutOff::of(error.as_ref());
+            debug!(%error, ?reason, "a connection ended");
+            if let Some(reason) = reason {
+                all.cut_offs.note(reason);
+            }
         }
     }
 }
@@ -126,7 +138,13 @@ async fn serve_http(
     let service =
         service_fn(move |request| answer(request, (peer, is_encrypted), app.clone(), &connections, &requests));
     let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http2().max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADERS);
+    http.http1().max_buf_size(MAX_HEADERS as usize);
+    http.http2()
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADERS)
+        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(WINDOW)
+        .max_send_buf_size(MAX_QUEUED);
     let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
@@ -154,6 +172,9 @@ fn answer(
     request.extensions_mut().insert(Stopping(connections.stopping().subscribe()));
     async move {
         let is_connect = request.method() == Method::CONNECT;
+        // A proxy may have taken another length for the body than hyper: what follows may be no request of this client
+        // (RFC 9112, section 6.1).
+        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
         let mut response = app.oneshot(request).await?;
         let status = response.status();
         if let Some(record) = &mut record {
@@ -164,10 +185,11 @@ fn answer(
         }
         if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
             running.upgrade();
-        } else if connections.is_stopping() && version != Version::HTTP_2 {
+        } else if (connections.is_stopping() || is_last) && version != Version::HTTP_2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response.map(|body| TrackedBody { body, running, is_waiting: false, record }))
+        let held = (version == Version::HTTP_2).then(|| BodyBytes::new(&running.entry().held));
+        Ok(response.map(|body| TrackedBody { body, running, is_waiting: false, record, held }))
     }
 }
 
@@ -178,6 +200,8 @@ struct TrackedBody {
     /// Whether the client has not taken the last piece yet.
     is_waiting: bool,
     record: Option<AccessRecord>,
+    /// What it holds in memory (HTTP/2).
+    held: Option<BodyBytes>,
 }
 
 impl TrackedBody {
@@ -209,13 +233,20 @@ impl hyper::body::Body for TrackedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(held) = &self.held {
+            // Until then, the client has not taken the last piece.
+            ready!(held.poll_more(context));
+        }
         self.set_waiting(false);
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.set_waiting(matches!(frame, Poll::Ready(Some(Ok(_)))));
         if let (Poll::Ready(Some(Ok(frame))), Some(record)) = (&frame, &mut self.record) {
             record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
-        frame
+        match &self.held {
+            None => frame,
+            Some(held) => frame.map_ok(|frame| frame.map_data(|bytes| held.hold(bytes))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -255,8 +286,8 @@ impl ClientStream {
             let state = entry.state();
             let (since, limit) = match state.phase {
                 ConnectionPhase::New | ConnectionPhase::Head => (state.since, options.header_timeout),
-                ConnectionPhase::Idle if state.is_leaving => (state.since, options.header_timeout),
-                ConnectionPhase::Idle if !state.is_blocked => (state.since, options.keep_alive),
+                ConnectionPhase::Idle if state.is_leaving => (state.idle_since(), options.header_timeout),
+                ConnectionPhase::Idle if !state.is_blocked => (state.idle_since(), options.keep_alive),
                 // A client that takes nothing of a body: by HTTP/2's flow control, it can do so without blocking the
                 // stream.
                 ConnectionPhase::Busy if state.is_http2 && 0 < state.waiting_bodies => {
@@ -309,7 +340,10 @@ impl ClientStream {
     fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let mut state = self.place.entry.state();
         if written.is_ready() && state.is_blocked && state.phase == ConnectionPhase::Idle {
-            state.enter(ConnectionPhase::Idle);
+            // With HTTP/2, what is written may be an answer to a ping.
+            if !state.is_http2 {
+                state.enter(ConnectionPhase::Idle);
+            }
             self.place.entry.reader.wake();
         }
         state.is_blocked = written.is_pending();
@@ -327,6 +361,9 @@ impl AsyncRead for ClientStream {
             Poll::Ready(Ok(())) => {
                 let mut state = self.place.entry.state();
                 state.note_read(buf.filled().len() - before);
+                if state.is_overdue(&self.place.connections.options) {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
                 // With HTTP/2, not all that arrives between two requests is a request.
                 let is_expected =
                     state.phase == ConnectionPhase::New || state.phase == ConnectionPhase::Idle && !state.is_http2;

@@ -12,15 +12,21 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::addresses::AddressCounts;
+use super::cut_off::CutOffs;
+use super::held::HeldBytes;
 use super::options::ServeOptions;
 use crate::metrics;
 
-/// How long a connection without any byte counts as new, since its first request may be on its way.
-pub(super) const NEW: Duration = Duration::from_secs(1);
+/// How long a connection without any byte counts as new, since its first request may be on its way. Clients that have
+/// something to say send it right behind the last packet that opens the connection. If it were longer, a flood of
+/// connections that say nothing would hold all places for so long.
+pub(super) const NEW: Duration = Duration::from_millis(100);
 
 /// Bytes that count as progress of a client that takes a long body (HTTP/2): those that are written beyond those that
 /// are read, because answers to pings are as long as the pings.
-const PROGRESS: usize = 16 << 10;
+const PROGRESS: i64 = 16 << 10;
+/// The most bytes that are read and not yet answered: no more pings arrive at a time.
+const UNANSWERED: i64 = 256 << 10;
 
 pub(super) struct Connections {
     pub(super) options: ServeOptions,
@@ -32,6 +38,7 @@ pub(super) struct Connections {
     killed: AtomicBool,
     /// How many are open, in all servers of the process.
     gauge: Gauge,
+    pub(super) cut_offs: CutOffs,
 }
 
 /// The open connections, by number.
@@ -48,6 +55,8 @@ pub(super) struct ConnectionEntry {
     pub(super) writer: AtomicWaker,
     /// The client must be told to leave (HTTP/2).
     pub(super) leave: Notify,
+    /// What its answers hold (HTTP/2).
+    pub(super) held: Arc<HeldBytes>,
 }
 
 pub(super) struct ConnectionState {
@@ -69,7 +78,7 @@ pub(super) struct ConnectionState {
     /// When the client last took a piece of a body, or [`PROGRESS`] bytes.
     pub(super) taken: Instant,
     /// Bytes that were written since then, beyond those that were read.
-    written: usize,
+    written: i64,
 }
 
 /// What a connection is doing.
@@ -97,6 +106,7 @@ impl Connections {
             stopping: watch::Sender::new(false),
             killed: AtomicBool::new(false),
             gauge: if options.observed { metrics::connections() } else { Gauge::noop() },
+            cut_offs: CutOffs::default(),
         })
     }
 
@@ -120,6 +130,7 @@ impl Connections {
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
             leave: Notify::new(),
+            held: Arc::default(),
         });
         let mut open = lock(&self.open);
         let id = open.next;
@@ -280,7 +291,7 @@ impl Drop for RunningRequest {
 impl ConnectionState {
     /// Notes that the client took bytes.
     pub(super) fn note_written(&mut self, bytes: usize) {
-        self.written += bytes;
+        self.written += bytes as i64;
         if PROGRESS <= self.written {
             self.note_piece();
         }
@@ -288,7 +299,25 @@ impl ConnectionState {
 
     /// Notes that the client sent bytes.
     pub(super) fn note_read(&mut self, bytes: usize) {
-        self.written = self.written.saturating_sub(bytes);
+        self.written = (self.written - bytes as i64).max(-UNANSWERED);
+    }
+
+    /// Whether a client that sends without a pause has had the time for a request. A client that pauses is told to leave
+    /// before that.
+    pub(super) fn is_overdue(&self, options: &ServeOptions) -> bool {
+        let limit = match self.phase {
+            ConnectionPhase::Head => options.header_timeout,
+            ConnectionPhase::Idle if self.is_http2 => options.keep_alive.saturating_add(options.header_timeout),
+            ConnectionPhase::New | ConnectionPhase::Idle | ConnectionPhase::Busy | ConnectionPhase::Upgraded => {
+                return false;
+            }
+        };
+        limit < self.idle_since().elapsed()
+    }
+
+    /// When the phase began, or since then the client took the rest of an answer (HTTP/2).
+    pub(super) fn idle_since(&self) -> Instant {
+        if self.is_http2 { self.since.max(self.taken) } else { self.since }
     }
 
     /// Notes that the client took a piece of a body.

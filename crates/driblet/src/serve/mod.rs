@@ -4,6 +4,8 @@ mod access;
 mod addresses;
 mod connection;
 mod connections;
+mod cut_off;
+mod held;
 mod listener;
 mod options;
 mod proxy_header;

@@ -7,46 +7,21 @@ use driblet::ServeOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::frames::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE,
+    PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, field, frame, head_of, opening, request,
+};
 use crate::support::{TestSite, get, random_bytes, serving, within};
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
-
-/// Settings: how much of each stream the server may send unasked.
-const INITIAL_WINDOW_SIZE: u16 = 4;
 
 struct Client {
     stream: TcpStream,
 }
 
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
-}
-
 impl Client {
     async fn connect(addr: SocketAddr, settings: &[(u16, u32)]) -> Client {
         let mut stream = TcpStream::connect(addr).await.unwrap();
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        let payload: Vec<u8> = settings
-            .iter()
-            .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()[..]].concat())
-            .collect();
-        let mut client = Client { stream };
-        client.send(SETTINGS, 0, 0, &payload).await.unwrap();
-        client
+        stream.write_all(&opening(settings)).await.unwrap();
+        Client { stream }
     }
 
     async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
@@ -61,10 +36,10 @@ impl Client {
     async fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         within(self.stream.read_exact(&mut head)).await.ok()?;
-        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        within(self.stream.read_exact(&mut payload)).await.ok()?;
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some(Frame { kind: head[3], flags: head[4], stream, payload })
+        let (mut frame, len) = head_of(head);
+        frame.payload = vec![0; len];
+        within(self.stream.read_exact(&mut frame.payload)).await.ok()?;
+        Some(frame)
     }
 
     /// Reads until the server closes the connection. Gives the reason that it states.
@@ -77,18 +52,6 @@ impl Client {
         }
         reason
     }
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let len = (payload.len() as u32).to_be_bytes();
-    [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// The head of a request (RFC 7541): entries of the static table, and two literals.
-fn request(path: &str) -> Vec<u8> {
-    let literal = |index: u8, text: &str| [&[index, text.len() as u8], text.as_bytes()].concat();
-    // :method GET, :scheme http, :path, :authority
-    [vec![0x82, 0x86], literal(0x04, path), literal(0x01, "localhost")].concat()
 }
 
 #[tokio::test]
@@ -130,9 +93,9 @@ async fn a_client_that_resets_its_requests_is_cut_off() {
             break;
         }
     }
-    // ENHANCE_YOUR_CALM, unless the connection was reset before that arrived.
+    // It is told, unless the connection was reset before that arrived.
     let reason = client.closed().await;
-    assert!(matches!(reason, None | Some(11)), "{reason:?}");
+    assert!(matches!(reason, None | Some(ENHANCE_YOUR_CALM)), "{reason:?}");
     assert!(stream < 200_000, "the connection was closed before all requests were sent");
     assert_eq!(get("/a.txt").send(site.addr()).await.body, b"a", "others go on");
 }
@@ -143,8 +106,7 @@ async fn a_client_whose_head_never_ends_is_cut_off() {
     let site = TestSite::new(&[("a.txt", b"a")]).await;
     let mut client = Client::connect(site.addr(), &[]).await;
     client.send(HEADERS, END_STREAM, 1, &request("/a.txt")).await.unwrap();
-    // A literal header that is not indexed: x: and 16 KiB.
-    let literal = [&[0x00, 1, b'x', 0x7f, 0x81, 0x7e][..], &vec![b'a'; 16_256]].concat();
+    let literal = field("x", &[b'a'; 16_256], false);
     let mut sent = 0;
     while sent < 16 << 20 && client.send(CONTINUATION, 0, 1, &literal).await.is_ok() {
         sent += literal.len();
@@ -171,6 +133,53 @@ async fn a_client_that_takes_nothing_is_cut_off() {
     }
     assert!(taken <= 1, "{taken}");
     assert_eq!(get("/a.bin").send(addr).await.body.len(), 1 << 20, "others go on");
+}
+
+/// A client that asks for nothing more, and sends pings without a pause: there is no moment at which nothing is left to read.
+#[tokio::test]
+async fn a_client_that_only_pings_is_cut_off() {
+    let site = TestSite::new(&[("a.txt", b"a")]).await;
+    let limit = Duration::from_millis(200);
+    let options = ServeOptions::default().header_timeout(limit).keep_alive(limit);
+    let addr = serving(site.server().router(), options).await;
+    for asks in [false, true] {
+        let mut client = Client::connect(addr, &[]).await;
+        if asks {
+            client.get(1, "/a.txt").await;
+            while !matches!(client.next().await, Some(Frame { kind: DATA, flags: END_STREAM, .. })) {}
+        }
+        let (mut reader, mut writer) = client.stream.into_split();
+        let pings = frame(PING, 0, 0, &[0; 8]).repeat(1_000);
+        let answers = tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+        within(async { while writer.write_all(&pings).await.is_ok() {} }).await;
+        let _ = within(answers).await;
+    }
+    assert_eq!(get("/a.txt").send(addr).await.body, b"a", "others go on");
+}
+
+/// A proxy may carry the requests of many clients, some of which take nothing.
+#[tokio::test]
+async fn answers_that_are_left_alone_hold_up_no_other() {
+    let bytes = random_bytes(1, 4 << 20);
+    let site = TestSite::new(&[("a.bin", &bytes)]).await;
+    let mut client = Client::connect(site.addr(), &[(INITIAL_WINDOW_SIZE, 100_000)]).await;
+    client.send(WINDOW_UPDATE, 0, 0, &(1u32 << 30).to_be_bytes()).await.unwrap();
+    for number in 0..100 {
+        client.get(2 * number + 1, "/a.bin").await;
+    }
+    // Only the last one is taken.
+    client.send(WINDOW_UPDATE, 0, 199, &(1u32 << 24).to_be_bytes()).await.unwrap();
+    let mut body = Vec::new();
+    loop {
+        let Frame { kind, flags, stream, payload } = client.next().await.expect("the connection stays open");
+        if kind == DATA && stream == 199 {
+            body.extend(payload);
+            if flags & END_STREAM != 0 {
+                break;
+            }
+        }
+    }
+    assert!(body == bytes);
 }
 
 /// A response that only waits is no reason to cut off a connection.

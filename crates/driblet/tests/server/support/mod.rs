@@ -1,6 +1,8 @@
 //! A real server on loopback, with real files, and a client that sends exact bytes.
 
 mod content;
+#[path = "../../support/frames.rs"]
+pub(crate) mod frames;
 #[cfg(feature = "client")]
 pub(crate) mod proxies;
 #[path = "../../../../core/tests/support/random.rs"]
