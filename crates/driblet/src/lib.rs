@@ -63,6 +63,8 @@ mod serve;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
+mod sidecars;
+#[cfg(feature = "server")]
 mod site;
 #[cfg(feature = "server")]
 mod source;

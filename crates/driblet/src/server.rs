@@ -19,10 +19,10 @@ use crate::browser_sync_stream::{BadOptions, ChunkLists, RabinOptions};
 use crate::control::{CommandError, ControlSocket, ForgottenVersions, PathVersions, PublishedSnapshot};
 use crate::history::{DirectoryHistory, History, HistoryError, HistoryLimits};
 use crate::http::{
-    self, AddressLimits, Grants, Guard, HeaderRule, NameOption, RedirectRule, Sidecars, SiteRules, Visitors,
-    name_method,
+    self, AddressLimits, Grants, Guard, HeaderRule, NameOption, RedirectRule, SiteRules, Visitors, name_method,
 };
 use crate::publisher::{Publisher, SnapshotOptions};
+use crate::sidecars::Sidecars;
 use crate::site::{Manifests, RecentVersions, Site, Stats};
 use crate::source::Source;
 use crate::task::{TaskFailed, blocking};

@@ -15,8 +15,9 @@ use crate::browser_sync_stream::ChunkLists;
 use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
-use crate::http::{AdmittedPath, Grants, Sidecars, SiteRules};
+use crate::http::{AdmittedPath, Grants, SiteRules};
 use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
+use crate::sidecars::Sidecars;
 use crate::task::blocking;
 
 /// What every request works with.

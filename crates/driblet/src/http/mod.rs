@@ -48,7 +48,6 @@ use problem::{Problem, is_safe};
 pub use redirect::redirect_to_https;
 pub(crate) use redirect_rules::RedirectRule;
 use resources::ResourceRequest;
-pub(crate) use sidecars::Sidecars;
 pub(crate) use site_rules::{HeaderRule, SiteRules};
 
 use crate::access::Access;
@@ -237,6 +236,7 @@ mod tests {
         StagedVersion, StoredVersion,
     };
     use crate::publisher::Publisher;
+    use crate::sidecars::Sidecars;
     use crate::site::{Manifests, RecentVersions};
     use crate::source::Source;
     use crate::trusted_proxies::TrustedProxies;

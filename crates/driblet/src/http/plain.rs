@@ -17,6 +17,7 @@ use super::listing;
 use super::media_type::{is_compressible, media_type};
 use super::path::RequestPath;
 use super::problem::{Problem, is_safe};
+use super::sidecars;
 use super::site_rules::{hashed_name, is_navigation};
 use crate::artifacts::{Content, DictionaryCoding, EncodedRequest};
 use crate::history::StoredVersion;
@@ -32,7 +33,7 @@ const MISSING: &str = "404.html";
 
 /// Answers a plain request.
 pub(super) async fn answer(
-    site: &Site,
+    site: &Arc<Site>,
     request: &Parts,
     name: RequestPath,
     admission: &Admission,
@@ -121,7 +122,7 @@ pub(super) async fn answer(
 /// Encodes the file as the client accepts it, if it gets shorter: against a dictionary that the client holds, or without,
 /// as a sidecar of the build or by an encoder.
 async fn encode(
-    site: &Site,
+    site: &Arc<Site>,
     (request, admission): (&Parts, &Admission),
     path: &str,
     stored: Arc<StoredVersion>,
@@ -135,7 +136,7 @@ async fn encode(
     if let Some(encoded) = against {
         (answer.content, answer.etag, answer.coding) = (encoded.content, encoded.etag, Some(encoded.coding.name()));
     } else if let Some(coding) = AcceptedCodings::of(&request.headers).best() {
-        if let Some((content, etag)) = site.sidecars.find(site, admission, (path, &stored), coding).await? {
+        if let Some((content, etag)) = sidecars::find(site, admission, (path, &stored), coding).await? {
             (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
             return Ok(());
         }
