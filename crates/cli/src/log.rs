@@ -1,7 +1,7 @@
 //! What the server says of itself on stderr, and the access log on stdout.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal};
 
 use driblet::ACCESS_LOG;
 use tracing::Level;
@@ -26,7 +26,8 @@ pub(crate) enum AccessLog {
 /// Begins to log. What the access log has not written yet is written when the guard is dropped; lines that nobody reads
 /// are dropped.
 pub(crate) fn begin(access: Option<AccessLog>) -> WorkerGuard {
-    let (stdout, guard) = NonBlockingBuilder::default().lossy(true).finish(io::stdout());
+    // Lines that wait are written together.
+    let (stdout, guard) = NonBlockingBuilder::default().lossy(true).finish(BufWriter::new(io::stdout()));
     let levels = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| LEVELS.into());
     let levels = EnvFilter::builder().with_default_directive(Level::WARN.into()).parse_lossy(levels);
     let errors = fmt::layer()
@@ -38,7 +39,13 @@ pub(crate) fn begin(access: Option<AccessLog>) -> WorkerGuard {
     let only = || Targets::new().with_target(ACCESS_LOG, Level::INFO);
     let answers = access.map(|form| match form {
         AccessLog::Text => answers.with_filter(only()).boxed(),
-        AccessLog::Json => answers.json().flatten_event(true).with_filter(only()).boxed(),
+        AccessLog::Json => answers
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_filter(only())
+            .boxed(),
     });
     tracing_subscriber::registry().with(answers).with(errors).init();
     guard

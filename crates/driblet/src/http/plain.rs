@@ -60,10 +60,12 @@ pub(super) async fn answer(
     if matches!(opened, OpenPlain::Folder) && !name.folder {
         return Ok(to_folder(&request.uri));
     }
-    if site.rules.listing && name.folder && matches!(opened, OpenPlain::Nothing) {
-        if let Some(entries) = entries(site, &name.asset, admission).await? {
-            return Ok(listing::response(&name.asset, &entries, headers, method == Method::HEAD));
-        }
+    if site.rules.listing
+        && name.folder
+        && matches!(opened, OpenPlain::Nothing)
+        && let Some(entries) = entries(site, &name.asset, admission).await?
+    {
+        return Ok(listing::response(&name.asset, &entries, headers, method == Method::HEAD));
     }
     if matches!(opened, OpenPlain::Folder | OpenPlain::Nothing) && is_navigation(method, headers) {
         if site.rules.single_page {

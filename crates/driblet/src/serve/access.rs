@@ -1,10 +1,12 @@
 //! A record of each answer.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::Request;
-use hyper::header::{self, HeaderName};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Uri, Version};
 use tracing::{Level, enabled, info};
 
 /// The target of the events that [`serve`](crate::serve) emits for each answer, at the level `INFO`, once its last byte
@@ -16,11 +18,11 @@ pub const ACCESS_LOG: &str = "driblet::access";
 /// A request and its answer, which are logged when this is dropped. Nothing is kept of them unless somebody listens.
 pub(super) struct AccessRecord {
     pub(super) client: IpAddr,
-    method: String,
-    path: String,
-    protocol: String,
-    agent: String,
-    referer: String,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    agent: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
     begin: Instant,
     pub(super) status: u16,
     pub(super) bytes: u64,
@@ -31,16 +33,15 @@ impl AccessRecord {
         if !enabled!(target: ACCESS_LOG, Level::INFO) {
             return None;
         }
-        let text = |name: HeaderName| {
-            request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
+        // These share the bytes of the request.
+        let header = |name| request.headers().get(name).cloned();
         Some(AccessRecord {
             client,
-            method: request.method().to_string(),
-            path: request.uri().path_and_query().map_or_else(String::new, ToString::to_string),
-            protocol: format!("{:?}", request.version()),
-            agent: text(header::USER_AGENT).unwrap_or_default(),
-            referer: text(header::REFERER).unwrap_or_default(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            agent: header(header::USER_AGENT),
+            referer: header(header::REFERER),
             begin: Instant::now(),
             status: 0,
             bytes: 0,
@@ -50,8 +51,24 @@ impl AccessRecord {
 
 impl Drop for AccessRecord {
     fn drop(&mut self) {
-        let AccessRecord { client, method, path, protocol, agent, referer, begin, status, bytes } = self;
-        let (client, ms) = (client.to_canonical(), begin.elapsed().as_millis() as u64);
+        fn text(value: &Option<HeaderValue>) -> Cow<'_, str> {
+            value.as_ref().map_or(Cow::Borrowed(""), |value| String::from_utf8_lossy(value.as_bytes()))
+        }
+
+        let (client, ms) = (self.client.to_canonical(), self.begin.elapsed().as_millis() as u64);
+        let (status, bytes) = (self.status, self.bytes);
+        let path = self.uri.path_and_query().map_or("", |path| path.as_str());
+        let (agent, referer) = (&*text(&self.agent), &*text(&self.referer));
+        let (method, protocol) = (self.method.as_str(), name(self.version));
         info!(target: ACCESS_LOG, %client, method, path, protocol, status, bytes, ms, agent, referer);
+    }
+}
+
+fn name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP",
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::addresses::AddressCounts;
 use super::cut_off::CutOffs;
 use super::held::HeldBytes;
+use super::memory::Peak;
 use super::options::ServeOptions;
 use crate::metrics;
 
@@ -39,6 +40,7 @@ pub(super) struct Connections {
     /// How many are open, in all servers of the process.
     gauge: Gauge,
     pub(super) cut_offs: CutOffs,
+    peak: Peak,
 }
 
 /// The open connections, by number.
@@ -107,6 +109,7 @@ impl Connections {
             killed: AtomicBool::new(false),
             gauge: if options.observed { metrics::connections() } else { Gauge::noop() },
             cut_offs: CutOffs::default(),
+            peak: Peak::default(),
         })
     }
 
@@ -136,6 +139,7 @@ impl Connections {
         let id = open.next;
         open.next += 1;
         open.entries.insert(id, entry.clone());
+        self.peak.opened(open.entries.len());
         self.gauge.increment(1);
         ConnectionPlace { connections: self.clone(), entry, id }
     }
@@ -236,7 +240,12 @@ pub(super) struct ConnectionPlace {
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
-        lock(&self.connections.open).entries.remove(&self.id);
+        let left = {
+            let mut open = lock(&self.connections.open);
+            open.entries.remove(&self.id);
+            open.entries.len()
+        };
+        self.connections.peak.closed(left);
         self.connections.gauge.decrement(1);
         self.connections.changed.notify_one();
     }

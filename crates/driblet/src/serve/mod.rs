@@ -7,6 +7,7 @@ mod connections;
 mod cut_off;
 mod held;
 mod listener;
+mod memory;
 mod options;
 mod proxy_header;
 mod tls;
