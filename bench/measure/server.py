@@ -158,8 +158,7 @@ def caddy(folder, work):
     port, work = free_port(), Path(work)
     config = work / "Caddyfile"
     config.write_text(
-        "{\n admin off\n auto_https off\n}\n"
-        f"http://127.0.0.1:{port} {{\n root * {folder}\n file_server\n}}\n"
+        f"{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n root * {folder}\n file_server\n}}\n"
     )
     command = ["caddy", "run", "--config", config, "--adapter", "caddyfile"]
     environment = {**os.environ, "GOMAXPROCS": "1", "HOME": str(work)}
