@@ -77,6 +77,12 @@ async function whenBetter (url, headers, isBetter) {
   }
 }
 
+/** Publishes a file on a server, and waits until it is the head there. */
+async function publishAt (server, name, content) {
+  await publish(name, content)
+  await get(`${server.url}/${name}.driblet/head`, {})
+}
+
 /** The header fields of a browser that holds the answer of this URL. */
 async function holding (url, content) {
   const { headers } = await get(url, {})
@@ -89,9 +95,9 @@ async function holding (url, content) {
 async function bytesOf (pair) {
   const url = `${dictionaries.url}/pair.js`
   const [old, fresh] = await Promise.all(['old', 'new'].map(which => readFile(join(pair, which))))
-  await publish('pair.js', old)
+  await publishAt(dictionaries, 'pair.js', old)
   const held = await holding(url, old)
-  await publish('pair.js', fresh)
+  await publishAt(dictionaries, 'pair.js', fresh)
   const answer = await whenBetter(url, held, ({ headers }) => headers['content-encoding'] === 'dcb' || headers.etag.endsWith('-better"'))
   return { length: answer.length, coding: answer.headers['content-encoding'] }
 }
@@ -101,7 +107,7 @@ async function secondNavigation (server, pair) {
   const [old, fresh] = await Promise.all(['old', 'new'].map(which => readFile(join(pair, which))))
   const page = name => `<!doctype html><title>measured</title><script src="/assets/${name}"></script>`
   for (const name of NAMES) await rm(join(root, 'assets', name), { force: true })
-  await publish(`assets/${NAMES[0]}`, old)
+  await publishAt(server, `assets/${NAMES[0]}`, old)
   await publish('index.html', page(NAMES[0]))
   const profile = join(work, 'profile')
   const context = await chromium.launchPersistentContext(profile, {
@@ -112,7 +118,7 @@ async function secondNavigation (server, pair) {
   const origin = `https://127.0.0.1:${link.port}/`
   await tab.goto(origin)
   const held = server === dictionaries ? await holding(`${server.url}/assets/${NAMES[0]}`, old) : { 'accept-encoding': 'br' }
-  await publish(`assets/${NAMES[1]}`, fresh)
+  await publishAt(server, `assets/${NAMES[1]}`, fresh)
   await publish('index.html', page(NAMES[1]))
   await whenBetter(`${server.url}/assets/${NAMES[1]}`, held, ({ headers }) =>
     headers['content-encoding'] === 'dcb' || headers.etag.endsWith('-better"') || /-br-/.test(headers.etag))

@@ -1,31 +1,39 @@
 //! Gives memory back that many clients needed at a time, once most of them are gone.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use tokio::runtime::Handle;
 
 /// For fewer connections it is not worth it.
 const LEAST: usize = 64;
-/// Memory is given back when no more than this share of the connections is left.
+/// Memory is given back when no more than a quarter of the connections is left, and when none is.
 const SHARE: usize = 4;
 
-/// The most connections since memory was given back.
+/// How many connections were open lately.
 #[derive(Default)]
-pub(super) struct Peak(AtomicUsize);
+pub(super) struct Peak {
+    /// The most since memory was given back.
+    most: AtomicUsize,
+    /// Whether there were many since there was none.
+    had_many: AtomicBool,
+}
 
 impl Peak {
     pub(super) fn opened(&self, open: usize) {
-        self.0.fetch_max(open, Relaxed);
+        self.most.fetch_max(open, Relaxed);
     }
 
     pub(super) fn closed(&self, open: usize) {
-        let peak = self.0.load(Relaxed);
-        let is_far_below = LEAST <= peak && open <= peak / SHARE;
-        if is_far_below && self.0.compare_exchange(peak, open, Relaxed, Relaxed).is_ok() {
-            // Without a runtime, the process is about to end.
-            if let Ok(runtime) = Handle::try_current() {
-                runtime.spawn_blocking(give_back);
-            }
+        let most = self.most.load(Relaxed);
+        let is_far_below = LEAST <= most && open <= most / SHARE;
+        if is_far_below && self.most.compare_exchange(most, open, Relaxed, Relaxed).is_ok() {
+            self.had_many.store(true, Relaxed);
+        } else if 0 < open || !self.had_many.swap(false, Relaxed) {
+            return;
+        }
+        // Without a runtime, the process is about to end.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(give_back);
         }
     }
 }
