@@ -130,8 +130,12 @@ async function secondNavigation (server, pair) {
   await other.goto(origin)
   const { duration } = await other.evaluate(() => performance.getEntriesByType('navigation')[0].toJSON())
   const script = await other.evaluate(() => performance.getEntriesByType('resource')[0].toJSON())
+  // The same page again: nothing crosses the wire but the page itself.
+  const third = await context.newPage()
+  await third.goto(origin)
+  const cached = await third.evaluate(() => performance.getEntriesByType('navigation')[0].toJSON())
   link.shaped = false
   await context.close()
   await rm(profile, { recursive: true, force: true, maxRetries: 10 })
-  return { duration, transferred: script.transferSize }
+  return { duration, cached: cached.duration, fetched: script.responseEnd, transferred: script.transferSize }
 }

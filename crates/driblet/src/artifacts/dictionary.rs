@@ -17,7 +17,7 @@ const LONGEST_ZSTD_WINDOW: u64 = 128 << 20;
 const LONGEST: u64 = 64 << 20;
 /// The longest file and dictionary that get the best quality of Brotli. It takes some seconds for a megabyte.
 #[cfg(feature = "shared-brotli")]
-const LONGEST_BEST: usize = 16 << 20;
+const LONGEST_BEST: usize = 32 << 20;
 
 /// A content coding with a dictionary.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
