@@ -46,7 +46,10 @@ impl BodyBytes {
         if held.bytes < MANY || self.own.load(SeqCst) == 0 {
             return Poll::Ready(());
         }
-        held.waiting.insert(self.id, context.waker().clone());
+        let before = held.waiting.insert(self.id, context.waker().clone());
+        drop(held);
+        // Dropped without the lock: a waker may own what takes it.
+        drop(before);
         Poll::Pending
     }
 
@@ -60,7 +63,8 @@ impl BodyBytes {
 
 impl Drop for BodyBytes {
     fn drop(&mut self) {
-        self.all.lock().waiting.remove(&self.id);
+        let waker = self.all.lock().waiting.remove(&self.id);
+        drop(waker);
     }
 }
 
@@ -113,7 +117,8 @@ mod tests {
         drop(first);
         assert!(is_ready(&greedy) && is_ready(&late));
         drop(second);
-        assert_eq!((all.lock().bytes, all.lock().waiting.len()), (0, 0));
+        let held = all.lock();
+        assert_eq!((held.bytes, held.waiting.len()), (0, 0));
     }
 
     #[test]
