@@ -136,6 +136,7 @@ label! {
         Zstd = "zstd",
         Gzip = "gzip",
         /// Brotli against a dictionary.
+        #[cfg_attr(not(feature = "shared-brotli"), allow(dead_code))]
         DictionaryBrotli = "dcb",
         /// Zstandard against a dictionary.
         DictionaryZstd = "dcz",
