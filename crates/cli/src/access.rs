@@ -35,7 +35,7 @@ pub(crate) struct AccessArgs {
     #[arg(long, value_name = "N", default_value_t = ServeOptions::default().max_connections_per_address as u32, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections_per_address: u32,
     /// The most deltas that are made or sent to one address at the same time; further requests are told to come back
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     max_answers_per_address: u32,
     /// How many signatures one address may send each minute; further ones are told to come back
     #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(60).expect("it is not 0"))]

@@ -67,7 +67,7 @@ impl Server {
             proxies: Vec::new(),
             access: None,
             signatures_per_minute: SIGNATURES_PER_MINUTE,
-            max_answers_per_address: 32,
+            max_answers_per_address: 128,
             deadline: Duration::from_secs(30),
             artifact_bytes: 512 << 20,
             memory: 512 << 20,

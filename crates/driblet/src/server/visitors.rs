@@ -50,7 +50,7 @@ impl ServerBuilder {
     }
 
     /// How many deltas may be made or sent at the same time for one client, as for
-    /// [`signatures_per_minute`](ServerBuilder::signatures_per_minute). Default: 32.
+    /// [`signatures_per_minute`](ServerBuilder::signatures_per_minute). Default: 128.
     pub fn max_answers_per_address(self, answers: usize) -> ServerBuilder {
         ServerBuilder { max_answers_per_address: answers, ..self }
     }
