@@ -50,7 +50,9 @@ def measure(setting):
 
     yield row(f"{what}: with a dictionary / brotli", ratios("duration"), "ratio", ("<=", 0.35), NAVIGATION)
     cached = [one["cached"] / other["duration"] for one, other in zip(with_dictionary, brotli, strict=True)]
-    yield row(f"{what}: the same page once more, from the browser's cache / brotli", cached, "ratio", command=NAVIGATION)
+    yield row(
+        f"{what}: the same page once more, from the browser's cache / brotli", cached, "ratio", command=NAVIGATION
+    )
     yield row(f"{what}: until the script is there, with a dictionary / brotli", ratios("fetched"), "ratio")
     moved = [one["transferred"] for one in with_dictionary]
     yield row(f"{what}: bytes of the script, with a dictionary", moved, "bytes")
