@@ -65,7 +65,7 @@ fn requests_that_are_reset_again_and_again() {
         panic!("100,000 requests were accepted");
     };
     are_cut_off(&attacked, &attack, &[ENHANCE_YOUR_CALM]);
-    assert!(attacked.growth() < 64 * MIB, "{} KiB", attacked.growth());
+    assert!(attacked.growth() < 96 * MIB, "{} KiB", attacked.growth());
     is_told_once(&attacked.end());
 }
 
@@ -87,7 +87,7 @@ fn requests_that_the_server_must_reset_again_and_again() {
         panic!("1,000,000 requests were accepted");
     };
     are_cut_off(&attacked, &attack, &[ENHANCE_YOUR_CALM]);
-    assert!(attacked.growth() < 64 * MIB, "{} KiB", attacked.growth());
+    assert!(attacked.growth() < 96 * MIB, "{} KiB", attacked.growth());
     is_told_once(&attacked.end());
 }
 
@@ -168,7 +168,7 @@ fn floods_of_frames_without_a_request() {
         }
     });
     // What the sockets and one read of each connection hold.
-    assert!(attacked.growth() < 8 * MIB, "{} KiB", attacked.growth());
+    assert!(attacked.growth() < 32 * MIB, "{} KiB", attacked.growth());
     attacked.end();
 }
 
@@ -193,8 +193,8 @@ fn answers_that_nobody_takes() {
             attacked.serves();
         }
         // Each answer holds a piece in hyper and one in h2, of 16 KiB at first and 32 KiB then, and all answers on a
-        // connection hold 1 MiB beyond that. The sockets hold the rest.
-        let most = 20 * (100 * 48 + MIB);
+        // connection hold 1 MiB beyond that. The sockets hold the rest. The server itself needs some too.
+        let most = 20 * (100 * 48 + MIB) + 32 * MIB;
         assert!(attacked.growth() < most, "a window of {window}: {} KiB", attacked.growth());
         drop(clients);
         attacked.end();
