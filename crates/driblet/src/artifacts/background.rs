@@ -9,7 +9,6 @@ use tracing::{info, warn};
 
 use super::coding::Effort;
 use super::deltas::DeltaEncoder;
-use super::dictionary;
 use super::error::ArtifactError;
 use super::key::Key;
 use super::permits::EncoderPermits;
@@ -134,9 +133,8 @@ impl Background {
                 Work::Coding(coding) => {
                     coding.compress(Effort::Background, to.bytes(), encoder.metrics(), |bytes| spool.write(bytes))
                 }
-                Work::WithDictionary { coding, .. } => {
-                    let dictionary = from.as_deref().map_or(&[][..], StoredVersion::bytes);
-                    let named = (dictionary, &dictionary::hash_of(dictionary));
+                Work::WithDictionary { coding, hash, .. } => {
+                    let named = (from.as_deref().map_or(&[][..], StoredVersion::bytes), hash);
                     let (effort, metrics) = (Effort::Background, encoder.metrics());
                     coding.compress(effort, named, to.bytes(), metrics, |bytes| spool.write(bytes))
                 }

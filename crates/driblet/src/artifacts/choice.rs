@@ -189,11 +189,11 @@ impl Artifacts {
                 made.extend(artifact.map(|made| WithDictionary { content: made.content, etag: etag(), coding }));
             }
         }
-        let work = Work::WithDictionary { dictionary: (*dictionary_path).into(), from, coding: best };
-        let job = Job { path: (*path).into(), to, work };
-        // The client holds what it asks for, and has lost its ETag: nothing gets shorter than the first form.
-        if from != to && self.ready(job.key()).await?.is_none() {
-            self.background.change(|queue| queue.ask(job));
+        let is_best_made = made.iter().any(|form| form.etag == dictionary::etag(best, Effort::Background, from, to));
+        // A client that holds what it asks for has lost its ETag: nothing gets shorter than the first form.
+        if from != to && !is_best_made {
+            let work = Work::WithDictionary { dictionary: (*dictionary_path).into(), from, hash: *hash, coding: best };
+            self.background.change(|queue| queue.ask(Job { path: (*path).into(), to, work }));
         }
         // No form is always the shortest one.
         if let Some(shortest) = made.into_iter().min_by_key(|form| form.content.len()) {

@@ -87,10 +87,16 @@ impl Coding {
         write: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
     ) -> Result<(), ArtifactError> {
         let level = self.level(effort, bytes.len());
+        let effort = effort.into();
         match self {
-            Coding::Brotli => metrics.time(EncodeCodec::Brotli, effort.into(), || compress_brotli(bytes, level, write)),
-            Coding::Zstd => metrics.time(EncodeCodec::Zstd, effort.into(), || compress_zstd(bytes, &[], level, write)),
-            Coding::Gzip => metrics.time(EncodeCodec::Gzip, effort.into(), || compress_gzip(bytes, level, write)),
+            // A window of 4 MiB covers most bundles.
+            Coding::Brotli => metrics.time(EncodeCodec::Brotli, effort, || {
+                drain(brotli::CompressorReader::new(bytes, 64 << 10, level as u32, 22), write)
+            }),
+            Coding::Zstd => metrics.time(EncodeCodec::Zstd, effort, || compress_zstd(bytes, &[], level, write)),
+            Coding::Gzip => metrics.time(EncodeCodec::Gzip, effort, || {
+                drain(flate2::bufread::GzEncoder::new(bytes, flate2::Compression::new(level as u32)), write)
+            }),
         }
     }
 }
@@ -113,28 +119,11 @@ pub(super) fn is_worth_it(encoded: u64, len: u64) -> bool {
     encoded < len * 9 / 10
 }
 
-/// Compresses with a window of 4 MiB, which covers most bundles.
-fn compress_brotli(
-    bytes: &[u8],
-    level: i32,
+/// Passes on all that a compressing reader gives, piece by piece.
+fn drain(
+    mut reader: impl Read,
     mut write: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
 ) -> Result<(), ArtifactError> {
-    let mut reader = brotli::CompressorReader::new(bytes, 64 << 10, level as u32, 22);
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        match reader.read(&mut piece)? {
-            0 => return Ok(()),
-            read => write(&piece[..read])?,
-        }
-    }
-}
-
-fn compress_gzip(
-    bytes: &[u8],
-    level: i32,
-    mut write: impl FnMut(&[u8]) -> Result<(), ArtifactError>,
-) -> Result<(), ArtifactError> {
-    let mut reader = flate2::bufread::GzEncoder::new(bytes, flate2::Compression::new(level as u32));
     let mut piece = vec![0; 64 << 10];
     loop {
         match reader.read(&mut piece)? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use driblet_core::{Codec, Version};
 
 use super::coding::{Coding, Effort};
-use super::dictionary::DictionaryCoding;
+use super::dictionary::{DictionaryCoding, DictionaryHash};
 use super::key::Key;
 
 /// The most queued deltas that receivers asked for. A delta that does not fit is queued again by the next receiver that
@@ -33,7 +33,7 @@ pub(super) enum Work {
     /// The version in a content coding.
     Coding(Coding),
     /// The version, encoded against a version of the same or another path.
-    WithDictionary { dictionary: Arc<str>, from: Version, coding: DictionaryCoding },
+    WithDictionary { dictionary: Arc<str>, from: Version, hash: DictionaryHash, coding: DictionaryCoding },
 }
 
 impl Job {
