@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::problem::Problem;
@@ -138,30 +138,6 @@ pub(super) fn too_many(detail: &str, wait: Duration) -> Problem {
     problem.with_header(header::RETRY_AFTER, seconds.max(1).to_string())
 }
 
-/// Keeps an answer out of shared caches.
-pub(super) fn make_private(headers: &mut HeaderMap) {
-    let said: Vec<String> = headers
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|directive| directive.trim().to_ascii_lowercase())
-        .filter(|directive| !directive.is_empty())
-        .collect();
-    if said.iter().any(|directive| directive == "no-store") {
-        return;
-    }
-    let is_shared = |directive: &&String| {
-        let name = directive.split('=').next().unwrap_or_default();
-        matches!(name, "public" | "s-maxage" | "private" | "proxy-revalidate")
-    };
-    let kept: Vec<&str> = said.iter().filter(|directive| !is_shared(directive)).map(String::as_str).collect();
-    let kept = if kept.is_empty() { vec!["no-cache"] } else { kept };
-    let value = format!("private, {}", kept.join(", "));
-    let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("no-store"));
-    headers.insert(header::CACHE_CONTROL, value);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,23 +148,6 @@ mod tests {
             headers.append(&name, value.parse().unwrap());
         }
         headers
-    }
-
-    #[test]
-    fn shared_caches_keep_nothing() {
-        let private = |said: &[&str]| {
-            let mut headers = headers(header::CACHE_CONTROL, said);
-            make_private(&mut headers);
-            assert_eq!(headers.get_all(header::CACHE_CONTROL).iter().count(), 1);
-            headers[header::CACHE_CONTROL].to_str().unwrap().to_owned()
-        };
-        assert_eq!(private(&["no-cache"]), "private, no-cache");
-        assert_eq!(private(&["no-store"]), "no-store");
-        assert_eq!(private(&[]), "private, no-cache");
-        assert_eq!(private(&["max-age=31536000, immutable"]), "private, max-age=31536000, immutable");
-        assert_eq!(private(&["private, max-age=1"]), "private, max-age=1");
-        assert_eq!(private(&["Public, S-MaxAge=5", "max-age=86400"]), "private, max-age=86400");
-        assert_eq!(private(&["public"]), "private, no-cache");
     }
 
     #[test]

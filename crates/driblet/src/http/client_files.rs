@@ -6,6 +6,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::accept_encoding::AcceptedCodings;
+use super::caching::IMMUTABLE;
 use super::content::Representation;
 use super::problem::{Problem, is_safe};
 use crate::artifacts::{Coding, Content};
@@ -37,11 +38,7 @@ pub(super) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Result
     }
     // A page that is loaded again within minutes does not wait for the client. For a day the browser revalidates it in
     // the background.
-    let caching = if ENTRIES.contains(&name) {
-        "max-age=600, stale-while-revalidate=86400"
-    } else {
-        "max-age=31536000, immutable"
-    };
+    let caching = if ENTRIES.contains(&name) { "max-age=600, stale-while-revalidate=86400" } else { IMMUTABLE };
     let packed = FILES.iter().find(|(file, _)| file.strip_suffix(".br") == Some(name));
     let packed = packed.filter(|_| AcceptedCodings::of(headers).best() == Some(Coding::Brotli));
     let (bytes, coding) = packed.map_or((*bytes, None), |(_, packed)| (*packed, Some(Coding::Brotli.name())));

@@ -28,17 +28,6 @@ const PIECE: u64 = 128 << 10;
 /// connection, makes each hold only this.
 const FIRST_PIECE: u64 = 16 << 10;
 
-// The forms of `Cache-Control`.
-pub(super) const REVALIDATE: &str = "no-cache";
-pub(super) const NO_STORE: &str = "no-store";
-pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
-/// The same, where shared caches must not keep the answer: they do not ask the guard of a path.
-pub(super) const PRIVATE: &str = "private, max-age=31536000, immutable";
-
-/// A browser may show what it holds once more, while it fetches what is newer.
-pub(super) const STALE_ONCE: &str = "max-age=0, stale-while-revalidate=604800";
-pub(super) const PRIVATE_STALE_ONCE: &str = "private, max-age=0, stale-while-revalidate=604800";
-
 /// A representation of a resource (RFC 9110, section 3.2).
 pub(super) struct Representation {
     pub(super) content: Content,

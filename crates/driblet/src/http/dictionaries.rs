@@ -13,12 +13,12 @@ use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 
-use super::accept_encoding::AcceptedCodings;
 use super::admission::Admission;
-use super::guard::without_port;
+use super::fetch_metadata::{SEC_FETCH_MODE, SEC_FETCH_SITE};
+use super::guard::{is_localhost, without_port};
 use super::problem::Problem;
 use super::site_rules::hashed_name;
-use crate::artifacts::{DictionaryHash, DictionaryRequest, WithDictionary};
+use crate::artifacts::{DictionaryCoding, DictionaryHash, DictionaryRequest, WithDictionary};
 use crate::history::StoredVersion;
 use crate::serve::Encrypted;
 use crate::site::Site;
@@ -26,8 +26,6 @@ use crate::site::Site;
 pub(super) const USE_AS_DICTIONARY: HeaderName = HeaderName::from_static("use-as-dictionary");
 const AVAILABLE_DICTIONARY: HeaderName = HeaderName::from_static("available-dictionary");
 const DICTIONARY_ID: HeaderName = HeaderName::from_static("dictionary-id");
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// The longest id of a dictionary, in characters (RFC 9842, section 2.1.3).
 const LONGEST_ID: usize = 1024;
@@ -54,9 +52,7 @@ pub(super) fn may_be_offered(request: &Parts) -> bool {
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = without_port(host).trim_matches(['[', ']']);
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    is_localhost(name) || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// The header that offers a version of a path as a dictionary: for the next version, or for the next build of a file
@@ -73,26 +69,13 @@ pub(super) fn offer(path: &str, version: Version) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("match=\"{pattern}\", id=\"{id}\"")).ok()
 }
 
-/// Whether a browser that gets this `Cache-Control` may use the answer as a dictionary later.
-pub(super) fn is_kept(caching: Option<&HeaderValue>) -> bool {
-    let Some(caching) = caching.and_then(|value| value.to_str().ok()) else { return false };
-    let mut words = caching.split(',').map(|word| word.trim().to_ascii_lowercase());
-    let mut is_kept = false;
-    words.all(|word| {
-        let seconds = word.strip_prefix("max-age=").or_else(|| word.strip_prefix("stale-while-revalidate="));
-        is_kept |= seconds.and_then(|seconds| seconds.parse().ok()).is_some_and(|seconds: u64| 0 < seconds);
-        word != "no-store" && word != "no-cache"
-    }) && is_kept
-}
-
 /// A file that is encoded against the dictionary that the client holds, if this path may use that.
 pub(super) async fn encoded(
     site: &Site,
     (request, admission): (&Parts, &Admission),
-    held: &HeldDictionary,
+    (held, accepted): (&HeldDictionary, Vec<DictionaryCoding>),
     (path, stored): (&str, &Arc<StoredVersion>),
 ) -> Result<Option<WithDictionary>, Problem> {
-    let accepted = AcceptedCodings::of(&request.headers).with_dictionary();
     let is_usable = held.is_for(path) && site.publisher.source().may_see(&held.path) && admission.is_open(&held.path);
     if accepted.is_empty() || !may_read(&request.headers) || !is_usable {
         return Ok(None);
@@ -193,21 +176,6 @@ mod tests {
             assert_eq!(of(hash, id), None, "{hash} {id}");
         }
         assert_eq!(HeldDictionary::of(&headers(&[("available-dictionary", &hash)])), None);
-    }
-
-    #[test]
-    fn only_what_a_browser_keeps_is_offered() {
-        let is_kept = |caching: &str| is_kept(Some(&caching.parse().unwrap()));
-        for caching in
-            ["max-age=0, stale-while-revalidate=604800", "private, Max-Age=60", "max-age=31536000, immutable"]
-        {
-            assert!(is_kept(caching), "{caching}");
-        }
-        for caching in ["no-cache", "no-store, max-age=60", "max-age=0", "max-age=60, no-cache", "public", "max-age=x"]
-        {
-            assert!(!is_kept(caching), "{caching}");
-        }
-        assert!(!super::is_kept(None));
     }
 
     #[test]

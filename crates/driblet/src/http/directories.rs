@@ -12,7 +12,8 @@ use hyper::header::{self, HeaderValue};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held, joined, of_version};
+use super::caching::{IMMUTABLE, NO_STORE, REVALIDATE};
+use super::content::{Representation, is_held, joined, of_version};
 use super::measured::Synced;
 use super::path::Resource;
 use super::problem::Problem;

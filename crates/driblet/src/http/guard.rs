@@ -6,17 +6,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{StatusCode, Uri, Version};
 
 use super::cors::CorsOrigin;
+use super::fetch_metadata::SEC_FETCH_SITE;
 use super::problem::Problem;
 use super::proxy::{forwarded_addresses, forwarded_hosts};
 use crate::client_address::ClientAddress;
 use crate::trusted_proxies::TrustedProxies;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Names an option and its value in a refusal, in the words of the program that runs the server.
 pub(crate) type NameOption = fn(&str, &str) -> String;
@@ -107,13 +106,12 @@ impl Guard {
         }
         let host = named.to_ascii_lowercase();
         let name = without_port(&host);
-        let is_local = name == "localhost" || name.ends_with(".localhost");
         let is_address = name.parse::<Ipv4Addr>().is_ok()
             || name
                 .strip_prefix('[')
                 .and_then(|name| name.strip_suffix(']'))
                 .is_some_and(|name| name.parse::<Ipv6Addr>().is_ok());
-        if is_local || is_address || self.hosts.iter().any(|ours| *ours == host || *ours == name) {
+        if is_localhost(name) || is_address || self.hosts.iter().any(|ours| *ours == host || *ours == name) {
             return Ok(host);
         }
         let detail = if name.is_empty() {
@@ -159,6 +157,11 @@ fn is_same(origin: &str, host: &str) -> bool {
         authority.is_some_and(|name| name.strip_suffix(port).unwrap_or(name) == host.strip_suffix(port).unwrap_or(host))
     };
     !host.is_empty() && (same("http://", ":80") || same("https://", ":443"))
+}
+
+/// Whether a name, without its port, always means the machine that asks (RFC 6761, section 6.3).
+pub(super) fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 pub(super) fn without_port(host: &str) -> &str {

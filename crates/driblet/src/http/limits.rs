@@ -2,17 +2,12 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use bytes::Bytes;
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use hyper::body::{Frame, SizeHint};
 
 use super::admission::too_many;
 use super::path::Resource;
@@ -108,13 +103,6 @@ impl std::fmt::Debug for AddressLimits {
     }
 }
 
-impl RunningAnswer {
-    /// Counts the answer until its body is dropped.
-    pub(super) fn around(self, body: Body) -> Body {
-        Body::new(CountedBody { body, _running: self })
-    }
-}
-
 impl Drop for RunningAnswer {
     fn drop(&mut self) {
         let mut running = lock(&self.running);
@@ -124,31 +112,6 @@ impl Drop for RunningAnswer {
                 running.remove(&self.block);
             }
         }
-    }
-}
-
-struct CountedBody {
-    body: Body,
-    _running: RunningAnswer,
-}
-
-impl hyper::body::Body for CountedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -6,7 +6,7 @@ use hyper::header::{self, HeaderMap};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use super::content::NO_STORE;
+use super::caching::NO_STORE;
 use crate::source::Entry;
 
 /// What a name in a URL's path must not have as it is.

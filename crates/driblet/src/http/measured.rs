@@ -23,6 +23,18 @@ pub(super) struct Synced {
     pub(super) len: u64,
 }
 
+/// An extension of answers: what is kept until the answer is sent, or cannot be.
+#[derive(Clone)]
+pub(super) struct UntilSent {
+    _kept: Arc<dyn Send + Sync>,
+}
+
+impl UntilSent {
+    pub(super) fn new(kept: impl Send + Sync + 'static) -> UntilSent {
+        UntilSent { _kept: Arc::new(kept) }
+    }
+}
+
 /// A request that is measured.
 pub(super) struct Measurement {
     metrics: Arc<RequestMetrics>,
@@ -49,10 +61,12 @@ impl Measurement {
         if let Some(synced) = synced {
             self.metrics.synced(synced.basis);
         }
+        let _until_sent = response.extensions_mut().remove::<UntilSent>();
         let stated = response.headers().get(header::CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
         response.map(|body| {
             let len = stated.or_else(|| body.size_hint().exact());
-            Body::new(MeasuredBody { body, measurement: self, status, synced, len, sent: 0, has_ended: false })
+            let measurement = self;
+            Body::new(MeasuredBody { body, measurement, status, synced, len, sent: 0, has_ended: false, _until_sent })
         })
     }
 }
@@ -82,6 +96,7 @@ struct MeasuredBody {
     len: Option<u64>,
     sent: u64,
     has_ended: bool,
+    _until_sent: Option<UntilSent>,
 }
 
 impl hyper::body::Body for MeasuredBody {

@@ -4,12 +4,14 @@ mod accept_encoding;
 mod admission;
 #[cfg(feature = "browser-sync-stream")]
 mod browser_sync_stream;
+mod caching;
 mod client_files;
 mod conditions;
 mod content;
 mod cors;
 mod dictionaries;
 mod directories;
+mod fetch_metadata;
 mod grant;
 mod guard;
 mod limits;
@@ -36,13 +38,13 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
+use admission::Admission;
 pub(crate) use admission::AdmittedPath;
-use admission::{Admission, make_private};
-use content::{IMMUTABLE, PRIVATE, PRIVATE_STALE_ONCE, STALE_ONCE};
+use caching::{NO_STORE, is_shared, make_private};
 pub(crate) use grant::Grants;
 pub(crate) use guard::{Guard, NameOption, name_method};
 pub(crate) use limits::AddressLimits;
-use measured::Measurement;
+use measured::{Measurement, UntilSent};
 use path::{RequestPath, Resource};
 use problem::{Problem, is_safe};
 pub use redirect::redirect_to_https;
@@ -123,15 +125,7 @@ async fn guarded(
     let is_personal =
         app.site.private || [header::COOKIE, header::AUTHORIZATION].iter().any(|name| parts.headers.contains_key(name));
     let headers = response.headers_mut();
-    let private_form = match headers.get(header::CACHE_CONTROL) {
-        Some(caching) if caching == IMMUTABLE => Some(PRIVATE),
-        Some(caching) if caching == STALE_ONCE => Some(PRIVATE_STALE_ONCE),
-        _ => None,
-    };
-    if let Some(private) = private_form.filter(|_| is_personal) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(private));
-    }
-    if admission.is_guarded() {
+    if admission.is_guarded() || (is_personal && is_shared(headers)) {
         make_private(headers);
     }
     headers.append(header::VARY, HeaderValue::from_static("origin"));
@@ -164,11 +158,11 @@ async fn admitted(
         Some(resource) => app.visitors.limits.enter(resource, client)?,
         None => None,
     };
-    let response = answer(&app.site, parts, path, body, admission).await?;
-    Ok(match running {
-        Some(running) => response.map(|body| running.around(body)),
-        None => response,
-    })
+    let mut response = answer(&app.site, parts, path, body, admission).await?;
+    if let Some(running) = running {
+        response.extensions_mut().insert(UntilSent::new(running));
+    }
+    Ok(response)
 }
 
 async fn answer(
@@ -210,7 +204,7 @@ fn health(method: &Method) -> Result<Response, Problem> {
     if !is_safe(method) {
         return Err(Problem::method("GET, HEAD"));
     }
-    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, NO_STORE)];
     Ok((headers, "ok\n").into_response())
 }
 

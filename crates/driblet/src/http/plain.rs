@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use driblet_core::Version;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
 use super::accept_encoding::AcceptedCodings;
 use super::admission::Admission;
+use super::caching::{IMMUTABLE, NO_STORE, REVALIDATE, STALE_ONCE, is_kept};
 use super::conditions::Modified;
-use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, STALE_ONCE, of_version};
+use super::content::{Representation, of_version};
 use super::dictionaries::{self, HeldDictionary, USE_AS_DICTIONARY};
 use super::listing;
 use super::media_type::{is_compressible, media_type};
@@ -19,7 +20,7 @@ use super::path::RequestPath;
 use super::problem::{Problem, is_safe};
 use super::sidecars;
 use super::site_rules::{hashed_name, is_navigation};
-use crate::artifacts::{Content, DictionaryCoding, EncodedRequest};
+use crate::artifacts::{Content, DictionaryCoding, EncodedRequest, WithDictionary};
 use crate::history::StoredVersion;
 use crate::site::{OpenPlain, Site};
 use crate::source::Entry;
@@ -44,8 +45,7 @@ pub(super) async fn answer(
         return Err(Problem::method("GET, HEAD"));
     }
     let mut path = name.asset.clone();
-    let asked = format!("/{path}{}", if name.folder && !path.is_empty() { "/" } else { "" });
-    if let Some(response) = site.rules.redirects.iter().find_map(|rule| rule.response(&asked, &request.uri)) {
+    if let Some(response) = redirection(site, &name, &request.uri) {
         return Ok(response);
     }
     if name.folder {
@@ -102,10 +102,11 @@ pub(super) async fn answer(
         modified: Modified::new(observation.fingerprint.modified, observation.read),
     };
     let dictionary = has_dictionaries.then(|| HeldDictionary::of(headers)).flatten();
-    if let Some(held) = held_form(request, version, dictionary.as_ref()) {
+    let forms = AcceptedForms { codings: AcceptedCodings::of(headers), dictionary };
+    if let Some(held) = forms.held(headers, version) {
         answer.etag = held;
     } else if shrinks && !headers.contains_key(header::RANGE) {
-        encode(site, (request, admission), &path, stored, dictionary.as_ref(), &mut answer).await?;
+        encode(site, (request, admission), &forms, (&path, stored), &mut answer).await?;
     }
     let mut response = answer.response(method, headers)?;
     let headers = response.headers_mut();
@@ -113,7 +114,7 @@ pub(super) async fn answer(
     headers.append(header::VARY, HeaderValue::from_static(vary));
     site.rules.apply(&path, headers);
     if is_offered
-        && dictionaries::is_kept(headers.get(header::CACHE_CONTROL))
+        && is_kept(headers)
         && let Some(offer) = dictionaries::offer(&path, version)
     {
         headers.insert(USE_AS_DICTIONARY, offer);
@@ -121,52 +122,73 @@ pub(super) async fn answer(
     Ok(response)
 }
 
+/// The redirection of a path, if a rule is for it.
+fn redirection(site: &Site, name: &RequestPath, uri: &Uri) -> Option<Response> {
+    if site.rules.redirects.is_empty() {
+        return None;
+    }
+    let path = format!("/{}{}", name.asset, if name.folder && !name.asset.is_empty() { "/" } else { "" });
+    site.rules.redirects.iter().find_map(|rule| rule.response(&path, uri))
+}
+
+/// The forms of a file that a client can decode.
+struct AcceptedForms {
+    codings: AcceptedCodings,
+    dictionary: Option<HeldDictionary>,
+}
+
+impl AcceptedForms {
+    /// The ETag of such a form of a version that the client has already. A cache that asks for a client may have other
+    /// forms too.
+    fn held(&self, headers: &HeaderMap, version: Version) -> Option<String> {
+        let mut values = headers.get_all(header::IF_NONE_MATCH).iter().peekable();
+        values.peek()?;
+        let version = version.to_string();
+        let tags = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let mut tags = tags.map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'));
+        tags.find(|tag| tag.strip_prefix(&version).is_some_and(|form| self.can_decode(form))).map(str::to_owned)
+    }
+
+    /// Whether the client can decode a form, by what its ETag has after the version.
+    fn can_decode(&self, form: &str) -> bool {
+        let mut words = form.split('-').skip(1);
+        let Some(coding) = words.next() else { return form.is_empty() };
+        let needs_dictionary = DictionaryCoding::ALL.iter().any(|with| with.name() == coding);
+        let dictionary = self.dictionary.as_ref().map(|held| held.version.to_string());
+        let holds = words.next().zip(dictionary).is_some_and(|(word, held)| held.starts_with(word));
+        self.codings.has(coding) && (holds || !needs_dictionary)
+    }
+}
+
 /// Encodes the file as the client accepts it, if it gets shorter: against a dictionary that the client holds, or without,
 /// as a sidecar of the build or by an encoder.
 async fn encode(
     site: &Arc<Site>,
     (request, admission): (&Parts, &Admission),
-    path: &str,
-    stored: Arc<StoredVersion>,
-    dictionary: Option<&HeldDictionary>,
+    forms: &AcceptedForms,
+    (path, stored): (&str, Arc<StoredVersion>),
     answer: &mut Representation,
 ) -> Result<(), Problem> {
-    let against = match dictionary {
-        Some(held) => dictionaries::encoded(site, (request, admission), held, (path, &stored)).await?,
-        None => None,
-    };
-    if let Some(encoded) = against {
-        (answer.content, answer.etag, answer.coding) = (encoded.content, encoded.etag, Some(encoded.coding.name()));
-    } else if let Some(coding) = AcceptedCodings::of(&request.headers).best() {
-        if let Some((content, etag)) = sidecars::find(site, admission, (path, &stored), coding).await? {
+    if let Some(held) = &forms.dictionary {
+        let held = (held, forms.codings.with_dictionary());
+        let against = dictionaries::encoded(site, (request, admission), held, (path, &stored)).await?;
+        if let Some(WithDictionary { content, etag, coding }) = against {
             (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
             return Ok(());
         }
-        let is_head = request.method == Method::HEAD;
-        let encoded = site.artifacts.choose_encoding(EncodedRequest { path, stored, coding, is_head }).await?;
-        if let Some((content, etag)) = encoded {
-            (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
+    }
+    let Some(coding) = forms.codings.best() else { return Ok(()) };
+    let encoded = match sidecars::find(site, admission, (path, &stored), coding).await? {
+        Some(sidecar) => Some(sidecar),
+        None => {
+            let is_head = request.method == Method::HEAD;
+            site.artifacts.choose_encoding(EncodedRequest { path, stored, coding, is_head }).await?
         }
+    };
+    if let Some((content, etag)) = encoded {
+        (answer.content, answer.etag, answer.coding) = (content, etag, Some(coding.name()));
     }
     Ok(())
-}
-
-/// The ETag of a form of a version that the client has, in a coding that it accepts. A cache that asks for a client may
-/// have forms that this client cannot decode.
-fn held_form(request: &Parts, version: Version, dictionary: Option<&HeldDictionary>) -> Option<String> {
-    let (accepted, version) = (AcceptedCodings::of(&request.headers), version.to_string());
-    let dictionary = dictionary.map(|held| held.version.to_string());
-    let can_decode = |form: &str| {
-        let mut words = form.split('-').skip(1);
-        let Some(coding) = words.next() else { return form.is_empty() };
-        let needs_dictionary = DictionaryCoding::ALL.iter().any(|with| with.name() == coding);
-        let holds = words.next().zip(dictionary.as_ref()).is_some_and(|(word, held)| held.starts_with(word));
-        accepted.has(coding) && (holds || !needs_dictionary)
-    };
-    let values = request.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let mut tags =
-        values.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'));
-    tags.find(|tag| tag.strip_prefix(&version).is_some_and(can_decode)).map(str::to_owned)
 }
 
 /// What a folder has that the client may read; `None` if there is none at the path.

@@ -4,6 +4,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::caching::NO_STORE;
 use crate::artifacts::ArtifactError;
 use crate::causes::with_causes;
 use crate::history::HistoryError;
@@ -79,7 +80,7 @@ impl Problem {
         let body = if method == Method::HEAD { String::new() } else { body };
         let mut response = (self.status, [(header::CONTENT_TYPE, media_type)], body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.typed_insert(RetryAfter::delay(std::time::Duration::from_secs(1)));
         }

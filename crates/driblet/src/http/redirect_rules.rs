@@ -5,7 +5,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::content::REVALIDATE;
+use super::caching::REVALIDATE;
 
 /// What a path in a URL must not have as it is (RFC 3986, section 3.3).
 const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'`');

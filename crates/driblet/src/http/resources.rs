@@ -15,8 +15,9 @@ use serde_json::json;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::caching::{IMMUTABLE, NO_STORE, REVALIDATE};
 use super::client_files;
-use super::content::{IMMUTABLE, NO_STORE, REVALIDATE, Representation, is_held};
+use super::content::{Representation, is_held};
 use super::measured::Synced;
 use super::path::{RequestPath, Resource};
 use super::problem::{Problem, is_safe};

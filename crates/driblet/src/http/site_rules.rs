@@ -6,6 +6,7 @@ use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
+use super::fetch_metadata::SEC_FETCH_MODE;
 use super::redirect_rules::RedirectRule;
 
 /// The shortest word of a file's name that is taken for a content hash: vite, esbuild and Parcel write 8 letters.
@@ -90,13 +91,12 @@ impl SiteRules {
 
 /// Whether a page is asked for, and not a part of one: a browser says so, others accept HTML by name.
 pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
     let accepts = || {
         headers.get_all(header::ACCEPT).iter().any(|value| {
             value.to_str().is_ok_and(|value| value.contains("text/html") || value.contains("application/xhtml+xml"))
         })
     };
-    let is_page = headers.get(MODE).map_or_else(accepts, |mode| mode == "navigate");
+    let is_page = headers.get(SEC_FETCH_MODE).map_or_else(accepts, |mode| mode == "navigate");
     is_page && (method == Method::GET || method == Method::HEAD)
 }
 
