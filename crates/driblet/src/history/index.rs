@@ -9,15 +9,13 @@ use std::sync::Arc;
 
 use driblet_core::Version;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
-use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::contract::{Head, HistoryLimits, HistorySize, Observation, PathVersions, VersionRecord};
 use super::error::{HistoryError, IndexError};
+use super::row::{Row, VersionEntry, is_directory};
 use super::segments::{self, NewSegment, SegmentIndex};
-use super::version_text;
 use crate::causes::with_causes;
-use crate::fingerprint::Fingerprint;
 
 /// The versions of each segment, by its number.
 const SEGMENTS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("segments");
@@ -73,52 +71,6 @@ pub(super) struct Unneeded {
     /// Versions that have a file of their own.
     pub(super) files: Vec<Version>,
     pub(super) segments: Vec<u64>,
-}
-
-/// One path. Versions are newest first.
-#[derive(Clone, Serialize, Deserialize)]
-struct Row {
-    counter: u64,
-    fingerprint: Fingerprint,
-    /// As in [`Observation`].
-    read: i64,
-    /// As in [`Observation`].
-    #[serde(default)]
-    settled: bool,
-    /// As in [`Observation`].
-    #[serde(default)]
-    renumbered: bool,
-    /// Whether the file is missing.
-    #[serde(default)]
-    gone: bool,
-    versions: Vec<VersionEntry>,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct VersionEntry {
-    #[serde(with = "version_text")]
-    version: Version,
-    len: u64,
-    sequence: u64,
-    /// When the version became the head, in seconds since the epoch.
-    #[serde(default)]
-    published: i64,
-    /// When the version stopped being the head, in seconds since the epoch; 0 for the head.
-    #[serde(default)]
-    replaced: i64,
-}
-
-/// The least time, in seconds, that a version counts as having been the head.
-const MOMENT: i64 = 2;
-
-impl VersionEntry {
-    /// How much an old version is worth keeping: the time that it was the head, divided by the time since then. A
-    /// version that was the head for long was loaded by many receivers, and each day fewer of them hold it still.
-    fn worth(&self, now: i64) -> f64 {
-        let lived = self.replaced.saturating_sub(self.published).max(MOMENT);
-        let since = now.saturating_sub(self.replaced).max(MOMENT);
-        lived as f64 / since as f64
-    }
 }
 
 /// Rows as they were before a change.
@@ -558,30 +510,10 @@ impl Index {
     }
 }
 
-/// Whether a row is a directory's.
-fn is_directory(path: &str) -> bool {
-    path.ends_with('/')
-}
-
-impl Row {
-    /// The versions that may be evicted.
-    fn old(&self) -> &[VersionEntry] {
-        if self.gone { &self.versions } else { self.versions.get(1..).unwrap_or_default() }
-    }
-
-    /// Drops missing versions. If the head is one of them, the file counts as never read.
-    fn keep(&mut self, is_there: impl Fn(&VersionEntry) -> bool) {
-        if !self.versions.first().is_some_and(&is_there) {
-            self.settled = false;
-            self.fingerprint = Fingerprint::NONE;
-        }
-        self.versions.retain(is_there);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fingerprint::Fingerprint;
 
     const DAY: i64 = 86_400;
     const LIMITS: HistoryLimits = HistoryLimits { versions: 4, bytes: 1 << 20 };

@@ -4,6 +4,7 @@ mod contract;
 mod directory;
 mod error;
 mod index;
+mod row;
 mod segments;
 mod stored_version;
 pub(crate) mod version_text;
