@@ -16,6 +16,7 @@ mod print;
 mod progress;
 mod running;
 mod stats;
+mod website;
 
 use std::process::ExitCode;
 

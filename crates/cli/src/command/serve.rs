@@ -2,7 +2,6 @@ use std::error::Error;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use driblet::browser_sync_stream::RabinOptions;
@@ -19,6 +18,7 @@ use crate::listen::{ListenArgs, Passed};
 use crate::log::{self, AccessLog};
 use crate::metrics::Metrics;
 use crate::print;
+use crate::website::WebsiteArgs;
 
 /// Publish a folder or a file, so that receivers need only what changed
 ///
@@ -79,33 +79,6 @@ pub(crate) struct Args {
     /// reach it may read them
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
-    /// Answer navigations to paths without a file with /index.html, for an app that reads its URL itself
-    #[arg(long)]
-    spa: bool,
-    /// Set a header of the files that a pattern matches, as in .gitignore; an empty value removes it
-    ///
-    /// By default files whose names have a content hash (index-B3f2a9xx.js) are cached for a year, unless they were
-    /// changed, and others must be asked for again. Later options replace what earlier ones set.
-    #[arg(long, value_name = "PATTERN NAME: VALUE")]
-    header: Vec<HeaderArg>,
-    /// Send a path on to another one or to a URL: '/old/* /new/*', and a status after it if it is not 308
-    #[arg(long, value_name = "FROM TO")]
-    redirect: Vec<RedirectArg>,
-    /// List the files of folders without an index.html
-    #[arg(long)]
-    listing: bool,
-    /// Send headers that protect pages: no frames of other sites, no more than the origin to other sites, TLS only
-    #[arg(long)]
-    security_headers: bool,
-    /// Let the pages of all origins read the files, without cookies
-    #[arg(long)]
-    cors: bool,
-    /// Do not let browsers use files as compression dictionaries (RFC 9842)
-    ///
-    /// By default a page over TLS gets the next version of a script, style sheet or wasm module encoded against the one
-    /// that the browser holds. It may show that once more, while it fetches the next.
-    #[arg(long)]
-    no_dictionaries: bool,
     /// Another host name of the server, besides addresses and localhost
     #[arg(long, value_name = "H")]
     allow_host: Vec<String>,
@@ -123,8 +96,6 @@ pub(crate) struct Args {
     /// open files allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
-    #[command(flatten)]
-    access: AccessArgs,
     #[command(flatten)]
     codec: CodecArgs,
     /// How many previous versions get a delta to a new version before any receiver asks for one
@@ -144,48 +115,11 @@ pub(crate) struct Args {
     /// Do not answer clients of browser-sync-stream
     #[arg(long, conflicts_with = "rabin")]
     no_browser_sync_stream: bool,
-}
-
-/// A pattern, and a header for the files that it matches.
-#[derive(Clone, Debug)]
-struct HeaderArg {
-    pattern: String,
-    name: String,
-    value: String,
-}
-
-impl FromStr for HeaderArg {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<HeaderArg, &'static str> {
-        let parts = text.split_once(':').and_then(|(start, value)| Some((start.trim().rsplit_once(' ')?, value)));
-        let ((pattern, name), value) =
-            parts.ok_or("give a pattern, a space and a header: '*.html X-Frame-Options: DENY'")?;
-        Ok(HeaderArg { pattern: pattern.trim().to_owned(), name: name.to_owned(), value: value.trim().to_owned() })
-    }
-}
-
-/// A path, where it is now, and the status.
-#[derive(Clone, Debug)]
-struct RedirectArg {
-    from: String,
-    to: String,
-    status: u16,
-}
-
-impl FromStr for RedirectArg {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<RedirectArg, &'static str> {
-        let wrong = "give a path, a space, and a path or URL: '/old/* /new/*', and a status after it if it is not 308";
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let (from, to, status) = match words[..] {
-            [from, to] => (from, to, 308),
-            [from, to, status] => (from, to, status.parse().map_err(|_| wrong)?),
-            _ => return Err(wrong),
-        };
-        Ok(RedirectArg { from: from.to_owned(), to: to.to_owned(), status })
-    }
+    // The last ones: each has a heading of its own, which flags after it would get too.
+    #[command(flatten)]
+    website: WebsiteArgs,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 /// Runs the server. `unknown` are the variables that look like settings and are none.
@@ -215,10 +149,6 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         .watch(!args.no_watch)
         .private(args.private)
         .unregister(args.unregister)
-        .single_page(args.spa)
-        .dictionaries(!args.no_dictionaries)
-        .listing(args.listing)
-        .security_headers(args.security_headers)
         .name_options(flag)
         .codec(args.codec.codec())
         .ahead(args.ahead)
@@ -228,13 +158,7 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
     }
     builder = args.directory.iter().fold(builder, |builder, path| builder.directory(path));
     builder = args.exclude.iter().fold(builder, |builder, pattern| builder.exclude(pattern));
-    builder = args.header.iter().fold(builder, |builder, header| {
-        builder.header(header.pattern.as_str(), header.name.as_str(), header.value.as_str())
-    });
-    builder = args.redirect.iter().fold(builder, |builder, redirect| {
-        builder.redirect(redirect.from.as_str(), redirect.to.as_str(), redirect.status)
-    });
-    builder = if args.cors { builder.allow_origin("*") } else { builder };
+    builder = args.website.configure(builder);
     builder = args.allow_host.iter().fold(builder, |builder, host| builder.allow_host(host));
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     let access = args.access.open()?;
