@@ -2,15 +2,14 @@
 // For each pair, a folder with `old` and `new`: the bytes that a browser with the old file gets once the server has had
 // time. For the first pair also the second navigation of a page whose script has a new name: with dictionaries, and
 // with the script under brotli.
-import { execFileSync, spawn } from 'node:child_process'
-import { createHash, X509Certificate } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CHROMIUM, FLAGS } from './published.mjs'
+import { newCertificate } from '../../npm/test/support/certificate.mjs'
+import { CHROMIUM, FLAGS, serve as serveFolder } from './published.mjs'
 import { shaper } from './shaper.mjs'
 
 const LINK = { bitsPerSecond: 20e6, roundTrip: 40 }
@@ -21,11 +20,7 @@ const [driblet, work, runs, ...pairs] = process.argv.slice(2)
 await rm(work, { recursive: true, force: true, maxRetries: 10 })
 const root = join(work, 'root')
 await mkdir(join(root, 'assets'), { recursive: true })
-const [cert, key] = ['cert', 'key'].map(name => join(work, `${name}.pem`))
-execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=localhost',
-  '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-out', cert, '-keyout', key], { stdio: 'ignore' })
-const spki = new X509Certificate(await readFile(cert)).publicKey.export({ type: 'spki', format: 'der' })
-const trusted = createHash('sha256').update(spki).digest('base64')
+const { cert, key, hash: trusted } = newCertificate()
 
 const bytes = {}
 const dictionaries = await serve()
@@ -45,13 +40,8 @@ console.log(JSON.stringify({ bytes, navigations }))
 /** Starts a server over TLS, with a history of its own. */
 async function serve (...options) {
   const history = join(work, `history${options.length}`)
-  const child = spawn(driblet, ['serve', root, '--listen', '127.0.0.1:0', '--tls-cert', cert, '--tls-key', key, '--history', history, ...options],
-    { stdio: ['ignore', 'ignore', 'pipe'] })
-  for await (const line of createInterface({ input: child.stderr })) {
-    const found = /listening on (https:\/\/\S+?)\/?$/.exec(line.trim())
-    if (found) { child.stderr.resume(); return { child, url: found[1], port: Number(new URL(found[1]).port) } }
-  }
-  throw new Error('driblet serve did not start')
+  const { child, url } = await serveFolder(driblet, root, history, '--tls-cert', cert, '--tls-key', key, ...options)
+  return { child, url, port: Number(new URL(url).port) }
 }
 
 async function publish (name, content) {

@@ -33,7 +33,7 @@ async function head (url) {
 export async function serve (binary, folder, history, ...options) {
   const child = spawn(binary, ['serve', folder, '--listen', '127.0.0.1:0', '--history', history, ...options], { stdio: ['ignore', 'ignore', 'pipe'] })
   for await (const line of createInterface({ input: child.stderr })) {
-    const found = /listening on (http:\/\/\S+?)\/?$/.exec(line.trim())
+    const found = /listening on (https?:\/\/\S+?)\/?$/.exec(line.trim())
     if (found) { child.stderr.resume(); return { child, url: found[1] } }
   }
   throw new Error('driblet serve did not start')
