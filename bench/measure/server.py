@@ -96,13 +96,8 @@ def rsync_daemon(folder, work):
     user = "uid = root\ngid = root\n" if os.geteuid() == 0 else ""
     config.write_text(f"use chroot = no\n{user}[data]\npath = {folder}\nread only = yes\n")
     command = ["rsync", "--daemon", "--no-detach", "--address=127.0.0.1", f"--port={port}", f"--config={config}"]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    try:
-        until_open(port)
+    with running(command, port) as child:
         yield Rsync(child, port)
-    finally:
-        child.terminate()
-        child.wait()
 
 
 class Nginx:
@@ -134,13 +129,8 @@ def nginx(folder, work, logs=True, sendfile=False):
         f"sendfile {'on' if sendfile else 'off'}; {temporary}\n"
         f"server {{ listen 127.0.0.1:{port}; root {folder}; }} }}\n"
     )
-    child = subprocess.Popen(["nginx", "-c", config, "-e", work / "errors"], stdin=subprocess.DEVNULL)
-    try:
-        until_open(port)
+    with running(["nginx", "-c", config, "-e", work / "errors"], port, end=signal.SIGQUIT) as child:
         yield Nginx(child, port, log)
-    finally:
-        child.send_signal(signal.SIGQUIT)
-        child.wait()
 
 
 class Caddy:
@@ -161,15 +151,20 @@ def caddy(folder, work):
         f"{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n root * {folder}\n file_server\n}}\n"
     )
     command = ["caddy", "run", "--config", config, "--adapter", "caddyfile"]
-    environment = {**os.environ, "GOMAXPROCS": "1", "HOME": str(work)}
-    child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with running(command, port, env={**os.environ, "GOMAXPROCS": "1", "HOME": str(work)}, **quiet) as child:
+        yield Caddy(child, port)
+
+
+@contextmanager
+def running(command, port, end=signal.SIGTERM, **options):
+    """A process that listens on a port, until the signal ends it."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
     try:
         until_open(port)
-        yield Caddy(child, port)
+        yield child
     finally:
-        child.terminate()
+        child.send_signal(end)
         child.wait()
 
 

@@ -48,21 +48,26 @@ fn is_told_once(log: &str) {
     assert_eq!(log.lines().count(), 1, "{log}");
 }
 
+/// Sends so many bursts of requests, each request with a frame behind it, until the server closes the connection.
+fn ask_and_follow(client: &mut Http2, bursts: u32, requests: u32, frame: impl Fn(u32) -> Vec<u8>) {
+    for burst in 0..bursts {
+        let pairs = (0..requests).flat_map(|number| {
+            let stream = 2 * (requests * burst + number) + 1;
+            [get(stream, "/big.bin"), frame(stream)].concat()
+        });
+        if client.stream.write_all(&pairs.collect::<Vec<u8>>()).is_err() {
+            return;
+        }
+    }
+    panic!("{} requests were accepted", bursts * requests);
+}
+
 /// CVE-2023-44487: requests that are begun and reset.
 #[test]
 fn requests_that_are_reset_again_and_again() {
     let attacked = Attacked::start(&[]);
     let attack = |client: &mut Http2| {
-        for burst in 0..1_000 {
-            let pairs = (0..100).flat_map(|number| {
-                let stream = 2 * (100 * burst + number) + 1;
-                [get(stream, "/big.bin"), frame(RST_STREAM, 0, stream, &8u32.to_be_bytes())].concat()
-            });
-            if client.stream.write_all(&pairs.collect::<Vec<u8>>()).is_err() {
-                return;
-            }
-        }
-        panic!("100,000 requests were accepted");
+        ask_and_follow(client, 1_000, 100, |stream| frame(RST_STREAM, 0, stream, &8u32.to_be_bytes()));
     };
     are_cut_off(&attacked, &attack, &[ENHANCE_YOUR_CALM]);
     assert!(attacked.growth() < 96 * MIB, "{} KiB", attacked.growth());
@@ -74,17 +79,8 @@ fn requests_that_are_reset_again_and_again() {
 fn requests_that_the_server_must_reset_again_and_again() {
     let attacked = Attacked::start(&[]);
     let attack = |client: &mut Http2| {
-        for burst in 0..20_000 {
-            let pairs = (0..50).flat_map(|number| {
-                let stream = 2 * (50 * burst + number) + 1;
-                let overflow = frame(WINDOW_UPDATE, 0, stream, &0x7fff_ffffu32.to_be_bytes());
-                [get(stream, "/big.bin"), overflow].concat()
-            });
-            if client.stream.write_all(&pairs.collect::<Vec<u8>>()).is_err() {
-                return;
-            }
-        }
-        panic!("1,000,000 requests were accepted");
+        let overflow = |stream| frame(WINDOW_UPDATE, 0, stream, &0x7fff_ffffu32.to_be_bytes());
+        ask_and_follow(client, 20_000, 50, overflow);
     };
     are_cut_off(&attacked, &attack, &[ENHANCE_YOUR_CALM]);
     assert!(attacked.growth() < 96 * MIB, "{} KiB", attacked.growth());
