@@ -86,8 +86,7 @@ pub(super) async fn answer(
     let (version, head) = (stored.version, site.history.head(&path).filter(|head| head.version == stored.version));
     let never_changed = hashed_name(&path).is_some() && head.as_ref().is_some_and(|head| head.counter == 1);
     let shrinks = LEAST_ENCODED <= stored.len && is_compressible(&path, &media_type);
-    let has_dictionaries =
-        shrinks && head.is_some() && dictionaries::are_for(site, request) && admission.is_open(&path);
+    let has_dictionaries = shrinks && head.is_some() && dictionaries::are_for(site, request) && !admission.is_guarded();
     let is_offered = has_dictionaries && !name.folder && dictionaries::may_be_offered(request);
     let mut answer = Representation {
         content: of_version(&stored)?,

@@ -1,5 +1,6 @@
 //! Access rules: what a rule guards is given to nobody else, by no resource and in no spelling.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -8,7 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use driblet::{Access, AccessError, NewToken, ServerBuilder, Version, hash_password};
 use driblet_core::directory::{Have, Manifest, ManifestLimits, part_version};
 
-use crate::support::{Answer, Ask, TestSite, eventually, get, post, sign};
+use sha2::{Digest, Sha256};
+
+use crate::support::{Answer, Ask, TestSite, eventually, get, post, sign, text};
 
 const SECRET: &[u8] = b"a secret that nobody else may read";
 const PASSWORD: &str = "correct horse: battery";
@@ -500,6 +503,52 @@ async fn wrong_passwords_at_speed_are_bounded_and_a_good_user_is_served() {
         assert_eq!(site.ask(from_address(as_user(ask(), "alice", "old"), user)).await.status, 401);
     }
     assert_eq!(site.ask(from_address(as_alice(ask()), user)).await.body, SECRET);
+}
+
+#[tokio::test]
+async fn what_a_rule_covers_is_no_dictionary() {
+    let (old, new) = (text(1, 50_000), [text(1, 50_000), b"let more;".to_vec()].concat());
+    let (before, after, other) = ("assets/index-B3f2a9xx.js", "assets/index-Q9bd1cyy.js", "assets/index-Q9bd1czz.js");
+    let files: [(&str, &[u8]); 3] = [(before, &old), (after, &new), (other, &new)];
+    let open = |builder: ServerBuilder| builder.allow_host("assets.example");
+    let guarded = Guarded::with(&files, &rule(&[&format!("/{before}")]), open).await;
+    let by_page = |path: &str| {
+        get(&format!("/{path}"))
+            .header("host", "assets.example")
+            .header("sec-fetch-mode", "no-cors")
+            .header("accept-encoding", "br, dcz")
+    };
+    let holding = |ask: Ask, path: &str, bytes: &[u8]| {
+        let hash = STANDARD.encode(Sha256::digest(bytes));
+        let id = format!("\"{}/{path}\"", Version::of(bytes));
+        ask.header("available-dictionary", &format!(":{hash}:")).header("dictionary-id", &id)
+    };
+    assert_eq!(as_alice(by_page(before)).send(guarded.site.addr()).await.header("use-as-dictionary"), None);
+    assert!(by_page(after).send(guarded.site.addr()).await.header("use-as-dictionary").is_some());
+    let answer = guarded.site.ask(holding(by_page(after), before, &old)).await;
+    assert_eq!(answer.header("content-encoding"), Some("br"));
+    let answer = guarded.site.ask(holding(by_page(after), other, &new)).await;
+    assert_eq!(answer.header("content-encoding"), Some("dcz"), "of a path that nobody guards");
+}
+
+#[tokio::test]
+async fn what_a_rule_covers_is_in_no_list_and_no_sidecar() {
+    let script = text(1, 50_000);
+    let mut packed = Vec::new();
+    brotli::CompressorWriter::new(&mut packed, 4096, 1, 22).write_all(&script).unwrap();
+    let files: [(&str, &[u8]); 4] =
+        [("app.js", &script), ("app.js.br", &packed), ("private/a.txt", SECRET), ("open.txt", b"open")];
+    let rules = rule(&["/app.js.br", "/private/"]);
+    let guarded = Guarded::with(&files, &rules, |builder| builder.listing(true)).await;
+    let ask = || get("/app.js").header("accept-encoding", "br");
+    let answer = guarded.site.ask(ask()).await;
+    assert!(answer.header("content-encoding") == Some("br") && answer.body != packed);
+    assert!(guarded.site.ask(as_alice(ask())).await.body == packed);
+    let list = guarded.get("/").await.text().to_owned();
+    assert!(list.contains("open.txt") && !list.contains("private") && !list.contains("app.js.br"), "{list}");
+    let list = guarded.site.ask(as_alice(get("/"))).await.text().to_owned();
+    assert!(list.contains("private/") && list.contains("app.js.br"), "{list}");
+    is_refused(&guarded.get("/private/").await);
 }
 
 #[tokio::test]
