@@ -52,6 +52,8 @@ mod history;
 mod http;
 #[cfg(feature = "server")]
 mod lease;
+#[cfg(feature = "server")]
+mod live;
 mod map;
 #[cfg(feature = "server")]
 mod metrics;

@@ -24,6 +24,7 @@ use crate::history::{DirectoryHistory, History, HistoryLimits};
 use crate::http::{
     self, AddressLimits, Grants, Guard, HeaderRule, NameOption, RedirectRule, SiteRules, Visitors, name_method,
 };
+use crate::live::LiveStreams;
 use crate::publisher::{Publisher, SnapshotOptions};
 use crate::sidecars::Sidecars;
 use crate::site::{Manifests, RecentVersions, Site, Stats};
@@ -71,6 +72,7 @@ impl Server {
             access: None,
             signatures_per_minute: SIGNATURES_PER_MINUTE,
             max_answers_per_address: 128,
+            max_live: 16_384,
             deadline: Duration::from_secs(30),
             artifact_bytes: 512 << 20,
             memory: 512 << 20,
@@ -205,6 +207,7 @@ pub struct ServerBuilder {
     access: Option<Access>,
     signatures_per_minute: NonZeroU32,
     max_answers_per_address: usize,
+    max_live: usize,
     deadline: Duration,
     artifact_bytes: u64,
     memory: usize,
@@ -391,6 +394,7 @@ impl ServerBuilder {
             rules,
             sidecars: Sidecars::new(),
             recent: RecentVersions::new(),
+            live: LiveStreams::new(self.max_live),
             deadline: self.deadline,
             max_tags: self.max_tags,
             signature_permits: Semaphore::new(SIGNATURES),

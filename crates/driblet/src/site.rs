@@ -16,6 +16,7 @@ use crate::causes::with_causes;
 use crate::fingerprint::Fingerprint;
 use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
 use crate::http::{AdmittedPath, Grants, SiteRules};
+use crate::live::LiveStreams;
 use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
 use crate::sidecars::Sidecars;
 use crate::task::blocking;
@@ -38,6 +39,7 @@ pub(crate) struct Site {
     pub(crate) sidecars: Sidecars,
     /// Versions that were sent a moment ago.
     pub(crate) recent: RecentVersions,
+    pub(crate) live: LiveStreams,
     /// How long a request waits for a client's bytes.
     pub(crate) deadline: Duration,
     /// The most tags that a signature may have.

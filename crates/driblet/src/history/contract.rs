@@ -8,6 +8,7 @@ use driblet_core::Version;
 use driblet_core::directory::Manifest;
 use serde::{Deserialize, Serialize};
 
+use super::epoch::Epoch;
 use super::error::HistoryError;
 use super::stored_version::StoredVersion;
 use super::version_text;
@@ -55,6 +56,9 @@ impl Default for HistoryLimits {
 pub(crate) trait History: Send + Sync {
     /// The newest version of a path.
     fn head(&self, path: &str) -> Option<Head>;
+
+    /// The epoch of this history.
+    fn epoch(&self) -> Epoch;
 
     /// The versions of a path and their lengths, newest first.
     fn versions(&self, path: &str) -> Vec<(Version, u64)>;

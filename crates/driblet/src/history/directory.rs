@@ -24,6 +24,7 @@ use tracing::warn;
 use super::contract::{
     Head, History, HistoryLimits, HistorySize, Observation, PathVersions, StagedBytes, StagedVersion,
 };
+use super::epoch::Epoch;
 use super::error::HistoryError;
 use super::index::{Contents, Index, Publication, Unneeded};
 use super::segments::{NewSegment, Place, SegmentFiles};
@@ -408,6 +409,10 @@ impl DirectoryHistory {
 impl History for DirectoryHistory {
     fn head(&self, path: &str) -> Option<Head> {
         self.index().head(path)
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.index().epoch
     }
 
     fn versions(&self, path: &str) -> Vec<(Version, u64)> {

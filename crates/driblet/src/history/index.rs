@@ -12,6 +12,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use tracing::warn;
 
 use super::contract::{Head, HistoryLimits, HistorySize, Observation, PathVersions, VersionRecord};
+use super::epoch::Epoch;
 use super::error::{HistoryError, IndexError};
 use super::row::{Row, VersionEntry, is_directory};
 use super::segments::{self, NewSegment, SegmentIndex};
@@ -20,6 +21,9 @@ use crate::causes::with_causes;
 /// The versions of each segment, by its number.
 const SEGMENTS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("segments");
 const PATHS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("paths");
+/// The epoch, under its name.
+const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+const EPOCH: &str = "epoch";
 
 /// The versions and lengths of the files that a manifest names.
 pub(super) type Contents = Arc<[(Version, u64)]>;
@@ -45,6 +49,7 @@ pub(super) struct Publication<'a> {
 
 pub(super) struct Index {
     path: PathBuf,
+    pub(super) epoch: Epoch,
     /// `None` after a failed write: redb must be opened again then.
     database: Option<Database>,
     /// By path. The path of a directory ends with `/`; its versions are manifests.
@@ -81,6 +86,26 @@ fn open_database(path: &Path) -> Result<Database, DatabaseError> {
     Database::builder().set_cache_size(CACHED_PAGES).create(path)
 }
 
+/// The epoch of a history, made if it is new.
+fn epoch_of(database: &Database) -> Result<Epoch, redb::Error> {
+    let write = database.begin_write()?;
+    let known = {
+        let mut meta = write.open_table(META)?;
+        let known = meta.get(EPOCH)?.and_then(|bytes| bytes.value().try_into().ok());
+        match known {
+            Some(bytes) => bytes,
+            None => {
+                let mut bytes = [0; 8];
+                getrandom::fill(&mut bytes).map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
+                meta.insert(EPOCH, &bytes[..])?;
+                bytes
+            }
+        }
+    };
+    write.commit()?;
+    Ok(Epoch::new(known))
+}
+
 impl Index {
     /// Opens the index. Drops the versions that `is_whole` says are missing or damaged, and the manifests whose files
     /// are. `contents_of` reads a manifest.
@@ -112,10 +137,13 @@ impl Index {
             DatabaseError::DatabaseAlreadyOpen => HistoryError::InUse { path: folder.to_path_buf() },
             error => HistoryError::Index { path: path.clone(), source: IndexError::new(error.into()) },
         })?;
+        let failed = |error| HistoryError::Index { path: path.clone(), source: IndexError::new(error) };
+        let epoch = epoch_of(&database).map_err(failed)?;
         let (rows, names) = (HashMap::new(), HashMap::new());
         let (segments, contents, requests) = (SegmentIndex::default(), HashMap::new(), HashMap::new());
         let mut index = Index {
             path,
+            epoch,
             database: Some(database),
             rows,
             names,

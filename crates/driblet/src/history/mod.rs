@@ -2,6 +2,7 @@
 
 mod contract;
 mod directory;
+mod epoch;
 mod error;
 mod index;
 mod row;
@@ -12,5 +13,6 @@ pub(crate) mod version_text;
 pub(crate) use contract::{Head, History, HistorySize, Observation, StagedBytes, StagedVersion};
 pub use contract::{HistoryLimits, PathVersions, VersionRecord};
 pub(crate) use directory::DirectoryHistory;
+pub(crate) use epoch::Epoch;
 pub use error::{HistoryError, IndexError};
 pub(crate) use stored_version::StoredVersion;

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::caching::{IMMUTABLE, NO_STORE, REVALIDATE};
 use super::content::{Representation, is_held, joined, of_version};
+use super::live::Asset;
 use super::measured::Synced;
 use super::path::Resource;
 use super::problem::Problem;
@@ -45,7 +46,7 @@ impl ResourceRequest<'_> {
                 let detail = "A directory takes no signature; post what you hold to have.";
                 Err(Problem::new(StatusCode::NOT_FOUND, "no-such-file", detail))
             }
-            Resource::Live => Err(bad_name("live")),
+            Resource::Live => self.live(Asset::Directory(path.to_owned())).await,
             Resource::Grant(_) => Err(bad_name("grant")),
             Resource::Other(file) => Err(bad_name(&file)),
         }
@@ -65,7 +66,10 @@ impl ResourceRequest<'_> {
             }
         };
         let (version, files) = (head.version.to_string(), head.manifest.len());
-        let mut body = json!({ "version": version, "length": head.len, "counter": head.counter, "files": files });
+        let epoch = self.site.history.epoch().to_string();
+        let mut body = json!({
+            "version": version, "length": head.len, "counter": head.counter, "epoch": epoch, "files": files
+        });
         if self.site.unregister {
             body["unregister"] = true.into();
         }

@@ -16,6 +16,7 @@ mod grant;
 mod guard;
 mod limits;
 mod listing;
+mod live;
 mod measured;
 mod media_type;
 mod path;
@@ -226,9 +227,10 @@ mod tests {
     use super::*;
     use crate::artifacts::{ArtifactOptions, Artifacts};
     use crate::history::{
-        DirectoryHistory, Head, History, HistoryError, HistoryLimits, HistorySize, Observation, PathVersions,
+        DirectoryHistory, Epoch, Head, History, HistoryError, HistoryLimits, HistorySize, Observation, PathVersions,
         StagedVersion, StoredVersion,
     };
+    use crate::live::LiveStreams;
     use crate::publisher::Publisher;
     use crate::sidecars::Sidecars;
     use crate::site::{Manifests, RecentVersions};
@@ -247,6 +249,10 @@ mod tests {
     impl History for BuggyHistory {
         fn head(&self, path: &str) -> Option<Head> {
             self.history.head(path)
+        }
+
+        fn epoch(&self) -> Epoch {
+            self.history.epoch()
         }
 
         fn versions(&self, path: &str) -> Vec<(Version, u64)> {
@@ -348,6 +354,7 @@ mod tests {
             rules: SiteRules::default(),
             sidecars: Sidecars::new(),
             recent: RecentVersions::new(),
+            live: LiveStreams::new(1),
             deadline: LIMIT,
             max_tags: 1,
             signature_permits: Semaphore::new(1),

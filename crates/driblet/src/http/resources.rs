@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::caching::{IMMUTABLE, NO_STORE, REVALIDATE};
 use super::client_files;
 use super::content::{Representation, is_held};
+use super::live::Asset;
 use super::measured::Synced;
 use super::path::{RequestPath, Resource};
 use super::problem::{Problem, is_safe};
@@ -46,7 +47,7 @@ pub(super) struct Poll {
 
 /// A request for a path below `.driblet/`.
 pub(super) struct ResourceRequest<'a> {
-    pub(super) site: &'a Site,
+    pub(super) site: &'a Arc<Site>,
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
@@ -76,11 +77,7 @@ impl ResourceRequest<'_> {
             Resource::Pair(from, to) => self.delta_of_pair(&asset, from, to).await,
             Resource::Grant(version) => self.grant(&asset, version),
             Resource::Signature => self.signature(&asset, body).await,
-            Resource::Live => Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "no-such-file",
-                "Live subscriptions are reserved and not answered yet; poll head?since=…&wait=… instead.",
-            )),
+            Resource::Live => self.live(Asset::File(asset)).await,
             Resource::Other(file) => Err(bad_name(&file)),
             _ => Err(bad_name("that")),
         }
@@ -120,7 +117,8 @@ impl ResourceRequest<'_> {
                 break head;
             }
         };
-        let body = json!({ "version": head.version.to_string(), "length": head.len, "counter": head.counter });
+        let (version, epoch) = (head.version.to_string(), self.site.history.epoch().to_string());
+        let body = json!({ "version": version, "length": head.len, "counter": head.counter, "epoch": epoch });
         self.json(head.version, &body)
     }
 

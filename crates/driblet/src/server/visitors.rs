@@ -64,4 +64,10 @@ impl ServerBuilder {
         self.proxies.push(addresses.into());
         self
     }
+
+    /// The most live streams (`{asset}.driblet/live`) at a time, of all assets. Further ones get 503 with `Retry-After`.
+    /// Default: 16,384.
+    pub fn max_live(self, streams: usize) -> ServerBuilder {
+        ServerBuilder { max_live: streams, ..self }
+    }
 }
