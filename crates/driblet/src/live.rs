@@ -1,12 +1,28 @@
-//! What the live streams of one asset share: the newest event, which is encoded once for all of them.
+//! What the live streams of one asset share: the newest event.
 //!
-//! A stream that is read slowly skips events: it holds no more than the one that it is sending.
+//! An event is encoded once for all streams of its asset. A stream that is read slowly skips events: it holds no more
+//! than the one that it is sending.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ::metrics::Gauge;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::metrics;
+
+/// The time for each stream, in milliseconds, when all receivers come back or ask for a delta: a thousand come in a
+/// second.
+const SPREAD: u64 = 1;
+/// The longest time for all of them.
+const MAX_SPREAD: u64 = 60_000;
+/// The shortest time over which receivers come back. A server that starts anew takes about as long.
+const MIN_RETRY: u64 = 1_000;
+
+/// The golden ratio's fraction of 2^64 (Knuth, The Art of Computer Programming, volume 3, section 6.4).
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A head, as all streams tell it.
 pub(crate) struct LiveEvent {
@@ -23,48 +39,86 @@ pub(crate) struct LiveStreams {
     /// By the asset's path, with a `/` at the end of a directory's. An asset without streams has no entry.
     assets: Mutex<HashMap<String, Arc<watch::Sender<Newest>>>>,
     permits: Arc<Semaphore>,
+    max: usize,
+    slots: AtomicU64,
+    /// How many streams are open, in all servers of the process.
+    gauge: Gauge,
 }
 
 /// One stream.
 pub(crate) struct LiveStream {
     pub(crate) events: watch::Receiver<Newest>,
+    gauge: Gauge,
     _permit: OwnedSemaphorePermit,
 }
 
 impl LiveStreams {
     pub(crate) fn new(max: usize) -> LiveStreams {
-        LiveStreams { assets: Mutex::default(), permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))) }
+        let max = max.min(Semaphore::MAX_PERMITS);
+        let permits = Arc::new(Semaphore::new(max));
+        LiveStreams { assets: Mutex::default(), permits, max, slots: AtomicU64::new(0), gauge: metrics::live_streams() }
     }
 
-    /// Adds a stream of an asset; `None` if there are too many. If it is the asset's first one, the caller must send the
-    /// asset's events to the sender that comes with it, until [`end`](LiveStreams::end) takes that away.
-    pub(crate) fn add(&self, path: &str) -> Option<(LiveStream, Option<Arc<watch::Sender<Newest>>>)> {
+    /// Opens a stream of an asset; `None` if there are too many. If it is the asset's first one, the caller must send the
+    /// asset's events to the sender that comes with it, until [`end`](LiveStreams::end) says that there is no stream left.
+    pub(crate) fn open(&self, key: &str) -> Option<(LiveStream, Option<Arc<watch::Sender<Newest>>>)> {
         let permit = self.permits.clone().try_acquire_owned().ok()?;
         let mut assets = self.assets();
-        let (events, new) = match assets.get(path) {
+        let (events, new) = match assets.get(key) {
             Some(newest) => (newest.subscribe(), None),
             None => {
                 let newest = Arc::new(watch::Sender::new(None));
-                assets.insert(path.to_owned(), newest.clone());
+                assets.insert(key.to_owned(), newest.clone());
                 (newest.subscribe(), Some(newest))
             }
         };
-        Some((LiveStream { events, _permit: permit }, new))
+        self.gauge.increment(1);
+        Some((LiveStream { events, gauge: self.gauge.clone(), _permit: permit }, new))
+    }
+
+    /// When the receiver of a stream shall come back after its end, in milliseconds. Those of all streams are spread
+    /// evenly: the multiples of the golden ratio are, modulo 1, however many there are.
+    pub(crate) fn retry(&self) -> u64 {
+        let open = self.max - self.permits.available_permits();
+        let slot = self.slots.fetch_add(1, Relaxed).wrapping_mul(GOLDEN);
+        retry_of(open, slot)
     }
 
     /// Forgets an asset, if it has no stream any more. Gives whether it has none.
-    pub(crate) fn end(&self, path: &str, newest: &watch::Sender<Newest>) -> bool {
-        // Under the lock, so that no stream is added meanwhile.
+    pub(crate) fn end(&self, key: &str, newest: &watch::Sender<Newest>) -> bool {
+        // Under the lock, so that no stream is opened meanwhile.
         let mut assets = self.assets();
         let has_none = newest.receiver_count() == 0;
         if has_none {
-            assets.remove(path);
+            assets.remove(key);
         }
         has_none
     }
 
+    /// Ends all streams of an asset. Their receivers come back.
+    pub(crate) fn end_all(&self, key: &str) {
+        self.assets().remove(key);
+    }
+
     fn assets(&self) -> MutexGuard<'_, HashMap<String, Arc<watch::Sender<Newest>>>> {
         self.assets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Milliseconds over which the receivers of so many streams are spread.
+pub(crate) fn spread_of(streams: usize) -> u64 {
+    (streams as u64 * SPREAD).min(MAX_SPREAD)
+}
+
+/// The part of the time over which receivers come back that is left of a slot, which is a fraction of 2^64.
+fn retry_of(streams: usize, slot: u64) -> u64 {
+    let most = spread_of(streams).max(MIN_RETRY);
+    ((u128::from(most) * u128::from(slot)) >> 64) as u64
+}
+
+impl Drop for LiveStream {
+    fn drop(&mut self) {
+        self.gauge.decrement(1);
     }
 }
 
@@ -73,17 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_are_bounded_and_forgotten() {
-        let streams = LiveStreams::new(2);
-        let (first, sender) = streams.add("a").unwrap();
-        let sender = sender.unwrap();
-        let (second, again) = streams.add("a").unwrap();
-        assert!(again.is_none() && streams.add("b").is_none());
-        drop(first);
-        assert!(!streams.end("a", &sender));
-        drop(second);
-        assert!(streams.end("a", &sender) && streams.assets().is_empty());
-        let (_other, sender) = streams.add("b").unwrap();
-        assert!(sender.is_some());
+    fn receivers_come_back_evenly() {
+        let mut times: Vec<u64> = (0..10_000u64).map(|n| retry_of(10_000, n.wrapping_mul(GOLDEN))).collect();
+        times.sort_unstable();
+        assert!(times.last() < Some(&10_000));
+        let most = times.iter().map(|time| times.iter().filter(|other| (*time..time + 1_000).contains(other)).count());
+        let most = most.max().unwrap();
+        assert!((990..=1_010).contains(&most), "{most} within a second");
+        let few: Vec<u64> = (0..4u64).map(|n| retry_of(4, n.wrapping_mul(GOLDEN))).collect();
+        assert!(few.iter().all(|time| *time < MIN_RETRY), "{few:?}");
     }
 }

@@ -20,6 +20,7 @@ const QUEUE: &str = "driblet_encode_queue_jobs";
 const HISTORY_BYTES: &str = "driblet_history_bytes";
 const HISTORY_VERSIONS: &str = "driblet_history_versions";
 const CONNECTIONS: &str = "driblet_connections";
+const LIVE_STREAMS: &str = "driblet_live_streams";
 const PUBLISHES: &str = "driblet_publishes_total";
 
 /// The histograms among the metrics, and the upper bounds of their buckets, in seconds.
@@ -48,7 +49,7 @@ fn describe() {
     describe_histogram!(
         REQUEST_SECONDS,
         Unit::Seconds,
-        "Time from the head of a request to the end of its answer. Requests for a head may wait for a change."
+        "Time from the head of a request to the end of its answer, but for live streams. Requests for a head may wait for a change."
     );
     describe_counter!(SENT, Unit::Bytes, "Bytes of the bodies of answers, before TLS.");
     describe_counter!(SYNCS, Unit::Count, "Deltas that receivers were sent, by what the delta was made from.");
@@ -66,6 +67,7 @@ fn describe() {
     describe_gauge!(HISTORY_BYTES, Unit::Bytes, "Bytes of the versions in the history.");
     describe_gauge!(HISTORY_VERSIONS, Unit::Count, "Versions in the history; one that several paths have counts once.");
     describe_gauge!(CONNECTIONS, Unit::Count, "Open connections.");
+    describe_gauge!(LIVE_STREAMS, Unit::Count, "Open live streams.");
     describe_counter!(
         PUBLISHES,
         Unit::Count,
@@ -100,6 +102,8 @@ label! {
         Have = "have",
         Head = "head",
         Manifest = "manifest",
+        /// A live stream.
+        Live = "live",
         /// The browser client.
         Client = "client",
         Other = "other",
@@ -178,7 +182,10 @@ impl RequestMetrics {
     pub(crate) fn answered(&self, kind: RequestKind, status: u16, time: Duration, bytes: u64) {
         let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
         self.requests[kind as usize][class].increment(1);
-        self.seconds[kind as usize].record(time);
+        // A stream takes as long as its receiver stays.
+        if kind != RequestKind::Live {
+            self.seconds[kind as usize].record(time);
+        }
         self.sent[kind as usize].increment(bytes);
     }
 
@@ -258,4 +265,10 @@ impl StateMetrics {
 pub(crate) fn connections() -> Gauge {
     describe();
     gauge!(CONNECTIONS)
+}
+
+/// How many live streams are open.
+pub(crate) fn live_streams() -> Gauge {
+    describe();
+    gauge!(LIVE_STREAMS)
 }

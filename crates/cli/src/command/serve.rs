@@ -96,6 +96,10 @@ pub(crate) struct Args {
     /// open files allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
+    /// The most live streams, by which open pages hear of new versions; each needs a connection of its own over HTTP/1.1.
+    /// Further ones get 503 [default: 16384, or what the limit of open files allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_live: Option<u32>,
     #[command(flatten)]
     codec: CodecArgs,
     /// How many previous versions get a delta to a new version before any receiver asks for one
@@ -121,6 +125,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     access: AccessArgs,
 }
+
+/// The default of `--max-live`.
+const MAX_LIVE: usize = 16_384;
 
 /// Runs the server. `unknown` are the variables that look like settings and are none.
 pub(crate) fn run(args: Args, unknown: &[String]) -> Result<(), Failure> {
@@ -169,6 +176,15 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         .keep_alive(Duration::from_secs(args.keep_alive))
         .grace(Duration::from_secs(args.grace))
         .max_connections(max_connections);
+    let max_live = args.max_live.map_or(MAX_LIVE, |max| max as usize);
+    let live = options.live_streams(max_live);
+    if live < max_live {
+        tracing::warn!(
+            live,
+            "the limit of open files allows no more live streams, although it was raised as far as the system allows; raise it (ulimit -n, LimitNOFILE=) or set --max-live"
+        );
+    }
+    builder = builder.max_live(live);
     let listening = args.listen.listen(passed).await?;
     let metrics = match args.metrics {
         Some(address) => Some(Metrics::begin(address).await?),

@@ -201,13 +201,13 @@ impl ResourceRequest<'_> {
         head: &PublishedDirectory,
     ) -> Result<DirectoryVersion, Problem> {
         let known = self.site.directory_version(path, version).await?;
-        known.ok_or_else(|| unknown_version(head))
+        known.ok_or_else(|| self.unknown_directory(head))
     }
 
     async fn manifest(&self, path: &str, version: Version, head: &PublishedDirectory) -> Result<Response, Problem> {
         self.known(path, version, head).await?;
         let stored = self.site.version(&Publisher::directory_key(path), version).await?;
-        let stored = stored.ok_or_else(|| unknown_version(head))?;
+        let stored = stored.ok_or_else(|| self.unknown_directory(head))?;
         let content = of_version(&stored)?;
         let (etag, media_type, caching) = (version.to_string(), MANIFEST.into(), IMMUTABLE);
         Representation { content, etag, media_type, caching, coding: None, modified: None }
@@ -228,7 +228,7 @@ impl ResourceRequest<'_> {
         let bytes = body.ok_or_else(too_long)?;
         // The list begins with the version that it is of.
         let target = Have::target(&bytes).map_err(|error| bad(format!("{error}.")))?;
-        let target = self.site.directory_version(path, target).await?.ok_or_else(|| unknown_version(head))?;
+        let target = self.site.directory_version(path, target).await?.ok_or_else(|| self.unknown_directory(head))?;
         let have = Have::parse(&bytes, target.manifest.len()).map_err(|error| bad(format!("{error}.")))?;
         let lens = self.known_lens(path, &target.manifest, &have);
         let held = have.manifest(&target.manifest, &lens).map_err(|error| bad(format!("{error}.")))?;
@@ -260,6 +260,16 @@ impl ResourceRequest<'_> {
         };
         have.others.iter().map(len).collect()
     }
+
+    fn unknown_directory(&self, head: &PublishedDirectory) -> Problem {
+        let detail = "That version is not in this directory's history; post what you hold to have, or sync from none.";
+        Problem::new(StatusCode::NOT_FOUND, "unknown-version", detail).with(json!({
+            "head": head.version.to_string(),
+            "length": head.len,
+            "counter": head.counter,
+            "epoch": self.site.history.epoch().to_string(),
+        }))
+    }
 }
 
 fn no_snapshot(path: &str) -> Problem {
@@ -270,15 +280,6 @@ fn no_snapshot(path: &str) -> Problem {
 fn plan_etag(from: Option<Version>, to: Version) -> String {
     let from = from.map_or_else(|| "none".to_owned(), |from| from.to_string()[..16].to_owned());
     format!("{from}-{}", &to.to_string()[..16])
-}
-
-fn unknown_version(head: &PublishedDirectory) -> Problem {
-    let detail = "That version is not in this directory's history; post what you hold to have, or sync from none.";
-    Problem::new(StatusCode::NOT_FOUND, "unknown-version", detail).with(json!({
-        "head": head.version.to_string(),
-        "length": head.len,
-        "counter": head.counter,
-    }))
 }
 
 fn unknown_part() -> Problem {

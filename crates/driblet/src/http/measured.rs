@@ -83,7 +83,8 @@ fn kind(path: Option<&RequestPath>) -> RequestKind {
         Some(Resource::Head) => RequestKind::Head,
         Some(Resource::Manifest(_)) => RequestKind::Manifest,
         Some(Resource::Other(name)) if path.folder && path.asset.is_empty() && name != "health" => RequestKind::Client,
-        Some(Resource::Other(_) | Resource::Grant(_) | Resource::Live) => RequestKind::Other,
+        Some(Resource::Live) => RequestKind::Live,
+        Some(Resource::Other(_) | Resource::Grant(_)) => RequestKind::Other,
     }
 }
 

@@ -81,7 +81,8 @@ impl Problem {
         let mut response = (self.status, [(header::CONTENT_TYPE, media_type)], body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        let is_stated = self.headers.iter().any(|(name, _)| name == header::RETRY_AFTER);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE && !is_stated {
             headers.typed_insert(RetryAfter::delay(std::time::Duration::from_secs(1)));
         }
         for (name, value) in self.headers {

@@ -293,6 +293,7 @@ impl ResourceRequest<'_> {
             "head": head.version.to_string(),
             "length": head.len,
             "counter": head.counter,
+            "epoch": self.site.history.epoch().to_string(),
             "rungs": [sizes.sections.log2(), sizes.chunks.log2()],
             "sections": STANDARD.encode(cuts.list()),
         })))

@@ -10,6 +10,7 @@ mod directory_looks;
 mod directory_watch;
 mod episode;
 mod error;
+mod file_watch;
 mod files;
 mod index;
 mod settle;
@@ -27,6 +28,8 @@ pub(crate) use directories::PublishedDirectory;
 use directories::{Directories, DirectoryPublisher};
 use directory_watch::Watch;
 pub(crate) use error::PublishError;
+pub(crate) use file_watch::AssetWatch;
+use file_watch::FileWatches;
 use files::{Files, Looked};
 pub(crate) use files::{NewHead, PathState, UnpublishedCopy};
 use settle::Settler;
@@ -47,6 +50,7 @@ pub(crate) struct Publisher {
     files: Arc<Files>,
     settler: Arc<Settler>,
     directories: Directories,
+    watches: Arc<FileWatches>,
     indexed: Arc<watch::Sender<bool>>,
 }
 
@@ -115,7 +119,7 @@ impl Publisher {
             }
             done.send_replace(true);
         });
-        Ok(Publisher { files, settler, directories, indexed })
+        Ok(Publisher { files, settler, directories, watches: Arc::default(), indexed })
     }
 
     pub(crate) fn source(&self) -> &Source {
@@ -125,6 +129,16 @@ impl Publisher {
     /// Wakes when any path gets a new head.
     pub(crate) fn published(&self) -> &Notify {
         &self.files.published
+    }
+
+    /// Tells when a file may have changed, or without one, when a directory should be looked at.
+    pub(crate) fn watch(&self, file: Option<&str>) -> AssetWatch {
+        let file = file.map(|path| match self.source().only() {
+            // The source is the file.
+            Some(_) => self.source().path().to_path_buf(),
+            None => self.source().path().join(path),
+        });
+        AssetWatch::new(self.watches.clone(), file)
     }
 
     /// How many times a file was read.

@@ -30,7 +30,7 @@ use tracing::debug;
 
 use super::access::AccessRecord;
 use super::addresses::AddressPlace;
-use super::connections::{ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest};
+use super::connections::{ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest, RunningStream};
 use super::cut_off::CutOff;
 use super::held::BodyBytes;
 use super::listener::{Accepted, ListenerOptions, Stream};
@@ -48,9 +48,17 @@ const WINDOW: u32 = 256 << 10;
 /// holds one is full.
 const MAX_QUEUED: usize = 16 << 10;
 
+/// The bytes of a live stream that the system takes and cannot send yet.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 16 << 10;
+
 /// An extension of each request. Responses that only wait learn from it that the server stops.
 #[derive(Clone)]
 pub(crate) struct Stopping(watch::Receiver<bool>);
+
+/// An extension of answers that are live streams.
+#[derive(Clone)]
+pub(crate) struct LiveAnswer;
 
 /// An extension of requests that came over TLS.
 #[derive(Clone)]
@@ -80,7 +88,7 @@ pub(super) fn run(
     stream.set_write_timeout(Some(connections.options.write_timeout));
     let (connections, place) = (connections.clone(), connections.enter());
     let (entry, is_encrypted) = (place.entry.clone(), options.tls.is_some());
-    let mut stream = ClientStream { stream: Box::pin(stream), place, address, timer: None };
+    let mut stream = ClientStream { stream: Box::pin(stream), place, address, timer: None, limits_unsent: false };
     let all = connections.clone();
     async move {
         if options.proxy_protocol {
@@ -189,7 +197,8 @@ fn answer(
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let held = (version == Version::HTTP_2).then(|| BodyBytes::new(&running.entry().held));
-        Ok(response.map(|body| TrackedBody { body, running, is_waiting: false, record, held }))
+        let live = response.extensions().get::<LiveAnswer>().map(|_| running.live());
+        Ok(response.map(|body| TrackedBody { body, running, is_waiting: false, record, held, live }))
     }
 }
 
@@ -202,6 +211,8 @@ struct TrackedBody {
     record: Option<AccessRecord>,
     /// What it holds in memory (HTTP/2).
     held: Option<BodyBytes>,
+    /// Set if it is a live stream.
+    live: Option<RunningStream>,
 }
 
 impl TrackedBody {
@@ -237,6 +248,10 @@ impl hyper::body::Body for TrackedBody {
             // Until then, the client has not taken the last piece.
             ready!(held.poll_more(context));
         }
+        if self.live.is_some() && self.held.is_none() && self.running.entry().is_blocked(context) {
+            // Until then, the client has not read the last event. It skips those that come meanwhile.
+            return Poll::Pending;
+        }
         self.set_waiting(false);
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.set_waiting(matches!(frame, Poll::Ready(Some(Ok(_)))));
@@ -267,6 +282,7 @@ struct ClientStream {
     /// Its place among the connections of its client; `None` until a proxy has named the client.
     address: Option<AddressPlace>,
     timer: Option<Pin<Box<Sleep>>>,
+    limits_unsent: bool,
 }
 
 impl ClientStream {
@@ -337,8 +353,9 @@ impl ClientStream {
     }
 
     /// Notes whether the client reads what is written.
-    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn note_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let mut state = self.place.entry.state();
+        let is_live = 0 < state.live;
         if written.is_ready() && state.is_blocked && state.phase == ConnectionPhase::Idle {
             // With HTTP/2, what is written may be an answer to a ping.
             if !state.is_http2 {
@@ -346,11 +363,29 @@ impl ClientStream {
             }
             self.place.entry.reader.wake();
         }
+        if written.is_ready() && state.is_blocked {
+            self.place.entry.unblocked.wake();
+        }
         state.is_blocked = written.is_pending();
         if let Poll::Ready(Ok(bytes)) = written {
             state.note_written(bytes);
         }
+        drop(state);
+        if is_live && !self.limits_unsent {
+            self.limit_unsent();
+        }
         written
+    }
+
+    /// Has the system take no more than [`MAX_UNSENT`] bytes that it cannot send yet: those of events that are old by the
+    /// time at which the client reads them.
+    fn limit_unsent(&mut self) {
+        self.limits_unsent = true;
+        #[cfg(target_os = "linux")]
+        if let Either::Left(tcp) = self.stream.get_ref() {
+            // Without it, the system takes some megabytes.
+            let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(MAX_UNSENT);
+        }
     }
 }
 

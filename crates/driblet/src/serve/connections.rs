@@ -1,8 +1,9 @@
 //! All connections: the state of each, and which one ends when there are too many.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Context;
 use std::time::Duration;
 
 use ::metrics::Gauge;
@@ -41,6 +42,8 @@ pub(super) struct Connections {
     gauge: Gauge,
     pub(super) cut_offs: CutOffs,
     peak: Peak,
+    /// Connections with live streams.
+    live: AtomicUsize,
 }
 
 /// The open connections, by number.
@@ -59,6 +62,8 @@ pub(super) struct ConnectionEntry {
     pub(super) leave: Notify,
     /// What its answers hold (HTTP/2).
     pub(super) held: Arc<HeldBytes>,
+    /// Wakes the body of a live stream when the client has read what was written.
+    pub(super) unblocked: AtomicWaker,
 }
 
 pub(super) struct ConnectionState {
@@ -75,6 +80,8 @@ pub(super) struct ConnectionState {
     pub(super) is_leaving: bool,
     /// Requests that are being answered.
     running: usize,
+    /// Those of them whose answers are live streams.
+    pub(super) live: usize,
     /// Bodies of which the client has not taken the last piece yet.
     pub(super) waiting_bodies: usize,
     /// When the client last took a piece of a body, or [`PROGRESS`] bytes.
@@ -110,6 +117,7 @@ impl Connections {
             gauge: if options.observed { metrics::connections() } else { Gauge::noop() },
             cut_offs: CutOffs::default(),
             peak: Peak::default(),
+            live: AtomicUsize::new(0),
         })
     }
 
@@ -124,6 +132,7 @@ impl Connections {
             is_http2: false,
             is_leaving: false,
             running: 0,
+            live: 0,
             waiting_bodies: 0,
             taken: now,
             written: 0,
@@ -134,6 +143,7 @@ impl Connections {
             writer: AtomicWaker::new(),
             leave: Notify::new(),
             held: Arc::default(),
+            unblocked: AtomicWaker::new(),
         });
         let mut open = lock(&self.open);
         let id = open.next;
@@ -146,6 +156,11 @@ impl Connections {
 
     pub(super) fn len(&self) -> usize {
         lock(&self.open).entries.len()
+    }
+
+    /// How many count for the limit of connections. Live streams have a limit of their own.
+    pub(super) fn counted(&self) -> usize {
+        self.len().saturating_sub(self.live.load(SeqCst))
     }
 
     /// Waits until a connection ends or becomes idle.
@@ -223,6 +238,12 @@ impl ConnectionEntry {
         lock(&self.state)
     }
 
+    /// Whether the client has not read all that was written. If so, the task is woken when it has.
+    pub(super) fn is_blocked(&self, context: &Context<'_>) -> bool {
+        self.unblocked.register(context.waker());
+        self.state().is_blocked
+    }
+
     /// Has the client told to leave.
     pub(super) fn begin_to_leave(&self) {
         let mut state = self.state();
@@ -294,6 +315,35 @@ impl Drop for RunningRequest {
         // The connection is waiting for the next request already. It must compute its deadline again.
         self.entry.reader.wake();
         self.connections.changed.notify_one();
+    }
+}
+
+/// A live stream that is being answered. While a connection has one, it does not count for the limit of connections.
+pub(super) struct RunningStream(RunningRequest);
+
+impl RunningRequest {
+    /// Notes that the answer is a live stream.
+    pub(super) fn live(&self) -> RunningStream {
+        let RunningRequest { connections, entry } = self;
+        let mut state = entry.state();
+        state.running += 1;
+        state.live += 1;
+        if state.live == 1 {
+            connections.live.fetch_add(1, SeqCst);
+        }
+        drop(state);
+        connections.changed.notify_one();
+        RunningStream(RunningRequest { connections: connections.clone(), entry: entry.clone() })
+    }
+}
+
+impl Drop for RunningStream {
+    fn drop(&mut self) {
+        let mut state = self.0.entry.state();
+        state.live -= 1;
+        if state.live == 0 {
+            self.0.connections.live.fetch_sub(1, SeqCst);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use tracing::{debug, warn};
 use crate::client_address::ClientAddress;
 pub use access::ACCESS_LOG;
 use addresses::AddressPlace;
-pub(crate) use connection::{Encrypted, Stopping};
+pub(crate) use connection::{Encrypted, LiveAnswer, Stopping};
 use connections::Connections;
 use listener::Accepted;
 pub use listener::{Listener, Listeners};
@@ -147,7 +147,7 @@ impl AcceptLoop {
                 warn!(%error, open, "the system accepts no more connections; new ones take the places of idle ones. Raise the process's limit of open files (RLIMIT_NOFILE)");
             });
             // Responses need file handles too. Accepting fewer connections leaves some for them.
-            let open = self.connections.len();
+            let open = self.connections.counted();
             self.max = self.max.min((open - open / 4).max(1));
             self.connections.give_way();
             let _ = timeout(pause, self.connections.changed()).await;
@@ -176,7 +176,7 @@ impl AcceptLoop {
 
     /// Waits until there is a place for one more connection.
     async fn free_place(&mut self) {
-        while self.max <= self.connections.len() {
+        while self.max <= self.connections.counted() {
             self.log_limit(|open| {
                 warn!(
                     open,
@@ -193,7 +193,7 @@ impl AcceptLoop {
 
     fn begin(&mut self, accepted: Accepted, address: Option<AddressPlace>) {
         while self.tasks.try_join_next().is_some() {}
-        if self.met.is_some_and(|met| self.connections.len() + 1 < met / 2) {
+        if self.met.is_some_and(|met| self.connections.counted() + 1 < met / 2) {
             self.met = None;
             self.max = self.options.max_connections.max(1);
         }
@@ -202,7 +202,7 @@ impl AcceptLoop {
 
     fn log_limit(&mut self, log: impl FnOnce(usize)) {
         if self.met.is_none() {
-            let open = self.connections.len();
+            let open = self.connections.counted();
             self.met = Some(open);
             log(open);
         }

@@ -27,7 +27,7 @@ pub struct ServeOptions {
     /// How long a connection may be idle between two requests. Default: 75 s, longer than the 60 s of most load
     /// balancers. A load balancer that reuses a connection while the server closes it answers 502.
     pub keep_alive: Duration,
-    /// The most connections. Default: 1,024. At this limit, and when the process may open no more files, a new
+    /// The most connections, not counting those with live streams. Default: 1,024. At this limit, and when the process may open no more files, a new
     /// connection takes the place of the one that has been idle longest. If none is idle, it waits.
     pub max_connections: usize,
     /// The most connections of one client: an IPv4 address, or the first 64 bits of an IPv6 address. Default: 256. One
@@ -56,6 +56,19 @@ impl ServeOptions {
         let options = ServeOptions::default();
         let max = connections_within(getrlimit(Resource::Nofile).current, options.max_connections);
         options.max_connections(max)
+    }
+
+    /// How many live streams may be open besides these connections, at most `max`: each needs a file of the limit of open
+    /// files, see [`for_open_files`](ServeOptions::for_open_files).
+    ///
+    /// ```
+    /// let options = driblet::ServeOptions::for_open_files();
+    /// let server = driblet::Server::builder("dist").max_live(options.live_streams(16_384));
+    /// # drop(server);
+    /// ```
+    #[must_use]
+    pub fn live_streams(&self, max: usize) -> usize {
+        streams_within(getrlimit(Resource::Nofile).current, self.max_connections, max)
     }
 
     /// Sets how long a client may read nothing of a response.
@@ -127,9 +140,23 @@ fn connections_within(files: Option<u64>, max: usize) -> usize {
     files.map_or(max, |files| (files.saturating_sub(OTHER_FILES) / 2).clamp(8, max as u64) as usize)
 }
 
+/// The most live streams for a limit of open files, and at most `max`.
+fn streams_within(files: Option<u64>, connections: usize, max: usize) -> usize {
+    let needed = OTHER_FILES.saturating_add(2 * connections as u64);
+    files.map_or(max, |files| files.saturating_sub(needed).clamp(1, max.max(1) as u64) as usize)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::connections_within;
+    use super::{connections_within, streams_within};
+
+    #[test]
+    fn live_streams_get_the_files_that_connections_leave() {
+        assert_eq!(streams_within(None, 1024, 16_384), 16_384);
+        assert_eq!(streams_within(Some(1 << 20), 1024, 16_384), 16_384);
+        assert_eq!(streams_within(Some(4096), 1024, 16_384), 1888);
+        assert_eq!(streams_within(Some(1024), 432, 16_384), 1);
+    }
 
     #[test]
     fn connections_leave_room_for_other_files() {

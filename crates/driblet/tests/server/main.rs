@@ -19,6 +19,7 @@ mod history;
 mod http2;
 mod killed;
 mod limits;
+mod live;
 mod media_types;
 mod names;
 mod paths;

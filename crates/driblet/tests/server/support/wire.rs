@@ -155,6 +155,77 @@ impl Slow {
     }
 }
 
+/// A live stream.
+pub(crate) struct Live {
+    stream: TcpStream,
+    received: Vec<u8>,
+    /// Events that were read.
+    read: usize,
+}
+
+/// An event of a live stream.
+#[derive(Debug)]
+pub(crate) struct LiveEvent {
+    pub(crate) name: String,
+    pub(crate) id: Option<String>,
+    pub(crate) retry: Option<u64>,
+    pub(crate) data: Value,
+}
+
+impl Live {
+    pub(crate) async fn open(path: &str, addr: SocketAddr) -> Live {
+        let Slow { stream, received } = Slow::start(get(path), addr).await;
+        Live { stream, received, read: 0 }
+    }
+
+    /// The next event; `None` if the stream has ended.
+    pub(crate) async fn next(&mut self) -> Option<LiveEvent> {
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let body = if self.received.windows(4).any(|window| window == b"\r\n\r\n") {
+                Answer::parse(&self.received).body
+            } else {
+                Vec::new()
+            };
+            let body = String::from_utf8(body).unwrap();
+            if let Some((text, _)) = body.split_inclusive("\n\n").nth(self.read).and_then(|text| text.split_once("\n\n")) {
+                self.read += 1;
+                return Some(LiveEvent::parse(text));
+            }
+            let read = within(self.stream.read(&mut piece)).await.unwrap_or_default();
+            if read == 0 {
+                return None;
+            }
+            self.received.extend_from_slice(&piece[..read]);
+        }
+    }
+
+    /// The next head; events that only say that the stream is alive are left out.
+    pub(crate) async fn head(&mut self) -> Value {
+        loop {
+            let event = self.next().await.expect("an event");
+            if event.name == "head" {
+                return event.data;
+            }
+        }
+    }
+}
+
+impl LiveEvent {
+    fn parse(text: &str) -> LiveEvent {
+        let field = |name: &str| {
+            let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            values.next().map(str::to_owned)
+        };
+        LiveEvent {
+            name: field("event").unwrap_or_default(),
+            id: field("id"),
+            retry: field("retry").map(|retry| retry.parse().unwrap()),
+            data: field("data").map_or(Value::Null, |data| serde_json::from_str(&data).unwrap()),
+        }
+    }
+}
+
 /// The bytes of a chunked body that arrived.
 fn join(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
