@@ -64,17 +64,25 @@ test('a script that changes is shown once more, while its difference is fetched'
 
 test('the next build of a script with a content hash comes as a difference at once', async () => {
   const page = (name) => `<!doctype html><script src="/assets/${name}"></script>`;
-  const [before, next] = ['index-B3f2a9xx.js', 'index-Q9bd1cyy.js'];
+  const before = 'index-B3f2a9xx.js';
   mkdirSync(join(server.root, 'assets'));
   writeRelease(`assets/${before}`, '5.9.2');
   writeFileSync(join(server.root, 'hashed.html'), page(before));
   assert.equal((await show('/hashed.html')).shown, '5.9.2');
-  writeRelease(`assets/${next}`, '5.9.3');
   rmSync(join(server.root, 'assets', before));
-  writeFileSync(join(server.root, 'hashed.html'), page(next));
-  const { shown, coding } = await show('/hashed.html');
-  assert.equal(shown, '5.9.3');
-  assert.match(coding, /^dc[bz]$/);
+  // The browser stores a dictionary some time after the script ran, which no event tells.
+  let builds = 0;
+  const showNext = async () => {
+    builds += 1;
+    const name = `index-Q9bd1c${String(builds).padStart(2, '0')}.js`;
+    writeRelease(`assets/${name}`, '5.9.3');
+    writeFileSync(join(server.root, 'hashed.html'), page(name));
+    const { shown, coding } = await show('/hashed.html');
+    assert.equal(shown, '5.9.3');
+    return /^dc[bz]$/.test(coding) ? name : undefined;
+  };
+  let next;
+  await eventually(async () => (next = await showNext()));
   await eventually(() => sent(`/assets/${next}`).length === 1);
   assert.ok(sent(`/assets/${next}`)[0] < sent(`/assets/${before}`)[0] / 100);
 });
