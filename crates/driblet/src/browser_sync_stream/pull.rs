@@ -156,7 +156,7 @@ fn unconnected(url: &Url, error: Error) -> PullError {
             let body = String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).trim().to_owned();
             let detail =
                 if body.is_empty() { "is there a server of browser-sync-stream at this URL?".into() } else { body };
-            let refused = ProtocolCause::Refused(detail);
+            let refused = ProtocolCause::Refused { status: answer.status().as_u16(), detail };
             PullError::protocol(format!("{url} answers {} to a WebSocket", answer.status()), refused)
         }
         error @ Error::Tls(_) => PullError::during(Phase::Connecting, format!("cannot set up TLS with {url}"), error),

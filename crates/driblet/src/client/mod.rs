@@ -1,13 +1,15 @@
 //! The native client: brings a file up to date with what a server publishes.
 //!
 //! `session` decides what to ask for, `request` asks, `apply` turns the delta into a staging file on a blocking thread,
-//! `partial` keeps the bytes of an incomplete delta, and `retry` decides when to ask a busy server again.
+//! `partial` keeps the bytes of an incomplete delta, and `retry` decides when to ask a busy server again. `live` follows
+//! the newest version.
 
 mod apply;
 mod basis_file;
 mod connector;
 mod credentials;
 mod directory;
+mod live;
 mod partial;
 mod pulled;
 mod request;
@@ -32,6 +34,7 @@ pub use directory::{
     Change, ChangeKind, DirectoryProgress, FolderProblem, InvalidDirectory, PathProblem, PatternError,
     PullDirectoryError, PullDirectoryOptions, PulledDirectory,
 };
+pub use live::{Epoch, LiveHead, Watch};
 pub use pulled::{BasisKind, Pulled};
 use request::Asset;
 #[cfg(feature = "browser-sync-stream")]
@@ -122,7 +125,36 @@ impl Client {
         dest: Output,
         progress: impl Fn(Progress) + Send + Sync + 'static,
     ) -> Result<Pulled, PullError> {
-        self.run(url, dest, None, Arc::new(progress)).await
+        self.run(url, dest, None, None, Arc::new(progress)).await
+    }
+
+    /// As [`pull_to`](Client::pull_to), after a [`Watch`] of the same URL told of a head. If the output holds the version
+    /// before that head, and the delta is short, the delta came with the head: then no request is made.
+    ///
+    /// ```no_run
+    /// use driblet::output::Output;
+    /// use futures_util::StreamExt;
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = driblet::Client::new()?;
+    /// let url = "https://example.com/app.js".parse()?;
+    /// let mut heads = client.watch(&url);
+    /// while let Some(head) = heads.next().await {
+    ///     client.pull_live(&url, Output::at("app.js")?, &head?, |_| {}).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`pull`](Client::pull).
+    pub async fn pull_live(
+        &self,
+        url: &Url,
+        dest: Output,
+        head: &LiveHead,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<Pulled, PullError> {
+        self.run(url, dest, None, Some(head), Arc::new(progress)).await
     }
 
     /// As [`pull_to`](Client::pull_to). If the output holds nothing, another file is the basis. It is not changed.
@@ -137,7 +169,7 @@ impl Client {
         basis: &BasisFile,
         progress: impl Fn(Progress) + Send + Sync + 'static,
     ) -> Result<Pulled, PullError> {
-        self.run(url, dest, Some(basis), Arc::new(progress)).await
+        self.run(url, dest, Some(basis), None, Arc::new(progress)).await
     }
 
     async fn run(
@@ -145,6 +177,7 @@ impl Client {
         url: &Url,
         dest: Output,
         basis: Option<&BasisFile>,
+        head: Option<&LiveHead>,
         progress: Report,
     ) -> Result<Pulled, PullError> {
         let start = Instant::now();
@@ -163,7 +196,8 @@ impl Client {
                 }
             }
         }
-        let mut pulled = PullSession::new(asset, dest, self.options.max_len, progress).run().await?;
+        let session = PullSession::new(asset, dest, self.options.max_len, progress).told(head);
+        let mut pulled = session.run().await?;
         pulled.elapsed = start.elapsed();
         Ok(pulled)
     }

@@ -217,7 +217,7 @@ impl Asset {
         self.request_at(method, self.resource(name))
     }
 
-    fn request_at(&self, method: Method, url: Url) -> RequestBuilder {
+    pub(super) fn request_at(&self, method: Method, url: Url) -> RequestBuilder {
         let request = self.client.request(method, url);
         // reqwest sends it to no other host, even after a redirect.
         match &self.authorization {
@@ -256,7 +256,8 @@ impl Asset {
         }
     }
 
-    async fn answer(&self, request: RequestBuilder, len: u64) -> Result<Response, PullError> {
+    /// Sends a request once, and waits for the head of the response.
+    pub(super) async fn answer(&self, request: RequestBuilder, len: u64) -> Result<Response, PullError> {
         self.watchdog.reset();
         let timeout = self.options.timeout + Duration::from_secs(len / SLOWEST_UPLOAD);
         tokio::select! {
@@ -321,7 +322,15 @@ impl Asset {
         let continues = status == StatusCode::PARTIAL_CONTENT;
         let etag = header(response.headers(), ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
         let asset = Arc::new(self.url.clone());
-        Ok(DeltaBody { response, etag, continues, unread: Bytes::new(), asset, timeout: self.options.timeout })
+        let (response, unread) = (Some(response), Bytes::new());
+        Ok(DeltaBody { response, etag, continues, unread, asset, timeout: self.options.timeout })
+    }
+
+    /// A delta that was received already.
+    pub(super) fn received(&mut self, bytes: Bytes) -> DeltaBody {
+        self.cost.received += bytes.len() as u64;
+        let (asset, timeout) = (Arc::new(self.url.clone()), self.options.timeout);
+        DeltaBody { response: None, etag: None, continues: false, unread: bytes, asset, timeout }
     }
 
     pub(super) async fn refusal(&mut self, response: Response) -> Result<Refusal, PullError> {
@@ -331,7 +340,7 @@ impl Asset {
     }
 
     /// The first bytes of a body that is meant for this client, not for its file.
-    async fn short_body(&mut self, mut response: Response, what: &str) -> Result<Vec<u8>, PullError> {
+    pub(super) async fn short_body(&mut self, mut response: Response, what: &str) -> Result<Vec<u8>, PullError> {
         let mut body = Vec::new();
         let doing = || format!("reading {what} of {}", self.url);
         while let Some(bytes) = chunk(&mut response, self.options.timeout, doing).await? {
@@ -345,13 +354,17 @@ impl Asset {
     }
 
     pub(super) fn refused(&self, status: StatusCode, detail: String) -> PullError {
-        PullError::protocol(format!("{} answers {status}", self.url), ProtocolCause::Refused(detail))
+        PullError::protocol(
+            format!("{} answers {status}", self.url),
+            ProtocolCause::Refused { status: status.as_u16(), detail },
+        )
     }
 }
 
 /// A delta that is being received.
 pub(super) struct DeltaBody {
-    response: Response,
+    /// What `unread` is the beginning of; `None` if it is everything.
+    response: Option<Response>,
     etag: Option<String>,
     continues: bool,
     unread: Bytes,
@@ -380,8 +393,9 @@ impl DeltaBody {
         if !self.unread.is_empty() {
             return Ok(Some(std::mem::take(&mut self.unread)));
         }
+        let Some(response) = &mut self.response else { return Ok(None) };
         let doing = || format!("reading the delta from {}", self.asset);
-        let bytes = chunk(&mut self.response, self.timeout, doing).await?;
+        let bytes = chunk(response, self.timeout, doing).await?;
         cost.received += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         Ok(bytes)
     }

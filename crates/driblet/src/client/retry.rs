@@ -50,7 +50,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// A random number from 0 to 1.
-fn random_share() -> f64 {
+pub(super) fn random_share() -> f64 {
     let mut bytes = [0; 2];
     match getrandom::fill(&mut bytes) {
         Ok(()) => f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX),

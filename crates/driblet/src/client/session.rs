@@ -3,6 +3,7 @@
 use driblet_core::{Basis, ChunkSize, ChunkSizes, Chunker, Cuts, Limits, MatchedBasis, Signature};
 
 use super::apply::Apply;
+use super::live::LiveHead;
 use super::partial::{Partial, path_beside};
 use super::pulled::{BasisKind, Pulled};
 use super::request::{Answer, Asset, UnknownVersion};
@@ -17,11 +18,18 @@ pub(super) struct PullSession {
     dest: Destination,
     limits: Limits,
     report: Report,
+    /// A head that was told already.
+    told: Option<LiveHead>,
 }
 
 impl PullSession {
     pub(super) fn new(asset: Asset, dest: Destination, max_len: u64, report: Report) -> PullSession {
-        PullSession { asset, dest, limits: Limits::new().target(max_len), report }
+        PullSession { asset, dest, limits: Limits::new().target(max_len), report, told: None }
+    }
+
+    /// Uses the delta that came with a head, if it is one from the held version.
+    pub(super) fn told(self, told: Option<&LiveHead>) -> PullSession {
+        PullSession { told: told.cloned(), ..self }
     }
 
     pub(super) async fn run(mut self) -> Result<Pulled, PullError> {
@@ -49,6 +57,14 @@ impl PullSession {
 
     async fn pull_head(&mut self) -> Result<Pulled, PullError> {
         let Some((version, len)) = self.dest.held() else { return self.pull_from_nothing().await };
+        if let Some(bytes) = self.told.take().and_then(|head| head.delta_from(version)) {
+            let body = self.asset.received(bytes);
+            match self.apply(Basis::of(&version, len), BasisKind::Version).run(body, &mut self.asset).await {
+                // Something between the server and this client changed the delta.
+                Err(PullError::Protocol { .. } | PullError::Network { .. }) => {}
+                result => return result,
+            }
+        }
         match self.asset.delta_from(version).await? {
             Answer::Delta(body) => {
                 let partial = self.begin_partial(body.etag());

@@ -147,8 +147,11 @@ pub(crate) enum ProtocolCause {
     TooLong { limit: u64 },
     /// The server's own words.
     #[cfg(feature = "client")]
+    #[error("{detail}")]
+    Refused { status: u16, detail: String },
+    #[cfg(feature = "client")]
     #[error("{0}")]
-    Refused(String),
+    Live(&'static str),
     #[cfg(feature = "client")]
     #[error("{found} is neither {expected} nor {expected}s")]
     Scheme { found: String, expected: &'static str },
@@ -207,6 +210,12 @@ impl PullError {
         matches!(self, PullError::Protocol { source: ProtocolError(ProtocolCause::IsFile), .. })
     }
 
+    /// Whether the server publishes a directory at the URL of a file.
+    #[cfg(feature = "client")]
+    pub fn is_url_of_directory(&self) -> bool {
+        matches!(self, PullError::Protocol { source: ProtocolError(ProtocolCause::IsDirectory), .. })
+    }
+
     /// The error for a [`Store`](crate::browser_sync_stream::Store). The error of a store keeps its kind.
     #[cfg(feature = "browser-sync-stream")]
     pub(crate) fn into_io(self) -> io::Error {
@@ -220,6 +229,27 @@ impl PullError {
     #[cfg(feature = "client")]
     pub(crate) fn is_about_bytes(&self) -> bool {
         matches!(self, PullError::Protocol { source: ProtocolError(ProtocolCause::Decode(_)), .. })
+    }
+}
+
+#[cfg(feature = "client")]
+impl ProtocolError {
+    /// The status of the response, if the server refused the request over HTTP.
+    ///
+    /// ```
+    /// use driblet::PullError;
+    ///
+    /// /// Whether credentials are missing or wrong.
+    /// fn is_denied(error: &PullError) -> bool {
+    ///     matches!(error, PullError::Protocol { source, .. } if matches!(source.status(), Some(401 | 403)))
+    /// }
+    /// # drop(is_denied as fn(&PullError) -> bool);
+    /// ```
+    pub fn status(&self) -> Option<u16> {
+        match &self.0 {
+            ProtocolCause::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
     }
 }
 

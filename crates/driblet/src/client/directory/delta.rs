@@ -85,6 +85,7 @@ async fn ask_with(
     .await?;
     let mut inline = None;
     if !file.is_whole {
+        let told = from.filter(|_| start.is_empty()).and_then(|from| requests.take_told(from));
         let mut body = match start.get(TARGET).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
             Some(target) => {
                 let pair = format!("{name}-{}", Version::from_bytes(target));
@@ -94,7 +95,7 @@ async fn ask_with(
                     _ => None,
                 }
             }
-            None => None,
+            None => told.map(|bytes| asset.received(bytes)),
         };
         if body.as_ref().is_none_or(|body| !body.continues()) {
             start.clear();

@@ -41,6 +41,7 @@ pub use options::PullDirectoryOptions;
 pub use pulled::{Change, ChangeKind, DirectoryProgress, PulledDirectory};
 
 use super::Client;
+use super::live::LiveHead;
 use requests::Requests;
 use session::Session;
 
@@ -75,11 +76,38 @@ impl Client {
         options: &PullDirectoryOptions,
         progress: impl Fn(DirectoryProgress) + Send + Sync + 'static,
     ) -> Result<PulledDirectory, PullDirectoryError> {
-        let start = Instant::now();
         let requests = Requests::new(self.http.clone(), url, self.options.clone(), Arc::new(progress));
-        let session = Session::open(requests, url, dir.as_ref(), options).await?;
-        let mut pulled = session.run().await?;
-        pulled.elapsed = start.elapsed();
-        Ok(pulled)
+        pull(requests, url, dir.as_ref(), options).await
     }
+
+    /// As [`pull_directory`](Client::pull_directory), after a [`Watch`](super::Watch) of the same URL told of a head. If
+    /// the last pull brought the version before that head, and the delta is short, the delta came with the head: then no
+    /// request is made.
+    ///
+    /// # Errors
+    /// As [`pull_directory`](Client::pull_directory).
+    pub async fn pull_directory_live(
+        &self,
+        url: &Url,
+        dir: impl AsRef<Path>,
+        options: &PullDirectoryOptions,
+        head: &LiveHead,
+        progress: impl Fn(DirectoryProgress) + Send + Sync + 'static,
+    ) -> Result<PulledDirectory, PullDirectoryError> {
+        let requests = Requests::new(self.http.clone(), url, self.options.clone(), Arc::new(progress));
+        pull(requests.told(head), url, dir.as_ref(), options).await
+    }
+}
+
+async fn pull(
+    requests: Requests,
+    url: &Url,
+    dir: &Path,
+    options: &PullDirectoryOptions,
+) -> Result<PulledDirectory, PullDirectoryError> {
+    let start = Instant::now();
+    let session = Session::open(requests, url, dir, options).await?;
+    let mut pulled = session.run().await?;
+    pulled.elapsed = start.elapsed();
+    Ok(pulled)
 }

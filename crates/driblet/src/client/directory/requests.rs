@@ -3,9 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+use driblet_core::Version;
 use url::Url;
 
 use super::pulled::DirectoryProgress;
+use crate::client::live::LiveHead;
 use crate::client::request::{Asset, PullCost};
 use crate::client::{PullError, PullOptions, PullState};
 
@@ -27,6 +30,8 @@ pub(super) struct Requests {
     progress: Arc<dyn Fn(DirectoryProgress) + Send + Sync>,
     pub(super) counters: Arc<Counters>,
     cost: Arc<Mutex<PullCost>>,
+    /// A head that was told already.
+    told: Arc<Mutex<Option<LiveHead>>>,
 }
 
 impl Requests {
@@ -36,7 +41,24 @@ impl Requests {
         options: PullOptions,
         progress: Arc<dyn Fn(DirectoryProgress) + Send + Sync>,
     ) -> Requests {
-        Requests { http, url: url.clone(), options, progress, counters: Arc::default(), cost: Arc::default() }
+        let (counters, cost, told) = Default::default();
+        Requests { http, url: url.clone(), options, progress, counters, cost, told }
+    }
+
+    /// Uses the directory delta that came with a head, if it is one from the version of the last pull.
+    pub(super) fn told(self, head: &LiveHead) -> Requests {
+        Requests { told: Arc::new(Mutex::new(Some(head.clone()))), ..self }
+    }
+
+    /// Whether a head was told and not used yet.
+    pub(super) fn has_told(&self) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The directory delta that came with a head, the first time.
+    pub(super) fn take_told(&self, from: Version) -> Option<Bytes> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).take();
+        told.and_then(|head| head.delta_from(from))
     }
 
     /// A way to send requests, one after the other.

@@ -114,7 +114,7 @@ impl Session {
     async fn pull(&self) -> Result<(PulledDirectory, bool), PullDirectoryError> {
         let mut from = From::Record;
         for attempt in 0.. {
-            let is_old = self.place.has_delta();
+            let (is_old, had_told) = (self.place.has_delta(), self.requests.has_told());
             let (error, is_gone) = match self.attempt(from).await {
                 Ok(pulled) => return Ok((pulled, is_old)),
                 Err(PartsError::Gone) => (PullDirectoryError::invalid(InvalidCause::NoPart), true),
@@ -126,7 +126,9 @@ impl Session {
             }
             // The server forgot what an earlier pull began with, or serves another version now. Or it is not the server
             // that made the directory delta: at last only parts are asked for that every server with this head has.
-            if !is_about_delta || !(is_old || is_gone) || ATTEMPTS <= attempt {
+            // Or something between the server and this client changed the directory delta that came with the head.
+            let was_told = had_told && !self.requests.has_told() && (is_about_delta || error.is_network());
+            if !(is_about_delta && (is_old || is_gone) || was_told) || ATTEMPTS <= attempt {
                 return Err(error);
             }
             if is_gone && attempt + 1 == ATTEMPTS {
