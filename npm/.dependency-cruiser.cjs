@@ -3,6 +3,7 @@
 //
 //   entries     index.ts, inline.ts, level.ts, node.ts, storage.ts, directories.ts, directories-node.ts
 //   page/       and spawn.ts, with which it starts the workers
+//   live/       and live.ts, which follows live streams
 //   worker/     and worker.ts, the worker's script; directories-worker.ts, that for directories
 //   directory/
 //   sync/
@@ -13,6 +14,7 @@
 const ENTRIES = 'index|inline|level|node|storage|directories|directories-node|service-worker';
 const LAYERS = [
   'page/|spawn\\.ts',
+  'live/|live\\.ts',
   'worker/|worker\\.ts|directories-worker\\.ts',
   'directory/',
   'sync/',

@@ -73,6 +73,7 @@ async function ship() {
   const worker = write('worker', 'js', replace(await bundle('worker'), '../../wasm/driblet_bg.wasm', `./${module}`));
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
   writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../../wasm/driblet_bg.wasm', `./${module}`));
+  writeFileSync(`${shipped}live.js`, await bundle('live'));
   const room = write('room', 'js', await bundle('stores/directories/room'));
   const forDirectories = replace(
     replace(await bundle('directories-worker'), '../../wasm/directories/driblet_bg.wasm', `./${directories}`),
@@ -113,7 +114,8 @@ async function bundle(name, { format = 'esm', define } = {}) {
     },
     write: false,
     // A service worker cannot import a script later.
-    external: format === 'iife' ? [] : ['./worker.js', './directories-worker.js', './directories.js', './room.js'],
+    external:
+      format === 'iife' ? [] : ['./worker.js', './directories-worker.js', './directories.js', './live.js', './room.js'],
     plugins: [leanGlue],
   });
   // 5 % shorter than esbuild's output. A test limits the size of what a page loads.

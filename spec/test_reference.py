@@ -14,6 +14,7 @@ from blake3 import blake3 as native
 from check_vectors import check, random_bytes
 from reference import MIB, Limits
 from reference import encode_varint as varint
+from reference import live
 from reference.blake3_tree import pure_blake3, subtree, to_bytes
 
 TEXT = b"".join(b"line %d says %d\n" % (i, i * i % 977) for i in range(40_000))  # 788,890 bytes
@@ -466,6 +467,38 @@ class CommandLine(Case):
             command = [sys.executable, str(Path(__file__).with_name("reference.py")), "patch", old, patch, new]
             self.assertEqual(subprocess.run(command, check=False, timeout=60).returncode, 0)
             self.assertEqual(Path(new).read_bytes(), b"other")
+
+
+class Live(Case):
+    examples = json.loads(Path(__file__).with_name("live.json").read_text())
+
+    def test_streams(self):
+        for example in self.examples["streams"]:
+            with self.subTest(example["name"]):
+                stream, events, error = live.EventStream(), [], None
+                try:
+                    for piece in example["pieces"]:
+                        text = piece if isinstance(piece, str) else piece["text"] * piece["times"]
+                        events += stream.feed(text)
+                except live.TooLong:
+                    error = "too-long"
+                self.assertEqual(error, example.get("error"))
+                if error is None:
+                    self.assertEqual(events, example["events"])
+                    self.assertEqual(stream.retry, example["retry"])
+
+    def test_heads(self):
+        for example in self.examples["heads"]:
+            with self.subTest(example["name"]):
+                self.assertEqual(live.parse_head(example["data"]), example["head"])
+
+    def test_which_head_is_followed(self):
+        for example in self.examples["follow"]:
+            with self.subTest(example["name"]):
+                followed = live.Followed()
+                for answer in example["answers"]:
+                    at, epoch, counter = answer["at"], answer["epoch"], answer["counter"]
+                    self.assertEqual(followed.answer(at, epoch, counter, answer["version"]), answer["does"], answer)
 
 
 class Vectors(Case):

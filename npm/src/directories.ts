@@ -1,9 +1,9 @@
-import { now } from './shared/clock.js';
-import { directoryOf } from './page/directory.js';
-import { sendSync } from './page/directoryClient.js';
 import { directoryJobOf } from './page/directoryJob.js';
+import { syncDirectoryJob } from './page/syncDirectory.js';
+import { watchDirectoryJob } from './page/watchDirectory.js';
 import type { Directory } from './page/directory.js';
 import type { DirectoryOptions } from './page/directoryOptions.js';
+import type { WatchDirectoryOptions } from './page/watchDirectory.js';
 
 export { SyncError } from './shared/error.js';
 export { configure } from './page/configure.js';
@@ -12,6 +12,8 @@ export { reloadWhenReady } from './page/reloadWhenReady.js';
 export type { ReloadOptions } from './page/reloadWhenReady.js';
 export type { Directory } from './page/directory.js';
 export type { DirectoryOptions } from './page/directoryOptions.js';
+export type { RenewOptions } from './page/renew.js';
+export type { WatchDirectoryOptions } from './page/watchDirectory.js';
 export type { DirectoryCost, DirectoryProgress } from './directory/messages.js';
 export type { SyncErrorCode } from './shared/error.js';
 export type { Store } from './stores/store.js';
@@ -28,9 +30,22 @@ export type { Store } from './stores/store.js';
  * document.querySelector('img').src = URL.createObjectURL(await app.file('logo.svg'));
  */
 export async function syncDirectory(url: string | URL, options: DirectoryOptions = {}): Promise<Directory> {
-  const started = now();
-  const { signal, onProgress } = options;
-  const job = directoryJobOf(url, options);
-  signal?.throwIfAborted();
-  return directoryOf(job.url, await sendSync(job, { signal, onProgress }), started);
+  return syncDirectoryJob(directoryJobOf(url, options), options);
+}
+
+/**
+ * Yields a {@link Directory} of the version that the server published last, and then one of each newer version as soon as
+ * the server publishes it. A loop that is slow skips versions: it gets the newest one.
+ *
+ * The tabs of a browser share one connection and one download. It goes on while the network or the server is away, and
+ * ends with the signal's reason, with a {@link SyncError} that another try does not help, or with a `TypeError`.
+ *
+ * @example
+ * for await (const app of watchDirectory('/app/')) console.log(`${app.paths().length} files of ${app.version}`);
+ */
+export function watchDirectory(
+  url: string | URL,
+  options: WatchDirectoryOptions = {},
+): AsyncGenerator<Directory, void, void> {
+  return watchDirectoryJob(url, options);
 }

@@ -1,11 +1,14 @@
 import { sendForget } from './page/files.js';
 import { DEFAULT_STORE, jobOf } from './page/job.js';
 import { syncJob } from './page/sync.js';
+import { watchFile } from './page/watch.js';
 import { SyncError } from './shared/error.js';
 import type { Directory } from './page/directory.js';
 import type { DirectoryOptions } from './page/directoryOptions.js';
 import type { Handle } from './page/handle.js';
 import type { SyncOptions } from './page/options.js';
+import type { WatchDirectoryOptions } from './page/watchDirectory.js';
+import type { WatchOptions } from './page/watch.js';
 import type { Store } from './stores/store.js';
 
 export { SyncError };
@@ -16,6 +19,9 @@ export type { DirectoryOptions } from './page/directoryOptions.js';
 export type { DirectoryCost, DirectoryProgress } from './directory/messages.js';
 export type { Handle } from './page/handle.js';
 export type { SyncOptions } from './page/options.js';
+export type { WatchDirectoryOptions } from './page/watchDirectory.js';
+export type { RenewOptions } from './page/renew.js';
+export type { WatchOptions } from './page/watch.js';
 export type { SyncErrorCode } from './shared/error.js';
 export type { Cost, Progress, Times } from './shared/messages.js';
 export type { Store } from './stores/store.js';
@@ -34,6 +40,38 @@ export type { Store } from './stores/store.js';
  */
 export async function sync(url: string | URL, options: SyncOptions = {}): Promise<Handle> {
   return syncJob(jobOf(url, options), options);
+}
+
+/**
+ * Yields a handle of the newest version of `url`, and then one of each newer version as soon as the server publishes it.
+ * All bytes are verified. A loop that is slow skips versions: it gets the newest one.
+ *
+ * The tabs of a browser share one connection and one download. It goes on while the network or the server is away, and
+ * ends with the signal's reason, with a {@link SyncError} that another try does not help, or with a `TypeError` if an
+ * option is not valid. The code for this is loaded at the first call.
+ *
+ * @example
+ * for await (const style of watch('/theme.css')) {
+ *   document.querySelector('#theme').textContent = await (await style.blob()).text();
+ *   style.close();
+ * }
+ */
+export function watch(url: string | URL, options: WatchOptions = {}): AsyncGenerator<Handle, void, void> {
+  return watchFile(url, options);
+}
+
+/**
+ * Yields a {@link Directory} of the version that the server published last, and then one of each newer version, as
+ * {@link watch} does.
+ *
+ * @example
+ * for await (const app of watchDirectory('/app/')) console.log(`${app.paths().length} files of ${app.version}`);
+ */
+export async function* watchDirectory(
+  url: string | URL,
+  options?: WatchDirectoryOptions,
+): AsyncGenerator<Directory, void, void> {
+  yield* (await import('./directories.js')).watchDirectory(url, options);
 }
 
 /**

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import load from '../wasm/driblet.js';
-import { memoryStore, sync as syncAnywhere } from './index.js';
+import { memoryStore, sync as syncAnywhere, watch as watchAnywhere } from './index.js';
 import { folderDirectories } from './stores/directories/folder.js';
 import { runHere } from './page/files.js';
 import { directoryHandle, ownName } from './stores/directory.js';
 import { opfsSnapshot } from './stores/opfs.js';
 import { serve } from './worker/engine.js';
-import type { Directory, DirectoryOptions, Handle, SyncOptions } from './index.js';
+import type { Directory, DirectoryOptions, Handle, SyncOptions, WatchDirectoryOptions, WatchOptions } from './index.js';
 import type { Watch } from './shared/watch.js';
 import type { LocalStore, Store } from './stores/store.js';
 
@@ -53,6 +53,34 @@ export async function sync(url: string | URL, options: SyncOptions = {}): Promis
 export async function syncDirectory(url: string | URL, options: DirectoryOptions = {}): Promise<Directory> {
   const directories = await import('./directories-node.js');
   return directories.syncDirectory(url, { ...options, store: options.store ?? (shared ??= memoryStore()) });
+}
+
+/**
+ * Yields a handle of the newest version of `url`, and then one of each newer version as soon as the server publishes it.
+ * A loop that is slow skips versions: it gets the newest one. The URL must be absolute.
+ *
+ * @param options - the default store is memory, shared by all syncs of the process.
+ * @example
+ * for await (const data of watch('https://example.com/data.json')) console.log(`${data.length} bytes`);
+ */
+export function watch(url: string | URL, options: WatchOptions = {}): AsyncGenerator<Handle, void, void> {
+  return watchAnywhere(url, { ...options, store: options.store ?? (shared ??= memoryStore()) });
+}
+
+/**
+ * Yields a {@link Directory} of the version that the server published last, and then one of each newer version, as
+ * {@link watch} does. The URL must be absolute.
+ *
+ * @param options - the default store is memory, shared by all syncs of the process.
+ * @example
+ * for await (const app of watchDirectory('https://example.com/app/')) console.log(app.paths());
+ */
+export async function* watchDirectory(
+  url: string | URL,
+  options: WatchDirectoryOptions = {},
+): AsyncGenerator<Directory, void, void> {
+  const directories = await import('./directories-node.js');
+  yield* directories.watchDirectory(url, { ...options, store: options.store ?? (shared ??= memoryStore()) });
 }
 
 /** A store in a folder of the disk. Syncs with it run in the calling thread. */

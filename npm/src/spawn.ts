@@ -15,6 +15,11 @@ export function importDirectoryEngine(): Promise<Serve> {
   return import('./directories-worker.js').then(({ serve }) => serve);
 }
 
+/** Loads what follows live streams. */
+export function importLive(): Promise<typeof import('./live.js')> {
+  return import('./live.js');
+}
+
 /** The worker's script checks this name, so that it serves only driblet's own worker. */
 const OPTIONS = { type: 'module', name: 'driblet' } as const;
 /** In a constant: bundlers take each `new URL('…', import.meta.url)` for a file to include. */

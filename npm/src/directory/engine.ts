@@ -1,7 +1,7 @@
 import { directoryCore } from './core.js';
 import { makeRoomIn, tidyDirectory } from './garbage.js';
 import { readerOf } from './reading.js';
-import { runDirectory } from './run.js';
+import { runDirectory, storedDirectory } from './run.js';
 import { forgetMemory, openerOf } from './opening.js';
 import { handle, syncAlone } from '../shared/engine.js';
 import { closed } from '../shared/error.js';
@@ -14,7 +14,7 @@ import { inMemoryBeside } from '../stores/directories/memory.js';
 import { recordsOf } from '../stores/directories/holdings.js';
 import { NoRoom } from '../stores/directories/store.js';
 import { asUnavailable } from '../shared/watch.js';
-import type { Port, Reply, Request } from '../shared/messages.js';
+import type { Port, Prefetched, Reply, Request } from '../shared/messages.js';
 import type { DirectoryJob, DirectoryProgress, FileRead, SyncedDirectory } from './messages.js';
 import type { OpenedDirectories } from './opening.js';
 import type { DirectoryReader } from './reading.js';
@@ -35,7 +35,12 @@ export function serve(port: Port<Request<DirectoryJob, FileRead>, Received>): vo
   reply = handle(port, { sync: runSync, read, close, forget: forgetMemory, suspend });
 }
 
-async function runSync(id: number, job: DirectoryJob, abort: AbortController): Promise<void> {
+async function runSync(
+  id: number,
+  job: DirectoryJob,
+  abort: AbortController,
+  prefetched: Promise<Prefetched | undefined> | undefined,
+): Promise<void> {
   const requests = new AbortController();
   abort.signal.addEventListener('abort', () => requests.abort(abort.signal.reason));
   const abandoned = abandonment(abort.signal);
@@ -51,7 +56,7 @@ async function runSync(id: number, job: DirectoryJob, abort: AbortController): P
     reported = now();
     reply({ kind: 'progress', id, progress });
   };
-  const exchanged = exchange(job, requests, report);
+  const exchanged = exchange(job, requests, report, prefetched);
   const core = directoryCore(job.wasmUrl);
   core.catch(() => {}); // Who waits for it gets the error.
   const next = openerOf(job, abandoned.signal);
@@ -107,7 +112,7 @@ async function syncInto(
     ...{ core, store, key, makeRoom, pin, maxBytes, maxFiles, progress, report },
     ...{ records: recordsOf(store.records, key, makeRoom), exchange: exchanged, signal: requests.signal },
   };
-  const { reused, ...stored } = await runDirectory(session);
+  const { reused, ...stored } = await (job.storedOnly ? storedDirectory(session) : runDirectory(session));
   const { version } = stored;
   const reader = await readerOf(store, key, core, stored);
   handles.set(id, reader);

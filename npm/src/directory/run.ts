@@ -50,6 +50,23 @@ export async function runDirectory(session: DirectorySession): Promise<Directory
   }
 }
 
+/** The stored head, without a request. */
+export async function storedDirectory({ records, store, maxFiles }: DirectorySession): Promise<DirectoryOutcome> {
+  const head = await records.head();
+  const bytes = head && (await records.manifest(head.version));
+  if (!bytes) throw new SyncError('store', 'no version of the directory is stored');
+  const manifest = Manifest.parse(bytes, maxFiles);
+  try {
+    const listing = listingOf(manifest);
+    const { places } = await presentHoldings(store, records);
+    if (manifest.version !== head.version || 0 < missing(listing, places).size)
+      throw new SyncError('store', 'the stored version of the directory is not whole; sync again');
+    return { version: head.version, reused: lengthsOf(listing, new Set()).reused, listing, places };
+  } finally {
+    manifest.free();
+  }
+}
+
 /** What is to be fetched. */
 interface Prepared {
   /** The head, if its manifest is stored. */

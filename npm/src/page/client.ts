@@ -84,8 +84,8 @@ export function clientOf<Job extends AnyJob, Synced extends AnySynced, What, Pro
     }
   }
 
-  /** Runs a sync in the engine. */
-  function sendSync(job: Job, { signal, onProgress }: SyncWaiting<Progress>): Promise<Synced> {
+  /** Runs a sync in the engine. `given` is the answer to its first request, if that is known. */
+  function sendSync(job: Job, { signal, onProgress }: SyncWaiting<Progress>, given?: Prefetched): Promise<Synced> {
     const id = nextId();
     return new Promise<Synced>((resolve, reject) => {
       const prefetching = new AbortController();
@@ -106,8 +106,9 @@ export function clientOf<Job extends AnyJob, Synced extends AnySynced, What, Pro
       waiting.set(id, { resolve: settled(resolve), reject: settled(reject), onProgress, job });
       const isFirst = prefetch !== undefined && !engine && !loadHere;
       engine ??= startEngine();
-      if (isFirst) void sendPrefetched(id, job, prefetching.signal);
-      engine.post({ kind: 'sync', id, job, isPrefetched: isFirst });
+      engine.post({ kind: 'sync', id, job, isPrefetched: isFirst || given !== undefined });
+      if (given) sendAnswer(id, given);
+      else if (isFirst) void prefetch(job, prefetching.signal).then((prefetched) => sendAnswer(id, prefetched));
     });
   }
 
@@ -148,9 +149,8 @@ export function clientOf<Job extends AnyJob, Synced extends AnySynced, What, Pro
     return !engine?.isWorker;
   }
 
-  /** Makes the first request of the page's first sync while the worker starts. */
-  async function sendPrefetched(id: number, job: Job, signal: AbortSignal): Promise<void> {
-    const prefetched = await prefetch?.(job, signal);
+  /** Sends the answer to the first request of a sync, or that there is none. */
+  function sendAnswer(id: number, prefetched: Prefetched | undefined): void {
     const body = prefetched && 'body' in prefetched.answer ? prefetched.answer.body : null;
     engine?.post({ kind: 'prefetched', id, prefetched }, body ? [body] : []);
   }

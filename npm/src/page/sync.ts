@@ -4,14 +4,14 @@ import { now } from '../shared/clock.js';
 import { handleOf } from './handle.js';
 import type { Handle } from './handle.js';
 import type { SyncOptions } from './options.js';
-import type { JobOptions } from '../shared/messages.js';
+import type { JobOptions, Prefetched } from '../shared/messages.js';
 
-/** Runs a sync, and notes what is stored afterwards. */
-export async function syncJob(job: JobOptions, options: SyncOptions): Promise<Handle> {
+/** Runs a sync, and notes what is stored afterwards. `given` is the answer to its first request, if that is known. */
+export async function syncJob(job: JobOptions, options: SyncOptions, given?: Prefetched): Promise<Handle> {
   const started = now();
   options.signal?.throwIfAborted();
   try {
-    const handle = handleOf(job.url, await sendSync(job, options), started);
+    const handle = handleOf(job.url, await sendSync(job, options, given), started);
     void handle.stored.then((isStored) => noteVersion(job, isStored ? handle.version : undefined));
     return handle;
   } catch (error) {

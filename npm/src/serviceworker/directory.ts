@@ -9,7 +9,7 @@ import { openVersions } from './versions.js';
 import { worker } from './worker.js';
 import type { DirectoryJob } from '../directory/messages.js';
 import type { DirectoryReader } from '../directory/reading.js';
-import type { Ready } from '../shared/reload.js';
+import type { Ready, Serves } from '../shared/reload.js';
 import type { ClientPins } from './pins.js';
 import type { Versions } from './versions.js';
 
@@ -21,6 +21,8 @@ export interface ServedDirectory {
   respond(event: FetchEvent): void;
   /** Fetches the newest version. Resolves when it is stored, or when the server cannot be reached; never rejects. */
   update(): Promise<void>;
+  /** Tells a page which directory this is, so that the page follows it. */
+  introduce(page: Client): void;
   /** Tells pages that were loaded with an older version than the newest stored one. */
   tell(pages: readonly Client[]): Promise<void>;
 }
@@ -236,6 +238,10 @@ export function servedDirectory(job: DirectoryJob, base: string, fallback: strin
   return {
     base,
     update,
+    introduce(page) {
+      const { url, headers, credentials } = job;
+      page.postMessage({ driblet: 'serves', url, headers, credentials } satisfies Serves);
+    },
     tell,
     respond(event) {
       event.respondWith(answer(event));

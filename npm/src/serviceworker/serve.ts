@@ -75,6 +75,7 @@ function listen(): void {
     const { data, source } = event;
     if (data !== CHECK || !source || !('url' in source)) return;
     const directory = directoryAt(source.url);
+    directory?.introduce(source);
     if (directory) event.waitUntil(directory.update().then(() => directory.tell([source])));
   });
 }

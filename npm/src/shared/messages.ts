@@ -92,16 +92,22 @@ export interface JobOptions {
   readonly noStore?: string;
 }
 
-/** A request that the page made before the engine ran, and its result. */
+/** The result of a request that the page made before the engine ran; or a delta that came with an event. */
 export interface Prefetched {
   /** The name of the requested resource. */
   readonly name: string;
+  /** Whether it came with an event of a live stream. */
+  readonly isFromEvent?: true;
   readonly answer: PrefetchedAnswer;
 }
 
 /** The parts of a response that can be sent to a worker, or the reason why there is none. */
 export type PrefetchedAnswer =
-  | { readonly status: number; readonly headers: [string, string][]; readonly body: ReadableStream<Uint8Array> | null }
+  | {
+      readonly status: number;
+      readonly headers: [string, string][];
+      readonly body: ReadableStream<Uint8Array> | ArrayBuffer | null;
+    }
   | { readonly failed: string };
 
 /** The result of a sync. The number of the handle is used to read and close it. */

@@ -1,5 +1,6 @@
 import { now } from '../shared/clock.js';
 import { SyncError, asSyncError } from '../shared/error.js';
+import { mediaType, resource } from '../shared/resource.js';
 import type { Cost, JobOptions, Prefetched } from '../shared/messages.js';
 
 /** The members of a job that requests depend on. */
@@ -151,12 +152,16 @@ export function exchange(
     const found = waited && (await withTimeout(waited, WAITING));
     if (!found) return undefined;
     const { answer } = found;
+    // An event of a live stream was not asked for.
+    const asked = found.isFromEvent ? 0 : 1;
     if (found.name !== name) {
-      cost.requests += 1;
-      cost.sent += found.name.length;
-      cost.received += cancelPrefetched(found);
+      cost.requests += asked;
+      cost.sent += asked * found.name.length;
+      cost.received += asked * cancelPrefetched(found);
       return undefined;
     }
+    cost.requests += asked - 1;
+    cost.sent += (asked - 1) * found.name.length;
     if ('failed' in answer) throw connectionError(job, WAITING, answer.failed);
     return new Response(answer.body, { status: answer.status, headers: answer.headers });
   }
@@ -177,7 +182,7 @@ export function exchange(
         cost.sent += isNamed ? name.length + (shown?.length ?? 0) : 0;
         if (init.body instanceof Uint8Array) cost.sent += init.body.length;
         const response =
-          (await prefetchedAnswer(!isNamed || init.headers ? undefined : name)) ??
+          (await prefetchedAnswer(!isNamed || new Headers(init.headers).has('range') ? undefined : name)) ??
           (await withTimeout(requestDelta(job, name, { ...init, signal: abort.signal }, shown), WAITING));
         answered ??= now();
         if (response.ok) {
@@ -235,7 +240,7 @@ function connectionError({ url }: RequestOptions, phase: string, error: unknown)
 /** Cancels a prefetched answer. Returns its announced length: how much of it arrived is not known. */
 function cancelPrefetched({ answer }: Prefetched): number {
   if ('failed' in answer) return 0;
-  answer.body?.cancel().catch(() => {}); // It may have failed by itself.
+  if (answer.body instanceof ReadableStream) answer.body.cancel().catch(() => {}); // It may have failed by itself.
   return Number(new Headers(answer.headers).get('content-length') ?? 0);
 }
 
@@ -247,17 +252,6 @@ export function requestDelta(job: RequestOptions, name: string, init: RequestIni
   headers.set('accept', ACCEPTED);
   new Headers(init.headers).forEach((value, key) => headers.set(key, value));
   return fetch(url, { cache: 'no-store', ...init, headers, credentials: job.credentials });
-}
-
-/** The URL of a sync resource, which is below the asset's own path. */
-function resource(url: string, name: string): URL {
-  const below = new URL(url);
-  below.pathname += `.driblet/${name}`;
-  return below;
-}
-
-function mediaType(response: Response): string {
-  return (response.headers.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
 }
 
 function notADelta(url: URL, type: string): SyncError {

@@ -77,6 +77,12 @@ export async function serve(...options) {
       history = mkdtempSync(join(home, 'history-'));
       running = await start(root, history, options);
     },
+    /** Ends the server by a signal, and starts it anew with the same history. `meanwhile` runs between the two. */
+    async restart(signal = 'SIGTERM', meanwhile = async () => {}) {
+      await running.stop(signal);
+      await meanwhile();
+      running = await start(root, history, options);
+    },
     async close() {
       await running.stop();
       rmSync(home, { recursive: true, force: true });

@@ -18,7 +18,7 @@ export function executable(variable, names, what) {
 
 /**
  * Waits until a program that was just started writes a line to `output` that matches. Returns the match, and a function
- * that ends the program.
+ * that ends the program, by SIGTERM or another signal.
  */
 export async function whenStarted(child, output, pattern, what) {
   const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -32,8 +32,8 @@ export async function whenStarted(child, output, pattern, what) {
     });
     ended.then((code) => reject(new Error(`${what} ended with ${code}: ${said.join('\n')}`)));
   });
-  const stop = () => {
-    child.kill();
+  const stop = (signal) => {
+    child.kill(signal);
     return ended;
   };
   try {

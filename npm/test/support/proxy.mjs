@@ -17,6 +17,8 @@ import { expected } from './limit.mjs';
  * - `{ until }` answers with nothing when that promise resolves.
  * - `{ after }` asks the server when that promise resolves.
  * - `{ never }` never answers; `{ hangUp }` closes the connection without an answer.
+ * - `{ status }` answers with that status and nothing else.
+ * - `{ edit }` is called with each piece of the body, and returns what to send instead; nothing for undefined.
  * - `{ redirect }` redirects the browser there.
  * - `{ busy }` answers 503, with that Retry-After if it is a string.
  * - `{ gzip }` compresses the body, `{ weak }` makes the ETag weak, and `{ lengthless }` omits the length, as proxies
@@ -24,9 +26,17 @@ import { expected } from './limit.mjs';
  */
 export async function proxyTo(server) {
   const stalled = new Set();
-  const link = { fault: () => undefined, requests: [], hangUp: () => stalled.forEach((socket) => socket.destroy()) };
+  const link = {
+    fault: () => undefined,
+    requests: [],
+    /** The paths of the requests that are being answered. */
+    open: new Map(),
+    hangUp: () => stalled.forEach((socket) => socket.destroy()),
+  };
   const proxy = createServer((asked, answer) => {
     link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
+    link.open.set(answer, asked.url);
+    answer.once('close', () => link.open.delete(answer));
     const fault = link.fault(asked) ?? {};
     return fault.after ? fault.after.then(() => pass(asked, answer, fault)) : pass(asked, answer, fault);
   });
@@ -39,6 +49,7 @@ export async function proxyTo(server) {
       return answer.writeHead(307, { location: fault.redirect, 'access-control-allow-origin': '*' }).end();
     if (fault.busy !== undefined)
       return answer.writeHead(503, fault.busy === null ? {} : { 'retry-after': fault.busy }).end('busy');
+    if (fault.status) return answer.writeHead(fault.status).end();
     if (fault.until) return fault.until.then(() => answer.end());
     if (fault.html) return answer.setHeader('content-type', 'text/html; charset=utf-8').end(fault.html);
     const { host } = server.url;
@@ -70,6 +81,11 @@ export async function proxyTo(server) {
         if (fault.flip !== undefined && at <= fault.flip && fault.flip < at + bytes.length)
           bytes[fault.flip - at] ^= 1 << (fault.flip % 8);
         if (at <= place && place < at + bytes.length) bytes[place - at] = value;
+        if (fault.edit) {
+          const edited = fault.edit(bytes);
+          if (edited) answer.write(edited);
+          return;
+        }
         const end = fault.cut ?? fault.stall;
         if (end === undefined || at + bytes.length <= end) {
           answer.write(bytes);

@@ -30,8 +30,10 @@ use crate::serve::{LiveAnswer, Stopping};
 use crate::site::Site;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// The pause after which a stream says that it is alive.
+/// The pause after which a stream says that it is alive, and so tells the head again.
 const ALIVE: Duration = Duration::from_secs(15);
+/// The pause after a new head: if that event was lost, the next one tells of it soon.
+const ALIVE_AFTER_HEAD: Duration = Duration::from_secs(5);
 /// How long a stream runs, on average: so that the guard of the path is asked again. Each one ends up to a fifth sooner
 /// or later, so that not all end at once.
 const LIFE: Duration = Duration::from_secs(900);
@@ -109,9 +111,9 @@ impl Receiver {
         format!("retry: {}\n", self.site.live.retry())
     }
 
-    fn rest(&mut self) {
+    fn rest(&mut self, pause: Duration) {
         self.is_new = false;
-        self.alive.as_mut().reset(Instant::now() + ALIVE);
+        self.alive.as_mut().reset(Instant::now() + pause);
     }
 }
 
@@ -123,7 +125,7 @@ async fn next(receiver: Option<Receiver>) -> Option<(io::Result<Bytes>, Option<R
         if let Some(event) = newest {
             let is_known = receiver.told.replace(event.counter) == Some(event.counter);
             if !is_known || receiver.is_new {
-                receiver.rest();
+                receiver.rest(if is_known { ALIVE } else { ALIVE_AFTER_HEAD });
                 let bytes = if is_known { receiver.alive() } else { event.text.clone() };
                 return Some((Ok(bytes), Some(receiver)));
             }
@@ -134,7 +136,7 @@ async fn next(receiver: Option<Receiver>) -> Option<(io::Result<Bytes>, Option<R
                 if receiver.end <= Instant::now() {
                     return None;
                 }
-                receiver.rest();
+                receiver.rest(ALIVE);
                 return Some((Ok(receiver.alive()), Some(receiver)));
             }
             // Not all receivers come back at once.

@@ -1,0 +1,113 @@
+import { SyncError } from '../shared/error.js';
+import { now } from '../shared/clock.js';
+import { backOff } from './backOff.js';
+import { APART, followed } from './followed.js';
+import { rest } from './rest.js';
+import { inStreamSlot } from './slots.js';
+import { askHead, readStream } from './stream.js';
+import type { LiveHead } from './head.js';
+import type { Requests } from './requests.js';
+
+/** The pause between two polls, in milliseconds; a quarter more or less, so that pages do not poll at the same time. */
+const POLL = 5_000;
+/** How long it is polled after a stream was held back, in milliseconds. It doubles each time. */
+const HELD_BACK = 60_000;
+const MAX_HELD_BACK = 600_000;
+
+/** A stream that lasted so many milliseconds was no failure. Shorter ones are cut by something in between. */
+const LASTING = 10_000;
+
+/**
+ * Follows the heads of an asset until the signal is aborted, and calls `onHead` with each one that is to be followed. It
+ * reads a live stream, and polls where that is not possible. Rejects with a {@link SyncError} if the server refuses the
+ * credentials.
+ */
+export async function follow(
+  requests: Requests,
+  onHead: (head: LiveHead) => void,
+  signal: AbortSignal,
+  mayStream = true,
+): Promise<never> {
+  const follows = followed();
+  const pauses = backOff();
+  let retry: number | undefined;
+  let pollsUntil = mayStream ? -Infinity : Infinity;
+  let heldBack = HELD_BACK;
+  /** The last head that the stream told, which an `alive` event tells again. */
+  let told: LiveHead | undefined;
+  let asking: Promise<void> | undefined;
+  let refuse = (_: unknown) => {};
+  const refused = new Promise<never>((_, reject) => {
+    refuse = reject;
+  });
+  refused.catch(() => {});
+
+  function answer(head: LiveHead): void {
+    const verdict = follows.answer(head, now());
+    if (verdict === 'follow') onHead(head);
+    if (verdict === 'doubt') askAgain(APART);
+  }
+
+  async function ask(): Promise<void> {
+    const head = await askHead(requests, signal);
+    if (!head) throw new Error('the answer names no head');
+    answer(head);
+  }
+
+  /** Asks for the head later, beside the stream. */
+  function askAgain(wait: number): void {
+    asking ??= rest(wait, signal)
+      .then(ask)
+      .catch((error) => error instanceof SyncError && refuse(error)) // Otherwise the stream goes on.
+      .finally(() => {
+        asking = undefined;
+      }) as Promise<void>;
+  }
+
+  const listener = {
+    onHead(head: LiveHead) {
+      told = head;
+      answer(head);
+    },
+    onAlive(id: string) {
+      const { epoch, counter } = follows.head ?? {};
+      if (id === `${told?.epoch}.${told?.counter}`) answer(told!);
+      else if (id !== '' && id !== `${epoch}.${counter}`) askAgain(0);
+    },
+    onRetry(milliseconds: number) {
+      retry = milliseconds;
+    },
+  };
+
+  async function stream(): Promise<void> {
+    const { head } = follows;
+    told = undefined;
+    const since = head && `${head.epoch}.${head.counter}`;
+    const began = now();
+    const end = await Promise.race([readStream(requests, since, listener, signal), refused]);
+    if (end.kind === 'busy') pollsUntil = now() + end.wait;
+    if (end.kind === 'held-back') {
+      pollsUntil = now() + heldBack;
+      heldBack = Math.min(2 * heldBack, MAX_HELD_BACK);
+    }
+    if (end.kind === 'ended') {
+      heldBack = HELD_BACK;
+      if (began + LASTING <= now()) pauses.reset();
+      await rest(pauses.next(retry), signal, true);
+    }
+  }
+
+  for (;;) {
+    try {
+      const hasStreamed = pollsUntil <= now() && (await inStreamSlot(requests.url, signal, stream));
+      if (hasStreamed) continue;
+      await ask();
+      pauses.reset();
+      await rest(POLL * (0.75 + Math.random() / 2), signal, true);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof SyncError) throw error;
+      await rest(pauses.next(retry), signal, true);
+    }
+  }
+}

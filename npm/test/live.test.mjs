@@ -1,0 +1,60 @@
+// What receivers of live streams decide, by the examples of the specification.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { backOff } from '../dist/live/backOff.js';
+import { eventParser } from '../dist/live/events.js';
+import { followed } from '../dist/live/followed.js';
+import { deltaBytes, parseHead } from '../dist/live/head.js';
+
+const examples = JSON.parse(readFileSync(new URL('../../spec/live.json', import.meta.url), 'utf8'));
+
+/** The events of a stream, and its last retry. */
+function read(pieces) {
+  const parser = eventParser();
+  const events = pieces.flatMap((piece) => parser.feed(piece));
+  return { events, retry: parser.retry ?? null };
+}
+
+for (const { name, pieces, events, retry, error } of examples.streams) {
+  test(`a stream: ${name}`, () => {
+    const texts = pieces.map((piece) => (typeof piece === 'string' ? piece : piece.text.repeat(piece.times)));
+    const whole = texts.join('');
+    for (const cut of [texts, [whole], whole.length < 1000 ? [...whole] : texts]) {
+      if (error) assert.throws(() => read(cut), /too long/);
+      else assert.deepEqual(read(cut), { events, retry });
+    }
+  });
+}
+
+for (const { name, data, head } of examples.heads) {
+  test(`a head: ${name}`, () => assert.deepEqual(parseHead(data) ?? null, head));
+}
+
+for (const { name, answers } of examples.follow) {
+  test(`which head is followed: ${name}`, () => {
+    const follows = followed();
+    assert.deepEqual(
+      answers.map((answer) => follows.answer(answer, answer.at)),
+      answers.map(({ does }) => does),
+    );
+  });
+}
+
+test('the bytes of a delta', () => assert.deepEqual([...deltaBytes('AAEC')], [0, 1, 2]));
+
+test('pauses after failures are random parts of a time that doubles, up to a limit', () => {
+  const longest = (retry) => {
+    const pauses = backOff(() => 1);
+    return Array.from({ length: 7 }, () => pauses.next(retry));
+  };
+  assert.deepEqual(longest(undefined), [1000, 1000, 2000, 4000, 8000, 8000, 8000]);
+  assert.deepEqual(longest(300), [300, 1000, 2000, 4000, 8000, 8000, 8000]);
+  // Ten thousand receivers: the server asked this one to come after 7 s.
+  assert.deepEqual(longest(7000), [7000, 14000, 14000, 14000, 14000, 14000, 14000]);
+  const pauses = backOff(() => 0.5);
+  pauses.next();
+  assert.equal(pauses.next(), 500);
+  pauses.reset();
+  assert.equal(pauses.next(40), 40);
+});
