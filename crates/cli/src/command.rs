@@ -7,4 +7,6 @@ pub(crate) mod patch;
 pub(crate) mod publish;
 pub(crate) mod pull;
 mod pull_directory;
+mod pull_file;
+mod pull_watch;
 pub(crate) mod serve;

@@ -2,17 +2,23 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use driblet::browser_sync_stream::{self, RabinOptions, Received};
-use driblet::{BasisFile, Client, Progress, PullError, PullOptions, Pulled};
-use indicatif::{HumanBytes, ProgressBar};
+use driblet::{BasisFile, Client, PullError, PullOptions};
+use indicatif::HumanBytes;
 use serde_json::json;
+use tokio::runtime::Runtime;
 use url::Url;
 
 use super::pull_directory::{self, DirectoryArgs};
+use super::pull_file::{self, show};
+use super::pull_watch::{Follower, WatchArgs};
 use crate::failure::Failure;
 use crate::paths::output;
 use crate::print;
-use crate::progress::{bar, show_state};
+use crate::progress::bar;
 use crate::stats::{self, StatsFormat};
+
+/// How long the threads of a pull may take to end after a signal.
+const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// Bring a file or a folder up to date with what a server publishes
 ///
@@ -28,11 +34,13 @@ use crate::stats::{self, StatsFormat};
 /// transferred, without compression. That protocol cannot say that a file is complete: if a proxy hides how the
 /// WebSocket ended, a file that was cut off between two chunks looks complete.
 ///
+/// With --watch the command does not end: the server tells it of each new version, and it pulls that.
+///
 /// If the server says that it is busy (503 or 429 with Retry-After), the command asks again after the time that the
 /// server states, for at most 10 minutes.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull http://127.0.0.1:8080/app/ app\n  driblet pull ws://127.0.0.1:8080/app.js app.js"
+    after_help = "Examples:\n  driblet pull http://127.0.0.1:8080/app.js app.js\n  driblet pull http://127.0.0.1:8080/app/ app\n  driblet pull --watch --exec 'systemctl reload app' https://app.example/app/ app\n  driblet pull ws://127.0.0.1:8080/app.js app.js"
 )]
 pub(crate) struct Args {
     /// The URL of the file, as a browser would download it; user:password@ in it is sent as basic authorisation, and
@@ -72,6 +80,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME: VALUE|@FILE")]
     header: Vec<String>,
     #[command(flatten)]
+    watch: WatchArgs,
+    // The last ones: they have a heading of their own, which flags after them would get too.
+    #[command(flatten)]
     directory: DirectoryArgs,
 }
 
@@ -97,11 +108,19 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     // A single file is published at the root too.
     let names_file = args.dest.as_path() == Path::new("-") || (args.dest.exists() && !args.dest.is_dir());
     let is_root_file = url.path() == "/" && names_file && args.directory.given().is_none();
-    if !is_websocket && url.path().ends_with('/') && !is_root_file {
+    let is_directory = !is_websocket && url.path().ends_with('/') && !is_root_file;
+    if args.watch.is_given() && is_websocket {
+        return Err(Failure::usage("--watch is for http: and https: URLs"));
+    }
+    if is_directory {
         if basis.is_some() {
             return Err(Failure::usage("--basis is for files, and a URL that ends with / is a directory's".to_owned()));
         }
         let stats = args.stats.is_some();
+        if args.watch.is_given() {
+            let follower = Follower::of_directory(&client, &url, &args.dest, &args.directory)?;
+            return follow(runtime, follower, &args);
+        }
         let pulled = pull_directory::run(&client, &url, &args.dest, &args.directory, stats);
         if runtime.block_on(pulled)? {
             return Ok(());
@@ -117,6 +136,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         return Err(Failure::said(&text));
     }
     let dest = output(&args.dest)?;
+    if args.watch.is_given() {
+        return follow(runtime, Follower::of_file(&client, &url, &dest, basis.as_ref())?, &args);
+    }
     let is_stdout = dest.is_stdout();
     let bar = bar();
     let shown = bar.clone();
@@ -132,7 +154,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             Some(basis) => client.pull_with_basis(&url, dest, basis, report).await,
             None => client.pull_to(&url, dest, report).await,
         };
-        pulled.map(|pulled| (file_stats(&pulled), summary(&pulled)))
+        pulled.map(|pulled| (pull_file::stats(&pulled), pull_file::summary(&pulled)))
     });
     bar.finish_and_clear();
     let (stats, summary) = result.map_err(|error: PullError| Failure::pull(&args.dest, &error))?;
@@ -142,6 +164,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         None => print::error(summary),
     }
     Ok(())
+}
+
+fn follow(runtime: Runtime, follower: Follower<'_>, args: &Args) -> Result<(), Failure> {
+    let result = runtime.block_on(follower.run(&args.watch, args.stats.is_some()));
+    // A pull that a signal ended may be reading files. It writes none but those that the next pull expects.
+    runtime.shutdown_timeout(SHUTDOWN);
+    result
 }
 
 /// The headers that the command line names. An error shows no value: it may be a secret.
@@ -171,11 +200,6 @@ fn basis_file(path: &Path, url: Option<&str>) -> Result<BasisFile, Failure> {
     Ok(basis.published_at(url))
 }
 
-fn show(bar: &ProgressBar, progress: Progress) {
-    let received = || format!("{} received", HumanBytes(progress.received));
-    show_state(bar, (progress.done, progress.total), progress.state, received);
-}
-
 /// The cost of a pull from a browser-sync-stream server, as JSON and as a sentence.
 fn chunk_stats(received: &Received<()>, elapsed: Duration) -> (serde_json::Value, String) {
     let elapsed_ms = elapsed.as_secs_f64() * 1e3;
@@ -195,32 +219,6 @@ fn chunk_stats(received: &Received<()>, elapsed: Duration) -> (serde_json::Value
         HumanBytes(received.reused)
     );
     (stats, summary)
-}
-
-fn file_stats(pulled: &Pulled) -> serde_json::Value {
-    json!({
-        "version": pulled.version.to_string(),
-        "len": pulled.len,
-        "sent": pulled.sent,
-        "received": pulled.received,
-        "requests": pulled.requests,
-        "basis": pulled.basis.name(),
-        "reused": pulled.reused,
-        "elapsed_ms": pulled.elapsed.as_secs_f64() * 1e3,
-    })
-}
-
-fn summary(pulled: &Pulled) -> String {
-    let moved = HumanBytes(pulled.sent + pulled.received);
-    let plural = if pulled.requests == 1 { "" } else { "s" };
-    format!(
-        "{} up to date: {moved} moved for {} in {} request{plural} (basis: {}), {:.0} ms",
-        &pulled.version.to_string()[..12],
-        HumanBytes(pulled.len),
-        pulled.requests,
-        pulled.basis.name(),
-        pulled.elapsed.as_secs_f64() * 1e3
-    )
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -33,6 +33,10 @@ pub(crate) struct DirectoryArgs {
 }
 
 impl DirectoryArgs {
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
     /// Whether an option is given that a pull of a file does not have.
     pub(crate) fn given(&self) -> Option<&'static str> {
         let flags = [
@@ -45,7 +49,7 @@ impl DirectoryArgs {
         flags.into_iter().find_map(|(given, flag)| given.then_some(flag))
     }
 
-    fn options(&self) -> PullDirectoryOptions {
+    pub(super) fn options(&self) -> PullDirectoryOptions {
         let options = PullDirectoryOptions::default().delete(self.delete).atomic(self.atomic).dry_run(self.dry_run);
         self.exclude.iter().fold(options.hidden(self.hidden), |options, pattern| options.exclude(pattern))
     }
@@ -68,9 +72,7 @@ pub(crate) async fn run(
         Err(error) if error.is_url_of_file() && url.path() == "/" && args.given().is_none() => return Ok(false),
         pulled => pulled.map_err(|error| failure(dest, &error))?,
     };
-    for path in &pulled.kept {
-        print::error(format_args!("kept {path}: it was changed here, and the server's directory no longer has it"));
-    }
+    tell_kept(&pulled);
     let stdout = |error: std::io::Error| Failure::stdout(&error);
     if args.dry_run && !stats {
         pulled.changes.iter().try_for_each(|change| print::line(line(change))).map_err(stdout)?;
@@ -83,7 +85,14 @@ pub(crate) async fn run(
     Ok(true)
 }
 
-fn failure(dest: &Path, cause: &PullDirectoryError) -> Failure {
+/// Names the files that were not removed.
+pub(super) fn tell_kept(pulled: &PulledDirectory) {
+    for path in &pulled.kept {
+        print::error(format_args!("kept {path}: it was changed here, and the server's directory no longer has it"));
+    }
+}
+
+pub(super) fn failure(dest: &Path, cause: &PullDirectoryError) -> Failure {
     match cause {
         PullDirectoryError::Pull(cause) => Failure::pull(dest, cause),
         PullDirectoryError::Pattern { .. } => Failure::usage(Failure::new("--exclude", cause).to_string()),
@@ -102,7 +111,8 @@ fn line(change: &Change) -> String {
     format!("{what} {}", change.path.escape_debug())
 }
 
-fn json(pulled: &PulledDirectory) -> serde_json::Value {
+/// What a pull cost, as JSON.
+pub(super) fn json(pulled: &PulledDirectory) -> serde_json::Value {
     json!({
         "version": pulled.version.to_string(),
         "same": pulled.same,
@@ -121,7 +131,8 @@ fn json(pulled: &PulledDirectory) -> serde_json::Value {
     })
 }
 
-fn summary(pulled: &PulledDirectory, dry_run: bool) -> String {
+/// What a pull cost, as a sentence.
+pub(super) fn summary(pulled: &PulledDirectory, dry_run: bool) -> String {
     let PulledDirectory { added, changed, removed, files, hidden, .. } = pulled;
     let changes = format!("{added} added, {changed} changed, {removed} removed of {files} files");
     let hidden = match hidden {
@@ -141,7 +152,8 @@ fn summary(pulled: &PulledDirectory, dry_run: bool) -> String {
     )
 }
 
-fn show(bar: &ProgressBar, progress: DirectoryProgress) {
+/// Shows the progress.
+pub(super) fn show(bar: &ProgressBar, progress: DirectoryProgress) {
     let received =
         || format!("{}/{} files, {} received", progress.files, progress.total_files, HumanBytes(progress.received));
     show_state(bar, (progress.done, progress.total), progress.state, received);

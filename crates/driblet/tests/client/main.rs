@@ -5,6 +5,7 @@ mod basis;
 mod chain;
 mod cut;
 mod hostile;
+mod live;
 mod proxy;
 #[path = "../../../core/tests/support/random.rs"]
 mod random;
