@@ -1,13 +1,14 @@
 //! When a receiver comes back.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Over which time receivers come back after the end of a stream without `retry`, and after the first failure.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest time over which receivers come back, unless the server asks for a longer one.
 const LONGEST: Duration = Duration::from_secs(8);
-/// The longest `retry` that is heeded.
-const LONGEST_RETRY: Duration = Duration::from_secs(600);
+/// The shortest and the longest `retry` that is heeded.
+const RETRY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 
 /// Knows what the server asked for, and how often it failed since.
 #[derive(Default)]
@@ -19,7 +20,7 @@ pub(super) struct Backoff {
 impl Backoff {
     /// The server says how many milliseconds to wait after the stream's end.
     pub(super) fn handle_retry(&mut self, milliseconds: u64) {
-        self.retry = Some(Duration::from_millis(milliseconds).min(LONGEST_RETRY));
+        self.retry = Some(Duration::from_millis(milliseconds).clamp(*RETRY.start(), *RETRY.end()));
     }
 
     /// A stream began.
@@ -67,7 +68,10 @@ mod tests {
         backoff.handle_success();
         assert_eq!(backoff.after_end(0.1), Duration::from_secs(7));
         assert_eq!([1.0; 3].map(|share| backoff.after_failure(share).as_secs()), [14; 3]);
-        backoff.handle_retry(u64::MAX);
-        assert!(backoff.after_end(1.0) <= LONGEST_RETRY && backoff.after_failure(1.0) <= LONGEST_RETRY * 2);
+        for extreme in [0, u64::MAX] {
+            backoff.handle_retry(extreme);
+            assert!(RETRY.contains(&backoff.after_end(0.0)));
+            assert!(backoff.after_failure(1.0) <= *RETRY.end() * 2);
+        }
     }
 }

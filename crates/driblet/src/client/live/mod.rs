@@ -1,8 +1,8 @@
 //! Follows the newest version of an asset, as spec/live.md says.
 //!
 //! `session` decides when to open a stream and when to ask for the head, `requests` asks. `events` parses streams and
-//! `head` what they say, `followed` judges it, and `backoff` decides when to come back. `newest` hands the
-//! result to `watch`, which is what the consumer polls.
+//! `head` what they say, `followed` judges it, and `backoff` decides when to come back. `newest` hands
+//! the result to `watch`, which is what the consumer polls.
 
 mod awake;
 mod backoff;

@@ -153,7 +153,7 @@ impl LiveSession {
                     self.held_back += 1;
                     self.poll(wait).await?;
                 }
-                End::Busy(wait) => self.poll(wait.min(LONGEST_BUSY)).await?,
+                End::Busy(wait) => self.poll(wait.clamp(self.pace.poll, LONGEST_BUSY)).await?,
                 End::NoStream(error) => {
                     // The server may have no streams, or a proxy may not let them through.
                     if self.ask().await? {

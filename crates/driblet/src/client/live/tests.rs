@@ -148,7 +148,7 @@ async fn a_busy_server_is_asked_for_the_head() {
     let url = server(|path, count| match path.ends_with("/head") {
         true => answer("200 OK", &head(EPOCH, 1, "polled")),
         false if count == 0 => Act::Send(
-            "HTTP/1.1 503 Busy\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+            "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
         ),
         false => Act::Stall(format!("{STREAM}{}", event(EPOCH, 2, "streamed"))),
     })
