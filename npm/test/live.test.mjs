@@ -1,11 +1,14 @@
-// What receivers of live streams decide, by the examples of the specification.
+// What receivers of live streams decide, by the examples of the specification; and watching in Node.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { backOff } from '../dist/live/backOff.js';
 import { eventParser } from '../dist/live/events.js';
 import { followed } from '../dist/live/followed.js';
 import { deltaBytes, parseHead } from '../dist/live/head.js';
+import { watch, watchDirectory } from '../dist/node.js';
+import { serve } from './support/driblet.mjs';
 
 const examples = JSON.parse(readFileSync(new URL('../../spec/live.json', import.meta.url), 'utf8'));
 
@@ -57,4 +60,46 @@ test('pauses after failures are random parts of a time that doubles, up to a lim
   assert.equal(pauses.next(), 500);
   pauses.reset();
   assert.equal(pauses.next(40), 40);
+});
+
+test('Node sees each version of a file and of a directory, also after the server was killed', async () => {
+  const server = await serve('--directory', 'app');
+  const stop = new AbortController();
+  const { signal } = stop;
+  try {
+    const write = (name, text) => writeFileSync(join(server.root, name), text);
+    mkdirSync(join(server.root, 'app'), { recursive: true });
+    write('file.txt', 'one');
+    write('app/a.txt', 'one');
+    await server.snapshot('app');
+    const files = watch(new URL('file.txt', server.url), { signal });
+    const directories = watchDirectory(new URL('app/', server.url), { signal });
+    const next = async () => {
+      const [{ value: file }, { value: directory }] = await Promise.all([files.next(), directories.next()]);
+      const text = new TextDecoder().decode(await file.bytes());
+      const other = new TextDecoder().decode(await directory.bytes('a.txt'));
+      file.close();
+      directory.close();
+      return [text, other];
+    };
+    assert.deepEqual(await next(), ['one', 'one']);
+    const second = next();
+    write('file.txt', 'two');
+    write('app/a.txt', 'two');
+    assert.deepEqual(await second, ['two', 'two']);
+    const { port } = server.url;
+    const third = next();
+    await server.restart('SIGKILL', async () => {
+      write('file.txt', 'three');
+      write('app/a.txt', 'three');
+    });
+    assert.equal(server.url.port, port);
+    assert.deepEqual(await third, ['three', 'three']);
+    const last = files.next();
+    stop.abort(new Error('enough'));
+    await assert.rejects(last, /enough/);
+  } finally {
+    stop.abort();
+    await server.close();
+  }
 });

@@ -7,10 +7,14 @@ import { inStreamSlot } from './slots.js';
 import { askHead, readStream } from './stream.js';
 import type { LiveHead } from './head.js';
 import type { Requests } from './requests.js';
+import type { StreamEnd } from './stream.js';
 
 /** The pause between two polls, in milliseconds; a quarter more or less, so that pages do not poll at the same time. */
 const POLL = 5_000;
-/** How long it is polled after a stream was held back, in milliseconds. It doubles each time. */
+/** How long it is polled after a stream failed before its first event, in milliseconds. It doubles each time. */
+const FAILED = 5_000;
+const MAX_FAILED = 60_000;
+/** The same for a stream that something between here and the server held back. */
 const HELD_BACK = 60_000;
 const MAX_HELD_BACK = 600_000;
 
@@ -32,10 +36,12 @@ export async function follow(
   const pauses = backOff();
   let retry: number | undefined;
   let pollsUntil = mayStream ? -Infinity : Infinity;
+  let failed = FAILED;
   let heldBack = HELD_BACK;
+  let hasHeard = false;
   /** The last head that the stream told, which an `alive` event tells again. */
   let told: LiveHead | undefined;
-  let asking: Promise<void> | undefined;
+  let isAsking = false;
   let refuse = (_: unknown) => {};
   const refused = new Promise<never>((_, reject) => {
     refuse = reject;
@@ -45,7 +51,7 @@ export async function follow(
   function answer(head: LiveHead): void {
     const verdict = follows.answer(head, now());
     if (verdict === 'follow') onHead(head);
-    if (verdict === 'doubt') askAgain(APART);
+    if (verdict === 'doubt') void askAgain(APART);
   }
 
   async function ask(): Promise<void> {
@@ -54,53 +60,69 @@ export async function follow(
     answer(head);
   }
 
-  /** Asks for the head later, beside the stream. */
-  function askAgain(wait: number): void {
-    asking ??= rest(wait, signal)
-      .then(ask)
-      .catch((error) => error instanceof SyncError && refuse(error)) // Otherwise the stream goes on.
-      .finally(() => {
-        asking = undefined;
-      }) as Promise<void>;
+  /** Asks for the head later, beside the stream. If it fails, the stream goes on. */
+  async function askAgain(wait: number): Promise<void> {
+    if (isAsking) return;
+    isAsking = true;
+    try {
+      await rest(wait, signal);
+      await ask();
+    } catch (error) {
+      if (error instanceof SyncError) refuse(error);
+    } finally {
+      isAsking = false;
+    }
   }
 
   const listener = {
     onHead(head: LiveHead) {
+      hasHeard = true;
       told = head;
       answer(head);
     },
     onAlive(id: string) {
+      hasHeard = true;
       const { epoch, counter } = follows.head ?? {};
       if (id === `${told?.epoch}.${told?.counter}`) answer(told!);
-      else if (id !== '' && id !== `${epoch}.${counter}`) askAgain(0);
+      else if (id !== '' && id !== `${epoch}.${counter}`) void askAgain(0);
     },
     onRetry(milliseconds: number) {
       retry = milliseconds;
     },
   };
 
+  /** Reads a stream to its end. If it told nothing, polls for a while. */
   async function stream(): Promise<void> {
     const { head } = follows;
     told = undefined;
+    hasHeard = false;
     const since = head && `${head.epoch}.${head.counter}`;
     const began = now();
-    const end = await Promise.race([readStream(requests, since, listener, signal), refused]);
+    const reading = readStream(requests, since, listener, signal).catch((error): StreamEnd => {
+      signal.throwIfAborted();
+      if (error instanceof SyncError) throw error;
+      return { kind: 'ended' };
+    });
+    const end = await Promise.race([reading, refused]);
     if (end.kind === 'busy') pollsUntil = now() + end.wait;
     if (end.kind === 'held-back') {
       pollsUntil = now() + heldBack;
       heldBack = Math.min(2 * heldBack, MAX_HELD_BACK);
     }
-    if (end.kind === 'ended') {
-      heldBack = HELD_BACK;
-      if (began + LASTING <= now()) pauses.reset();
-      await rest(pauses.next(retry), signal, true);
+    if (end.kind === 'ended' && !hasHeard) {
+      pollsUntil = now() + failed;
+      failed = Math.min(2 * failed, MAX_FAILED);
     }
+    if (!hasHeard) return;
+    [failed, heldBack] = [FAILED, HELD_BACK];
+    if (began + LASTING <= now()) pauses.reset();
+    await rest(pauses.next(retry), signal, true);
   }
 
   for (;;) {
     try {
       const hasStreamed = pollsUntil <= now() && (await inStreamSlot(requests.url, signal, stream));
-      if (hasStreamed) continue;
+      if (hasStreamed && hasHeard) continue;
       await ask();
       pauses.reset();
       await rest(POLL * (0.75 + Math.random() / 2), signal, true);

@@ -5,7 +5,7 @@ import { deltaBytes } from './head.js';
 import { canElect, electLeader } from './leader.js';
 import { whilePresent } from './presence.js';
 import { requestsOf } from './requests.js';
-import { linked, rejection, rest } from './rest.js';
+import { linked, rest } from './rest.js';
 import { askHead } from './stream.js';
 import type { LiveHead } from './head.js';
 import type { Synced } from './leader.js';
@@ -57,7 +57,8 @@ export async function* watchVersions<H extends Version>(
   /** What the leader synced, if this tab did not. */
   let news: Synced | undefined;
   let wake = () => {};
-  const failed = failure();
+  let failed: { readonly error: unknown } | undefined;
+  stop.signal.addEventListener('abort', () => wake());
 
   /** The version that was synced or opened last. */
   let newest: H;
@@ -65,22 +66,22 @@ export async function* watchVersions<H extends Version>(
     newest = await syncFirst();
     let last = newest.version;
     yield newest;
-    run().catch(failed.reject);
+    run().catch((error) => {
+      failed = { error };
+      wake();
+    });
     for (;;) {
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      if (!ready && (news === undefined || news.version === last)) {
-        await Promise.race([woken, failed.promise, rejection(stop.signal)]);
+      stop.signal.throwIfAborted();
+      if (failed) throw failed.error;
+      const told = news;
+      news = undefined;
+      if (!ready && (told === undefined || told.version === last)) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
         continue;
       }
-      let next = ready;
-      if (!next) {
-        const synced = news!;
-        news = undefined;
-        next = await opened(synced);
-        newest = next;
-      }
+      const next = ready ?? (newest = await opened(told!));
       ready = undefined;
       if (next.version === last) {
         next.close();
@@ -131,51 +132,59 @@ export async function* watchVersions<H extends Version>(
   /** Syncs each new head. */
   async function lead(present: AbortSignal, tell: (synced: Synced) => void, mayStream = true): Promise<void> {
     let wanted: LiveHead | undefined;
-    let syncing: Promise<void> | undefined;
+    let isSyncing = false;
     const failedHere = failure();
     const tellOf = ({ version, stored }: Version) =>
       stored.then((isStored) => version === newest.version && !present.aborted && tell({ version, isStored }));
     void tellOf(newest);
 
     async function syncWanted(): Promise<void> {
-      const pauses = backOff();
-      for (let tries = 1; wanted && wanted.version !== newest.version; ) {
-        const head: LiveHead = wanted;
-        const given = head.from === newest.version ? givenBy(head) : undefined;
-        if (!given && head.spread) await rest(Math.random() * head.spread, present);
-        if (wanted !== head) continue;
-        // At last any version: the server may have forgotten this one.
-        const version = tries < 3 ? head.version : undefined;
-        try {
-          const synced = await watched.sync({ headers: requests.headers, signal: present, version, given });
-          ready?.close();
-          ready = newest = synced;
-          wake();
-          void tellOf(synced);
-          tries = 1;
-          if (wanted === head) wanted = undefined;
-        } catch (error) {
-          present.throwIfAborted();
-          const passes = error instanceof SyncError && error.code === 'network';
-          if (!passes && TRIES <= (tries += 1)) throw error;
-          await rest(pauses.next(undefined), present, true);
-          // Rejects if the headers are refused, and cannot be renewed.
-          await askHead(requests, present).catch((cause) => {
-            if (cause instanceof SyncError) throw cause;
-          });
+      isSyncing = true;
+      try {
+        const pauses = backOff();
+        let tries = 1;
+        while (wanted && wanted.version !== newest.version) {
+          const head: LiveHead = wanted;
+          const given = head.from === newest.version ? givenBy(head) : undefined;
+          if (!given && head.spread) await rest(Math.random() * head.spread, present);
+          if (wanted !== head) continue;
+          // At last any version: the server may have forgotten this one.
+          const version = tries < 3 ? head.version : undefined;
+          try {
+            const synced = await watched.sync({ headers: requests.headers, signal: present, version, given });
+            ready?.close();
+            ready = newest = synced;
+            wake();
+            void tellOf(synced);
+            tries = 1;
+            if (wanted === head) wanted = undefined;
+          } catch (error) {
+            present.throwIfAborted();
+            const passes = error instanceof SyncError && error.code === 'network';
+            if (!passes && TRIES <= (tries += 1)) throw error;
+            await rest(pauses.next(undefined), present, true);
+            await checkHeaders(present);
+          }
         }
+      } finally {
+        isSyncing = false;
       }
     }
 
     const onHead = (head: LiveHead) => {
       wanted = head;
-      syncing ??= syncWanted()
-        .catch(failedHere.reject)
-        .finally(() => {
-          syncing = undefined;
-        });
+      if (!isSyncing) syncWanted().catch(failedHere.reject);
     };
     await Promise.race([follow(requests, onHead, present, mayStream), failedHere.promise]);
+  }
+
+  /** Renews the headers if the server refuses them. Rejects if it refuses the new ones too. */
+  async function checkHeaders(signal: AbortSignal): Promise<void> {
+    try {
+      await askHead(requests, signal);
+    } catch (error) {
+      if (error instanceof SyncError) throw error;
+    }
   }
 
   /** Opens what the leader stored. */
@@ -193,7 +202,8 @@ export async function* watchVersions<H extends Version>(
         stop.signal.throwIfAborted();
         const passes = error instanceof SyncError && error.code === 'network';
         if (!passes && TRIES <= tries) throw error;
-        await Promise.race([rest(pauses.next(undefined), stop.signal, true), failed.promise]);
+        await rest(pauses.next(undefined), stop.signal, true);
+        await checkHeaders(stop.signal);
       }
     }
   }

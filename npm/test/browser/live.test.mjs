@@ -212,7 +212,7 @@ test('a page in the back/forward cache lets go of stream and locks, and catches 
     await eventually(() => streams('cached.txt').length === 0, 'the stream is let go');
     await assertNothingLeft(other);
     publish('cached.txt', 'two');
-    await page.goBack();
+    await page.goBack({ waitUntil: 'commit' });
     assert.equal(await page.evaluate(() => persisted), true);
     await allShow([page], 'two');
     publish('cached.txt', 'three');
@@ -315,14 +315,14 @@ for (const [what, fault] of Object.entries(BETWEEN)) {
 test('a stream that stalls after its first event is dead after a while', async () => {
   publish('stalls.txt', 'one');
   let streams = 0;
+  let isStalled = false;
   await during(
     (request) => {
       if (!isLive(request)) return undefined;
       streams += 1;
-      let isFirst = true;
       const edit = (bytes) => {
-        const piece = isFirst ? bytes : undefined;
-        isFirst = false;
+        const piece = isStalled ? undefined : bytes;
+        isStalled = true;
         return piece;
       };
       return streams === 1 ? { edit } : undefined;
@@ -330,7 +330,7 @@ test('a stream that stalls after its first event is dead after a while', async (
     async () => {
       const pages = [await watchIn('stalls.txt')];
       await allShow(pages, 'one');
-      await eventually(() => streams === 1);
+      await eventually(() => isStalled);
       publish('stalls.txt', 'two');
       await allShow(pages, 'two');
       assert.equal(streams, 2);
@@ -362,7 +362,10 @@ test('credentials that expire end the watching, unless they are renewed', async 
     request.url.startsWith('/guarded.txt') && request.headers['x-token'] !== token ? { status: 401 } : undefined;
   await during(guard, async () => {
     const headers = { 'x-token': 'first' };
-    const [without, renewing] = [await watchIn('guarded.txt', { headers }), await watchIn('guarded.txt', { headers, renews: 'second', scope: 'other' })];
+    const [without, renewing] = [
+      await watchIn('guarded.txt', { headers }),
+      await watchIn('guarded.txt', { headers, renews: 'second', scope: 'other' }),
+    ];
     await allShow([without, renewing], 'one');
     await eventually(() => streams('guarded.txt').length === 2);
     token = 'second';
@@ -371,7 +374,10 @@ test('credentials that expire end the watching, unless they are renewed', async 
     await eventually(() => without.evaluate(() => globalThis.ended));
     const ended = await without.evaluate(() => globalThis.ended);
     assert.match(ended, /^SyncError: the server needs other credentials \(status 401\); renewHeaders can/);
-    assert.deepEqual((await seenBy(without)).map(({ text }) => text), ['one']);
+    assert.deepEqual(
+      (await seenBy(without)).map(({ text }) => text),
+      ['one'],
+    );
     await close([without, renewing]);
   });
 });
@@ -385,17 +391,23 @@ test('an aborted watch rejects with the reason, and a loop that is left ends it'
   await eventually(() => streams('left.txt').length === 0);
   const left = await page.evaluate(async () => {
     const { watch } = await import('/.driblet/client.js');
-    for await (const handle of watch('/left.txt')) return handle.version;
+    for await (const handle of watch('/left.txt')) {
+      handle.close();
+      return handle.version;
+    }
   });
   assert.equal(left.length, 64);
   await eventually(() => streams('left.txt').length === 0);
   await assertNothingLeft(page);
   const refused = await page.evaluate(async () => {
     const { watch } = await import('/.driblet/client.js');
-    const ends = (url, options) => watch(url, options).next().then(
-      () => 'yields',
-      ({ name, message }) => `${name}: ${message}`,
-    );
+    const ends = (url, options) =>
+      watch(url, options)
+        .next()
+        .then(
+          () => 'yields',
+          ({ name, message }) => `${name}: ${message}`,
+        );
     return [
       await ends('/missing.txt'),
       await ends('/left.txt', { renewHeaders: 'x' }),

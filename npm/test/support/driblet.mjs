@@ -77,11 +77,11 @@ export async function serve(...options) {
       history = mkdtempSync(join(home, 'history-'));
       running = await start(root, history, options);
     },
-    /** Ends the server by a signal, and starts it anew with the same history. `meanwhile` runs between the two. */
+    /** Ends the server by a signal, and starts it anew at the same address, with the same history. `meanwhile` runs between the two. */
     async restart(signal = 'SIGTERM', meanwhile = async () => {}) {
       await running.stop(signal);
       await meanwhile();
-      running = await start(root, history, options);
+      running = await start(root, history, options, running.url.port);
     },
     async close() {
       await running.stop();
@@ -90,8 +90,8 @@ export async function serve(...options) {
   };
 }
 
-async function start(root, history, options) {
-  const child = spawn(binary, ['serve', root, '--listen', '127.0.0.1:0', '--history', history, ...options], {
+async function start(root, history, options, port = 0) {
+  const child = spawn(binary, ['serve', root, '--listen', `127.0.0.1:${port}`, '--history', history, ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const answers = [];

@@ -97,7 +97,8 @@ export async function proxyTo(server) {
         at += bytes.length;
       });
       response.on('end', () => answer.end());
-      response.on('error', () => {});
+      // The server broke off.
+      response.on('error', () => fault.stall ?? fault.cut ?? answer.destroy());
     });
     asked.pipe(onward);
   }
