@@ -23,6 +23,7 @@ TITLES = {
     "share": "Many clients, one diff",
     "browser_sync_stream": "Clients of browser-sync-stream",
     "server": "Plain files, beside nginx and Caddy",
+    "live": "Live streams",
     "browser": "In Chromium",
     "browser_directories": "Directories in Chromium",
     "dictionaries": "Compression dictionaries",
@@ -116,6 +117,8 @@ def pretty(value, unit):
     match unit:
         case "bytes" | "requests" | "count":
             return f"{value:,.0f}"
+        case "KiB":
+            return f"{value:,.1f} KiB"
         case "MiB":
             return f"{value:,.1f} MiB"
         case "s":
@@ -124,6 +127,8 @@ def pretty(value, unit):
             return f"{value:,.1f} ms"
         case "ratio":
             return f"{value:.3f}"
+        case "% of a core":
+            return f"{value:.2f} % of a core"
         case "MB/s":
             return f"{value:,.1f} MB/s"
     return f"{value} {unit}"

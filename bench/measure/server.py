@@ -53,9 +53,9 @@ class Driblet:
 
 
 @contextmanager
-def driblet(binary, folder, history, *options, log="driblet=warn"):
+def driblet(binary, folder, history, *options, listen="127.0.0.1:0", log="driblet=warn"):
     begin = time.perf_counter()
-    command = [binary, "serve", folder, "--listen", "127.0.0.1:0", "--history", history, *options]
+    command = [binary, "serve", folder, "--listen", listen, "--history", history, *options]
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -166,6 +166,25 @@ def running(command, port, end=signal.SIGTERM, **options):
     finally:
         child.send_signal(end)
         child.wait()
+
+
+def until_few_sockets(pid):
+    """Waits until a server has closed the connections of clients that are gone: a few sockets are its own."""
+    deadline = time.monotonic() + 60
+    while 20 < sockets(pid):
+        if deadline < time.monotonic():
+            raise RuntimeError("the server keeps connections of clients that are gone")
+        time.sleep(0.1)
+
+
+def sockets(pid):
+    count = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            count += os.readlink(link).startswith("socket:")
+        except FileNotFoundError:
+            pass  # it was closed meanwhile
+    return count
 
 
 def free_port():

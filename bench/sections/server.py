@@ -7,12 +7,11 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from measure.process import status_of
 from measure.report import row, table
-from measure.server import caddy, driblet, nginx
+from measure.server import caddy, driblet, nginx, until_few_sockets
 
 # A name, a length, and the connections that ask for it at once.
 FILES = [("16k.bin", 16 << 10, 16), ("10m.bin", 10_000_000, 4)]
@@ -117,25 +116,6 @@ def memory(setting, folder):
                 client.getresponse().read()
             for client in clients:
                 client.close()
-        until_gone(server.pid)
+        until_few_sockets(server.pid)
         ratios.append(status_of(server.pid, "VmRSS:") / idle)
     yield row(f"memory after {CLIENTS:,} clients, {AT_ONCE} at a time / idle", ratios, "ratio", ("<=", 1.2))
-
-
-def until_gone(pid):
-    """Waits until the server has closed the connections: a few sockets are its own."""
-    deadline = time.monotonic() + 60
-    while 20 < sockets(pid):
-        if deadline < time.monotonic():
-            raise RuntimeError("the server keeps connections of clients that are gone")
-        time.sleep(0.1)
-
-
-def sockets(pid):
-    count = 0
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            count += os.readlink(link).startswith("socket:")
-        except FileNotFoundError:
-            pass  # it was closed meanwhile
-    return count

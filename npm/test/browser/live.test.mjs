@@ -22,7 +22,7 @@ function publish(name, text) {
 async function watchIn(name, options = {}, browser = s.browser) {
   const page = await open(browser, s.link.url);
   page.on('request', (request) => {
-    if (request.url().includes('.driblet/live')) page.hasAsked = true;
+    if (isLive({ url: request.url() })) page.hasAsked = true;
   });
   await start(page, name, options);
   return page;
@@ -80,7 +80,7 @@ async function during(fault, work) {
   }
 }
 
-const isLive = ({ url }) => url.includes('.driblet/live');
+const isLive = ({ url }) => /\.driblet\/live(\?|$)/.test(url);
 
 /** Ends the process of a tab. */
 async function kill(page) {

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 pub(crate) use content::{apply, matched, sign, text};
 pub(crate) use random::random_bytes;
 pub(crate) use wait::{eventually, joined, let_pass, within};
-pub(crate) use wire::{Answer, Ask, Live, LiveEvent, Slow, get, post};
+pub(crate) use wire::{Answer, Ask, Live, Slow, get, post};
 
 /// Serves an application on an address of its own, until the test ends.
 pub(crate) async fn serving(app: Router, options: ServeOptions) -> SocketAddr {
