@@ -1,15 +1,15 @@
 // Pages that follow a server: each tab ends at the newest version, whatever happens to tabs, server and network.
 import assert from 'node:assert/strict';
-import { copyFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { assertNothingLeft, launch, open } from '../support/browser.mjs';
+import { PLAIN_HOST, assertNothingLeft, launch, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { eventually } from '../support/limit.mjs';
 import { isDelta } from '../support/proxy.mjs';
 import { useSite } from '../support/site.mjs';
 
-const s = useSite();
+const s = useSite(undefined, { options: ['--directory', 'app'] });
 
 /** Replaces a file of the site in one step. */
 function publish(name, text) {
@@ -40,7 +40,11 @@ function start(page, name, options = {}) {
           for await (const handle of watch(`/${name}`, { ...options, signal: stop.signal })) {
             const bytes = await handle.bytes();
             const { length, version, cost } = handle;
-            seen.push({ text: length < 100 ? new TextDecoder().decode(bytes) : version, requests: cost.requests });
+            seen.push({
+              text: length < 100 ? new TextDecoder().decode(bytes) : version,
+              version,
+              requests: cost.requests,
+            });
             handle.close();
           }
         } catch (error) {
@@ -421,3 +425,123 @@ test('an aborted watch rejects with the reason, and a loop that is left ends it'
   assert.match(refused[3], /^SyncError: /);
   await page.close();
 });
+
+test('a delta that comes with its event needs no request', async () => {
+  publish('inline.txt', '0');
+  const page = await watchIn('inline.txt');
+  await allShow([page], '0');
+  await leaderOf([page], 'inline.txt');
+  // A delta that the server makes too late for the event is asked for.
+  let version = 0;
+  await eventually(async () => {
+    version += 1;
+    publish('inline.txt', `${version}`);
+    await allShow([page], `${version}`);
+    return (await seenBy(page)).at(-1).requests === 0;
+  });
+  await page.close();
+});
+
+test('the tabs of a browser see each version of a directory, and never a mixture', async () => {
+  const write = (number) => {
+    for (const name of ['a.txt', 'b.txt', 'c.txt']) writeFileSync(join(s.server.root, 'app', name), `${number}`);
+    return s.server.snapshot('app');
+  };
+  mkdirSync(join(s.server.root, 'app'), { recursive: true });
+  await write(0);
+  const pages = [];
+  for (let tab = 0; tab < 3; tab += 1) {
+    const page = await open(s.browser, s.link.url);
+    pages.push(page);
+    await page.evaluate(async () => {
+      const { watchDirectory } = await import('/.driblet/client.js');
+      globalThis.seen = [];
+      globalThis.watching = (async () => {
+        for await (const app of watchDirectory('/app/')) {
+          const texts = await Promise.all(app.paths().map(async (path) => (await app.file(path)).text()));
+          seen.push({ text: [...new Set(texts)].join() });
+          app.close();
+        }
+      })();
+    });
+  }
+  await allShow(pages, '0');
+  await leaderOf(pages, 'app/');
+  for (const number of [1, 2, 3]) {
+    await write(number);
+    await allShow(pages, `${number}`);
+  }
+  for (const page of pages) for (const { text } of await seenBy(page)) assert.match(text, /^[0-3]$/);
+  await close(pages);
+});
+
+test('over HTTP/1.1 two streams are open at most, and other files are polled', async () => {
+  const names = ['first.txt', 'second.txt', 'third.txt', 'fourth.txt'];
+  const pages = [];
+  for (const name of names) {
+    publish(name, 'one');
+    pages.push(await watchIn(name));
+  }
+  await allShow(pages, 'one');
+  const open = () => names.flatMap(streams).length;
+  await eventually(() => open() === 2);
+  for (const name of names) publish(name, 'two');
+  await allShow(pages, 'two');
+  assert.equal(open(), 2);
+  // A tab that ends makes room for another stream.
+  await pages.shift().close();
+  await eventually(() => open() === 2 && streams(names[0]).length === 0);
+  await close(pages);
+});
+
+test('a page without locks polls', async () => {
+  publish('unlocked.txt', 'one');
+  const page = await s.browser.context.newPage();
+  await page.goto(s.link.url.replace('127.0.0.1', PLAIN_HOST));
+  assert.equal(await page.evaluate(() => navigator.locks), undefined);
+  await start(page, 'unlocked.txt');
+  await allShow([page], 'one');
+  publish('unlocked.txt', 'two');
+  await allShow([page], 'two');
+  assert.equal(asked('unlocked.txt.driblet/live').length, 0);
+  await page.close();
+});
+
+test('while an old and a new server answer in turn, a page does not go back', async () => {
+  publish('turns.txt', 'old');
+  const page = await watchIn('turns.txt');
+  await allShow([page], 'old');
+  await leaderOf([page], 'turns.txt');
+  // The new server has another history.
+  await s.server.forget();
+  publish('turns.txt', 'new');
+  await allShow([page], 'new');
+  // The old one again: its answers are doubtful.
+  const { version, ...head } = await (await fetch(new URL('/turns.txt.driblet/head', s.server.url))).json();
+  const stale = { ...head, epoch: '0'.repeat(16), version: await oldVersion(page, version) };
+  let answers = 0;
+  await during(
+    (request) => {
+      if (!isLive(request)) return undefined;
+      answers += 1;
+      return { headers: { 'x-old': '1' }, edit: () => Buffer.from(`event: head\ndata: ${JSON.stringify(stale)}\n\n`) };
+    },
+    async () => {
+      await s.server.restart('SIGKILL');
+      await eventually(() => 0 < answers);
+      publish('turns.txt', 'newer');
+      await allShow([page], 'newer');
+    },
+  );
+  assert.deepEqual(
+    (await seenBy(page)).map(({ text }) => text),
+    ['old', 'new', 'newer'],
+  );
+  await page.close();
+});
+
+/** The version that a page saw before another one. */
+async function oldVersion(page, version) {
+  const versions = (await seenBy(page)).map((each) => each.version);
+  return versions[versions.indexOf(version) - 1];
+}

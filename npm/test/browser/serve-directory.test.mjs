@@ -8,6 +8,7 @@ import { launch } from '../support/browser.mjs';
 import { defineInDatabase } from '../support/database.mjs';
 import { serve } from '../support/driblet.mjs';
 import { install } from '../support/installed.mjs';
+import { eventually } from '../support/limit.mjs';
 import { proxyTo } from '../support/proxy.mjs';
 
 const POLICY = "script-src 'self' 'wasm-unsafe-eval'; object-src 'none'";
@@ -214,6 +215,31 @@ test('the recipe for an app that works offline: a page opens without a network, 
   await page.reload();
   await page.waitForFunction((number) => globalThis.release === number, `${release}`);
   await publish(); // Other tests need other pages.
+});
+
+test('an open page is told of each release by the live stream', async () => {
+  await register();
+  const page = await visit();
+  await page.evaluate(async () => {
+    const { reloadWhenReady } = await import('/driblet/dist/directories.js');
+    globalThis.told = [];
+    const follow = () =>
+      reloadWhenReady({
+        interval: 2 ** 31 - 1,
+        onReady(version) {
+          told.push(version);
+          follow();
+        },
+      });
+    follow();
+  });
+  // From here on nobody asks but the page that hears the stream.
+  await eventually(() => seen.some(({ url }) => url.startsWith('/app/.driblet/live')));
+  for (let releases = 0; releases < 2; releases += 1) {
+    await publish();
+    const { version } = await head();
+    await page.waitForFunction((version) => told.includes(version), version);
+  }
 });
 
 describe('answers', () => {

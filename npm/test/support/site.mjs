@@ -9,14 +9,14 @@ import { isDelta, proxyTo } from './proxy.mjs';
 
 /**
  * Starts a site before the tests of a file, then runs `prepare`, and closes the site after the tests. Checks that no
- * lock is left: after each test, or with `checks: 'at the end'` after all. Returns the site, whose members exist once
+ * lock is left: after each test, or with `checks: 'at the end'` after all. `options` are those of the server. Returns the site, whose members exist once
  * `prepare` runs.
  */
-export function useSite(prepare = () => {}, { checks = 'after each' } = {}) {
+export function useSite(prepare = () => {}, { checks = 'after each', options = [] } = {}) {
   const used = {};
   // One hook for both: Node 20 does not wait for a hook before it runs the next.
   before(async () => {
-    Object.assign(used, await site());
+    Object.assign(used, await site(await serve(...options)));
     await prepare();
   });
   if (checks === 'after each') afterEach(() => used.assertNothingLeft());
