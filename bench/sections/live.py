@@ -1,0 +1,124 @@
+"""Live streams: what ten thousand cost a server that has nothing to tell, how fast all hear of a version, how they come back."""
+
+import statistics
+import time
+from urllib.parse import urlsplit
+
+from measure.live import plain, streams
+from measure.process import anonymous_of
+from measure.report import row, table
+from measure.server import driblet, until_few_sockets
+
+COUNT, FEW = 10_000, 1_000
+KIB = 1 << 10
+NAME = "app.js"
+LENGTH = 20_000
+# Streams that are idle hear every 15 s that they are alive: so many rounds.
+IDLE_SECONDS = 45
+# The event that follows a new head, after 5 s, must not fall into the next turn.
+BETWEEN_TURNS = 7
+TURNS = 9
+
+
+def measure(setting):
+    folder = setting.fresh("served")
+    (folder / NAME).write_text(text(0))
+    time.sleep(2.1)  # the file's times grow old enough to be trusted
+    for version, limit in [("http1", 20), ("http2", 8)]:
+        yield from idle(setting, folder, version, limit)
+    for count in [FEW, COUNT]:
+        yield from told(setting, folder, count)
+    yield from restarted(setting, folder)
+
+
+def text(number):
+    """A file whose versions differ in one line."""
+    lines = [f"export const value{at} = {at * 7919}\n" for at in range(LENGTH // 30)]
+    lines[len(lines) // 2] = f"export const changed = {number}\n"
+    return "".join(lines)
+
+
+def stream_of(server):
+    return f"{server.url}/{NAME}.driblet/live"
+
+
+def idle(setting, folder, version, limit):
+    """Memory and CPU of streams that hear nothing but that they are alive, and what they leave behind."""
+    name = {"http1": "HTTP/1.1", "http2": "HTTP/2, 100 streams a connection"}[version]
+    what = f"{COUNT:,} idle subscribers, {name}"
+    with driblet(setting.driblet, folder, setting.fresh("history")) as server:
+        for _ in range(100):
+            server.get(f"/{NAME}")
+        before = anonymous_of(server.pid)
+        with streams(stream_of(server), COUNT, version):
+            time.sleep(6)  # the events that follow the first one
+            memory = anonymous_of(server.pid) - before
+            begin, cpu = time.monotonic(), server.cpu()
+            time.sleep(IDLE_SECONDS)
+            share = (server.cpu() - cpu) / (time.monotonic() - begin)
+        until_few_sockets(server.pid)
+        time.sleep(1)  # memory is given back
+        after = anonymous_of(server.pid)
+    yield row(f"{what}: memory of each", memory / COUNT / KIB, "KiB", ("<=", limit), note="RssAnon above idle")
+    yield row(f"{what}: CPU", 100 * share, "% of a core", ("<=", 2), note=f"over {IDLE_SECONDS} s")
+    yield row(
+        f"memory after {COUNT:,} subscribers, {name} / idle", after / before, "ratio", ("<=", 1.2), note="RssAnon"
+    )
+
+
+def told(setting, folder, count):
+    """How long it takes until the last of them has the event of a version, beside the same bytes over plain sockets."""
+    turns = []
+    upcoming = setting.fresh("next") / NAME
+    with (
+        driblet(setting.driblet, folder, setting.fresh("history")) as server,
+        plain() as plain_url,
+        streams(stream_of(server), count) as subscribers,
+        streams(plain_url, count) as sockets,
+    ):
+        time.sleep(BETWEEN_TURNS)
+        for turn in range(TURNS):
+            upcoming.write_text(text(f"{count}_{turn}"))
+            live = subscribers.told("replace", upcoming, folder / NAME)
+            turns.append((live, sockets.told("tell", live.event)))
+            time.sleep(BETWEEN_TURNS)
+    what = f"{count:,} subscribers: file replaced → event read by the last"
+    command = f"plain: {len(turns[0][0].event) // 2} bytes"
+    yield row(f"{what}", [1000 * live.last for live, _ in turns], "ms")
+    yield row(f"{what}, plain sockets", [1000 * plain.last for _, plain in turns], "ms", command=command)
+    yield row(f"{what} / plain sockets", [live.last / plain.last for live, plain in turns], "ratio", ("<=", 2.0))
+    lines = []
+    for name, which in [("driblet", 0), ("plain sockets", 1)]:
+        medians = [
+            1000 * statistics.median(getattr(turn[which], part) for turn in turns) for part in ("median", "p99", "last")
+        ]
+        slowest = 1000 * max(turn[which].last for turn in turns)
+        lines.append([name, *(f"{ms:.1f} ms" for ms in [*medians, slowest])])
+    yield table(
+        f"{count:,} subscribers: when they have the event",
+        ["", "half", "99 %", "the last", "the last, slowest of the turns"],
+        lines,
+    )
+
+
+def restarted(setting, folder):
+    """All streams end, and all receivers come back to a new server."""
+    history = setting.fresh("history")
+    first = driblet(setting.driblet, folder, history)
+    server = first.__enter__()
+    listen = urlsplit(server.url).netloc
+    with streams(stream_of(server), COUNT) as receivers:
+        time.sleep(BETWEEN_TURNS)
+        receivers.await_return()
+        begin = time.monotonic()
+        first.__exit__(None, None, None)
+        gone = time.monotonic() - begin
+        with driblet(setting.driblet, folder, history, listen=listen):
+            away = time.monotonic() - begin
+            returned = receivers.returned()
+    what = f"{COUNT:,} receivers after a restart"
+    note = f"the old server ended after {gone:.2f} s, the new one listened after {away:.2f} s"
+    yield row(f"{what}: all are back after the new server listens", returned.last - away, "s", ("<=", 10), note=note)
+    yield row(f"{what}: all are back after SIGTERM", returned.last, "s")
+    yield row(f"{what}: most connections in any second", returned.most, "count", ("<=", 1000))
+    yield row(f"{what}: attempts that failed", returned.failed, "count")
