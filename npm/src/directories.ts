@@ -1,9 +1,9 @@
 import { directoryJobOf } from './page/directoryJob.js';
 import { syncDirectoryJob } from './page/syncDirectory.js';
-import { watchDirectoryJob } from './page/watchDirectory.js';
+import { watchBy } from './page/watch.js';
 import type { Directory } from './page/directory.js';
 import type { DirectoryOptions } from './page/directoryOptions.js';
-import type { WatchDirectoryOptions } from './page/watchDirectory.js';
+import type { WatchDirectoryOptions } from './page/watchOptions.js';
 
 export { SyncError } from './shared/error.js';
 export { configure } from './page/configure.js';
@@ -12,8 +12,7 @@ export { reloadWhenReady } from './page/reloadWhenReady.js';
 export type { ReloadOptions } from './page/reloadWhenReady.js';
 export type { Directory } from './page/directory.js';
 export type { DirectoryOptions } from './page/directoryOptions.js';
-export type { RenewOptions } from './page/renew.js';
-export type { WatchDirectoryOptions } from './page/watchDirectory.js';
+export type { RenewOptions, WatchDirectoryOptions } from './page/watchOptions.js';
 export type { DirectoryCost, DirectoryProgress } from './directory/messages.js';
 export type { SyncErrorCode } from './shared/error.js';
 export type { Store } from './stores/store.js';
@@ -43,9 +42,9 @@ export async function syncDirectory(url: string | URL, options: DirectoryOptions
  * @example
  * for await (const app of watchDirectory('/app/')) console.log(`${app.paths().length} files of ${app.version}`);
  */
-export function watchDirectory(
+export async function* watchDirectory(
   url: string | URL,
   options: WatchDirectoryOptions = {},
 ): AsyncGenerator<Directory, void, void> {
-  return watchDirectoryJob(url, options);
+  yield* watchBy(directoryJobOf(url, options), options, syncDirectoryJob);
 }

@@ -1,14 +1,13 @@
 import { sendForget } from './page/files.js';
 import { DEFAULT_STORE, jobOf } from './page/job.js';
 import { syncJob } from './page/sync.js';
-import { watchFile } from './page/watch.js';
+import { watchBy } from './page/watch.js';
 import { SyncError } from './shared/error.js';
 import type { Directory } from './page/directory.js';
 import type { DirectoryOptions } from './page/directoryOptions.js';
 import type { Handle } from './page/handle.js';
 import type { SyncOptions } from './page/options.js';
-import type { WatchDirectoryOptions } from './page/watchDirectory.js';
-import type { WatchOptions } from './page/watch.js';
+import type { WatchDirectoryOptions, WatchOptions } from './page/watchOptions.js';
 import type { Store } from './stores/store.js';
 
 export { SyncError };
@@ -19,9 +18,7 @@ export type { DirectoryOptions } from './page/directoryOptions.js';
 export type { DirectoryCost, DirectoryProgress } from './directory/messages.js';
 export type { Handle } from './page/handle.js';
 export type { SyncOptions } from './page/options.js';
-export type { WatchDirectoryOptions } from './page/watchDirectory.js';
-export type { RenewOptions } from './page/renew.js';
-export type { WatchOptions } from './page/watch.js';
+export type { RenewOptions, WatchDirectoryOptions, WatchOptions } from './page/watchOptions.js';
 export type { SyncErrorCode } from './shared/error.js';
 export type { Cost, Progress, Times } from './shared/messages.js';
 export type { Store } from './stores/store.js';
@@ -56,8 +53,8 @@ export async function sync(url: string | URL, options: SyncOptions = {}): Promis
  *   style.close();
  * }
  */
-export function watch(url: string | URL, options: WatchOptions = {}): AsyncGenerator<Handle, void, void> {
-  return watchFile(url, options);
+export async function* watch(url: string | URL, options: WatchOptions = {}): AsyncGenerator<Handle, void, void> {
+  yield* watchBy(jobOf(url, options), options, syncJob);
 }
 
 /**

@@ -1,5 +1,4 @@
 /* Live updates. Pages load this script at the first call of `watch`, `watchDirectory` or `reloadWhenReady`. */
 
 export { followHeads } from './live/heads.js';
-export { sharedKey } from './live/key.js';
-export { watchVersions } from './live/watch.js';
+export { watchJob } from './live/watchJob.js';

@@ -22,6 +22,7 @@ test('the package has its code, its types, its module, and nothing else', () => 
     'README.md',
     'dist/index.js',
     'dist/index.d.ts',
+    'dist/live.js',
     'dist/inline.js',
     'dist/service-worker.js',
     'dist/storage.js',
@@ -36,7 +37,7 @@ test('the package has its code, its types, its module, and nothing else', () => 
   }
   const strange = names.filter(
     (name) =>
-      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|directories|directory|page|serviceworker|shared|stores(\/directories)?|sync|vite|worker)\/)?[\w.-]+\.(c?js|d\.c?ts|wasm))$/.test(
+      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|directories|directory|live|page|serviceworker|shared|stores(\/directories)?|sync|vite|worker)\/)?[\w.-]+\.(c?js|d\.c?ts|wasm))$/.test(
         name,
       ) && name !== 'dist/LICENCES.txt',
   );
@@ -68,19 +69,21 @@ test('a plain page imports the installed package and syncs', async () => {
 test('what a page loads stays small: client, worker and module, as brotli', () => {
   const client = join(here, '..', 'crates', 'driblet', 'client');
   // A service worker loads inline.js instead of the client and the worker. store.js and room.js are loaded only on
-  // request, and what directories need with the first directory.
+  // request, live.js at the first watch, and what directories need with the first directory.
   const names = readdirSync(client).filter(
-    (name) => !name.endsWith('.br') && !/^(directories|inline|room|service-worker|store)\b/.test(name),
+    (name) => !name.endsWith('.br') && !/^(directories|inline|live|room|service-worker|store)\b/.test(name),
   );
   const sizeOf = (names) =>
     names.reduce((sum, name) => sum + brotliCompressSync(readFileSync(join(client, name))).length, 0);
   assert.equal(names.length, 3);
   const total = sizeOf(names);
-  assert.ok(total <= 87_000, `${total} bytes`);
+  assert.ok(total <= 87_400, `${total} bytes`);
   const forDirectories = readdirSync(client).filter((name) => /^directories\b.*(js|wasm)$/.test(name));
   assert.equal(forDirectories.length, 3);
   const more = sizeOf(forDirectories);
   assert.ok(more <= 90_000, `${more} bytes for directories`);
+  const live = sizeOf(['live.js']);
+  assert.ok(live <= 5_500, `${live} bytes to follow live streams`);
   const serviceWorker = sizeOf(['service-worker.js']);
   assert.ok(serviceWorker <= 25_000, `${serviceWorker} bytes for a service worker`);
 });
@@ -88,12 +91,14 @@ test('what a page loads stays small: client, worker and module, as brotli', () =
 test('the types stand for themselves in a strict project', () => {
   writeFileSync(
     join(packed.folder, 'use.ts'),
-    `import { configure, sync, memoryStore, SyncError, type Handle } from 'driblet';
+    `import { configure, sync, watch, watchDirectory, memoryStore, SyncError, type Handle } from 'driblet';
 configure({ wasmUrl: '/driblet_bg.wasm', workerTimeout: 60_000 });
 await using handle: Handle = await sync('/app.js', { store: memoryStore(), timeout: 1 });
 const bytes: Uint8Array = await handle.bytes();
 const isStored: boolean = await handle.stored;
 export const moved: number = isStored ? handle.cost.received + bytes.length : 0;
+for await (const newer of watch('/app.js', { renewHeaders: async () => ({ authorization: 'Bearer x' }) })) newer.close();
+for await (const app of watchDirectory('/app/', { maxFiles: 9 })) app.paths().join();
 export const again = (error: unknown): boolean => error instanceof SyncError && error.code === 'network';
 `,
   );

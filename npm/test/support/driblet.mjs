@@ -79,7 +79,7 @@ export async function serve(...options) {
     },
     /** Ends the server by a signal, and starts it anew at the same address, with the same history. `meanwhile` runs between the two. */
     async restart(signal = 'SIGTERM', meanwhile = async () => {}) {
-      await running.stop(signal);
+      await running.end(signal);
       await meanwhile();
       running = await start(root, history, options, running.url.port);
     },
@@ -96,6 +96,6 @@ async function start(root, history, options, port = 0) {
   });
   const answers = [];
   createInterface({ input: child.stdout }).on('line', (line) => answers.push(JSON.parse(line)));
-  const { found, stop } = await whenStarted(child, child.stderr, /^listening on (https?:\S+)/, 'driblet serve');
-  return { url: new URL(found[1]), stop, answers };
+  const { found, stop, end } = await whenStarted(child, child.stderr, /^listening on (https?:\S+)/, 'driblet serve');
+  return { url: new URL(found[1]), stop, end, answers };
 }

@@ -17,8 +17,8 @@ export function executable(variable, names, what) {
 }
 
 /**
- * Waits until a program that was just started writes a line to `output` that matches. Returns the match, and a function
- * that ends the program, by SIGTERM or another signal.
+ * Waits until a program that was just started writes a line to `output` that matches. Returns the match, and two functions
+ * that end the program: `stop`, and `end`, which takes the signal.
  */
 export async function whenStarted(child, output, pattern, what) {
   const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -32,12 +32,12 @@ export async function whenStarted(child, output, pattern, what) {
     });
     ended.then((code) => reject(new Error(`${what} ended with ${code}: ${said.join('\n')}`)));
   });
-  const stop = (signal) => {
+  const end = (signal) => {
     child.kill(signal);
     return ended;
   };
   try {
-    return { found: await expected(ready, `${what} starts`), stop };
+    return { found: await expected(ready, `${what} starts`), stop: () => end(), end };
   } catch (error) {
     child.kill();
     throw error;
