@@ -22,7 +22,14 @@ before(async () => {
   );
   writeFileSync(
     join(server.root, 'main.mjs'),
-    `import { sync } from '/.driblet/client.js';
+    `import { sync, watch } from '/.driblet/client.js';
+    globalThis.seen = [];
+    globalThis.watches = async (path) => {
+      for await (const handle of watch(path)) {
+        seen.push(new TextDecoder().decode(await handle.bytes()));
+        handle.close();
+      }
+    };
     globalThis.syncs = async (path) => {
       const handle = await sync(path);
       const digest = await crypto.subtle.digest('SHA-256', await handle.bytes());
@@ -57,6 +64,12 @@ for (const [how, more] of [
       server.publish(name, fresh);
       const next = await page.evaluate((path) => syncs(path), `/${name}`);
       assert.deepEqual([next.digest, next.basis, posts], [digestOf(fresh), 'matched', [200]]);
+      // If nginx holds the stream back, the page polls.
+      for (const text of ['one', 'two', 'three']) {
+        writeFileSync(join(server.root, `live-${name}`), text);
+        if (text === 'one') await page.evaluate((path) => void watches(path), `/live-${name}`);
+        await page.waitForFunction((text) => seen.at(-1) === text, text);
+      }
     } finally {
       await page.close();
       await proxy.close();
