@@ -30,11 +30,14 @@ use tracing::debug;
 
 use super::access::AccessRecord;
 use super::addresses::AddressPlace;
-use super::connections::{ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest, RunningStream};
+use super::connections::{
+    ConnectionEntry, ConnectionPhase, ConnectionPlace, Connections, RunningRequest, RunningStream,
+};
 use super::cut_off::CutOff;
 use super::held::BodyBytes;
 use super::listener::{Accepted, ListenerOptions, Stream};
 use super::proxy_header;
+use super::tls::Tls;
 use crate::causes::with_causes;
 use crate::client_address::ClientAddress;
 
@@ -87,7 +90,7 @@ pub(super) fn run(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(connections.options.write_timeout));
     let (connections, place) = (connections.clone(), connections.enter());
-    let (entry, is_encrypted) = (place.entry.clone(), options.tls.is_some());
+    let entry = place.entry.clone();
     let mut stream = ClientStream { stream: Box::pin(stream), place, address, timer: None, limits_unsent: false };
     let all = connections.clone();
     async move {
@@ -97,12 +100,11 @@ pub(super) fn run(
                 None => return,
             }
         }
+        let client = (peer, options.tls.is_some());
+        // Boxed, so that a connection without TLS does not take the memory of one with TLS.
         let ended = match options.tls {
-            None => serve_http(stream, (peer, is_encrypted), app, connections, entry).await,
-            Some(tls) => match tls.accept(stream).await {
-                Ok(stream) => serve_http(stream, (peer, is_encrypted), app, connections, entry).await,
-                Err(error) => Err(error.into()),
-            },
+            None => Box::pin(serve_http(stream, client, app, connections, entry)).await,
+            Some(tls) => Box::pin(serve_https(&tls, stream, client, app, connections, entry)).await,
         };
         if let Err(error) = ended {
             let reason = CutOff::of(error.as_ref());
@@ -135,6 +137,17 @@ async fn behind_proxy(
     stream.address.is_some().then_some(client)
 }
 
+async fn serve_https(
+    tls: &Tls,
+    stream: ClientStream,
+    client: (SocketAddr, bool),
+    app: Router,
+    connections: Arc<Connections>,
+    entry: Arc<ConnectionEntry>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    serve_http(tls.accept(stream).await?, client, app, connections, entry).await
+}
+
 async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     (peer, is_encrypted): (SocketAddr, bool),
@@ -143,8 +156,10 @@ async fn serve_http(
     entry: Arc<ConnectionEntry>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let requests = entry.clone();
-    let service =
-        service_fn(move |request| answer(request, (peer, is_encrypted), app.clone(), &connections, &requests));
+    // Boxed, so that its memory is free while the answer is sent: live streams take their time.
+    let service = service_fn(move |request| {
+        Box::pin(answer(request, (peer, is_encrypted), app.clone(), &connections, &requests))
+    });
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().max_buf_size(MAX_HEADERS as usize);
     http.http2()
