@@ -1,13 +1,18 @@
 //! Gives memory back that many clients needed at a time, once most of them are gone.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 /// For fewer connections it is not worth it.
 const LEAST: usize = 64;
 /// Memory is given back when no more than a quarter of the connections is left, and when none is.
 const SHARE: usize = 4;
+/// The connections that have just ended free what they held meanwhile.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// How many connections were open lately.
 #[derive(Default)]
@@ -33,7 +38,10 @@ impl Peak {
         }
         // Without a runtime, the process is about to end.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn_blocking(give_back);
+            runtime.spawn(async {
+                sleep(PAUSE).await;
+                spawn_blocking(give_back)
+            });
         }
     }
 }

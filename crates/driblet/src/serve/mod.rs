@@ -129,7 +129,12 @@ impl AcceptLoop {
     async fn accept(&mut self, listeners: &mut Listeners) -> io::Result<Accepted> {
         let mut pause = PAUSE;
         loop {
-            let error = match listeners.accept().await {
+            let accepted = tokio::select! {
+                accepted = listeners.accept() => accepted,
+                // What is left of a connection that has ended is freed now, and not when the next one begins.
+                Some(_) = self.tasks.join_next() => continue,
+            };
+            let error = match accepted {
                 Ok(accepted) => return Ok(accepted),
                 Err(error) => error,
             };
