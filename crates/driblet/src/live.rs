@@ -4,7 +4,7 @@
 //! than the one that it is sending.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::metrics::Gauge;
@@ -13,13 +13,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::metrics;
 
-/// The time for each stream, in milliseconds, when all receivers come back or ask for a delta: a thousand come in a
-/// second.
-const SPREAD: u64 = 1;
+/// How many receivers come back, or ask for a delta, in a second. They are not quite exact: no more than a thousand
+/// come.
+const A_SECOND: u64 = 960;
 /// The longest time for all of them.
 const MAX_SPREAD: u64 = 60_000;
-/// The shortest time over which receivers come back. A server that starts anew takes about as long.
+/// The shortest time over which receivers come back.
 const MIN_RETRY: u64 = 1_000;
+/// How long receivers wait besides if the server stops. A server that starts anew takes about as long: those that came
+/// before would fail, and come together with others.
+const RESTART: u64 = 1_000;
 
 /// The golden ratio's fraction of 2^64 (Knuth, The Art of Computer Programming, volume 3, section 6.4).
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -41,6 +44,8 @@ pub(crate) struct LiveStreams {
     permits: Arc<Semaphore>,
     max: usize,
     slots: AtomicU64,
+    /// The most streams that were open when one was told that the server stops.
+    stopped: AtomicUsize,
     /// How many streams are open, in all servers of the process.
     gauge: Gauge,
 }
@@ -56,7 +61,8 @@ impl LiveStreams {
     pub(crate) fn new(max: usize) -> LiveStreams {
         let max = max.min(Semaphore::MAX_PERMITS);
         let permits = Arc::new(Semaphore::new(max));
-        LiveStreams { assets: Mutex::default(), permits, max, slots: AtomicU64::new(0), gauge: metrics::live_streams() }
+        let (slots, stopped) = (AtomicU64::new(0), AtomicUsize::new(0));
+        LiveStreams { assets: Mutex::default(), permits, max, slots, stopped, gauge: metrics::live_streams() }
     }
 
     /// Opens a stream of an asset; `None` if there are too many. If it is the asset's first one, the caller must send the
@@ -79,9 +85,23 @@ impl LiveStreams {
     /// When the receiver of a stream shall come back after its end, in milliseconds. Those of all streams are spread
     /// evenly: the multiples of the golden ratio are, modulo 1, however many there are.
     pub(crate) fn retry(&self) -> u64 {
-        let open = self.max - self.permits.available_permits();
-        let slot = self.slots.fetch_add(1, Relaxed).wrapping_mul(GOLDEN);
-        retry_of(open, slot)
+        retry_of(self.open_streams(), self.next_slot())
+    }
+
+    /// When the receiver of a stream shall come back to the next server, in milliseconds.
+    pub(crate) fn retry_after_stop(&self) -> u64 {
+        // Streams end one after the other, and their receivers share the time of all.
+        let open = self.open_streams();
+        let all = self.stopped.fetch_max(open, Relaxed).max(open);
+        RESTART + retry_of(all, self.next_slot())
+    }
+
+    fn open_streams(&self) -> usize {
+        self.max - self.permits.available_permits()
+    }
+
+    fn next_slot(&self) -> u64 {
+        self.slots.fetch_add(1, Relaxed).wrapping_mul(GOLDEN)
     }
 
     /// Forgets an asset, if it has no stream any more. Gives whether it has none.
@@ -107,7 +127,7 @@ impl LiveStreams {
 
 /// Milliseconds over which the receivers of so many streams are spread.
 pub(crate) fn spread_of(streams: usize) -> u64 {
-    (streams as u64 * SPREAD).min(MAX_SPREAD)
+    (streams as u64 * 1_000 / A_SECOND).min(MAX_SPREAD)
 }
 
 /// The part of the time over which receivers come back that is left of a slot, which is a fraction of 2^64.
@@ -130,11 +150,26 @@ mod tests {
     fn receivers_come_back_evenly() {
         let mut times: Vec<u64> = (0..10_000u64).map(|n| retry_of(10_000, n.wrapping_mul(GOLDEN))).collect();
         times.sort_unstable();
-        assert!(times.last() < Some(&10_000));
+        assert!(times.last() < Some(&10_500));
         let most = times.iter().map(|time| times.iter().filter(|other| (*time..time + 1_000).contains(other)).count());
         let most = most.max().unwrap();
-        assert!((990..=1_010).contains(&most), "{most} within a second");
+        assert!((A_SECOND - 10..=A_SECOND + 10).contains(&(most as u64)), "{most} within a second");
         let few: Vec<u64> = (0..4u64).map(|n| retry_of(4, n.wrapping_mul(GOLDEN))).collect();
         assert!(few.iter().all(|time| *time < MIN_RETRY), "{few:?}");
+    }
+
+    #[test]
+    fn streams_that_end_together_share_the_time_of_all() {
+        let streams = LiveStreams::new(16_384);
+        let mut open: Vec<_> = (0..10_000).map(|_| streams.open("a").unwrap()).collect();
+        let mut times = Vec::new();
+        while !open.is_empty() {
+            times.push(streams.retry_after_stop());
+            open.pop();
+        }
+        times.sort_unstable();
+        assert!(times.first().is_some_and(|first| RESTART <= *first));
+        let most = times.windows(1_001).map(|window| window[1_000] - window[0]).min();
+        assert!(Some(1_000) <= most, "1,001 within {most:?} ms");
     }
 }

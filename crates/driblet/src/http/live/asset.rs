@@ -49,7 +49,9 @@ impl Asset {
     pub(super) async fn head(&self, site: &Site) -> Result<Option<AssetHead>, PublishError> {
         Ok(match self {
             Asset::File(path) => match site.publisher.refresh(path).await? {
-                PathState::File(head) => Some(AssetHead { version: head.version, len: head.len, counter: head.counter }),
+                PathState::File(head) => {
+                    Some(AssetHead { version: head.version, len: head.len, counter: head.counter })
+                }
                 PathState::Folder | PathState::Nothing => None,
             },
             Asset::Directory(path) => site.publisher.refresh_directory(path).await?.map(|head| AssetHead {

@@ -104,11 +104,12 @@ impl Receiver {
     /// Says that the stream is alive, which head the receiver knows, and when to come back after the end.
     fn alive(&self) -> Bytes {
         let id = self.told.map_or_else(String::new, |counter| format!("id: {}.{counter}\n", self.epoch));
-        format!("{}{id}event: alive\ndata: {{}}\n\n", self.retry()).into()
+        format!("retry: {}\n{id}event: alive\ndata: {{}}\n\n", self.site.live.retry()).into()
     }
 
-    fn retry(&self) -> String {
-        format!("retry: {}\n", self.site.live.retry())
+    /// The last line of a stream whose server stops: when to come back.
+    fn last(&self) -> Bytes {
+        format!("retry: {}\n\n", self.site.live.retry_after_stop()).into()
     }
 
     fn rest(&mut self, pause: Duration) {
@@ -140,7 +141,7 @@ async fn next(receiver: Option<Receiver>) -> Option<(io::Result<Bytes>, Option<R
                 return Some((Ok(receiver.alive()), Some(receiver)));
             }
             // Not all receivers come back at once.
-            () = &mut receiver.stops => return Some((Ok(format!("{}\n", receiver.retry()).into()), None)),
+            () = &mut receiver.stops => return Some((Ok(receiver.last()), None)),
         }
     }
 }
