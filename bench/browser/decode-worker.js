@@ -1,6 +1,7 @@
 // Decodes deltas in memory with the shipped module. A time begins with the first byte of the delta and ends when the last byte is verified.
 import { Decoder, Verifier, Want } from '/wasm/driblet.js'
-import { loadCore, roomfuls } from '/dist/core.js'
+import { roomfuls } from '/dist/shared/module.js'
+import { loadCore } from '/dist/sync/core.js'
 
 const LIMIT = 2 ** 40
 /** The clock ticks by tenths of a millisecond. */

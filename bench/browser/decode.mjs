@@ -38,5 +38,5 @@ try {
 function fileOf (path) {
   if (path === '/old') return old
   if (path.startsWith('/delta/')) return deltas[Number(path.slice('/delta/'.length))]
-  return /^\/(dist|wasm)\/[\w-]+\.(js|wasm)$/.test(path) ? join(npm, path) : join(here, path.replace(/\.\./g, ''))
+  return /^\/(dist|wasm)\/[\w/-]+\.(js|wasm)$/.test(path) ? join(npm, path) : join(here, path.replace(/\.\./g, ''))
 }

@@ -10,8 +10,9 @@ SOURCE, TARGET = HERE / "live", HERE / "data" / ".work" / "live"
 
 
 class Told(NamedTuple):
-    """Seconds until the median, the 99th percentile and the last of the streams had an event, and its bytes in hex."""
+    """Seconds until the first, the median, the 99th percentile and the last of the streams had an event, and its bytes in hex."""
 
+    first: float
     median: float
     p99: float
     last: float
@@ -44,8 +45,8 @@ class Streams:
 
     def told(self, *command):
         self.say(*command)
-        median, p99, last, event = self.answer()
-        return Told(int(median) / 1e6, int(p99) / 1e6, int(last) / 1e6, event)
+        *times, event = self.answer()
+        return Told(*(int(time) / 1e6 for time in times), event)
 
     def await_return(self):
         """From now on streams that end are expected back."""
@@ -75,12 +76,16 @@ def plain():
 
 @contextmanager
 def program(*arguments):
-    build = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", TARGET]
-    subprocess.run([*build, "--manifest-path", SOURCE / "Cargo.toml"], check=True)
-    command = [TARGET / "release" / "driblet-bench-live", *arguments]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen([built(), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield child
     finally:
         child.kill()
         child.wait()
+
+
+def built():
+    """The path of the program, which is built if it is not there."""
+    build = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", TARGET]
+    subprocess.run([*build, "--manifest-path", SOURCE / "Cargo.toml"], check=True)
+    return TARGET / "release" / "driblet-bench-live"

@@ -1,16 +1,18 @@
-"""Live streams: what ten thousand cost a server that has nothing to tell, how fast all hear of a version, how they come back."""
+"""Live streams: what ten thousand cost a server that has nothing to tell, how fast all hear of a version, how they come back, and how fast a page has the version."""
 
+import json
 import statistics
 import time
 from urllib.parse import urlsplit
 
-from measure.live import plain, streams
-from measure.process import anonymous_of
+from measure.live import built, plain, streams
+from measure.process import anonymous_of, run, status_of
 from measure.report import row, table
 from measure.server import driblet, until_few_sockets
+from measure.setting import HERE, corpus
 
 COUNT, FEW = 10_000, 1_000
-KIB = 1 << 10
+KIB, MIB = 1 << 10, 1 << 20
 NAME = "app.js"
 LENGTH = 20_000
 # Streams that are idle hear every 15 s that they are alive: so many rounds.
@@ -18,6 +20,11 @@ IDLE_SECONDS = 45
 # The event that follows a new head, after 5 s, must not fall into the next turn.
 BETWEEN_TURNS = 7
 TURNS = 9
+# Milliseconds that a publisher waits after the last change: of a file that is replaced, and of a directory.
+FILE_QUIET, DIRECTORY_QUIET = 20, 100
+PARTS = ["copy", "encode", "fetched", "decode"]
+WATCH = "watch('/typescript.js'), then bytes()"
+WATCH_DIRECTORY = "watchDirectory('/app/'), then file(path) and text()"
 
 
 def measure(setting):
@@ -29,6 +36,7 @@ def measure(setting):
     for count in [FEW, COUNT]:
         yield from told(setting, folder, count)
     yield from restarted(setting, folder)
+    yield from in_page(setting)
 
 
 def text(number):
@@ -49,7 +57,7 @@ def idle(setting, folder, version, limit):
     with driblet(setting.driblet, folder, setting.fresh("history")) as server:
         for _ in range(100):
             server.get(f"/{NAME}")
-        before = anonymous_of(server.pid)
+        before, resident = anonymous_of(server.pid), status_of(server.pid, "VmRSS:")
         with streams(stream_of(server), COUNT, version):
             time.sleep(6)  # the events that follow the first one
             memory = anonymous_of(server.pid) - before
@@ -58,12 +66,12 @@ def idle(setting, folder, version, limit):
             share = (server.cpu() - cpu) / (time.monotonic() - begin)
         until_few_sockets(server.pid)
         time.sleep(1)  # memory is given back
-        after = anonymous_of(server.pid)
+        after, resident_after = anonymous_of(server.pid), status_of(server.pid, "VmRSS:")
     yield row(f"{what}: memory of each", memory / COUNT / KIB, "KiB", ("<=", limit), note="RssAnon above idle")
     yield row(f"{what}: CPU", 100 * share, "% of a core", ("<=", 2), note=f"over {IDLE_SECONDS} s")
-    yield row(
-        f"memory after {COUNT:,} subscribers, {name} / idle", after / before, "ratio", ("<=", 1.2), note="RssAnon"
-    )
+    what = f"memory after {COUNT:,} subscribers, {name} / idle"
+    note = f"RSS; idle: {resident / MIB:.1f} MiB; RssAnon: {(after - before) / MIB:.1f} MiB more"
+    yield row(what, resident_after / resident, "ratio", ("<=", 1.2), note=note)
 
 
 def told(setting, folder, count):
@@ -90,13 +98,14 @@ def told(setting, folder, count):
     lines = []
     for name, which in [("driblet", 0), ("plain sockets", 1)]:
         medians = [
-            1000 * statistics.median(getattr(turn[which], part) for turn in turns) for part in ("median", "p99", "last")
+            1000 * statistics.median(getattr(turn[which], part) for turn in turns)
+            for part in ("first", "median", "p99", "last")
         ]
         slowest = 1000 * max(turn[which].last for turn in turns)
         lines.append([name, *(f"{ms:.1f} ms" for ms in [*medians, slowest])])
     yield table(
         f"{count:,} subscribers: when they have the event",
-        ["", "half", "99 %", "the last", "the last, slowest of the turns"],
+        ["", "the first", "half", "99 %", "the last", "the last, slowest of the turns"],
         lines,
     )
 
@@ -122,3 +131,32 @@ def restarted(setting, folder):
     yield row(f"{what}: all are back after SIGTERM", returned.last, "s")
     yield row(f"{what}: most connections in any second", returned.most, "count", ("<=", 1000))
     yield row(f"{what}: attempts that failed", returned.failed, "count")
+
+
+def in_page(setting):
+    """From the last write until an open page has verified bytes, beside what its parts take alone."""
+    script, work = HERE / "browser" / "live.mjs", setting.work / "live"
+    pair = corpus("typescript-patch")
+    command = ["node", script, setting.driblet, built(), setting.encode, pair, work, str(setting.runs)]
+    said = json.loads(run(command).stdout)
+    sums = {which: [sum(turn[part] for part in PARTS) for turn in turns] for which, turns in said.items()}
+    times = {which: [turn["ms"] for turn in turns] for which, turns in said.items()}
+
+    what = "typescript.js replaced → verified bytes in an open page"
+    yield row(what, times["file"], "ms", command=WATCH)
+    ratios = [(ms - FILE_QUIET) / alone for ms, alone in zip(times["file"], sums["file"], strict=True)]
+    note = f"less the publisher's {FILE_QUIET} ms"
+    yield row(f"{what} / the sum of its parts", ratios, "ratio", ("<=", 1.3), WATCH, note)
+
+    what = "one of 5,000 files replaced → verified file in an open page"
+    yield row(what, times["directory"], "ms", command=WATCH_DIRECTORY)
+    more = [ms - DIRECTORY_QUIET - 1.3 * alone for ms, alone in zip(times["directory"], sums["directory"], strict=True)]
+    note = f"less the publisher's {DIRECTORY_QUIET} ms"
+    yield row(f"{what} - 1.3 times the sum of its parts", more, "ms", ("<=", 100), WATCH_DIRECTORY, note)
+
+    head = ["", "copy, hash, flush", "encode", "loopback fetch", "decode, verify", "sum"]
+    lines = []
+    for which, name in [("file", "typescript.js"), ("directory", "one of 5,000 files")]:
+        alone = [[turn[part] for turn in said[which]] for part in PARTS]
+        lines.append([name, *(f"{statistics.median(runs):.1f} ms" for runs in [*alone, sums[which]])])
+    yield table("What the parts take alone", head, lines)

@@ -12,7 +12,7 @@ use crate::{Failure, Place, connect};
 ///
 /// - `opened`: waits until all streams have begun;
 /// - `replace FROM TO`: renames a file, and waits until all streams have told it. Answers with microseconds until the
-///   median, the 99th percentile and the last of them, and the bytes of the event as hex digits;
+///   first, the median, the 99th percentile and the last of them, and the bytes of the event as hex digits;
 /// - `tell HEX`: has the plain server write these bytes, and waits likewise;
 /// - `returned`: waits until all streams have ended and begun again. Answers with microseconds from the command until the
 ///   last had its first event, the most connections in any second, and how many attempts failed.
@@ -59,7 +59,7 @@ async fn told(board: &Board, begin: Instant, bytes: &mut Vec<u8>) -> Result<Stri
     *bytes = std::mem::take(&mut seen.bytes);
     let after = |part: f64| (seen.heads[((board.count - 1) as f64 * part) as usize] - begin).as_micros();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{} {} {} {hex}", after(0.5), after(0.99), after(1.0)))
+    Ok(format!("{} {} {} {} {hex}", after(0.0), after(0.5), after(0.99), after(1.0)))
 }
 
 fn returned(board: &Board, begin: Instant) -> String {

@@ -10,10 +10,8 @@ use tokio::time::sleep;
 
 use crate::board::Board;
 use crate::events::{Event, Events};
-use crate::{Place, connect};
+use crate::{AT_A_TIME, Place, connect};
 
-/// How many streams are opened at a time: fewer than the connections that a server accepts besides live streams.
-const AT_A_TIME: usize = 64;
 /// The longest wait before the second attempt, and before any later one, if the server named no longer one.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(8);

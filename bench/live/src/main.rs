@@ -2,10 +2,12 @@
 //!
 //! - `driblet-bench-live streams URL COUNT http1|http2` holds live streams open and measures what they tell. Lines on its
 //!   standard input say what to do; each is answered by a line.
+//! - `driblet-bench-live copy FROM TO` copies, hashes and flushes a file.
 //! - `driblet-bench-live plain` writes bytes to plain sockets: the least that telling so many receivers can cost.
 
 mod board;
 mod commands;
+mod copy;
 mod events;
 mod http1;
 mod http2;
@@ -18,6 +20,9 @@ use std::sync::Arc;
 use board::Board;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
+
+/// How many streams are opened at a time: fewer than the connections that a server accepts besides live streams.
+const AT_A_TIME: usize = 64;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,7 +45,8 @@ fn main() -> Result<(), Failure> {
             let streams = streams(Place::of(url)?, count.parse()?, version == "http2");
             Builder::new_current_thread().enable_all().build()?.block_on(streams)?;
         }
-        _ => return Err("driblet-bench-live plain | streams URL COUNT http1|http2".into()),
+        ["copy", from, to] => copy::copy(from, to)?,
+        _ => return Err("driblet-bench-live copy FROM TO | plain | streams URL COUNT http1|http2".into()),
     }
     Ok(())
 }
