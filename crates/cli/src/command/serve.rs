@@ -132,7 +132,7 @@ const MAX_LIVE: usize = 16_384;
 /// Runs the server. `unknown` are the variables that look like settings and are none.
 pub(crate) fn run(args: Args, unknown: &[String]) -> Result<(), Failure> {
     let passed = Passed::take();
-    let _log = log::begin(args.access_log);
+    let _log = log::begin(args.access_log).map_err(|error| Failure::new("cannot start", &error))?;
     unknown.iter().for_each(|variable| tracing::warn!("{variable}"));
     if let Some(file) = &args.config.file {
         tracing::info!(file = %file.display(), "settings are read from a file");

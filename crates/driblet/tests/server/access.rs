@@ -96,7 +96,7 @@ fn is_refused(answer: &Answer) {
 #[track_caller]
 fn is_private(answer: &Answer) {
     let said = answer.header("cache-control").unwrap_or_default();
-    assert!(said.contains("private") || said == "no-store", "{said:?}: {answer:?}");
+    assert!(said.contains("private") || said.starts_with("no-store"), "{said:?}: {answer:?}");
     assert!(!said.contains("public"), "{said:?}");
 }
 
@@ -172,6 +172,8 @@ async fn every_resource_of_a_guarded_path_needs_credentials() {
         ] {
             is_refused(&site.ask(wrong).await);
         }
+        // A stream does not end. HEAD has the same headers.
+        let ask = if ask.is_stream() { ask.method("HEAD") } else { ask };
         for right in [as_alice(ask.clone()), as_program(ask)] {
             let answer = site.ask(right).await;
             assert_ne!(answer.status, 401, "{answer:?}");

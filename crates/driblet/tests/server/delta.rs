@@ -175,12 +175,17 @@ async fn a_poll_waits_for_the_next_head() {
     let first = site.publish("app.js", b"first").await;
     let head = site.get("/app.js.driblet/head").await;
     assert_eq!((head.status, head.header("cache-control")), (200, Some("no-store")));
-    assert_eq!(head.json(), serde_json::json!({ "version": first.to_string(), "length": 5, "counter": 1 }));
+    let epoch = head.json()["epoch"].clone();
+    let expected = serde_json::json!({ "version": first.to_string(), "length": 5, "counter": 1, "epoch": epoch });
+    assert_eq!(head.json(), expected);
     let waiting = tokio::spawn(get("/app.js.driblet/head?since=1&wait=60").send(site.addr()));
     site.write("app.js", b"second!");
     let head = waiting.await.unwrap().json();
     let second = Version::of(b"second!");
-    assert_eq!(head, serde_json::json!({ "version": second.to_string(), "length": 7, "counter": 2 }));
+    assert_eq!(
+        head,
+        serde_json::json!({ "version": second.to_string(), "length": 7, "counter": 2, "epoch": expected["epoch"] })
+    );
     let unchanged = site.get("/app.js.driblet/head?since=2&wait=0").await.json();
     assert_eq!(unchanged["counter"], 2);
     let behind = site.get("/app.js.driblet/head?since=1&wait=60").await.json();

@@ -140,7 +140,7 @@ async fn malformed_names_below_a_file() {
     ] {
         assert!(site.get(&format!("/app.js.driblet/{name}")).await.refuses(400, "bad-name"), "{name}");
     }
-    assert!(site.get("/app.js.driblet/live").await.refuses(404, "no-such-file"));
+    assert!(site.get("/missing.js.driblet/live").await.refuses(404, "no-such-file"));
     assert!(site.get("/missing.js.driblet/none").await.refuses(404, "no-such-file"));
     assert!(site.get(&format!("/missing.js.driblet/{version}")).await.refuses(404, "no-such-file"));
 }

@@ -38,6 +38,11 @@ impl Ask {
         self
     }
 
+    /// Whether a live stream is asked for.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.method == "GET" && self.path.ends_with("/live")
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Ask {
         self.headers.push((name.into(), value.into()));
         self
@@ -188,7 +193,9 @@ impl Live {
                 Vec::new()
             };
             let body = String::from_utf8(body).unwrap();
-            if let Some((text, _)) = body.split_inclusive("\n\n").nth(self.read).and_then(|text| text.split_once("\n\n")) {
+            if let Some((text, _)) =
+                body.split_inclusive("\n\n").nth(self.read).and_then(|text| text.split_once("\n\n"))
+            {
                 self.read += 1;
                 return Some(LiveEvent::parse(text));
             }

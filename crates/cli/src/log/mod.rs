@@ -1,15 +1,18 @@
 //! What the server says of itself on stderr, and the access log on stdout.
 
+mod batches;
+
 use std::env;
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, IsTerminal};
 
 use driblet::ACCESS_LOG;
 use tracing::Level;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+pub(crate) use batches::BatchesGuard;
 
 /// What is logged unless `RUST_LOG` says otherwise. h2 warns at each client that it cuts off; the server does once.
 const LEVELS: &str = "warn,h2=error";
@@ -25,9 +28,14 @@ pub(crate) enum AccessLog {
 
 /// Begins to log. What the access log has not written yet is written when the guard is dropped; lines that nobody reads
 /// are dropped.
-pub(crate) fn begin(access: Option<AccessLog>) -> WorkerGuard {
-    // Lines that wait are written together.
-    let (stdout, guard) = NonBlockingBuilder::default().lossy(true).finish(BufWriter::new(io::stdout()));
+pub(crate) fn begin(access: Option<AccessLog>) -> io::Result<Option<BatchesGuard>> {
+    let (answers, guard) = match access {
+        Some(form) => {
+            let (stdout, guard) = batches::begin(io::stdout())?;
+            (Some((form, stdout)), Some(guard))
+        }
+        None => (None, None),
+    };
     let levels = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| LEVELS.into());
     let levels = EnvFilter::builder().with_default_directive(Level::WARN.into()).parse_lossy(levels);
     let errors = fmt::layer()
@@ -35,18 +43,20 @@ pub(crate) fn begin(access: Option<AccessLog>) -> WorkerGuard {
         .with_ansi(io::stderr().is_terminal())
         .with_filter(levels)
         .with_filter(filter_fn(|event| event.target() != ACCESS_LOG));
-    let answers = fmt::layer().with_writer(stdout).with_ansi(false).with_target(false).with_level(false);
-    let only = || Targets::new().with_target(ACCESS_LOG, Level::INFO);
-    let answers = access.map(|form| match form {
-        AccessLog::Text => answers.with_filter(only()).boxed(),
-        AccessLog::Json => answers
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .with_filter(only())
-            .boxed(),
+    let answers = answers.map(|(form, stdout)| {
+        let lines = fmt::layer().with_writer(stdout).with_ansi(false).with_target(false).with_level(false);
+        let only = Targets::new().with_target(ACCESS_LOG, Level::INFO);
+        match form {
+            AccessLog::Text => lines.with_filter(only).boxed(),
+            AccessLog::Json => lines
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .with_filter(only)
+                .boxed(),
+        }
     });
     tracing_subscriber::registry().with(answers).with(errors).init();
-    guard
+    Ok(guard)
 }
