@@ -19,8 +19,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client_files.rs"));
 
 /// The files that pages and service workers import. These files import others, whose names contain a hash.
-const ENTRIES: [&str; 6] =
-    ["client.js", "directories.js", "inline.js", "live.js", "service-worker.js", "store.js"];
+const ENTRIES: [&str; 6] = ["client.js", "directories.js", "inline.js", "live.js", "service-worker.js", "store.js"];
 /// The script of a service worker, which may serve pages at every path of the origin.
 const SERVICE_WORKER: &str = "service-worker.js";
 

@@ -99,9 +99,9 @@ impl FileWatches {
             .collect();
         wanted.dedup();
         let count = wanted.len();
-        let (mut kept, mut gone): (Vec<_>, Vec<_>) = before.into_iter().partition(|folder| {
-            wanted.contains(&folder.path) && identity(&folder.path) == Some(folder.identity)
-        });
+        let (mut kept, mut gone): (Vec<_>, Vec<_>) = before
+            .into_iter()
+            .partition(|folder| wanted.contains(&folder.path) && identity(&folder.path) == Some(folder.identity));
         wanted.retain(|path| kept.iter().all(|folder| folder.path != *path));
         self.forget(std::mem::take(&mut gone));
         kept.extend(wanted.into_iter().filter_map(|path| self.watch(path)));
@@ -141,7 +141,8 @@ impl FileWatches {
             drop(changes);
             let mut watched = self.watched();
             let mut known = lock(&watched.folders);
-            let is_unused = known.get(&path).is_some_and(|(id, changes)| *id == identity && changes.receiver_count() == 0);
+            let is_unused =
+                known.get(&path).is_some_and(|(id, changes)| *id == identity && changes.receiver_count() == 0);
             if is_unused {
                 known.remove(&path);
                 drop(known);
@@ -159,7 +160,8 @@ impl Watched {
     fn watch(&mut self, folder: &Path) -> notify::Result<()> {
         if self.watcher.is_none() {
             let folders = self.folders.clone();
-            self.watcher = Some(notify::recommended_watcher(move |event: notify::Result<Event>| note(&folders, event))?);
+            self.watcher =
+                Some(notify::recommended_watcher(move |event: notify::Result<Event>| note(&folders, event))?);
         }
         let Some(watcher) = &mut self.watcher else { return Ok(()) };
         // Another folder may have been at the path.
