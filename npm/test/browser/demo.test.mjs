@@ -1,10 +1,13 @@
-// Uses the demo: the page with two files by keyboard, and the page with an app.
+// Uses the demo: the page with two files by keyboard, the page with an app, and two tabs of the page that follows.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { launch } from '../support/browser.mjs';
 import { binary } from '../support/driblet.mjs';
+import { eventually } from '../support/limit.mjs';
 import { whenStarted } from '../support/program.mjs';
 
 /** The number of parts of each map. */
@@ -307,6 +310,175 @@ describe('the app', () => {
   });
 });
 
+describe('the page that follows', () => {
+  const tabs = [];
+  const complaints = [];
+  let folder;
+
+  before(async () => {
+    for (let tab = 0; tab < 2; tab += 1) {
+      const page = await browser.context.newPage();
+      tabs.push(page);
+      page.on('pageerror', (error) => complaints.push(error.message));
+      page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+      await page.goto(`${demo.url}live.html`);
+      await page.evaluate(() => (globalThis.isSameDocument = true));
+      await allShow({ 'theme.css': 'Lake', 'numbers.json': 'A year', 'curve.wasm': 'A wave' }, [page]);
+    }
+    folder = await tabs[0].textContent('#folder');
+  });
+  after(() => Promise.all(tabs.map((tab) => tab.close())));
+
+  /** What a tab shows of each file, by its name. */
+  const shownBy = (tab) =>
+    tab.evaluate(() =>
+      Object.fromEntries(
+        Array.from(document.querySelectorAll('[data-file]'), (article) => {
+          const text = (selector) => article.querySelector(selector).textContent;
+          const picture = article.querySelector('.picture');
+          const shown = {
+            label: text('.label'),
+            received: Number(text('.moved strong').replaceAll(',', '')),
+            how: text('.how'),
+            accent: getComputedStyle(article.querySelector('button')).color,
+            ground: getComputedStyle(picture.querySelector('.ground') ?? picture).backgroundColor,
+            fresh: (picture.querySelector('.fresh')?.getAttribute('d') ?? '').split('z').length - 1,
+            curve: picture.querySelector('.curve')?.getAttribute('d'),
+            says: picture.getAttribute('aria-label'),
+          };
+          return [article.dataset.file, shown];
+        }),
+      ),
+    );
+
+  /** Waits until tabs show the labels of files, and how they came. Returns what the tabs show. */
+  async function allShow(labels, among = tabs) {
+    let shown;
+    await eventually(
+      async () => {
+        shown = await Promise.all(among.map(shownBy));
+        return shown.every((files) =>
+          Object.entries(labels).every(([name, label]) => files[name].label === label && files[name].how !== ''),
+        );
+      },
+      `all tabs show ${JSON.stringify(labels)}`,
+    );
+    return shown;
+  }
+
+  /** Clicks a button in one tab, and waits until both show the file's new label. Returns what they show of the file. */
+  async function change(tab, button, name, label) {
+    await tab.getByRole('button', { name: button }).click();
+    const shown = (await allShow({ [name]: label })).map((files) => files[name]);
+    for (const { how } of shown)
+      assert.match(how, /^Version [0-9a-f]{8} (came with its event|came in one request|is in the browser)/);
+    assert.ok(
+      shown.some(({ received }) => 0 < received && received < 1000),
+      JSON.stringify(shown),
+    );
+    return shown;
+  }
+
+  test('other colours', async () => {
+    const colours = new Set([(await shownBy(tabs[0]))['theme.css'].accent]);
+    for (const [at, label] of ['Forest', 'Ember', 'Plum', 'Lake'].entries()) {
+      const [one, other] = await change(tabs[at % 2], 'Change the colours', 'theme.css', label);
+      assert.equal(one.accent, other.accent);
+      colours.add(one.accent);
+      await hasContrast(tabs[0], ['h1', '.lead', 'nav a', '#status', '.moved strong', '.how', 'button', 'footer p']);
+      await tabs[0].emulateMedia({ colorScheme: null });
+    }
+    // The last ones are the first ones.
+    assert.equal(colours.size, 4);
+  });
+
+  test('other numbers', async () => {
+    for (const [tab, label, days] of [
+      [tabs[0], 'A new July', 31],
+      [tabs[1], 'A new August', 31],
+      [tabs[0], 'A new September', 30],
+    ]) {
+      for (const { fresh, says } of await change(tab, 'Change the numbers', 'numbers.json', label)) {
+        assert.equal(fresh, days);
+        assert.match(says, new RegExp(`^365 days between .* °C; ${days} of them are new\\.$`));
+      }
+    }
+  });
+
+  test('another curve', async () => {
+    const curves = new Set();
+    for (const [at, label] of ['A beat', 'A zigzag', 'Arches', 'Stairs', 'A wave'].entries()) {
+      const [one, other] = await change(tabs[at % 2], 'Change the curve', 'curve.wasm', label);
+      assert.equal(one.curve, other.curve);
+      curves.add(one.curve);
+    }
+    assert.equal(curves.size, 5);
+  });
+
+  test('files that an editor saves; one that cannot be used leaves the picture before', async () => {
+    const [theme, numbers] = ['theme.css', 'numbers.json'].map((name) => join(folder, name));
+    writeFileSync(theme, readFileSync(theme, 'utf8').replace("'Lake'", "'Of mine'"));
+    await allShow({ 'theme.css': 'Of mine' });
+    const [before] = await Promise.all(tabs.map(shownBy));
+    const whole = readFileSync(numbers, 'utf8');
+    writeFileSync(numbers, whole.replace('{', '('));
+    await eventually(async () => {
+      const shown = await Promise.all(tabs.map(shownBy));
+      return shown.every((files) => files['numbers.json'].how.startsWith('The page keeps the one before: '));
+    }, 'all tabs refuse the numbers');
+    for (const tab of tabs) assert.equal((await shownBy(tab))['numbers.json'].says, before['numbers.json'].says);
+    writeFileSync(numbers, whole.replace('A new September', 'Mended'));
+    await allShow({ 'numbers.json': 'Mended' });
+  });
+
+  test('it says how long a change took', async () => {
+    await tabs[0].getByRole('button', { name: 'Change the curve' }).click();
+    await eventually(async () => {
+      const shown = await Promise.all(tabs.map(shownBy));
+      return shown.every((files) => / It was shown [\d,]+ ms after the change\.$/.test(files['curve.wasm'].how));
+    }, 'all tabs show a time');
+  });
+
+  test('no tab was loaded again, or had an error or refusal', async () => {
+    for (const tab of tabs) assert.equal(await tab.evaluate(() => globalThis.isSameDocument), true);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('it can be used by keyboard, fits a phone, and says all to a screen reader', async () => {
+    const [tab] = tabs;
+    await tab.bringToFront();
+    await tab.locator('[aria-current]').focus();
+    for (const name of ['Change the colours', 'Change the numbers', 'Change the curve']) {
+      await tab.keyboard.press('Tab');
+      assert.equal(await tab.evaluate(() => document.activeElement.textContent), name);
+    }
+    await tab.keyboard.press('Enter');
+    await allShow({ 'curve.wasm': 'A zigzag' });
+    await tab.setViewportSize({ width: 360, height: 740 });
+    assert.equal(await tab.evaluate(() => document.documentElement.scrollWidth), 360);
+    const said = await tab.locator('main').ariaSnapshot();
+    for (const part of [
+      /status: "?curve\.wasm is here: [\d,]+ bytes received\./,
+      'article "theme.css"',
+      'img "The colours of this page: Of mine"',
+      /img "365 days between /,
+      'img "The curve of the module\'s function: A zigzag"',
+      'link "another tab"',
+      folder,
+    ])
+      assert.ok(part instanceof RegExp ? part.test(said) : said.includes(part), `no ${part} in\n${said}`);
+  });
+
+  test('it goes on after the server was stopped', async () => {
+    const { url } = await (await fetch(`${demo.url}control.json`)).json();
+    const ask = (path) => fetch(`${url}${path}`, { method: 'POST', headers: { origin: new URL(demo.url).origin } });
+    await ask('/stop');
+    await ask('/live/curve.wasm');
+    await allShow({ 'curve.wasm': 'Arches' });
+    for (const tab of tabs) assert.equal(await tab.evaluate(() => globalThis.isSameDocument), true);
+  });
+});
+
 /** Checks the contrast of texts with the page's ground. */
 async function hasContrast(page, selectors) {
   for (const colorScheme of ['light', 'dark']) {
@@ -336,7 +508,7 @@ async function hasContrast(page, selectors) {
 
 /** Moves the focus from the beginning of the page over the links to the first button. */
 async function tabToButton() {
-  for (let stop = 0; stop < 3; stop += 1) await page.keyboard.press('Tab');
+  for (let stop = 0; stop < 4; stop += 1) await page.keyboard.press('Tab');
 }
 
 /** Presses a key on what has the focus, which goes by that name, and can be used. */

@@ -1,8 +1,10 @@
 // Pages that follow a server: each tab ends at the newest version, whatever happens to tabs, server and network.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { PLAIN_HOST, assertNothingLeft, launch, open } from '../support/browser.mjs';
 import { release } from '../support/driblet.mjs';
 import { eventually } from '../support/limit.mjs';
@@ -545,3 +547,64 @@ async function oldVersion(page, version) {
   const versions = (await seenBy(page)).map((each) => each.version);
   return versions[versions.indexOf(version) - 1];
 }
+
+/** The code of a recipe in the README, after the line that says what it is. */
+function recipe(title) {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const found = readme.split(`${title}:\n\n\`\`\`js\n`)[1];
+  return found.slice(0, found.indexOf('```'));
+}
+
+/** The bytes of a wasm module whose function `value` returns a number below 64. */
+const moduleOf = (number) =>
+  Buffer.from([
+    ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0],
+    ...[7, 9, 1, 5, ...Buffer.from('value'), 0, 0, 10, 6, 1, 4, 0, 65, number, 11],
+  ]);
+
+test('the recipes: a style sheet, a wasm module and a hook for React follow without a reload', async () => {
+  const here = fileURLToPath(new URL('../..', import.meta.url));
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `import { createElement } from 'react';
+        import { createRoot } from 'react-dom/client';
+        import { watch } from '/.driblet/client.js';
+        ${recipe('A hook for React')}
+        const Shown = () => createElement('p', {}, useJson('/hook.json')?.text);
+        createRoot(document.body).render(createElement(Shown));`,
+      resolveDir: here,
+    },
+    ...{ bundle: true, format: 'esm', write: false, external: ['/.driblet/client.js'] },
+    define: { 'process.env.NODE_ENV': '"production"' },
+  });
+  writeFileSync(join(s.server.root, 'hook.js'), outputFiles[0].text);
+  const show = (number) => {
+    publish('theme.css', `body { color: rgb(${number}, 0, 0) }`);
+    publish('filter.wasm', moduleOf(number));
+    publish('hook.json', JSON.stringify({ text: `number ${number}` }));
+  };
+  show(1);
+  const page = await open(s.browser, s.link.url);
+  const run = (title) =>
+    page.evaluate((code) => {
+      const AsyncFunction = (async () => {}).constructor;
+      void new AsyncFunction('watch', `let filter; globalThis.value = () => filter?.value(); ${code}`)(watch);
+    }, recipe(title));
+  await page.evaluate(async () => {
+    globalThis.watch = (await import('/.driblet/client.js')).watch;
+  });
+  await run('A style sheet that is replaced without a reload');
+  await run('A wasm module');
+  await page.evaluate(() => import('/hook.js'));
+  for (const number of [1, 2, 3]) {
+    show(number);
+    await page.waitForFunction(
+      (number) =>
+        getComputedStyle(document.body).color === `rgb(${number}, 0, 0)` &&
+        globalThis.value?.() === number &&
+        document.body.textContent === `number ${number}`,
+      number,
+    );
+  }
+  await page.close();
+});
