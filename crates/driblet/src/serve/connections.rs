@@ -266,7 +266,9 @@ impl Drop for ConnectionPlace {
             open.entries.remove(&self.id);
             open.entries.len()
         };
-        self.connections.peak.closed(left);
+        if self.connections.peak.closed(left) {
+            lock(&self.connections.open).entries.shrink_to_fit();
+        }
         self.connections.gauge.decrement(1);
         self.connections.changed.notify_one();
     }

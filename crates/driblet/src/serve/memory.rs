@@ -11,8 +11,9 @@ use tokio::time::sleep;
 const LEAST: usize = 64;
 /// Memory is given back when no more than a quarter of the connections is left, and when none is.
 const SHARE: usize = 4;
-/// The connections that have just ended free what they held meanwhile.
-const PAUSE: Duration = Duration::from_millis(250);
+/// The connections that have just ended free what they held meanwhile. Threads that waited for files keep some of it
+/// until they end, after ten seconds.
+const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(12)];
 
 /// How many connections were open lately.
 #[derive(Default)]
@@ -28,21 +29,25 @@ impl Peak {
         self.most.fetch_max(open, Relaxed);
     }
 
-    pub(super) fn closed(&self, open: usize) {
+    /// Gives memory back if most connections are gone. Gives whether that is so.
+    pub(super) fn closed(&self, open: usize) -> bool {
         let most = self.most.load(Relaxed);
         let is_far_below = LEAST <= most && open <= most / SHARE;
         if is_far_below && self.most.compare_exchange(most, open, Relaxed, Relaxed).is_ok() {
             self.had_many.store(true, Relaxed);
         } else if 0 < open || !self.had_many.swap(false, Relaxed) {
-            return;
+            return false;
         }
         // Without a runtime, the process is about to end.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async {
-                sleep(PAUSE).await;
-                spawn_blocking(give_back)
+                for pause in PAUSES {
+                    sleep(pause).await;
+                    let _ = spawn_blocking(give_back).await;
+                }
             });
         }
+        true
     }
 }
 
