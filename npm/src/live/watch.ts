@@ -133,6 +133,8 @@ export async function* watchVersions<H extends Version>(
   async function lead(present: AbortSignal, tell: (synced: Synced) => void, mayStream = true): Promise<void> {
     let wanted: LiveHead | undefined;
     let isSyncing = false;
+    /** Whether no delta may have been cut off: the last sync succeeded. */
+    let isComplete = false;
     const failedHere = failure();
     const tellOf = ({ version, stored }: Version) =>
       stored.then((isStored) => version === newest.version && !present.aborted && tell({ version, isStored }));
@@ -142,24 +144,24 @@ export async function* watchVersions<H extends Version>(
       isSyncing = true;
       try {
         const pauses = backOff();
-        let tries = 1;
-        while (wanted && wanted.version !== newest.version) {
+        for (let tries = 1; wanted && wanted.version !== newest.version; ) {
           const head: LiveHead = wanted;
-          const given = head.from === newest.version ? givenBy(head) : undefined;
+          // A delta that was cut off is finished first. At last any version is taken: the server may have forgotten this.
+          const version = isComplete && tries < TRIES ? head.version : undefined;
+          const given = head.from === newest.version ? givenBy(head, version) : undefined;
           if (!given && head.spread) await rest(Math.random() * head.spread, present);
           if (wanted !== head) continue;
-          // At last any version: the server may have forgotten this one.
-          const version = tries < 3 ? head.version : undefined;
           try {
             const synced = await watched.sync({ headers: requests.headers, signal: present, version, given });
             ready?.close();
             ready = newest = synced;
             wake();
             void tellOf(synced);
-            tries = 1;
-            if (wanted === head) wanted = undefined;
+            isComplete = true;
+            if (wanted === head && (synced.version === head.version || TRIES <= (tries += 1))) wanted = undefined;
           } catch (error) {
             present.throwIfAborted();
+            isComplete = false;
             const passes = error instanceof SyncError && error.code === 'network';
             if (!passes && TRIES <= (tries += 1)) throw error;
             await rest(pauses.next(undefined), present, true);
@@ -219,9 +221,10 @@ function failure(): { readonly promise: Promise<never>; reject(error: unknown): 
   return { promise, reject };
 }
 
-/** The answer that an event brings to the request for its delta. */
-function givenBy({ from, version, delta }: LiveHead): Prefetched | undefined {
+/** The answer that an event brings to the request for its delta, with a pinned version or without. */
+function givenBy({ from, delta }: LiveHead, version: string | undefined): Prefetched | undefined {
   if (from === undefined || delta === undefined) return undefined;
   const body = deltaBytes(delta).buffer;
-  return { name: `${from}-${version}`, isFromEvent: true, answer: { status: 200, headers: [], body } };
+  const name = version === undefined ? from : `${from}-${version}`;
+  return { name, isFromEvent: true, answer: { status: 200, headers: [], body } };
 }

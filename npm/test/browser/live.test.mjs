@@ -61,12 +61,17 @@ function start(page, name, options = {}) {
 const seenBy = (page) => page.evaluate(() => globalThis.seen ?? []);
 const lastOf = async (page) => (await seenBy(page)).at(-1)?.text;
 
-/** Waits until all tabs show a text. */
+/** Waits until all tabs show a text. The error says what they show instead. */
 async function allShow(pages, text) {
-  await eventually(async () => {
-    const shown = await Promise.all(pages.map(lastOf));
+  let shown;
+  const show = async () => {
+    shown = await Promise.all(pages.map(lastOf));
     return shown.every((each) => each === text);
-  }, `all ${pages.length} tabs show ${text}`);
+  };
+  await eventually(show, `all tabs show ${text}`).catch(async (error) => {
+    const ended = await Promise.all(pages.map((page) => page.evaluate(() => globalThis.ended)));
+    throw new Error(`${error.message}; they show ${JSON.stringify(shown)}, and ended: ${JSON.stringify(ended)}`);
+  });
 }
 
 /** The requests for a file and its resources. */
@@ -525,8 +530,12 @@ test('while an old and a new server answer in turn, a page does not go back', as
   await during(
     (request) => {
       if (!isLive(request)) return undefined;
-      answers += 1;
-      return { headers: { 'x-old': '1' }, edit: () => Buffer.from(`event: head\ndata: ${JSON.stringify(stale)}\n\n`) };
+      // The stream begins with what the old server says.
+      const edit = (bytes) => {
+        answers += 1;
+        return answers === 1 ? Buffer.from(`event: head\ndata: ${JSON.stringify(stale)}\n\n`) : bytes;
+      };
+      return { edit };
     },
     async () => {
       await s.server.restart('SIGKILL');
@@ -547,6 +556,55 @@ async function oldVersion(page, version) {
   const versions = (await seenBy(page)).map((each) => each.version);
   return versions[versions.indexOf(version) - 1];
 }
+
+test('a page that was hidden for minutes lets go of the stream, and catches up when it is visible', async () => {
+  publish('hidden.txt', 'one');
+  const page = await watchIn('hidden.txt');
+  await allShow([page], 'one');
+  await leaderOf([page], 'hidden.txt');
+  const setVisibility = (state) =>
+    page.evaluate((state) => {
+      globalThis.setOften ??= setTimeout;
+      // The minutes pass at once.
+      globalThis.setTimeout = (work, wait) => setOften(work, 60_000 < wait ? 0 : wait);
+      Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+  await setVisibility('hidden');
+  await eventually(() => streams('hidden.txt').length === 0);
+  await assertNothingLeft(page);
+  publish('hidden.txt', 'two');
+  await setVisibility('visible');
+  await allShow([page], 'two');
+  assert.equal(streams('hidden.txt').length, 1);
+  await page.close();
+});
+
+test('a tab that holds the lock and does nothing loses it', async () => {
+  publish('hangs.txt', 'one');
+  const page = await watchIn('hangs.txt');
+  await allShow([page], 'one');
+  await leaderOf([page], 'hangs.txt');
+  const other = await open(s.browser, s.link.url);
+  // Seconds pass in moments, in the tab that waits.
+  await other.evaluate(() => {
+    const { setInterval } = globalThis;
+    globalThis.setInterval = (work, wait) => setInterval(work, wait / 50);
+  });
+  await start(other, 'hangs.txt');
+  await allShow([other], 'one');
+  // This lock is taken when the first tab ends, before the second one asks.
+  const name = await page.evaluate(async () => {
+    const { held } = await navigator.locks.query();
+    return held.map(({ name }) => name).find((name) => name.startsWith('driblet live'));
+  });
+  await s.page.evaluate((name) => {
+    void navigator.locks.request(name, { steal: true }, () => new Promise(() => {})).catch(() => {});
+  }, name);
+  publish('hangs.txt', 'two');
+  await allShow([other, page], 'two');
+  await close([page, other]);
+});
 
 /** The code of a recipe in the README, after the line that says what it is. */
 function recipe(title) {
