@@ -12,9 +12,8 @@ import reference as ref
 import zstandard
 from blake3 import blake3 as native
 from check_vectors import check, random_bytes
-from reference import MIB, Limits
+from reference import MIB, Limits, live
 from reference import encode_varint as varint
-from reference import live
 from reference.blake3_tree import pure_blake3, subtree, to_bytes
 
 TEXT = b"".join(b"line %d says %d\n" % (i, i * i % 977) for i in range(40_000))  # 788,890 bytes
