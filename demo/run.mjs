@@ -1,14 +1,27 @@
-// `node demo/run.mjs DRIBLET` serves a page that keeps two files up to date with the server, and one that keeps a site up
-// to date, a directory. It publishes their next releases when the pages ask for it. Ctrl-C stops it.
+// `node demo/run.mjs DRIBLET` serves a page that keeps two files up to date with the server, one that keeps a site up to
+// date, a directory, and one that follows the files of a folder. It publishes the next releases, and changes the files,
+// when the pages ask for it. Ctrl-C stops it.
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { copyFileSync, cpSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { LIVE_FILES } from './live.mjs';
 import { buildReleases } from './releases.mjs';
 
 // The first release, a minor one and a patch of each file. They are published together.
@@ -39,6 +52,7 @@ if (!installed || installed.mtimeMs < statSync(here('package-lock.json')).mtimeM
 
 const home = mkdtempSync(join(tmpdir(), 'driblet-demo-'));
 const root = join(home, 'root');
+const live = join(root, 'live');
 cpSync(here('page'), root, { recursive: true });
 console.log('\n  Building six releases of an app…');
 const builds = await buildReleases(home, '/site/');
@@ -47,6 +61,8 @@ let build = 0;
 // Names the store in which the page keeps the files. A visitor who starts over gets a new name, and has nothing stored.
 let visitor = randomUUID();
 let siteVisitor = randomUUID();
+/** How often each file of the page that follows was changed. */
+const changes = Object.fromEntries(Object.keys(LIVE_FILES).map((name) => [name, 0]));
 let server;
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
 process.on('uncaughtException', (error) => {
@@ -55,12 +71,14 @@ process.on('uncaughtException', (error) => {
 });
 publish();
 placeSite();
+mkdirSync(live);
+for (const name of Object.keys(LIVE_FILES)) writeLive(name);
 await serve('127.0.0.1:0', newHistory());
 let versions = await visit();
 let siteVersion = await visitSite();
 let acting;
 
-// driblet does not publish files: a release is a file that is replaced. This server does that for the page's button.
+// driblet does not publish files: a release is a file that is replaced. This server does that for the pages' buttons.
 const { origin } = server.site;
 const control = createServer(async (request, response) => {
   if (request.headers.origin !== origin) return response.writeHead(403).end();
@@ -78,11 +96,19 @@ const control = createServer(async (request, response) => {
     ...{ visitor: siteVisitor, release: build + 1, of: builds.length, says, changed, whole },
     isLast: build === builds.length - 1,
   };
-  response.end(JSON.stringify({ visitor, releases, isLast: step === LAST, site, isServing: server.isServing }));
+  const files = Object.fromEntries(Object.keys(LIVE_FILES).map((name) => [name, lookAt(join(live, name))]));
+  response.end(
+    JSON.stringify({
+      ...{ visitor, releases, isLast: step === LAST, site, isServing: server.isServing },
+      live: { folder: live, files },
+    }),
+  );
 });
 control.listen(0, '127.0.0.1', () => {
   writeFileSync(join(root, 'control.json'), JSON.stringify({ url: `http://127.0.0.1:${control.address().port}` }));
-  console.log(`\n  The demo is at ${server.site.href}\n  Ctrl-C stops it.\n`);
+  console.log(
+    `\n  The demo is at ${server.site.href}\n  Its page “Live” follows the files in ${live}\n  Ctrl-C stops it.\n`,
+  );
 });
 
 async function act(path) {
@@ -110,6 +136,10 @@ async function act(path) {
     build += 1;
     await publishSite();
     siteVersion = await visitSite(siteVersion);
+  } else if (path.startsWith('/live/') && Object.hasOwn(changes, path.slice('/live/'.length))) {
+    const name = path.slice('/live/'.length);
+    changes[name] += 1;
+    writeLive(name);
   }
 }
 
@@ -118,6 +148,22 @@ function publish() {
   for (const [name, { releases, at }] of Object.entries(ASSETS)) {
     copyFileSync(at(releases[step]), join(home, 'next'));
     renameSync(join(home, 'next'), join(root, name));
+  }
+}
+
+/** Writes a file of the page that follows, in one step. The server notices by itself, as it notices what editors do. */
+function writeLive(name) {
+  writeFileSync(join(home, 'next'), LIVE_FILES[name](changes[name]));
+  renameSync(join(home, 'next'), join(live, name));
+}
+
+/** When a file was changed, in milliseconds since 1970, and what it contains. Undefined if it is not there. */
+function lookAt(file) {
+  try {
+    const { ctimeMs } = statSync(file);
+    return { changed: ctimeMs, digest: createHash('sha256').update(readFileSync(file)).digest('base64') };
+  } catch {
+    return undefined;
   }
 }
 
@@ -185,7 +231,7 @@ function newHistory() {
 
 /** Starts the server. */
 function serve(address, history) {
-  const options = ['--directory', 'site', '--listen', address, '--history', history];
+  const options = ['--directory', 'site', '--directory', 'live', '--listen', address, '--history', history];
   const child = spawn(binary, ['serve', root, ...options], { stdio: ['ignore', 'inherit', 'pipe'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const fail = (code) => stop(code ?? 0);

@@ -1,4 +1,4 @@
-// What both pages share: they ask the publishing server, and do one thing at a time.
+// What the pages share: they ask the publishing server, and show errors. Two of them do one thing at a time.
 
 const publishButton = document.getElementById('publish');
 const status = document.getElementById('status');
@@ -41,7 +41,12 @@ export function actions({ begin = () => {}, fail, end, retry }) {
       await work();
     } catch (error) {
       fail();
-      showFailure(error);
+      showFailure(error, () =>
+        alone(async () => {
+          publishButton.focus();
+          await retry();
+        }),
+      );
     }
     busy = false;
     const { isLast, canPublish = true } = end();
@@ -49,21 +54,17 @@ export function actions({ begin = () => {}, fail, end, retry }) {
     publishButton.textContent = isLast ? 'Start over' : 'Publish the next release';
   }
 
-  function showFailure(error) {
-    status.textContent = '';
-    const said = document.createElement('p');
-    said.textContent = error.message;
-    const again = document.createElement('button');
-    again.type = 'button';
-    again.textContent = 'Try again';
-    again.addEventListener('click', () =>
-      alone(async () => {
-        publishButton.focus();
-        await retry();
-      }),
-    );
-    failure.replaceChildren(said, again);
-  }
-
   return alone;
+}
+
+/** Shows an error with a button that calls `retry`. */
+export function showFailure(error, retry) {
+  status.textContent = '';
+  const said = document.createElement('p');
+  said.textContent = error.message;
+  const again = document.createElement('button');
+  again.type = 'button';
+  again.textContent = 'Try again';
+  again.addEventListener('click', retry);
+  failure.replaceChildren(said, again);
 }

@@ -30,6 +30,7 @@ publishButton.addEventListener('click', () =>
   alone(async () => {
     const restart = state.site.isLast;
     status.textContent = 'Publishing…';
+    await letWait(true);
     state = await ask(restart ? '/site/first' : '/site/next');
     await (restart ? startOver() : syncSite());
   }),
@@ -76,6 +77,7 @@ async function syncSite() {
     onProgress: (now) => progress.push({ ...now }),
   });
   await directory.stored;
+  await letWait(false);
   const files = new Map();
   for (const path of directory.paths()) files.set(path, await directory.bytes(path));
   const { cost, length, warning } = directory;
@@ -145,6 +147,17 @@ async function serveSite({ visitor }) {
   const loaded = new Promise((resolve) => frame.addEventListener('load', resolve, { once: true }));
   frame.src = '/site/';
   await loaded;
+}
+
+/** Has the app's service worker wait, or not any more. */
+async function letWait(waits) {
+  const registration = await navigator.serviceWorker?.getRegistration('/site/');
+  if (!registration?.active) return;
+  const { port1, port2 } = new MessageChannel();
+  const said = new Promise((resolve) => port1.addEventListener('message', resolve, { once: true }));
+  port1.start();
+  registration.active.postMessage({ waits }, [port2]);
+  await said;
 }
 
 async function registerWorker(script) {
