@@ -92,11 +92,8 @@ impl Drop for AssetWatch {
 impl FileWatches {
     /// Watches the folder of a file, and that of the file to which it links. Gives whether all of them are watched.
     fn renewed(&self, file: &Path, before: Vec<WatchedFolder>) -> (Vec<WatchedFolder>, bool) {
-        let target = file.canonicalize().ok();
-        let mut wanted: Vec<PathBuf> = [Some(file), target.as_deref()]
-            .into_iter()
-            .filter_map(|file| file?.parent().map(Path::to_path_buf))
-            .collect();
+        let mut wanted: Vec<PathBuf> =
+            [file.parent().map(Path::to_path_buf), folder_of_target(file)].into_iter().flatten().collect();
         wanted.dedup();
         let count = wanted.len();
         let (mut kept, mut gone): (Vec<_>, Vec<_>) = before
@@ -175,6 +172,16 @@ impl Watched {
             let _ = watcher.unwatch(folder);
         }
     }
+}
+
+/// The folder of the file to which a link leads; of the file itself, if it is no link. A file that is missing there may
+/// come.
+fn folder_of_target(file: &Path) -> Option<PathBuf> {
+    if let Ok(target) = file.canonicalize() {
+        return target.parent().map(Path::to_path_buf);
+    }
+    let target = file.parent()?.join(file.read_link().ok()?);
+    target.parent()?.canonicalize().ok()
 }
 
 /// Tells those that listen to the folders of an event; all, if events were lost.
