@@ -15,6 +15,8 @@ from pathlib import Path
 
 from measure.process import cpu_of
 
+# driblet gives memory back when the threads are gone that waited for files: seconds.
+GIVEN_BACK = 15
 READY = re.compile(r"listening on (http://\S+?)/?$")
 
 
@@ -169,12 +171,13 @@ def running(command, port, end=signal.SIGTERM, **options):
 
 
 def until_few_sockets(pid):
-    """Waits until a server has closed the connections of clients that are gone: a few sockets are its own."""
+    """Waits until a server has closed the connections of clients that are gone, and has given back their memory: a few sockets are its own."""
     deadline = time.monotonic() + 60
     while 20 < sockets(pid):
         if deadline < time.monotonic():
             raise RuntimeError("the server keeps connections of clients that are gone")
         time.sleep(0.1)
+    time.sleep(GIVEN_BACK)
 
 
 def sockets(pid):

@@ -18,8 +18,6 @@ NAME = "app.js"
 LENGTH = 20_000
 # Streams that are idle hear every 15 s that they are alive: so many rounds.
 IDLE_SECONDS = 45
-# The server gives memory back when the threads are gone that waited for files: seconds.
-GIVEN_BACK = 15
 # The event that follows a new head, after 5 s, must not fall into the next turn.
 BETWEEN_TURNS = 7
 TURNS = 9
@@ -68,7 +66,6 @@ def idle(setting, folder, version, limit):
             time.sleep(IDLE_SECONDS)
             share = (server.cpu() - cpu) / (time.monotonic() - begin)
         until_few_sockets(server.pid)
-        time.sleep(GIVEN_BACK)
         after, resident_after = anonymous_of(server.pid), status_of(server.pid, "VmRSS:")
     yield row(f"{what}: memory of each", memory / COUNT / KIB, "KiB", ("<=", limit), note="RssAnon above idle")
     yield row(f"{what}: CPU", 100 * share, "% of a core", ("<=", 2), note=f"over {IDLE_SECONDS} s")
