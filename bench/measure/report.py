@@ -123,6 +123,8 @@ def pretty(value, unit):
             return f"{value:,.1f} MiB"
         case "s":
             return f"{value:.3f} s"
+        case "µs":
+            return f"{value:,.1f} µs"
         case "ms":
             return f"{value:,.1f} ms"
         case "ratio":

@@ -93,7 +93,7 @@ def load(server, name, connections, seconds):
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"{server.url}/{name}"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said or not (count := COUNT.search(said)):
-        raise RuntimeError(said)
+        raise RuntimeError(f"{server.url}: {said}")
     return (server.cpu() - begin) / int(count[1])
 
 
