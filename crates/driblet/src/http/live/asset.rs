@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use driblet_core::Version;
 
-use crate::artifacts::{ArtifactError, DeltaRequest};
+use crate::artifacts::{ArtifactError, Content, DeltaRequest};
 use crate::publisher::{PathState, PublishError, Publisher};
 use crate::site::Site;
 
@@ -99,11 +99,7 @@ async fn file_delta(
         is_held: &|_| false,
         continues: &|_| true,
     };
-    let content = site.artifacts.choose_delta(request).await?.content.finished().await?;
-    if content.len().is_none_or(|len| most < len) {
-        return Ok(None);
-    }
-    content.bytes().await.map(Some)
+    short_bytes(site.artifacts.choose_delta(request).await?.content, most).await
 }
 
 async fn directory_delta(
@@ -118,9 +114,15 @@ async fn directory_delta(
     let (Some(basis), Some(target)) = (basis.map_err(missing)?, target.map_err(missing)?) else { return Ok(None) };
     let plan = site.artifacts.directory_plan(&site.history, path, Some(basis), target).await?;
     let Some(first) = plan.parts.first() else { return Ok(Some(Bytes::from(plan.head.to_vec()))) };
-    let content = site.artifacts.part(&site.history, first.clone()).await?.content.finished().await?;
+    let part = site.artifacts.part(&site.history, first.clone()).await?.content;
+    Ok(short_bytes(part, most).await?.map(|part| [&plan.head[..], &part].concat().into()))
+}
+
+/// The bytes of what is being made, once it is; `None` if there are more than `most`.
+async fn short_bytes(content: Content, most: u64) -> Result<Option<Bytes>, ArtifactError> {
+    let content = content.finished().await?;
     if content.len().is_none_or(|len| most < len) {
         return Ok(None);
     }
-    Ok(Some([&plan.head[..], &content.bytes().await?].concat().into()))
+    content.bytes().await.map(Some)
 }
