@@ -114,7 +114,9 @@ impl Receiver {
 
     fn rest(&mut self, pause: Duration) {
         self.is_new = false;
-        self.alive.as_mut().reset(Instant::now() + pause);
+        // Up to a fifth sooner: after a head, not all streams speak at the same time.
+        let sooner = Duration::from_millis(random(pause.as_millis() as u64 / 5));
+        self.alive.as_mut().reset(Instant::now() + pause - sooner);
     }
 }
 
