@@ -148,6 +148,9 @@ fn extension(path: &str) -> Option<&str> {
 /// A path in which each part of the file's name that looks like a content hash is replaced by `*`.
 fn without_hash(path: &str) -> String {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if let Some((before, after)) = around_base64_hash(name) {
+        return format!("{folder}/{before}*{after}");
+    }
     let mut out = format!("{folder}/");
     let mut rest = name;
     while !rest.is_empty() {
@@ -160,6 +163,21 @@ fn without_hash(path: &str) -> String {
         rest = &after[separator..];
     }
     out
+}
+
+/// What is before and behind a hash in base64url that has a `-` or `_` itself: `index-D7e6x-u8.js`. Rollup, and so vite,
+/// makes such names, with hashes of eight characters.
+fn around_base64_hash(name: &str) -> Option<(&str, &str)> {
+    let end = name.rfind('.')?;
+    let start = end.checked_sub(8)?;
+    let (before, hash) = (name.get(..start)?, name.get(start..end)?);
+    let has = |kind: fn(&u8) -> bool| hash.as_bytes().iter().any(kind);
+    // Words of a name, such as `about-us` and `test-v12`, have no capitals.
+    let is_hash = hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        && has(|byte| b"-_".contains(byte))
+        && has(u8::is_ascii_uppercase)
+        && has(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    (is_hash && before.ends_with(['-', '.', '_'])).then_some((before, &name[end..]))
 }
 
 /// Whether a word has digits, or, unless it is a name's first, mixes capital and small letters.
@@ -193,12 +211,16 @@ mod tests {
             ("assets/index-B3f2a9xx.js", "assets/index-Q9bd1cyy.js"),
             ("main.3fa9c1.chunk.css", "main.77bc02.chunk.css"),
             ("static/app~0a1b2c3d.wasm", "static/app~ffee9911.wasm"),
+            ("assets/index-D7e6x-u8.js", "assets/index-Q9bd1cyy.js"),
+            ("assets/index--_7e6xAu.js", "assets/index-bWx_1-Zz.js"),
         ] {
             assert_eq!(without_hash(a), without_hash(b));
         }
         assert_ne!(without_hash("assets/index-B3f2a9xx.js"), without_hash("other/index-Q9bd1cyy.js"));
         assert_ne!(without_hash("vendor.js"), without_hash("polyfills.js"));
         assert_ne!(without_hash("page-about.js"), without_hash("page-contact.js"));
+        assert_ne!(without_hash("page-about-us.js"), without_hash("page-call-us2.js"));
+        assert_ne!(without_hash("page-test-v12.js"), without_hash("page-util-v12.js"));
         assert_ne!(without_hash("HomePage-BxkPqTzz.js"), without_hash("AboutPage-CyyLmNoo.js"));
     }
 
