@@ -250,3 +250,16 @@ fn resident() -> usize {
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
+
+#[tokio::test]
+async fn a_file_that_is_removed_and_comes_back() {
+    let site = TestSite::new(&[("a.txt", b"1"), ("b.txt", b"b")]).await;
+    let mut live = Live::open("/a.txt.driblet/live", site.addr()).await;
+    assert_eq!(live.head().await["version"], Version::of(b"1").to_string());
+    std::fs::remove_file(site.root().join("a.txt")).unwrap();
+    // The server has seen that by then.
+    assert_eq!(site.get("/a.txt").await.status, 404);
+    site.publish("b.txt", b"bb").await;
+    site.write("a.txt", b"2");
+    assert_eq!(live.head().await["version"], Version::of(b"2").to_string());
+}

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::asset::{Asset, AssetHead};
@@ -35,7 +35,7 @@ async fn send_events(site: &Arc<Site>, asset: &Asset, key: &str, newest: &watch:
     let mut watched = site.publisher.watch(asset.file());
     let mut before: Option<AssetHead> = None;
     loop {
-        let changed = site.publisher.published().notified();
+        let counter = counter_of(site, key);
         watched.renew().await;
         match asset.head(site).await {
             Ok(Some(head)) if before.is_none_or(|before| before.counter != head.counter) => {
@@ -48,17 +48,31 @@ async fn send_events(site: &Arc<Site>, asset: &Asset, key: &str, newest: &watch:
             Err(error) => debug!(key, %error, "an asset with live streams cannot be looked at"),
         }
         tokio::select! {
-            () = changed => {}
+            () = is_published(site, key, counter) => {}
             () = watched.changed() => {}
             () = newest.closed() => {
                 if site.live.end(key, newest) {
                     return;
                 }
-                // A stream was opened meanwhile.
-                sleep(Duration::ZERO).await;
             }
         }
     }
+}
+
+/// Waits until the history has another head of an asset than the one with this counter: a request may publish one. Each
+/// publication of any path is told here, so this asks the history, and not the disk.
+async fn is_published(site: &Site, key: &str, counter: Option<u64>) {
+    loop {
+        let published = site.publisher.published().notified();
+        if counter_of(site, key) != counter {
+            return;
+        }
+        published.await;
+    }
+}
+
+fn counter_of(site: &Site, key: &str) -> Option<u64> {
+    site.history.head(key).map(|head| head.counter)
 }
 
 async fn event(
