@@ -102,7 +102,7 @@ export async function* watchVersions<H extends Version>(
     } catch (error) {
       if (!watched.renewHeaders || stop.signal.aborted) throw error;
       const before = requests.headers;
-      await askHead(requests, stop.signal);
+      await checkHeaders(stop.signal);
       if (requests.headers === before) throw error;
       return watched.sync({ headers: requests.headers, signal: stop.signal });
     }
