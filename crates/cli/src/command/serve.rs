@@ -178,12 +178,6 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
         .max_connections(max_connections);
     let max_live = args.max_live.map_or(MAX_LIVE, |max| max as usize);
     let live = options.live_streams(max_live);
-    if live < max_live {
-        tracing::warn!(
-            live,
-            "the limit of open files allows no more live streams, although it was raised as far as the system allows; raise it (ulimit -n, LimitNOFILE=) or set --max-live"
-        );
-    }
     builder = builder.max_live(live);
     let listening = args.listen.listen(passed).await?;
     let metrics = match args.metrics {
@@ -201,6 +195,12 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
     });
     listening.urls.iter().for_each(print::error);
     metrics.iter().for_each(|metrics| print::error(format_args!("metrics on {}", metrics.url)));
+    if live < max_live {
+        tracing::warn!(
+            live,
+            "the limit of open files allows no more live streams, although it was raised as far as the system allows; raise it (ulimit -n, LimitNOFILE=) or set --max-live"
+        );
+    }
     // Nobody may listen; then it is not needed.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     if let Some(tls) = &listening.tls {
