@@ -84,7 +84,9 @@ test('pages of a site that is built thirty times', async () => {
         new Promise((resolve) => {
           const { serviceWorker } = navigator;
           const ask = () => serviceWorker.controller.postMessage('driblet check');
-          serviceWorker.addEventListener('message', ({ data }) => (data.version === version ? resolve() : ask()));
+          serviceWorker.addEventListener('message', ({ data }) => {
+            if (data.driblet === 'ready') data.version === version ? resolve() : ask();
+          });
           serviceWorker.startMessages();
           ask();
         }),

@@ -134,7 +134,7 @@ export function testServing(launch, beforehand = () => {}) {
     await page.evaluate(async () => {
       const { contentWindow: shown } = document.querySelector('iframe');
       const told = new Promise((resolve) => {
-        shown.navigator.serviceWorker.addEventListener('message', ({ data }) => resolve(data.version));
+        shown.navigator.serviceWorker.addEventListener('message', ({ data }) => data.driblet === 'ready' && resolve());
       });
       shown.navigator.serviceWorker.startMessages();
       shown.navigator.serviceWorker.controller.postMessage('driblet check');
