@@ -15,6 +15,7 @@ mod paths;
 mod print;
 mod progress;
 mod running;
+mod signals;
 mod stats;
 mod website;
 

@@ -14,7 +14,6 @@ use driblet::{BasisFile, Client, PullDirectoryError, PullError, Version};
 use futures_util::StreamExt;
 use rustix::process::{Pid, Signal as ProcessSignal, kill_process_group};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use url::Url;
 
@@ -24,6 +23,7 @@ use crate::failure::Failure;
 use crate::paths::output;
 use crate::print;
 use crate::progress::bar;
+use crate::signals::EndSignals;
 
 /// The longest wait after an error of the network.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
@@ -118,7 +118,7 @@ impl<'a> Follower<'a> {
 
     /// Follows the asset until a signal or an error that does not pass. With `stats` the lines are JSON.
     pub(super) async fn run(mut self, args: &WatchArgs, stats: bool) -> Result<(), Failure> {
-        let mut signals = Signals::new()?;
+        let mut signals = EndSignals::new()?;
         let result = tokio::select! {
             result = self.follow(args.exec.as_deref(), stats) => result.map(|never| match never {}),
             () = signals.next() => Ok(()),
@@ -288,7 +288,7 @@ impl<'a> Follower<'a> {
 }
 
 /// Ends the command of `--exec`, and waits for it.
-async fn stop(mut child: Child, signals: &mut Signals) {
+async fn stop(mut child: Child, signals: &mut EndSignals) {
     signal_group(&child, ProcessSignal::TERM);
     tokio::select! {
         _ = child.wait() => return,
@@ -304,26 +304,6 @@ fn signal_group(child: &Child, signal: ProcessSignal) {
     let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     if let Some(group) = group {
         let _ = kill_process_group(group, signal);
-    }
-}
-
-/// The signals that end the command.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Signals, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new("cannot listen for signals", &error));
-        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

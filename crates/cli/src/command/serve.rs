@@ -7,7 +7,7 @@ use std::time::Duration;
 use driblet::browser_sync_stream::RabinOptions;
 use driblet::{Access, HistoryLimits, Listener, ServeOptions, Server, Tls};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
 
 use crate::access::AccessArgs;
@@ -18,6 +18,7 @@ use crate::listen::{ListenArgs, Passed};
 use crate::log::{self, AccessLog};
 use crate::metrics::Metrics;
 use crate::print;
+use crate::signals::{EndSignals, listen};
 use crate::website::WebsiteArgs;
 
 /// Publish a folder or a file, so that receivers need only what changed
@@ -247,8 +248,7 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
 
 /// The signals that ask the process to stop, or to publish.
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    end: EndSignals,
     hangup: Signal,
     /// Whether the process was started in a terminal, and shall end with it.
     has_terminal: bool,
@@ -258,10 +258,8 @@ impl Signals {
     fn new() -> Result<Signals, Failure> {
         // Read before the signal is listened for. `nohup` has it ignored, so that the end of the terminal is no end.
         let is_ignored = is_hangup_ignored();
-        let listen = |kind| signal(kind).map_err(|error| Failure::new("cannot listen for signals", &error));
         Ok(Signals {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            end: EndSignals::new()?,
             hangup: listen(SignalKind::hangup())?,
             has_terminal: !is_ignored && has_terminal(),
         })
@@ -272,8 +270,7 @@ impl Signals {
     async fn next_or_hangups(&mut self, server: &Server, tls: Option<&Tls>, access: Option<&Access>) {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                () = self.end.next() => return,
                 _ = self.hangup.recv() => {
                     if self.has_terminal && !has_terminal() {
                         return;
@@ -296,10 +293,7 @@ impl Signals {
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        self.end.next().await;
     }
 }
 

@@ -128,17 +128,22 @@ impl ResourceRequest<'_> {
         if poll.since != Some(counter) || left.is_zero() {
             return false;
         }
-        let stops = async {
-            match self.stopping.cloned() {
-                Some(stopping) => stopping.begins().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = changed => true,
             () = sleep(LOOK.min(left)) => true,
             // A server that stops does not wait for polls.
-            () = stops => false,
+            () = self.stops() => false,
+        }
+    }
+
+    /// Completes when the server stops.
+    pub(super) fn stops(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stopping = self.stopping.cloned();
+        async move {
+            match stopping {
+                Some(stopping) => stopping.begins().await,
+                None => std::future::pending().await,
+            }
         }
     }
 

@@ -80,7 +80,7 @@ pub(super) struct ConnectionState {
     pub(super) is_leaving: bool,
     /// Requests that are being answered.
     running: usize,
-    /// Those of them whose answers are live streams.
+    /// Live streams that are being answered.
     pub(super) live: usize,
     /// Bodies of which the client has not taken the last piece yet.
     pub(super) waiting_bodies: usize,
@@ -300,6 +300,19 @@ impl RunningRequest {
         &self.entry
     }
 
+    /// Notes that the answer is a live stream.
+    pub(super) fn live(&self) -> RunningStream {
+        let mut state = self.entry.state();
+        state.live += 1;
+        if state.live == 1 {
+            self.connections.live.fetch_add(1, SeqCst);
+        }
+        drop(state);
+        // There is a place for another connection.
+        self.connections.changed.notify_one();
+        RunningStream { connections: self.connections.clone(), entry: self.entry.clone() }
+    }
+
     /// Notes that the connection speaks another protocol from now on.
     pub(super) fn upgrade(&self) {
         self.entry.state().enter(ConnectionPhase::Upgraded);
@@ -321,30 +334,17 @@ impl Drop for RunningRequest {
 }
 
 /// A live stream that is being answered. While a connection has one, it does not count for the limit of connections.
-pub(super) struct RunningStream(RunningRequest);
-
-impl RunningRequest {
-    /// Notes that the answer is a live stream.
-    pub(super) fn live(&self) -> RunningStream {
-        let RunningRequest { connections, entry } = self;
-        let mut state = entry.state();
-        state.running += 1;
-        state.live += 1;
-        if state.live == 1 {
-            connections.live.fetch_add(1, SeqCst);
-        }
-        drop(state);
-        connections.changed.notify_one();
-        RunningStream(RunningRequest { connections: connections.clone(), entry: entry.clone() })
-    }
+pub(super) struct RunningStream {
+    connections: Arc<Connections>,
+    entry: Arc<ConnectionEntry>,
 }
 
 impl Drop for RunningStream {
     fn drop(&mut self) {
-        let mut state = self.0.entry.state();
+        let mut state = self.entry.state();
         state.live -= 1;
         if state.live == 0 {
-            self.0.connections.live.fetch_sub(1, SeqCst);
+            self.connections.live.fetch_sub(1, SeqCst);
         }
     }
 }

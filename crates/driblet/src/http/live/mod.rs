@@ -26,7 +26,7 @@ use super::problem::Problem;
 use super::resources::ResourceRequest;
 use crate::history::Epoch;
 use crate::live::LiveStream;
-use crate::serve::{LiveAnswer, Stopping};
+use crate::serve::LiveAnswer;
 use crate::site::Site;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -70,7 +70,7 @@ impl ResourceRequest<'_> {
             is_new: true,
             alive: Box::pin(sleep_until(now + ALIVE)),
             end: now + LIFE * 4 / 5 + Duration::from_millis(wait),
-            stops: Box::pin(stops(self.stopping.cloned())),
+            stops: Box::pin(self.stops()),
         };
         let body = Body::from_stream(stream::unfold(Some(receiver), next));
         Ok((headers, axum::Extension(LiveAnswer), body).into_response())
@@ -145,13 +145,6 @@ async fn next(receiver: Option<Receiver>) -> Option<(io::Result<Bytes>, Option<R
             // Not all receivers come back at once.
             () = &mut receiver.stops => return Some((Ok(receiver.last()), None)),
         }
-    }
-}
-
-async fn stops(stopping: Option<Stopping>) {
-    match stopping {
-        Some(stopping) => stopping.begins().await,
-        None => std::future::pending().await,
     }
 }
 
