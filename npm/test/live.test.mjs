@@ -55,6 +55,8 @@ test('pauses after failures are random parts of a time that doubles, up to a lim
   assert.deepEqual(longest(300), [300, 1000, 2000, 4000, 8000, 8000, 8000]);
   // Ten thousand receivers: the server asked this one to come after 7 s.
   assert.deepEqual(longest(7000), [7000, 14000, 14000, 14000, 14000, 14000, 14000]);
+  // No timer can wait longer.
+  assert.deepEqual(longest(Number('9'.repeat(400))), [600_000, ...Array(6).fill(1_200_000)]);
   const pauses = backOff(() => 0.5);
   pauses.next();
   assert.equal(pauses.next(), 500);

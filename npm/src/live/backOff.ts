@@ -3,6 +3,9 @@ const MAX = 8_000;
 /** The pause after the first failure is a random part of this. */
 const FIRST = 1_000;
 
+/** The longest pause that a server may ask for, in milliseconds. A timer with a much longer one fires at once. */
+const MAX_RETRY = 600_000;
+
 /** How long to wait before the next try. */
 export interface BackOff {
   /** Milliseconds until the next try. `retry` is what the server asked for. */
@@ -15,7 +18,8 @@ export interface BackOff {
 export function backOff(random: () => number = Math.random): BackOff {
   let failures = 0;
   return {
-    next(retry) {
+    next(given) {
+      const retry = given === undefined ? undefined : Math.min(given, MAX_RETRY);
       failures += 1;
       // The server gave each receiver another time already.
       if (failures === 1) return retry ?? random() * FIRST;

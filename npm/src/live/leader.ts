@@ -6,7 +6,7 @@ import { linked, rejection } from './rest.js';
  */
 
 /** What a leader says: the version that it synced last, and whether the store has it. */
-export interface Synced {
+export interface News {
   readonly version: string;
   readonly isStored: boolean;
 }
@@ -14,13 +14,13 @@ export interface Synced {
 /** What a tab does. */
 export interface Tab {
   /** Runs while this tab leads. `tell` tells the others. */
-  lead(signal: AbortSignal, tell: (synced: Synced) => void): Promise<void>;
+  lead(signal: AbortSignal, tell: (synced: News) => void): Promise<void>;
   /** Hears what the leader says. */
-  onSynced(synced: Synced): void;
+  onSynced(synced: News): void;
 }
 
 /** Messages of a channel. */
-type Message = { readonly kind: 'who' } | { readonly kind: 'leads'; readonly synced: Synced | undefined };
+type Message = { readonly kind: 'who' } | { readonly kind: 'leads'; readonly synced: News | undefined };
 
 /** How often a leader says that it leads, in milliseconds. */
 const SAYS = 10_000;
@@ -39,10 +39,10 @@ export async function electLeader(name: string, { lead, onSynced }: Tab, signal:
   const ended = linked(signal);
   const channel = new BroadcastChannel(name);
   let isLeading = false;
-  let synced: Synced | undefined;
+  let synced: News | undefined;
   let silence = 0;
   const say = (message: Message) => channel.postMessage(message);
-  const tell = (news: Synced) => {
+  const tell = (news: News) => {
     synced = news;
     say({ kind: 'leads', synced });
   };

@@ -32,8 +32,9 @@ const FIRST_TURNS = 5;
 const SILENT_TURNS = 35;
 /** If the clock moves by so many milliseconds in a turn, the machine slept and the connection may be dead. */
 const SLEPT = 30_000;
-/** The shortest wait for a server that has no room, in milliseconds. */
+/** The shortest and the longest wait for a server that has no room, in milliseconds. */
 const MIN_WAIT = 1_000;
+const MAX_WAIT = 300_000;
 /** The most characters of a head. */
 const MAX_HEAD = 1 << 16;
 
@@ -46,12 +47,8 @@ export async function readStream(
 ): Promise<StreamEnd> {
   const connection = linked(signal);
   const aborted = rejection(connection.signal);
-  let left = FIRST_TURNS;
+  const silence = limitSilence(FIRST_TURNS, () => connection.abort());
   let hasHeard = false;
-  const stop = onSilence(
-    () => (left -= 1) <= 0,
-    () => connection.abort(),
-  );
   try {
     const response = await requests.ask('live', 'text/event-stream', connection.signal, since);
     const { status } = response;
@@ -65,8 +62,8 @@ export async function readStream(
       const { value, done } = await Promise.race([reader.read(), aborted]);
       if (done) return { kind: 'ended' };
       const events = parser.feed(decoder.decode(value, { stream: true }));
-      left = hasHeard || 0 < events.length ? SILENT_TURNS : left;
       hasHeard ||= 0 < events.length;
+      if (hasHeard) silence.limit(SILENT_TURNS);
       if (parser.retry !== undefined) listener.onRetry(parser.retry);
       for (const { event, id, data } of events) {
         if (event === 'alive') listener.onAlive(id);
@@ -82,7 +79,7 @@ export async function readStream(
     if (connection.signal.aborted) return hasHeard ? { kind: 'ended' } : { kind: 'held-back' };
     throw error;
   } finally {
-    stop();
+    silence.stop();
     connection.end();
   }
 }
@@ -90,33 +87,36 @@ export async function readStream(
 /** Asks for the head. Undefined if the answer is none. */
 export async function askHead(requests: Requests, signal: AbortSignal): Promise<LiveHead | undefined> {
   const connection = linked(signal);
-  let left = SILENT_TURNS;
-  const stop = onSilence(
-    () => (left -= 1) <= 0,
-    () => connection.abort(),
-  );
+  const silence = limitSilence(SILENT_TURNS, () => connection.abort());
   try {
     const response = await requests.ask('head', 'application/json', connection.signal);
     const isJson = response.ok && mediaType(response) === 'application/json';
     const text = isJson ? await Promise.race([response.text(), rejection(connection.signal)]) : '';
     return text.length <= MAX_HEAD ? parseHead(text) : undefined;
   } finally {
-    stop();
+    silence.stop();
     connection.end();
   }
 }
 
-/** Calls `abort` when `isSilent` says so, which is asked each turn, or when the machine has slept. */
-function onSilence(isSilent: () => boolean, abort: () => void): () => void {
+/** Calls `abort` after so many turns, which `limit` begins anew; and when the machine has slept. */
+function limitSilence(turns: number, abort: () => void) {
+  let left = turns;
   let before = Date.now();
-  const turns = setInterval(() => {
+  const timer = setInterval(() => {
     const hasSlept = SLEPT < Date.now() - before;
     before = Date.now();
-    if (isSilent() || hasSlept) abort();
+    left -= 1;
+    if (left <= 0 || hasSlept) abort();
   }, TURN);
-  return () => clearInterval(turns);
+  return {
+    limit(turns: number) {
+      left = turns;
+    },
+    stop: () => clearInterval(timer),
+  };
 }
 
 function waitOf({ headers }: Response): number {
-  return Math.max(MIN_WAIT, 1_000 * Number(headers.get('retry-after')) || 0);
+  return Math.min(Math.max(MIN_WAIT, 1_000 * Number(headers.get('retry-after')) || 0), MAX_WAIT);
 }

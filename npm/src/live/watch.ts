@@ -8,7 +8,7 @@ import { requestsOf } from './requests.js';
 import { linked, rest } from './rest.js';
 import { askHead } from './stream.js';
 import type { LiveHead } from './head.js';
-import type { Synced } from './leader.js';
+import type { News } from './leader.js';
 import type { LiveTarget } from './requests.js';
 import type { Prefetched } from '../shared/messages.js';
 
@@ -55,7 +55,7 @@ export async function* watchVersions<H extends Version>(
   /** The newest version that this tab synced and nobody took. */
   let ready: H | undefined;
   /** What the leader synced, if this tab did not. */
-  let news: Synced | undefined;
+  let news: News | undefined;
   let wake = () => {};
   let failed: { readonly error: unknown } | undefined;
   stop.signal.addEventListener('abort', () => wake());
@@ -130,7 +130,7 @@ export async function* watchVersions<H extends Version>(
   }
 
   /** Syncs each new head. */
-  async function lead(present: AbortSignal, tell: (synced: Synced) => void, mayStream = true): Promise<void> {
+  async function lead(present: AbortSignal, tell: (synced: News) => void, mayStream = true): Promise<void> {
     let wanted: LiveHead | undefined;
     let isSyncing = false;
     /** Whether no delta may have been cut off: the last sync succeeded. */
@@ -190,7 +190,7 @@ export async function* watchVersions<H extends Version>(
   }
 
   /** Opens what the leader stored. */
-  async function opened({ version, isStored }: Synced): Promise<H> {
+  async function opened({ version, isStored }: News): Promise<H> {
     const pauses = backOff();
     for (let tries = 1; ; tries += 1) {
       try {
