@@ -377,13 +377,22 @@ impl DirectoryPublisher {
                 Err(PublishError::Unstable { .. } | PublishError::Busy) => is_complete = false,
                 Err(PublishError::Io(error)) if !is_about_file(&error) => return Err(PublishError::Io(error)),
                 Ok(PathState::Folder | PathState::Nothing) | Err(PublishError::Io(_)) => {
-                    self.unreadable().insert(file.path.clone(), file.fingerprint);
                     is_complete = false;
+                    // What is no longer there is no unreadable file: it may come back just as it was.
+                    if self.is_still_there(file).await? {
+                        self.unreadable().insert(file.path.clone(), file.fingerprint);
+                    }
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(is_complete)
+    }
+
+    /// Whether a file that cannot be read looks as it did, to somebody who does not open it.
+    async fn is_still_there(&self, file: &WalkedFile) -> Result<bool, PublishError> {
+        let (path, fingerprint) = (self.files().source.path().join(self.path_of(&file.path)), file.fingerprint);
+        blocking(move || Ok(path.metadata().is_ok_and(|found| Fingerprint::of(&found) == fingerprint))).await
     }
 
     fn is_published_as(&self, path: &str, fingerprint: &Fingerprint) -> bool {

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use driblet::{ServeOptions, Server, Version};
+use driblet_core::directory::{Manifest, ManifestLimits};
 use tempfile::TempDir;
 
 use crate::support::{Answer, apply, eventually, get, joined, let_pass, random_bytes, serving, text, within};
@@ -136,6 +137,53 @@ async fn a_root_that_is_a_link_and_is_pointed_elsewhere() {
     site.is_away("/app.js").await;
     repoint(&site.at("current"), "releases/2");
     site.serves("/app.js", &b, &[&a]).await;
+}
+
+/// Files that one release has and the other does not are no unreadable files, although the link is led elsewhere
+/// between the look at them and their opening.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_whole_after_rollbacks_during_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    // From one release to the next, all names are other ones. From one to that after the next, only the bytes are.
+    let names = |release: usize| (0..40).map(move |file| format!("{file}-{}.js", release % 2));
+    for release in 1..=4 {
+        for (file, name) in names(release).enumerate() {
+            let bytes = random_bytes((file * 4 + release) as u64, 1_000);
+            write(&folder.path().join(format!("releases/{release}/{name}")), &bytes);
+        }
+    }
+    symlink("releases/1", folder.path().join("current")).unwrap();
+    let root = folder.path().join("current");
+    let builder = Server::builder(&root).history(folder.path().join("history")).ahead(0);
+    let server = builder.directory("").watch(false).build().await.unwrap();
+    let addr = serving(server.router(), ServeOptions::default()).await;
+    within(server.indexed()).await;
+    let mut longest = Duration::ZERO;
+    for round in 0..100_usize {
+        // The link is led elsewhere while the request before has the directory published.
+        let release = 1 + round % 4;
+        repoint(&root, format!("releases/{release}"));
+        let start = Instant::now();
+        let asked = tokio::spawn(get("/.driblet/head").send(addr));
+        if round < 4 {
+            within(asked).await.unwrap();
+            longest = longest.max(start.elapsed());
+            continue;
+        }
+        while start.elapsed() < longest.mul_f64((round * 37 % 100) as f64 / 100.0) {
+            tokio::task::yield_now().await;
+        }
+        let release = 1 + (round + 1) % 4;
+        repoint(&root, format!("releases/{release}"));
+        asked.await.unwrap();
+        let version = get("/.driblet/head").send(addr).await.json()["version"].as_str().unwrap().to_owned();
+        let manifest = get(&format!("/.driblet/manifest/{version}")).send(addr).await.body;
+        let manifest = Manifest::parse(&manifest, ManifestLimits::default()).unwrap();
+        let mut expected: Vec<String> = names(release).collect();
+        expected.sort_unstable();
+        let published: Vec<&str> = manifest.entries().map(|entry| entry.path).collect();
+        assert_eq!(published, expected, "round {round}");
+    }
 }
 
 #[tokio::test]
