@@ -13,9 +13,9 @@ try() {
   # shellcheck disable=SC2086
   cargo test --quiet --locked --package "$1" --no-default-features --features "$2" ${3:---lib --tests}
 }
-# Vectors and tests have deltas in the dense codec.
-for features in "" browser-sync-stream; do lint driblet-core "$features"; done
-try driblet-core dense
+# Vectors and tests have deltas in these two codecs.
+for features in "" browser-sync-stream dense containers; do lint driblet-core "$features"; done
+try driblet-core dense,containers
 # The property tests take longest, and are the same with all features.
 try driblet-core encode "--lib --test vectors"
 try driblet ""

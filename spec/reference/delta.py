@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from . import dense, substitution
+from . import containers, dense, substitution
 from .blake3_tree import pure_blake3
 from .groups import group_count, group_len, group_value, merge, version
 from .wire import DEFAULT_LIMITS, Reader, demand
@@ -66,24 +66,50 @@ def read_delta(reader, basis, limits=DEFAULT_LIMITS, pin=None):
     if header.same:
         return basis.data
     target = Target(header)
+    read_regions(reader, header.length, basis.data, 0, limits, target)
+    target.finish()
+    return bytes(target.data)
+
+
+def read_regions(reader, length, basis, depth, limits, target):
+    """Appends `length` bytes to `target`. `depth` counts the regions of codec 4 around these."""
     p = 0
-    while target.len() < header.length:
+    while target.len() < length:
         byte = reader.u8()
         last, reserved, codec = byte >> 7, byte >> 6 & 1, byte & 0x3F
-        demand(not reserved and codec <= 3, "bad-codec")
-        left = header.length - target.len()
+        demand(not reserved and codec <= 4, "bad-codec")
+        left = length - target.len()
         span = left if last else reader.varint()
         demand(last or 1 <= span < left, "bad-span")
         if codec == 0:
             target.extend(reader.take(span))
         elif codec == 1:
-            p = decode_zstd_region(reader, span, basis.data, p, limits, target)
+            p = decode_zstd_region(reader, span, basis, p, limits, target)
         elif codec == 2:
-            target.extend(dense.decode_dense_region(reader, span, basis.data, limits))
+            target.extend(dense.decode_dense_region(reader, span, basis, limits))
+        elif codec == 3:
+            p = substitution.decode_substitution_region(reader, span, basis, p, limits, target)
         else:
-            p = substitution.decode_substitution_region(reader, span, basis.data, p, limits, target)
-    target.finish()
-    return bytes(target.data)
+
+            def inside(reader, length, basis, depth):
+                unpacked = Unverified()
+                read_regions(reader, length, basis, depth, limits, unpacked)
+                return bytes(unpacked.data)
+
+            target.extend(containers.decode_containers_region(reader, span, basis, depth, limits, inside))
+
+
+class Unverified:
+    """Collects the bytes of an unpacked target."""
+
+    def __init__(self):
+        self.data = bytearray()
+
+    def len(self):
+        return len(self.data)
+
+    def extend(self, piece):
+        self.data += piece
 
 
 class Target:

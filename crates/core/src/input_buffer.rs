@@ -29,6 +29,12 @@ impl InputBuffer {
         self.at += len;
     }
 
+    /// Takes back the last bytes that were consumed since the last push.
+    #[cfg(feature = "containers")]
+    pub(crate) fn give_back(&mut self, len: usize) {
+        self.at -= len;
+    }
+
     pub(crate) fn end(&mut self) {
         self.ended = true;
     }

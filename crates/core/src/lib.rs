@@ -48,6 +48,7 @@
 //!
 //! # Features
 //! - `encode` (default): the encoder. Receivers do without it.
+//! - `dense` and `containers`, both in `encode`: the codecs that a receiver asks for.
 //! - `browser-sync-stream` (default): the protocol of the package browser-sync-stream.
 
 #![forbid(unsafe_code)]

@@ -158,6 +158,13 @@ pub enum DecodeError {
         /// What is malformed.
         what: &'static str,
     },
+    /// A region of unpacked containers is malformed.
+    #[error("a region of unpacked containers does not decode: {what}")]
+    #[non_exhaustive]
+    BadContainers {
+        /// What is malformed.
+        what: &'static str,
+    },
     /// The caller did not hand in the basis bytes that the decoder asked for.
     #[error("{got} bytes were handed in for basis range {range:?}; the basis was changed")]
     #[non_exhaustive]
@@ -192,6 +199,7 @@ impl DecodeError {
             DecodeError::BadZstd { .. } => "bad-zstd",
             DecodeError::BadDense { .. } => "bad-dense",
             DecodeError::BadSubstitution { .. } => "bad-renames",
+            DecodeError::BadContainers { .. } => "bad-containers",
             DecodeError::BasisShort { .. } => "basis-short",
         }
     }
@@ -231,6 +239,15 @@ pub enum Limit {
     /// The bytes of basis in one substituted copy.
     #[error("the bytes of one substituted copy")]
     SubstitutedCopy,
+    /// The bytes of one side of a region of unpacked containers, packed or unpacked.
+    #[error("the bytes of one side of unpacked containers")]
+    Unpacked,
+    /// The streams on one side of a region of unpacked containers.
+    #[error("the number of streams on one side")]
+    Streams,
+    /// The bytes of the lists of streams.
+    #[error("the bytes of the lists of streams")]
+    StreamLists,
 }
 
 impl Limit {
@@ -246,6 +263,9 @@ impl Limit {
             Limit::Packed => "limit-packed",
             Limit::SubstitutionOps => "limit-followed-ops",
             Limit::SubstitutedCopy => "limit-followed",
+            Limit::Unpacked => "limit-unpacked",
+            Limit::Streams => "limit-streams",
+            Limit::StreamLists => "limit-stream-lists",
         }
     }
 

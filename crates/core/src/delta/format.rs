@@ -8,6 +8,8 @@ pub(crate) const CODEC_ZSTD: u8 = 1;
 pub(crate) const CODEC_DENSE: u8 = 2;
 /// As [`CODEC_ZSTD`], and tokens in copies can be replaced by others.
 pub(crate) const CODEC_SUBSTITUTION: u8 = 3;
+/// Streams of both sides are unpacked, and regions in other codecs make the unpacked target.
+pub(crate) const CODEC_CONTAINERS: u8 = 4;
 /// This bit of a region's first byte marks the last region.
 pub(crate) const LAST_REGION: u8 = 0x80;
 
@@ -27,6 +29,18 @@ pub(crate) const MAX_DENSE: u64 = 32 << 20;
 pub(crate) const MAX_SUBSTITUTION_OPS: usize = 1 << 16;
 /// The most basis bytes in one substituted copy.
 pub(crate) const MAX_SUBSTITUTED: usize = 1 << 16;
+/// The most bytes of each side of a region in codec 4, packed and unpacked. This bounds a receiver's memory.
+#[cfg(feature = "containers")]
+pub(crate) const MAX_UNPACKED: u64 = 64 << 20;
+/// The most streams on each side of a region in codec 4.
+#[cfg(feature = "containers")]
+pub(crate) const MAX_STREAMS: u64 = 1 << 16;
+/// The most bytes of the lists of streams.
+#[cfg(feature = "containers")]
+pub(crate) const MAX_STREAM_LISTS: u64 = 1 << 20;
+/// How often a region can be unpacked: base64 in a zip file, for instance.
+#[cfg(feature = "containers")]
+pub(crate) const MAX_UNPACKINGS: u32 = 2;
 /// The longest file that a delta can make: the greatest integer that JavaScript numbers hold exactly.
 pub(crate) const MAX_TARGET: u64 = (1 << 53) - 1;
 /// The most chaining values in a header.

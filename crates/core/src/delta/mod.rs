@@ -2,11 +2,12 @@
 //!
 //! `format`, `header` and `ops` define the format. `prefix` finds the basis bytes under which zstd compresses
 //! new bytes. `dense` and `substitution` are the models of these two codecs; both use
-//! `arithmetic` and `adaptive`. `decode` is the receiver's side, `encode` and `sequence_alignment` are the server's
+//! `arithmetic` and `adaptive`. `containers` looks through base64 and deflate. `decode` is the receiver's side, `encode` and `sequence_alignment` are the server's
 //! side.
 
 mod adaptive;
 mod arithmetic;
+pub(crate) mod containers;
 pub(crate) mod decode;
 pub(crate) mod dense;
 #[cfg(feature = "encode")]

@@ -4,6 +4,8 @@
 
 #[path = "../support/apply.rs"]
 mod apply;
+#[cfg(feature = "encode")]
+mod containers;
 mod directories;
 #[path = "../support/directories.rs"]
 mod directories_in_memory;

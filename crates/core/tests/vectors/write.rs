@@ -50,7 +50,7 @@ fn collect(mut encoder: Encoder<'_>) -> Vec<u8> {
     delta
 }
 
-fn nothing() -> Value {
+pub(super) fn nothing() -> Value {
     json!({ "hex": "" })
 }
 
@@ -80,19 +80,19 @@ fn good_substitution(name: &str, basis: &Value, target: &Value) -> Value {
 }
 
 /// A delta whose only region has this codec.
-fn good_with(name: &str, basis: &Value, target: &Value, options: EncodeOptions, region: u8) -> Value {
+pub(super) fn good_with(name: &str, basis: &Value, target: &Value, options: EncodeOptions, region: u8) -> Value {
     let delta = collect(Encoder::new(&bytes_of(basis), &bytes_of(target), options));
     let header = header(basis, bytes_of(target).len()).len();
     assert_eq!(delta[header], region, "{name}");
     json!({ "name": name, "basis": basis, "target": target, "delta": hex(&delta), "refused": null })
 }
 
-fn bad(name: &str, basis: &Value, delta: &[u8], reason: &str) -> Value {
+pub(super) fn bad(name: &str, basis: &Value, delta: &[u8], reason: &str) -> Value {
     json!({ "name": name, "basis": basis, "target": null, "delta": hex(delta), "refused": reason })
 }
 
 /// The header of a delta that makes `len` zeros from a basis.
-fn header(basis: &Value, len: usize) -> Vec<u8> {
+pub(super) fn header(basis: &Value, len: usize) -> Vec<u8> {
     let basis_id = *Version::of(&bytes_of(basis)).basis_id().as_bytes();
     let mut out = vec![0xdb, 0x16];
     out.extend_from_slice(Version::of(&vec![0; len]).as_bytes());
@@ -101,7 +101,7 @@ fn header(basis: &Value, len: usize) -> Vec<u8> {
     out
 }
 
-fn with(mut start: Vec<u8>, rest: &[u8]) -> Vec<u8> {
+pub(super) fn with(mut start: Vec<u8>, rest: &[u8]) -> Vec<u8> {
     start.extend_from_slice(rest);
     start
 }
@@ -138,13 +138,14 @@ fn deltas() -> Vec<Value> {
     all.push(json!({ "name": "two regions: stored, then a copy", "basis": zeros, "target": seventy, "delta": hex(&two), "refused": null }));
     all.extend(dense(&old, &new));
     all.extend(substitutions());
+    all.extend(super::containers::containers());
     all.extend(refused_headers(&old, &new, &same));
     all.extend(refused_regions(&zeros));
     all
 }
 
 /// Looks like minified code: short names and no spaces.
-fn code(names: [&str; 4]) -> Value {
+pub(super) fn code(names: [&str; 4]) -> Value {
     let [a, b, c, d] = names;
     let body = |i: usize| {
         format!(
@@ -323,7 +324,7 @@ fn refused_regions(zeros: &Value) -> Vec<Value> {
     put_varint(&mut limit_reach, (1 << 20) + 1);
     let case = |name, bytes: &[u8], reason| bad(name, zeros, &region(bytes), reason);
     vec![
-        case("codec 4", &[0x84, 0], "bad-codec"),
+        case("codec 5", &[0x85, 0], "bad-codec"),
         case("bit 6", &[0xc0, 0], "bad-codec"),
         case("a span of 0", &[0x00, 0], "bad-span"),
         case("a span beyond the target", &[0x00, 71], "bad-span"),

@@ -94,7 +94,9 @@ impl DeltaEncoder {
             // Auto, which has a value.
             _ => EncodeCodec::Auto,
         };
-        self.between(from, to, (self.options.codec(codec).thorough(true), by, EncodeEffort::Background), spool)
+        // Who decodes another codec than the fast ones decodes all.
+        let options = self.options.codec(codec).thorough(true).containers(codec != Codec::Fast);
+        self.between(from, to, (options, by, EncodeEffort::Background), spool)
     }
 
     /// The answer to a signature: the runs, and the delta from what matched.

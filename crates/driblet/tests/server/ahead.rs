@@ -1,6 +1,7 @@
 //! Deltas that are made before any request asks for them.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -95,6 +96,23 @@ async fn the_first_request_finds_the_better_delta_from_each_of_the_last_heads() 
     assert!(apply(Some(&releases[0]), &beyond.body).unwrap() == *head);
     site.prepared().await;
     assert_eq!(stats(&site).encodes, 12, "from an older head when it is asked for: at once, then at leisure");
+}
+
+#[tokio::test]
+async fn a_receiver_that_decodes_all_codecs_gets_what_changed_inside_a_container() {
+    let site = site(1, SMALLEST).await;
+    let [held, head] = [0, 1].map(|number| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&release(number, 200_000)).unwrap();
+        encoder.finish().unwrap()
+    });
+    site.publish("app.js", &held).await;
+    site.publish("app.js", &head).await;
+    site.prepared().await;
+    let name = Version::of(&held).to_string();
+    let (inside, fast) = (ask(&site, &name, DENSE).await, ask(&site, &name, "*/*").await);
+    assert!(apply(Some(&held), &inside.body).unwrap() == head && apply(Some(&held), &fast.body).unwrap() == head);
+    assert!(inside.body.len() * 10 < fast.body.len(), "{} and {} bytes", inside.body.len(), fast.body.len());
 }
 
 #[tokio::test]

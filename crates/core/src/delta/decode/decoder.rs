@@ -7,12 +7,17 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::delta::containers::region::{BasisUnpacker, ContainersHeader, ContainersRegion};
 use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, PrefixLoader};
 use crate::delta::dense::region::{DenseRegion, DenseRegionHeader, WindowLoader};
 use crate::delta::error::{DecodeError, Halt};
-use crate::delta::format::{CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
+use crate::delta::format::{CODEC_CONTAINERS, CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
 use crate::delta::header::{Basis, Header, Limits, TargetVerifier};
 use crate::input_buffer::InputBuffer;
+#[cfg(feature = "containers")]
+use crate::verify::group::{GroupSize, Groups};
+#[cfg(feature = "containers")]
+use crate::version::Version;
 
 /// Turns a delta and its basis into a verified target.
 ///
@@ -57,6 +62,8 @@ pub struct Decoder {
     reused: u64,
     /// Whether bytes of something else may follow the delta.
     followed: bool,
+    /// In how many regions of unpacked containers the delta lies.
+    depth: u32,
     failed: Option<DecodeError>,
 }
 
@@ -102,6 +109,7 @@ impl Decoder {
             position: 0,
             reused: 0,
             followed: false,
+            depth: 0,
             failed: None,
         }
     }
@@ -109,6 +117,17 @@ impl Decoder {
     /// A decoder that is done where the delta ends, whatever follows it.
     pub(crate) fn followed(basis: Basis, limits: Limits) -> Decoder {
         Decoder { followed: true, ..Decoder::new(basis, limits) }
+    }
+
+    /// A decoder of the regions in a region of unpacked containers. Nothing is verified.
+    #[cfg(feature = "containers")]
+    pub(crate) fn within(basis_len: u64, target_len: u64, depth: u32) -> Decoder {
+        let size = GroupSize::SMALLEST;
+        let groups = Groups { version: Version::EMPTY, len: target_len, size, values: Vec::new() };
+        let output = TargetVerifier::unchecked(Header { groups, basis: Some(Version::EMPTY.basis_id()) });
+        let basis = Basis { len: basis_len, ..Basis::EMPTY };
+        let state = if target_len == 0 { State::End } else { State::Region };
+        Decoder { state, output: Some(output), depth, ..Decoder::followed(basis, Limits::new()) }
     }
 
     /// The bytes that came and were not read yet: after [`Event::Done`] those that follow the delta.
@@ -136,6 +155,7 @@ impl Decoder {
         match (&mut self.state, &mut self.output) {
             (State::Prefix(loading), _) => loading.take(bytes),
             (State::Window(loading), _) => loading.take(bytes),
+            (State::Unpacking(unpacking), _) => self.failed = unpacking.take(bytes).err(),
             (State::Ops(region), Some(output)) => match region.take_basis(bytes, output) {
                 Ok(()) => self.reused += region.take_reused(),
                 Err(error) => self.failed = Some(error),
@@ -213,7 +233,9 @@ impl Decoder {
             return Ok(None);
         };
         match &mut self.state {
-            State::Header | State::Region => self.state = next_region(&mut self.input, output.left(), self.basis.len)?,
+            State::Header | State::Region => {
+                self.state = next_region(&mut self.input, output.left(), self.basis.len, self.depth)?;
+            }
             State::Stored { left } => {
                 let len = (self.input.unread().len() as u64).min(output.space() as u64).min(*left) as usize;
                 if len == 0 {
@@ -260,6 +282,20 @@ impl Decoder {
                     self.state = after_region(output);
                 }
             }
+            State::AnnouncedContainers(announced) => {
+                self.state = State::Unpacking(announced.load(&mut self.input)?);
+            }
+            State::Unpacking(unpacking) => match unpacking.wanted() {
+                Some(range) => return Ok(Some(Need::Basis(range))),
+                None => self.state = State::Containers(unpacking.finish()),
+            },
+            State::Containers(region) => {
+                region.decode(&mut self.input, output)?;
+                if region.is_complete() {
+                    self.reused += region.reused();
+                    self.state = after_region(output);
+                }
+            }
             State::End if self.followed => return Ok(Some(Need::Nothing)),
             State::End if !self.input.unread().is_empty() => {
                 return Err(DecodeError::TrailingBytes { at: self.input.position() }.into());
@@ -273,6 +309,7 @@ impl Decoder {
         match (&self.state, &self.output) {
             (State::Prefix(loading), _) => loading.wanted(),
             (State::Window(loading), _) => loading.wanted(),
+            (State::Unpacking(unpacking), _) => unpacking.wanted(),
             (State::Ops(region), Some(output)) => region.wanted(output.space()),
             _ => None,
         }
@@ -304,10 +341,16 @@ enum State {
     Window(WindowLoader),
     /// Decodes a dense region.
     Dense(DenseRegion),
+    /// Waits for the lists of streams of a region in codec 4.
+    AnnouncedContainers(ContainersHeader),
+    /// Reads the basis and unpacks it.
+    Unpacking(BasisUnpacker),
+    /// Decodes the unpacked target and packs it.
+    Containers(ContainersRegion),
     End,
 }
 
-fn next_region(input: &mut InputBuffer, left: u64, basis_len: u64) -> Result<State, Halt> {
+fn next_region(input: &mut InputBuffer, left: u64, basis_len: u64, depth: u32) -> Result<State, Halt> {
     let mut reader = input.reader();
     let tag = reader.u8()?;
     let span = if tag & LAST_REGION != 0 { left } else { reader.varint()? };
@@ -319,6 +362,7 @@ fn next_region(input: &mut InputBuffer, left: u64, basis_len: u64) -> Result<Sta
         CODEC_ZSTD => State::Announced(CopyRegionHeader::parse(&mut reader, span)?),
         CODEC_SUBSTITUTION => State::Announced(CopyRegionHeader::parse_substitution(&mut reader, span)?),
         CODEC_DENSE => State::AnnouncedDense(DenseRegionHeader::parse(&mut reader, span, basis_len)?),
+        CODEC_CONTAINERS => State::AnnouncedContainers(ContainersHeader::parse(&mut reader, span, basis_len, depth)?),
         codec => return Err(DecodeError::BadCodec { codec }.into()),
     };
     let read = reader.position();

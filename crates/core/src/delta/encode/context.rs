@@ -22,6 +22,8 @@ pub(super) struct Context<'a> {
     pub(super) options: EncodeOptions,
     /// The total length in bytes of the new bytes of copy regions that were compressed so far, and of their prefixes.
     pub(super) compressed: u64,
+    /// How often both sides were unpacked.
+    pub(super) depth: u32,
 }
 
 /// The basis bytes under which zstd compresses new bytes.

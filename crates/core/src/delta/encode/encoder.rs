@@ -1,15 +1,13 @@
 //! The encoder: a basis and a target go in, a delta comes out region by region.
 
 use std::fmt;
-use std::iter;
 
 use super::basis_bytes::BasisBytes;
 use super::compress::FrameStream;
 use super::context::Context;
 use super::error::EncodeError;
 use super::levels;
-use super::match_finder::MatchFinder;
-use super::op_source::{OpSource, SharedRuns};
+use super::op_source::OpSource;
 use super::options::EncodeOptions;
 use super::region_writer;
 use super::regions::Regions;
@@ -23,11 +21,6 @@ use crate::version::{BasisId, Version};
 /// The length in bytes of the longest first sync that is compressed as a whole before any of it is given out. If zstd
 /// does not shorten it, it is written in codec 0 (stored). A longer one is given out while it is compressed.
 const MAX_WHOLE: usize = 128 << 10;
-/// The least distance in bytes between indexed positions of the basis, for interactive deltas. Most of their time goes
-/// into the index; zstd finds what a coarser index misses.
-const INTERACTIVE_STRIDE: usize = 8;
-/// The least distance in bytes between indexed positions of the basis, for thorough deltas.
-const THOROUGH_STRIDE: usize = 2;
 
 /// Makes the delta from a basis to a target.
 ///
@@ -118,16 +111,22 @@ impl<'a> Encoder<'a> {
         options: EncodeOptions,
     ) -> Encoder<'a> {
         let header = header(target, None, GroupSize::LARGEST, Version::of(basis).basis_id());
-        Encoder::with(header, BasisBytes::Whole(basis), target, Box::new(runs.into_iter()), options)
+        Encoder::with(
+            header,
+            BasisBytes::Whole(basis),
+            target,
+            OpSource::new(Box::new(runs.into_iter()), target.len() as u64),
+            options,
+        )
     }
 
     /// Encodes the delta from the chunks that a signature matched. `target` must be the file that
     /// [`match_chunks`](crate::Signature::match_chunks) was given the cuts of.
     pub fn matched(matches: &'a Matches, target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
         let header = header(target, None, GroupSize::LARGEST, matches.basis_id());
-        let runs = Box::new(matches.shared_runs().iter().cloned());
+        let source = OpSource::new(Box::new(matches.shared_runs().iter().cloned()), target.len() as u64);
         let basis = BasisBytes::Matched { layout: matches.layout(), target };
-        Encoder::with(header, basis, target, runs, options)
+        Encoder::with(header, basis, target, source, options)
     }
 
     fn between(
@@ -138,25 +137,22 @@ impl<'a> Encoder<'a> {
         options: EncodeOptions,
     ) -> Encoder<'a> {
         let size = if basis.is_empty() { GroupSize::fine(target.len() as u64) } else { GroupSize::LARGEST };
-        let stride = if options.thorough { THOROUGH_STRIDE } else { INTERACTIVE_STRIDE };
-        // The index is built when the first run is wanted. If only the dense codec makes the delta, that is never.
-        let runs = iter::once_with(move || MatchFinder::new(basis, target, options.budget, stride)).flatten();
         let header = header(target, to, size, from.basis_id());
-        Encoder::with(header, BasisBytes::Whole(basis), target, Box::new(runs), options)
+        let source = OpSource::between(basis, target, options);
+        Encoder::with(header, BasisBytes::Whole(basis), target, source, options)
     }
 
     fn with(
         header: Header,
         basis: BasisBytes<'a>,
         target: &'a [u8],
-        runs: SharedRuns<'a>,
+        source: OpSource<'a>,
         options: EncodeOptions,
     ) -> Encoder<'a> {
         let body = if !options.thorough && basis.len() == 0 && MAX_WHOLE < target.len() {
             DeltaBody::Stream { target, stream: None }
         } else {
-            let source = OpSource::new(runs, target.len() as u64);
-            DeltaBody::Regions(Regions::new(Context { basis, target, options, compressed: 0 }, source))
+            DeltaBody::Regions(Regions::new(Context { basis, target, options, compressed: 0, depth: 0 }, source))
         };
         Encoder { header: Some(header), body }
     }
@@ -175,7 +171,7 @@ impl<'a> Encoder<'a> {
             return Ok(Some(out));
         }
         match &mut self.body {
-            DeltaBody::Regions(regions) => regions.next(),
+            DeltaBody::Regions(regions) => Ok(regions.next()?.map(|encoded| encoded.bytes)),
             DeltaBody::Stream { target, stream: Some(stream) } => stream.next(target),
             DeltaBody::Stream { target, stream } => {
                 let len = target.len();

@@ -1,8 +1,10 @@
 //! The ops of a region, from the runs that the basis and the target share.
 
-use std::iter::Peekable;
+use std::iter::{self, Peekable};
 use std::ops::Range;
 
+use super::match_finder::MatchFinder;
+use super::options::EncodeOptions;
 use super::plan::Span;
 use crate::delta::ops::Op;
 use crate::shared_run::SharedRun;
@@ -11,7 +13,7 @@ use crate::shared_run::SharedRun;
 pub(super) const MAX_GAP_BYTES: u64 = 16 << 20;
 
 /// Shared runs, in target order.
-pub(super) type SharedRuns<'a> = Box<dyn Iterator<Item = SharedRun> + Send + 'a>;
+type SharedRuns<'a> = Box<dyn Iterator<Item = SharedRun> + Send + 'a>;
 
 /// Turns shared runs into the ops of one region after the other.
 pub(super) struct OpSource<'a> {
@@ -19,7 +21,21 @@ pub(super) struct OpSource<'a> {
     target_len: u64,
 }
 
+/// The least distance in bytes between indexed positions of the basis, for interactive deltas. Most of their time goes
+/// into the index; zstd finds what a coarser index misses.
+const INTERACTIVE_STRIDE: usize = 8;
+/// The least distance in bytes between indexed positions of the basis, for thorough deltas.
+const THOROUGH_STRIDE: usize = 2;
+
 impl<'a> OpSource<'a> {
+    /// The ops by the runs that two files share. The index is built when the first run is wanted. If only the dense
+    /// codec makes the delta, that is never.
+    pub(super) fn between(basis: &'a [u8], target: &'a [u8], options: EncodeOptions) -> OpSource<'a> {
+        let stride = if options.thorough { THOROUGH_STRIDE } else { INTERACTIVE_STRIDE };
+        let runs = iter::once_with(move || MatchFinder::new(basis, target, options.budget, stride)).flatten();
+        OpSource::new(Box::new(runs), target.len() as u64)
+    }
+
     pub(super) fn new(runs: SharedRuns<'a>, target_len: u64) -> OpSource<'a> {
         OpSource { runs: runs.peekable(), target_len }
     }

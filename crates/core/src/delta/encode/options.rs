@@ -53,12 +53,15 @@ pub struct EncodeOptions {
     /// allows, and keeps the one that costs least. Set it where nobody waits for the delta: the encoder then processes
     /// some megabytes per second. Default: `false`.
     pub thorough: bool,
+    /// Whether a [thorough](EncodeOptions::thorough) encoder also looks through base64, and through deflate as in gzip and
+    /// zip files, on both sides. The receiver must have said that it decodes codec 4. Default: `false`.
+    pub containers: bool,
 }
 
 impl EncodeOptions {
     /// The default options.
     pub fn new() -> EncodeOptions {
-        EncodeOptions { codec: Codec::Fast, budget: 512 << 20, thorough: false }
+        EncodeOptions { codec: Codec::Fast, budget: 512 << 20, thorough: false, containers: false }
     }
 
     /// Sets [`codec`](EncodeOptions::codec).
@@ -77,6 +80,12 @@ impl EncodeOptions {
     #[must_use]
     pub fn thorough(self, thorough: bool) -> EncodeOptions {
         EncodeOptions { thorough, ..self }
+    }
+
+    /// Sets [`containers`](EncodeOptions::containers).
+    #[must_use]
+    pub fn containers(self, containers: bool) -> EncodeOptions {
+        EncodeOptions { containers, ..self }
     }
 }
 

@@ -3,9 +3,10 @@
 use super::compress::compress;
 use super::context::Context;
 use super::error::EncodeError;
+use super::levels::BEST;
 use super::plan::{Encoded, Method, RegionPlan, Span};
 use crate::delta::dense::encode::EncodedDense;
-use crate::delta::format::{CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
+use crate::delta::format::{CODEC_CONTAINERS, CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
 use crate::delta::ops::{self, Op};
 use crate::delta::substitution::script::SubstitutionScript;
 use crate::wire::put_varint;
@@ -75,6 +76,18 @@ fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: 
         let level = context.level(context.target_len(), script.gap_bytes, prefix.bytes.len());
         out.extend(compress(&script.frame, &prefix.bytes, level)?);
     }
+    Ok(out)
+}
+
+/// A region in codec 4: the lists of streams, and the regions that make the unpacked target.
+pub(super) fn write_containers(lists: &[u8], inside: &[u8], span: Span) -> Result<Vec<u8>, EncodeError> {
+    let packed = compress(lists, &[], BEST)?;
+    let is_smaller = packed.len() < lists.len();
+    let mut out = begin(CODEC_CONTAINERS, span, span.end);
+    put_varint(&mut out, lists.len() as u64);
+    put_varint(&mut out, if is_smaller { packed.len() as u64 } else { 0 });
+    out.extend_from_slice(if is_smaller { &packed } else { lists });
+    out.extend_from_slice(inside);
     Ok(out)
 }
 

@@ -8,11 +8,12 @@ use super::basis_bytes::BasisBytes;
 use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::op_source::OpSource;
-use super::options::Codec;
+use super::options::{Codec, EncodeOptions};
 use super::plan::{Encoded, Goal, HasCost, RegionCost, RegionPlan, Span};
 use super::planner::{self, AlignedPart, LEAST_COPIES};
 use super::region_writer;
-use crate::delta::format::MAX_DENSE;
+use crate::delta::containers::encode as containers;
+use crate::delta::format::{MAX_DENSE, MAX_UNPACKINGS};
 use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::{SequenceAlignment, align_sequences};
 use crate::delta::substitution::script;
@@ -55,9 +56,12 @@ impl<'a> Regions<'a> {
     }
 
     /// The next region, or all of them for a target that is encoded whole; `None` after the last.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
+    pub(super) fn next(&mut self) -> Result<Option<Encoded>, EncodeError> {
         if self.at == self.context.target_len() {
             return Ok(None);
+        }
+        if let Some(unpacked) = self.unpacked()? {
+            return Ok(Some(unpacked));
         }
         let encoded = match self.substitution_basis() {
             None => self.next_copies(),
@@ -65,7 +69,52 @@ impl<'a> Regions<'a> {
             Some(basis) if self.at == 0 && self.fits(basis, self.context.target) => self.whole(basis),
             Some(_) => self.next_copies(),
         };
-        encoded.map(|encoded| Some(encoded.bytes))
+        encoded.map(Some)
+    }
+
+    /// All regions at once.
+    fn all_of(context: Context<'a>, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
+        let source = OpSource::between(basis, context.target, context.options);
+        let mut regions = Regions::new(context, source);
+        let mut all = Encoded { bytes: Vec::new(), nanoseconds: 0, compressed: 0 };
+        while let Some(next) = regions.next()? {
+            all.bytes.extend(next.bytes);
+            all.nanoseconds += next.nanoseconds;
+        }
+        Ok(all)
+    }
+
+    /// All regions of the target: one in codec 4, or without it, whichever is better. `None` if there is nothing to look
+    /// through.
+    fn unpacked(&mut self) -> Result<Option<Encoded>, EncodeError> {
+        let Context { basis: BasisBytes::Whole(basis), target, options, depth, .. } = self.context else {
+            return Ok(None);
+        };
+        let is_tried = self.at == 0 && options.thorough && options.containers && depth < MAX_UNPACKINGS;
+        let Some(unpacked) = is_tried.then(|| containers::unpack(basis, target)).flatten() else { return Ok(None) };
+        let inside = Context {
+            basis: BasisBytes::Whole(&unpacked.basis),
+            target: &unpacked.target,
+            options,
+            compressed: 0,
+            depth: depth + 1,
+        };
+        let through = Regions::all_of(inside, &unpacked.basis)?;
+        let bytes = region_writer::write_containers(&unpacked.lists, &through.bytes, self.all())?;
+        let nanoseconds = through.nanoseconds + unpacked.nanoseconds;
+        let through = Encoded { bytes, nanoseconds, compressed: 0 };
+        // A quick look at the files as they are shows whether a closer one is worth its time.
+        let as_is = |options| {
+            let context = Context { basis: BasisBytes::Whole(basis), target, options, compressed: 0, depth };
+            Regions::all_of(context, basis)
+        };
+        let quick = as_is(EncodeOptions::new().budget(options.budget))?;
+        let goal = self.goal();
+        self.at = self.context.target_len();
+        if goal.clearly_prefers(through.cost(), quick.cost()) {
+            return Ok(Some(through));
+        }
+        Ok(Some(goal.better_of(as_is(options.containers(false))?, through)))
     }
 
     /// The basis, if there is time to try substitutions or the dense codec with it.

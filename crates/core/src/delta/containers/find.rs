@@ -1,0 +1,167 @@
+//! Finds the streams of a file.
+
+use std::ops::Range;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+
+use super::packing::{Deflater, inflate};
+use super::stream::{Form, Zlib};
+use super::symbols;
+
+/// The fewest characters of base64 that are looked through. Shorter runs are often other words.
+const LEAST_BASE64: usize = 512;
+/// The fewest bytes of a deflate stream that is looked through.
+const LEAST_DEFLATED: usize = 64;
+/// How much of a stream's content shows whether zlib may have made it with some level.
+const SAMPLE: usize = 128 << 10;
+/// The levels that are tried, the most frequent first.
+const LEVELS: [u32; 9] = [6, 9, 8, 7, 5, 4, 3, 1, 2];
+/// log2 of the window's length, where the stream does not say it.
+const WINDOW_BITS: u8 = 15;
+
+/// A stream, and what it encodes.
+pub(super) struct Found {
+    pub(super) range: Range<usize>,
+    pub(super) form: Form,
+    pub(super) content: Vec<u8>,
+    /// log2 of the window with which zlib may have made it.
+    pub(super) window_bits: u8,
+}
+
+/// The streams of a file, in their order, with at most `limit` bytes of content.
+pub(super) fn streams(file: &[u8], limit: usize) -> Vec<Found> {
+    let (mut found, mut at, mut left) = (Vec::new(), 0, limit);
+    let mut run_end = 0;
+    while at < file.len() {
+        let deflated = deflate_at(file, at).and_then(|(start, window_bits)| inflated(file, start, left, window_bits));
+        let stream = match deflated {
+            Some(stream) => Some(stream),
+            // A run was looked at at its begin.
+            None if run_end <= at && alphabet_of(file[at]).is_some() => {
+                let (run, url) = base64_run(file, at);
+                run_end = run.end;
+                decoded(file, run, url)
+            }
+            None => None,
+        };
+        let Some(stream) = stream.filter(|stream| stream.content.len() <= left) else {
+            at += 1;
+            continue;
+        };
+        left -= stream.content.len();
+        at = stream.range.end;
+        found.push(stream);
+    }
+    found
+}
+
+/// Where a deflate stream begins whose container begins at `at`, and the window's length that the container names.
+fn deflate_at(file: &[u8], at: usize) -> Option<(usize, u8)> {
+    let head = &file[at..];
+    match *head.first_chunk::<4>()? {
+        // The local header of a zip file's member: 8 is deflate.
+        [b'P', b'K', 3, 4] => {
+            let header = head.first_chunk::<30>()?;
+            let number = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+            (number(8) == 8).then(|| (at + 30 + number(26) + number(28), WINDOW_BITS))
+        }
+        // RFC 1952.
+        [0x1f, 0x8b, 8, flags] => gzip_header(head, flags).map(|len| (at + len, WINDOW_BITS)),
+        // RFC 1950, without a dictionary.
+        [method, flags, ..] if method & 15 == 8 && method >> 4 < 8 && flags & 0x20 == 0 => {
+            let is_header = (u16::from(method) << 8 | u16::from(flags)).is_multiple_of(31);
+            is_header.then_some((at + 2, (8 + (method >> 4)).max(9)))
+        }
+        _ => None,
+    }
+}
+
+fn gzip_header(head: &[u8], flags: u8) -> Option<usize> {
+    const HAS_CHECKSUM: u8 = 2;
+    const HAS_MORE: u8 = 4;
+    let mut at = 10;
+    if flags & HAS_MORE != 0 {
+        let len = head.get(at..at + 2)?;
+        at += 2 + usize::from(u16::from_le_bytes([len[0], len[1]]));
+    }
+    // The file's name, and a comment.
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            at += head.get(at..)?.iter().position(|byte| *byte == 0)? + 1;
+        }
+    }
+    if flags & HAS_CHECKSUM != 0 {
+        at += 2;
+    }
+    Some(at)
+}
+
+fn inflated(file: &[u8], start: usize, limit: usize, window_bits: u8) -> Option<Found> {
+    let mut content = Vec::new();
+    let (read, _) = inflate(file.get(start..)?, limit, &mut content)?;
+    let found = Found { range: start..start + read, form: Form::Deflate { zlib: None }, content, window_bits };
+    (LEAST_DEFLATED <= read && !found.content.is_empty()).then_some(found)
+}
+
+/// Whether a character is one of both alphabets (`Some(None)`), or only of the one or the other.
+fn alphabet_of(byte: u8) -> Option<Option<bool>> {
+    match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => Some(None),
+        b'+' | b'/' => Some(Some(false)),
+        b'-' | b'_' => Some(Some(true)),
+        _ => None,
+    }
+}
+
+/// The longest run of characters of one alphabet, and whether that is the one for URLs.
+fn base64_run(file: &[u8], start: usize) -> (Range<usize>, bool) {
+    let (mut url, mut end) = (None, start);
+    for byte in &file[start..] {
+        match alphabet_of(*byte) {
+            Some(None) => {}
+            Some(Some(this)) if url.is_none_or(|url| url == this) => url = Some(this),
+            _ => break,
+        }
+        end += 1;
+    }
+    (start..end, url.unwrap_or(false))
+}
+
+fn decoded(file: &[u8], run: Range<usize>, url: bool) -> Option<Found> {
+    if run.len() < LEAST_BASE64 {
+        return None;
+    }
+    let (padded, bare) = if url { (&URL_SAFE, &URL_SAFE_NO_PAD) } else { (&STANDARD, &STANDARD_NO_PAD) };
+    let padding = file[run.end..].iter().take(2).take_while(|byte| **byte == b'=').count();
+    // Without padding, the run may go on with a character or more of something else.
+    let whole = run.end - run.len() % 4;
+    [(padded, run.end + padding), (bare, run.end), (bare, whole)].into_iter().find_map(|(engine, end)| {
+        let content = engine.decode(&file[run.start..end]).ok()?;
+        Some(Found { range: run.start..end, form: Form::Base64 { url }, content, window_bits: WINDOW_BITS })
+    })
+}
+
+/// A stream of deflate as its symbols; `None` if these do not say it all, or take more than `limit` bytes.
+pub(super) fn symbols_of(file: &[u8], found: &Found, limit: usize) -> Option<Found> {
+    let (packed, len) = (&file[found.range.clone()], found.content.len());
+    let mut content = Vec::with_capacity(2 * len);
+    let (read, plain) = symbols::read(packed, len, &mut content)?;
+    let is_whole = read == packed.len() && plain == len && content.len() <= limit;
+    let is_same = is_whole && symbols::write(&content, plain, packed.len()).is_some_and(|made| made == packed);
+    is_same.then(|| Found { range: found.range.clone(), form: Form::Symbols { plain }, content, ..*found })
+}
+
+/// The parameters with which zlib makes just this stream.
+pub(super) fn zlib_of(packed: &[u8], found: &Found, deflater: &mut Deflater) -> Option<Zlib> {
+    let sample = &found.content[..found.content.len().min(SAMPLE)];
+    let is_like = |zlib: &Zlib, deflater: &mut Deflater| {
+        sample.len() == found.content.len()
+            || deflater.begin(*zlib, sample).is_some_and(|made| packed.starts_with(&made))
+    };
+    let candidates = LEVELS.map(|level| Zlib { level, window_bits: found.window_bits });
+    candidates.into_iter().find(|zlib| {
+        is_like(zlib, deflater)
+            && deflater.deflate(*zlib, &found.content, packed.len()).is_some_and(|made| made == packed)
+    })
+}
