@@ -41,7 +41,7 @@ const UNUSED = [
 const leanGlue = {
   name: 'lean glue',
   setup({ onLoad }) {
-    onLoad({ filter: /[\\/]wasm[\\/](directories[\\/])?driblet\.js$/ }, ({ path }) => {
+    onLoad({ filter: /[\\/]wasm[\\/]((codecs|directories)[\\/])?driblet\.js$/ }, ({ path }) => {
       const lean = (text, [unused, instead]) => {
         const left = text.replace(unused, instead);
         if (left === text) throw new Error(`expected ${unused} in wasm-bindgen's code`);
@@ -70,9 +70,16 @@ async function ship() {
   for (const name of readdirSync(shipped)) rmSync(`${shipped}${name}`);
   const module = write('driblet', 'wasm', readFileSync(`${here}wasm/driblet_bg.wasm`));
   const directories = write('directories', 'wasm', readFileSync(`${here}wasm/directories/driblet_bg.wasm`));
-  const worker = write('worker', 'js', replace(await bundle('worker'), '../../wasm/driblet_bg.wasm', `./${module}`));
+  const codecs = write('codecs', 'wasm', readFileSync(`${here}wasm/codecs/driblet_bg.wasm`));
+  const withModules = async (name) =>
+    replace(
+      replace(await bundle(name), '../../wasm/driblet_bg.wasm', `./${module}`),
+      '../../wasm/codecs/driblet_bg.wasm',
+      `./${codecs}`,
+    );
+  const worker = write('worker', 'js', await withModules('worker'));
   writeFileSync(`${shipped}client.js`, replace(await bundle('index'), './worker.js', `./${worker}`));
-  writeFileSync(`${shipped}inline.js`, replace(await bundle('inline'), '../../wasm/driblet_bg.wasm', `./${module}`));
+  writeFileSync(`${shipped}inline.js`, await withModules('inline'));
   writeFileSync(`${shipped}live.js`, await bundle('live'));
   const room = write('room', 'js', await bundle('stores/directories/room'));
   const forDirectories = replace(

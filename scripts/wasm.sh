@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds crates/wasm and crates/wasm-browser-sync-stream and writes them, with the JavaScript and types that load them, to npm/wasm/ and npm/wasm-browser-sync-stream/.
+# Builds crates/wasm, in three variants, and crates/wasm-browser-sync-stream and writes them, with the JavaScript and types that load them, to npm/wasm/ and npm/wasm-browser-sync-stream/.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/toolchain.sh"
@@ -50,8 +50,11 @@ bind() {
   "$bindgen" "$target_dir/$target/wasm/$1.wasm" "$2"
   "$optimizer" "${passes[@]}" "${features[@]/#/--enable-}" "$2/driblet_bg.wasm" -o "$2/driblet_bg.wasm"
 }
-build driblet-wasm --features files
+build driblet-wasm
 bind driblet_wasm npm/wasm
+# Loaded only for a delta in one of these codecs.
+build driblet-wasm --features codecs
+bind driblet_wasm npm/wasm/codecs
 # Directories have a module of their own, so that syncs of files do not load it. No part comes in the dense codec. 4 kB less
 # under brotli for "s": what
 # takes time in it are the hash and zstd, which have levels of their own.

@@ -5,6 +5,7 @@ import { memoryStore, sync as syncAnywhere, watch as watchAnywhere } from './ind
 import { folderDirectories } from './stores/directories/folder.js';
 import { runHere } from './page/files.js';
 import { directoryHandle, ownName } from './stores/directory.js';
+import { respondToCodecs } from './sync/core.js';
 import { opfsSnapshot } from './stores/opfs.js';
 import { serve } from './worker/engine.js';
 import type { Directory, DirectoryOptions, Handle, SyncOptions, WatchDirectoryOptions, WatchOptions } from './index.js';
@@ -17,6 +18,9 @@ import type { LocalStore, Store } from './stores/store.js';
 
 export * from './index.js';
 export type { LocalStore } from './stores/store.js';
+
+/** Node's `fetch` reads no files. */
+respondToCodecs(async () => new Response(await readFile(new URL('../wasm/codecs/driblet_bg.wasm', import.meta.url))));
 
 runHere(async () => {
   // Node's `fetch` reads no files.

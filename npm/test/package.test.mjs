@@ -31,13 +31,14 @@ test('the package has its code, its types, its module, and nothing else', () => 
     'dist/directories-worker.js',
     'dist/LICENCES.txt',
     'wasm/driblet_bg.wasm',
+    'wasm/codecs/driblet_bg.wasm',
     'wasm/directories/driblet_bg.wasm',
   ]) {
     assert.ok(names.includes(name), name);
   }
   const strange = names.filter(
     (name) =>
-      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|directories|directory|live|page|serviceworker|shared|stores(\/directories)?|sync|vite|worker)\/)?[\w.-]+\.(c?js|d\.c?ts|wasm))$/.test(
+      !/^(LICENSE|README\.md|(browser-sync-stream\/)?package\.json|(dist|wasm)\/((browser-sync-stream|codecs|directories|directory|live|page|serviceworker|shared|stores(\/directories)?|sync|vite|worker)\/)?[\w.-]+\.(c?js|d\.c?ts|wasm))$/.test(
         name,
       ) && name !== 'dist/LICENCES.txt',
   );
@@ -69,19 +70,22 @@ test('a plain page imports the installed package and syncs', async () => {
 test('what a page loads stays small: client, worker and module, as brotli', () => {
   const client = join(here, '..', 'crates', 'driblet', 'client');
   // A service worker loads inline.js instead of the client and the worker. store.js and room.js are loaded only on
-  // request, live.js at the first watch, and what directories need with the first directory.
+  // request, live.js at the first watch, the module with all codecs for a delta that needs it, and what directories need
+  // with the first directory.
   const names = readdirSync(client).filter(
-    (name) => !name.endsWith('.br') && !/^(directories|inline|live|room|service-worker|store)\b/.test(name),
+    (name) => !name.endsWith('.br') && !/^(codecs|directories|inline|live|room|service-worker|store)\b/.test(name),
   );
   const sizeOf = (names) =>
     names.reduce((sum, name) => sum + brotliCompressSync(readFileSync(join(client, name))).length, 0);
   assert.equal(names.length, 3);
   const total = sizeOf(names);
-  assert.ok(total <= 87_400, `${total} bytes`);
+  assert.ok(total <= 76_500, `${total} bytes`);
   const forDirectories = readdirSync(client).filter((name) => /^directories\b.*(js|wasm)$/.test(name));
   assert.equal(forDirectories.length, 3);
   const more = sizeOf(forDirectories);
   assert.ok(more <= 90_000, `${more} bytes for directories`);
+  const codecs = sizeOf(readdirSync(client).filter((name) => /^codecs.*wasm$/.test(name)));
+  assert.ok(codecs <= 86_000, `${codecs} bytes for all codecs`);
   const live = sizeOf(['live.js']);
   assert.ok(live <= 5_500, `${live} bytes to follow live streams`);
   const serviceWorker = sizeOf(['service-worker.js']);

@@ -3,6 +3,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::exception::Throw;
 use crate::room::Room;
+#[cfg(not(feature = "codecs"))]
 use crate::signer::Matched;
 use crate::want::Want;
 
@@ -29,6 +30,7 @@ impl Decoder {
     }
 
     /// A decoder for the delta after the runs of a matched answer.
+    #[cfg(not(feature = "codecs"))]
     pub fn matched(matched: &Matched, limit: f64) -> Decoder {
         decoder(Basis::matched(&matched.basis), limit)
     }

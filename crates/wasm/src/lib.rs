@@ -19,8 +19,9 @@ mod have;
 #[cfg(feature = "directories")]
 mod parts;
 mod room;
-#[cfg(not(feature = "directories"))]
+#[cfg(not(any(feature = "directories", feature = "codecs")))]
 mod signer;
+#[cfg(not(feature = "codecs"))]
 mod verifier;
 mod want;
 
@@ -33,7 +34,8 @@ pub use have::Have;
 #[cfg(feature = "directories")]
 pub use parts::PartsDecoder;
 pub use room::Room;
-#[cfg(not(feature = "directories"))]
+#[cfg(not(any(feature = "directories", feature = "codecs")))]
 pub use signer::{Matched, Signer};
+#[cfg(not(feature = "codecs"))]
 pub use verifier::Verifier;
 pub use want::Want;

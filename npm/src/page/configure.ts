@@ -10,6 +10,11 @@ export interface Configuration {
    */
   wasmUrl?: string | URL;
   /**
+   * URL of driblet's wasm module with all codecs, `wasm/codecs/driblet_bg.wasm`, if a bundler moved it. Default: beside
+   * driblet's own script. If it does not load, deltas that need it are not asked for.
+   */
+  codecsWasmUrl?: string | URL;
+  /**
    * URL of the script of driblet's worker for directories, `dist/directories-worker.js`, if a bundler moved it. Default:
    * beside driblet's own script.
    */
@@ -31,12 +36,13 @@ export interface Configuration {
 interface Settings {
   readonly workerUrl?: string;
   readonly wasmUrl?: string;
+  readonly codecsWasmUrl?: string;
   readonly directoryWorkerUrl?: string;
   readonly directoryWasmUrl?: string;
   readonly workerTimeout: number;
 }
 
-const URLS = ['workerUrl', 'wasmUrl', 'directoryWorkerUrl', 'directoryWasmUrl'] as const;
+const URLS = ['workerUrl', 'wasmUrl', 'codecsWasmUrl', 'directoryWorkerUrl', 'directoryWasmUrl'] as const;
 
 let settings: Settings = { workerTimeout: 120_000 };
 let isInUse = false;

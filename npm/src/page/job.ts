@@ -62,6 +62,7 @@ export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
     maxBytes: checkMaxBytes(maxBytes),
     timeout: checkTimeout(timeout),
     wasmUrl: settingsInUse().wasmUrl,
+    codecsWasmUrl: settingsInUse().codecsWasmUrl,
   };
 }
 

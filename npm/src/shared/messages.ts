@@ -88,6 +88,7 @@ export interface JobOptions {
   readonly maxBytes: number;
   readonly timeout: number;
   readonly wasmUrl: string | undefined;
+  readonly codecsWasmUrl: string | undefined;
   /** Why the sync must use no store; set after a worker hung in one. */
   readonly noStore?: string;
 }

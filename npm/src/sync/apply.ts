@@ -1,9 +1,10 @@
 import { toBase64 } from '../shared/bytes.js';
-import { Room, Want } from './core.js';
+import { Decoder, Room, Want, allCodecs } from './core.js';
 import { roomfuls, yieldIfDue } from '../shared/module.js';
-import { SyncError, asSyncError } from '../shared/error.js';
+import { SyncError, asSyncError, messageOf } from '../shared/error.js';
 import { memoryLease } from '../stores/memory.js';
-import type { Core, Decoder } from './core.js';
+import { CodecsMissing } from './codecs.js';
+import type { Core, Decoders } from './core.js';
 import type { Answer } from './exchange.js';
 import type { Basis } from './basis.js';
 import type { Applied, OpenedStore, Session } from './session.js';
@@ -11,8 +12,10 @@ import type { Journal, Lease, Staging, VersionInfo } from '../stores/store.js';
 
 /** A delta that is being received, and what is needed to apply it. */
 export interface Delta {
-  /** Creates the decoder. */
-  decoder(): Decoder;
+  /** Creates the decoder, with the codecs of this module. */
+  decoder(of: Decoders): Decoder;
+  /** Whether it is in the codecs that every module decodes. */
+  readonly isBasic?: true;
   /** The delta's bytes, or those that an earlier sync did not receive. */
   readonly pieces: AsyncIterable<Uint8Array>;
   /** What the delta copies from. */
@@ -23,6 +26,9 @@ export interface Delta {
   readonly journal?: ((to: string) => Journal) | undefined;
 }
 
+/** The most bytes of a delta that are kept until it is known which codecs it needs. */
+const KEPT = 1 << 23;
+
 /** The longest version that is collected in memory while it is decoded, in bytes. */
 const IN_MEMORY = 1 << 25;
 
@@ -30,8 +36,12 @@ const IN_MEMORY = 1 << 25;
  * Applies a delta: passes its bytes to the decoder and writes verified bytes to a staging file, which becomes the head.
  */
 export async function apply(session: Session, delta: Delta): Promise<Applied> {
-  const core = await session.core;
-  const decoder = delta.decoder();
+  const basic = await session.core;
+  let core = basic;
+  let decoder = delta.decoder(Decoder);
+  // The pieces so far, for the decoder with all codecs. A delta names its codec before it gives out any bytes.
+  let kept: Uint8Array[] | undefined = delta.isBasic ? undefined : [];
+  let keptLength = 0;
   let journal = delta.begun?.journal;
   let unkept: Uint8Array[] = [];
   let target: VersionInfo | undefined;
@@ -39,6 +49,23 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
   let verified: Uint8Array<ArrayBuffer> | undefined;
 
   async function take(piece: Uint8Array): Promise<void> {
+    keptLength += piece.length;
+    if (target || KEPT < keptLength) kept = undefined;
+    kept?.push(piece.slice());
+    try {
+      await pass(piece);
+    } catch (error) {
+      if (!kept || !(error instanceof UnknownCodec)) throw error;
+      const pieces = kept;
+      kept = undefined;
+      core = await session.allCodecs();
+      decoder.free();
+      decoder = delta.decoder(allCodecs);
+      for (const each of pieces) await pass(each);
+    }
+  }
+
+  async function pass(piece: Uint8Array): Promise<void> {
     for (const length of roomfuls(core, piece)) decoder.handleInput(core.room, length);
     await drain();
   }
@@ -111,14 +138,14 @@ export async function apply(session: Session, delta: Delta): Promise<Applied> {
 
   try {
     const reused = await decode();
-    if (target && verified) return { lease: leaseBefore(session, core, target, verified, journal), reused };
+    if (target && verified) return { lease: leaseBefore(session, basic, target, verified, journal), reused };
     const lease = await staging?.commit();
     await journal?.discard();
     return { lease, reused };
   } catch (error) {
     // Errors of the clean-up are not the reason of the failure.
     await staging?.discard().catch(() => {});
-    await (isRefused(error) ? journal?.discard() : journal?.keep())?.catch(() => {});
+    await (isRefused(error) || error instanceof CodecsMissing ? journal?.discard() : journal?.keep())?.catch(() => {});
     throw asSyncError('store', 'the store failed', error);
   }
 }
@@ -192,19 +219,25 @@ export function journalOf(
   return etag.startsWith('"') && etag.length < 256 ? (to) => snapshot.journal({ from, to, etag }) : undefined;
 }
 
+/** The delta has a region in a codec that the module does not decode. */
+class UnknownCodec extends SyncError {}
+
+const INVALID = 'the delta is not valid (report it to the operator of the server)';
+
 function poll(decoder: Decoder): Want {
   try {
     return decoder.poll();
   } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'bad-codec') throw new UnknownCodec('protocol', `${INVALID}: ${messageOf(error)}`, { cause: error });
     // A delta that ends too early was cut off. Any other error means that the delta is damaged.
-    const truncated = error instanceof Error && 'code' in error && error.code === 'truncated';
-    throw truncated
+    throw code === 'truncated'
       ? asSyncError(
           'network',
           'the connection ended while reading the answer: the delta was cut off (sync again to continue)',
           error,
         )
-      : asSyncError('protocol', 'the delta is not valid (report it to the operator of the server)', error);
+      : asSyncError('protocol', INVALID, error);
   }
 }
 

@@ -1,5 +1,4 @@
-import { Decoder } from './core.js';
-import type { Core } from './core.js';
+import type { Core, Decoder, Decoders } from './core.js';
 import type { Session } from './session.js';
 import type { Held } from '../stores/store.js';
 
@@ -21,6 +20,6 @@ export function basisOf(held: Held | undefined): Basis | undefined {
 }
 
 /** The decoder for a delta from the stored version, or from nothing. */
-export function decoderFor({ maxBytes }: Session, held: Held | undefined): Decoder {
-  return held ? Decoder.version(held.version, held.length, maxBytes) : Decoder.none(maxBytes);
+export function decoderFor(decoders: Decoders, { maxBytes }: Session, held: Held | undefined): Decoder {
+  return held ? decoders.version(held.version, held.length, maxBytes) : decoders.none(maxBytes);
 }

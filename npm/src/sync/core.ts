@@ -1,4 +1,6 @@
+import loadAllCodecs, { Decoder as AllCodecsDecoder, Room as AllCodecsRoom } from '../../wasm/codecs/driblet.js';
 import load, { Decoder, Room, Signer, Verifier, Want } from '../../wasm/driblet.js';
+import { CodecsMissing } from './codecs.js';
 import { ROOM, loadModule, loadedOnce, yieldIfDue } from '../shared/module.js';
 import type { Module } from '../shared/module.js';
 import type { Held, Range } from '../stores/store.js';
@@ -15,6 +17,34 @@ export type Core = Module<Room>;
 export const loadCore = loadedOnce((url: string | URL = new URL('../../wasm/driblet_bg.wasm', import.meta.url)) =>
   loadModule(url, load, (length) => new Room(length)),
 );
+
+/** What makes the decoders of a module. */
+export type Decoders = Pick<typeof Decoder, 'none' | 'version'>;
+
+/** The decoders of the wasm module with all codecs. */
+export const allCodecs: Decoders = AllCodecsDecoder;
+
+/** Loads the wasm module with all codecs once. Only deltas in the codecs that take most code need it. */
+export async function loadCodecs(url?: string | URL): Promise<Core> {
+  try {
+    return await codecs(url);
+  } catch (error) {
+    throw new CodecsMissing(error);
+  }
+}
+
+const codecs = loadedOnce((url: string | URL = new URL('../../wasm/codecs/driblet_bg.wasm', import.meta.url)) => {
+  const begin: Parameters<typeof loadModule>[1] = ({ module_or_path: request }) =>
+    loadAllCodecs({ module_or_path: respond?.(request) ?? request });
+  return loadModule(url, begin, (length) => new AllCodecsRoom(length));
+});
+
+let respond: ((request: Request) => Promise<Response>) | undefined;
+
+/** Has a function answer the request for the module with all codecs, in place of the network. */
+export function respondToCodecs(answer: (request: Request) => Promise<Response>): void {
+  respond = answer;
+}
 
 let warmed = false;
 

@@ -1,3 +1,4 @@
+import { acceptsAllCodecs } from './codecs.js';
 import { now } from '../shared/clock.js';
 import { SyncError, asSyncError } from '../shared/error.js';
 import { mediaType, resource } from '../shared/resource.js';
@@ -51,8 +52,10 @@ const DELTA_TYPES = [
   '',
 ];
 
-/** Accepts deltas in any codec, with any media type: plain file hosts and proxies send their own. */
-const ACCEPTED = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
+/** Accepts deltas in all codecs, with any media type: plain file hosts and proxies send their own. */
+const ALL_CODECS = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
+/** Accepts deltas in the codecs of every receiver. */
+const BASIC_CODECS = 'application/vnd.driblet.delta, */*;q=0.5';
 
 /** Statuses after which another request may succeed: not found, no such method, too large, range beyond the end. */
 const TRY_ANOTHER = [404, 405, 413, 416];
@@ -249,7 +252,7 @@ export function requestDelta(job: RequestOptions, name: string, init: RequestIni
   const url = resource(job.url, name);
   if (grant !== undefined) url.searchParams.set('grant', grant);
   const headers = new Headers(job.headers);
-  headers.set('accept', ACCEPTED);
+  headers.set('accept', acceptsAllCodecs() ? ALL_CODECS : BASIC_CODECS);
   new Headers(init.headers).forEach((value, key) => headers.set(key, value));
   return fetch(url, { cache: 'no-store', ...init, headers, credentials: job.credentials });
 }

@@ -1,7 +1,9 @@
 import { apply, isRefused } from './apply.js';
 import { SyncError } from '../shared/error.js';
 import { basisOf, decoderFor } from './basis.js';
+import { CodecsMissing } from './codecs.js';
 import { outcomeOf } from './session.js';
+import type { Decoders } from './core.js';
 import type { Outcome, Session } from './session.js';
 import type { Begun, Held, Journal } from '../stores/store.js';
 
@@ -22,11 +24,16 @@ export async function finishBegun(session: Session, held: Held | undefined): Pro
   try {
     const { pieces, continues } = rest;
     const kept = continues ? { pieces: keptPieces(begun), journal } : undefined;
-    const delta = { decoder: () => decoderFor(session, held), pieces, basis: basisOf(held), begun: kept };
+    const delta = {
+      decoder: (of: Decoders) => decoderFor(of, session, held),
+      pieces,
+      basis: basisOf(held),
+      begun: kept,
+    };
     return await outcomeOf(session, held, await apply(session, delta));
   } catch (error) {
     // The kept bytes may be damaged. The sync then starts anew without them.
-    if (isRefused(error)) return undefined;
+    if (isRefused(error) || error instanceof CodecsMissing) return undefined;
     throw error;
   }
 }

@@ -1,11 +1,13 @@
 import { apply, isRefused, journalOf } from './apply.js';
 import { basisOf, decoderFor } from './basis.js';
+import { CodecsMissing, acceptsAllCodecs } from './codecs.js';
 import { warm } from './core.js';
 import { refusal } from './exchange.js';
 import { finishBegun } from './resume.js';
 import { copied, outcomeOf, storedOutcome } from './session.js';
 import { fromSignature } from './signature.js';
 import { isWhole } from './verifiedReader.js';
+import type { Decoders } from './core.js';
 import type { Held } from '../stores/store.js';
 import type { Outcome, Session } from './session.js';
 
@@ -44,6 +46,7 @@ async function fromHeld(session: Session, held: Held | undefined): Promise<Outco
   const upToDate = () => (held.isBorrowed ? copied(session, held) : storedOutcome(session));
   if (held.version === pin) return upToDate();
   if (held.isBorrowed) await exchange.askGrant(held.version);
+  const acceptedAll = acceptsAllCodecs();
   const asked = exchange.ask(pin === undefined ? held.version : `${held.version}-${pin}`);
   warmMeanwhile(session, held, asked);
   const answer = await asked;
@@ -55,10 +58,16 @@ async function fromHeld(session: Session, held: Held | undefined): Promise<Outco
   }
   const journal = journalOf(session, held.version, answer);
   try {
-    const delta = { decoder: () => decoderFor(session, held), pieces: answer.pieces, basis: basisOf(held), journal };
+    const delta = {
+      decoder: (of: Decoders) => decoderFor(of, session, held),
+      pieces: answer.pieces,
+      basis: basisOf(held),
+      journal,
+    };
     const applied = await apply(session, delta);
     return applied.lease ? await outcomeOf(session, held, applied) : await upToDate();
   } catch (error) {
+    if (error instanceof CodecsMissing && acceptedAll) return fromHeld(session, held);
     // The delta or the stored version is damaged. A damaged version is dropped, and the whole file is fetched.
     if (!isRefused(error) || (await isWhole(await session.core, held))) throw error;
     // A sync of the other URL notices the damage itself.
@@ -79,7 +88,7 @@ async function fromNothing(session: Session): Promise<Outcome> {
   const answer = await exchange.ask(pin === undefined ? 'none' : `none-${pin}`);
   if (answer.kind === 'no-delta') throw refusal(answer.status, answer.problem);
   const journal = journalOf(session, 'none', answer);
-  const delta = { decoder: () => decoderFor(session, undefined), pieces: answer.pieces, journal };
+  const delta = { decoder: (of: Decoders) => decoderFor(of, session, undefined), pieces: answer.pieces, journal };
   return outcomeOf(session, undefined, await apply(session, delta));
 }
 

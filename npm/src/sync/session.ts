@@ -9,6 +9,8 @@ import type { Exchange } from './exchange.js';
 /** What a sync works with. */
 export interface Session {
   readonly core: Promise<Core>;
+  /** Loads the module that decodes all codecs. */
+  allCodecs(): Promise<Core>;
   readonly snapshot: Snapshot;
   /**
    * Opens another store after an error that means that a part of the platform is denied or silent. Undefined for other

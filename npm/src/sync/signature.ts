@@ -34,6 +34,7 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
     const delta = {
       decoder: () => Decoder.matched(basis, session.maxBytes),
       pieces: start.pieces,
+      isBasic: true as const,
       basis: matchedBasis(held, basis),
     };
     const { lease, reused } = await apply(session, delta);

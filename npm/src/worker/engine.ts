@@ -1,4 +1,4 @@
-import { loadCore } from '../sync/core.js';
+import { loadCodecs, loadCore } from '../sync/core.js';
 import { handle, syncAlone } from '../shared/engine.js';
 import { SyncError, closed } from '../shared/error.js';
 import { now } from '../shared/clock.js';
@@ -83,6 +83,7 @@ async function runSync(
       try {
         return await syncInto(id, job, opened, {
           core: ready,
+          allCodecs: () => loadCodecs(job.codecsWasmUrl),
           snapshot,
           instead,
           borrowed: () => borrowed(job, abandoned.signal),
