@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 seconds=${1:-20}
 shift || true
-if [ $# = 0 ]; then set -- decode pair answers browser_sync_stream directories; fi
+if [ $# = 0 ]; then set -- decode containers pair answers browser_sync_stream directories; fi
 target=${CARGO_TARGET_DIR:-../target}/fuzz
 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

@@ -1,7 +1,7 @@
 // Decodes deltas in memory with the shipped module. A time begins with the first byte of the delta and ends when the last byte is verified.
 import { Decoder, Verifier, Want } from '/wasm/driblet.js'
 import { roomfuls } from '/dist/shared/module.js'
-import { loadCore } from '/dist/sync/core.js'
+import { allCodecs, loadCodecs, loadCore } from '/dist/sync/core.js'
 
 const LIMIT = 2 ** 40
 /** The clock ticks by tenths of a millisecond. */
@@ -13,13 +13,16 @@ async function measure (search) {
   const wanted = new URLSearchParams(search)
   const bytes = async name => new Uint8Array(await (await fetch(name)).arrayBuffer())
   const core = await loadCore()
+  const modules = [{ core, Decoder }, { core: await loadCodecs(), Decoder: allCodecs }]
   const held = await bytes('/old')
   const deltas = await Promise.all([...Array(Number(wanted.get('deltas'))).keys()].map(index => bytes(`/delta/${index}`)))
+  const moduleFor = delta => modules.find(module => decodes(module, held, wanted.get('version'), delta))
+  const modulesUsed = deltas.map(moduleFor)
   const times = deltas.map(() => [])
   const verify = []
   for (let run = 0; run < Number(wanted.get('runs')); run++) {
     verify.push(timed(() => hash(core, held)))
-    deltas.forEach((delta, index) => times[index].push(timed(() => decode(core, held, wanted.get('version'), delta))))
+    deltas.forEach((delta, index) => times[index].push(timed(() => decode(modulesUsed[index], held, wanted.get('version'), delta))))
   }
   return { times, verify }
 }
@@ -41,7 +44,18 @@ function hash (core, bytes) {
   verifier.free()
 }
 
-function decode (core, held, version, delta) {
+/** Whether a page decodes the delta with this module. */
+function decodes (module, held, version, delta) {
+  try {
+    decode(module, held, version, delta)
+    return true
+  } catch (error) {
+    if (error.code !== 'bad-codec') throw error
+    return false
+  }
+}
+
+function decode ({ core, Decoder }, held, version, delta) {
   const decoder = Decoder.version(version, held.length, LIMIT)
   for (const length of roomfuls(core, delta)) decoder.handleInput(core.room, length)
   decoder.handleEnd()
