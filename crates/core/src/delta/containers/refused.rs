@@ -1,6 +1,7 @@
 //! Refuses regions in codec 4, for receivers that do not ask for it. None of these types has a value.
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::delta::error::{DecodeError, Halt};
@@ -11,7 +12,7 @@ use crate::wire::ByteReader;
 
 pub(crate) struct ContainersHeader(Infallible);
 pub(crate) struct BasisUnpacker(Infallible);
-pub(crate) struct ContainersRegion(Infallible);
+pub(crate) struct ContainersRegion<D>(Infallible, PhantomData<D>);
 
 impl ContainersHeader {
     pub(crate) fn parse(_: &mut ByteReader<'_>, _: u64, _: u64, _: u32) -> Result<ContainersHeader, Halt> {
@@ -32,12 +33,12 @@ impl BasisUnpacker {
         match self.0 {}
     }
 
-    pub(crate) fn finish(&mut self) -> ContainersRegion {
+    pub(crate) fn finish<D>(&mut self) -> ContainersRegion<D> {
         match self.0 {}
     }
 }
 
-impl ContainersRegion {
+impl<D> ContainersRegion<D> {
     pub(crate) fn decode(&mut self, _: &mut InputBuffer, _: &mut TargetVerifier) -> Result<(), Halt> {
         match self.0 {}
     }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::packing::{Deflater, pack, unpack};
 use super::stream::{Stream, Streams};
+use crate::delta::decode::event::Event;
 use crate::delta::decode::frame::FrameDecoder;
-use crate::delta::decode::{Decoder, Event};
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{BASIS_PIECE, MAX_STREAM_LISTS, MAX_UNPACKED, MAX_UNPACKINGS};
 use crate::delta::header::TargetVerifier;
@@ -128,11 +128,11 @@ impl BasisUnpacker {
     }
 
     /// Returns the region. The basis must be unpacked.
-    pub(crate) fn finish(&mut self) -> ContainersRegion {
+    pub(crate) fn finish<D: Inside>(&mut self) -> ContainersRegion<D> {
         let target = self.target.take().unwrap_or_default();
         let basis = std::mem::take(&mut self.unpacked);
         ContainersRegion {
-            inner: Box::new(Decoder::within(basis.len() as u64, target.unpacked_len as u64, self.depth + 1)),
+            inner: Box::new(D::new(basis.len() as u64, target.unpacked_len as u64, self.depth + 1)),
             basis,
             unpacked: Vec::with_capacity(target.unpacked_len),
             streams: target.list.into_iter(),
@@ -146,10 +146,22 @@ impl BasisUnpacker {
     }
 }
 
+/// Decodes the regions inside: a decoder of deltas, whose own regions can be of this kind.
+pub(crate) trait Inside {
+    /// `depth` is how deep the regions lie in those of this codec. Nothing is verified.
+    fn new(basis_len: u64, target_len: u64, depth: u32) -> Self;
+    fn handle_input(&mut self, bytes: &[u8]);
+    fn handle_basis(&mut self, bytes: &[u8]);
+    fn poll_event(&mut self) -> Result<Event<'_>, DecodeError>;
+    /// The bytes that came and were not read: after the end those behind the regions.
+    fn unread(&self) -> &[u8];
+    fn reused(&self) -> u64;
+}
+
 /// A region that is being decoded.
-pub(crate) struct ContainersRegion {
+pub(crate) struct ContainersRegion<D> {
     /// Decodes the unpacked target.
-    inner: Box<Decoder>,
+    inner: Box<D>,
     basis: Vec<u8>,
     unpacked: Vec<u8>,
     streams: std::vec::IntoIter<Stream>,
@@ -164,7 +176,7 @@ pub(crate) struct ContainersRegion {
     left: usize,
 }
 
-impl ContainersRegion {
+impl<D: Inside> ContainersRegion<D> {
     /// Does the next piece of work.
     pub(crate) fn decode(&mut self, input: &mut InputBuffer, output: &mut TargetVerifier) -> Result<(), Halt> {
         if !self.is_decoded {

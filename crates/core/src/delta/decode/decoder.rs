@@ -7,8 +7,11 @@
 use std::fmt;
 use std::ops::Range;
 
+#[cfg(feature = "containers")]
+use crate::delta::containers::region::Inside;
 use crate::delta::containers::region::{BasisUnpacker, ContainersHeader, ContainersRegion};
 use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, PrefixLoader};
+use crate::delta::decode::event::Event;
 use crate::delta::dense::region::{DenseRegion, DenseRegionHeader, WindowLoader};
 use crate::delta::error::{DecodeError, Halt};
 use crate::delta::format::{CODEC_CONTAINERS, CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
@@ -67,24 +70,6 @@ pub struct Decoder {
     failed: Option<DecodeError>,
 }
 
-/// What a [`Decoder`] needs or gives out. The decoder has an example.
-///
-/// This enum is exhaustive on purpose. A caller that skips an event loses output or waits forever, so a new event must
-/// be a compile error in each caller.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// The decoder needs more of the delta: call [`Decoder::handle_input`] or [`Decoder::handle_end`].
-    NeedInput,
-    /// The decoder needs this range of the basis, at most 1 MiB: call [`Decoder::handle_basis`].
-    NeedBasis(Range<u64>),
-    /// The next bytes of the target, verified. They are at most one group.
-    Output(&'a [u8]),
-    /// The whole target was given out, and the delta ended where it should.
-    Done,
-    /// The receiver holds the head already: it is the version that the receiver named.
-    Same,
-}
-
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
@@ -117,17 +102,6 @@ impl Decoder {
     /// A decoder that is done where the delta ends, whatever follows it.
     pub(crate) fn followed(basis: Basis, limits: Limits) -> Decoder {
         Decoder { followed: true, ..Decoder::new(basis, limits) }
-    }
-
-    /// A decoder of the regions in a region of unpacked containers. Nothing is verified.
-    #[cfg(feature = "containers")]
-    pub(crate) fn within(basis_len: u64, target_len: u64, depth: u32) -> Decoder {
-        let size = GroupSize::SMALLEST;
-        let groups = Groups { version: Version::EMPTY, len: target_len, size, values: Vec::new() };
-        let output = TargetVerifier::unchecked(Header { groups, basis: Some(Version::EMPTY.basis_id()) });
-        let basis = Basis { len: basis_len, ..Basis::EMPTY };
-        let state = if target_len == 0 { State::End } else { State::Region };
-        Decoder { state, output: Some(output), depth, ..Decoder::followed(basis, Limits::new()) }
     }
 
     /// The bytes that came and were not read yet: after [`Event::Done`] those that follow the delta.
@@ -316,6 +290,38 @@ impl Decoder {
     }
 }
 
+#[cfg(feature = "containers")]
+impl Inside for Decoder {
+    fn new(basis_len: u64, target_len: u64, depth: u32) -> Decoder {
+        let size = GroupSize::SMALLEST;
+        let groups = Groups { version: Version::EMPTY, len: target_len, size, values: Vec::new() };
+        let output = TargetVerifier::unchecked(Header { groups, basis: Some(Version::EMPTY.basis_id()) });
+        let basis = Basis { len: basis_len, ..Basis::EMPTY };
+        let state = if target_len == 0 { State::End } else { State::Region };
+        Decoder { state, output: Some(output), depth, ..Decoder::followed(basis, Limits::new()) }
+    }
+
+    fn handle_input(&mut self, bytes: &[u8]) {
+        self.handle_input(bytes);
+    }
+
+    fn handle_basis(&mut self, bytes: &[u8]) {
+        self.handle_basis(bytes);
+    }
+
+    fn poll_event(&mut self) -> Result<Event<'_>, DecodeError> {
+        self.poll_event()
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.unread()
+    }
+
+    fn reused(&self) -> u64 {
+        self.reused
+    }
+}
+
 enum Need {
     Input,
     Basis(Range<u64>),
@@ -346,7 +352,7 @@ enum State {
     /// Reads the basis and unpacks it.
     Unpacking(BasisUnpacker),
     /// Decodes the unpacked target and packs it.
-    Containers(ContainersRegion),
+    Containers(ContainersRegion<Decoder>),
     End,
 }
 

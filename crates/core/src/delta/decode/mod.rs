@@ -2,6 +2,8 @@
 
 mod copy_region;
 mod decoder;
+pub(crate) mod event;
 pub(crate) mod frame;
 
-pub use decoder::{Decoder, Event};
+pub use decoder::Decoder;
+pub use event::Event;

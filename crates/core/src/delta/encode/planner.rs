@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::compress::{LONG_FRAME, compress};
 use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
+use super::levels::BEST;
 use super::op_source::MAX_GAP_BYTES;
 use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
 use crate::delta::dense::encode::encode as encode_dense;
@@ -17,7 +18,9 @@ use crate::delta::substitution::script::{Stretches, SubstitutionScript};
 const LEAST_GAINS: [i32; 3] = [32, 200, 600];
 /// The least lengths of a copy, in bytes. The planner turns shorter copies into new bytes, for each length in turn, and
 /// keeps the result if it is smaller.
-pub(super) const LEAST_COPIES: [u64; 3] = [64, 512, 1024];
+pub(super) const LEAST_COPIES: [u64; 5] = [64, 512, 1024, 8192, 65536];
+/// The most new bytes of copies that are compared by the level by which they are written.
+const FEW_NEW: u64 = 32 << 10;
 /// The zstd level by which substitution scripts are compared with each other.
 const RANK_LEVEL: i32 = 6;
 /// The bytes by which the part of the basis that is aligned with a region reaches beyond the region's own range, on
@@ -37,7 +40,7 @@ pub(super) struct AlignedPart<'a> {
 /// A short copy takes some bytes in the ops. It also splits new bytes that the compressor, which has the basis as its
 /// prefix, would encode as one piece.
 pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<RankedPlan, EncodeError> {
-    let level = context.compare_level();
+    let level = if ops::gap_bytes(&ops) <= FEW_NEW { BEST } else { context.compare_level() };
     let mut bytes = copies_len(context, &ops, span, level)?;
     let mut best = ops;
     for least in LEAST_COPIES {

@@ -31,6 +31,8 @@ const MAX_FAR_DELTA: usize = 1 << 20;
 /// The most bytes of a delta for which the dense codec is tried. For a longer one, encoding and decoding would each
 /// take half a minute.
 const MAX_DELTA_FOR_DENSE: usize = 2 << 20;
+/// The most bytes of a delta, by an estimate, for which copies and substitutions are both written.
+const SHORT: u64 = 64 << 10;
 /// The length in bytes of a region, if the target or the basis is too long for the dense codec. The last region can be
 /// shorter.
 const PART_LEN: u64 = 16 << 20;
@@ -228,11 +230,13 @@ impl<'a> Regions<'a> {
             return self.all_copies(&copies.plan);
         };
         let estimate = planner::copies_len(&self.context, &ops, first, ESTIMATE_LEVEL)? as u64 * len / first.end.max(1);
-        if goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate as usize)) {
+        // Estimates err by some percent. Where both are short, there is time to write both.
+        let is_short = estimate.max(substitution.bytes as u64) <= SHORT;
+        if !is_short && goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate as usize)) {
             return region_writer::write(&self.context, &substitution.plan);
         }
         let copies = planner::copies(&self.context, ops, first)?;
-        if first.end == len {
+        if first.end == len && !is_short {
             let plan = planner::better_of(&self.context, goal, copies, substitution)?;
             return region_writer::write(&self.context, &plan);
         }
