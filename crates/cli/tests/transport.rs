@@ -5,8 +5,10 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use driblet::Version;
 use support::{
     Limited, Serving, certify, code, command, driblet, eventually_on_thread, files, finished, path, refused, text,
     within_on_thread,
@@ -96,16 +98,11 @@ fn what_is_no_certificate_is_refused_by_name() {
 }
 
 #[test]
-fn a_certificate_is_replaced_while_a_hundred_requests_run() {
+fn a_certificate_is_replaced_while_a_hundred_live_streams_run() {
     let folder = setting();
     let serving = serving(&folder, &[]);
     fs::copy(folder.path().join("cert.pem"), folder.path().join("trusted.pem")).unwrap();
-    let waiting = waiting(&folder, &serving);
-    // A connection each.
-    let output = std::iter::repeat_n(["--output", "/dev/null", waiting.as_str()], 100).flatten();
-    let all =
-        ["--http1.1", "--parallel", "--parallel-immediate", "--parallel-max", "100", "--write-out", "%{http_code}\n"];
-    let polls = requests(&folder, &all.into_iter().chain(output).collect::<Vec<_>>(), 100);
+    let streams = Streams::open(&folder, &serving, 100);
 
     // On a signal.
     let before = presented(&serving);
@@ -124,13 +121,43 @@ fn a_certificate_is_replaced_while_a_hundred_requests_run() {
     serving.signal("HUP");
     assert!(is_in_file(&presented(&serving), &folder));
 
+    // A stream that was closed would not have the event: curl does not connect again.
     fs::write(folder.path().join("root/app.js"), "let app = 2").unwrap();
-    let polls = finished(polls);
-    assert_eq!(said(&polls), "200\n".repeat(100));
+    let version = Version::of(b"let app = 2").to_string();
+    eventually_on_thread(|| streams.all_have(&version));
     serving.signal("TERM");
+    assert_eq!(said(&finished(streams.curl)), "200\n".repeat(100));
     let (status, log) = serving.end();
     assert!(status.success());
     assert!(log.contains("the certificate from before stays in use") && log.contains("key.pem"), "{log}");
+}
+
+/// Live streams of one curl, a connection and a file each.
+struct Streams {
+    curl: Child,
+    files: Vec<PathBuf>,
+}
+
+impl Streams {
+    /// Opens streams, and waits until each has its first event.
+    fn open(folder: &TempDir, serving: &Serving, count: usize) -> Streams {
+        let files: Vec<PathBuf> = (0..count).map(|number| folder.path().join(format!("stream{number}"))).collect();
+        let url = format!("{}app.js.driblet/live", serving.url);
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--no-buffer", "--cacert", &path(folder, "trusted.pem"), "--http1.1"]);
+        curl.args(["--parallel", "--parallel-immediate", "--parallel-max", "100", "--write-out", "%{http_code}\n"]);
+        for file in &files {
+            curl.arg("--output").arg(file).arg(&url);
+        }
+        let curl = curl.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let streams = Streams { curl, files };
+        eventually_on_thread(|| streams.all_have("event: head"));
+        streams
+    }
+
+    fn all_have(&self, text: &str) -> bool {
+        self.files.iter().all(|file| fs::read_to_string(file).is_ok_and(|read| read.contains(text)))
+    }
 }
 
 /// The URL of a request that is answered when the file changes.

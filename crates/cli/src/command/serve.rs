@@ -201,6 +201,8 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
             live,
             "the limit of open files allows no more live streams, although it was raised as far as the system allows; raise it (ulimit -n, LimitNOFILE=) or set --max-live"
         );
+    } else {
+        tracing::info!(max_connections, live, "the limit of open files was raised as far as the system allows");
     }
     // Nobody may listen; then it is not needed.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
