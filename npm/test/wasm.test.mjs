@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import loadAllCodecs from '../wasm/codecs/driblet.js';
-import load, { Decoder, Signer, Verifier, Want } from '../wasm/driblet.js';
+import loadAllCodecs, { Signer } from '../wasm/codecs/driblet.js';
+import load, { Decoder, Verifier, Want } from '../wasm/driblet.js';
 import { roomfuls } from '../dist/shared/module.js';
 import { allCodecs, loadCodecs, loadCore } from '../dist/sync/core.js';
 import { inputOf } from './support/vectors.mjs';
@@ -106,7 +106,7 @@ for (const vector of vectors.matched) {
       };
       const delta = matched && answer.subarray(matched.consumed);
       outcome = matched
-        ? decode(basic, Decoder.matched(matched, LIMIT), delta, 1_000, basisAt)
+        ? decode(all, allCodecs.matched(matched, LIMIT), delta, 1_000, basisAt)
         : { refused: 'truncated' };
     } catch (error) {
       outcome = { refused: error.code };
@@ -160,6 +160,6 @@ function groupsRight(bytes, version, outboard) {
 
 function signed({ held, rungs, nonce, list }) {
   const signer = new Signer(...rungs);
-  for (const length of roomfuls(core, inputOf(held))) signer.handleInput(core.room, length);
+  for (const length of roomfuls(all.core, inputOf(held))) signer.handleInput(all.core.room, length);
   return { signer, hex: Buffer.from(signer.sign(Buffer.from(nonce, 'hex'), Buffer.from(list, 'hex'))).toString('hex') };
 }

@@ -3,7 +3,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::exception::Throw;
 use crate::room::Room;
-#[cfg(not(feature = "codecs"))]
+#[cfg(feature = "codecs")]
 use crate::signer::Matched;
 use crate::want::Want;
 
@@ -30,7 +30,7 @@ impl Decoder {
     }
 
     /// A decoder for the delta after the runs of a matched answer.
-    #[cfg(not(feature = "codecs"))]
+    #[cfg(feature = "codecs")]
     pub fn matched(matched: &Matched, limit: f64) -> Decoder {
         decoder(Basis::matched(&matched.basis), limit)
     }

@@ -19,7 +19,7 @@ mod have;
 #[cfg(feature = "directories")]
 mod parts;
 mod room;
-#[cfg(not(any(feature = "directories", feature = "codecs")))]
+#[cfg(feature = "codecs")]
 mod signer;
 #[cfg(not(feature = "codecs"))]
 mod verifier;
@@ -34,7 +34,7 @@ pub use have::Have;
 #[cfg(feature = "directories")]
 pub use parts::PartsDecoder;
 pub use room::Room;
-#[cfg(not(any(feature = "directories", feature = "codecs")))]
+#[cfg(feature = "codecs")]
 pub use signer::{Matched, Signer};
 #[cfg(not(feature = "codecs"))]
 pub use verifier::Verifier;

@@ -14,8 +14,8 @@ import type { Journal, Lease, Staging, VersionInfo } from '../stores/store.js';
 export interface Delta {
   /** Creates the decoder, with the codecs of this module. */
   decoder(of: Decoders): Decoder;
-  /** Whether it is in the codecs that every module decodes. */
-  readonly isBasic?: true;
+  /** The module of that decoder, if it is not the one of every page. */
+  readonly core?: Core;
   /** The delta's bytes, or those that an earlier sync did not receive. */
   readonly pieces: AsyncIterable<Uint8Array>;
   /** What the delta copies from. */
@@ -37,10 +37,10 @@ const IN_MEMORY = 1 << 25;
  */
 export async function apply(session: Session, delta: Delta): Promise<Applied> {
   const basic = await session.core;
-  let core = basic;
+  let core = delta.core ?? basic;
   let decoder = delta.decoder(Decoder);
   // The pieces so far, for the decoder with all codecs. A delta names its codec before it gives out any bytes.
-  let kept: Uint8Array[] | undefined = delta.isBasic ? undefined : [];
+  let kept: Uint8Array[] | undefined = delta.core ? undefined : [];
   let keptLength = 0;
   let journal = delta.begun?.journal;
   let unkept: Uint8Array[] = [];

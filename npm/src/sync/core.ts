@@ -1,5 +1,9 @@
-import loadAllCodecs, { Decoder as AllCodecsDecoder, Room as AllCodecsRoom } from '../../wasm/codecs/driblet.js';
-import load, { Decoder, Room, Signer, Verifier, Want } from '../../wasm/driblet.js';
+import loadAllCodecs, {
+  Decoder as AllCodecsDecoder,
+  Room as AllCodecsRoom,
+  Signer,
+} from '../../wasm/codecs/driblet.js';
+import load, { Decoder, Room, Verifier, Want } from '../../wasm/driblet.js';
 import { CodecsMissing } from './codecs.js';
 import { ROOM, loadModule, loadedOnce, yieldIfDue } from '../shared/module.js';
 import type { Module } from '../shared/module.js';
@@ -22,9 +26,12 @@ export const loadCore = loadedOnce((url: string | URL = new URL('../../wasm/drib
 export type Decoders = Pick<typeof Decoder, 'none' | 'version'>;
 
 /** The decoders of the wasm module with all codecs. */
-export const allCodecs: Decoders = AllCodecsDecoder;
+export const allCodecs = AllCodecsDecoder;
 
-/** Loads the wasm module with all codecs once. Only deltas in the codecs that take most code need it. */
+/**
+ * Loads the wasm module with all codecs once. It is needed for deltas in the codecs that take most code, and for
+ * signatures.
+ */
 export async function loadCodecs(url?: string | URL): Promise<Core> {
   try {
     return await codecs(url);

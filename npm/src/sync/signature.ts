@@ -1,9 +1,11 @@
 import { apply, isRefused } from './apply.js';
 import { fromBase64, joined } from '../shared/bytes.js';
-import { Decoder, Signer, readThrough } from './core.js';
+import { CodecsMissing } from './codecs.js';
+import { Signer, allCodecs, readThrough } from './core.js';
 import { SyncError, asSyncError } from '../shared/error.js';
 import type { Basis } from './basis.js';
-import type { Matched } from '../../wasm/driblet.js';
+import type { Core } from './core.js';
+import type { Matched } from '../../wasm/codecs/driblet.js';
 import type { Problem } from './exchange.js';
 import type { Outcome, Session } from './session.js';
 import type { Held, Range } from '../stores/store.js';
@@ -15,7 +17,13 @@ const SIGNATURE = 'application/vnd.driblet.signature';
  * matched. Undefined if that fails, for example because a tag matched by chance.
  */
 export async function fromSignature(session: Session, held: Held, problem: Problem): Promise<Outcome | undefined> {
-  const core = await session.core;
+  let core: Core;
+  try {
+    core = await session.allCodecs();
+  } catch (error) {
+    if (error instanceof CodecsMissing) return undefined;
+    throw error;
+  }
   const { signer, list } = signerFor(problem);
   let matched: Matched | undefined;
   try {
@@ -32,9 +40,9 @@ export async function fromSignature(session: Session, held: Held, problem: Probl
     const start = await readRuns(signer, answer.pieces);
     const basis = (matched = start.matched);
     const delta = {
-      decoder: () => Decoder.matched(basis, session.maxBytes),
+      decoder: () => allCodecs.matched(basis, session.maxBytes),
+      core,
       pieces: start.pieces,
-      isBasic: true as const,
       basis: matchedBasis(held, basis),
     };
     const { lease, reused } = await apply(session, delta);
