@@ -52,7 +52,7 @@ bind() {
 }
 build driblet-wasm
 bind driblet_wasm npm/wasm
-# Loaded only for a delta in one of these codecs.
+# Loaded only for a delta in one of these codecs, and for a signature.
 build driblet-wasm --features codecs
 bind driblet_wasm npm/wasm/codecs
 # Directories have a module of their own, so that syncs of files do not load it. No part comes in the dense codec. 4 kB less

@@ -11,7 +11,7 @@ export interface Configuration {
   wasmUrl?: string | URL;
   /**
    * URL of driblet's wasm module with all codecs, `wasm/codecs/driblet_bg.wasm`, if a bundler moved it. Default: beside
-   * driblet's own script. If it does not load, deltas that need it are not asked for.
+   * driblet's own script. If it does not load, deltas and signatures that need it are not asked for.
    */
   codecsWasmUrl?: string | URL;
   /**
