@@ -13,6 +13,11 @@ use super::symbols;
 const LEAST_BASE64: usize = 512;
 /// The fewest bytes of a deflate stream that is looked through.
 const LEAST_DEFLATED: usize = 64;
+/// How many bytes are inflated in vain at most for each byte of a file. Each byte of a hostile one could begin a stream
+/// that fails at the file's end.
+const WORK: usize = 8;
+/// What each vain try counts for, besides the bytes that it makes.
+const TRY: usize = 256;
 /// How much of a stream's content shows whether zlib may have made it with some level.
 const SAMPLE: usize = 128 << 10;
 /// The levels that are tried, the most frequent first.
@@ -32,10 +37,11 @@ pub(super) struct Found {
 /// The streams of a file, in their order, with at most `limit` bytes of content.
 pub(super) fn streams(file: &[u8], limit: usize) -> Vec<Found> {
     let (mut found, mut at, mut left) = (Vec::new(), 0, limit);
-    let mut run_end = 0;
+    let (mut run_end, mut work) = (0, WORK * file.len());
     while at < file.len() {
-        let deflated = deflate_at(file, at).and_then(|(start, window_bits)| inflated(file, start, left, window_bits));
-        let stream = match deflated {
+        let deflated = deflate_at(file, at).filter(|_| 0 < work);
+        let tried = deflated.map(|(start, window_bits)| inflated(file, start, left, window_bits, &mut work));
+        let stream = match tried.flatten() {
             Some(stream) => Some(stream),
             // A run was looked at at its begin.
             None if run_end <= at && alphabet_of(file[at]).is_some() => {
@@ -97,9 +103,12 @@ fn gzip_header(head: &[u8], flags: u8) -> Option<usize> {
     Some(at)
 }
 
-fn inflated(file: &[u8], start: usize, limit: usize, window_bits: u8) -> Option<Found> {
+fn inflated(file: &[u8], start: usize, limit: usize, window_bits: u8, work: &mut usize) -> Option<Found> {
     let mut content = Vec::new();
-    let (read, _) = inflate(file.get(start..)?, limit, &mut content)?;
+    let Some((read, _)) = inflate(file.get(start..)?, limit, &mut content) else {
+        *work = work.saturating_sub(TRY + content.len());
+        return None;
+    };
     let found = Found { range: start..start + read, form: Form::Deflate { zlib: None }, content, window_bits };
     (LEAST_DEFLATED <= read && !found.content.is_empty()).then_some(found)
 }
@@ -164,4 +173,28 @@ pub(super) fn zlib_of(packed: &[u8], found: &Found, deflater: &mut Deflater) -> 
         is_like(zlib, deflater)
             && deflater.deflate(*zlib, &found.content, packed.len()).is_some_and(|made| made == packed)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::random_bytes;
+
+    /// Without a limit of work this takes hours.
+    #[test]
+    fn streams_that_all_fail_at_the_end_are_given_up() {
+        // Stored blocks, each of which ends with a header whose stream goes on with the next block.
+        let mut file = Vec::new();
+        while file.len() < 4 << 20 {
+            file.extend_from_slice(&[0, 62, 0, !62, !0]);
+            file.extend_from_slice(&[b'x'; 60]);
+            file.extend_from_slice(&[0x78, 0x01]);
+        }
+        assert!(streams(&file, 64 << 20).is_empty());
+        // What comes first is still found.
+        let text = random_bytes(1, 5_000).iter().map(|byte| byte % 16).collect::<Vec<u8>>();
+        let packed = miniz_oxide::deflate::compress_to_vec_zlib(&text, 6);
+        let found = streams(&[packed, file].concat(), 64 << 20);
+        assert!(found.len() == 1 && found[0].content == text);
+    }
 }
