@@ -6,13 +6,14 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 from pathlib import Path
 
 import reference as ref
 import zstandard
 from blake3 import blake3 as native
 from check_vectors import check, random_bytes
-from reference import MIB, Limits, live
+from reference import MIB, Limits, containers, live
 from reference import encode_varint as varint
 from reference.blake3_tree import pure_blake3, subtree, to_bytes
 
@@ -254,7 +255,7 @@ class Refusals(Case):
 
     def test_regions(self):
         target = b"0123456789"
-        self.refused("bad-codec", delta(target, b"\x84" + target))
+        self.refused("bad-codec", delta(target, b"\x85" + target))
         self.refused("bad-codec", delta(target, b"\xc0" + target))
         self.refused("bad-span", delta(target, stored(b"", span=0), stored(target)))
         self.refused("bad-span", delta(target, stored(target, span=10)))
@@ -399,6 +400,31 @@ class Signatures(Case):
             with self.assertRaises(ref.Refused) as caught:
                 ref.decode_signature(data)
             self.assertEqual(caught.exception.reason, reason)
+
+
+class Containers(Case):
+    def test_streams_are_written_as_they_were_read(self):
+        for level in range(10):
+            for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY):
+                deflater = zlib.compressobj(level, zlib.DEFLATED, -15, 8, strategy)
+                plain = TEXT[:3000] + random_bytes(level, 200)
+                # A flush ends a block, and a stored block follows.
+                packed = deflater.compress(plain[:1000]) + deflater.flush(zlib.Z_FULL_FLUSH)
+                packed += deflater.compress(plain[1000:]) + deflater.flush()
+                content = containers.read_symbols(packed, len(plain))
+                self.assertEqual(content[: len(plain)], plain)
+                self.assertEqual(containers.write_symbols(content, len(plain)), packed)
+
+    def test_damaged_symbols_are_refused_or_make_another_stream(self):
+        packed = zlib.compress(TEXT[:2000])[2:-4]
+        content = containers.read_symbols(packed, 2000)
+        for at in range(2000, len(content)):
+            damaged = bytearray(content)
+            damaged[at] ^= 1
+            try:
+                self.assertNotEqual(containers.write_symbols(bytes(damaged), 2000), packed)
+            except ref.Refused as refused:
+                self.assertEqual(refused.reason, "bad-containers")
 
 
 class Matched(Case):

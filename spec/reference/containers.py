@@ -5,7 +5,7 @@ import binascii
 import zlib
 from typing import NamedTuple
 
-from .wire import MIB, Reader, Refused, demand
+from .wire import MIB, Reader, Refused, demand, encode_varint
 from .zstd_region import decode_frame
 
 UNPACKED = 64 * MIB
@@ -218,14 +218,6 @@ class BitWriter:
         return bytes(sum(bit << place for place, bit in enumerate(eight)) for eight in eights)
 
 
-def varint(value):
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out) + bytes([value])
-
-
 def read_symbols(packed, plain_len):
     """The content of a stream in form 3."""
     reader, plain, blocks, matches = BitReader(packed), bytearray(), bytearray(), bytearray()
@@ -239,7 +231,7 @@ def read_symbols(packed, plain_len):
             length, other = reader.take(16), reader.take(16)
             demand(length ^ other == 0xFFFF, BAD)
             plain += reader.bytes(length)
-            blocks += varint(length)
+            blocks += encode_varint(length)
             continue
         lens = FIXED if kind == 1 else read_codes(reader, blocks)
         of_literals, of_distances = ({word: symbol for symbol, word in words_of(each).items()} for each in lens)
@@ -262,12 +254,12 @@ def read_symbols(packed, plain_len):
             for _ in range(length):
                 plain.append(plain[-distance])
             demand(len(plain) <= plain_len, BAD)
-            matches += varint(literals) + bytes([length - 3]) + (distance - 1).to_bytes(2, "little")
+            matches += encode_varint(literals) + bytes([length - 3]) + (distance - 1).to_bytes(2, "little")
             literals = 0
-        blocks += varint(count)
+        blocks += encode_varint(count)
     reader.to_byte()
     demand(reader.at == 8 * len(packed) and len(plain) == plain_len, BAD)
-    return bytes(plain + blocks + matches) + varint(literals)
+    return bytes(plain + blocks + matches) + encode_varint(literals)
 
 
 def read_codes(reader, blocks):
