@@ -3,7 +3,7 @@
 
     python3 bench/run.py [SECTION…] [--runs N] [--driblet PATH] [--work DIR]
 
-Sections: deltas, kinds, ondemand, visitors, hostile, unknown, pull, scattered, index, directories, vite, share, browser_sync_stream, server, live, browser, browser_directories, dictionaries, stores; all of them if none is named. Prints each
+Sections: deltas, kinds, ondemand, visitors, hostile, unknown, pull, scattered, index, directories, vite, share, browser_sync_stream, server, static_servers, live, browser, browser_directories, dictionaries, stores; all of them if none is named. Prints each
 figure with the limit it is held against, and writes bench/results.json and bench/RESULTS.md. A miss is shown, and fails nothing.
 Build first: `make client`, then `cargo build --release -p driblet-cli` and `cargo build --release -p driblet-core --example decode --example encode`; `make bench` does it all.
 """

@@ -24,6 +24,7 @@ TITLES = {
     "share": "Many clients, one diff",
     "browser_sync_stream": "Clients of browser-sync-stream",
     "server": "Plain files, beside nginx and Caddy",
+    "static_servers": "Static servers, as they run without settings",
     "live": "Live streams",
     "browser": "In Chromium",
     "browser_directories": "Directories in Chromium",
