@@ -120,6 +120,14 @@ fn what_both_sides_have_and_what_is_too_short_stays_packed() {
 }
 
 #[test]
+fn containers_that_do_not_fit_the_budget_stay_packed() {
+    let (old, new) = (gzip(&text(1, 400_000), 6), gzip(&changed(&text(1, 400_000)), 6));
+    let delta = encode(&old, &new, options().budget(1 << 20));
+    assert_ne!(region_of(&delta, &new), CONTAINERS);
+    assert_eq!(apply_whole(&old, &delta), Ok(new));
+}
+
+#[test]
 fn every_alphabet_and_padding() {
     for len in 3_000..3_004 {
         let (old, new) = (random_bytes(1, len), [b"x", &random_bytes(1, len)[1..len - 1], b"yz"].concat());

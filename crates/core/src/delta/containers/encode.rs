@@ -24,9 +24,10 @@ pub(crate) struct Unpacked {
     pub(crate) nanoseconds: u64,
 }
 
-/// Unpacks the streams that only one of both has. `None` if there are none on either side, or if a limit forbids it.
-pub(crate) fn unpack(basis: &[u8], target: &[u8]) -> Option<Unpacked> {
-    let limit = MAX_UNPACKED as usize;
+/// Unpacks the streams that only one of both has. `None` if there are none on either side, or if a limit forbids it: of
+/// the format, or of `budget` bytes of memory, of which each side may take a quarter, and its streams as much.
+pub(crate) fn unpack(basis: &[u8], target: &[u8], budget: usize) -> Option<Unpacked> {
+    let limit = (MAX_UNPACKED as usize).min(budget / 4);
     if limit < basis.len().max(target.len()) {
         return None;
     }
@@ -63,8 +64,8 @@ pub(crate) fn unpack(basis: &[u8], target: &[u8]) -> Option<Unpacked> {
         Form::Deflate { .. } if has_symbols => symbols_of(basis, &found, limit).unwrap_or(found),
         _ => found,
     });
-    let (target_list, target, target_cost) = replaced(target, packable.into_iter())?;
-    let (basis_list, basis, basis_cost) = replaced(basis, comparable)?;
+    let (target_list, target, target_cost) = replaced(target, packable.into_iter(), limit)?;
+    let (basis_list, basis, basis_cost) = replaced(basis, comparable, limit)?;
     let mut lists = Vec::new();
     basis_list.write(&mut lists);
     target_list.write(&mut lists);
@@ -73,7 +74,7 @@ pub(crate) fn unpack(basis: &[u8], target: &[u8]) -> Option<Unpacked> {
 
 /// A file with streams replaced by their content, the list of these, and the time to undo it. `None` if there are none,
 /// or too many.
-fn replaced(file: &[u8], found: impl Iterator<Item = Found>) -> Option<(Streams, Vec<u8>, u64)> {
+fn replaced(file: &[u8], found: impl Iterator<Item = Found>, limit: usize) -> Option<(Streams, Vec<u8>, u64)> {
     let (mut list, mut out, mut at, mut nanoseconds) = (Vec::new(), Vec::new(), 0, 0);
     for Found { range, form, content, .. } in found {
         out.extend_from_slice(&file[at..range.start]);
@@ -87,11 +88,11 @@ fn replaced(file: &[u8], found: impl Iterator<Item = Found>) -> Option<(Streams,
         nanoseconds += cost * content.len() as u64;
         list.push(Stream { gap: range.start - at, packed: range.len(), content: content.len(), form });
         at = range.end;
-        if (MAX_UNPACKED as usize) < out.len() {
+        if limit < out.len() {
             return None;
         }
     }
     out.extend_from_slice(&file[at..]);
-    let is_possible = !list.is_empty() && list.len() as u64 <= MAX_STREAMS && out.len() as u64 <= MAX_UNPACKED;
+    let is_possible = !list.is_empty() && list.len() as u64 <= MAX_STREAMS && out.len() <= limit;
     is_possible.then_some((Streams { unpacked_len: out.len(), list }, out, nanoseconds))
 }

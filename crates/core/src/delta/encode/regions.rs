@@ -93,7 +93,9 @@ impl<'a> Regions<'a> {
             return Ok(None);
         };
         let is_tried = self.at == 0 && options.thorough && options.containers && depth < MAX_UNPACKINGS;
-        let Some(unpacked) = is_tried.then(|| containers::unpack(basis, target)).flatten() else { return Ok(None) };
+        let Some(unpacked) = is_tried.then(|| containers::unpack(basis, target, options.budget)).flatten() else {
+            return Ok(None);
+        };
         let inside = Context {
             basis: BasisBytes::Whole(&unpacked.basis),
             target: &unpacked.target,
