@@ -53,7 +53,9 @@ bind() {
 build driblet-wasm
 bind driblet_wasm npm/wasm
 # Loaded only for a delta in one of these codecs, and for a signature.
-build driblet-wasm --features codecs
+# Small: webpack warns of modules above 244 KiB.
+build driblet-wasm --features codecs --config 'profile.wasm.package.libz-sys.opt-level="s"' \
+  --config 'profile.wasm.package.base64.opt-level="s"' --config 'profile.wasm.package.driblet-core.opt-level="s"'
 bind driblet_wasm npm/wasm/codecs
 # Directories have a module of their own, so that syncs of files do not load it. No part comes in the dense codec. 4 kB less
 # under brotli for "s": what
