@@ -91,9 +91,9 @@ impl<G: AsRef<Groups>> VerifiedGroups<G> {
     pub(crate) fn verify(&mut self) -> Result<(), WrongGroup> {
         if !self.unchecked {
             self.group.update(&self.bytes[self.hashed..]);
-        }
-        if !self.unchecked && !self.group.is_right() {
-            return Err(WrongGroup { index: self.start / self.source.as_ref().size.len() });
+            if !self.group.is_right() {
+                return Err(WrongGroup { index: self.start / self.source.as_ref().size.len() });
+            }
         }
         self.verified = true;
         Ok(())

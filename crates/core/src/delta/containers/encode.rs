@@ -37,12 +37,10 @@ pub(crate) fn unpack(basis: &[u8], target: &[u8], budget: usize) -> Option<Unpac
     }
     let mut from_basis = streams(basis, limit - basis.len());
     // A stream that both sides have is copied as it is.
-    let hashes = |file: &[u8], streams: &[Found]| -> HashSet<_> {
-        streams.iter().map(|found| blake3::hash(&file[found.range.clone()])).collect()
-    };
-    let (in_basis, in_target) = (hashes(basis, &from_basis), hashes(target, &from_target));
-    from_target.retain(|found| !in_basis.contains(&blake3::hash(&target[found.range.clone()])));
-    from_basis.retain(|found| !in_target.contains(&blake3::hash(&basis[found.range.clone()])));
+    let in_basis: HashSet<&[u8]> = from_basis.iter().map(|found| &basis[found.range.clone()]).collect();
+    let in_target: HashSet<&[u8]> = from_target.iter().map(|found| &target[found.range.clone()]).collect();
+    from_target.retain(|found| !in_basis.contains(&target[found.range.clone()]));
+    from_basis.retain(|found| !in_target.contains(&basis[found.range.clone()]));
 
     let mut deflater = Deflater::default();
     let mut has_symbols = false;

@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-use super::packing::{Deflater, inflate};
+use super::packing::{Deflater, base64, inflate};
 use super::stream::{Form, Zlib};
 use super::symbols;
 
@@ -141,12 +140,11 @@ fn decoded(file: &[u8], run: Range<usize>, url: bool) -> Option<Found> {
     if run.len() < LEAST_BASE64 {
         return None;
     }
-    let (padded, bare) = if url { (&URL_SAFE, &URL_SAFE_NO_PAD) } else { (&STANDARD, &STANDARD_NO_PAD) };
     let padding = file[run.end..].iter().take(2).take_while(|byte| **byte == b'=').count();
     // Without padding, the run may go on with a character or more of something else.
     let whole = run.end - run.len() % 4;
-    [(padded, run.end + padding), (bare, run.end), (bare, whole)].into_iter().find_map(|(engine, end)| {
-        let content = engine.decode(&file[run.start..end]).ok()?;
+    [(true, run.end + padding), (false, run.end), (false, whole)].into_iter().find_map(|(padded, end)| {
+        let content = base64(url, padded).decode(&file[run.start..end]).ok()?;
         Some(Found { range: run.start..end, form: Form::Base64 { url }, content, window_bits: WINDOW_BITS })
     })
 }

@@ -2,9 +2,8 @@
 //! unpacked, the delta is made between what is inside, and the receiver packs the result again, bit for bit. The format
 //! is that of `spec/containers.md`.
 //!
-//! `stream` is the format of the lists of streams. `packing` decodes and encodes one stream, with
-//! `symbols` for those of deflate that zlib does not make, and `region` is the
-//! receiver's side. `find` and `encode` are the server's side.
+//! `stream` is the format of the lists of streams. `packing` decodes and encodes one stream, with `symbols` for those of
+//! deflate that zlib does not make, and `region` is the receiver's side. `find` and `encode` are the server's side.
 
 #[cfg(feature = "encode")]
 pub(crate) mod encode;

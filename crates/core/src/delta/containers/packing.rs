@@ -52,12 +52,15 @@ pub(super) fn pack(stream: &Stream, content: &[u8], deflater: &mut Deflater) -> 
 /// How `content` bytes become `packed` characters; `None` if they cannot.
 fn base64_engine(url: bool, packed: usize, content: usize) -> Option<&'static GeneralPurpose> {
     let (padded, bare) = (content.div_ceil(3) * 4, (content * 4).div_ceil(3));
-    match (url, packed == padded, packed == bare) {
-        (false, true, _) => Some(&STANDARD),
-        (false, false, true) => Some(&STANDARD_NO_PAD),
-        (true, true, _) => Some(&URL_SAFE),
-        (true, false, true) => Some(&URL_SAFE_NO_PAD),
-        _ => None,
+    (packed == padded || packed == bare).then(|| base64(url, packed == padded))
+}
+
+pub(super) fn base64(url: bool, padded: bool) -> &'static GeneralPurpose {
+    match (url, padded) {
+        (false, true) => &STANDARD,
+        (false, false) => &STANDARD_NO_PAD,
+        (true, true) => &URL_SAFE,
+        (true, false) => &URL_SAFE_NO_PAD,
     }
 }
 

@@ -66,6 +66,25 @@ pub(super) fn read(packed: &[u8], limit: usize, out: &mut Vec<u8>) -> Option<(us
     Some((len, plain))
 }
 
+/// How many further bits a symbol of code lengths has, and how often the length is repeated besides what they say.
+fn repeats_of(symbol: u8) -> (u32, usize) {
+    match symbol {
+        16 => (2, 3),
+        17 => (3, 3),
+        18 => (7, 11),
+        _ => (0, 1),
+    }
+}
+
+/// The code length that such a symbol stands for, after these; `None` if there is no such symbol.
+fn length_of(symbol: u8, before: &[u8]) -> Option<u8> {
+    match symbol {
+        16 => before.last().copied(),
+        17 | 18 => Some(0),
+        len => (usize::from(len) <= MAX_BITS).then_some(len),
+    }
+}
+
 struct SymbolReader<'a> {
     bits: BitReader<'a>,
     out: &'a mut Vec<u8>,
@@ -123,12 +142,9 @@ impl SymbolReader<'_> {
         while lens.len() < literals + distances {
             let symbol = self.bits.symbol(&code)? as u8;
             self.blocks.push(symbol);
-            let (len, times) = match symbol {
-                16 => (*lens.last()?, self.repeats(2)? + 3),
-                17 => (0, self.repeats(3)? + 3),
-                18 => (0, self.repeats(7)? + 11),
-                len => (len, 1),
-            };
+            let (bits, least) = repeats_of(symbol);
+            let times = if bits == 0 { least } else { self.repeats(bits)? + least };
+            let len = length_of(symbol, &lens)?;
             lens.extend(std::iter::repeat_n(len, times));
         }
         let is_exact = lens.len() == literals + distances;
@@ -243,13 +259,7 @@ impl Codes {
         let (mut all, mut symbols): (Vec<u8>, _) = (Vec::new(), Vec::new());
         while all.len() < literals + distances {
             let symbol = reader.u8().ok()?;
-            let (len, bits, least) = match symbol {
-                16 => (*all.last()?, 2, 3),
-                17 => (0, 3, 3),
-                18 => (0, 7, 11),
-                len if usize::from(len) <= MAX_BITS => (len, 0, 1),
-                _ => return None,
-            };
+            let ((bits, least), len) = (repeats_of(symbol), length_of(symbol, &all)?);
             let more = if bits == 0 { 0 } else { reader.u8().ok().filter(|more| u32::from(*more) < 1 << bits)? };
             symbols.push((symbol, more, bits));
             all.extend(std::iter::repeat_n(len, usize::from(more) + least));
