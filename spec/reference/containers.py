@@ -6,7 +6,7 @@ import zlib
 from typing import NamedTuple
 
 from .wire import MIB, Reader, Refused, demand, encode_varint
-from .zstd_region import decode_frame
+from .zstd_region import take_packed
 
 UNPACKED = 64 * MIB
 STREAMS = 1 << 16
@@ -31,13 +31,7 @@ def decode_containers_region(reader, span, basis, depth, limits, read_regions):
     demand(lists_len <= LISTS, "limit-stream-lists")
     packed_len = reader.varint()
     demand(packed_len == 0 or packed_len < lists_len, BAD)
-    if packed_len == 0:
-        plain = reader.take(lists_len)
-    else:
-        packed = Reader(reader.take(packed_len), short="bad-zstd")
-        plain = decode_frame(packed, lists_len, limits)
-        packed.end("bad-zstd")
-    lists = Reader(plain, short=BAD)
+    lists = Reader(take_packed(reader, packed_len, lists_len, limits), short=BAD)
     of_basis, basis_len = read_streams(lists, len(basis), is_target=False)
     of_target, target_len = read_streams(lists, span, is_target=True)
     lists.end(BAD)
@@ -71,26 +65,23 @@ def read_streams(reader, length, is_target):
 
 
 def unpack_file(data, streams):
-    out, at = bytearray(), 0
-    for stream in streams:
-        start = at + stream.gap
-        out += data[at:start]
-        at = start + stream.len
-        content = unpack(data[start:at], stream)
-        demand(len(content) == stream.content_len, BAD)
-        out += content
-    return bytes(out + data[at:])
+    return replaced(data, [(stream, stream.len, stream.content_len) for stream in streams], unpack)
 
 
 def pack_file(data, streams):
+    return replaced(data, [(stream, stream.content_len, stream.len) for stream in streams], pack)
+
+
+def replaced(data, parts, convert):
+    """The data with each stream converted. A part is a stream, its length in the data, and the length that it gets."""
     out, at = bytearray(), 0
-    for stream in streams:
+    for stream, length, made_len in parts:
         start = at + stream.gap
         out += data[at:start]
-        at = start + stream.content_len
-        packed = pack(data[start:at], stream)
-        demand(len(packed) == stream.len, BAD)
-        out += packed
+        at = start + length
+        made = convert(data[start:at], stream)
+        demand(len(made) == made_len, BAD)
+        out += made
     return bytes(out + data[at:])
 
 

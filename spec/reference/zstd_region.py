@@ -37,12 +37,7 @@ def decode_ops(reader, span, basis_len, p, limits):
         return []
     packed_len = reader.varint()
     demand(packed_len < ops_len, "bad-ops")
-    if packed_len == 0:
-        plain = reader.take(ops_len)
-    else:
-        packed = Reader(reader.take(packed_len), short="bad-zstd")
-        plain = decode_frame(packed, ops_len, limits)
-        packed.end("bad-zstd")
+    plain = take_packed(reader, packed_len, ops_len, limits)
     fields = Reader(plain, short="bad-ops")
     count = fields.varint()
     demand(1 <= count and 3 * count <= fields.left(), "bad-ops")
@@ -58,6 +53,16 @@ def decode_ops(reader, span, basis_len, p, limits):
         ops.append(Op(gap, start, copy_len))
         p = start + copy_len
     return ops
+
+
+def take_packed(reader, packed_len, length, limits):
+    """Reads bytes that are stored (`packed_len` is 0), or one frame."""
+    if packed_len == 0:
+        return reader.take(length)
+    packed = Reader(reader.take(packed_len), short="bad-zstd")
+    plain = decode_frame(packed, length, limits)
+    packed.end("bad-zstd")
+    return plain
 
 
 def prefix_of(ops, reach, p, tail, basis, limits):

@@ -59,7 +59,7 @@ impl FrameDecoder {
         if frame.ended && read == packed.len() && written == len {
             Ok(bytes)
         } else {
-            Err(DecodeError::BadZstd { what: "the ops do not have the announced length" })
+            Err(DecodeError::BadZstd { what: "it does not have the announced length" })
         }
     }
 }

@@ -56,13 +56,19 @@ fn write_copies(context: &Context<'_>, ops: &[Op], span: Span) -> Result<(Vec<u8
     put_varint(&mut out, prefix.reach);
     put_varint(&mut out, encoded_ops.len() as u64);
     if !encoded_ops.is_empty() {
-        let packed = compress(&encoded_ops, &[], context.level(span.len(), encoded_ops.len(), 0))?;
-        let is_smaller = packed.len() < encoded_ops.len();
-        put_varint(&mut out, if is_smaller { packed.len() as u64 } else { 0 });
-        out.extend_from_slice(if is_smaller { &packed } else { &encoded_ops });
+        put_packed(&mut out, &encoded_ops, context.level(span.len(), encoded_ops.len(), 0))?;
     }
     out.extend_from_slice(&packed_gaps);
     Ok((out, compressed))
+}
+
+/// Bytes after their length: compressed if that is shorter.
+fn put_packed(out: &mut Vec<u8>, bytes: &[u8], level: i32) -> Result<(), EncodeError> {
+    let packed = compress(bytes, &[], level)?;
+    let is_smaller = packed.len() < bytes.len();
+    put_varint(out, if is_smaller { packed.len() as u64 } else { 0 });
+    out.extend_from_slice(if is_smaller { &packed } else { bytes });
+    Ok(())
 }
 
 fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: Span) -> Result<Vec<u8>, EncodeError> {
@@ -81,12 +87,9 @@ fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: 
 
 /// A region in codec 4: the lists of streams, and the regions that make the unpacked target.
 pub(super) fn write_containers(lists: &[u8], inside: &[u8], span: Span) -> Result<Vec<u8>, EncodeError> {
-    let packed = compress(lists, &[], BEST)?;
-    let is_smaller = packed.len() < lists.len();
     let mut out = begin(CODEC_CONTAINERS, span, span.end);
     put_varint(&mut out, lists.len() as u64);
-    put_varint(&mut out, if is_smaller { packed.len() as u64 } else { 0 });
-    out.extend_from_slice(if is_smaller { &packed } else { lists });
+    put_packed(&mut out, lists, BEST)?;
     out.extend_from_slice(inside);
     Ok(out)
 }
