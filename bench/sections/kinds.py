@@ -10,8 +10,8 @@ from measure.process import run
 from measure.report import row, table
 from measure.setting import HERE
 
-PEERS = HERE / "data" / ".work" / "peers"
-DIFF = "driblet diff OLD NEW --codec CODEC -o DELTA"
+from sections.deltas import DIFF, PEERS
+
 OURS = ["dense", "fast"]
 HALVES = {False: "chosen by", True: "held out"}
 # The most bytes of a delta that ratios say nothing about.

@@ -13,14 +13,14 @@ from measure.server import caddy, driblet, free_port, running
 from measure.setting import HERE
 
 TOOLS = HERE / "data" / ".work" / "tools"
-CRATES = {"static-web-server": "static-web-server", "dufs": "dufs", "miniserve": "miniserve"}
+CRATES = ["static-web-server", "dufs", "miniserve"]
 YES, NO = "yes", "–"
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def measure(setting):
     folder = site(setting.fresh("site"))
-    for crate in CRATES.values():
+    for crate in CRATES:
         if not (TOOLS / "bin" / crate).exists():
             run(["cargo", "install", crate, "--locked", "--root", TOOLS])
     with ExitStack() as stack:

@@ -19,8 +19,11 @@ import type { LocalStore, Store } from './stores/store.js';
 export * from './index.js';
 export type { LocalStore } from './stores/store.js';
 
-/** Node's `fetch` reads no files. */
-respondToCodecs(async () => new Response(await readFile(new URL('../wasm/codecs/driblet_bg.wasm', import.meta.url))));
+// Node's `fetch` reads no files.
+respondToCodecs(async () => {
+  const module = await readFile(new URL('../wasm/codecs/driblet_bg.wasm', import.meta.url));
+  return new Response(module, { headers: { 'content-type': 'application/wasm' } });
+});
 
 runHere(async () => {
   // Node's `fetch` reads no files.

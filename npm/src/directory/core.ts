@@ -8,7 +8,7 @@ import load, {
   Verifier,
   Want,
 } from '../../wasm/directories/driblet.js';
-import { loadModule, loadedOnce, roomfuls, yieldIfDue, ROOM } from '../shared/module.js';
+import { answerable, loadModule, loadedOnce, roomfuls, yieldIfDue, ROOM } from '../shared/module.js';
 import { asSyncError } from '../shared/error.js';
 import { bytesOf } from '../stores/directories/store.js';
 import type { Module } from '../shared/module.js';
@@ -19,20 +19,15 @@ export type { PartsDecoder, Plan };
 /** The wasm module for directories, loaded. */
 export type DirectoryCore = Module<Room>;
 
-let respond: ((request: Request) => Promise<Response>) | undefined;
+const answered = answerable(load);
 
 /** Has a function answer the request for the module, in place of the network. */
-export function respondToModule(answer: (request: Request) => Promise<Response>): void {
-  respond = answer;
-}
+export const respondToModule = answered.respond;
 
 /** Loads the module once, from the URL given or from beside the script. */
 export const directoryCore = loadedOnce(
-  (url: string | URL = new URL('../../wasm/directories/driblet_bg.wasm', import.meta.url)): Promise<DirectoryCore> => {
-    const begin: Parameters<typeof loadModule>[1] = ({ module_or_path: request }) =>
-      load({ module_or_path: respond?.(request) ?? request });
-    return loadModule(url, begin, (length) => new Room(length));
-  },
+  (url: string | URL = new URL('../../wasm/directories/driblet_bg.wasm', import.meta.url)): Promise<DirectoryCore> =>
+    loadModule(url, answered.load, (length) => new Room(length)),
 );
 
 /** Whether bytes are those of a file version, which has 64 hex digits. */

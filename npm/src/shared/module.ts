@@ -22,12 +22,29 @@ export interface Module<Room> {
 }
 
 /** The function of wasm-bindgen that loads a module. */
-type Load = (options: { module_or_path: Request }) => Promise<{ readonly memory: WebAssembly.Memory }>;
+type Load = (options: {
+  module_or_path: Request | Promise<Response>;
+}) => Promise<{ readonly memory: WebAssembly.Memory }>;
+
+/** Answers the request for a module, in place of the network. */
+type Respond = (request: Request) => Promise<Response>;
+
+/** A module's `load`, whose request is answered by the function that `respond` is called with, if it is. */
+export function answerable(load: Load) {
+  let answer: Respond | undefined;
+  return {
+    load: ({ module_or_path }: { module_or_path: Request }) =>
+      load({ module_or_path: answer?.(module_or_path) ?? module_or_path }),
+    respond(by: Respond): void {
+      answer = by;
+    },
+  };
+}
 
 /** Loads a module from a URL. In Node it is loaded already. */
 export async function loadModule<Room extends { readonly at: number }>(
   url: string | URL,
-  load: Load,
+  load: (options: { module_or_path: Request }) => ReturnType<Load>,
   newRoom: (length: number) => Room,
 ): Promise<Module<Room>> {
   const abort = new AbortController();

@@ -5,7 +5,7 @@ import loadAllCodecs, {
 } from '../../wasm/codecs/driblet.js';
 import load, { Decoder, Room, Verifier, Want } from '../../wasm/driblet.js';
 import { CodecsMissing } from './codecs.js';
-import { ROOM, loadModule, loadedOnce, yieldIfDue } from '../shared/module.js';
+import { ROOM, answerable, loadModule, loadedOnce, yieldIfDue } from '../shared/module.js';
 import type { Module } from '../shared/module.js';
 import type { Held, Range } from '../stores/store.js';
 
@@ -40,18 +40,14 @@ export async function loadCodecs(url?: string | URL): Promise<Core> {
   }
 }
 
-const codecs = loadedOnce((url: string | URL = new URL('../../wasm/codecs/driblet_bg.wasm', import.meta.url)) => {
-  const begin: Parameters<typeof loadModule>[1] = ({ module_or_path: request }) =>
-    loadAllCodecs({ module_or_path: respond?.(request) ?? request });
-  return loadModule(url, begin, (length) => new AllCodecsRoom(length));
-});
-
-let respond: ((request: Request) => Promise<Response>) | undefined;
+const answered = answerable(loadAllCodecs);
 
 /** Has a function answer the request for the module with all codecs, in place of the network. */
-export function respondToCodecs(answer: (request: Request) => Promise<Response>): void {
-  respond = answer;
-}
+export const respondToCodecs = answered.respond;
+
+const codecs = loadedOnce((url: string | URL = new URL('../../wasm/codecs/driblet_bg.wasm', import.meta.url)) =>
+  loadModule(url, answered.load, (length) => new AllCodecsRoom(length)),
+);
 
 let warmed = false;
 
