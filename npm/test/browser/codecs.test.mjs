@@ -62,6 +62,8 @@ test('the module is loaded for a delta that needs it, and only once', async () =
   assertIs(synced, fresh);
   assert.equal(synced.cost.basis, 'version');
   assert.ok(synced.cost.received <= LENGTH, `${synced.cost.received} bytes`);
+  const { reused } = synced.cost;
+  assert.ok(0.9 * synced.length < reused && reused <= synced.length, `${reused} of ${synced.length} bytes`);
   assert.ok(LENGTH * 100 < statSync(fresh).size, `${LENGTH} bytes`);
   assert.equal(modules() - before, 1);
   s.server.publish('needed.js.gz', old);

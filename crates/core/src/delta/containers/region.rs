@@ -141,6 +141,7 @@ impl BasisUnpacker {
             read: 0,
             made: Vec::new(),
             given: 0,
+            span: self.span as u64,
             left: self.span,
         }
     }
@@ -172,6 +173,7 @@ pub(crate) struct ContainersRegion<D> {
     /// The bytes that are given out next, and how many of them were.
     made: Vec<u8>,
     given: usize,
+    span: u64,
     /// How many bytes of the region were not made yet.
     left: usize,
 }
@@ -236,8 +238,9 @@ impl<D: Inside> ContainersRegion<D> {
         self.is_decoded && self.left == 0 && self.given == self.made.len()
     }
 
-    /// How many bytes of the unpacked target were copied from the unpacked basis.
+    /// How many bytes of the region were copied from the basis, by the part of the unpacked target that was.
     pub(crate) fn reused(&self) -> u64 {
-        self.inner.reused()
+        let unpacked = self.unpacked.len().max(1) as u64;
+        self.inner.reused() * self.span / unpacked
     }
 }

@@ -166,7 +166,7 @@ impl Decoder {
         self.output.as_ref().map(TargetVerifier::source)
     }
 
-    /// How many bytes of the target were copied from the basis so far.
+    /// How many bytes of the target were copied from the basis so far; of unpacked containers in proportion.
     pub fn reused(&self) -> u64 {
         self.reused
     }
