@@ -21,6 +21,6 @@ try driblet-core encode "--lib --test vectors"
 try driblet ""
 # Features add code to this crate and change none: that it compiles shows that it does not need the others. Its tests
 # run with all features.
-for features in server client browser-sync-stream server,client server,browser-sync-stream client,browser-sync-stream; do
+for features in server client browser-sync-stream server,client server,browser-sync-stream client,browser-sync-stream acme; do
   lint driblet "$features"
 done

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [proxies] [ntfs] [python] [npm] [deny]
+# Installs what building and testing need, and is quiet where it is there already: setup.sh [wasm] [browser] [proxies] [acme] [ntfs] [python] [npm] [deny]
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/scripts/toolchain.sh"
 
 main() {
-  if [ $# = 0 ]; then set -- wasm browser proxies ntfs python npm deny; fi
+  if [ $# = 0 ]; then set -- wasm browser proxies acme ntfs python npm deny; fi
   local part
   for part in "$@"; do
     case $part in
-      wasm | bindgen | browser | proxies | ntfs | python | npm | deny) "setup_$part" ;;
-      *) echo "setup.sh: no part is called '$part'; there are: wasm browser proxies ntfs python npm deny" >&2; exit 2 ;;
+      wasm | bindgen | browser | proxies | acme | ntfs | python | npm | deny) "setup_$part" ;;
+      *) echo "setup.sh: no part is called '$part'; there are: wasm browser proxies acme ntfs python npm deny" >&2; exit 2 ;;
     esac
   done
 }
@@ -58,6 +58,11 @@ setup_proxies() {
   for program in curl openssl; do
     if ! has "$program"; then install "a client with TLS, and certificates" "$program"; fi
   done
+}
+
+# Both are of one package.
+setup_acme() {
+  if ! has pebble || ! has pebble-challtestsrv; then install "an authority that gives certificates" pebble; fi
 }
 
 # Only root may mount it.

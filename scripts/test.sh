@@ -7,7 +7,7 @@ target=${CARGO_TARGET_DIR:-target}
 
 step "set-up"
 rustup component add rustfmt clippy >/dev/null 2>&1 || true
-scripts/setup.sh wasm browser proxies ntfs python npm
+scripts/setup.sh wasm browser proxies acme ntfs python npm
 
 step "the browser client"
 scripts/wasm.sh

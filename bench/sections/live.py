@@ -95,8 +95,6 @@ def told(setting, folder, count):
     yield row(f"{what}", [1000 * live.last for live, _ in turns], "ms")
     yield row(f"{what}, plain sockets", [1000 * plain.last for _, plain in turns], "ms", command=command)
     yield row(f"{what} / plain sockets", [live.last / plain.last for live, plain in turns], "ratio", ("<=", 2.0))
-    ratios = [(live.last - FILE_QUIET / 1000) / plain.last for live, plain in turns]
-    yield row(f"… without the publisher's {FILE_QUIET} ms / plain sockets", ratios, "ratio")
     lines = []
     for name, which in [("driblet", 0), ("plain sockets", 1)]:
         medians = [

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use driblet::{Listener, Tls};
+use driblet::{Listener, Tls, TlsError};
 use listenfd::ListenFd;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
@@ -29,14 +29,47 @@ pub(crate) struct ListenArgs {
     /// with HTTP/2 and HTTP/1.1
     ///
     /// It is read again on SIGHUP, and when it changes. Connections that run stay open.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", requires = "tls_key", group = "certificate")]
     tls_cert: Option<PathBuf>,
     /// The file with the certificate's private key, in PEM form
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    #[cfg(feature = "acme")]
+    #[command(flatten)]
+    acme: AcmeArgs,
     /// Another address, without TLS, whose answers send the client to the same URL with https
-    #[arg(long, value_name = "ADDR", requires = "tls_cert")]
+    #[arg(long, value_name = "ADDR", requires = "certificate")]
     redirect_http: Option<SocketAddr>,
+}
+
+/// A certificate from an authority.
+#[cfg(feature = "acme")]
+#[derive(clap::Args)]
+struct AcmeArgs {
+    /// A domain of this server, for which an authority gives a certificate by ACME: Let's Encrypt, unless
+    /// --acme-directory names another one. May be given several times
+    ///
+    /// Port 443 of each domain must lead to this server. Whoever uses it agrees to the terms of the authority.
+    #[arg(long, value_name = "DOMAIN", requires = "acme_folder", group = "certificate")]
+    acme_domain: Vec<String>,
+    /// A folder that keeps the certificate and the keys between two runs
+    #[arg(long, value_name = "FOLDER", requires = "acme_domain")]
+    acme_folder: Option<PathBuf>,
+    /// An e-mail address at which the authority can reach you
+    #[arg(long, value_name = "ADDRESS", requires = "acme_domain")]
+    acme_contact: Vec<String>,
+    /// The URL of another authority's ACME directory
+    #[arg(long, value_name = "URL", requires = "acme_domain")]
+    acme_directory: Option<String>,
+}
+
+#[cfg(feature = "acme")]
+impl AcmeArgs {
+    fn options(&self) -> Option<driblet::AcmeOptions> {
+        let options = driblet::AcmeOptions::new(&self.acme_domain, self.acme_folder.as_ref()?);
+        let options = self.acme_contact.iter().fold(options, |options, address| options.contact(address));
+        Some(self.acme_directory.iter().fold(options, driblet::AcmeOptions::directory))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -106,12 +139,7 @@ impl Drop for Made {
 
 impl ListenArgs {
     pub(crate) async fn listen(&self, passed: Passed) -> Result<Listening, Failure> {
-        let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => {
-                Some(Tls::open(certificate, key).map_err(|error| Failure::new("cannot use TLS", &error))?)
-            }
-            _ => None,
-        };
+        let tls = self.tls().transpose().map_err(|error| Failure::new("cannot use TLS", &error))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let mut listening = Listening {
             listeners: Vec::new(),
@@ -161,6 +189,24 @@ impl ListenArgs {
             listening.redirecting = Some(socket);
         }
         Ok(listening)
+    }
+}
+
+impl ListenArgs {
+    /// The domains that the server has a certificate for.
+    pub(crate) fn domains(&self) -> &[String] {
+        #[cfg(feature = "acme")]
+        return &self.acme.acme_domain;
+        #[cfg(not(feature = "acme"))]
+        &[]
+    }
+
+    fn tls(&self) -> Option<Result<Tls, TlsError>> {
+        #[cfg(feature = "acme")]
+        if let Some(options) = self.acme.options() {
+            return Some(Tls::acme(options));
+        }
+        Some(Tls::open(self.tls_cert.as_ref()?, self.tls_key.as_ref()?))
     }
 }
 

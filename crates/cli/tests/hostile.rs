@@ -259,8 +259,9 @@ fn requests_that_hide_another_request() {
         format!("{start}transfer-encoding: chunked\r\n\r\n0;{}\r\n\r\n{hidden}", "x".repeat(100_000)),
     ] {
         let mut client = attacked.serving.connect();
-        client.write_all(shape.as_bytes()).unwrap();
-        client.shutdown(std::net::Shutdown::Write).unwrap();
+        // The server may answer and close before it has read everything.
+        let _ = client.write_all(shape.as_bytes());
+        let _ = client.shutdown(std::net::Shutdown::Write);
         let answer = all(&mut client);
         assert!(matches!(statuses(&answer)[..], [400 | 405]), "{shape:?}: {answer}");
     }

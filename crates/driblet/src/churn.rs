@@ -17,6 +17,9 @@ const PAUSES: u32 = 3;
 const LONGEST_QUIET: Duration = Duration::from_secs(3);
 /// A file that keeps changing for this long is published as it is.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+/// A file that took the place of another is published at once if it is no longer than this, and read again later, when
+/// its stamps would show another write. To read more takes longer than to wait for that.
+const READ_TWICE: u64 = 4 << 20;
 /// How often a file is looked at while it changes.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
@@ -110,8 +113,9 @@ impl Churn {
         let granularity = self.seen.granularity();
         let settled = granularity <= quiet;
         if look.is_replacement() {
-            // A short wait makes the stamps certain, so that one reading is enough.
-            let waits = !settled && self.changes == 0 && !self.seen.is_coarse();
+            // A short wait makes the stamps certain, so that one reading is enough. A short file is read again sooner.
+            let is_long = READ_TWICE < self.seen.len;
+            let waits = is_long && !settled && self.changes == 0 && !self.seen.is_coarse();
             return if waits { Verdict::Wait(granularity - quiet) } else { Verdict::Ready { settled } };
         }
         let wanted = self.quiet_time(look, now);
@@ -217,13 +221,18 @@ mod tests {
 
     #[test]
     fn a_replacement_is_ready_at_once() {
-        let replaced = |at: u64| Look {
-            has_writer: Some(false),
-            published: Some(file(1, 10, -60_000)),
-            ..look(file(2 + at / 20, 10, at as i64))
+        let by = |len| {
+            move |at: u64| Look {
+                has_writer: Some(false),
+                published: Some(file(1, 10, -60_000)),
+                ..look(file(2 + at / 20, len, at as i64))
+            }
         };
-        assert_eq!(published(|_| replaced(0), None), (20, READY), "a moment later, to be read once");
-        assert_eq!(published(replaced, None), (20, Verdict::Ready { settled: false }), "replaced again meanwhile");
+        let again = Verdict::Ready { settled: false };
+        let (replaced, by_long) = (by(10), by(READ_TWICE + 1));
+        assert_eq!(published(|_| replaced(0), None), (0, again), "to be read again");
+        assert_eq!(published(|_| by_long(0), None), (20, READY), "a moment later, to be read once");
+        assert_eq!(published(by_long, None), (20, again), "replaced again meanwhile");
         let (at, _) = published(|_| Look { has_writer: None, ..replaced(0) }, None);
         assert_eq!(at, 100, "where the system cannot tell who writes");
         let (at, _) = published(|_| Look { has_writer: Some(true), ..replaced(0) }, None);

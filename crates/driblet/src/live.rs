@@ -4,8 +4,9 @@
 //! than the one that it is sending.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use ::metrics::Gauge;
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use crate::metrics;
 
 /// How many receivers come back, or ask for a delta, in a second. They are not quite exact: no more than a thousand
 /// come.
-const A_SECOND: u64 = 960;
+const A_SECOND: u64 = 990;
 /// The longest time for all of them.
 const MAX_SPREAD: u64 = 60_000;
 /// The shortest time over which receivers come back.
@@ -44,8 +45,8 @@ pub(crate) struct LiveStreams {
     permits: Arc<Semaphore>,
     max: usize,
     slots: AtomicU64,
-    /// The most streams that were open when one was told that the server stops.
-    stopped: AtomicUsize,
+    /// When the first stream was told that the server stops, and how many were open then.
+    stopped: OnceLock<(Instant, usize)>,
     /// How many streams are open, in all servers of the process.
     gauge: Gauge,
 }
@@ -60,9 +61,14 @@ pub(crate) struct LiveStream {
 impl LiveStreams {
     pub(crate) fn new(max: usize) -> LiveStreams {
         let max = max.min(Semaphore::MAX_PERMITS);
-        let permits = Arc::new(Semaphore::new(max));
-        let (slots, stopped) = (AtomicU64::new(0), AtomicUsize::new(0));
-        LiveStreams { assets: Mutex::default(), permits, max, slots, stopped, gauge: metrics::live_streams() }
+        LiveStreams {
+            assets: Mutex::default(),
+            permits: Arc::new(Semaphore::new(max)),
+            max,
+            slots: AtomicU64::new(0),
+            stopped: OnceLock::new(),
+            gauge: metrics::live_streams(),
+        }
     }
 
     /// Opens a stream of an asset; `None` if there are too many. If it is the asset's first one, the caller must send the
@@ -90,10 +96,14 @@ impl LiveStreams {
 
     /// When the receiver of a stream shall come back to the next server, in milliseconds.
     pub(crate) fn retry_after_stop(&self) -> u64 {
-        // Streams end one after the other, and their receivers share the time of all.
-        let open = self.open_streams();
-        let all = self.stopped.fetch_max(open, Relaxed).max(open);
-        RESTART + retry_of(all, self.next_slot())
+        self.retry_after_stop_at(Instant::now())
+    }
+
+    fn retry_after_stop_at(&self, now: Instant) -> u64 {
+        // Streams end one after the other. Their receivers share the time of all, which begins with the first one's end.
+        let (began, open) = *self.stopped.get_or_init(|| (now, self.open_streams()));
+        let passed = now.saturating_duration_since(began).as_millis() as u64;
+        (RESTART + retry_of(open, self.next_slot())).saturating_sub(passed)
     }
 
     fn open_streams(&self) -> usize {
@@ -144,6 +154,8 @@ impl Drop for LiveStream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -162,13 +174,17 @@ mod tests {
     fn streams_that_end_together_share_the_time_of_all() {
         let streams = LiveStreams::new(16_384);
         let mut open: Vec<_> = (0..10_000).map(|_| streams.open("a").unwrap()).collect();
+        let began = Instant::now();
         let mut times = Vec::new();
         while !open.is_empty() {
-            times.push(streams.retry_after_stop());
+            // The last one ends after a second.
+            let passed = times.len() as u64 / 10;
+            times.push(passed + streams.retry_after_stop_at(began + Duration::from_millis(passed)));
             open.pop();
         }
         times.sort_unstable();
         assert!(times.first().is_some_and(|first| RESTART <= *first));
+        assert!(times.last().is_some_and(|last| *last <= RESTART + 10_200));
         let most = times.windows(1_001).map(|window| window[1_000] - window[0]).min();
         assert!(Some(1_000) <= most, "1,001 within {most:?} ms");
     }

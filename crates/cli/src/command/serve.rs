@@ -167,7 +167,8 @@ async fn serve(args: Args, passed: Passed) -> Result<(), Failure> {
     builder = args.directory.iter().fold(builder, |builder, path| builder.directory(path));
     builder = args.exclude.iter().fold(builder, |builder, pattern| builder.exclude(pattern));
     builder = args.website.configure(builder);
-    builder = args.allow_host.iter().fold(builder, |builder, host| builder.allow_host(host));
+    builder =
+        args.allow_host.iter().chain(args.listen.domains()).fold(builder, |builder, host| builder.allow_host(host));
     builder = args.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     let access = args.access.open()?;
     builder = args.access.configure(builder, access.as_ref());

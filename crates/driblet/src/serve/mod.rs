@@ -1,6 +1,8 @@
 //! Accepts connections, limits what each may occupy, and stops without cutting responses off.
 
 mod access;
+#[cfg(feature = "acme")]
+mod acme;
 mod addresses;
 mod connection;
 mod connections;
@@ -11,6 +13,7 @@ mod memory;
 mod options;
 mod proxy_header;
 mod tls;
+mod tls_error;
 
 use std::future::pending;
 use std::io;
@@ -25,13 +28,16 @@ use tracing::{debug, warn};
 
 use crate::client_address::ClientAddress;
 pub use access::ACCESS_LOG;
+#[cfg(feature = "acme")]
+pub use acme::AcmeOptions;
 use addresses::AddressPlace;
 pub(crate) use connection::{Encrypted, LiveAnswer, Stopping};
 use connections::Connections;
 use listener::Accepted;
 pub use listener::{Listener, Listeners};
 pub use options::ServeOptions;
-pub use tls::{Tls, TlsError};
+pub use tls::Tls;
+pub use tls_error::TlsError;
 
 /// The first pause after a connection could not be accepted for lack of file handles or memory. Each further pause is
 /// twice as long, up to [`MAX_PAUSE`].

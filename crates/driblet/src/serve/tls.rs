@@ -1,4 +1,4 @@
-//! TLS: a certificate and its key, which can be replaced while connections run.
+//! TLS: a certificate and its key, which can be replaced while connections run. They are files, or come from an authority.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{info, warn};
 
+#[cfg(feature = "acme")]
+use super::acme::{Acme, AcmeOptions, CHALLENGE_PROTOCOL};
+use super::tls_error::TlsError;
 use crate::causes::with_causes;
 
 /// The pause between two looks at the files.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// A certificate and its key, from two PEM files. Clones share them.
+/// A certificate and its key. Clones share them.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +35,15 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Tls {
     acceptor: TlsAcceptor,
-    files: Arc<Files>,
+    source: Source,
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug)]
+enum Source {
+    Files(Arc<Files>),
+    #[cfg(feature = "acme")]
+    Acme(Arc<Acme>),
 }
 
 #[derive(Debug)]
@@ -52,24 +63,82 @@ impl Tls {
         let (certificate, key) = (certificate.into(), key.into());
         let current = RwLock::new(Arc::new(read(&certificate, &key)?));
         let files = Arc::new(Files { certificate, key, current });
+        Tls::new(files.clone(), Source::Files(files), &[])
+    }
+
+    /// Gets a certificate from an authority, and a new one before it ends, as long as [`follow`](Tls::follow) runs. Until
+    /// the first one is there, no client can connect. The server must be reachable at port 443 of each domain.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tls = driblet::Tls::acme(driblet::AcmeOptions::new(["example.com"], "/var/lib/driblet/acme"))?;
+    /// tokio::spawn(tls.clone().follow());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TlsError::Folder`] if the folder cannot be made. That an authority refuses is logged, and it is asked again.
+    #[cfg(feature = "acme")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "acme")))]
+    pub fn acme(options: AcmeOptions) -> Result<Tls, TlsError> {
+        let acme = Arc::new(Acme::new(options)?);
+        Tls::new(acme.resolver.clone(), Source::Acme(acme), &[CHALLENGE_PROTOCOL])
+    }
+
+    fn new(
+        certificates: Arc<dyn ResolvesServerCert>,
+        source: Source,
+        more_protocols: &[&[u8]],
+    ) -> Result<Tls, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.map_err(|source| TlsError::Setup { source })?;
-        let mut config = config.with_no_client_auth().with_cert_resolver(files.clone());
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut config = config.with_no_client_auth().with_cert_resolver(certificates);
+        let protocols: [&[u8]; 2] = [b"h2", b"http/1.1"];
+        config.alpn_protocols = protocols.iter().chain(more_protocols).map(|name| name.to_vec()).collect();
         // A client that comes back resumes its session; the server keeps nothing for that.
         config.ticketer = ring::Ticketer::new().map_err(|source| TlsError::Setup { source })?;
-        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), files })
+        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), source })
     }
 
     /// Reads the files again. New connections get what they have now, those that run keep what they have. Gives whether
-    /// the certificate is another one.
+    /// the certificate is another one. The certificate of an authority stays as it is.
     ///
     /// # Errors
     /// [`TlsError`]; the certificate from before stays in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let new = read(&self.files.certificate, &self.files.key)?;
-        let mut current = self.files.current.write().unwrap_or_else(PoisonError::into_inner);
+        match &self.source {
+            Source::Files(files) => files.reload(),
+            #[cfg(feature = "acme")]
+            Source::Acme(_) => Ok(false),
+        }
+    }
+
+    /// Reads the files again whenever they change; gets new certificates from an authority. Never completes. A pair of
+    /// files that does not fit together is logged, unless they change again at once: they are replaced one after the
+    /// other.
+    pub async fn follow(self) {
+        match self.source {
+            Source::Files(files) => files.follow().await,
+            #[cfg(feature = "acme")]
+            Source::Acme(acme) => acme.follow().await,
+        }
+    }
+
+    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+        let stream = self.acceptor.accept(stream).await?;
+        #[cfg(feature = "acme")]
+        if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE_PROTOCOL) {
+            return Err(io::Error::other("an authority has checked that a domain is this server's"));
+        }
+        Ok(stream)
+    }
+}
+
+impl Files {
+    fn reload(&self) -> Result<bool, TlsError> {
+        let new = read(&self.certificate, &self.key)?;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.cert == new.cert {
             return Ok(false);
         }
@@ -77,19 +146,17 @@ impl Tls {
         Ok(true)
     }
 
-    /// Reads the files again whenever they change. Never completes. A pair that does not fit together is logged, unless
-    /// the files change again at once: they are replaced one after the other.
-    pub async fn follow(self) {
+    async fn follow(self: Arc<Self>) {
         let (mut failed, mut times) = (None, 0);
         loop {
             tokio::time::sleep(LOOK).await;
-            let tls = self.clone();
-            let Ok(reloaded) = tokio::task::spawn_blocking(move || tls.reload()).await else { continue };
+            let files = self.clone();
+            let Ok(reloaded) = tokio::task::spawn_blocking(move || files.reload()).await else { continue };
             match reloaded {
                 Ok(is_new) => {
                     failed = None;
                     if is_new {
-                        info!(certificate = %self.files.certificate.display(), "a new certificate is in use");
+                        info!(certificate = %self.certificate.display(), "a new certificate is in use");
                     }
                 }
                 Err(error) => {
@@ -103,15 +170,11 @@ impl Tls {
             }
         }
     }
-
-    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
-        self.acceptor.accept(stream).await
-    }
 }
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("certificate", &self.files.certificate).finish_non_exhaustive()
+        f.debug_struct("Tls").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
@@ -119,38 +182,6 @@ impl ResolvesServerCert for Files {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.current.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
-}
-
-/// Why a certificate cannot be used.
-#[derive(thiserror::Error, Debug)]
-#[non_exhaustive]
-pub enum TlsError {
-    /// A file cannot be read, or has no certificate or key.
-    #[error("{} is no {what} in PEM form that can be read", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was looked for.
-        what: &'static str,
-        /// What failed.
-        source: pem::Error,
-    },
-    /// A certificate and a key do not belong together, or the key is of an unknown kind.
-    #[error("the certificate {} cannot be used with the key {}; use the key that it was made for", certificate.display(), key.display())]
-    Pair {
-        /// The file with the certificate.
-        certificate: PathBuf,
-        /// The file with the key.
-        key: PathBuf,
-        /// What failed.
-        source: rustls::Error,
-    },
-    /// TLS cannot be set up on this machine.
-    #[error("TLS cannot be set up")]
-    Setup {
-        /// What failed.
-        source: rustls::Error,
-    },
 }
 
 fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
