@@ -105,9 +105,9 @@ pub use history::{HistoryError, HistoryLimits, IndexError};
 pub use http::redirect_to_https;
 #[cfg(feature = "server")]
 pub use metrics::HISTOGRAMS;
-#[cfg(feature = "server")]
 #[cfg(feature = "acme")]
 pub use serve::AcmeOptions;
+#[cfg(feature = "server")]
 pub use serve::{ACCESS_LOG, Listener, Listeners, ServeOptions, Tls, TlsError, serve, serve_until};
 #[cfg(feature = "server")]
 pub use server::{BadPattern, BuildError, Server, ServerBuilder};
