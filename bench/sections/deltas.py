@@ -106,9 +106,9 @@ def pair(setting, name):
         back.unlink()
     for codec in CODECS:
         measured[codec]["native"] = natively(setting, old, work / codec)
-    measured["fast"]["chromium"], measured["dense"]["chromium"], measured["auto"]["chromium"], verify = in_chromium(
-        setting, old, work
-    )
+    *seconds, verify = in_chromium(setting, old, [work / codec for codec in CODECS])
+    for codec, decode in zip(CODECS, seconds, strict=True):
+        measured[codec]["chromium"] = decode
     for peer in ["dcz -19", "dcb -11"]:
         if measured[peer]:
             measured[peer]["verified"] = measured[peer]["decode"] + verify
@@ -121,10 +121,9 @@ def natively(setting, old, delta):
     return min(map(float, said.stdout.split()))
 
 
-def in_chromium(setting, old, work):
-    """Seconds to decode and verify in Chromium, by codec, and those to verify alone: the least of the runs."""
+def in_chromium(setting, old, deltas):
+    """Seconds to decode and verify each delta in Chromium, and those to verify alone: the least of the runs."""
     version = run([b3sum(), "--no-names", old]).stdout.decode().strip()
-    deltas = [work / codec for codec in ["fast", "dense", "auto"]]
     said = json.loads(run(["node", HERE / "browser" / "decode.mjs", str(setting.runs), old, version, *deltas]).stdout)
     return [min(times) / 1000 for times in [*said["times"], said["verify"]]]
 

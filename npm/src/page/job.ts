@@ -1,4 +1,5 @@
 import { check, checkMaxBytes, checkTimeout } from '../shared/check.js';
+import { link } from './link.js';
 import { settingsInUse } from './configure.js';
 import { urlOf } from './url.js';
 import type { SyncOptions } from './options.js';
@@ -63,6 +64,7 @@ export function jobOf(given: string | URL, options: SyncOptions): JobOptions {
     timeout: checkTimeout(timeout),
     wasmUrl: settingsInUse().wasmUrl,
     codecsWasmUrl: settingsInUse().codecsWasmUrl,
+    link: link(),
   };
 }
 

@@ -1,4 +1,5 @@
 import { sendSync } from './files.js';
+import { noteLink } from './link.js';
 import { noteVersion } from './prefetch.js';
 import { now } from '../shared/clock.js';
 import { handleOf } from './handle.js';
@@ -11,7 +12,9 @@ export async function syncJob(job: JobOptions, options: SyncOptions, given?: Pre
   const started = now();
   options.signal?.throwIfAborted();
   try {
-    const handle = handleOf(job.url, await sendSync(job, options, given), started);
+    const synced = await sendSync(job, options, given);
+    noteLink(synced.link);
+    const handle = handleOf(job.url, synced, started);
     void handle.stored.then((isStored) => noteVersion(job, isStored ? handle.version : undefined));
     return handle;
   } catch (error) {

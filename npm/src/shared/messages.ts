@@ -1,4 +1,5 @@
 import type { SyncErrorCode } from './error.js';
+import type { Link } from './link.js';
 import type { Store, StoreOpener } from '../stores/store.js';
 
 /** What a sync transferred, and how long it took. */
@@ -89,6 +90,7 @@ export interface JobOptions {
   readonly timeout: number;
   readonly wasmUrl: string | undefined;
   readonly codecsWasmUrl: string | undefined;
+  readonly link: Link;
   /** Why the sync must use no store; set after a worker hung in one. */
   readonly noStore?: string;
 }
@@ -121,6 +123,8 @@ export interface Synced {
   /** When the store was open and when the server began to answer, in milliseconds since 1970. */
   readonly opened: number;
   readonly answered: number | undefined;
+  /** What the answers showed of the link. */
+  readonly link: Link | undefined;
   /**
    * The bytes, if the engine has them in memory. The version is then still being stored, and a `stored` reply follows.
    */

@@ -1,7 +1,9 @@
 import { acceptsAllCodecs } from './codecs.js';
 import { now } from '../shared/clock.js';
 import { SyncError, asSyncError } from '../shared/error.js';
+import { linkMeter } from '../shared/link.js';
 import { mediaType, resource } from '../shared/resource.js';
+import type { Link } from '../shared/link.js';
 import type { Cost, JobOptions, Prefetched } from '../shared/messages.js';
 
 /** The members of a job that requests depend on. */
@@ -12,6 +14,8 @@ export interface Exchange {
   readonly cost: Pick<Cost, 'sent' | 'received' | 'requests'>;
   /** When the first answer began; undefined if there was none. */
   readonly answered: number | undefined;
+  /** What the answers showed of the link; undefined if they were too short. */
+  readonly link: Link | undefined;
   /** Requests a sync resource of the URL, by the resource's name. `types` are the media types of answers. */
   ask(name: string, init?: RequestInit, types?: readonly string[]): Promise<Answer>;
   /**
@@ -45,17 +49,8 @@ interface GrantAnswer {
 /** The media type of directory deltas. */
 export const DIRECTORY = 'application/vnd.driblet.directory';
 
-const DELTA_TYPES = [
-  'application/vnd.driblet.delta',
-  'application/vnd.driblet.matched',
-  'application/octet-stream',
-  '',
-];
-
-/** Accepts deltas in all codecs, with any media type: plain file hosts and proxies send their own. */
-const ALL_CODECS = 'application/vnd.driblet.delta;codec=dense, */*;q=0.5';
-/** Accepts deltas in the codecs of every receiver. */
-const BASIC_CODECS = 'application/vnd.driblet.delta, */*;q=0.5';
+const DELTA = 'application/vnd.driblet.delta';
+const DELTA_TYPES = [DELTA, 'application/vnd.driblet.matched', 'application/octet-stream', ''];
 
 /** Statuses after which another request may succeed: not found, no such method, too large, range beyond the end. */
 const TRY_ANOTHER = [404, 405, 413, 416];
@@ -86,6 +81,7 @@ export function exchange(
   prefetched?: Promise<Prefetched | undefined>,
 ): Exchange {
   const cost = { sent: 0, received: 0, requests: 0 };
+  const meter = linkMeter();
   // Requests that the page made do not use this signal.
   const aborted = new Promise<never>((_, reject) =>
     abort.signal.addEventListener('abort', () => reject(abort.signal.reason)),
@@ -122,7 +118,11 @@ export function exchange(
     const reader = response.body?.getReader();
     if (!reader) return;
     try {
-      for (let read = await withTimeout(reader.read()); !read.done; read = await withTimeout(reader.read())) {
+      for (;;) {
+        const asked = now();
+        const read = await withTimeout(reader.read());
+        if (read.done) break;
+        meter.note(read.value.length, asked, now());
         cost.received += read.value.length;
         onReceived();
         yield read.value;
@@ -175,6 +175,9 @@ export function exchange(
     cost,
     get answered() {
       return answered;
+    },
+    get link() {
+      return meter.link;
     },
     async ask(name, init = {}, types = DELTA_TYPES) {
       const end = now() + BUSY_LIMIT;
@@ -252,9 +255,16 @@ export function requestDelta(job: RequestOptions, name: string, init: RequestIni
   const url = resource(job.url, name);
   if (grant !== undefined) url.searchParams.set('grant', grant);
   const headers = new Headers(job.headers);
-  headers.set('accept', acceptsAllCodecs() ? ALL_CODECS : BASIC_CODECS);
+  headers.set('accept', accepted(job.link));
   new Headers(init.headers).forEach((value, key) => headers.set(key, value));
   return fetch(url, { cache: 'no-store', ...init, headers, credentials: job.credentials });
+}
+
+/** Accepts deltas, with any media type: plain file hosts and proxies send their own. */
+function accepted(link: Link): string {
+  const codecs = acceptsAllCodecs() ? ';codec=dense' : '';
+  const known = codecs !== '' && link !== 'usual' ? `;link=${link}` : '';
+  return `${DELTA}${codecs}${known}, */*;q=0.5`;
 }
 
 function notADelta(url: URL, type: string): SyncError {

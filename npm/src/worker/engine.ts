@@ -130,6 +130,7 @@ async function syncInto(
       cost: { ...exchange.cost, basis, reused },
       opened,
       answered: exchange.answered,
+      link: exchange.link,
       verified,
     };
     reply({ kind: 'synced', id, synced }, verified ? [verified] : []);

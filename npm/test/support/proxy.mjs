@@ -1,6 +1,7 @@
 // A link between the browser and a server that can be told to misbehave.
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { createGzip } from 'node:zlib';
 import { expected } from './limit.mjs';
 
@@ -21,6 +22,7 @@ import { expected } from './limit.mjs';
  * - `{ edit }` is called with each piece of the body, and returns what to send instead; nothing for undefined.
  * - `{ redirect }` redirects the browser there.
  * - `{ busy }` answers 503, with that Retry-After if it is a string.
+ * - `{ pace: [n, ms] }` sends at most n bytes of the body in so many milliseconds.
  * - `{ gzip }` compresses the body, `{ weak }` makes the ETag weak, and `{ lengthless }` omits the length, as proxies
  * do.
  */
@@ -34,7 +36,12 @@ export async function proxyTo(server) {
     hangUp: () => stalled.forEach((socket) => socket.destroy()),
   };
   const proxy = createServer((asked, answer) => {
-    link.requests.push({ method: asked.method, path: asked.url, range: asked.headers.range });
+    link.requests.push({
+      method: asked.method,
+      path: asked.url,
+      range: asked.headers.range,
+      accept: asked.headers.accept,
+    });
     link.open.set(answer, asked.url);
     answer.once('close', () => link.open.delete(answer));
     const fault = link.fault(asked) ?? {};
@@ -70,6 +77,7 @@ export async function proxyTo(server) {
       if (fault.gzip || fault.lengthless) delete headers['content-length'];
       answer.writeHead(response.statusCode, fault.gzip ? { ...headers, 'content-encoding': 'gzip' } : headers);
       answer.flushHeaders();
+      if (fault.pace) return void paced(response, answer, ...fault.pace);
       if (fault.gzip) return response.pipe(createGzip()).pipe(answer);
       if (fault.stall !== undefined) {
         stalled.add(answer.socket);
@@ -112,6 +120,16 @@ export async function proxyTo(server) {
     await expected(once(proxy, 'close'), 'the proxy closes');
   };
   return link;
+}
+
+async function paced(response, answer, length, pause) {
+  for await (const bytes of response) {
+    for (let at = 0; at < bytes.length; at += length) {
+      answer.write(bytes.subarray(at, at + length));
+      await setTimeout(pause);
+    }
+  }
+  answer.end();
 }
 
 /** Whether a request is for a delta. */

@@ -1,8 +1,9 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::frames::{ACK, Frame, GOAWAY, PING, SETTINGS, WINDOW_UPDATE, frame, head_of, opening};
+use super::wait::LIMIT;
 
 /// A connection that speaks HTTP/2 frame by frame.
 pub(crate) struct Http2 {
@@ -58,10 +59,14 @@ impl Http2 {
         }
     }
 
-    /// Sends these bytes again and again, up to 64 MiB in all, and reads nothing. An error if the server closes the
-    /// connection, or takes nothing more for a second.
+    /// Sends these bytes again and again, and reads nothing. An error if the server closes the connection, or takes
+    /// nothing more for a second.
     pub(crate) fn flood(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.set_write_timeout(Some(Duration::from_secs(1)))?;
-        (0..(64 << 20) / bytes.len()).try_for_each(|_| self.stream.write_all(bytes))
+        let begin = Instant::now();
+        while begin.elapsed() < LIMIT {
+            self.stream.write_all(bytes)?;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use driblet_core::{Codec, Version};
 
+use super::accepted::Accepted;
 use super::queue::{Job, Work};
 
 /// The shortest file, in bytes, for which artifacts are made in the background. Shorter files fit, compressed, into the
@@ -36,9 +37,15 @@ impl AheadRule {
     }
 
     /// The codecs of the background deltas between files of these lengths that a receiver accepts, the best first.
-    pub(super) fn codecs(&self, from: u64, to: u64, accepts_dense: bool) -> impl Iterator<Item = Codec> {
+    pub(super) fn codecs(&self, from: u64, to: u64, accepted: Accepted) -> impl Iterator<Item = Codec> {
         let pays = (SHORTEST..=LONGEST).contains(&from.max(to));
-        self.better(from, to).filter(|_| accepts_dense).into_iter().chain(pays.then_some(Codec::Fast))
+        let (own, expected) = match (accepted, self.better(from, to)) {
+            (Accepted::All(link), Some(expected)) => (Some(link.codec(expected)), Some(expected)),
+            _ => (None, None),
+        };
+        // What is made for the expected link is made ahead, so it is there sooner.
+        let shared = expected.filter(|expected| own != Some(*expected));
+        own.into_iter().chain(shared).chain(pays.then_some(Codec::Fast))
     }
 
     /// The codec of the delta that is made besides the fast one; `None` if the fast one is the best.
@@ -73,6 +80,7 @@ impl AheadRule {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accepted::Link;
     use super::*;
 
     const DISK: u64 = 512 << 20;
@@ -102,6 +110,25 @@ mod tests {
         assert_eq!(made(AheadRule::new(0, dense, DISK), &lens), []);
         assert_eq!(made(AheadRule::new(2, dense, DISK), &lens[..1]), []);
         assert_eq!(made(AheadRule::new(2, dense, DISK), &[]), []);
+    }
+
+    #[test]
+    fn by_what_a_receiver_says_of_its_link() {
+        let auto = |bits_per_second| Codec::Auto { bits_per_second };
+        let rule = AheadRule::new(1, auto(20), DISK);
+        let codecs = |rule: AheadRule, accepted| rule.codecs(50_000, 50_000, accepted).collect::<Vec<_>>();
+        assert_eq!(codecs(rule, Accepted::Basic), [Codec::Fast]);
+        assert_eq!(codecs(rule, Accepted::All(Link::Usual)), [auto(20), Codec::Fast]);
+        assert_eq!(codecs(rule, Accepted::All(Link::Slow)), [auto(2), auto(20), Codec::Fast]);
+        assert_eq!(codecs(rule, Accepted::All(Link::Fast)), [auto(200), auto(20), Codec::Fast]);
+        for link in [Link::Slow, Link::Usual, Link::Fast] {
+            let dense = AheadRule::new(1, Codec::Dense, DISK);
+            assert_eq!(codecs(dense, Accepted::All(link)), [Codec::Dense, Codec::Fast], "the operator's choice");
+            let fast = AheadRule::new(1, Codec::Fast, DISK);
+            assert_eq!(codecs(fast, Accepted::All(link)), [Codec::Fast]);
+        }
+        let fastest = AheadRule::new(1, auto(u32::MAX), DISK);
+        assert_eq!(codecs(fastest, Accepted::All(Link::Fast)), [auto(u32::MAX), Codec::Fast]);
     }
 
     #[test]

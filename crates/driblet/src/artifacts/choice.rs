@@ -5,6 +5,7 @@ use std::sync::Arc;
 use driblet_core::{Codec, Matches, encode_same};
 use tokio::time::timeout;
 
+use super::accepted::Accepted;
 use super::cache::Artifacts;
 use super::coding::{Coding, Effort};
 use super::dictionary::{self, DictionaryCoding, DictionaryHash};
@@ -29,8 +30,7 @@ pub(crate) struct DeltaRequest<'a> {
     /// The version that the receiver holds; `None` if it holds nothing.
     pub(crate) basis: Option<Arc<StoredVersion>>,
     pub(crate) target: Arc<StoredVersion>,
-    /// Whether the receiver decodes the dense codec.
-    pub(crate) accepts_dense: bool,
+    pub(crate) accepted: Accepted,
     /// Whether the answer has no body.
     pub(crate) is_head: bool,
     /// Whether the receiver asks for a part of the delta.
@@ -93,7 +93,7 @@ impl Artifacts {
             let etag = format!("{}-same", &target.version.to_string()[..16]);
             return Ok(ChosenDelta { content, etag, is_same: true });
         }
-        let ready = self.ready_or_queued(path, basis.as_deref(), target, request.accepts_dense).await?;
+        let ready = self.ready_or_queued(path, basis.as_deref(), target, request.accepted).await?;
         let from = basis.as_ref().map(|basis| basis.version);
         let is_held = (request.is_held)(&self.delta_etag(from, target.version));
         let better = ready.into_iter().find(|artifact| !is_held && (request.continues)(&artifact.etag));
@@ -123,7 +123,7 @@ impl Artifacts {
         if len * SURELY_SMALLER <= matched * 100 {
             return Ok((Vec::new(), self.matched_delta(matches, target).await?.content));
         }
-        let ready = self.ready_or_queued(path, None, &target, false).await?.into_iter().next();
+        let ready = self.ready_or_queued(path, None, &target, Accepted::Basic).await?.into_iter().next();
         let from_nothing = match ready {
             Some(ready) => ready.content,
             None => self.interactive_delta(None, target.clone()).await?.content,
@@ -215,10 +215,10 @@ impl Artifacts {
         path: &str,
         from: Option<&StoredVersion>,
         to: &StoredVersion,
-        accepts_dense: bool,
+        accepted: Accepted,
     ) -> Result<Vec<Artifact>, ArtifactError> {
         let codecs: Vec<Codec> = match from {
-            Some(from) => self.ahead.codecs(from.len, to.len, accepts_dense).collect(),
+            Some(from) => self.ahead.codecs(from.len, to.len, accepted).collect(),
             None => self.ahead.improves_delta_from_nothing(to.len).then_some(Codec::Fast).into_iter().collect(),
         };
         let mut made = Vec::new();

@@ -4,6 +4,7 @@
 //! smaller form is made in the background for later requests (`background`, `queue`). The forms that every first
 //! visitor needs outlive the server (`store`). `choice` decides which artifact a receiver gets.
 
+mod accepted;
 mod ahead;
 mod background;
 mod cache;
@@ -23,6 +24,7 @@ mod shared_brotli;
 mod spool;
 mod store;
 
+pub(crate) use accepted::{Accepted, Link};
 pub(crate) use cache::{ArtifactOptions, Artifacts};
 pub(crate) use choice::{ChosenDelta, DeltaRequest, DictionaryRequest, EncodedRequest, WithDictionary};
 pub(crate) use coding::Coding;

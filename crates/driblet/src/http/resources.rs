@@ -22,7 +22,7 @@ use super::live::Asset;
 use super::measured::Synced;
 use super::path::{RequestPath, Resource};
 use super::problem::{Problem, is_safe};
-use crate::artifacts::{ArtifactError, ChosenDelta, Content, DeltaRequest};
+use crate::artifacts::{Accepted, ArtifactError, ChosenDelta, Content, DeltaRequest, Link};
 use crate::history::{Head, HistoryError, StoredVersion};
 use crate::metrics::Basis;
 use crate::publisher::PathState;
@@ -263,7 +263,7 @@ impl ResourceRequest<'_> {
             path: asset,
             basis,
             target,
-            accepts_dense: self.accepts_dense(),
+            accepted: self.accepted(),
             is_head: self.method == Method::HEAD,
             // Only a GET has ranges (RFC 9110, section 14.2).
             wants_range: self.method == Method::GET && self.headers.contains_key(header::RANGE),
@@ -283,10 +283,9 @@ impl ResourceRequest<'_> {
         })
     }
 
-    /// Whether the receiver decodes the dense codec.
-    fn accepts_dense(&self) -> bool {
-        let accepted = self.headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-        accepted.flat_map(|value| value.split(',')).any(names_dense)
+    fn accepted(&self) -> Accepted {
+        let values = self.headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).find_map(all_codecs).map_or(Accepted::Basic, Accepted::All)
     }
 
     /// Tells a receiver how to describe bytes whose version the server does not have.
@@ -336,12 +335,20 @@ impl ResourceRequest<'_> {
     }
 }
 
-/// Whether a part of an `Accept` header names a delta with the dense codec. Receivers that cannot decode it do not list
-/// it, so a quality of 0 is not looked for.
-fn names_dense(part: &str) -> bool {
+/// The link of a receiver that decodes all codecs, if a part of an `Accept` header says that it does. Other receivers do
+/// not name the dense codec, so a quality of 0 is not looked for.
+fn all_codecs(part: &str) -> Option<Link> {
     let mut words = part.split(';').map(str::trim);
-    words.next().is_some_and(|essence| essence.eq_ignore_ascii_case(DELTA))
-        && words.any(|word| word.eq_ignore_ascii_case("codec=dense"))
+    words.next().filter(|essence| essence.eq_ignore_ascii_case(DELTA))?;
+    let has = |name: &str| words.clone().any(|word| word.eq_ignore_ascii_case(name));
+    let link = if has("link=slow") {
+        Link::Slow
+    } else if has("link=fast") {
+        Link::Fast
+    } else {
+        Link::Usual
+    };
+    has("codec=dense").then_some(link)
 }
 
 /// All bytes of a body; `None` if there are more than `limit`.

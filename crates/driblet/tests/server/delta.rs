@@ -223,6 +223,33 @@ async fn the_browser_client_is_there_or_says_how_to_build_it() {
 }
 
 #[tokio::test]
+async fn who_tells_of_another_link_gets_the_delta_for_that() {
+    let old = text(1, 400_000);
+    let new = [&old[..200_000], &text(2, 40_000), &old[200_000..]].concat();
+    // Over the expected link the fast codec is verified first, over one ten times slower the smallest delta.
+    let site = TestSite::with(&[], |builder| builder.codec(Codec::Auto { bits_per_second: 10_000_000 })).await;
+    let has = site.publish("app.js", &old).await;
+    site.publish("app.js", &new).await;
+    let name = format!("/app.js.driblet/{has}");
+    let ask = |words: &'static str| {
+        site.ask(get(&name).header("accept", &format!("application/vnd.driblet.delta;codec=dense{words}, */*;q=0.5")))
+    };
+    ask("").await;
+    site.prepared().await;
+    let usual = ask("").await;
+    let meanwhile = ask(";link=slow").await;
+    assert_eq!(meanwhile.etag(), usual.etag(), "it is made for the first who asks for it");
+    site.prepared().await;
+    let slow = ask(";link=slow").await;
+    assert!(slow.body.len() < usual.body.len(), "{} and {} bytes", slow.body.len(), usual.body.len());
+    assert_eq!(apply(Some(&old), &slow.body).unwrap(), new);
+    assert_eq!(ask(";link=none").await.etag(), usual.etag(), "an unknown word");
+    ask(";link=fast").await;
+    site.prepared().await;
+    assert_eq!(apply(Some(&old), &ask(";link=fast").await.body).unwrap(), new);
+}
+
+#[tokio::test]
 async fn who_reads_the_dense_codec_gets_it_once_it_is_made() {
     let old = text(1, 400_000);
     let new = String::from_utf8(old.clone()).unwrap().replace("value", "amount").replace("length", "size").into_bytes();

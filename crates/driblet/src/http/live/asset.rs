@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use driblet_core::Version;
 
-use crate::artifacts::{ArtifactError, Content, DeltaRequest};
+use crate::artifacts::{Accepted, ArtifactError, Content, DeltaRequest};
 use crate::publisher::{PathState, PublishError, Publisher};
 use crate::site::Site;
 
@@ -93,7 +93,7 @@ async fn file_delta(
         path,
         basis: Some(basis),
         target,
-        accepts_dense: false,
+        accepted: Accepted::Basic,
         is_head: false,
         wants_range: false,
         is_held: &|_| false,
