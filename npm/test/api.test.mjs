@@ -69,6 +69,7 @@ test('configure() takes effect before the first sync, and throws afterwards unle
     };
     attempt({ workerTimeout: 0 });
     attempt({ wasmUrl: 7 });
+    attempt({ link: 'quick' });
     attempt({ wasmUrl: 'https://example.com/one.wasm', workerTimeout: 1000 });
     attempt({ workerTimeout: 2000 });
     (await sync(url)).close();
@@ -80,6 +81,7 @@ test('configure() takes effect before the first sync, and throws afterwards unle
   assert.deepEqual(errors, [
     'TypeError: workerTimeout must be a number of milliseconds above 0, or Infinity for no limit, not 0',
     'TypeError: a URL must be a string or a URL, not 7',
+    `TypeError: link must be 'slow', 'usual' or 'fast', not "quick"`,
     'none',
     'none',
     'none',

@@ -31,8 +31,9 @@ export async function follow(
   onHead: (head: LiveHead) => void,
   signal: AbortSignal,
   mayStream = true,
+  held?: string,
 ): Promise<never> {
-  const follows = followed();
+  const follows = followed(held);
   const pauses = backOff();
   let retry: number | undefined;
   let pollsUntil = mayStream ? -Infinity : Infinity;

@@ -23,7 +23,8 @@ export interface Followed {
   answer(head: Answered, at: number): Verdict;
 }
 
-export function followed(): Followed {
+/** `held` is the version that the receiver has before the first answer, if it has one. */
+export function followed(held?: string): Followed {
   let current: Answered | undefined;
   let doubt: { version: string; at: number } | undefined;
   const left = new Map<string, number>();
@@ -46,7 +47,8 @@ export function followed(): Followed {
     answer(head, at) {
       const verdict = judge(head, at);
       if (verdict === 'doubt') return verdict;
-      if (verdict === 'follow' && current) left.set(current.version, at);
+      const before = current?.version ?? held;
+      if (verdict === 'follow' && before !== undefined && before !== head.version) left.set(before, at);
       for (const [version, since] of left) if (since + REMEMBERED <= at) left.delete(version);
       [current, doubt] = [head, undefined];
       return verdict;

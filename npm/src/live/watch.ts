@@ -177,7 +177,7 @@ export async function* watchVersions<H extends Version>(
       wanted = head;
       if (!isSyncing) syncWanted().catch(failedHere.reject);
     };
-    await Promise.race([follow(requests, onHead, present, mayStream), failedHere.promise]);
+    await Promise.race([follow(requests, onHead, present, mayStream, newest.version), failedHere.promise]);
   }
 
   /** Renews the headers if the server refuses them. Rejects if it refuses the new ones too. */

@@ -1,4 +1,6 @@
-import { checkTimeout } from '../shared/check.js';
+import { check, checkTimeout } from '../shared/check.js';
+import { LINKS } from '../shared/link.js';
+import type { Link } from '../shared/link.js';
 import { urlOf } from './url.js';
 
 /** Settings of a whole page, worker or process; see {@link configure}. */
@@ -30,6 +32,11 @@ export interface Configuration {
    * memory. `Infinity`: no limit. Default: 120,000.
    */
   workerTimeout?: number;
+  /**
+   * What requests for deltas say of the link, so that the server can choose the delta that is verified soonest: `'slow'`
+   * below some 6 Mbit/s, `'fast'` above some 60, and of a `'usual'` one nothing. Default: what driblet measures.
+   */
+  link?: Link;
 }
 
 /** The configuration, checked: URLs are absolute. */
@@ -40,6 +47,7 @@ interface Settings {
   readonly directoryWorkerUrl?: string;
   readonly directoryWasmUrl?: string;
   readonly workerTimeout: number;
+  readonly link?: Link;
 }
 
 const URLS = ['workerUrl', 'wasmUrl', 'codecsWasmUrl', 'directoryWorkerUrl', 'directoryWasmUrl'] as const;
@@ -54,11 +62,13 @@ let isInUse = false;
  * @example
  * configure({ wasmUrl: '/assets/driblet_bg.wasm' });
  */
-export function configure({ workerTimeout, ...urls }: Configuration): void {
+export function configure({ workerTimeout, link, ...urls }: Configuration): void {
+  check(link === undefined || LINKS.includes(link), 'link', "'slow', 'usual' or 'fast'", link);
   const given = URLS.flatMap((name) => (urls[name] === undefined ? [] : [[name, urlOf(urls[name])[0]] as const]));
   const wanted: Settings = {
     ...settings,
     ...Object.fromEntries(given),
+    ...(link !== undefined && { link }),
     ...(workerTimeout !== undefined && { workerTimeout: checkTimeout(workerTimeout, 'workerTimeout') }),
   };
   for (const name of Object.keys(wanted) as (keyof Settings)[]) {

@@ -1,22 +1,25 @@
-import { SLOW } from '../shared/link.js';
+import { settingsInUse } from './configure.js';
+import { LINKS } from '../shared/link.js';
 import type { Link } from '../shared/link.js';
 
 /** What the Network Information API tells; only some browsers have it. */
 interface Connection {
   readonly saveData?: boolean;
-  /** In Mbit/s; at most 10. */
-  readonly downlink?: number;
+  /** '4g' for all that are faster, too. */
+  readonly effectiveType?: 'slow-2g' | '2g' | '3g' | '4g';
 }
 
 const KEY = 'driblet link';
 let last: Link | undefined;
 
-/** What is known of the link: what the last long answer of this tab showed, otherwise what the browser says. */
+/** What requests say of the link: what is configured, what the last long answer of this tab showed, otherwise what the browser says. */
 export function link(): Link {
+  const { link } = settingsInUse();
+  if (link !== undefined) return link;
   const { navigator } = globalThis as { navigator?: { readonly connection?: Connection } };
-  const { saveData, downlink } = navigator?.connection ?? {};
+  const { saveData, effectiveType = '4g' } = navigator?.connection ?? {};
   if (saveData) return 'slow';
-  return noted() ?? (downlink !== undefined && downlink < SLOW ? 'slow' : 'usual');
+  return noted() ?? (effectiveType === '4g' ? 'usual' : 'slow');
 }
 
 /** Notes what a sync showed of the link, for this tab's next syncs. */
@@ -33,7 +36,7 @@ export function noteLink(shown: Link | undefined): void {
 function noted(): Link | undefined {
   try {
     const known = last ?? sessionStorage.getItem(KEY);
-    return known === 'slow' || known === 'usual' || known === 'fast' ? known : undefined;
+    return LINKS.find((link) => link === known);
   } catch {
     return last;
   }

@@ -1,8 +1,10 @@
 /** What a request for a delta says of the link; of a usual one it says nothing. See spec/protocol.md, section 8. */
-export type Link = 'slow' | 'usual' | 'fast';
+export type Link = (typeof LINKS)[number];
+
+export const LINKS = ['slow', 'usual', 'fast'] as const;
 
 /** The links that are slower are slow, in Mbit/s. */
-export const SLOW = 6;
+const SLOW = 6;
 /** The links that are faster are fast, in Mbit/s. */
 const FAST = 60;
 /** Shorter answers tell nothing, in bytes: they come in few bursts. */

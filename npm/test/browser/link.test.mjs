@@ -23,7 +23,7 @@ const lastAccepted = () => s.link.requests.findLast(({ path }) => isDelta({ url:
 
 test('a slow link is noticed, and told by the next syncs of the tab', async () => {
   s.server.publish('slow.bin', old);
-  const page = await open(s.browser, s.link.url);
+  const page = await open(s.browser, s.link.url, undefined, { measuresLink: true });
   const sync = syncing(page, 'slow.bin');
   // 1.3 Mbit/s.
   s.link.fault = (asked) => (isDelta(asked) ? { pace: [16 << 10, 100] } : undefined);
@@ -47,7 +47,7 @@ test('a slow link is noticed, and told by the next syncs of the tab', async () =
 
 test('who saves data has a slow link', async () => {
   s.server.publish('saving.bin', old);
-  const page = await open(s.browser, s.link.url);
+  const page = await open(s.browser, s.link.url, undefined, { measuresLink: true });
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('Emulation.setDataSaverOverride', { dataSaverEnabled: true });
   assertIs(await syncing(page, 'saving.bin')(), old);

@@ -514,42 +514,53 @@ test('a page without locks polls', async () => {
   await page.close();
 });
 
-test('while an old and a new server answer in turn, a page does not go back', async () => {
-  publish('turns.txt', 'old');
-  const page = await watchIn('turns.txt');
-  await allShow([page], 'old');
-  await leaderOf([page], 'turns.txt');
-  // The new server has another history.
-  await s.server.forget();
-  publish('turns.txt', 'new');
-  await allShow([page], 'new');
-  // The old one again: its answers are doubtful.
-  const { version, ...head } = await (await fetch(new URL('/turns.txt.driblet/head', s.server.url))).json();
-  const stale = { ...head, epoch: '0'.repeat(16), version: await oldVersion(page, version) };
-  let answers = 0;
-  await during(
-    (request) => {
-      if (!isLive(request)) return undefined;
-      // The stream begins with what the old server says.
-      const edit = (bytes) => {
-        answers += 1;
-        return answers === 1 ? Buffer.from(`event: head\ndata: ${JSON.stringify(stale)}\n\n`) : bytes;
-      };
-      return { edit };
-    },
-    async () => {
-      await s.server.restart('SIGKILL');
-      await eventually(() => 0 < answers);
-      publish('turns.txt', 'newer');
-      await allShow([page], 'newer');
-    },
-  );
-  assert.deepEqual(
-    (await seenBy(page)).map(({ text }) => text),
-    ['old', 'new', 'newer'],
-  );
-  await page.close();
-});
+for (const [what, isAsked] of [
+  ['', () => false],
+  [' to what it synced before it heard of any head', ({ url }) => isLive({ url }) || url.endsWith('.driblet/head')],
+])
+  test(`while an old and a new server answer in turn, a page does not go back${what}`, async () => {
+    const name = isAsked({ url: '.driblet/head' }) ? 'unheard.txt' : 'turns.txt';
+    publish(name, 'old');
+    const page = await during(
+      (request) => (isAsked(request) ? { hangUp: true } : undefined),
+      async () => {
+        const page = await watchIn(name);
+        await allShow([page], 'old');
+        await eventually(() => page.hasAsked);
+        // The new server has another history.
+        await s.server.forget();
+        publish(name, 'new');
+        return page;
+      },
+    );
+    await allShow([page], 'new');
+    // The old one again: its answers are doubtful.
+    const { version, ...head } = await (await fetch(new URL(`/${name}.driblet/head`, s.server.url))).json();
+    const stale = { ...head, epoch: '0'.repeat(16), version: await oldVersion(page, version) };
+    let answers = 0;
+    await during(
+      (request) => {
+        if (!isLive(request)) return undefined;
+        // The stream begins with what the old server says.
+        const edit = (bytes) => {
+          answers += 1;
+          return answers === 1 ? Buffer.from(`event: head\ndata: ${JSON.stringify(stale)}\n\n`) : bytes;
+        };
+        return { edit };
+      },
+      async () => {
+        await s.server.restart('SIGKILL');
+        await eventually(() => 0 < answers);
+        publish(name, 'newer');
+        await allShow([page], 'newer');
+      },
+    );
+    assert.deepEqual(
+      (await seenBy(page)).map(({ text }) => text),
+      ['old', 'new', 'newer'],
+    );
+    await page.close();
+  });
 
 /** The version that a page saw before another one. */
 async function oldVersion(page, version) {

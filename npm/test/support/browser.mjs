@@ -44,9 +44,12 @@ export async function launch({ trusted, ...options } = {}, profile = mkdtempSync
  * Opens a page of the site and defines driblet's exports and `digest` as globals. `base` says which of the site's
  * scripts are driblet's.
  */
-export async function open({ context }, url, base = BASES.shipped) {
+export async function open({ context }, url, base = BASES.shipped, { measuresLink = false } = {}) {
   const page = await context.newPage();
   await page.goto(url);
+  // Which delta comes must not depend on the machine's speed.
+  const useUsualLink = async (client) => (await import(client)).configure({ link: 'usual' });
+  if (!measuresLink) await page.evaluate(useUsualLink, base.client);
   await page.evaluate(async (base) => {
     const { browserStore, configure, indexedDbStore, memoryStore, opfsStore, sync, SyncError } = await import(
       base.client

@@ -21,14 +21,16 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// The codec for this link in place of the one for the expected link, which is ten times slower or faster.
-    pub(super) fn codec(self, expected: Codec) -> Codec {
-        match (expected, self) {
-            (Codec::Auto { bits_per_second }, Link::Slow) => Codec::Auto { bits_per_second: bits_per_second / 10 },
-            (Codec::Auto { bits_per_second }, Link::Fast) => {
-                Codec::Auto { bits_per_second: bits_per_second.saturating_mul(10) }
-            }
-            _ => expected,
+    /// The codecs for such a receiver, the best first: the one for its own link, and those for the others. A slow link
+    /// has a tenth of the expected one's bandwidth, a fast link ten times as much.
+    pub(super) fn codecs(self, expected: Codec) -> Vec<Codec> {
+        let Codec::Auto { bits_per_second } = expected else { return vec![expected] };
+        let auto = |bits_per_second| Codec::Auto { bits_per_second };
+        let (slow, fast) = (auto(bits_per_second / 10), auto(bits_per_second.saturating_mul(10)));
+        match self {
+            Link::Slow => vec![slow, expected, fast],
+            Link::Usual => vec![expected, slow, fast],
+            Link::Fast => vec![fast, expected, slow],
         }
     }
 }

@@ -39,13 +39,11 @@ impl AheadRule {
     /// The codecs of the background deltas between files of these lengths that a receiver accepts, the best first.
     pub(super) fn codecs(&self, from: u64, to: u64, accepted: Accepted) -> impl Iterator<Item = Codec> {
         let pays = (SHORTEST..=LONGEST).contains(&from.max(to));
-        let (own, expected) = match (accepted, self.better(from, to)) {
-            (Accepted::All(link), Some(expected)) => (Some(link.codec(expected)), Some(expected)),
-            _ => (None, None),
+        let better = match accepted {
+            Accepted::All(link) => self.better(from, to).map(|expected| link.codecs(expected)).unwrap_or_default(),
+            Accepted::Basic => Vec::new(),
         };
-        // What is made for the expected link is made ahead, so it is there sooner.
-        let shared = expected.filter(|expected| own != Some(*expected));
-        own.into_iter().chain(shared).chain(pays.then_some(Codec::Fast))
+        better.into_iter().chain(pays.then_some(Codec::Fast))
     }
 
     /// The codec of the delta that is made besides the fast one; `None` if the fast one is the best.
@@ -118,17 +116,15 @@ mod tests {
         let rule = AheadRule::new(1, auto(20), DISK);
         let codecs = |rule: AheadRule, accepted| rule.codecs(50_000, 50_000, accepted).collect::<Vec<_>>();
         assert_eq!(codecs(rule, Accepted::Basic), [Codec::Fast]);
-        assert_eq!(codecs(rule, Accepted::All(Link::Usual)), [auto(20), Codec::Fast]);
-        assert_eq!(codecs(rule, Accepted::All(Link::Slow)), [auto(2), auto(20), Codec::Fast]);
-        assert_eq!(codecs(rule, Accepted::All(Link::Fast)), [auto(200), auto(20), Codec::Fast]);
+        assert_eq!(codecs(rule, Accepted::All(Link::Usual)), [auto(20), auto(2), auto(200), Codec::Fast]);
+        assert_eq!(codecs(rule, Accepted::All(Link::Slow)), [auto(2), auto(20), auto(200), Codec::Fast]);
+        assert_eq!(codecs(rule, Accepted::All(Link::Fast)), [auto(200), auto(20), auto(2), Codec::Fast]);
         for link in [Link::Slow, Link::Usual, Link::Fast] {
             let dense = AheadRule::new(1, Codec::Dense, DISK);
             assert_eq!(codecs(dense, Accepted::All(link)), [Codec::Dense, Codec::Fast], "the operator's choice");
             let fast = AheadRule::new(1, Codec::Fast, DISK);
             assert_eq!(codecs(fast, Accepted::All(link)), [Codec::Fast]);
         }
-        let fastest = AheadRule::new(1, auto(u32::MAX), DISK);
-        assert_eq!(codecs(fastest, Accepted::All(Link::Fast)), [auto(u32::MAX), Codec::Fast]);
     }
 
     #[test]

@@ -251,6 +251,11 @@ async fn who_tells_of_another_link_gets_the_delta_for_that() {
     assert!(slow.body.len() < usual.body.len(), "{} and {} bytes", slow.body.len(), usual.body.len());
     assert_eq!(apply(Some(&old), &slow.body).unwrap(), new);
     assert_eq!(ask(";link=none").await.etag(), usual.etag(), "an unknown word");
+    // A transfer continues, whatever the receiver says of its link by now.
+    let accept = "application/vnd.driblet.delta;codec=dense";
+    let begun = get(&name).header("accept", accept).header("range", "bytes=10-").header("if-range", &slow.etag());
+    let rest = site.ask(begun).await;
+    assert_eq!((rest.status, &rest.body[..]), (206, &slow.body[10..]));
     ask(";link=fast").await;
     site.prepared().await;
     assert_eq!(apply(Some(&old), &ask(";link=fast").await.body).unwrap(), new);
