@@ -1,8 +1,9 @@
-"""What a static server does by itself, and with a flag: each is started on the same folder and asked over HTTP."""
+"""What a static server does without settings: each is started on the same folder and asked over HTTP."""
 
 import gzip
 import http.client
 import random
+import re
 import subprocess
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
@@ -14,6 +15,11 @@ from measure.setting import HERE
 
 TOOLS = HERE / "data" / ".work" / "tools"
 CRATES = ["static-web-server", "dufs", "miniserve"]
+BROTLI = """
+const { brotliCompressSync, constants } = require('zlib')
+const params = { [constants.BROTLI_PARAM_QUALITY]: 7 }
+process.stdout.write(brotliCompressSync(require('fs').readFileSync(process.argv[1]), { params }))
+"""
 YES, NO = "yes", "–"
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -27,9 +33,11 @@ def measure(setting):
         started = {name: stack.enter_context(server) for name, server in servers(setting, folder).items()}
         lines = [[what, *(shown(ask(server)) for server in started.values())] for what, ask in QUESTIONS.items()]
     yield table("As each runs without settings", ["", *started], lines)
-    versions = [["driblet", run([setting.driblet, "--version"]).stdout.decode().split()[-1]]]
-    versions += [[name, run([TOOLS / "bin" / name, "--version"]).stdout.decode().split()[-1]] for name in CRATES]
-    versions += [["Caddy", run(["caddy", "version"]).stdout.decode().split()[0]]]
+    commands = {"driblet": [setting.driblet, "--version"], "Caddy": ["caddy", "version"]}
+    commands |= {name: [TOOLS / "bin" / name, "--version"] for name in CRATES}
+    versions = [
+        [name, re.search(r"\d+\.\d+\.\d+", run(command).stdout.decode())[0]] for name, command in commands.items()
+    ]
     yield table("Versions", ["server", "version"], versions)
 
 
@@ -43,7 +51,7 @@ def site(folder):
     (folder / "packed.js").write_bytes(script)
     (folder / "packed.js.gz").write_bytes(gzip.compress(script, mtime=0))
     # Another level than servers compress by themselves.
-    run(["brotli", "-q", "7", folder / "packed.js"])
+    (folder / "packed.js.br").write_bytes(run(["node", "-e", BROTLI, folder / "packed.js"]).stdout)
     (folder / ".env").write_text("SECRET=1")
     (folder / "sub").mkdir()
     (folder / "sub" / "file.txt").write_text("text")
@@ -116,11 +124,6 @@ def is_page(path, title):
     return lambda server: title in request(server, path)[2]
 
 
-def lists(server):
-    status, _, body = request(server, "/sub/")
-    return status == 200 and b"file.txt" in body
-
-
 def delta(server):
     return request(server, "/app.js.driblet/none")[0] == 200
 
@@ -135,7 +138,7 @@ QUESTIONS = {
     "sends a `.br` beside the file": sidecar,
     "`index.html` for a folder": is_page("/", b"<title>site"),
     "`404.html`": is_page("/nothing", b"nothing here"),
-    "lists folders": lists,
+    "lists folders": lambda server: request(server, "/sub/")[0] == 200,
     "serves `.env`": lambda server: b"SECRET" in request(server, "/.env")[2],
     "follows a link out of the folder": lambda server: b"outside" in request(server, "/out.txt")[2],
     "deltas": delta,
