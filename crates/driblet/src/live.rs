@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::metrics::Gauge;
 use bytes::Bytes;
@@ -24,6 +24,9 @@ const MIN_RETRY: u64 = 1_000;
 /// How long receivers wait besides if the server stops. A server that starts anew takes about as long: those that came
 /// before would fail, and come together with others.
 const RESTART: u64 = 1_000;
+
+/// How far apart the moments are at which streams say that they are alive: many speak at each.
+const TICK: Duration = Duration::from_millis(250);
 
 /// The golden ratio's fraction of 2^64 (Knuth, The Art of Computer Programming, volume 3, section 6.4).
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -45,6 +48,8 @@ pub(crate) struct LiveStreams {
     permits: Arc<Semaphore>,
     max: usize,
     slots: AtomicU64,
+    /// When the first of the ticks was, [`TICK`] apart, at which streams say that they are alive.
+    first_tick: Instant,
     /// When the first stream was told that the server stops, and how many were open then.
     stopped: OnceLock<(Instant, usize)>,
     /// How many streams are open, in all servers of the process.
@@ -66,6 +71,7 @@ impl LiveStreams {
             permits: Arc::new(Semaphore::new(max)),
             max,
             slots: AtomicU64::new(0),
+            first_tick: Instant::now(),
             stopped: OnceLock::new(),
             gauge: metrics::live_streams(),
         }
@@ -104,6 +110,12 @@ impl LiveStreams {
         let (began, open) = *self.stopped.get_or_init(|| (now, self.open_streams()));
         let passed = now.saturating_duration_since(began).as_millis() as u64;
         (RESTART + retry_of(open, self.next_slot())).saturating_sub(passed)
+    }
+
+    /// The time from the last tick before a moment until then.
+    pub(crate) fn since_tick(&self, moment: Instant) -> Duration {
+        let passed = moment.saturating_duration_since(self.first_tick);
+        Duration::from_nanos((passed.as_nanos() % TICK.as_nanos()) as u64)
     }
 
     fn open_streams(&self) -> usize {
@@ -154,8 +166,6 @@ impl Drop for LiveStream {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -168,6 +178,17 @@ mod tests {
         assert!((A_SECOND - 10..=A_SECOND + 10).contains(&(most as u64)), "{most} within a second");
         let few: Vec<u64> = (0..4u64).map(|n| retry_of(4, n.wrapping_mul(GOLDEN))).collect();
         assert!(few.iter().all(|time| *time < MIN_RETRY), "{few:?}");
+    }
+
+    #[test]
+    fn streams_speak_at_common_moments() {
+        let streams = LiveStreams::new(16);
+        let tick = |moment: Instant| moment - streams.since_tick(moment);
+        let first = streams.first_tick;
+        let ms = Duration::from_millis;
+        assert_eq!(tick(first), first);
+        assert_eq!(tick(first + TICK - ms(1)), first);
+        assert_eq!(tick(first + 60 * TICK + ms(1)), first + 60 * TICK);
     }
 
     #[test]
