@@ -14,16 +14,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::metrics;
 
-/// How many receivers come back, or ask for a delta, in a second. They are not quite exact: no more than a thousand
-/// come.
-const A_SECOND: u64 = 990;
+/// How many receivers come back, or ask for a delta, in a second.
+const A_SECOND: u64 = 1_000;
 /// The longest time for all of them.
 const MAX_SPREAD: u64 = 60_000;
-/// The shortest time over which receivers come back.
-const MIN_RETRY: u64 = 1_000;
+/// Receivers come back in waves. One begins after so many milliseconds, which is a little longer than a second, so that
+/// no second has more than one wave has.
+const WAVE: u64 = 1_008;
+/// The part of it in which they come. Who is late comes in the rest.
+const WAVE_USED: u64 = 700;
 /// How long receivers wait besides if the server stops. A server that starts anew takes about as long: those that came
 /// before would fail, and come together with others.
-const RESTART: u64 = 1_000;
+const RESTART: u64 = 500;
 
 /// How far apart the moments are at which streams say that they are alive: many speak at each.
 const TICK: Duration = Duration::from_millis(250);
@@ -95,7 +97,7 @@ impl LiveStreams {
     }
 
     /// When the receiver of a stream shall come back after its end, in milliseconds. Those of all streams are spread
-    /// evenly: the multiples of the golden ratio are, modulo 1, however many there are.
+    /// evenly.
     pub(crate) fn retry(&self) -> u64 {
         retry_of(self.open_streams(), self.next_slot())
     }
@@ -109,7 +111,10 @@ impl LiveStreams {
         // Streams end one after the other. Their receivers share the time of all, which begins with the first one's end.
         let (began, open) = *self.stopped.get_or_init(|| (now, self.open_streams()));
         let passed = now.saturating_duration_since(began).as_millis() as u64;
-        (RESTART + retry_of(open, self.next_slot())).saturating_sub(passed)
+        let at = RESTART + retry_of(open, self.next_slot());
+        // Whose wave has passed comes after all others.
+        let at = if at < passed { at + waves_of(open) * WAVE } else { at };
+        at.saturating_sub(passed)
     }
 
     /// The time from the last tick before a moment until then.
@@ -123,7 +128,7 @@ impl LiveStreams {
     }
 
     fn next_slot(&self) -> u64 {
-        self.slots.fetch_add(1, Relaxed).wrapping_mul(GOLDEN)
+        self.slots.fetch_add(1, Relaxed)
     }
 
     /// Forgets an asset, if it has no stream any more. Gives whether it has none.
@@ -152,10 +157,16 @@ pub(crate) fn spread_of(streams: usize) -> u64 {
     (streams as u64 * 1_000 / A_SECOND).min(MAX_SPREAD)
 }
 
-/// The part of the time over which receivers come back that is left of a slot, which is a fraction of 2^64.
+fn waves_of(streams: usize) -> u64 {
+    (streams as u64).div_ceil(A_SECOND).clamp(1, MAX_SPREAD / WAVE)
+}
+
+/// When the receiver with this number comes back. The waves take turns, and so have equally many. Within a wave they are
+/// spread by the multiples of the golden ratio, which are spread evenly modulo 1 however many there are.
 fn retry_of(streams: usize, slot: u64) -> u64 {
-    let most = spread_of(streams).max(MIN_RETRY);
-    ((u128::from(most) * u128::from(slot)) >> 64) as u64
+    let waves = waves_of(streams);
+    let part = u128::from((slot / waves).wrapping_mul(GOLDEN));
+    slot % waves * WAVE + ((u128::from(WAVE_USED) * part) >> 64) as u64
 }
 
 impl Drop for LiveStream {
@@ -168,16 +179,26 @@ impl Drop for LiveStream {
 mod tests {
     use super::*;
 
+    /// The most of these times within a second.
+    fn most_in_a_second(times: &mut [u64]) -> usize {
+        times.sort_unstable();
+        let in_second =
+            |from: &u64| times.partition_point(|time| *time < from + 1_000) - times.partition_point(|time| time < from);
+        times.iter().map(in_second).max().unwrap()
+    }
+
     #[test]
     fn receivers_come_back_evenly() {
-        let mut times: Vec<u64> = (0..10_000u64).map(|n| retry_of(10_000, n.wrapping_mul(GOLDEN))).collect();
-        times.sort_unstable();
-        assert!(times.last() < Some(&10_500));
-        let most = times.iter().map(|time| times.iter().filter(|other| (*time..time + 1_000).contains(other)).count());
-        let most = most.max().unwrap();
-        assert!((A_SECOND - 10..=A_SECOND + 10).contains(&(most as u64)), "{most} within a second");
-        let few: Vec<u64> = (0..4u64).map(|n| retry_of(4, n.wrapping_mul(GOLDEN))).collect();
-        assert!(few.iter().all(|time| *time < MIN_RETRY), "{few:?}");
+        for (streams, longest) in [(1, 700), (4, 700), (1_000, 700), (1_001, 1_708), (10_000, 9_772), (16_384, 16_828)]
+        {
+            let mut times: Vec<u64> = (7..7 + streams as u64).map(|slot| retry_of(streams, slot)).collect();
+            assert!(times.iter().all(|time| *time < longest), "{streams}: {:?}", times.iter().max());
+            let most = most_in_a_second(&mut times);
+            assert!(most <= 1_000, "{streams}: {most} in a second");
+        }
+        let few: Vec<u64> = (0..4).map(|slot| retry_of(4, slot)).collect();
+        assert!(few.iter().max() > Some(&400), "{few:?}");
+        assert!(retry_of(10_000_000, 59) < MAX_SPREAD);
     }
 
     #[test]
@@ -203,10 +224,9 @@ mod tests {
             times.push(passed + streams.retry_after_stop_at(began + Duration::from_millis(passed)));
             open.pop();
         }
-        times.sort_unstable();
-        assert!(times.first().is_some_and(|first| RESTART <= *first));
-        assert!(times.last().is_some_and(|last| *last <= RESTART + 10_200));
-        let most = times.windows(1_001).map(|window| window[1_000] - window[0]).min();
-        assert!(Some(1_000) <= most, "1,001 within {most:?} ms");
+        assert!(times.iter().min().is_some_and(|first| RESTART <= *first));
+        assert!(times.iter().max().is_some_and(|last| *last < RESTART + 10_780));
+        let most = most_in_a_second(&mut times);
+        assert!(most <= 1_000, "{most} in a second");
     }
 }
