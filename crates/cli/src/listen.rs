@@ -190,9 +190,7 @@ impl ListenArgs {
         }
         Ok(listening)
     }
-}
 
-impl ListenArgs {
     /// The domains that the server has a certificate for.
     pub(crate) fn domains(&self) -> &[String] {
         #[cfg(feature = "acme")]

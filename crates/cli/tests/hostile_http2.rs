@@ -91,13 +91,15 @@ fn requests_that_the_server_must_reset_again_and_again() {
 #[test]
 fn heads_that_go_on_and_on() {
     let attacked = Attacked::start(&[]);
-    let attack = |client: &mut Http2| {
-        client.stream.write_all(&frame(HEADERS, END_STREAM, 1, &request("/app.js"))).unwrap();
-        let more = frame(CONTINUATION, 0, 1, &field("x", &[b'a'; 16_000], false));
-        let sent = client.flood(&more);
-        assert!(sent.is_err(), "a head without an end was accepted");
-    };
-    are_cut_off(&attacked, &attack, &[ENHANCE_YOUR_CALM, 1]);
+    let more = frame(CONTINUATION, 0, 1, &field("x", &[b'a'; 16_000], false));
+    let empty = frame(CONTINUATION, 0, 1, &[]).repeat(1_000);
+    for parts in [more, empty] {
+        let attack = |client: &mut Http2| {
+            client.stream.write_all(&frame(HEADERS, END_STREAM, 1, &request("/app.js"))).unwrap();
+            assert!(client.flood(&parts).is_err(), "a head without an end was accepted");
+        };
+        are_cut_off(&attacked, &attack, &[ENHANCE_YOUR_CALM, 1]);
+    }
     // 64 KiB of each head, twice while the list grows, and 16 KiB of input.
     assert!(attacked.growth() < ATTACKERS as u64 * 256, "{} KiB", attacked.growth());
     is_told_once(&attacked.end());

@@ -76,6 +76,8 @@ mod task;
 mod transfer;
 #[cfg(feature = "client")]
 mod tree;
+#[cfg(any(feature = "client", feature = "acme"))]
+mod trust;
 #[cfg(feature = "server")]
 mod trusted_proxies;
 #[cfg(any(feature = "server", feature = "client"))]

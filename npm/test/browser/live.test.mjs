@@ -514,15 +514,18 @@ test('a page without locks polls', async () => {
   await page.close();
 });
 
-for (const [what, isAsked] of [
-  ['', () => false],
-  [' to what it synced before it heard of any head', ({ url }) => isLive({ url }) || url.endsWith('.driblet/head')],
+for (const [name, what, isLost] of [
+  ['turns.txt', '', () => false],
+  [
+    'unheard.txt',
+    ' to what it synced before it heard of any head',
+    ({ url }) => isLive({ url }) || url.endsWith('.driblet/head'),
+  ],
 ])
   test(`while an old and a new server answer in turn, a page does not go back${what}`, async () => {
-    const name = isAsked({ url: '.driblet/head' }) ? 'unheard.txt' : 'turns.txt';
     publish(name, 'old');
     const page = await during(
-      (request) => (isAsked(request) ? { hangUp: true } : undefined),
+      (request) => (isLost(request) ? { hangUp: true } : undefined),
       async () => {
         const page = await watchIn(name);
         await allShow([page], 'old');

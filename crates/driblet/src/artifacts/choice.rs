@@ -93,10 +93,10 @@ impl Artifacts {
             let etag = format!("{}-same", &target.version.to_string()[..16]);
             return Ok(ChosenDelta { content, etag, is_same: true });
         }
-        let ready = self.ready_or_queued(path, basis.as_deref(), target, request.accepted).await?;
         let from = basis.as_ref().map(|basis| basis.version);
         let is_held = (request.is_held)(&self.delta_etag(from, target.version));
-        let better = ready.into_iter().find(|artifact| !is_held && (request.continues)(&artifact.etag));
+        let fits = |artifact: &Artifact| !is_held && (request.continues)(&artifact.etag);
+        let better = self.ready_or_queued(path, basis.as_deref(), target, request.accepted, fits).await?;
         let Artifact { content, etag, .. } = match better {
             Some(better) => better,
             // Nothing is made for an answer without a body.
@@ -123,7 +123,7 @@ impl Artifacts {
         if len * SURELY_SMALLER <= matched * 100 {
             return Ok((Vec::new(), self.matched_delta(matches, target).await?.content));
         }
-        let ready = self.ready_or_queued(path, None, &target, Accepted::Basic).await?.into_iter().next();
+        let ready = self.ready_or_queued(path, None, &target, Accepted::Basic, |_| true).await?;
         let from_nothing = match ready {
             Some(ready) => ready.content,
             None => self.interactive_delta(None, target.clone()).await?.content,
@@ -208,7 +208,7 @@ impl Artifacts {
         Ok(made.map(|made| WithDictionary { content: made.content, etag, coding: quickest }))
     }
 
-    /// The deltas that were made in the background and that the receiver accepts, the best first. If the best delta
+    /// The best of the deltas that were made in the background, that the receiver accepts, and that fit. If the best one
     /// that the receiver accepts is not made yet, it is queued.
     async fn ready_or_queued(
         &self,
@@ -216,21 +216,21 @@ impl Artifacts {
         from: Option<&StoredVersion>,
         to: &StoredVersion,
         accepted: Accepted,
-    ) -> Result<Vec<Artifact>, ArtifactError> {
+        fits: impl Fn(&Artifact) -> bool,
+    ) -> Result<Option<Artifact>, ArtifactError> {
         let codecs: Vec<Codec> = match from {
             Some(from) => self.ahead.codecs(from.len, to.len, accepted).collect(),
             None => self.ahead.improves_delta_from_nothing(to.len).then_some(Codec::Fast).into_iter().collect(),
         };
-        let mut made = Vec::new();
         for (place, codec) in codecs.into_iter().enumerate() {
             let work = Work::Delta { from: from.map(|from| from.version), codec };
             let job = Job { path: path.into(), to: to.version, work };
             match self.ready(job.key()).await? {
-                Some(artifact) => made.push(artifact),
+                Some(artifact) if fits(&artifact) => return Ok(Some(artifact)),
                 None if place == 0 => self.background.change(|queue| queue.ask(job)),
-                None => {}
+                _ => {}
             }
         }
-        Ok(made)
+        Ok(None)
     }
 }

@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls::ClientConfig;
-use rustls_platform_verifier::BuilderVerifierExt;
 use url::Url;
 
 pub use basis_file::BasisFile;
@@ -44,6 +43,7 @@ use session::PullSession;
 use crate::output::Output;
 use crate::transfer::{Destination, Report, output};
 pub use crate::transfer::{NetworkError, Phase, Progress, ProtocolError, PullError, PullOptions, PullState};
+use crate::trust::trusting_the_system;
 
 /// How long an idle connection may be used again. After that time the server may be closing it.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -275,11 +275,7 @@ impl ClientBuilder {
             value.set_sensitive(true);
             headers.append(key, value);
         }
-        // A provider of its own: another part of the program may use another one.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let tls = tls.and_then(BuilderVerifierExt::with_platform_verifier);
-        let tls = tls.map_err(|error| ClientError::setup(error.into()))?.with_no_client_auth();
+        let tls = trusting_the_system().map_err(|error| ClientError::setup(error.into()))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .connect_timeout(self.options.timeout)

@@ -9,15 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use rustls::ClientConfig;
-use rustls::crypto::ring;
 use rustls_acme::caches::DirCache;
 use rustls_acme::{AcmeConfig, AcmeState, EventOk, ResolvesServerCertAcme};
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use super::tls_error::TlsError;
+use crate::trust::trusting_the_system;
 
 pub(super) use rustls_acme::acme::ACME_TLS_ALPN_NAME as CHALLENGE_PROTOCOL;
 
@@ -71,10 +69,7 @@ impl Acme {
         // It holds private keys.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(|source| TlsError::Folder { path: folder.clone(), source })?;
-        let provider = Arc::new(ring::default_provider());
-        let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let client = client.and_then(BuilderVerifierExt::with_platform_verifier);
-        let client = client.map_err(|source| TlsError::Setup { source })?.with_no_client_auth();
+        let client = trusting_the_system().map_err(|source| TlsError::Setup { source })?;
         let names = domains.join(", ");
         let config = AcmeConfig::new_with_client_config(domains, Arc::new(client));
         let state = config.contact(contacts).directory(&directory).cache(DirCache::new(folder)).state();
