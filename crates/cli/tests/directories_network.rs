@@ -52,20 +52,16 @@ fn a_cold_pull_that_is_cut_two_hundred_times() {
         Ok(true)
     });
     let (url, app) = (format!("http://{}/", tap.address), path(&folder, "app"));
-    let mut pulls = 0;
-    loop {
-        let pulled = driblet(&["pull", &url, &app]);
-        if code(&pulled) == 0 {
-            break;
-        }
-        assert!(text(&pulled.stderr).contains("was cut off"), "{}", text(&pulled.stderr));
-        assert!(!Path::new(&app).exists() || fs::read_dir(&app).unwrap().count() == 0);
-        pulls += 1;
-        assert!(pulls < 400);
-    }
+    // The part that follows the directory delta cannot be continued: the next pull fetches it by itself.
+    let cut_off = driblet(&["pull", &url, &app]);
+    assert!(text(&cut_off.stderr).contains("was cut off"), "{}", text(&cut_off.stderr));
+    assert!(!Path::new(&app).exists() || fs::read_dir(&app).unwrap().count() == 0);
+    let pulled = driblet(&["pull", &url, &app]);
+    assert_eq!(code(&pulled), 0, "{}", text(&pulled.stderr));
     let (sent, cuts) = (sent.load(Ordering::Relaxed), cuts.load(Ordering::Relaxed));
-    assert!(200 <= cuts, "{cuts} cuts in {pulls} pulls");
-    assert!(sent <= whole + whole / 10, "{sent} bytes sent for {whole}, {cuts} cuts");
+    assert!(200 <= cuts, "{cuts} cuts");
+    // At most what came on four connections before the first pull ended is sent once more.
+    assert!(sent <= whole + whole / 20, "{sent} bytes sent for {whole}, {cuts} cuts");
 }
 
 /// Versions of a directory, each in a folder, and a link `root` to one of them.

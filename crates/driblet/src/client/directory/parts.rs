@@ -157,7 +157,7 @@ impl PartFetch {
         let decoding = self.decode(reader, arrival.clone());
         let (file, written) = match body {
             Some(body) => {
-                let writing = receive(body, file, &arrival, &mut self.asset, &self.requests, &mut self.stopped);
+                let writing = self.receive(body, file, &arrival);
                 let ((file, written), decoded) = tokio::join!(writing, decoding);
                 (file, merge(written, decoded))
             }
@@ -178,6 +178,93 @@ impl PartFetch {
     async fn ask(&mut self, file: &PartFile) -> Result<Fetched, PullError> {
         let resume = (file.len() != 0).then(|| Resume { len: file.len(), etag: &file.label.etag });
         self.asset.fetch(Resource::Part, &self.resource, resume).await
+    }
+
+    /// Writes a body into its file until it ends, the decoder fails, or another part fails. A response that is cut off
+    /// is continued, as long as each one brings something.
+    async fn receive(
+        &mut self,
+        mut body: DeltaBody,
+        mut file: PartFile,
+        arrival: &Arc<Arrival>,
+    ) -> (Option<PartFile>, Result<(), PullDirectoryError>) {
+        let result = loop {
+            let before = file.len();
+            let received = match self.write(body, file, arrival).await {
+                Ok((written, received)) => {
+                    file = written;
+                    received
+                }
+                Err(error) => {
+                    arrival.end(false);
+                    return (None, Err(error));
+                }
+            };
+            match received {
+                Ok(true) => break file.complete().map_err(unwritten),
+                Ok(false) => {
+                    arrival.end(false);
+                    return (Some(file), Ok(()));
+                }
+                Err(error) => match self.rest(&file, before).await {
+                    Some(rest) => body = rest,
+                    None => break Err(error.into()),
+                },
+            }
+        };
+        arrival.end(result.is_ok());
+        (Some(file), result)
+    }
+
+    /// The rest of a response that was cut off; `None` if it brought nothing, or cannot be continued.
+    async fn rest(&mut self, file: &PartFile, before: u64) -> Option<DeltaBody> {
+        if file.len() <= before || file.label.etag.is_empty() || *self.stopped.borrow() {
+            return None;
+        }
+        match self.ask(file).await {
+            Ok(Fetched::Body(body)) if body.continues() => Some(body),
+            _ => None,
+        }
+    }
+
+    /// Writes one response. Gives whether it is complete: it is not if the decoder or another part failed.
+    async fn write(
+        &mut self,
+        mut body: DeltaBody,
+        mut file: PartFile,
+        arrival: &Arc<Arrival>,
+    ) -> Result<(PartFile, Result<bool, PullError>), PullDirectoryError> {
+        let (pieces, mut queue) = mpsc::channel::<bytes::Bytes>(QUEUE);
+        let arriving = arrival.clone();
+        let writer = tokio::spawn(blocking(move || {
+            while let Some(bytes) = queue.blocking_recv() {
+                file.append(&bytes).map_err(unwritten)?;
+                if !arriving.add(file.len()) {
+                    break;
+                }
+            }
+            Ok(file)
+        }));
+        let received = loop {
+            let next = tokio::select! {
+                next = body.next(self.asset.cost()) => next,
+                _ = self.stopped.wait_for(|stop| *stop) => break Ok(false),
+            };
+            match next {
+                Ok(Some(bytes)) => {
+                    self.requests.received(bytes.len());
+                    if pieces.send(bytes).await.is_err() {
+                        break Ok(false);
+                    }
+                }
+                Ok(None) => break Ok(true),
+                Err(error) => break Err(error),
+            }
+        };
+        drop(pieces);
+        let written: Result<_, PullDirectoryError> =
+            writer.await.unwrap_or_else(|error| Err(TaskFailed::of(error).into()));
+        written.map(|file| (file, received))
     }
 
     fn decode(
@@ -204,63 +291,6 @@ impl PartFetch {
 async fn restart(mut file: PartFile, etag: Option<&str>) -> Result<PartFile, PullDirectoryError> {
     let etag = etag.map(str::to_owned);
     blocking(move || file.restart(etag.as_deref()).map(|()| file).map_err(unwritten)).await
-}
-
-/// Writes a body into its file until it ends, the decoder fails, or another part fails.
-async fn receive(
-    mut body: DeltaBody,
-    file: PartFile,
-    arrival: &Arc<Arrival>,
-    asset: &mut Asset,
-    requests: &Requests,
-    stopped: &mut watch::Receiver<bool>,
-) -> (Option<PartFile>, Result<(), PullDirectoryError>) {
-    let (pieces, mut queue) = mpsc::channel::<bytes::Bytes>(QUEUE);
-    let arriving = arrival.clone();
-    let writer = tokio::spawn(blocking(move || {
-        let mut file = file;
-        while let Some(bytes) = queue.blocking_recv() {
-            file.append(&bytes).map_err(unwritten)?;
-            if !arriving.add(file.len()) {
-                break;
-            }
-        }
-        Ok(file)
-    }));
-    let received = loop {
-        let next = tokio::select! {
-            next = body.next(asset.cost()) => next,
-            _ = stopped.wait_for(|stop| *stop) => break Ok(false),
-        };
-        match next {
-            Ok(Some(bytes)) => {
-                requests.received(bytes.len());
-                if pieces.send(bytes).await.is_err() {
-                    break Ok(false);
-                }
-            }
-            Ok(None) => break Ok(true),
-            Err(error) => break Err(error),
-        }
-    };
-    drop(pieces);
-    let written: Result<PartFile, PullDirectoryError> =
-        writer.await.unwrap_or_else(|error| Err(TaskFailed::of(error).into()));
-    match (written, received) {
-        (Ok(mut file), Ok(true)) => {
-            let completed = file.complete().map_err(unwritten);
-            arrival.end(completed.is_ok());
-            (Some(file), completed)
-        }
-        (Ok(file), received) => {
-            arrival.end(false);
-            (Some(file), received.map(drop).map_err(PullDirectoryError::from))
-        }
-        (Err(error), _) => {
-            arrival.end(false);
-            (None, Err(error))
-        }
-    }
 }
 
 /// The error that says why both ended.
