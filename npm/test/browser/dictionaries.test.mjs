@@ -44,13 +44,19 @@ async function show(path) {
   return { shown, coding, transferred };
 }
 
-/** Waits until the browser has stored a page's script, and has asked the server whether it is the newest one. */
+/**
+ * Waits until the browser has stored a page's script, and has heard each time whether it is the newest one. The page was
+ * shown once before.
+ */
 async function isStored(page, script) {
-  const answered = () => server.answers.filter(({ path }) => path === script).length;
+  let shown = 1;
+  // A request may come after the page was shown, and is in the log later still.
+  const allAnswered = () => eventually(() => shown <= server.answers.filter(({ path }) => path === script).length);
+  await allAnswered();
   await eventually(async () => {
-    const before = answered();
     const { transferred } = await show(page);
-    await eventually(() => before < answered());
+    shown += 1;
+    await allAnswered();
     return transferred === 0;
   });
 }
