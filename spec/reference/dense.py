@@ -1,4 +1,4 @@
-"""Codec 2, dense: dense.md, with the same names. Slow and plain on purpose."""
+"""Codec 2, dense: dense.md and modules.md, with the same names. Slow and plain on purpose."""
 
 from .decisions import M32, MAX_PROBABILITY, MIN_PROBABILITY, Counter, Decisions, Sizes, clamp, hash2
 from .follower import (
@@ -7,6 +7,7 @@ from .follower import (
     MAX_WORD,
     NO_GUESS,
     RECALLED,
+    WINDOW_END,
     WORD_BYTES,
     Follower,
     Recall,
@@ -14,9 +15,10 @@ from .follower import (
     hash3,
 )
 from .mixing import Correction, Mixture, squash
+from .wasm import OPAQUE, OUTSIDE, WITHIN, Reader
 from .wire import demand
 
-WORDS, PART, MAX_MEMORY = 1, 2, 13
+WORDS, PART, WASM, MAX_MEMORY = 1, 2, 64, 13
 WHOLE_WORD = 18  # added to the kind of a word that is expected whole
 MIN_BLOCK, MAX_LEVEL = 16, 12
 BLOCK_DELAY, DELAY_IN_WORDS, DELAY_IN_BYTES = 16, 32, 256
@@ -32,6 +34,7 @@ LITERAL_WEIGHTS = [
     900, 850, 3200, 2650, 2400, 2200, 1450, 850, 1100, 900, 2500, 1850, 2300, 2500, 1750, 1550, 2350, 1900, 1000, 850,
     1550, 1500, 8950, 3550, 1350, 2300, 950,
 ]  # fmt: skip
+WASM_WEIGHTS = [2000, 1500, 2000, 1500]  # those of the two contexts more that literals have with wasm = 1
 POINTER_BASE, ANCHOR_BASE, RECALL_BASE = 0, 1, 2
 
 
@@ -44,12 +47,12 @@ def decode_dense_region(reader, span, basis, limits):
         start, length = reader.varint(), reader.varint()
         demand(start + length <= len(basis), "copy-outside-basis")
     demand(length <= limits.dense, "limit-dense-window")
-    memory = shape >> 2
+    memory = (shape & ~WASM) >> 2
     demand(memory <= MAX_MEMORY, "bad-dense")
     decisions_len = reader.varint()
     demand(decisions_len <= limits.decisions, "limit-packed")
     decisions = Decisions(reader.take(decisions_len))
-    model = Model(basis[start : start + length], span, shape & WORDS, memory, decisions)
+    model = Model(basis[start : start + length], span, shape & WORDS, shape & WASM, memory, decisions)
     while len(model.buffer) < model.end:
         model.step()
         demand(not decisions.is_overdrawn(), "bad-dense")
@@ -65,6 +68,16 @@ def extend_word_hash(word_hash, byte):
     return hash2(word_hash + 1 & M32, byte) if byte in WORD_BYTES else 0
 
 
+def wasm_contexts(reader, last_byte):
+    """The contexts of literals that only wasm = 1 has, each with its number."""
+    r = reader
+    contexts = [(11, hash3(22, r.context, last_byte)), (12, hash3(23, r.place, r.opcodes))]
+    if r.part != OUTSIDE:
+        contexts.append((0, hash3(25, r.place, hash2(r.latest[r.part], r.so_far))))
+        contexts.append((2, hash3(26, r.context, hash2(r.opcodes & 0xFFFF, r.before[0]))))
+    return contexts
+
+
 class Situation:
     """What stands around the next byte."""
 
@@ -72,7 +85,7 @@ class Situation:
         follower, recall, b = model.follower, model.recall, model.buffer
         self.expected, self.kind = follower.expect()
         self.recalled = recall.byte()
-        if NO_GUESS <= self.kind and SURE_AGREED <= recall.agreed and model.hits < UNSURE_HITS:
+        if NO_GUESS <= self.kind <= WINDOW_END and SURE_AGREED <= recall.agreed and model.hits < UNSURE_HITS:
             self.expected, self.kind = self.recalled, RECALLED
         self.recalled_byte = self.recalled or 0
         self.agreement = 0 if self.recalled is None else 1 if self.recalled == self.expected else 2
@@ -88,18 +101,22 @@ class Situation:
 
 
 class Model:
-    def __init__(self, window, span, words, memory, decisions):
+    def __init__(self, window, span, words, wasm, memory, decisions):
         self.buffer = bytearray(MARGIN) + window
         self.window_end, self.end = len(self.buffer), len(self.buffer) + span
-        self.words, self.decisions = words, decisions
-        self.follower = Follower(self.buffer, self.window_end)
+        self.wasm, self.follows, self.decisions = wasm, words or wasm, decisions
+        self.reader, self.page_readers = Reader(), []
+        self.follower = Follower(self.buffer, self.window_end, words, self.reader, self.read_window())
         self.recall = Recall(self.buffer, min(10 + memory, 20))
         if memory != 0:
             for at in range(MARGIN, self.window_end, 2):
                 self.recall.remember(at)
         self.blocks = Mixture(5, 12, 1, (16, 64, 256), BLOCK_WEIGHTS)
         self.flags = Mixture(7, min(8 + memory, 16), 1, (3 * (KINDS + WHOLE_WORD), 256, 64), FLAG_WEIGHTS)
-        self.literals = Mixture(11, min(10 + memory, 18), 4, (256, 64 * KINDS, 256), LITERAL_WEIGHTS)
+        context_count, most_bits, weights = 11, 18, LITERAL_WEIGHTS
+        if wasm:
+            context_count, most_bits, weights = 13, 19, weights[:22] + WASM_WEIGHTS + weights[22:]
+        self.literals = Mixture(context_count, min(10 + memory, most_bits), 4, (256, 64 * KINDS, 256), weights)
         self.flag_corrections, self.literal_correction = [Correction(), Correction()], Correction()
         self.misses = self.hits = self.target_word = 0
         self.difference = self.differences = 0
@@ -113,13 +130,29 @@ class Model:
         self.anchor_counters = [Counter() for _ in range(3)]
         self.sign_counters, self.sizes = [Counter() for _ in range(3)], Sizes(decisions)
 
+    def read_window(self):
+        """The parts of the window's bytes, by position. Keeps the reader as it is before each page."""
+        parts, reader = bytearray(self.window_end), Reader()
+        for at in range(MARGIN, self.window_end if self.wasm else MARGIN):
+            if (at - MARGIN) % PAGE == 0:
+                self.page_readers.append(reader.copy())
+            parts[at] = reader.part if reader.bytes == 0 else WITHIN
+            reader.read(self.buffer[at])
+        return parts
+
+    def read_target(self, length):
+        """Reads the bytes that were appended."""
+        if self.wasm:
+            for byte in self.buffer[len(self.buffer) - length :]:
+                self.reader.read(byte)
+
     def step(self):
         follower = self.follower
         can_try = self.block_delay == 0 and not follower.word and follower.pointer < self.window_end
         if can_try and self.try_block():
             return
         self.block_delay = max(self.block_delay - 1, 0)
-        if self.words:
+        if self.follows:
             follower.enter_word()
             if self.try_word():
                 return
@@ -131,7 +164,7 @@ class Model:
         b, follower, start = self.buffer, self.follower, len(self.buffer)
         left = self.end - start
         length = min(MIN_BLOCK << self.block_level, left)
-        if self.words:
+        if self.follows:
             end, passed_end = follower.stride(length, left)
         else:
             end, passed_end = min(follower.pointer + length, self.window_end), follower.passed
@@ -142,6 +175,7 @@ class Model:
         b += b[follower.pointer : end]
         holds = self.read_block_flag(start, length)
         if holds:
+            self.read_target(length)
             self.block_level = min(self.block_level + 1, MAX_LEVEL)
             self.misses = self.target_word = self.recall.agreed = 0
             self.hits, self.since_jump = self.hits + length, self.since_jump + length
@@ -172,9 +206,11 @@ class Model:
 
     def try_word(self):
         b, follower, word = self.buffer, self.follower, self.follower.word
-        if not word or follower.word_bytes() != 0 or word.end == self.window_end or b[word.end] in WORD_BYTES:
+        if not word or word.part != OUTSIDE or follower.word_bytes() != 0:
             return False
-        guess, kind = word.guesses[0]
+        if word.end == self.window_end or b[word.end] in WORD_BYTES:
+            return False
+        guess, _, kind = word.guesses[0]
         length = len(guess) + 1
         if MAX_WORD <= len(guess) or self.end - len(b) < length:
             return False
@@ -187,6 +223,7 @@ class Model:
         self.hits, self.since_jump = self.hits + length, self.since_jump + length
         self.misses = self.misses << min(length, MAX_WORD_HITS) & M32
         self.target_word, self.jumped = 0, False
+        self.read_target(length)
         follower.advance()
         self.recall.advance(length)
         self.find_places()
@@ -216,7 +253,7 @@ class Model:
         self.finish_byte(s, byte)
 
     def read_flag(self, s):
-        word = self.follower.word
+        word, r = self.follower.word, self.reader
         word_state = min(s.word_bytes, 3) << 4 | s.refused << 8
         place = hash2(word.keys[0], s.word_bytes | s.kind << 8 | s.refused << 16) if word else s.expected | 1 << 20
         neighbours = s.expected | s.after_byte << 8 | s.before_byte << 16 | s.last_byte << 24
@@ -229,8 +266,12 @@ class Model:
             hash3(13, min(self.since_jump, 255) | min(self.last_gap, 255) << 8, s.kind),
             hash3(10, self.differences, s.expected | (self.misses & 3) << 8),
         ]
+        if r.part != OUTSIDE:
+            contexts[1] = hash3(20, r.context, s.expected)
+            contexts[4] = hash3(21, r.place, (s.expected | r.opcodes << 8) & M32)
         self.flags.find(contexts)
-        chosen = [3 * s.kind + s.agreement, self.misses & 255, 8 * s.calm + agreed_class(self.recall.agreed)]
+        second_set = self.misses & 255 if r.part == OUTSIDE else r.place
+        chosen = [3 * s.kind + s.agreement, second_set, 8 * s.calm + agreed_class(self.recall.agreed)]
         output = self.flags.predict(1, [256], chosen)
         first, second = self.flag_corrections
         first_context = hash2((s.expected | s.kind << 8 | s.last4 << 16) & M32, 5) >> 20
@@ -242,9 +283,9 @@ class Model:
         return bit
 
     def read_literal(self, s):
-        word, other = self.follower.word, self.follower.alternative(s.expected)
+        word, other, r = self.follower.word, self.follower.alternative(s.expected), self.reader
         agreed = agreed_class(self.recall.agreed)
-        word_or_byte = word.hash if word else 0 if self.words else s.at_byte | 1 << 30
+        word_or_byte = word.hash if word else 0 if self.follows else s.at_byte | 1 << 30
         contexts = [
             hash2(1, self.misses & 255),
             last_bytes_hash(2, s.last4),
@@ -258,6 +299,20 @@ class Model:
             hash3(11, s.shifted, self.misses & 7 | s.last_byte << 8),
             hash3(13, s.expected, self.differences & 0xFFFF),
         ]
+        if r.part != OUTSIDE:
+            if r.part != OPAQUE:
+                contexts[5] = hash3(27, r.context, r.number & M32)
+                before = hash2(r.before[0], r.before[1])
+                contexts[6] = hash3(28, r.place, hash2(r.opcodes & 0xFFFFFF, before))
+            if word:
+                contexts[7] = hash3(24, word.hash, r.so_far)
+            else:
+                contexts[7] = hash3(24, r.context, s.at_byte | s.expected << 8)
+        if self.wasm:
+            contexts += [0, 0]
+            for k, context in wasm_contexts(r, s.last_byte):
+                contexts[k] = context
+        third_set = s.last_byte if r.part == OUTSIDE else r.place
         candidates = [s.recalled_byte, s.expected, s.shifted, other or 0]
         possible = [s.recalled is not None, True, self.difference != 0, other is not None]
         node, inner = 1, 1
@@ -271,7 +326,7 @@ class Model:
                 for byte, is_possible, strength in zip(candidates, possible, strengths, strict=True)
             ]
             holding = sum(is_possible << c for c, is_possible in enumerate(possible))
-            chosen = [node, s.kind << 6 | holding << 2 | i & 3, s.last_byte]
+            chosen = [node, s.kind % KINDS << 6 | holding << 2 | i & 3, third_set]
             output = self.literals.predict(inner, [*extra, 256], chosen)
             context = hash3(s.expected | s.kind << 8, node, s.last_byte) >> 18
             p = squash(output) + self.literal_correction.refine(output, context) >> 1
@@ -289,12 +344,13 @@ class Model:
         self.misses = (self.misses << 1 | (not hit)) & M32
         self.hits = self.hits + 1 if hit else 0
         if not hit:
-            self.block_delay = DELAY_IN_WORDS if self.words else DELAY_IN_BYTES
+            self.block_delay = DELAY_IN_WORDS if self.follows else DELAY_IN_BYTES
             if not s.in_word and self.follower.pointer < self.window_end:
                 self.difference = byte - s.at_byte & 255
                 self.differences = (self.differences << 8 | self.difference) & M32
         self.since_jump += 1
         self.target_word = extend_word_hash(self.target_word, byte)
+        self.read_target(1)
         self.follower.advance()
         self.recall.advance(1)
         self.find_places()
@@ -331,7 +387,7 @@ class Model:
         if self.misses & 255:
             self.recall.search()
             self.recall.remember(len(self.buffer))
-        if self.words and not self.follower.word and self.misses & 15:
+        if self.follows and not self.follower.word and self.misses & 15:
             self.resync()
 
     def resync(self):
@@ -357,6 +413,7 @@ class Model:
         self.pages_left -= 1
         start = MARGIN + page * PAGE
         page_word = 0
+        reader = self.page_readers[page].copy() if page < len(self.page_readers) else Reader()
         for at in range(start, min(start + PAGE, self.window_end)):
             byte, last4 = self.buffer[at], int.from_bytes(self.buffer[at - 4 : at], "big")
             contexts = [
@@ -365,8 +422,12 @@ class Model:
                 (6, last_bytes_hash(4, last4)),
                 (7, hash3(8, 0, page_word)),
             ]
+            if reader.part != OUTSIDE:
+                contexts += wasm_contexts(reader, self.buffer[at - 1])
             for k, context in contexts:
                 self.literals.prime(k, hash2(context, 1), byte >> 4)
                 self.literals.prime(k, hash2(context, 16 | byte >> 4), byte & 15)
             page_word = extend_word_hash(page_word, byte)
+            if self.wasm:
+                reader.read(byte)
             self.recall.remember(at)

@@ -3,6 +3,7 @@
 mod support;
 
 use driblet_core::*;
+use support::module::{Moved, module};
 use support::{apply, apply_whole, basis_of, collect, encode, linked, minified, random_bytes, text, with};
 
 const GROUP: usize = 256 << 10;
@@ -182,6 +183,19 @@ fn renamed_words_and_numbers_make_a_substitution_region() {
         let at_once = encode(&old, &new, EncodeOptions::default());
         assert!(20 * delta.len() < at_once.len(), "{} bytes, and {} at once", delta.len(), at_once.len());
         assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+}
+
+#[test]
+fn the_numbers_of_a_module_that_moved_take_few_bytes() {
+    let moved = Moved { functions: 3, data: 96, locals: 1, ..Moved::default() };
+    for padded in [false, true] {
+        let module = |moved| module(4, 500, Moved { padded, ..moved });
+        let (old, new) = (module(Moved::default()), module(moved));
+        let [fast, dense] = [Codec::Fast, Codec::Dense].map(|codec| encode(&old, &new, with(codec)));
+        assert_eq!(dense[header_len(&old, &new)] & 0x3f, 2);
+        assert!(2 * dense.len() < fast.len(), "{} bytes, and {} by the fast codec", dense.len(), fast.len());
+        assert_eq!(apply_whole(&old, &dense), Ok(new));
     }
 }
 

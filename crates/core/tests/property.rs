@@ -4,6 +4,7 @@ mod support;
 
 use driblet_core::*;
 use proptest::prelude::*;
+use support::module::{Moved, module};
 use support::{apply_whole, encode, linked, minified, random_bytes, text, with};
 
 /// An edit of a file: at a position, some bytes are removed and others inserted.
@@ -58,6 +59,24 @@ fn renamed() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     )
 }
 
+fn moved() -> impl Strategy<Value = Moved> {
+    let place = || prop_oneof![Just(None), (0..40usize).prop_map(Some)];
+    (0..200u64, 0..70_000u64, 0..3u64, place(), place(), any::<bool>()).prop_map(
+        |(functions, data, locals, longer, without, padded)| Moved { functions, data, locals, longer, without, padded },
+    )
+}
+
+/// A WebAssembly module and its successor, whose numbers moved, perhaps in text, and with some damage.
+fn modules() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let text = prop_oneof![Just(Vec::new()), (any::<u64>(), 0..500usize).prop_map(|(number, len)| text(number, len))];
+    (any::<u32>(), 0..40usize, moved(), moved(), text, edits(), edits()).prop_map(
+        |(number, functions, before, after, text, damage, edits)| {
+            let with = |moved| [&text[..], &module(number.into(), functions, moved), &text].concat();
+            (edited(&with(before), &damage[..damage.len() / 3]), edited(&with(after), &edits[..edits.len() / 2]))
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(160))]
 
@@ -87,6 +106,20 @@ proptest! {
         let new = edited(&old, &edits);
         let delta = encode(&old, &new, with(Codec::Dense));
         prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+
+    #[test]
+    fn modules_come_back_from_dense_deltas((old, new) in modules()) {
+        let delta = encode(&old, &new, with(Codec::Dense));
+        prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+
+    #[test]
+    fn mutated_deltas_of_modules_are_refused_or_right(
+        (old, new) in modules(), at in any::<usize>(), other in prop::collection::vec(any::<u8>(), 1..9)
+    ) {
+        let delta = encode(&old, &new, with(Codec::Dense));
+        prop_assert!(is_refused_or_right(&old, &new, &mutated(delta, at, other)));
     }
 
     #[test]

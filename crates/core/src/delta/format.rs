@@ -52,5 +52,8 @@ pub(crate) const DENSE_WORDS: u64 = 1;
 /// The bit of a dense region's shape that says that the window is a part of the basis.
 #[cfg(feature = "dense")]
 pub(crate) const DENSE_PART: u64 = 2;
+/// The bit of a dense region's shape that says that the region is read as WebAssembly.
+#[cfg(feature = "dense")]
+pub(crate) const DENSE_WASM: u64 = 64;
 /// The bit of a substitution region's shape that says that its tokens are words.
 pub(crate) const SUBSTITUTION_WORDS: u8 = 1;

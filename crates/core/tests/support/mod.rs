@@ -3,6 +3,7 @@
 
 mod apply;
 mod directories;
+pub mod module;
 mod random;
 mod varint;
 

@@ -10,6 +10,9 @@ mod directories;
 #[path = "../support/directories.rs"]
 mod directories_in_memory;
 mod input;
+#[cfg(feature = "encode")]
+#[path = "../support/module.rs"]
+mod module;
 #[path = "../support/random.rs"]
 mod random;
 #[cfg(feature = "encode")]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::PATH;
 use super::input::{bytes_of, hex};
+use super::module::{Moved, module};
 use super::varint::put_varint;
 
 #[test]
@@ -175,6 +176,7 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
             &json!({ "random": 9, "len": 400 }),
         ),
     ];
+    all.extend(modules());
     let zeros = json!({ "repeat": "00", "len": 64 });
     let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
     let long = |mut numbers: Vec<u8>, value: u64| {
@@ -210,6 +212,40 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
         bad("dense: cut", &plain, &whole[..whole.len() - 1], "truncated"),
     ]);
     all
+}
+
+/// Pairs of WebAssembly modules.
+fn modules() -> Vec<Value> {
+    let bytes = |bytes: &[u8]| json!({ "hex": hex(bytes) });
+    let old = Moved { padded: false, ..Moved::default() };
+    let new = Moved { functions: 3, data: 96, locals: 1, longer: Some(20), without: Some(9), padded: false };
+    let pair = |number, functions| (module(number, functions, old), module(number, functions, new));
+    let (one, other) = pair(1, 60);
+    let (a, b) = pair(2, 20);
+    let text = |name: &str| format!("export const {name} = {name}({name}.bytes);\n").repeat(9).into_bytes();
+    let within = |module: &[u8], name| [&text(name)[..], module, b"\xff", &text(name)[..], &one[..300]].concat();
+    let little = Moved { functions: 1, longer: Some(31), ..old };
+    let (long, longer) = (module(6, 160, old), module(6, 160, little));
+    let padded = |moved: Moved| module(3, 30, Moved { padded: true, ..moved });
+    // A module of damaged bytes, and bytes that only begin as a module does.
+    let damaged = |module: &[u8], noise: u64| {
+        let noise = super::random::random_bytes(noise, module.len());
+        let damage = module.iter().zip(noise.iter().zip(noise.iter().rev()));
+        damage.map(|(byte, (at, noise))| if at % 23 == 0 { *noise } else { *byte }).collect::<Vec<u8>>()
+    };
+    let noise = super::random::random_bytes(5, 3000);
+    let fake = |noise: &[u8]| [b"\0asm\x01\0\0\0\x0a\xff\x7f\x03\xff\x7f", noise].concat();
+    vec![
+        good_dense("dense: a module whose numbers moved", &bytes(&one), &bytes(&other)),
+        good_dense("dense: a module from nothing", &bytes(b"\0asm"), &bytes(&one)),
+        good_dense("dense: a module in text", &bytes(&within(&a, "draw")), &bytes(&within(&b, "paint"))),
+        good_dense("dense: a module with padded numbers", &bytes(&padded(old)), &bytes(&padded(new))),
+        good_dense("dense: a module that hardly changed", &bytes(&long), &bytes(&longer)),
+        good_dense("dense: a module that ends early", &bytes(&padded(old)), &bytes(&padded(old)[..1111])),
+        good_dense("dense: a module that ends earlier", &bytes(&padded(old)), &bytes(&padded(old)[..907])),
+        good_dense("dense: a module with damage", &bytes(&damaged(&one, 7)), &bytes(&damaged(&other, 8))),
+        good_dense("dense: a module of noise", &bytes(&fake(&noise)), &bytes(&fake(&damaged(&noise, 9)))),
+    ]
 }
 
 /// Looks like linked code: opcodes, and numbers in LEB128, of which some moved.

@@ -4,8 +4,10 @@ use super::buffer::{MARGIN, buffer};
 use super::follower::{Follower, WordTables};
 use super::guide::{Guide, GuidedCoder};
 use super::model::Model;
+pub(crate) use super::tokens::Followed;
+use super::tokens::Tokens;
 use crate::delta::arithmetic::{DecisionCoder, DecisionWriter};
-use crate::delta::format::DENSE_WORDS;
+use crate::delta::format::{DENSE_WASM, DENSE_WORDS};
 use crate::delta::sequence_alignment::SequenceAlignment;
 use crate::wire::put_varint;
 
@@ -26,6 +28,8 @@ const TARGET_PER_LITERAL: usize = 4;
 const DENSE_SETUP_NANOSECONDS: u64 = 4_000_000;
 /// Nanoseconds that a browser needs to index one byte of the window.
 const INDEX_NANOSECONDS: u64 = 10;
+/// Nanoseconds that a browser needs to read one byte of a module, on both sides, and to follow its numbers.
+const MODULE_NANOSECONDS: u64 = 50;
 /// Nanoseconds that a browser needs for one decision, mostly to wait for memory, as measured in Chromium on a server
 /// with two cores.
 const DECISION_NANOSECONDS: u64 = 550;
@@ -58,12 +62,16 @@ impl GuidedCoder for GuidedWriter<'_> {
 
 /// Encodes a target against a window that is the whole basis. `None` if too much is new, or if the model does not
 /// shorten the new bytes.
-pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &SequenceAlignment) -> Option<EncodedDense> {
-    let words = alignment.words;
-    let places = places(window, target, words, &alignment.starts);
+pub(crate) fn encode(
+    window: &[u8],
+    target: &[u8],
+    alignment: &SequenceAlignment,
+    followed: Followed,
+) -> Option<EncodedDense> {
+    let places = places(window, target, followed, &alignment.starts);
     let mut best: Option<EncodedDense> = None;
     for memory in MEMORY {
-        let dense = encode_with(window, target, words, &places, memory)?;
+        let dense = encode_with(window, target, followed, &places, memory)?;
         if best.as_ref().is_none_or(|best| dense.bytes.len() <= best.bytes.len()) {
             best = Some(dense);
         }
@@ -74,11 +82,11 @@ pub(crate) fn encode(window: &[u8], target: &[u8], alignment: &SequenceAlignment
     best
 }
 
-fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory: u32) -> Option<EncodedDense> {
+fn encode_with(window: &[u8], target: &[u8], followed: Followed, places: &[u32], memory: u32) -> Option<EncodedDense> {
     let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let mut writer = GuidedWriter { writer: DecisionWriter::new(), guide: Guide { target, places } };
-    let mut model = Model::new(buffer, target.len(), words, memory);
+    let mut model = Model::new(buffer, target.len(), followed, memory);
     // The guide never leads outside the window.
     while !model.is_complete() && model.step(&mut writer).is_ok() {
         let literals = model.target().len() - model.followed() as usize;
@@ -88,11 +96,14 @@ fn encode_with(window: &[u8], target: &[u8], words: bool, places: &[u32], memory
     }
     let packed = writer.writer.finish();
     let mut bytes = Vec::with_capacity(packed.len() + 8);
-    put_varint(&mut bytes, u64::from(memory) << 2 | if words { DENSE_WORDS } else { 0 });
+    let words = if followed.words { DENSE_WORDS } else { 0 };
+    let wasm = if followed.wasm { DENSE_WASM } else { 0 };
+    put_varint(&mut bytes, u64::from(memory) << 2 | words | wasm);
     put_varint(&mut bytes, packed.len() as u64);
     bytes.extend_from_slice(&packed);
     let indexing = if memory == 0 { 0 } else { window.len() as u64 * INDEX_NANOSECONDS };
-    let setup = (DENSE_SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing;
+    let reading = if followed.wasm { target.len() as u64 * MODULE_NANOSECONDS } else { 0 };
+    let setup = (DENSE_SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing + reading;
     Some(EncodedDense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
 }
 
@@ -104,10 +115,11 @@ fn is_not_worth_it(literals: usize, packed: usize, target: usize) -> bool {
 
 /// For each target position, the window position that the alignment pairs with it. The alignment is a list of positions
 /// in the target, ascending, and in the window.
-fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -> Vec<u32> {
+fn places(window: &[u8], target: &[u8], followed: Followed, alignment: &[(u32, u32)]) -> Vec<u32> {
     let mut buffer = buffer(window.len(), target.len());
     buffer.extend_from_slice(window);
     let window_end = buffer.len();
+    let mut tokens = Tokens::new(followed, &buffer);
     let (mut follower, tables) = (Follower::new(MARGIN), WordTables::new());
     let mut starts = alignment.iter().peekable();
     target
@@ -117,13 +129,12 @@ fn places(window: &[u8], target: &[u8], words: bool, alignment: &[(u32, u32)]) -
             if let Some((_, start)) = starts.next_if(|(from, _)| *from as usize == at) {
                 follower.jump(MARGIN + *start as usize);
             }
-            if words {
-                follower.enter(&buffer, window_end, &tables);
-            }
+            follower.enter(&buffer, window_end, &tokens, &tables);
             let between = follower.word.is_none() || follower.word_bytes(&buffer) == 0;
             let place = if between { (follower.pointer - MARGIN) as u32 } else { u32::MAX };
             buffer.push(*byte);
-            follower.advance(&buffer, window_end, None);
+            tokens.read(&[*byte]);
+            follower.advance(&buffer, window_end, &tokens, None);
             place
         })
         .collect()

@@ -1,4 +1,4 @@
-//! The dense codec (codec 2), as in `spec/dense.md`.
+//! The dense codec (codec 2), as in `spec/dense.md` and `spec/modules.md`.
 
 #[cfg(feature = "dense")]
 mod buffer;
@@ -21,4 +21,8 @@ mod recall;
 #[cfg_attr(not(feature = "dense"), path = "refused.rs")]
 pub(crate) mod region;
 #[cfg(feature = "dense")]
+mod shifts;
+#[cfg(feature = "dense")]
 mod situation;
+#[cfg(feature = "dense")]
+mod tokens;

@@ -7,15 +7,19 @@ use super::follower::{Follower, WordTables, kind};
 use super::guide::GuidedCoder;
 use super::jumps::{JumpBases, Jumps, OutsideWindow, resync};
 use super::mix::{CURVES, Correction, Curves, Mixture};
-use super::primed_pages::PrimedPages;
+use super::primed_pages::{PAGE, PrimedPages};
 use super::recall::{Recall, agreed_class};
 use super::situation::{Situation, extend_word_hash, last_bytes_hash};
+use super::tokens::{Followed, Tokens};
 use crate::delta::adaptive::hash;
+use crate::delta::wasm::{Part, WasmReader};
 
 /// Contexts of the flag that says whether a byte or a word is as predicted.
 const FLAGS: usize = 7;
 /// Contexts of the bits of a literal, which is a byte that was not as predicted.
 const LITERALS: usize = 11;
+/// Further contexts of the bits of a literal, if the region is read as WebAssembly.
+const WASM_LITERALS: usize = 2;
 /// Contexts of the flag that says whether a block is as predicted.
 const BLOCKS: usize = 5;
 /// The first weights of the flags: the medians of the weights at the end of many deltas. The weights of the model's own
@@ -23,9 +27,9 @@ const BLOCKS: usize = 5;
 const FLAG_WEIGHTS: [i16; 1 + 2 * FLAGS] =
     [-3700, 5950, 4350, 800, 750, 2600, 750, 2100, 800, 3000, 2050, 550, 1850, 2500, 1100];
 /// The first weights of the literals.
-const LITERAL_WEIGHTS: [i16; 5 + 2 * LITERALS] = [
+const LITERAL_WEIGHTS: [i16; 5 + 2 * (LITERALS + WASM_LITERALS)] = [
     8950, 3550, 1350, 2300, 950, 900, 850, 3200, 2650, 2400, 2200, 1450, 850, 1100, 900, 2500, 1850, 2300, 2500, 1750,
-    1550, 2350, 1900, 1000, 850, 1550, 1500,
+    1550, 2350, 1900, 1000, 850, 1550, 1500, 2000, 1500, 2000, 1500,
 ];
 /// The first weights of the blocks.
 const BLOCK_WEIGHTS: [i16; 1 + 2 * BLOCKS] = [1750, -400, 800, 3200, 1800, 4400, 1950, 1500, 1750, 1750, 1150];
@@ -33,7 +37,7 @@ const BLOCK_WEIGHTS: [i16; 1 + 2 * BLOCKS] = [1750, -400, 800, 3200, 1800, 4400,
 const MIN_BLOCK: u32 = 16;
 /// Steps after a failed block or a jump before the next block is tried.
 const BLOCK_DELAY: u32 = 16;
-/// Steps after a miss before the next block is tried, if the window is followed word by word.
+/// Steps after a miss before the next block is tried, if words or numbers are followed.
 const DELAY_IN_WORDS: u32 = 32;
 /// Steps after a miss before the next block is tried, if the window is followed byte by byte.
 const DELAY_IN_BYTES: u32 = 256;
@@ -59,7 +63,7 @@ pub(crate) struct Model {
     window_end: usize,
     /// Where the target ends in the buffer when it is complete.
     end: usize,
-    words: bool,
+    tokens: Tokens,
     curves: &'static Curves,
     follower: Follower,
     tables: WordTables,
@@ -98,24 +102,32 @@ impl Model {
     ///
     /// `memory` scales the tables and the number of primed pages, so that a small delta needs no large tables. With 0
     /// the window is not indexed.
-    pub(crate) fn new(buffer: Vec<u8>, span: usize, words: bool, memory: u32) -> Model {
+    pub(crate) fn new(buffer: Vec<u8>, span: usize, followed: Followed, memory: u32) -> Model {
         let curves = &*CURVES;
         let window_end = buffer.len();
         let mut recall = Recall::new((10 + memory).min(20));
         if memory != 0 {
             (MARGIN..window_end).step_by(RECALL_STRIDE).for_each(|at| recall.remember(&buffer, at));
         }
+        let (literals, most_bits) = if followed.wasm { (LITERALS + WASM_LITERALS, 19) } else { (LITERALS, 18) };
+        let literals = Mixture::new(
+            literals,
+            (10 + memory).min(most_bits),
+            4,
+            [256, kind::COUNT * 64, 256],
+            &LITERAL_WEIGHTS[..5 + 2 * literals],
+        );
         Model {
             window_end,
             end: window_end + span,
-            words,
+            tokens: Tokens::new(followed, &buffer),
             curves,
             follower: Follower::new(MARGIN),
             tables: WordTables::new(),
             recall,
             flags: Mixture::new(FLAGS, (8 + memory).min(16), 1, [kind::ALL * 3, 256, 64], &FLAG_WEIGHTS),
             flag_corrections: [Correction::new(curves, 1 << 12), Correction::new(curves, 1 << 12)],
-            literals: Mixture::new(LITERALS, (10 + memory).min(18), 4, [256, kind::COUNT * 64, 256], &LITERAL_WEIGHTS),
+            literals,
             literal_correction: Correction::new(curves, 1 << 14),
             jumps: Jumps::new(),
             blocks: Mixture::new(BLOCKS, 12, 1, [16, 64, 256], &BLOCK_WEIGHTS),
@@ -156,7 +168,8 @@ impl Model {
 
     /// Codes the next byte, word, block or jump.
     pub(crate) fn step(&mut self, coder: &mut impl GuidedCoder) -> Result<(), OutsideWindow> {
-        let jump = self.jumps.wanted(coder, self.follower.pointer, &self.buffer, self.window_end, self.words);
+        let jump =
+            self.jumps.wanted(coder, self.follower.pointer, &self.buffer, self.window_end, self.tokens.are_followed());
         if self.block_delay == 0
             && self.follower.word.is_none()
             && self.follower.pointer < self.window_end
@@ -173,8 +186,8 @@ impl Model {
         let start = self.buffer.len();
         let left = self.end - start;
         let len = ((MIN_BLOCK as usize) << self.block_level).min(left);
-        let follower = if self.words {
-            self.follower.stride(&self.buffer, self.window_end, &self.tables, len, left)
+        let follower = if self.tokens.are_followed() {
+            self.follower.stride(&self.buffer, self.window_end, &self.tokens, &self.tables, len, left)
         } else {
             self.follower.moved(self.window_end.min(self.follower.pointer + len))
         };
@@ -187,6 +200,7 @@ impl Model {
         let holds = coder.guide().is_some_and(|guide| jump.is_none() && guide.target[from..to] == self.buffer[start..]);
         let said = self.block_flag(coder, start, holds);
         if said {
+            self.tokens.read(&self.buffer[start..]);
             self.block_level = (self.block_level + 1).min(MAX_LEVEL);
             self.misses = 0;
             self.hits = self.hits.saturating_add((to - from) as u32);
@@ -216,7 +230,7 @@ impl Model {
             hash(hash(4, self.block_level), next & 0xffff | u32::from(b[start - 1]) << 16),
             hash(hash(5, self.block_level), self.block_outcomes & 3 | ((b.len() - start) as u32) << 4),
         ];
-        self.blocks.find(&contexts);
+        self.blocks.find(contexts);
         let sets = [self.block_level as usize, (self.block_outcomes & 63) as usize, b[start - 1] as usize];
         let stretch = self.blocks.predict(self.curves, 1, &[256], sets);
         let said = coder.code(self.curves.squash(stretch) as u16, holds);
@@ -226,8 +240,8 @@ impl Model {
     }
 
     fn byte(&mut self, coder: &mut impl GuidedCoder, jump: Option<usize>) -> Result<(), OutsideWindow> {
-        if self.words {
-            self.follower.enter(&self.buffer, self.window_end, &self.tables);
+        if self.tokens.are_followed() {
+            self.follower.enter(&self.buffer, self.window_end, &self.tokens, &self.tables);
         }
         let i = self.buffer.len();
         if self.try_word(coder, jump) {
@@ -301,7 +315,8 @@ impl Model {
         self.misses <<= MAX_WORD_HITS.min(taken);
         self.target_word = 0;
         self.jumps.allow();
-        self.follower.advance(&self.buffer, self.window_end, Some(&mut self.tables));
+        self.tokens.read(&self.buffer[i..]);
+        self.follower.advance(&self.buffer, self.window_end, &self.tokens, Some(&mut self.tables));
         self.recall.skip(&self.buffer, taken as usize);
         self.find_places();
         true
@@ -315,7 +330,7 @@ impl Model {
         let window = |at: usize| if at < self.window_end { b[at] } else { 0 };
         let (mut expected, mut kind) = self.follower.expect(b, self.window_end);
         let recalled = self.recall.expected(b);
-        if kind::NO_GUESS <= kind && SURE_AGREED <= self.recall.agreed && self.hits < UNSURE_HITS {
+        if (kind::NO_GUESS..=kind::WINDOW_END).contains(&kind) && SURE_AGREED <= self.recall.agreed && self.hits < UNSURE_HITS {
             (expected, kind) = (recalled.unwrap_or(0), kind::RECALLED);
         }
         let agreement = match recalled {
@@ -348,7 +363,7 @@ impl Model {
         let refused = u32::from(word.is_some_and(|word| word.refused));
         let word = word.map_or(e | 1 << 20, |word| hash(word.keys[0], seen.word_bytes | k << 8 | refused << 16));
         let (since_jump, jump_gap) = self.jumps.distances();
-        let contexts = [
+        let mut contexts = [
             hash(hash(2, k | hits_class << 8 | (self.misses & 15) << 12), seen.agreement | in_word << 4 | refused << 8),
             hash(4, word),
             hash(hash(6, e | u32::from(seen.after_byte) << 8 | u32::from(seen.before_byte) << 16 | last << 24), k),
@@ -357,9 +372,14 @@ impl Model {
             hash(hash(13, since_jump | jump_gap << 8), k),
             hash(hash(10, self.differences), e | (self.misses & 3) << 8),
         ];
-        self.flags.find(&contexts);
-        let sets =
-            [(k * 3 + seen.agreement) as usize, (self.misses & 255) as usize, (hits_class * 8 + agreed) as usize];
+        let mut situation = self.misses & 255;
+        if let Some(module) = self.tokens.module() {
+            situation = module.place();
+            contexts[1] = hash(hash(20, module.context()), e);
+            contexts[4] = hash(hash(21, module.place()), e | module.opcodes << 8);
+        }
+        self.flags.find(contexts);
+        let sets = [(k * 3 + seen.agreement) as usize, situation as usize, (hits_class * 8 + agreed) as usize];
         let stretch = self.flags.predict(self.curves, 1, &[256], sets);
         let first = self.flag_corrections[0].refine(stretch, (hash(e | k << 8 | last << 16, 5) >> 20) as usize);
         let second = self.flag_corrections[1].refine(stretch, (contexts[1] >> 20) as usize);
@@ -377,8 +397,8 @@ impl Model {
         let recalled = u32::from(seen.recalled.unwrap_or(0));
         let shifted = u32::from(seen.at_byte.wrapping_add(self.difference));
         let other = self.follower.alternative(&self.buffer, self.window_end, seen.expected);
-        let outside = if self.words { 0 } else { window | 1 << 30 };
-        let contexts = [
+        let outside = if self.tokens.are_followed() { 0 } else { window | 1 << 30 };
+        let mut contexts = [
             hash(1, self.misses & 255),
             last_bytes_hash(2, last),
             last_bytes_hash(3, last),
@@ -390,7 +410,31 @@ impl Model {
             hash(hash(10, recalled | agreed_class(self.recall.agreed) << 8), window),
             hash(hash(11, shifted), self.misses & 7 | (last & 255) << 8),
             hash(hash(13, e), self.differences & 0xffff),
+            0,
+            0,
         ];
+        let (mut count, mut before) = (LITERALS, last & 255);
+        if let Some(reader) = self.tokens.reader() {
+            count += WASM_LITERALS;
+            for (k, context) in module_contexts(reader, last) {
+                if LITERALS <= k || reader.is_inside() {
+                    contexts[k] = context;
+                }
+            }
+        }
+        if let Some(module) = self.tokens.module() {
+            before = module.place();
+            contexts[7] = match word {
+                Some(word) => hash(hash(24, word.hash), module.so_far()),
+                None => hash(hash(24, module.context()), window | e << 8),
+            };
+            if module.part != Part::Opaque {
+                contexts[5] = hash(hash(27, module.context()), module.number as u32);
+                let numbers = hash(module.before[0], module.before[1]);
+                contexts[6] = hash(hash(28, module.place()), hash(module.opcodes & 0xff_ffff, numbers));
+            }
+        }
+        let contexts = &contexts[..count];
         let mut node = 1u32;
         let (mut as_recalled, mut as_expected, mut as_shifted, mut as_other) =
             (seen.recalled.is_some(), true, self.difference != 0, other.is_some());
@@ -398,7 +442,7 @@ impl Model {
         let agreed = self.recall.agreed.min(32) as i16;
         for at in (0..8).rev() {
             if at == 7 || at == 3 {
-                self.literals.find(&contexts.map(|context| hash(context, node)));
+                self.literals.find(contexts.iter().map(|context| hash(*context, node)));
             }
             let within = if 4 <= at { node } else { node & ((1 << (3 - at)) - 1) | 1 << (3 - at) };
             let signed = |holds: bool, byte: u32, weight: i16| match (holds, byte >> at & 1) {
@@ -417,7 +461,8 @@ impl Model {
                 | u32::from(as_expected) << 1
                 | u32::from(as_shifted) << 2
                 | u32::from(as_other) << 3;
-            let sets = [(node & 255) as usize, (k << 6 | holding << 2 | at as u32 & 3) as usize, (last & 255) as usize];
+            let among = (k % kind::COUNT as u32) << 6 | holding << 2 | at as u32 & 3;
+            let sets = [(node & 255) as usize, among as usize, before as usize];
             let stretch = self.literals.predict(self.curves, within as usize, &extra, sets);
             let context = hash(hash(e | k << 8, node), last & 255) >> 18;
             let p = (self.curves.squash(stretch) + self.literal_correction.refine(stretch, context as usize)) >> 1;
@@ -438,7 +483,7 @@ impl Model {
         self.misses = self.misses << 1 | u32::from(!hit);
         self.hits = if hit { self.hits.saturating_add(1) } else { 0 };
         if !hit {
-            self.block_delay = if self.words { DELAY_IN_WORDS } else { DELAY_IN_BYTES };
+            self.block_delay = if self.tokens.are_followed() { DELAY_IN_WORDS } else { DELAY_IN_BYTES };
             if !seen.in_word && self.follower.pointer < self.window_end {
                 self.difference = byte.wrapping_sub(seen.at_byte);
                 self.differences = self.differences << 8 | u32::from(self.difference);
@@ -446,7 +491,8 @@ impl Model {
         }
         self.jumps.advance(1);
         self.target_word = extend_word_hash(self.target_word, byte);
-        self.follower.advance(&self.buffer, self.window_end, Some(&mut self.tables));
+        self.tokens.read(&[byte]);
+        self.follower.advance(&self.buffer, self.window_end, &self.tokens, Some(&mut self.tables));
         self.recall.advance(&self.buffer);
         self.find_places();
     }
@@ -456,7 +502,7 @@ impl Model {
         if self.misses & 0xff != 0 {
             self.recall.refresh(&self.buffer);
         }
-        if self.words && self.follower.word.is_none() && self.misses & 15 != 0 {
+        if self.tokens.are_followed() && self.follower.word.is_none() && self.misses & 15 != 0 {
             self.follower.pointer = resync(&self.buffer, self.window_end, self.follower.pointer);
         }
     }
@@ -467,6 +513,7 @@ impl Model {
         let (start, end) = (MARGIN + page.start, (MARGIN + page.end).min(self.window_end));
         self.decisions += (end - start) as u64;
         let mut word = 0;
+        let mut reader = self.tokens.at_page(page.start / PAGE);
         for i in start..end {
             let last = u32::from_le_bytes([b[i - 1], b[i - 2], b[i - 3], b[i - 4]]);
             let byte = b[i];
@@ -479,8 +526,28 @@ impl Model {
             for (node, bits) in [(1, byte >> 4), (16 | byte >> 4, byte & 15)] {
                 self.literals.show(contexts.map(|(k, context)| (k, hash(context, u32::from(node)))), bits);
             }
+            if let Some(reader) = &mut reader {
+                if reader.is_inside() {
+                    let contexts = module_contexts(reader, last);
+                    for (node, bits) in [(1, byte >> 4), (16 | byte >> 4, byte & 15)] {
+                        self.literals.show(contexts.map(|(k, context)| (k, hash(context, u32::from(node)))), bits);
+                    }
+                }
+                reader.read(byte);
+            }
             word = extend_word_hash(word, byte);
             self.recall.remember(b, i);
         }
     }
+}
+
+/// The contexts of literals, by their number, that the reader of WebAssembly and the last bytes alone give.
+#[inline]
+fn module_contexts(reader: &WasmReader, last: u32) -> [(usize, u32); 4] {
+    [
+        (0, hash(hash(25, reader.place()), hash(reader.latest(), reader.so_far()))),
+        (2, hash(hash(26, reader.context()), hash(reader.opcodes & 0xffff, reader.before[0]))),
+        (11, hash(hash(22, reader.context()), last & 255)),
+        (12, hash(hash(23, reader.place()), reader.opcodes)),
+    ]
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The number of bytes that are primed together.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 pub(crate) struct PrimedPages {
     shown: Vec<bool>,

@@ -1,17 +1,18 @@
 //! Decodes a region in the dense codec, which makes the smallest deltas: an arithmetic coder whose model predicts each
 //! byte from the basis and learns which words were renamed.
 //!
-//! `model` is the format: both sides run it step by step. It uses `follower` (which byte the basis predicts), `recall`
-//! (what followed the same bytes before), `jumps`, and `mix` (one probability from many contexts). Any change in these
-//! files changes the format. Only `encode` is free to change.
+//! `model` is the format: both sides run it step by step. It uses `follower` (which byte the basis predicts), `tokens`
+//! (what is followed in one piece), `shifts` (by how much numbers moved), `recall` (what followed the same bytes before),
+//! `jumps`, and `mix` (one probability from many contexts). Any change in these files, or in `wasm`, changes the format. Only `encode` is free to change.
 
 use std::ops::Range;
 
 use super::buffer::buffer;
 use super::model::Model;
+use super::tokens::Followed;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::{DecodeError, Halt, Limit};
-use crate::delta::format::{BASIS_PIECE, DENSE_PART, DENSE_WORDS, MAX_DENSE};
+use crate::delta::format::{BASIS_PIECE, DENSE_PART, DENSE_WASM, DENSE_WORDS, MAX_DENSE};
 use crate::delta::header::TargetVerifier;
 use crate::input_buffer::InputBuffer;
 use crate::wire::ByteReader;
@@ -26,7 +27,7 @@ const MAX_MEMORY: u64 = 13;
 pub(crate) struct DenseRegionHeader {
     span: usize,
     window: Range<u64>,
-    words: bool,
+    followed: Followed,
     memory: u32,
     packed_len: usize,
 }
@@ -43,12 +44,13 @@ impl DenseRegionHeader {
             start..end.ok_or(DecodeError::CopyOutsideBasis { start: start.into(), len, basis: basis_len })?
         };
         Limit::DenseWindow.check(window.end - window.start, MAX_DENSE)?;
-        let memory = shape >> 2;
+        let followed = Followed { words: shape & DENSE_WORDS != 0, wasm: shape & DENSE_WASM != 0 };
+        let memory = (shape & !DENSE_WASM) >> 2;
         if MAX_MEMORY < memory {
             return Err(DecodeError::BadDense { what: "its shape has unknown bits" }.into());
         }
         let packed_len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
-        Ok(DenseRegionHeader { span, window, words: shape & DENSE_WORDS != 0, memory: memory as u32, packed_len })
+        Ok(DenseRegionHeader { span, window, followed, memory: memory as u32, packed_len })
     }
 
     /// Takes the packed decisions if all their bytes have come.
@@ -58,14 +60,14 @@ impl DenseRegionHeader {
         let len = (self.window.end - self.window.start) as usize;
         let window = buffer(len, self.span);
         let left = self.window.clone();
-        Ok(WindowLoader { span: self.span, words: self.words, memory: self.memory, packed, window, left })
+        Ok(WindowLoader { span: self.span, followed: self.followed, memory: self.memory, packed, window, left })
     }
 }
 
 /// A dense region whose window is being read.
 pub(crate) struct WindowLoader {
     span: usize,
-    words: bool,
+    followed: Followed,
     memory: u32,
     packed: Vec<u8>,
     window: Vec<u8>,
@@ -87,7 +89,7 @@ impl WindowLoader {
     pub(crate) fn finish(&mut self) -> DenseRegion {
         let window = std::mem::take(&mut self.window);
         DenseRegion {
-            model: Box::new(Model::new(window, self.span, self.words, self.memory)),
+            model: Box::new(Model::new(window, self.span, self.followed, self.memory)),
             reader: DecisionReader::new(std::mem::take(&mut self.packed)),
             given: 0,
         }

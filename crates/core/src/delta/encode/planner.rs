@@ -8,9 +8,9 @@ use super::error::EncodeError;
 use super::levels::BEST;
 use super::op_source::MAX_GAP_BYTES;
 use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
-use crate::delta::dense::encode::encode as encode_dense;
+use crate::delta::dense::encode::{Followed, encode as encode_dense};
 use crate::delta::ops::{self, Op};
-use crate::delta::sequence_alignment::SequenceAlignment;
+use crate::delta::sequence_alignment::{self, Grain, SequenceAlignment, align_sequences, has_module};
 use crate::delta::substitution::script::{Stretches, SubstitutionScript};
 
 /// The least numbers of bytes that a stretch must save so that it is copied with substitutions. The planner makes a
@@ -92,7 +92,13 @@ pub(super) fn dense(
     alignment: &SequenceAlignment,
     span: Span,
 ) -> Option<RegionPlan> {
-    let dense = encode_dense(basis, context.target, alignment)?;
+    let target = context.target;
+    let is_wasm = has_module(target);
+    let fits = sequence_alignment::memory(basis, target, Grain::Modules) <= context.options.budget;
+    let of_modules = (is_wasm && fits).then(|| align_sequences(basis, target, Grain::Modules));
+    let alignment = of_modules.as_ref().unwrap_or(alignment);
+    let followed = Followed { words: alignment.words || is_wasm, wasm: is_wasm };
+    let dense = encode_dense(basis, target, alignment, followed)?;
     Some(RegionPlan { span, method: Method::Dense(dense) })
 }
 

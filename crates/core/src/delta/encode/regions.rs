@@ -15,7 +15,7 @@ use super::region_writer;
 use crate::delta::containers::encode as containers;
 use crate::delta::format::{MAX_DENSE, MAX_UNPACKINGS};
 use crate::delta::ops::{self, Op};
-use crate::delta::sequence_alignment::{SequenceAlignment, align_sequences};
+use crate::delta::sequence_alignment::{Grain, SequenceAlignment, align_sequences};
 use crate::delta::substitution::script;
 
 /// The most ops in one region. An op takes at most 20 bytes, so the ops keep the format's limit of 1 MiB.
@@ -172,7 +172,7 @@ impl<'a> Regions<'a> {
         if LEAST_NEW * new < span.len() || new == span.len() || !self.fits(part.basis, target) {
             return self.write_copies(ops, span);
         }
-        let alignment = align_sequences(part.basis, target);
+        let alignment = align_sequences(part.basis, target, Grain::Words);
         let Some(substitution) = planner::substitution(&self.context, &part, &alignment, span)? else {
             return self.write_copies(ops, span);
         };
@@ -190,7 +190,7 @@ impl<'a> Regions<'a> {
     /// All regions of the target, by the best of the methods. If only the dense codec is to be tried and cannot be
     /// worth its time, the next region of copies.
     fn whole(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
-        let alignment = align_sequences(basis, self.context.target);
+        let alignment = align_sequences(basis, self.context.target, Grain::Words);
         let best = if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
             let Some(dense) = planner::dense(&self.context, basis, &alignment, self.all()) else {
                 return self.next_copies();

@@ -5,12 +5,18 @@
 //! the same diagonal if that soon pays. Otherwise a gapped extension looks for small insertions and deletions (X-drop,
 //! as in BLAST, Altschul et al. 1997), and an index of token windows looks for another place to continue. In the index
 //! all short words are equal, so that it finds renamed code. Gains are estimates of the saved bits.
+//!
+//! In WebAssembly modules the tokens are the numbers that compilers and linkers move, and bytes between them. A second
+//! index there takes all numbers of one meaning for equal.
 
 use crate::delta::adaptive::hash;
+use crate::delta::wasm::{MAGIC, Part, WasmReader};
 use crate::delta::words::is_word_byte;
 
 /// The cost, in bits, of moving the pointer to another place.
 const JUMP: i32 = 16;
+/// The same in modules, whose bytes and numbers often are equal by chance.
+const MODULE_JUMP: i32 = 32;
 /// The number of equal tokens after a detour that make the detour accepted without another search.
 const SETTLED: u32 = 96;
 /// The most tokens of the target that the gapped extension covers.
@@ -25,6 +31,8 @@ const STRAIGHT_DROP: i32 = 24;
 const LOOK_AHEAD: usize = 64;
 /// The number of tokens after a find in which a search still looks for a better one.
 const BETTER: usize = 12;
+/// The most bytes of a window with modules that has a second index, for which there is no memory in a longer one.
+const LONG_MODULE: usize = 12 << 20;
 /// The most bytes of a word token. Longer words are several tokens.
 const MAX_TOKEN_LEN: usize = 48;
 /// The number of samples that decide whether bytes are text.
@@ -37,8 +45,8 @@ const FREE_MISSES: usize = 256;
 const MISSES_PER_STEP: usize = 8;
 /// The most steps that the alignment skips at once. A step is [`LOOK_AHEAD`] tokens.
 const MAX_STEP: usize = 32;
-/// The least gain of a search that pays. It must also gain one for each token that it looked at.
-const LEAST_GAIN: i32 = 3 * JUMP;
+/// The least gain of a search that pays, in jumps. It must also gain one for each token that it looked at.
+const LEAST_JUMPS: i32 = 3;
 /// The number of equal tokens that make up for one search that did not pay.
 const TOKENS_PER_MISS: usize = 8;
 /// log2 of the greatest number of buckets in an index.
@@ -50,7 +58,7 @@ const IMPOSSIBLE: i32 = i32::MIN / 2;
 
 /// Which parts of the target correspond to which parts of the window.
 pub(crate) struct SequenceAlignment {
-    /// Whether the tokens are words. Otherwise they are bytes.
+    /// Whether most of the target is text.
     pub(crate) words: bool,
     /// Pairs of positions, in the target and in the window, from which both continue together. Target positions ascend.
     pub(crate) starts: Vec<(u32, u32)>,
@@ -59,11 +67,30 @@ pub(crate) struct SequenceAlignment {
     searches: usize,
 }
 
-pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment {
+/// What the two sides are split into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Grain {
+    /// Words, if most of the target is text, else bytes.
+    Words,
+    /// The numbers of modules, and words outside of them.
+    Modules,
+}
+
+impl Grain {
+    /// Whether there is a second index, in which tokens of one shape are equal.
+    fn has_shapes(self, words: bool, window: usize) -> bool {
+        words || self == Grain::Modules && window <= LONG_MODULE
+    }
+}
+
+pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> SequenceAlignment {
     let words = is_text(target);
-    let (old, new) = (TokenSequence::new(window, words), TokenSequence::new(target, words));
+    let tokenized = words || grain == Grain::Modules;
+    let sequence =
+        |bytes| if tokenized { TokenSequence::of_tokens(bytes, grain) } else { TokenSequence::of_bytes(bytes) };
+    let (old, new) = (sequence(window), sequence(target));
     let mut indexes = vec![WindowIndex::new(&old, 8, |code| code)];
-    if words {
+    if grain.has_shapes(words, window.len()) {
         indexes.push(WindowIndex::new(&old, 12, shape));
     }
     let aligner = Aligner { old, new, indexes };
@@ -75,9 +102,12 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment
     #[cfg(test)]
     let mut searches = 0;
     while i < aligner.new.codes.len() {
+        let in_text = tokenized && !aligner.new.is_of_module(i);
+        let jump = aligner.new.jump(i);
         let gain = aligner.pair(i, j).unwrap_or(-1);
         let straight = if gain < 0 { aligner.straight(i, j, LOOK_AHEAD) } else { 0 };
-        let goes_on = 0 <= gain || (gain != -1 && 3 * JUMP <= straight && !(words && aligner.new.len(i) == 0));
+        let is_between_words = in_text && aligner.new.len(i) == 0;
+        let goes_on = 0 <= gain || (gain != -1 && LEAST_JUMPS * jump <= straight && !is_between_words);
         if goes_on {
             (i, j) = (i + 1, j + 1);
             since += 1;
@@ -92,10 +122,10 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment
         {
             searches += 1;
         }
-        let stay = if words { aligner.gapped(i, j) } else { Extension::straight(straight) };
-        let sought = if stay.settled { None } else { aligner.seek(i, j, done, stay.gain + JUMP / 2, words) };
+        let stay = if in_text { aligner.gapped(i, j) } else { Extension::straight(straight) };
+        let sought = if stay.settled { None } else { aligner.seek(i, j, done, stay.gain + jump / 2, tokenized) };
         let gain = sought.as_ref().map_or(stay.gain, |sought| sought.gain);
-        let worth = LEAST_GAIN.max(stay.looked_at as i32);
+        let worth = (LEAST_JUMPS * jump).max(stay.looked_at as i32);
         misses = if worth <= gain { misses.saturating_sub(MISSES_PER_STEP) } else { misses + 1 }
             .min(FREE_MISSES + MISSES_PER_STEP * MAX_STEP);
         let step = if worth <= gain { 0 } else { LOOK_AHEAD * (misses.saturating_sub(FREE_MISSES) / MISSES_PER_STEP) };
@@ -112,10 +142,9 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8]) -> SequenceAlignment
             i += LOOK_AHEAD + step;
         }
     }
-    let starts = starts.iter().map(|(i, j)| (aligner.new.start(*i), aligner.old.start(*j))).collect();
     SequenceAlignment {
         words,
-        starts,
+        starts: aligner.diagonals(&starts),
         #[cfg(test)]
         searches,
     }
@@ -130,8 +159,14 @@ fn is_text(bytes: &[u8]) -> bool {
     strange * 20 < all
 }
 
+/// Whether a module begins somewhere in the bytes.
+pub(crate) fn has_module(bytes: &[u8]) -> bool {
+    let zeros = bytes.iter().enumerate().filter(|(_, byte)| **byte == MAGIC[0]);
+    zeros.into_iter().any(|(at, _)| bytes[at..].starts_with(&MAGIC))
+}
+
 /// Bytes of memory that an alignment takes.
-pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
+pub(crate) fn memory(window: &[u8], target: &[u8], grain: Grain) -> usize {
     let words = is_text(target);
     let count = |bytes: &[u8]| {
         let within = |pair: &[u8]| is_word_byte(pair[0]) && is_word_byte(pair[1]);
@@ -139,50 +174,110 @@ pub(crate) fn memory(window: &[u8], target: &[u8]) -> usize {
     };
     let (old, new) = (count(window), count(target));
     let (index, making) = (4 * old + (8 * old).min(4 << MAX_BUCKET_BITS), 6 * old);
-    if words { 8 * (old + new) + 2 * index + making } else { 4 * (old + new) + index + making }
+    let indexes = if grain.has_shapes(words, window.len()) { 2 * index } else { index };
+    4 * (old + new) + indexes + making
 }
 
-/// Tokens as codes. The upper 6 bits are the length of a word, or 0 for a byte between words. The lower bits are the
-/// word's hash, or the byte.
+/// Tokens as codes. The upper 6 bits are the length of a word, or [`NUMBER`] and the length of a number, or 0 for a byte
+/// between them. The lower bits are the word's hash; or the number's part, in 5 bits, and its hash; or the byte.
 struct TokenSequence {
     codes: Vec<u32>,
-    /// Where each token begins, if the tokens are words.
-    starts: Option<Vec<u32>>,
+    /// Where every [`MARK`]th token begins.
+    marks: Vec<u32>,
 }
 
+/// The number of tokens after which the sequence notes where the next one begins.
+const MARK: usize = 64;
+
+/// Added to the length of a number. A word has at most [`MAX_TOKEN_LEN`] bytes.
+const NUMBER: u32 = 50;
+/// Set in the code of a byte of a module.
+const MODULE_BYTE: u32 = 1 << 8;
+
 impl TokenSequence {
-    fn new(bytes: &[u8], words: bool) -> TokenSequence {
-        if !words {
-            return TokenSequence { codes: bytes.iter().map(|byte| u32::from(*byte)).collect(), starts: None };
-        }
-        let (mut codes, mut starts) = (Vec::new(), Vec::new());
-        let mut at = 0;
-        while at < bytes.len() {
-            let longest = &bytes[at..bytes.len().min(at + MAX_TOKEN_LEN)];
-            let len = longest.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(longest.len());
-            let code = match len {
-                0 => u32::from(bytes[at]),
-                _ => (len as u32) << 26 | longest[..len].iter().fold(0, |sum, byte| hash(sum, u32::from(*byte))) >> 6,
-            };
-            codes.push(code);
-            starts.push(at as u32);
-            at += len.max(1);
-        }
-        TokenSequence { codes, starts: Some(starts) }
+    fn of_bytes(bytes: &[u8]) -> TokenSequence {
+        let marks = (0..bytes.len() as u32).step_by(MARK).collect();
+        TokenSequence { codes: bytes.iter().map(|byte| u32::from(*byte)).collect(), marks }
     }
 
+    /// Words and bytes between them, and perhaps the numbers of modules.
+    fn of_tokens(bytes: &[u8], grain: Grain) -> TokenSequence {
+        let (mut codes, mut marks) = (Vec::new(), Vec::new());
+        let mut reader = WasmReader::default();
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            let (code, len) = match reader.part {
+                Part::Outside => word(rest),
+                // The words of data are bytes here, since what is inserted before them need not be whole words.
+                part if part.moves() && part != Part::Data && reader.bytes == 0 => number(part, rest),
+                _ => (MODULE_BYTE | u32::from(rest[0]), 1),
+            };
+            if codes.len().is_multiple_of(MARK) {
+                marks.push(at as u32);
+            }
+            codes.push(code);
+            if grain == Grain::Modules {
+                rest[..len].iter().for_each(|byte| reader.read(*byte));
+            }
+            at += len;
+        }
+        codes.shrink_to_fit();
+        TokenSequence { codes, marks }
+    }
+
+    /// Where a token begins.
     fn start(&self, token: usize) -> u32 {
-        self.starts.as_ref().map_or(token as u32, |starts| starts[token])
+        let mark = token / MARK;
+        let between = mark * MARK..token;
+        let len = |code: &u32| match code >> 26 {
+            0 => 1,
+            len => len.checked_sub(NUMBER).unwrap_or(len),
+        };
+        self.marks.get(mark).copied().unwrap_or(0) + self.codes[between].iter().map(len).sum::<u32>()
     }
 
     fn len(&self, token: usize) -> u32 {
         self.codes[token] >> 26
     }
+
+    fn is_of_module(&self, token: usize) -> bool {
+        let code = self.codes[token];
+        NUMBER <= code >> 26 || code >> 8 == MODULE_BYTE >> 8
+    }
+
+    /// The cost of moving the pointer at a token.
+    fn jump(&self, token: usize) -> i32 {
+        if self.is_of_module(token) { MODULE_JUMP } else { JUMP }
+    }
 }
 
-/// A code in which all short words are equal.
+/// The code and the length of the word that begins with these bytes, or of a byte between words.
+fn word(bytes: &[u8]) -> (u32, usize) {
+    let longest = &bytes[..bytes.len().min(MAX_TOKEN_LEN)];
+    match longest.iter().position(|byte| !is_word_byte(*byte)).unwrap_or(longest.len()) {
+        0 => (u32::from(bytes[0]), 1),
+        len => ((len as u32) << 26 | hash_of(&longest[..len]) >> 6, len),
+    }
+}
+
+/// The code and the length of the number that begins with these bytes.
+fn number(part: Part, bytes: &[u8]) -> (u32, usize) {
+    let len = part.number_len(bytes);
+    ((NUMBER + len as u32) << 26 | (part as u32) << 21 | hash_of(&bytes[..len]) >> 11, len)
+}
+
+fn hash_of(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |sum, byte| hash(sum, u32::from(*byte)))
+}
+
+/// A code in which all short words are equal, and all numbers of a part.
 fn shape(code: u32) -> u32 {
-    if matches!(code >> 26, 1 | 2) { 1 << 26 } else { code }
+    match code >> 26 {
+        1 | 2 => 1 << 26,
+        NUMBER.. => NUMBER << 26 | code & 31 << 21,
+        _ => code,
+    }
 }
 
 /// Token windows of one width, hashed into buckets.
@@ -316,6 +411,22 @@ struct Aligner {
 }
 
 impl Aligner {
+    /// The positions of the starts, and of what follows a number that became longer or shorter.
+    fn diagonals(&self, starts: &[(usize, usize)]) -> Vec<(u32, u32)> {
+        let mut found = Vec::with_capacity(starts.len());
+        for (place, (i, j)) in starts.iter().enumerate() {
+            found.push((self.new.start(*i), self.old.start(*j)));
+            let end = starts.get(place + 1).map_or(self.new.codes.len(), |next| next.0);
+            for step in 1..(end - i).min(self.old.codes.len() - j) {
+                let (new, old) = (self.new.len(i + step - 1), self.old.len(j + step - 1));
+                if new != old && NUMBER <= new.min(old) {
+                    found.push((self.new.start(i + step), self.old.start(j + step)));
+                }
+            }
+        }
+        found
+    }
+
     /// The gain of pairing two tokens; `None` if the pointer would lose its place.
     #[inline]
     fn pair(&self, i: usize, j: usize) -> Option<i32> {
@@ -323,7 +434,11 @@ impl Aligner {
         match (new >> 26, old >> 26) {
             (0, 0) => Some(if new == old { 3 } else { -4 }),
             (0, _) | (_, 0) => None,
-            (len, _) => Some(if new == old { 2 + 2 * len.min(12) as i32 } else { -2 }),
+            (len, _) if new == old => {
+                let len = len.checked_sub(NUMBER).unwrap_or(len.min(12));
+                Some(2 + 2 * len as i32)
+            }
+            _ => Some(-2),
         }
     }
 
@@ -343,6 +458,7 @@ impl Aligner {
 
     /// The best other place to continue from, if it gains more than `least`. The target is aligned up to `done`.
     fn seek(&self, i: usize, j: usize, done: usize, least: i32, words: bool) -> Option<Restart> {
+        let jump = self.new.jump(i);
         let (mut best, mut found) = (least, None);
         let mut until = LOOK_AHEAD.min(self.new.codes.len() - i);
         let mut ahead = 0;
@@ -351,7 +467,7 @@ impl Aligner {
             for place in self.indexes.iter().flat_map(|index| index.near(codes, j + ahead)) {
                 let place = *place as usize;
                 let distance = place.abs_diff(j + ahead).min(place.abs_diff(j));
-                let cost = JUMP + (distance + 1).ilog2() as i32;
+                let cost = jump + (distance + 1).ilog2() as i32;
                 let gain = self.straight(i + ahead, place, if words { 4 * LOOK_AHEAD } else { LOOK_AHEAD }) - cost;
                 if best < gain {
                     (best, found) = (gain, Some((i + ahead, place)));

@@ -16,7 +16,7 @@ fn unrelated_bytes_take_few_searches() {
         (lines.clone(), random_text(2, LEN, signs)),
         (lines, random_text(2, LEN, &all)),
     ] {
-        let searches = align_sequences(&window, &target).searches;
+        let searches = align_sequences(&window, &target, Grain::Words).searches;
         assert!(searches * 256 < LEN, "{searches} for {:?} after {:?}", &target[..20], &window[..20]);
     }
 }
@@ -26,5 +26,5 @@ fn a_part_after_many_random_bytes_is_aligned_from_its_start() {
     let all: Vec<u8> = (0..=255).collect();
     let old = random_text(1, 100_000, &all);
     let new = [&random_text(2, 1_000_000, &all)[..], &old].concat();
-    assert!(align_sequences(&old, &new).starts.contains(&(1_000_000, 0)));
+    assert!(align_sequences(&old, &new, Grain::Words).starts.contains(&(1_000_000, 0)));
 }

@@ -8,7 +8,7 @@ use crate::delta::arithmetic::DecisionWriter;
 use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS, SUBSTITUTION_WORDS};
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::Op;
-use crate::delta::sequence_alignment::{self, SequenceAlignment};
+use crate::delta::sequence_alignment::{self, Grain, SequenceAlignment};
 use crate::delta::words::is_word_byte;
 
 /// The fewest equal bytes in a row that get an exact copy of their own inside a stretch. Fewer are part of a
@@ -94,7 +94,7 @@ impl SubstitutionScript {
 
 /// Bytes of memory that making a script takes.
 pub(crate) fn memory(basis: &[u8], target: &[u8]) -> usize {
-    sequence_alignment::memory(basis, target) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
+    sequence_alignment::memory(basis, target, Grain::Words) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
 }
 
 impl<'a> Stretches<'a> {
