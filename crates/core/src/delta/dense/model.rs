@@ -330,7 +330,10 @@ impl Model {
         let window = |at: usize| if at < self.window_end { b[at] } else { 0 };
         let (mut expected, mut kind) = self.follower.expect(b, self.window_end);
         let recalled = self.recall.expected(b);
-        if (kind::NO_GUESS..=kind::WINDOW_END).contains(&kind) && SURE_AGREED <= self.recall.agreed && self.hits < UNSURE_HITS {
+        if (kind::NO_GUESS..=kind::WINDOW_END).contains(&kind)
+            && SURE_AGREED <= self.recall.agreed
+            && self.hits < UNSURE_HITS
+        {
             (expected, kind) = (recalled.unwrap_or(0), kind::RECALLED);
         }
         let agreement = match recalled {
