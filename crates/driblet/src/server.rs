@@ -284,7 +284,8 @@ impl ServerBuilder {
     /// The server notices a new version at the first request for its path, and at the start. It makes the deltas in the
     /// background, one at a time: first the fast ones, then those of the server's [codec](ServerBuilder::codec), and
     /// those from newer versions before those from older ones. A receiver that asks for a delta meanwhile gets a fast
-    /// one at once. Files shorter than 16 KiB or longer than 64 MiB get no such deltas.
+    /// one at once. Deltas of files above 64 MiB are last, and come from fewer versions if the
+    /// [artifacts](ServerBuilder::artifact_bytes) might not fit. Files shorter than 16 KiB or longer than 1 GiB get none.
     pub fn ahead(self, versions: usize) -> ServerBuilder {
         ServerBuilder { ahead: versions, ..self }
     }

@@ -107,7 +107,7 @@ pub(crate) struct Args {
     ///
     /// Receivers then get the delta of the codec without waiting for an encoder. The server notices a new version at the
     /// first request for the file, and at the start. It makes the deltas in the background, one at a time, those from
-    /// newer versions first, for files of 16 KiB to 64 MiB. With 0 each delta is made when a receiver asks for it.
+    /// newer versions first, for files of 16 KiB to 1 GiB; those of files above 64 MiB are last. With 0 each delta is made when a receiver asks for it.
     /// RUST_LOG=driblet=info shows what is made.
     #[arg(long, value_name = "K", default_value_t = 3)]
     ahead: usize,

@@ -8,9 +8,11 @@ use super::queue::{Job, Work};
 /// The shortest file, in bytes, for which artifacts are made in the background. Shorter files fit, compressed, into the
 /// first ten segments that a connection sends (RFC 6928), and their delta is made in less than a millisecond.
 const SHORTEST: u64 = 16 << 10;
-/// The longest file, in bytes, for which deltas are made in the background. The delta of a longer file takes a core for
-/// seconds and may be as long as the file. It is made only when a request asks for it.
-const LONGEST: u64 = 64 << 20;
+/// The longest file, in bytes, for which deltas are made in the background. The delta of such a file takes a core for
+/// up to half a minute.
+const LONGEST: u64 = 1 << 30;
+/// The longest file, in bytes, whose deltas do not wait for those of shorter files.
+const LONGEST_AT_ONCE: u64 = 64 << 20;
 /// The longest file, in bytes, that gets a dense delta: the format has no longer dense region.
 const LONGEST_DENSE: u64 = 32 << 20;
 /// The longest file, in bytes, that gets a smaller delta from nothing. For a longer one it would take a core for more
@@ -25,15 +27,14 @@ pub(super) struct AheadRule {
     /// How many previous versions get a delta to a new head.
     heads: usize,
     codec: Codec,
-    longest: u64,
     disk: u64,
 }
 
 impl AheadRule {
-    /// `disk` is the budget of all artifacts. It has room for `heads` deltas of the longest file that gets deltas ahead,
-    /// even if each delta is as long as the file.
+    /// `disk` is the budget of all artifacts. A head gets deltas from fewer than `heads` versions if there is no room for
+    /// them, even if each delta is as long as the file.
     pub(super) fn new(heads: usize, codec: Codec, disk: u64) -> AheadRule {
-        AheadRule { heads, codec, longest: LONGEST.min(disk / heads.max(1) as u64), disk }
+        AheadRule { heads, codec, disk }
     }
 
     /// The codecs of the background deltas between files of these lengths that a receiver accepts, the best first.
@@ -65,15 +66,24 @@ impl AheadRule {
     /// versions and their lengths, newest first.
     pub(super) fn jobs(&self, path: &str, versions: &[(Version, u64)]) -> Vec<Job> {
         let Some((&(to, len), former)) = versions.split_first() else { return Vec::new() };
-        if !(SHORTEST..=self.longest).contains(&len) {
+        if !(SHORTEST..=LONGEST).contains(&len) {
             return Vec::new();
         }
-        let bases = former.iter().take(self.heads).filter(|(_, len)| *len <= self.longest);
-        let job = |from, codec| Job { path: path.into(), to, work: Work::Delta { from: Some(from), codec } };
-        let fast = bases.clone().map(|(from, _)| job(*from, Codec::Fast));
-        let better = bases.filter_map(|(from, from_len)| Some(job(*from, self.better(*from_len, len)?)));
+        let room = usize::try_from(self.disk / len).unwrap_or(usize::MAX);
+        let bases = former.iter().take(self.heads.min(room)).filter(|(_, len)| *len <= LONGEST);
+        let job = |from, from_len, codec| {
+            let work = Work::Delta { from: Some(from), codec };
+            Job { path: path.into(), to, work, is_long: is_long(from_len, len) }
+        };
+        let fast = bases.clone().map(|(from, from_len)| job(*from, *from_len, Codec::Fast));
+        let better = bases.filter_map(|(from, from_len)| Some(job(*from, *from_len, self.better(*from_len, len)?)));
         fast.chain(better).collect()
     }
+}
+
+/// Whether a delta between files of these lengths waits for those of shorter files.
+pub(super) fn is_long(from: u64, to: u64) -> bool {
+    LONGEST_AT_ONCE < from.max(to)
 }
 
 #[cfg(test)]
@@ -135,10 +145,17 @@ mod tests {
         assert_eq!(made(rule, &[SHORTEST, 0]), [(1, fast), (1, dense)]);
         assert_eq!(made(rule, &[LONGEST_DENSE, LONGEST_DENSE]), [(1, fast), (1, dense)]);
         assert_eq!(made(rule, &[LONGEST_DENSE, LONGEST_DENSE + 1]), [(1, fast)]);
-        assert_eq!(made(rule, &[LONGEST, LONGEST]), [(1, fast)]);
+        assert_eq!(made(AheadRule::new(1, dense, LONGEST), &[LONGEST, LONGEST]), [(1, fast)]);
+        assert_eq!(made(rule, &[LONGEST, LONGEST]), [], "no room");
         assert_eq!(made(rule, &[LONGEST + 1, 50_000]), []);
         assert_eq!(made(rule, &[50_000, LONGEST + 1]), []);
-        assert_eq!(made(AheadRule::new(4, fast, 400_000), &[100_001, 50_000]), [], "four of them might not fit");
-        assert_eq!(made(AheadRule::new(4, fast, 400_000), &[100_000, 50_000]), [(1, fast)]);
+        let lens = [100_001; 5];
+        let of_three = [(1, fast), (2, fast), (3, fast)];
+        assert_eq!(made(AheadRule::new(4, fast, 400_000), &lens), of_three, "four of them might not fit");
+        assert_eq!(made(AheadRule::new(4, fast, 100_000), &lens), []);
+        let long = [LONGEST_AT_ONCE + 1, 50_000, 50_000];
+        assert_eq!(made(AheadRule::new(2, fast, DISK), &long), [(1, fast), (2, fast)]);
+        let is_long = |lens: &[u64]| rule.jobs("a", &versions(lens))[0].is_long;
+        assert!(is_long(&long) && is_long(&[50_000, LONGEST_AT_ONCE + 1]) && !is_long(&[LONGEST_AT_ONCE, 50_000]));
     }
 }

@@ -6,6 +6,7 @@ use driblet_core::{Codec, Matches, encode_same};
 use tokio::time::timeout;
 
 use super::accepted::Accepted;
+use super::ahead;
 use super::cache::Artifacts;
 use super::coding::{Coding, Effort};
 use super::dictionary::{self, DictionaryCoding, DictionaryHash};
@@ -147,7 +148,7 @@ impl Artifacts {
         request: EncodedRequest<'_>,
     ) -> Result<Option<(Content, String)>, ArtifactError> {
         let EncodedRequest { path, stored, coding, is_head } = request;
-        let job = Job { path: path.into(), to: stored.version, work: Work::Coding(coding) };
+        let job = Job { path: path.into(), to: stored.version, work: Work::Coding(coding), is_long: false };
         let best = self.ready(job.key()).await?;
         let may_shrink = !self.incompressible.contains_key(&stored.version);
         if best.is_none() && may_shrink && self.ahead.improves_encoding(stored.len) {
@@ -193,7 +194,8 @@ impl Artifacts {
         // A client that holds what it asks for has lost its ETag: nothing gets shorter than the first form.
         if from != to && !is_best_made {
             let work = Work::WithDictionary { dictionary: (*dictionary_path).into(), from, hash: *hash, coding: best };
-            self.background.change(|queue| queue.ask(Job { path: (*path).into(), to, work }));
+            let job = Job { path: (*path).into(), to, work, is_long: false };
+            self.background.change(|queue| queue.ask(job));
         }
         // No form is always the shortest one.
         if let Some(shortest) = made.into_iter().min_by_key(|form| form.content.len()) {
@@ -224,7 +226,8 @@ impl Artifacts {
         };
         for (place, codec) in codecs.into_iter().enumerate() {
             let work = Work::Delta { from: from.map(|from| from.version), codec };
-            let job = Job { path: path.into(), to: to.version, work };
+            let is_long = from.is_some_and(|from| ahead::is_long(from.len, to.len));
+            let job = Job { path: path.into(), to: to.version, work, is_long };
             match self.ready(job.key()).await? {
                 Some(artifact) if fits(&artifact) => return Ok(Some(artifact)),
                 None if place == 0 => self.background.change(|queue| queue.ask(job)),

@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub(super) path: Arc<str>,
     pub(super) to: Version,
     pub(super) work: Work,
+    /// Whether it takes a core so long that all others go first.
+    pub(super) is_long: bool,
 }
 
 /// The kind of artifact.
@@ -66,7 +68,7 @@ pub(super) enum Cause {
     Ahead,
 }
 
-/// Five lines. A line is emptied before the next one is looked at.
+/// Seven lines. A line is emptied before the next one is looked at.
 #[derive(Default)]
 pub(super) struct Queue {
     /// Deltas between versions that receivers asked for, in the order of the requests.
@@ -79,12 +81,16 @@ pub(super) struct Queue {
     encoded: VecDeque<Job>,
     /// Deltas to new heads in the server's codec. They are last, since one takes as long as a hundred fast ones.
     ahead_best: VecDeque<Job>,
+    /// Deltas between long files that receivers asked for, and others. One takes as long as hundreds of others.
+    asked_long: VecDeque<Job>,
+    ahead_long: VecDeque<Job>,
 }
 
 impl Queue {
     /// Adds a job that a receiver asked for, unless it is queued already or its line is full.
     pub(super) fn ask(&mut self, job: Job) {
         let (line, most) = match &job.work {
+            Work::Delta { from: Some(_), .. } if job.is_long => (&mut self.asked_long, MAX_ASKED),
             Work::Delta { from: Some(_), .. } => (&mut self.asked, MAX_ASKED),
             Work::Delta { from: None, .. } => (&mut self.nothing, MAX_WAITING),
             Work::Coding(_) | Work::WithDictionary { .. } => (&mut self.encoded, MAX_WAITING),
@@ -92,8 +98,9 @@ impl Queue {
         if line.len() < most && !line.contains(&job) {
             line.push_back(job.clone());
             // The lines of jobs that no receiver asked for need not have it.
-            self.ahead_fast.retain(|waiting| *waiting != job);
-            self.ahead_best.retain(|waiting| *waiting != job);
+            for line in [&mut self.ahead_fast, &mut self.ahead_best, &mut self.ahead_long] {
+                line.retain(|waiting| *waiting != job);
+            }
         }
     }
 
@@ -102,7 +109,11 @@ impl Queue {
         self.lines().for_each(|line| line.retain(|job| *job.path != *path));
         for job in jobs.into_iter().rev() {
             let is_fast = matches!(job.work, Work::Delta { codec: Codec::Fast, .. });
-            let line = if is_fast { &mut self.ahead_fast } else { &mut self.ahead_best };
+            let line = match (job.is_long, is_fast) {
+                (true, _) => &mut self.ahead_long,
+                (false, true) => &mut self.ahead_fast,
+                (false, false) => &mut self.ahead_best,
+            };
             line.push_front(job);
         }
         self.lines().for_each(|line| line.truncate(MAX_WAITING));
@@ -110,18 +121,21 @@ impl Queue {
 
     /// Takes the next job.
     pub(super) fn next(&mut self) -> Option<(Job, Cause)> {
-        const CAUSES: [Cause; 5] = [Cause::Asked, Cause::Ahead, Cause::Asked, Cause::Asked, Cause::Ahead];
+        use Cause::{Ahead, Asked};
+        const CAUSES: [Cause; 7] = [Asked, Ahead, Asked, Asked, Ahead, Asked, Ahead];
         self.lines().zip(CAUSES).find_map(|(line, cause)| Some((line.pop_front()?, cause)))
     }
 
     /// How many jobs are queued.
     pub(super) fn len(&self) -> usize {
-        [&self.asked, &self.ahead_fast, &self.nothing, &self.encoded, &self.ahead_best].map(VecDeque::len).iter().sum()
+        let first = [&self.asked, &self.ahead_fast, &self.nothing, &self.encoded, &self.ahead_best];
+        first.into_iter().chain([&self.asked_long, &self.ahead_long]).map(VecDeque::len).sum()
     }
 
     /// The lines, in the order in which they are emptied.
     fn lines(&mut self) -> impl Iterator<Item = &mut VecDeque<Job>> {
-        [&mut self.asked, &mut self.ahead_fast, &mut self.nothing, &mut self.encoded, &mut self.ahead_best].into_iter()
+        let first = [&mut self.asked, &mut self.ahead_fast, &mut self.nothing, &mut self.encoded, &mut self.ahead_best];
+        first.into_iter().chain([&mut self.asked_long, &mut self.ahead_long])
     }
 }
 
@@ -131,7 +145,12 @@ mod tests {
 
     fn job(path: &str, from: u64, to: u64, codec: Codec) -> Job {
         let version = |number: u64| Version::of(&number.to_le_bytes());
-        Job { path: path.into(), to: version(to), work: Work::Delta { from: Some(version(from)), codec } }
+        Job {
+            path: path.into(),
+            to: version(to),
+            work: Work::Delta { from: Some(version(from)), codec },
+            is_long: false,
+        }
     }
 
     /// The jobs of a head: deltas from the version before it and from the one before that.
@@ -191,6 +210,20 @@ mod tests {
         }
         queue.replace("0", Vec::new());
         assert_eq!(queue.len(), 2 * (MAX_WAITING - 1), "bounded, and gone with the head");
+    }
+
+    #[test]
+    fn long_files_come_last() {
+        let mut queue = Queue::default();
+        let long = |job: Job| Job { is_long: true, ..job };
+        queue.ask(long(job("long", 1, 2, Codec::Fast)));
+        queue.replace("longer", of_head("longer", 5).into_iter().map(long).collect());
+        queue.replace("a", of_head("a", 5));
+        queue.ask(job("b", 1, 2, Codec::Fast));
+        let left: Vec<(bool, Cause)> = order(queue).into_iter().map(|(job, cause)| (job.is_long, cause)).collect();
+        let of_others = [(false, Cause::Asked)].into_iter().chain([(false, Cause::Ahead); 4]);
+        let of_long = [(true, Cause::Asked)].into_iter().chain([(true, Cause::Ahead); 4]);
+        assert_eq!(left, of_others.chain(of_long).collect::<Vec<_>>());
     }
 
     #[test]

@@ -99,6 +99,22 @@ async fn the_first_request_finds_the_better_delta_from_each_of_the_last_heads() 
 }
 
 #[tokio::test]
+async fn a_long_file_is_followed_in_the_background_too() {
+    let site = site(3, Codec::Fast).await;
+    let rest = random_bytes(7, 65 << 20);
+    let [held, head] = [0, 1].map(|number| [&release(number, 900_000)[..], &rest].concat());
+    site.publish("model.bin", &held).await;
+    site.publish("model.bin", &head).await;
+    site.prepared().await;
+    let made = Work { encodes: 1, ahead: 1, waiting: 0 };
+    assert_eq!(stats(&site), made);
+    let answer = site.get(&format!("/model.bin.driblet/{}", Version::of(&held))).await;
+    assert!(apply(Some(&held), &answer.body).unwrap() == head);
+    assert!(answer.body.len() < 100_000, "{} bytes", answer.body.len());
+    assert_eq!(stats(&site), made, "it was ready");
+}
+
+#[tokio::test]
 async fn a_receiver_that_decodes_all_codecs_gets_what_changed_inside_a_container() {
     let site = site(1, SMALLEST).await;
     let [held, head] = [0, 1].map(|number| {
