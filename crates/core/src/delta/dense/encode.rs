@@ -14,6 +14,9 @@ use crate::wire::put_varint;
 /// The memory exponents that the encoder tries, in this order. After the first it tries the others only if the delta
 /// has at most [`SMALL_DELTA`] bytes.
 const MEMORY: [u32; 4] = [10, 7, 3, 0];
+/// The first memory exponent for modules. The tables are the same as with one more, and half as many pages are primed,
+/// which take more time there and shorten less.
+const MODULE_MEMORY: u32 = 9;
 /// The most bytes of a delta for which smaller tables are tried. The decoder of a longer delta clears the largest
 /// tables in little of its time.
 const SMALL_DELTA: usize = 4 << 10;
@@ -70,7 +73,8 @@ pub(crate) fn encode(
 ) -> Option<EncodedDense> {
     let places = places(window, target, followed, &alignment.starts);
     let mut best: Option<EncodedDense> = None;
-    for memory in MEMORY {
+    let first = if followed.wasm { MODULE_MEMORY } else { MEMORY[0] };
+    for memory in MEMORY.map(|memory| memory.min(first)) {
         let dense = encode_with(window, target, followed, &places, memory)?;
         if best.as_ref().is_none_or(|best| dense.bytes.len() <= best.bytes.len()) {
             best = Some(dense);
