@@ -32,7 +32,7 @@ pub(super) struct AheadRule {
 
 impl AheadRule {
     /// `disk` is the budget of all artifacts. A head gets deltas from fewer than `heads` versions if there is no room for
-    /// them, even if each delta is as long as the file.
+    /// them, should each delta be as long as the file; a long file's head gets one at least.
     pub(super) fn new(heads: usize, codec: Codec, disk: u64) -> AheadRule {
         AheadRule { heads, codec, disk }
     }
@@ -70,6 +70,8 @@ impl AheadRule {
             return Vec::new();
         }
         let room = usize::try_from(self.disk / len).unwrap_or(usize::MAX);
+        // The delta of a long file hardly ever is as long as the file. If there is no room for it, it is dropped.
+        let room = if is_long(0, len) { room.max(1) } else { room };
         let bases = former.iter().take(self.heads.min(room)).filter(|(_, len)| *len <= LONGEST);
         let job = |from, from_len, codec| {
             let work = Work::Delta { from: Some(from), codec };
@@ -145,8 +147,7 @@ mod tests {
         assert_eq!(made(rule, &[SHORTEST, 0]), [(1, fast), (1, dense)]);
         assert_eq!(made(rule, &[LONGEST_DENSE, LONGEST_DENSE]), [(1, fast), (1, dense)]);
         assert_eq!(made(rule, &[LONGEST_DENSE, LONGEST_DENSE + 1]), [(1, fast)]);
-        assert_eq!(made(AheadRule::new(1, dense, LONGEST), &[LONGEST, LONGEST]), [(1, fast)]);
-        assert_eq!(made(rule, &[LONGEST, LONGEST]), [], "no room");
+        assert_eq!(made(AheadRule::new(3, dense, DISK), &[LONGEST; 3]), [(1, fast)], "there might be no room for two");
         assert_eq!(made(rule, &[LONGEST + 1, 50_000]), []);
         assert_eq!(made(rule, &[50_000, LONGEST + 1]), []);
         let lens = [100_001; 5];
