@@ -53,8 +53,8 @@ bind() {
 build driblet-wasm
 bind driblet_wasm npm/wasm
 # Loaded only for a delta in one of these codecs, and for a signature.
-# Webpack warns of modules above 250,000 bytes. The core's models take most of the time: they keep most of their speed.
-sizes=(--config 'profile.wasm.package.driblet-core.opt-level=2')
+# Webpack warns of modules above 249,856 bytes. The core's models wait for memory: "s" costs them some hundredths of the time.
+sizes=(--config 'profile.wasm.package.driblet-core.opt-level="s"')
 for package in libz-sys flate2 base64 fastcdc blake3; do
   sizes+=(--config "profile.wasm.package.$package.opt-level='s'")
 done
