@@ -118,13 +118,13 @@ impl Mixture {
     /// Finds the slots of the contexts. Each context has slots for four bits; [`predict`](Mixture::predict) chooses
     /// among them.
     #[inline]
-    pub(crate) fn find(&mut self, contexts: impl IntoIterator<Item = u32>) {
+    pub(crate) fn find(&mut self, contexts: &[u32]) {
         // Read all check values before the first is used: they lie far apart in memory, and the processor can wait for
         // them together.
         let mut checks = [(0, 0); MAX_CONTEXTS];
-        for (k, context) in contexts.into_iter().enumerate() {
-            self.places[k] = self.place(k, context);
-            checks[k] = (self.slots[self.places[k]], check(context));
+        for (k, context) in contexts.iter().enumerate() {
+            self.places[k] = self.place(k, *context);
+            checks[k] = (self.slots[self.places[k]], check(*context));
         }
         for (k, (found, check)) in checks.into_iter().enumerate().take(self.contexts) {
             if found != check {

@@ -230,7 +230,7 @@ impl Model {
             hash(hash(4, self.block_level), next & 0xffff | u32::from(b[start - 1]) << 16),
             hash(hash(5, self.block_level), self.block_outcomes & 3 | ((b.len() - start) as u32) << 4),
         ];
-        self.blocks.find(contexts);
+        self.blocks.find(&contexts);
         let sets = [self.block_level as usize, (self.block_outcomes & 63) as usize, b[start - 1] as usize];
         let stretch = self.blocks.predict(self.curves, 1, &[256], sets);
         let said = coder.code(self.curves.squash(stretch) as u16, holds);
@@ -381,7 +381,7 @@ impl Model {
             contexts[1] = hash(hash(20, module.context()), e);
             contexts[4] = hash(hash(21, module.place()), e | module.opcodes << 8);
         }
-        self.flags.find(contexts);
+        self.flags.find(&contexts);
         let sets = [(k * 3 + seen.agreement) as usize, situation as usize, (hits_class * 8 + agreed) as usize];
         let stretch = self.flags.predict(self.curves, 1, &[256], sets);
         let first = self.flag_corrections[0].refine(stretch, (hash(e | k << 8 | last << 16, 5) >> 20) as usize);
@@ -437,7 +437,6 @@ impl Model {
                 contexts[6] = hash(hash(28, module.place()), hash(module.opcodes & 0xff_ffff, numbers));
             }
         }
-        let contexts = &contexts[..count];
         let mut node = 1u32;
         let (mut as_recalled, mut as_expected, mut as_shifted, mut as_other) =
             (seen.recalled.is_some(), true, self.difference != 0, other.is_some());
@@ -445,7 +444,7 @@ impl Model {
         let agreed = self.recall.agreed.min(32) as i16;
         for at in (0..8).rev() {
             if at == 7 || at == 3 {
-                self.literals.find(contexts.iter().map(|context| hash(*context, node)));
+                self.literals.find(&contexts.map(|context| hash(context, node))[..count]);
             }
             let within = if 4 <= at { node } else { node & ((1 << (3 - at)) - 1) | 1 << (3 - at) };
             let signed = |holds: bool, byte: u32, weight: i16| match (holds, byte >> at & 1) {

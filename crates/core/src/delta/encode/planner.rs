@@ -85,18 +85,26 @@ pub(super) fn substitution(
 }
 
 /// The plan of one dense region for the whole target, whose window is the whole basis; `None` if that cannot be worth its
-/// time.
+/// time. Modules are aligned by their numbers if the budget allows it, and all else as in `alignment`, which is made if it
+/// is `None`.
 pub(super) fn dense(
     context: &Context<'_>,
     basis: &[u8],
-    alignment: &SequenceAlignment,
+    alignment: Option<&SequenceAlignment>,
     span: Span,
 ) -> Option<RegionPlan> {
     let target = context.target;
     let is_wasm = has_module(target);
-    let fits = sequence_alignment::memory(basis, target, Grain::Modules) <= context.options.budget;
-    let of_modules = (is_wasm && fits).then(|| align_sequences(basis, target, Grain::Modules));
-    let alignment = of_modules.as_ref().unwrap_or(alignment);
+    let fits = || sequence_alignment::memory(basis, target, Grain::Modules) <= context.options.budget;
+    let grain = if is_wasm && fits() { Grain::Modules } else { Grain::Words };
+    let own;
+    let alignment = match alignment.filter(|_| grain == Grain::Words) {
+        Some(alignment) => alignment,
+        None => {
+            own = align_sequences(basis, target, grain);
+            &own
+        }
+    };
     let followed = Followed { words: alignment.words || is_wasm, wasm: is_wasm };
     let dense = encode_dense(basis, target, alignment, followed)?;
     Some(RegionPlan { span, method: Method::Dense(dense) })

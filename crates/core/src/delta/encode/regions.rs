@@ -190,14 +190,13 @@ impl<'a> Regions<'a> {
     /// All regions of the target, by the best of the methods. If only the dense codec is to be tried and cannot be
     /// worth its time, the next region of copies.
     fn whole(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
-        let alignment = align_sequences(basis, self.context.target, Grain::Words);
         let best = if self.context.options.codec == Codec::Dense && !self.context.options.thorough {
-            let Some(dense) = planner::dense(&self.context, basis, &alignment, self.all()) else {
+            let Some(dense) = planner::dense(&self.context, basis, None, self.all()) else {
                 return self.next_copies();
             };
             region_writer::write(&self.context, &dense)?
         } else {
-            self.best_of_all(basis, &alignment)?
+            self.best_of_all(basis, &align_sequences(basis, self.context.target, Grain::Words))?
         };
         self.at = self.context.target_len();
         Ok(best)
@@ -209,7 +208,7 @@ impl<'a> Regions<'a> {
         let best = self.copies_or_substitution(basis, alignment, goal)?;
         if self.context.options.codec != Codec::Fast
             && !self.is_far(best.bytes.len(), goal)
-            && let Some(dense) = planner::dense(&self.context, basis, alignment, self.all())
+            && let Some(dense) = planner::dense(&self.context, basis, Some(alignment), self.all())
         {
             return Ok(goal.better_of(best, region_writer::write(&self.context, &dense)?));
         }
