@@ -20,12 +20,16 @@ struct Case<'a> {
     after: Vec<Edit<'a>>,
     budget: u8,
     dense: bool,
+    module: bool,
 }
 
 const MAX_LEN: usize = 1 << 17;
+/// The beginning of a WebAssembly module and of its code, which may go on without end.
+const MODULE: &[u8] = b"\0asm\x01\0\0\0\x0a\xff\xff\xff\x07";
 
 fuzz_target!(|case: Case| {
-    let basis = edited(case.start, &case.before);
+    let begin = if case.module { MODULE } else { &[] };
+    let basis = edited(&[begin, case.start].concat(), &case.before);
     let target = edited(&basis, &case.after);
     let codec = if case.dense { Codec::Dense } else { Codec::Fast };
     let options = EncodeOptions::new().codec(codec).budget(1 << (case.budget % 28)).thorough(case.budget < 128);
