@@ -1,6 +1,7 @@
 //! What the server says of itself on stderr, and the access log on stdout.
 
 mod batches;
+mod json;
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -13,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 pub(crate) use batches::BatchesGuard;
+use json::JsonLines;
 
 /// What is logged unless `RUST_LOG` says otherwise. h2 warns at each client that it cuts off; the server does once.
 const LEVELS: &str = "warn,h2=error";
@@ -48,13 +50,7 @@ pub(crate) fn begin(access: Option<AccessLog>) -> io::Result<Option<BatchesGuard
         let only = Targets::new().with_target(ACCESS_LOG, Level::INFO);
         match form {
             AccessLog::Text => lines.with_filter(only).boxed(),
-            AccessLog::Json => lines
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(false)
-                .with_filter(only)
-                .boxed(),
+            AccessLog::Json => lines.event_format(JsonLines).with_filter(only).boxed(),
         }
     });
     tracing_subscriber::registry().with(answers).with(errors).init();

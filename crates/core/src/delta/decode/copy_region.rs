@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::delta::arithmetic::DecisionReader;
-use crate::delta::decode::frame::{FrameDecoder, FrameProgress};
+use crate::delta::decode::frame::FrameDecoder;
 use crate::delta::error::{DecodeError, Halt, Limit};
 use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH, SUBSTITUTION_WORDS};
 use crate::delta::header::TargetVerifier;
@@ -127,11 +127,7 @@ impl PrefixLoader {
     pub(crate) fn finish(&mut self) -> Result<CopyRegion, DecodeError> {
         let mut ops = std::mem::take(&mut self.ops);
         let substitution = self.substitution.take();
-        let has_differences =
-            substitution.as_ref().is_some_and(|substitution| substitution.tokens == TokenKind::Numbers)
-                && ops.iter().any(|op| op.substituted);
-        let frame =
-            if ops::gap_bytes(&ops) == 0 && !has_differences { None } else { Some(FrameDecoder::new(&self.prefix)?) };
+        let frame = if ops::gap_bytes(&ops) == 0 { None } else { Some(FrameDecoder::new(&self.prefix)?) };
         let position = ops.last().map_or(0, |op| op.copy.end);
         ops.reverse();
         Ok(CopyRegion { ops, substitution, frame, position, reused: 0 })
@@ -158,10 +154,9 @@ impl CopyRegion {
         std::mem::take(&mut self.reused)
     }
 
-    /// Whether the current op needs bytes of the frame: new bytes or differences.
+    /// Whether the current op needs bytes of the frame.
     pub(crate) fn wants_frame(&self) -> bool {
         self.ops.last().is_some_and(|op| op.gap != 0)
-            || self.substitution.as_ref().is_some_and(|substitution| substitution.missing() != 0)
     }
 
     /// The next basis bytes of the current copy, if its gap is done.
@@ -208,26 +203,20 @@ impl CopyRegion {
 
     pub(crate) fn read_frame(&mut self, input: &mut InputBuffer, output: &mut TargetVerifier) -> Result<(), Halt> {
         let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
-        let progress = if op.gap != 0 {
-            let most = op.gap.min(FRAME_PIECE as u64) as usize;
-            let mut consumed = 0;
-            let produced = output.fill(most, |room| {
-                let progress = frame.step(input.unread(), room)?;
-                consumed = progress.consumed;
-                Ok::<usize, DecodeError>(progress.produced)
-            })?;
-            op.gap -= produced as u64;
-            FrameProgress { consumed, produced }
-        } else {
-            let Some(substitution) = &mut self.substitution else { return Ok(()) };
-            substitution.add_differences(|room| frame.step(input.unread(), room))?
-        };
-        input.consume(progress.consumed);
+        let most = op.gap.min(FRAME_PIECE as u64) as usize;
+        let mut consumed = 0;
+        let produced = output.fill(most, |room| {
+            let progress = frame.step(input.unread(), room)?;
+            consumed = progress.consumed;
+            Ok::<usize, DecodeError>(progress.produced)
+        })?;
+        op.gap -= produced as u64;
+        input.consume(consumed);
         if frame.ended() && self.wants_frame() {
             return Err(DecodeError::BadZstd { what: "the frame is too short" }.into());
         }
         self.drop_finished();
-        if progress.consumed == 0 && progress.produced == 0 { Err(Halt::Incomplete) } else { Ok(()) }
+        if consumed == 0 && produced == 0 { Err(Halt::Incomplete) } else { Ok(()) }
     }
 
     /// Reads the rest of the region after its last op: nothing but the end of the frame.

@@ -4,14 +4,8 @@ use zstd_safe::zstd_sys::ZSTD_EndDirective;
 use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer};
 
 use super::error::EncodeError;
-use super::levels::BEST;
 use crate::delta::format::WINDOW_LOG;
 
-/// The most bytes of a frame in which the best level searches for the longest matches. In a longer frame it accepts any
-/// match of [`SUFFICIENT_MATCH`] bytes, because it takes long for frames of mostly zeros, as differences are.
-pub(super) const LONG_FRAME: usize = 256 << 10;
-/// The length in bytes of a match that the best level accepts in a long frame, without a search for a longer one.
-const SUFFICIENT_MATCH: u32 = 96;
 /// The fastest level. With long-distance matching it shows whether bytes can be compressed at all.
 const FASTEST: i32 = 1;
 /// The fewest bytes of a frame for which a trial by the fastest level shows whether a better level is worth its time.
@@ -38,9 +32,6 @@ fn compress_at(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8>, Encod
     let mut context = context(bytes.len() + prefix.len(), level)?;
     if level == FASTEST {
         context.set_parameter(CParameter::EnableLongDistanceMatching(true)).map_err(refused)?;
-    }
-    if level == BEST && LONG_FRAME < bytes.len() {
-        context.set_parameter(CParameter::TargetLength(SUFFICIENT_MATCH)).map_err(refused)?;
     }
     if !prefix.is_empty() {
         context.ref_prefix(prefix).map_err(refused)?;

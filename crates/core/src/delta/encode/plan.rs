@@ -59,7 +59,7 @@ impl RegionPlan {
     pub(super) fn nanoseconds(&self) -> u64 {
         match &self.method {
             Method::Copies(_) => 0,
-            Method::Substitution(script) => script.nanoseconds(),
+            Method::Substitution(script) => script.nanoseconds,
             Method::Dense(dense) => dense.nanoseconds,
         }
     }
@@ -132,6 +132,11 @@ impl Goal {
     /// Whether `this` costs at least a fifth less than `other`, so that a closer look at both is not worth its time.
     pub(super) fn clearly_prefers(self, this: RegionCost, other: RegionCost) -> bool {
         5 * self.weigh(this) < 4 * self.weigh(other)
+    }
+
+    /// Whether `this` costs less than half of `other`, which was made with little effort.
+    pub(super) fn far_prefers(self, this: RegionCost, other: RegionCost) -> bool {
+        2 * self.weigh(this) < self.weigh(other)
     }
 
     fn weigh(self, cost: RegionCost) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::compress::{LONG_FRAME, compress};
+use super::compress::compress;
 use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::levels::BEST;
@@ -13,16 +13,24 @@ use crate::delta::ops::{self, Op};
 use crate::delta::sequence_alignment::{self, Grain, SequenceAlignment, align_sequences, has_module};
 use crate::delta::substitution::script::{Stretches, SubstitutionScript};
 
-/// The least numbers of bytes that a stretch must save so that it is copied with substitutions. The planner makes a
-/// script for each number in turn, until a script is not smaller than the one before.
-const LEAST_GAINS: [i32; 3] = [32, 200, 600];
+/// The least numbers of bytes that a stretch must save so that it is copied with substitutions, where words are replaced.
+/// The planner makes a script for each number in turn, until a script is not smaller than the one before.
+const LEAST_GAINS_IN_WORDS: [i32; 3] = [32, 200, 600];
+/// The same where numbers and bytes are replaced.
+const LEAST_GAINS_IN_NUMBERS: [i32; 3] = [16, 32, 64];
 /// The least lengths of a copy, in bytes. The planner turns shorter copies into new bytes, for each length in turn, and
 /// keeps the result if it is smaller.
 pub(super) const LEAST_COPIES: [u64; 5] = [64, 512, 1024, 8192, 65536];
 /// The most new bytes of copies that are compared by the level by which they are written.
 const FEW_NEW: u64 = 32 << 10;
-/// The zstd level by which substitution scripts are compared with each other.
+/// The zstd level by which substitution scripts are compared with each other, unless they have many new bytes.
 const RANK_LEVEL: i32 = 6;
+/// The most new bytes of scripts that are compared by [`RANK_LEVEL`].
+const MANY_NEW: usize = 256 << 10;
+/// What an op costs in a module, in bits, for its alignment.
+pub(super) const OP_JUMP: i32 = 16;
+/// What a jump of the dense codec costs in a module, in bits, for its alignment.
+const DENSE_JUMP: i32 = 32;
 /// The bytes by which the part of the basis that is aligned with a region reaches beyond the region's own range, on
 /// both sides.
 const PART_MARGIN: u64 = 2 << 20;
@@ -69,8 +77,9 @@ pub(super) fn substitution(
 ) -> Result<Option<RankedPlan>, EncodeError> {
     let Some(stretches) = Stretches::new(part.basis, part.target, alignment) else { return Ok(None) };
     let mut best: Option<(SubstitutionScript, usize)> = None;
-    for script in LEAST_GAINS.into_iter().filter_map(|least| stretches.script(least, part.from, span.position)) {
-        let level = if LONG_FRAME < script.frame.len() { ESTIMATE_LEVEL } else { RANK_LEVEL };
+    let least_gains = if alignment.words { LEAST_GAINS_IN_WORDS } else { LEAST_GAINS_IN_NUMBERS };
+    for script in least_gains.into_iter().filter_map(|least| stretches.script(least, part.from, span.position)) {
+        let level = if MANY_NEW < script.gaps.len() { ESTIMATE_LEVEL } else { RANK_LEVEL };
         let bytes = script_len(context, &script, span, level)?;
         if best.as_ref().is_some_and(|(_, least)| *least <= bytes) {
             break;
@@ -95,8 +104,7 @@ pub(super) fn dense(
 ) -> Option<RegionPlan> {
     let target = context.target;
     let is_wasm = has_module(target);
-    let fits = || sequence_alignment::memory(basis, target, Grain::Modules) <= context.options.budget;
-    let grain = if is_wasm && fits() { Grain::Modules } else { Grain::Words };
+    let grain = grain(context, basis, DENSE_JUMP);
     let own;
     let alignment = match alignment.filter(|_| grain == Grain::Words) {
         Some(alignment) => alignment,
@@ -108,6 +116,14 @@ pub(super) fn dense(
     let followed = Followed { words: alignment.words || is_wasm, wasm: is_wasm };
     let dense = encode_dense(basis, target, alignment, followed)?;
     Some(RegionPlan { span, method: Method::Dense(dense) })
+}
+
+/// What both sides are split into so that they are aligned: numbers of modules, if there is one and the budget allows it.
+/// `jump` is what moving the pointer costs in a module, in bits.
+pub(super) fn grain(context: &Context<'_>, basis: &[u8], jump: i32) -> Grain {
+    let modules = Grain::Modules { jump };
+    let fits = || sequence_alignment::memory(basis, context.target, modules) <= context.options.budget;
+    if has_module(context.target) && fits() { modules } else { Grain::Words }
 }
 
 /// The better of two plans for one region, by a closer look at the plan with substitutions.
@@ -138,8 +154,8 @@ fn script_len(
     span: Span,
     level: i32,
 ) -> Result<usize, EncodeError> {
-    let prefix = context.prefix(&script.ops, span.position, script.gap_bytes as u64);
-    Ok(script.decisions.len() + compress(&script.frame, &prefix.bytes, level)?.len())
+    let prefix = context.prefix(&script.ops, span.position, script.gaps.len() as u64);
+    Ok(script.decisions.len() + compress(&script.gaps, &prefix.bytes, level)?.len())
 }
 
 /// The part of the basis beside a region: the region's own range, moved by the distance that most copied bytes moved.

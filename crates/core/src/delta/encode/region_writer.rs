@@ -72,15 +72,15 @@ fn put_packed(out: &mut Vec<u8>, bytes: &[u8], level: i32) -> Result<(), EncodeE
 }
 
 fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: Span) -> Result<Vec<u8>, EncodeError> {
-    let prefix = context.prefix(&script.ops, span.position, script.gap_bytes as u64);
+    let prefix = context.prefix(&script.ops, span.position, script.gaps.len() as u64);
     let mut out = begin(CODEC_SUBSTITUTION, span, context.target_len());
     out.push(script.shape());
     put_varint(&mut out, prefix.reach);
     put_varint(&mut out, script.decisions.len() as u64);
     out.extend_from_slice(&script.decisions);
-    if script.has_frame() {
-        let level = context.level(context.target_len(), script.gap_bytes, prefix.bytes.len());
-        out.extend(compress(&script.frame, &prefix.bytes, level)?);
+    if !script.gaps.is_empty() {
+        let level = context.level(context.target_len(), script.gaps.len(), prefix.bytes.len());
+        out.extend(compress(&script.gaps, &prefix.bytes, level)?);
     }
     Ok(out)
 }

@@ -115,7 +115,7 @@ impl<'a> Regions<'a> {
         let quick = as_is(EncodeOptions::new().budget(options.budget))?;
         let goal = self.goal();
         self.at = self.context.target_len();
-        if goal.clearly_prefers(through.cost(), quick.cost()) {
+        if goal.far_prefers(through.cost(), quick.cost()) {
             return Ok(Some(through));
         }
         Ok(Some(goal.better_of(as_is(options.containers(false))?, through)))
@@ -196,7 +196,8 @@ impl<'a> Regions<'a> {
             };
             region_writer::write(&self.context, &dense)?
         } else {
-            self.best_of_all(basis, &align_sequences(basis, self.context.target, Grain::Words))?
+            let grain = planner::grain(&self.context, basis, planner::OP_JUMP);
+            self.best_of_all(basis, &align_sequences(basis, self.context.target, grain))?
         };
         self.at = self.context.target_len();
         Ok(best)

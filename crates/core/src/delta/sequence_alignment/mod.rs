@@ -15,8 +15,6 @@ use crate::delta::words::is_word_byte;
 
 /// The cost, in bits, of moving the pointer to another place.
 const JUMP: i32 = 16;
-/// The same in modules, whose bytes and numbers often are equal by chance.
-const MODULE_JUMP: i32 = 32;
 /// The number of equal tokens after a detour that make the detour accepted without another search.
 const SETTLED: u32 = 96;
 /// The most tokens of the target that the gapped extension covers.
@@ -39,6 +37,10 @@ const MAX_TOKEN_LEN: usize = 48;
 const SAMPLES: usize = 64;
 /// The length of a sample in bytes.
 const SAMPLE: usize = 1 << 10;
+/// A sample is a list if at least an eighth of its bytes are commas and semicolons.
+const COMMA_IN_LIST: usize = 8;
+/// Text has words if fewer than a sixth of its samples are lists.
+const LISTS: usize = 6;
 /// The number of searches that do not pay before the alignment skips tokens.
 const FREE_MISSES: usize = 256;
 /// The number of further searches that do not pay after which the alignment skips one more step.
@@ -73,27 +75,35 @@ pub(crate) enum Grain {
     /// Words, if most of the target is text, else bytes.
     Words,
     /// The numbers of modules, and words outside of them.
-    Modules,
+    Modules {
+        /// The cost, in bits, of moving the pointer to another place in a module. Bytes and numbers often are equal by
+        /// chance there.
+        jump: i32,
+    },
 }
 
 impl Grain {
     /// Whether there is a second index, in which tokens of one shape are equal.
     fn has_shapes(self, words: bool, window: usize) -> bool {
-        words || self == Grain::Modules && window <= LONG_MODULE
+        words || matches!(self, Grain::Modules { .. }) && window <= LONG_MODULE
     }
 }
 
 pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> SequenceAlignment {
-    let words = is_text(target);
-    let tokenized = words || grain == Grain::Modules;
+    let words = has_words(target);
+    let (has_modules, module_jump) = match grain {
+        Grain::Words => (false, JUMP),
+        Grain::Modules { jump } => (true, jump),
+    };
+    let tokenized = words || has_modules;
     let sequence =
-        |bytes| if tokenized { TokenSequence::of_tokens(bytes, grain) } else { TokenSequence::of_bytes(bytes) };
+        |bytes| if tokenized { TokenSequence::of_tokens(bytes, has_modules) } else { TokenSequence::of_bytes(bytes) };
     let (old, new) = (sequence(window), sequence(target));
     let mut indexes = vec![WindowIndex::new(&old, 8, |code| code)];
     if grain.has_shapes(words, window.len()) {
         indexes.push(WindowIndex::new(&old, 12, shape));
     }
-    let aligner = Aligner { old, new, indexes };
+    let aligner = Aligner { old, new, indexes, module_jump };
     let mut starts = vec![(0, 0)];
     let (mut i, mut j) = (0, 0);
     // Recent searches that did not pay; equal tokens since the last search; and the end of the aligned part of the
@@ -102,11 +112,13 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> Seq
     #[cfg(test)]
     let mut searches = 0;
     while i < aligner.new.codes.len() {
-        let in_text = tokenized && !aligner.new.is_of_module(i);
-        let jump = aligner.new.jump(i);
+        let in_module = aligner.new.is_of_module(i);
+        // Bytes of code often are equal by chance, so that small insertions are not looked for.
+        let has_gaps = tokenized && (!in_module || aligner.new.is_data(i));
+        let jump = aligner.jump(i);
         let gain = aligner.pair(i, j).unwrap_or(-1);
         let straight = if gain < 0 { aligner.straight(i, j, LOOK_AHEAD) } else { 0 };
-        let is_between_words = in_text && aligner.new.len(i) == 0;
+        let is_between_words = tokenized && !in_module && aligner.new.len(i) == 0;
         let goes_on = 0 <= gain || (gain != -1 && LEAST_JUMPS * jump <= straight && !is_between_words);
         if goes_on {
             (i, j) = (i + 1, j + 1);
@@ -122,7 +134,7 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> Seq
         {
             searches += 1;
         }
-        let stay = if in_text { aligner.gapped(i, j) } else { Extension::straight(straight) };
+        let stay = if has_gaps { aligner.gapped(i, j) } else { Extension::straight(straight) };
         let sought = if stay.settled { None } else { aligner.seek(i, j, done, stay.gain + jump / 2, tokenized) };
         let gain = sought.as_ref().map_or(stay.gain, |sought| sought.gain);
         let worth = (LEAST_JUMPS * jump).max(stay.looked_at as i32);
@@ -150,13 +162,18 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> Seq
     }
 }
 
-/// Whether the samples look like text: they have few bytes that text does not have.
-fn is_text(bytes: &[u8]) -> bool {
-    let parts = bytes.chunks(SAMPLE).step_by((bytes.len() / (SAMPLES * SAMPLE)).max(1));
-    let (strange, all) = parts.fold((0, 0), |(strange, all), part| {
-        (strange + part.iter().filter(|byte| **byte < 9 || 0x80 <= **byte).count(), all + part.len())
-    });
-    strange * 20 < all
+/// Whether the samples look like words: they have few bytes that text does not have, and few lists of numbers, which
+/// source maps have.
+fn has_words(bytes: &[u8]) -> bool {
+    let (mut strange, mut all, mut lists, mut samples) = (0, 0, 0, 0);
+    for sample in bytes.chunks(SAMPLE).step_by((bytes.len() / (SAMPLES * SAMPLE)).max(1)) {
+        let count = |is: fn(u8) -> bool| sample.iter().filter(|byte| is(**byte)).count();
+        strange += count(|byte| !(9..0x80).contains(&byte));
+        all += sample.len();
+        lists += usize::from(sample.len() < COMMA_IN_LIST * count(|byte| matches!(byte, b',' | b';')));
+        samples += 1;
+    }
+    strange * 20 < all && LISTS * lists < samples
 }
 
 /// Whether a module begins somewhere in the bytes.
@@ -167,7 +184,7 @@ pub(crate) fn has_module(bytes: &[u8]) -> bool {
 
 /// Bytes of memory that an alignment takes.
 pub(crate) fn memory(window: &[u8], target: &[u8], grain: Grain) -> usize {
-    let words = is_text(target);
+    let words = has_words(target);
     let count = |bytes: &[u8]| {
         let within = |pair: &[u8]| is_word_byte(pair[0]) && is_word_byte(pair[1]);
         if words { bytes.len() - bytes.windows(2).filter(|pair| within(pair)).count() } else { bytes.len() }
@@ -193,6 +210,8 @@ const MARK: usize = 64;
 const NUMBER: u32 = 50;
 /// Set in the code of a byte of a module.
 const MODULE_BYTE: u32 = 1 << 8;
+/// Set in the code of a byte of a module's data.
+const DATA_BYTE: u32 = 1 << 9;
 
 impl TokenSequence {
     fn of_bytes(bytes: &[u8]) -> TokenSequence {
@@ -201,23 +220,26 @@ impl TokenSequence {
     }
 
     /// Words and bytes between them, and perhaps the numbers of modules.
-    fn of_tokens(bytes: &[u8], grain: Grain) -> TokenSequence {
+    fn of_tokens(bytes: &[u8], has_modules: bool) -> TokenSequence {
         let (mut codes, mut marks) = (Vec::new(), Vec::new());
         let mut reader = WasmReader::default();
+        let mut in_data = false;
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
+            let is_data = matches!(reader.part, Part::Data | Part::DataEnd);
+            in_data = is_data || in_data && reader.bytes != 0;
             let (code, len) = match reader.part {
                 Part::Outside => word(rest),
                 // The words of data are bytes here, since what is inserted before them need not be whole words.
                 part if part.moves() && part != Part::Data && reader.bytes == 0 => number(part, rest),
-                _ => (MODULE_BYTE | u32::from(rest[0]), 1),
+                _ => (if in_data { DATA_BYTE } else { 0 } | MODULE_BYTE | u32::from(rest[0]), 1),
             };
             if codes.len().is_multiple_of(MARK) {
                 marks.push(at as u32);
             }
             codes.push(code);
-            if grain == Grain::Modules {
+            if has_modules {
                 rest[..len].iter().for_each(|byte| reader.read(*byte));
             }
             at += len;
@@ -241,14 +263,17 @@ impl TokenSequence {
         self.codes[token] >> 26
     }
 
+    /// Whether a token is of a module: a number, or a byte with this bit in its code.
     fn is_of_module(&self, token: usize) -> bool {
-        let code = self.codes[token];
-        NUMBER <= code >> 26 || code >> 8 == MODULE_BYTE >> 8
+        NUMBER <= self.len(token) || self.is_byte_with(token, MODULE_BYTE)
     }
 
-    /// The cost of moving the pointer at a token.
-    fn jump(&self, token: usize) -> i32 {
-        if self.is_of_module(token) { MODULE_JUMP } else { JUMP }
+    fn is_data(&self, token: usize) -> bool {
+        self.is_byte_with(token, DATA_BYTE)
+    }
+
+    fn is_byte_with(&self, token: usize, bit: u32) -> bool {
+        self.len(token) == 0 && self.codes[token] & bit != 0
     }
 }
 
@@ -408,9 +433,15 @@ struct Aligner {
     old: TokenSequence,
     new: TokenSequence,
     indexes: Vec<WindowIndex>,
+    module_jump: i32,
 }
 
 impl Aligner {
+    /// The cost of moving the pointer at a token of the target.
+    fn jump(&self, i: usize) -> i32 {
+        if self.new.is_of_module(i) { self.module_jump } else { JUMP }
+    }
+
     /// The positions of the starts, and of what follows a number that became longer or shorter.
     fn diagonals(&self, starts: &[(usize, usize)]) -> Vec<(u32, u32)> {
         let mut found = Vec::with_capacity(starts.len());
@@ -458,7 +489,7 @@ impl Aligner {
 
     /// The best other place to continue from, if it gains more than `least`. The target is aligned up to `done`.
     fn seek(&self, i: usize, j: usize, done: usize, least: i32, words: bool) -> Option<Restart> {
-        let jump = self.new.jump(i);
+        let jump = self.jump(i);
         let (mut best, mut found) = (least, None);
         let mut until = LOOK_AHEAD.min(self.new.codes.len() - i);
         let mut ahead = 0;

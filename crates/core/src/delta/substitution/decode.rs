@@ -1,32 +1,30 @@
 //! Decodes the substituted copies of a region.
 
-use super::coder::TokenCoder;
-use super::substituted_bytes::SubstitutedBytes;
+use super::coder::{SubstitutedBytes, TokenCoder};
 use super::token::TokenKind;
 use crate::delta::arithmetic::DecisionReader;
-use crate::delta::decode::frame::FrameProgress;
 use crate::delta::error::DecodeError;
 use crate::delta::header::TargetVerifier;
 
 /// Makes the bytes of substituted copies, and holds those that are not given out yet.
 pub(crate) struct SubstitutionDecoder {
-    pub(crate) tokens: TokenKind,
     coder: TokenCoder,
     decisions: DecisionReader,
     /// How many bytes of the region the substituted copies still have to make.
     left: u64,
     pub(crate) made: SubstitutedBytes,
-    /// The differences of the current copy, of which `come` bytes have come.
-    differences: Vec<u8>,
-    come: usize,
     given: usize,
 }
 
 impl SubstitutionDecoder {
     pub(crate) fn new(tokens: TokenKind, decisions: DecisionReader, left: u64) -> SubstitutionDecoder {
-        let coder = TokenCoder::new(tokens);
-        let (made, differences) = (SubstitutedBytes::default(), Vec::new());
-        SubstitutionDecoder { tokens, coder, decisions, left, made, differences, come: 0, given: 0 }
+        SubstitutionDecoder {
+            coder: TokenCoder::new(tokens),
+            decisions,
+            left,
+            made: SubstitutedBytes::default(),
+            given: 0,
+        }
     }
 
     pub(crate) fn substitute(&mut self, from: &[u8]) -> Result<(), DecodeError> {
@@ -34,35 +32,8 @@ impl SubstitutionDecoder {
         self.check_decisions()?;
         let left = self.left.checked_sub(made.bytes.len() as u64);
         self.left = left.ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
-        self.differences = vec![0; made.plain.iter().map(ExactSizeIterator::len).sum()];
-        (self.made, self.come, self.given) = (made, 0, 0);
+        (self.made, self.given) = (made, 0);
         Ok(())
-    }
-
-    /// How many differences have not come.
-    pub(crate) fn missing(&self) -> usize {
-        self.differences.len() - self.come
-    }
-
-    /// Reads differences. When they are complete, adds them to the bytes of the copy.
-    pub(crate) fn add_differences(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> Result<FrameProgress, DecodeError>,
-    ) -> Result<FrameProgress, DecodeError> {
-        let step = read(&mut self.differences[self.come..])?;
-        self.come += step.produced;
-        if self.missing() == 0 {
-            let mut differences = self.differences.as_slice();
-            for plain in self.made.plain.drain(..) {
-                let (these, rest) = differences.split_at(plain.len());
-                for (byte, difference) in self.made.bytes[plain].iter_mut().zip(these) {
-                    *byte = byte.wrapping_add(*difference);
-                    self.made.kept -= u64::from(*difference != 0);
-                }
-                differences = rest;
-            }
-        }
-        Ok(step)
     }
 
     /// Gives out bytes, as far as the group has room. Returns whether all have been given out.

@@ -1,9 +1,9 @@
 //! Substitution (codec 3): copies from the basis in which words or numbers are replaced, as in `spec/substitution.md`.
 
+mod bytes;
 mod coder;
 pub(crate) mod decode;
 mod scan;
 #[cfg(feature = "encode")]
 pub(crate) mod script;
-mod substituted_bytes;
 pub(crate) mod token;

@@ -22,11 +22,7 @@ const MANY_CHANGES: usize = 1 << 16;
 const BYTES_A_CHANGE: usize = 6;
 
 /// The nanoseconds that a browser needs to set up the tables.
-const SUBSTITUTION_SETUP_NANOSECONDS: u64 = 1_000_000;
-/// The nanoseconds that a browser needs for a word, as measured in Chromium on a server with two cores.
-const WORD_NANOSECONDS: u64 = 45;
-/// The nanoseconds that a browser needs for a number, measured in the same way.
-const NUMBER_NANOSECONDS: u64 = 85;
+const SETUP_NANOSECONDS: u64 = 1_000_000;
 
 /// The stretches of a target that are aligned with the basis.
 pub(crate) struct Stretches<'a> {
@@ -61,34 +57,22 @@ struct Piece {
     substituted: bool,
 }
 
-/// What a substitution region encodes: its ops, the decisions, and the content of its frame.
+/// What a substitution region encodes: its ops, the decisions, and its new bytes.
 pub(crate) struct SubstitutionScript {
     tokens: TokenKind,
     /// The last op copies nothing.
     pub(crate) ops: Vec<Op>,
     pub(crate) decisions: Vec<u8>,
-    /// The new bytes and the differences, in the order in which the ops need them.
-    pub(crate) frame: Vec<u8>,
-    /// How many bytes of the frame are new bytes.
-    pub(crate) gap_bytes: usize,
-    /// How many tokens are in substituted copies.
-    count: u64,
+    /// The new bytes, in the order in which the ops need them.
+    pub(crate) gaps: Vec<u8>,
+    /// About how many nanoseconds a browser needs to decode the substituted copies.
+    pub(crate) nanoseconds: u64,
 }
 
 impl SubstitutionScript {
     /// The shape byte of the region.
     pub(crate) fn shape(&self) -> u8 {
         if self.tokens == TokenKind::Words { SUBSTITUTION_WORDS } else { 0 }
-    }
-
-    pub(crate) fn has_frame(&self) -> bool {
-        self.gap_bytes != 0 || self.tokens == TokenKind::Numbers && self.ops.iter().any(|op| op.substituted)
-    }
-
-    /// About how many nanoseconds a browser needs to decode the substituted copies.
-    pub(crate) fn nanoseconds(&self) -> u64 {
-        let each = if self.tokens == TokenKind::Words { WORD_NANOSECONDS } else { NUMBER_NANOSECONDS };
-        SUBSTITUTION_SETUP_NANOSECONDS + self.count * each
     }
 }
 
@@ -191,32 +175,21 @@ impl<'a> Stretches<'a> {
         let mut writer = DecisionWriter::new();
         OpCoder::new().write(&mut writer, &ops, position);
         let mut coder = TokenCoder::new(self.tokens);
-        let (mut frame, mut gap_bytes, mut at) = (Vec::new(), 0, 0);
+        let (mut gaps, mut at) = (Vec::new(), 0);
         for piece in &pieces {
-            frame.extend_from_slice(&self.target[at..piece.target.start]);
-            gap_bytes += piece.target.start - at;
+            gaps.extend_from_slice(&self.target[at..piece.target.start]);
             at = piece.target.end;
-            if !piece.substituted {
-                continue;
-            }
-            let target = &self.target[piece.target.clone()];
-            let mut made = coder.substitute(&mut writer, &self.basis[piece.basis.clone()], Some(target)).ok()?;
-            if made.bytes.len() != target.len() {
-                return None;
-            }
-            for plain in made.plain {
-                let (new_bytes, wanted) = (&mut made.bytes[plain.clone()], &target[plain]);
-                frame.extend(wanted.iter().zip(&*new_bytes).map(|(new, old)| new.wrapping_sub(*old)));
-                new_bytes.copy_from_slice(wanted);
-            }
-            if made.bytes != target {
-                return None;
+            if piece.substituted {
+                let target = &self.target[piece.target.clone()];
+                let made = coder.substitute(&mut writer, &self.basis[piece.basis.clone()], Some(target)).ok()?;
+                if made.bytes != target {
+                    return None;
+                }
             }
         }
-        frame.extend_from_slice(&self.target[at..]);
-        gap_bytes += self.target.len() - at;
-        let count = coder.count();
-        Some(SubstitutionScript { tokens: self.tokens, ops, decisions: writer.finish(), frame, gap_bytes, count })
+        gaps.extend_from_slice(&self.target[at..]);
+        let nanoseconds = SETUP_NANOSECONDS + coder.nanoseconds();
+        Some(SubstitutionScript { tokens: self.tokens, ops, decisions: writer.finish(), gaps, nanoseconds })
     }
 }
 

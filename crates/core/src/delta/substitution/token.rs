@@ -10,6 +10,6 @@ pub(super) const MAX_NUMBER_TOKEN: usize = 5;
 pub(crate) enum TokenKind {
     /// Runs of at most seven bytes of `A–Z a–z 0–9 _ $`.
     Words,
-    /// LEB128 numbers of two to five bytes.
+    /// LEB128 numbers of two to five bytes. Any byte between them can change too.
     Numbers,
 }
