@@ -13,9 +13,11 @@ TABLE_BITS = 16
 CHECK_BITS = 6
 MAX_CONFIDENCE = 3
 MOVEMENT_BITS = 14
-NEAR_BITS = 6
+NEAR_BITS = 7
 LETTER_LIMIT = 30
 UNSEEN_WORD = 1200
+MAX_RUN = 32
+SHORT, LONG, UNCHANGED_BYTE = range(3)
 COUNT_SIZE, GAP_SIZE, DISTANCE_SIZE, COPY_SIZE, SUBSTITUTED_SIZE, TAIL_SIZE = 0, 1, 9, 21, 22, 23
 BY_TOKEN, BY_CONTEXT = 0, 1
 FROM_CONTEXT, FROM_TOKEN, NEAR_MOVEMENT, LAST_MOVEMENT, UNCHANGED = range(5)
@@ -34,18 +36,15 @@ def decode_substitution_region(reader, span, basis, p, limits, target):
     ops, tail = read_ops(decisions, span, len(basis), p, limits)
 
     new_len = sum(op.gap for op, _ in ops) + tail
-    copies = [basis[op.start : op.start + op.copy_len] for op, _ in ops]
-    substituted_copies = [copy for copy, (_, substituted) in zip(copies, ops, strict=True) if substituted]
-    frame_len = new_len + sum(difference_count(copy, words) for copy in substituted_copies)
     prefix = prefix_of([op for op, _ in ops], reach, p, tail, basis, limits) if reach else b""
-    has_frame = new_len != 0 or (not words and substituted_copies != [])
-    frame = Reader(decode_frame(reader, frame_len, limits, prefix) if has_frame else b"")
+    frame = Reader(decode_frame(reader, new_len, limits, prefix) if new_len != 0 else b"")
 
     model, region = Model(words, decisions), bytearray()
-    for copy, (op, substituted) in zip(copies, ops, strict=True):
+    for op, substituted in ops:
         region += frame.take(op.gap)
+        copy = basis[op.start : op.start + op.copy_len]
         if substituted:
-            copy = model.substitute(copy, frame.take(difference_count(copy, words)))
+            copy = model.substitute(copy)
             demand(not decisions.is_overdrawn(), "bad-renames")
         region += copy
         demand(len(region) <= span, "bad-ops")
@@ -106,10 +105,6 @@ def split(copy, words):
         at += piece_len
 
 
-def difference_count(copy, words):
-    return 0 if words else sum(len(piece) for piece, is_token in split(copy, words) if not is_token)
-
-
 def text_of(token):
     return int.from_bytes(token, "little")
 
@@ -134,26 +129,91 @@ class Model:
         self.movements, self.last_movement = {}, 0
         self.first_counters, self.other_counters = defaultdict(Counter), defaultdict(Counter)
         self.letter_counters, self.recent = defaultdict(Counter), 0
+        self.runs, self.run_outcomes, self.run_counters = {}, 0, defaultdict(Counter)
+        self.bytes = [{}, {}]  # place -> (byte, check, confidence)
+        self.byte_outcomes, self.byte_counters = 0, defaultdict(Counter)
+        self.other_byte_counters, self.difference_counters = defaultdict(Counter), defaultdict(Counter)
 
-    def substitute(self, copy, differences):
+    def substitute(self, copy):
         """The target's bytes for one substituted copy."""
-        made, at, previous, differences = bytearray(), 0, 0, iter(differences)
+        made, at, previous, begin = bytearray(), 0, 0, 0
         for piece, is_token in split(copy, self.words):
             if is_token:
+                if not self.words:
+                    made += self.change_bytes(copy, begin, at)
                 own, token_len = text_of(piece), len(piece)
                 left = copy[at - 1] if 0 < at else 0
                 token_key = hash2(own & M32, own >> 32)
                 keys = [token_key, hash2(token_key, hash2(left, previous))]
-                new = self.read_token(own, token_len, keys)
+                new = self.read_token(own, token_len, left, keys)
                 new_len = (new.bit_length() + 7) // 8 if self.words else token_len
                 made += new.to_bytes(new_len, "little")
-                previous = token_key
+                previous, begin = token_key, at + token_len
             elif self.words:
                 made += piece
-            else:
-                made += bytes((byte + next(differences)) & 255 for byte in piece)
             at += len(piece)
+        if not self.words:
+            made += self.change_bytes(copy, begin, len(copy))
         return bytes(made)
+
+    def change_bytes(self, copy, start, end):
+        """What the bytes between two numbers became."""
+        made = bytearray()
+        while start < end:
+            run = copy[start : min(start + MAX_RUN, end)]
+            if self.read_run(run):
+                made += bytes(self.read_byte(copy, at) for at in range(start, start + len(run)))
+            else:
+                made += run
+            start += len(run)
+        return made
+
+    def read_run(self, run):
+        key = hash2(len(run), 0)
+        for at in range(0, len(run), 4):
+            key = hash2(key, text_of(run[at : at + 4]))
+        state, check = self.runs.get(key >> 16, (0, 0))
+        seen = state if check == key & 63 else 0
+        changed = self.decisions.counter_bit(self.run_counters[seen, self.run_outcomes & 15, log2(len(run))])
+        self.runs[key >> 16] = 2 if changed else 1, key & 63
+        self.run_outcomes = self.run_outcomes << 1 | changed
+        return changed
+
+    def read_byte(self, copy, at):
+        own = copy[at]
+        back = [copy[at - n] if n <= at else 0 for n in range(4)]
+        short_key = hash2(own | back[1] << 8, 0)
+        keys = [short_key, hash2(short_key, back[2] | back[3] << 8)]
+        short, short_confidence = self.byte_of(SHORT, keys[SHORT])
+        long, long_confidence = self.byte_of(LONG, keys[LONG])
+        trust = 5 * (long_confidence + 1) + short_confidence + 1
+        first = next(byte for byte in [long, short, own] if byte is not None)
+        context = trust, short == long, first == own, self.byte_outcomes & 7
+        if self.decisions.counter_bit(self.byte_counters[context]):
+            new = first
+        else:
+            new = self.read_other_byte(own, first, first if short is None else short, trust)
+        for table, key in enumerate(keys):
+            byte, confidence = self.byte_of(table, key)
+            confidence = min(confidence + 1, MAX_CONFIDENCE) if byte == new else 0
+            self.bytes[table][key >> 16] = new, key & 0xFFFF | 1, confidence
+        self.byte_outcomes = self.byte_outcomes << 1 | int(new != own)
+        return new
+
+    def byte_of(self, table, key):
+        """What a byte with this key became, and its confidence; or nothing and -1."""
+        byte, check, confidence = self.bytes[table].get(key >> 16, (None, 0, -1))
+        return (byte, confidence) if check == key & 0xFFFF | 1 else (None, -1)
+
+    def read_other_byte(self, own, first, short, trust):
+        if short != first and self.decisions.counter_bit(self.other_byte_counters[SHORT, trust]):
+            return short
+        if own not in (first, short) and self.decisions.counter_bit(self.other_byte_counters[UNCHANGED_BYTE, trust]):
+            return own
+        node = 1
+        for _ in range(8):
+            node = node << 1 | self.decisions.counter_bit(self.difference_counters[node], LETTER_LIMIT)
+        return own + node & 255
 
     def look_up(self, table, key):
         """The text and its confidence from 1 to 4, or nothing and 0."""
@@ -168,13 +228,13 @@ class Model:
         confidence = min(confidence, MAX_CONFIDENCE) if text == new else 0
         self.tables[table][key >> 32 - TABLE_BITS] = new, key & (1 << CHECK_BITS) - 1, confidence
 
-    def read_token(self, own, token_len, keys):
+    def read_token(self, own, token_len, left, keys):
         """What a token became."""
         by_context, context_confidence = self.look_up(BY_CONTEXT, keys[BY_CONTEXT])
         by_token, token_confidence = self.look_up(BY_TOKEN, keys[BY_TOKEN])
         movement, value, movement_place = None, value_of(own, token_len), None
         if not self.words:
-            movement_place = hash2(value >> NEAR_BITS, token_len) >> 32 - MOVEMENT_BITS
+            movement_place = hash2(value >> NEAR_BITS, token_len | left << 8) >> 32 - MOVEMENT_BITS
             movement = self.movements.get(movement_place)
         offers = self.offers(own, token_len, by_context, by_token, movement)
 

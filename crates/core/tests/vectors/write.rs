@@ -248,15 +248,27 @@ fn modules() -> Vec<Value> {
     ]
 }
 
-/// Looks like linked code: opcodes, and numbers in LEB128, of which some moved.
+/// Looks like linked code: opcodes, locals, and numbers in LEB128, of which some moved.
 fn linked(moved: impl Fn(u32) -> u32) -> Value {
+    linked_with(|i| i % 7, moved)
+}
+
+fn linked_with(local: impl Fn(u32) -> u32, moved: impl Fn(u32) -> u32) -> Value {
     let mut bytes = Vec::new();
     for i in 0..1500u32 {
-        bytes.extend_from_slice(&[0x20, (i % 7) as u8, 0x41, 0x10]);
+        bytes.extend_from_slice(&[0x20, local(i) as u8, 0x41, 0x10]);
         put_varint(&mut bytes, moved(200 + i * 37 % 900).into());
         bytes.push((i % 11) as u8);
     }
     json!({ "hex": hex(&bytes) })
+}
+
+/// Looks like the mappings of a source map, in which the third number of some segments depends on `every`.
+fn mappings(every: u32) -> Value {
+    let digit = |n: u32| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"[n as usize % 32]);
+    let segment =
+        |n: u32| format!("{}A{}{}", digit(n * 7), digit(if n % 40 == every { n } else { 2 }), digit(n / 3 * n));
+    json!({ "hex": hex((0..1200).map(segment).collect::<Vec<_>>().join(",").as_bytes()) })
 }
 
 /// Pairs whose delta is one substitution region, and malformed regions.
@@ -267,13 +279,16 @@ fn substitutions() -> Vec<Value> {
     let moved = json!({ "concat": [{ "slice": [longer, 2500, 5000] }, { "slice": [renamed, 0, 2500] }] });
     let (numbers, shifted) = (linked(|n| n), linked(|n| if n < 500 { n } else { n + 3 }));
     let scattered = linked(|n| if n % 17 == 3 { n ^ 0x15 } else { n + n / 300 });
+    let locals = linked_with(|i| i % 7 + u32::from(i % 50 < 9), |n| n + n / 600);
     let mut all = vec![
         good_substitution("renames: names that change throughout", &plain, &renamed),
         good_substitution("renames: names of other lengths", &plain, &longer),
         good_substitution("renames: names and an insertion", &plain, &inserted),
         good_substitution("renames: parts that moved", &plain, &moved),
         good_substitution("renames: numbers that move", &numbers, &shifted),
-        good_substitution("renames: numbers and differences", &numbers, &scattered),
+        good_substitution("renames: numbers that change here and there", &numbers, &scattered),
+        good_substitution("renames: numbers and bytes between them", &numbers, &locals),
+        good_substitution("renames: the mappings of a source map", &mappings(2), &mappings(3)),
     ];
     let zeros = json!({ "repeat": "00", "len": 64 });
     let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);

@@ -164,15 +164,7 @@ impl ByteCoder {
 
     /// Codes a byte that is not the first offer: the offer of the shorter key, the byte as it is, or a difference.
     #[cold]
-    fn other(
-        &mut self,
-        coder: &mut impl DecisionCoder,
-        own: u8,
-        first: u8,
-        short: u8,
-        trust: usize,
-        wanted: u8,
-    ) -> u8 {
+    fn other(&mut self, coder: &mut impl DecisionCoder, own: u8, first: u8, short: u8, trust: usize, wanted: u8) -> u8 {
         let [by_table, unchanged] = &mut self.other_counters;
         if short != first && by_table[trust].code(coder, wanted == short) {
             return short;
@@ -214,10 +206,8 @@ mod tests {
     /// Checks both ways: the decoder makes what the encoder coded. Returns the length of the decisions.
     fn goes_both_ways(pairs: &[(Vec<u8>, Vec<u8>)]) -> usize {
         let (mut writer, mut bytes) = (DecisionWriter::new(), ByteCoder::new());
-        let kept: Vec<u64> = pairs
-            .iter()
-            .map(|(from, to)| bytes.change(&mut writer, from, 0, Some(to), &mut Vec::new()))
-            .collect();
+        let kept: Vec<u64> =
+            pairs.iter().map(|(from, to)| bytes.change(&mut writer, from, 0, Some(to), &mut Vec::new())).collect();
         let packed = writer.finish();
         let (mut reader, mut bytes) = (DecisionReader::new(packed.clone()), ByteCoder::new());
         for ((from, to), kept) in pairs.iter().zip(kept) {

@@ -345,7 +345,12 @@ impl TokenCoder {
     }
 
     /// Codes a number by the differences of its bytes from the basis number's bytes.
-    fn spell_number(&mut self, coder: &mut impl DecisionCoder, Token { text: own, len, .. }: Token, wanted: u64) -> u64 {
+    fn spell_number(
+        &mut self,
+        coder: &mut impl DecisionCoder,
+        Token { text: own, len, .. }: Token,
+        wanted: u64,
+    ) -> u64 {
         (0..len).fold(0, |new, at| {
             let byte = |text: u64| (text >> (8 * at)) as u8;
             let difference = byte(wanted).wrapping_sub(byte(own));
@@ -366,7 +371,8 @@ impl TokenCoder {
 }
 
 fn movement_place(token: Token) -> usize {
-    (hash((value(token.text) >> NEAR_BITS) as u32, token.len as u32 | u32::from(token.left) << 8) >> (32 - MOVEMENT_BITS)) as usize
+    (hash((value(token.text) >> NEAR_BITS) as u32, token.len as u32 | u32::from(token.left) << 8)
+        >> (32 - MOVEMENT_BITS)) as usize
 }
 
 #[cfg(all(test, feature = "encode"))]
