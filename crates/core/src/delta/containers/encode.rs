@@ -9,10 +9,14 @@ use crate::delta::format::{MAX_STREAMS, MAX_UNPACKED};
 
 /// Nanoseconds that a browser needs to inflate a byte, to deflate one by each of zlib's levels, to read or write a byte's
 /// symbols, and to decode or encode base64.
-const INFLATE: u64 = 5;
-const DEFLATE: [u64; 10] = [0, 15, 15, 20, 25, 35, 50, 60, 90, 90];
-const SYMBOLS: u64 = 10;
+const INFLATE: u64 = 2;
+const DEFLATE: [u64; 10] = [0, 9, 9, 12, 15, 20, 30, 35, 50, 50];
+const SYMBOLS: u64 = 4;
 const BASE64: u64 = 2;
+/// Nanoseconds that a browser needs to copy a byte of either side once more.
+const COPY: u64 = 1;
+/// The content of a target's streams is most of it if it is at least a quarter.
+const MOST: usize = 4;
 
 /// A basis and a target whose streams are replaced by what they encode.
 pub(crate) struct Unpacked {
@@ -22,6 +26,8 @@ pub(crate) struct Unpacked {
     pub(crate) lists: Vec<u8>,
     /// The time that a browser needs to unpack the basis and to pack the target.
     pub(crate) nanoseconds: u64,
+    /// Whether most of the target was packed.
+    pub(crate) is_most: bool,
 }
 
 /// Unpacks the streams that only one of both has. `None` if there are none on either side, or if a limit forbids it: of
@@ -67,7 +73,10 @@ pub(crate) fn unpack(basis: &[u8], target: &[u8], budget: usize) -> Option<Unpac
     let mut lists = Vec::new();
     basis_list.write(&mut lists);
     target_list.write(&mut lists);
-    Some(Unpacked { basis, target, lists, nanoseconds: basis_cost + target_cost })
+    let content: usize = target_list.list.iter().map(|stream| stream.content).sum();
+    let is_most = target.len() <= MOST * content;
+    let copied = COPY * (basis.len() + target.len()) as u64;
+    Some(Unpacked { basis, target, lists, nanoseconds: basis_cost + target_cost + copied, is_most })
 }
 
 /// A file with streams replaced by their content, the list of these, and the time to undo it. `None` if there are none,

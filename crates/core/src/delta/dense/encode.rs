@@ -31,6 +31,8 @@ const TARGET_PER_LITERAL: usize = 4;
 const DENSE_SETUP_NANOSECONDS: u64 = 4_000_000;
 /// Nanoseconds that a browser needs to index one byte of the window.
 const INDEX_NANOSECONDS: u64 = 10;
+/// Nanoseconds that a browser needs to follow one byte of the target where all is as expected.
+const FOLLOW_NANOSECONDS: u64 = 3;
 /// Nanoseconds that a browser needs to read one byte of a module, on both sides, and to follow its numbers.
 const MODULE_NANOSECONDS: u64 = 50;
 /// Nanoseconds that a browser needs for one decision, mostly to wait for memory, as measured in Chromium on a server
@@ -106,7 +108,7 @@ fn encode_with(window: &[u8], target: &[u8], followed: Followed, places: &[u32],
     put_varint(&mut bytes, packed.len() as u64);
     bytes.extend_from_slice(&packed);
     let indexing = if memory == 0 { 0 } else { window.len() as u64 * INDEX_NANOSECONDS };
-    let reading = if followed.wasm { target.len() as u64 * MODULE_NANOSECONDS } else { 0 };
+    let reading = target.len() as u64 * if followed.wasm { MODULE_NANOSECONDS } else { FOLLOW_NANOSECONDS };
     let setup = (DENSE_SETUP_NANOSECONDS >> (MEMORY[0] - memory)) + indexing + reading;
     Some(EncodedDense { bytes, nanoseconds: setup + model.decisions() * DECISION_NANOSECONDS })
 }

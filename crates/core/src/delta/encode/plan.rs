@@ -124,19 +124,20 @@ pub(super) enum Goal {
 impl Goal {
     /// The candidate that costs less; the first one if both cost the same.
     ///
-    /// Every choice between two methods is made here, or by [`clearly_prefers`](Goal::clearly_prefers) before it.
+    /// Every choice between two methods is made here, or by [`prefers`](Goal::prefers) and
+    /// [`clearly_prefers`](Goal::clearly_prefers).
     pub(super) fn better_of<T: HasCost>(self, first: T, second: T) -> T {
-        if self.weigh(second.cost()) < self.weigh(first.cost()) { second } else { first }
+        if self.prefers(second.cost(), first.cost()) { second } else { first }
+    }
+
+    /// Whether `this` costs less than `other`.
+    pub(super) fn prefers(self, this: RegionCost, other: RegionCost) -> bool {
+        self.weigh(this) < self.weigh(other)
     }
 
     /// Whether `this` costs at least a fifth less than `other`, so that a closer look at both is not worth its time.
     pub(super) fn clearly_prefers(self, this: RegionCost, other: RegionCost) -> bool {
         5 * self.weigh(this) < 4 * self.weigh(other)
-    }
-
-    /// Whether `this` costs less than half of `other`, which was made with little effort.
-    pub(super) fn far_prefers(self, this: RegionCost, other: RegionCost) -> bool {
-        2 * self.weigh(this) < self.weigh(other)
     }
 
     fn weigh(self, cost: RegionCost) -> u64 {

@@ -10,14 +10,16 @@ use super::op_source::MAX_GAP_BYTES;
 use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
 use crate::delta::dense::encode::{Followed, encode as encode_dense};
 use crate::delta::ops::{self, Op};
-use crate::delta::sequence_alignment::{self, Grain, SequenceAlignment, align_sequences, has_module};
+use crate::delta::sequence_alignment::{
+    self, Grain, SequenceAlignment, align_sequences, has_module, is_mostly_modules,
+};
 use crate::delta::substitution::script::{Stretches, SubstitutionScript};
 
 /// The least numbers of bytes that a stretch must save so that it is copied with substitutions, where words are replaced.
 /// The planner makes a script for each number in turn, until a script is not smaller than the one before.
 const LEAST_GAINS_IN_WORDS: [i32; 3] = [32, 200, 600];
 /// The same where numbers and bytes are replaced.
-const LEAST_GAINS_IN_NUMBERS: [i32; 3] = [16, 32, 64];
+const LEAST_GAINS_IN_NUMBERS: [i32; 5] = [16, 32, 64, 200, 600];
 /// The least lengths of a copy, in bytes. The planner turns shorter copies into new bytes, for each length in turn, and
 /// keeps the result if it is smaller.
 pub(super) const LEAST_COPIES: [u64; 5] = [64, 512, 1024, 8192, 65536];
@@ -77,8 +79,8 @@ pub(super) fn substitution(
 ) -> Result<Option<RankedPlan>, EncodeError> {
     let Some(stretches) = Stretches::new(part.basis, part.target, alignment) else { return Ok(None) };
     let mut best: Option<(SubstitutionScript, usize)> = None;
-    let least_gains = if alignment.words { LEAST_GAINS_IN_WORDS } else { LEAST_GAINS_IN_NUMBERS };
-    for script in least_gains.into_iter().filter_map(|least| stretches.script(least, part.from, span.position)) {
+    let least_gains: &[i32] = if alignment.words { &LEAST_GAINS_IN_WORDS } else { &LEAST_GAINS_IN_NUMBERS };
+    for script in least_gains.iter().filter_map(|least| stretches.script(*least, part.from, span.position)) {
         let level = if MANY_NEW < script.gaps.len() { ESTIMATE_LEVEL } else { RANK_LEVEL };
         let bytes = script_len(context, &script, span, level)?;
         if best.as_ref().is_some_and(|(_, least)| *least <= bytes) {
@@ -118,12 +120,12 @@ pub(super) fn dense(
     Some(RegionPlan { span, method: Method::Dense(dense) })
 }
 
-/// What both sides are split into so that they are aligned: numbers of modules, if there is one and the budget allows it.
-/// `jump` is what moving the pointer costs in a module, in bits.
+/// What both sides are split into so that they are aligned: numbers of modules, if most of the target is modules and the
+/// budget allows it. `jump` is what moving the pointer costs in a module, in bits.
 pub(super) fn grain(context: &Context<'_>, basis: &[u8], jump: i32) -> Grain {
     let modules = Grain::Modules { jump };
     let fits = || sequence_alignment::memory(basis, context.target, modules) <= context.options.budget;
-    if has_module(context.target) && fits() { modules } else { Grain::Words }
+    if is_mostly_modules(context.target) && fits() { modules } else { Grain::Words }
 }
 
 /// The better of two plans for one region, by a closer look at the plan with substitutions.

@@ -9,13 +9,13 @@ use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::op_source::OpSource;
 use super::options::{Codec, EncodeOptions};
-use super::plan::{Encoded, Goal, HasCost, RegionCost, RegionPlan, Span};
+use super::plan::{Encoded, Goal, HasCost, RankedPlan, RegionCost, RegionPlan, Span};
 use super::planner::{self, AlignedPart, LEAST_COPIES};
 use super::region_writer;
 use crate::delta::containers::encode as containers;
 use crate::delta::format::{MAX_DENSE, MAX_UNPACKINGS};
 use crate::delta::ops::{self, Op};
-use crate::delta::sequence_alignment::{Grain, SequenceAlignment, align_sequences};
+use crate::delta::sequence_alignment::{Grain, SequenceAlignment, align_sequences, has_lists};
 use crate::delta::substitution::script;
 
 /// The most ops in one region. An op takes at most 20 bytes, so the ops keep the format's limit of 1 MiB.
@@ -68,7 +68,7 @@ impl<'a> Regions<'a> {
         let encoded = match self.substitution_basis() {
             None => self.next_copies(),
             Some(basis) if MAX_DENSE < basis.len().max(self.context.target.len()) as u64 => self.next_part(basis),
-            Some(basis) if self.at == 0 && self.fits(basis, self.context.target) => self.whole(basis),
+            Some(basis) if self.at == 0 && self.fits(basis, self.context.target, Grain::Words) => self.whole(basis),
             Some(_) => self.next_copies(),
         };
         encoded.map(Some)
@@ -115,7 +115,7 @@ impl<'a> Regions<'a> {
         let quick = as_is(EncodeOptions::new().budget(options.budget))?;
         let goal = self.goal();
         self.at = self.context.target_len();
-        if goal.far_prefers(through.cost(), quick.cost()) {
+        if unpacked.is_most && goal.clearly_prefers(through.cost(), quick.cost()) {
             return Ok(Some(through));
         }
         Ok(Some(goal.better_of(as_is(options.containers(false))?, through)))
@@ -131,8 +131,8 @@ impl<'a> Regions<'a> {
     }
 
     /// Whether aligning the two sides fits the budget.
-    fn fits(&self, basis: &[u8], target: &[u8]) -> bool {
-        script::memory(basis, target) + TABLES <= self.context.options.budget
+    fn fits(&self, basis: &[u8], target: &[u8], grain: Grain) -> bool {
+        script::memory(basis, target, grain) + TABLES <= self.context.options.budget
     }
 
     fn goal(&self) -> Goal {
@@ -169,7 +169,7 @@ impl<'a> Regions<'a> {
         let target = &self.context.target[span.start as usize..span.end as usize];
         let part = AlignedPart { basis: &basis[range.start as usize..range.end as usize], from: range.start, target };
         let new = ops::gap_bytes(&ops);
-        if LEAST_NEW * new < span.len() || new == span.len() || !self.fits(part.basis, target) {
+        if LEAST_NEW * new < span.len() || new == span.len() || !self.fits(part.basis, target, Grain::Words) {
             return self.write_copies(ops, span);
         }
         let alignment = align_sequences(part.basis, target, Grain::Words);
@@ -196,36 +196,55 @@ impl<'a> Regions<'a> {
             };
             region_writer::write(&self.context, &dense)?
         } else {
-            let grain = planner::grain(&self.context, basis, planner::OP_JUMP);
-            self.best_of_all(basis, &align_sequences(basis, self.context.target, grain))?
+            self.best_of_all(basis)?
         };
         self.at = self.context.target_len();
         Ok(best)
     }
 
     /// All regions of the target, by the best of all methods.
-    fn best_of_all(&mut self, basis: &'a [u8], alignment: &SequenceAlignment) -> Result<Encoded, EncodeError> {
+    fn best_of_all(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
         let goal = self.goal();
-        let best = self.copies_or_substitution(basis, alignment, goal)?;
+        let (alignment, substitution) = self.best_substitution(basis, goal)?;
+        let best = self.copies_or(substitution, goal)?;
         if self.context.options.codec != Codec::Fast
             && !self.is_far(best.bytes.len(), goal)
-            && let Some(dense) = planner::dense(&self.context, basis, Some(alignment), self.all())
+            && let Some(dense) = planner::dense(&self.context, basis, Some(&alignment), self.all())
         {
             return Ok(goal.better_of(best, region_writer::write(&self.context, &dense)?));
         }
         Ok(best)
     }
 
-    /// All regions of the target: one region with substitutions, or as many regions of copies as it takes.
-    fn copies_or_substitution(
-        &mut self,
+    /// The best plan of one region with substitutions for the whole target, and the alignment that it was made from. In text
+    /// words are replaced; if it has lists of numbers, replacing bytes is tried too.
+    fn best_substitution(
+        &self,
         basis: &'a [u8],
-        alignment: &SequenceAlignment,
         goal: Goal,
-    ) -> Result<Encoded, EncodeError> {
+    ) -> Result<(SequenceAlignment, Option<RankedPlan>), EncodeError> {
+        let target = self.context.target;
+        let part = AlignedPart { basis, from: 0, target };
+        let made = |grain| {
+            let alignment = align_sequences(basis, target, grain);
+            let plan = planner::substitution(&self.context, &part, &alignment, self.all())?;
+            Ok::<_, EncodeError>((alignment, plan))
+        };
+        let usual = made(planner::grain(&self.context, basis, planner::OP_JUMP))?;
+        if !usual.0.words || !has_lists(target) || !self.fits(basis, target, Grain::Bytes) {
+            return Ok(usual);
+        }
+        let by_bytes = made(Grain::Bytes)?;
+        Ok(match (&usual.1, &by_bytes.1) {
+            (Some(words), Some(bytes)) if !goal.prefers(bytes.cost(), words.cost()) => usual,
+            (Some(_), None) => usual,
+            _ => by_bytes,
+        })
+    }
+
+    /// All regions of the target: the one region with substitutions, or as many regions of copies as it takes.
+    fn copies_or(&mut self, substitution: Option<RankedPlan>, goal: Goal) -> Result<Encoded, EncodeError> {
         let len = self.context.target_len();
-        let part = AlignedPart { basis, from: 0, target: self.context.target };
-        let substitution = planner::substitution(&self.context, &part, alignment, self.all())?;
         let (ops, first) = self.source.next_ops(0, 0, MAX_OPS, u64::MAX);
         let Some(substitution) = substitution else {
             let copies = planner::copies(&self.context, ops, first)?;

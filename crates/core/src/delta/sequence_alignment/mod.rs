@@ -39,7 +39,7 @@ const SAMPLES: usize = 64;
 const SAMPLE: usize = 1 << 10;
 /// A sample is a list if at least an eighth of its bytes are commas and semicolons.
 const COMMA_IN_LIST: usize = 8;
-/// Text has words if fewer than a sixth of its samples are lists.
+/// Text has lists if at least a sixth of its samples are lists.
 const LISTS: usize = 6;
 /// The number of searches that do not pay before the alignment skips tokens.
 const FREE_MISSES: usize = 256;
@@ -60,7 +60,7 @@ const IMPOSSIBLE: i32 = i32::MIN / 2;
 
 /// Which parts of the target correspond to which parts of the window.
 pub(crate) struct SequenceAlignment {
-    /// Whether most of the target is text.
+    /// Whether most of the target is text, and is split into words.
     pub(crate) words: bool,
     /// Pairs of positions, in the target and in the window, from which both continue together. Target positions ascend.
     pub(crate) starts: Vec<(u32, u32)>,
@@ -74,6 +74,7 @@ pub(crate) struct SequenceAlignment {
 pub(crate) enum Grain {
     /// Words, if most of the target is text, else bytes.
     Words,
+    Bytes,
     /// The numbers of modules, and words outside of them.
     Modules {
         /// The cost, in bits, of moving the pointer to another place in a module. Bytes and numbers often are equal by
@@ -90,9 +91,9 @@ impl Grain {
 }
 
 pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> SequenceAlignment {
-    let words = has_words(target);
+    let words = grain != Grain::Bytes && is_text(target);
     let (has_modules, module_jump) = match grain {
-        Grain::Words => (false, JUMP),
+        Grain::Words | Grain::Bytes => (false, JUMP),
         Grain::Modules { jump } => (true, jump),
     };
     let tokenized = words || has_modules;
@@ -162,18 +163,27 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> Seq
     }
 }
 
-/// Whether the samples look like words: they have few bytes that text does not have, and few lists of numbers, which
-/// source maps have.
-fn has_words(bytes: &[u8]) -> bool {
-    let (mut strange, mut all, mut lists, mut samples) = (0, 0, 0, 0);
-    for sample in bytes.chunks(SAMPLE).step_by((bytes.len() / (SAMPLES * SAMPLE)).max(1)) {
-        let count = |is: fn(u8) -> bool| sample.iter().filter(|byte| is(**byte)).count();
-        strange += count(|byte| !(9..0x80).contains(&byte));
-        all += sample.len();
-        lists += usize::from(sample.len() < COMMA_IN_LIST * count(|byte| matches!(byte, b',' | b';')));
-        samples += 1;
-    }
-    strange * 20 < all && LISTS * lists < samples
+/// Parts of the bytes, from all over them.
+fn samples(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.chunks(SAMPLE).step_by((bytes.len() / (SAMPLES * SAMPLE)).max(1))
+}
+
+fn count(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().filter(|byte| is(**byte)).count()
+}
+
+/// Whether the samples look like text: they have few bytes that text does not have.
+fn is_text(bytes: &[u8]) -> bool {
+    let (strange, all) = samples(bytes).fold((0, 0), |(strange, all), sample| {
+        (strange + count(sample, |byte| !(9..0x80).contains(&byte)), all + sample.len())
+    });
+    strange * 20 < all
+}
+
+/// Whether many of the samples look like lists of numbers, which source maps have.
+pub(crate) fn has_lists(bytes: &[u8]) -> bool {
+    let is_list = |sample: &&[u8]| sample.len() < COMMA_IN_LIST * count(sample, |byte| matches!(byte, b',' | b';'));
+    samples(bytes).count() <= LISTS * samples(bytes).filter(is_list).count()
 }
 
 /// Whether a module begins somewhere in the bytes.
@@ -182,9 +192,22 @@ pub(crate) fn has_module(bytes: &[u8]) -> bool {
     zeros.into_iter().any(|(at, _)| bytes[at..].starts_with(&MAGIC))
 }
 
+/// Whether at least half of the bytes are modules.
+pub(crate) fn is_mostly_modules(bytes: &[u8]) -> bool {
+    if !has_module(bytes) {
+        return false;
+    }
+    let mut reader = WasmReader::default();
+    let inside = bytes.iter().filter(|byte| {
+        reader.read(**byte);
+        reader.is_inside()
+    });
+    bytes.len() <= 2 * inside.count()
+}
+
 /// Bytes of memory that an alignment takes.
 pub(crate) fn memory(window: &[u8], target: &[u8], grain: Grain) -> usize {
-    let words = has_words(target);
+    let words = grain != Grain::Bytes && is_text(target);
     let count = |bytes: &[u8]| {
         let within = |pair: &[u8]| is_word_byte(pair[0]) && is_word_byte(pair[1]);
         if words { bytes.len() - bytes.windows(2).filter(|pair| within(pair)).count() } else { bytes.len() }

@@ -144,9 +144,9 @@ impl TokenCoder {
     #[cfg(feature = "encode")]
     pub(crate) fn nanoseconds(&self) -> u64 {
         const WORD: u64 = 45;
-        const NUMBER: u64 = 85;
-        const RUN: u64 = 40;
-        const BYTE: u64 = 40;
+        const NUMBER: u64 = 35;
+        const RUN: u64 = 18;
+        const BYTE: u64 = 28;
         match &self.bytes {
             None => self.count * WORD,
             Some(bytes) => self.count * NUMBER + bytes.run_count * RUN + bytes.byte_count * BYTE,

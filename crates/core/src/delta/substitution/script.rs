@@ -22,7 +22,7 @@ const MANY_CHANGES: usize = 1 << 16;
 const BYTES_A_CHANGE: usize = 6;
 
 /// The nanoseconds that a browser needs to set up the tables.
-const SETUP_NANOSECONDS: u64 = 1_000_000;
+const SETUP_NANOSECONDS: u64 = 250_000;
 
 /// The stretches of a target that are aligned with the basis.
 pub(crate) struct Stretches<'a> {
@@ -77,8 +77,8 @@ impl SubstitutionScript {
 }
 
 /// Bytes of memory that making a script takes.
-pub(crate) fn memory(basis: &[u8], target: &[u8]) -> usize {
-    sequence_alignment::memory(basis, target, Grain::Words) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
+pub(crate) fn memory(basis: &[u8], target: &[u8], grain: Grain) -> usize {
+    sequence_alignment::memory(basis, target, grain) + target.len() * size_of::<Change>() * 2 / BYTES_A_CHANGE
 }
 
 impl<'a> Stretches<'a> {
