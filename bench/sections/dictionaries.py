@@ -53,6 +53,8 @@ def measure(setting):
     yield row(
         f"{what}: the same page once more, from the browser's cache / brotli", cached, "ratio", command=NAVIGATION
     )
+    least = [one["least"] / other["duration"] for one, other in zip(with_dictionary, brotli, strict=True)]
+    yield row(f"{what}: without the answer to the script itself / brotli", least, "ratio", command=NAVIGATION)
     yield row(f"{what}: until the script is there, with a dictionary / brotli", ratios("fetched"), "ratio")
     moved = [one["transferred"] for one in with_dictionary]
     yield row(f"{what}: bytes of the script, with a dictionary", moved, "bytes")
