@@ -7,6 +7,7 @@ any figure was looked at: constants and methods are chosen by the other half.
 import hashlib
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,9 @@ def from_pypi(package, version, folder):
     options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--python-version", "3.11"]
     command = ["python3", "-m", "pip", "download", *options, "--dest", folder, f"{package}=={version}"]
     subprocess.run(command, check=True, capture_output=True)
+    [archive] = folder.glob("*.whl")
+    with zipfile.ZipFile(archive) as wheel:
+        wheel.extractall(folder / "package")
 
 
 FETCH = {"npm": from_npm, "pypi": from_pypi}
@@ -133,6 +137,7 @@ PAIRS = [
     Pair("wasm", "automerge-wasm", "npm", "@automerge/automerge", "3.4.1", "3.5.0", "dist/automerge.wasm"),
     Pair("wasm", "canvaskit-cpp", "npm", "canvaskit-wasm", "0.41.1", "0.42.0", "bin/canvaskit.wasm"),
     Pair("wasm", "esbuild-go", "npm", "esbuild-wasm", "0.28.1", "0.28.2", "esbuild.wasm"),
+    Pair("wasm", "flet-dart", "pypi", "flet-web", "1.0.3", "1.0.4", "flet_web/web/main.dart.wasm"),
     Pair("wasm", "lightningcss-wasm", "npm", "lightningcss-wasm", "1.32.0", "1.33.0", "lightningcss_node.wasm"),
     Pair("wasm", "loro-wasm", "npm", "loro-crdt", "1.16.4", "1.17.1", "web/loro_wasm_bg.wasm"),
     Pair("wasm", "manifold-cpp", "npm", "manifold-3d", "3.5.0", "3.5.1", "manifold.wasm"),

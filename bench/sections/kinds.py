@@ -44,7 +44,7 @@ def ways(driblet):
             lambda o, n, d: [PEERS / "brotli", "-q", "11", "--large_window=30", "-f", "-D", o, n, "-o", d],
             36,
         ),
-        "HDiffPatch": (lambda o, n, d: [*hdiff, "diff", o, n, d], -1),
+        "HDiffPatch": (lambda o, n, d: [*hdiff, "sweep", o, n, d], -1),
     }
 
 
