@@ -31,17 +31,21 @@ wasm_way() {
   fi
 }
 
-# A clang that knows wasm32, which Apple's does not.
+# A clang that knows wasm32, which Apple's does not, and has an archiver. GitHub's machines have a `clang` without one.
 wasm_clang() {
   local name
   for name in clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16 /opt/homebrew/opt/llvm/bin/clang; do
-    if has "$name" && "$name" --print-targets 2>/dev/null | grep -q wasm32; then command -v "$name"; return; fi
+    if has "$name" && "$name" --print-targets 2>/dev/null | grep -q wasm32 && archiver_of "$(command -v "$name")" >/dev/null; then
+      command -v "$name"
+      return
+    fi
   done
   return 1
 }
 
 # The archiver beside that clang.
-wasm_archiver() { first "$(wasm_clang | sed 's|clang\(-[0-9]*\)\{0,1\}$|llvm-ar\1|')" llvm-ar; }
+wasm_archiver() { archiver_of "$(wasm_clang)"; }
+archiver_of() { first "$(echo "$1" | sed 's|clang\(-[0-9]*\)\{0,1\}$|llvm-ar\1|')" "$(dirname "$(readlink -f "$1")")/llvm-ar" llvm-ar; }
 
 wasm_linker() {
   local lld
