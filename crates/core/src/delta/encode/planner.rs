@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::compress::compress;
 use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
+use super::levels::BEST;
 use super::op_source::MAX_GAP_BYTES;
 use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
 use crate::delta::dense::encode::{Followed, encode as encode_dense};
@@ -22,6 +23,9 @@ const LEAST_GAINS_IN_NUMBERS: [i32; 5] = [16, 32, 64, 200, 600];
 /// The least lengths of a copy, in bytes. The planner turns shorter copies into new bytes, for each length in turn, and
 /// keeps the result if it is smaller.
 pub(super) const LEAST_COPIES: [u64; 5] = [64, 512, 1024, 8192, 65536];
+/// The most bytes of a basis beside which copies are compared by the level by which they are written. It takes long to
+/// index a longer one.
+const SHORT_BASIS: u64 = 32 << 10;
 /// The zstd level by which substitution scripts are compared with each other, unless they have many new bytes.
 const RANK_LEVEL: i32 = 6;
 /// The most new bytes of scripts that are compared by [`RANK_LEVEL`].
@@ -47,7 +51,7 @@ pub(super) struct AlignedPart<'a> {
 /// A short copy takes some bytes in the ops. It also splits new bytes that the compressor, which has the basis as its
 /// prefix, would encode as one piece.
 pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<RankedPlan, EncodeError> {
-    let level = context.compare_level();
+    let level = if context.basis.len() <= SHORT_BASIS { BEST } else { context.compare_level() };
     let mut bytes = copies_len(context, &ops, span, level)?;
     let mut best = ops;
     for least in LEAST_COPIES {
