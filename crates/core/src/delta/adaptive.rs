@@ -60,6 +60,22 @@ impl Counter {
     }
 }
 
+/// Codes some bits, the highest first, each with a counter of its own for the bits before it.
+pub(crate) fn code_tree(
+    coder: &mut impl DecisionCoder,
+    counters: &mut [Counter],
+    bits: u32,
+    wanted: usize,
+    limit: u32,
+) -> usize {
+    let mut node = 1;
+    for at in (0..bits).rev() {
+        let bit = counters[node].code_until(coder, wanted >> at & 1 == 1, limit);
+        node = node << 1 | usize::from(bit);
+    }
+    node ^ 1 << bits
+}
+
 /// Codes numbers below 2^32 - 1, in several contexts. The length of the number plus one and its next three binary
 /// digits are adaptive; the other digits are not.
 pub(crate) struct NumberCoder {

@@ -15,8 +15,8 @@ const SYMBOLS: u64 = 4;
 const BASE64: u64 = 2;
 /// Nanoseconds that a browser needs to copy a byte of either side once more.
 const COPY: u64 = 1;
-/// The content of a target's streams is most of it if it is at least a quarter.
-const MOST: usize = 4;
+/// The content of a target's streams is much of it if it is at least a quarter.
+const MUCH: usize = 4;
 
 /// A basis and a target whose streams are replaced by what they encode.
 pub(crate) struct Unpacked {
@@ -26,8 +26,8 @@ pub(crate) struct Unpacked {
     pub(crate) lists: Vec<u8>,
     /// The time that a browser needs to unpack the basis and to pack the target.
     pub(crate) nanoseconds: u64,
-    /// Whether most of the target was packed.
-    pub(crate) is_most: bool,
+    /// Whether much of the target was packed, so that a look at it as it is can be short.
+    pub(crate) is_much: bool,
 }
 
 /// Unpacks the streams that only one of both has. `None` if there are none on either side, or if a limit forbids it: of
@@ -74,9 +74,9 @@ pub(crate) fn unpack(basis: &[u8], target: &[u8], budget: usize) -> Option<Unpac
     basis_list.write(&mut lists);
     target_list.write(&mut lists);
     let content: usize = target_list.list.iter().map(|stream| stream.content).sum();
-    let is_most = target.len() <= MOST * content;
+    let is_much = target.len() <= MUCH * content;
     let copied = COPY * (basis.len() + target.len()) as u64;
-    Some(Unpacked { basis, target, lists, nanoseconds: basis_cost + target_cost + copied, is_most })
+    Some(Unpacked { basis, target, lists, nanoseconds: basis_cost + target_cost + copied, is_much })
 }
 
 /// A file with streams replaced by their content, the list of these, and the time to undo it. `None` if there are none,

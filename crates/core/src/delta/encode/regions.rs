@@ -115,7 +115,7 @@ impl<'a> Regions<'a> {
         let quick = as_is(EncodeOptions::new().budget(options.budget))?;
         let goal = self.goal();
         self.at = self.context.target_len();
-        if unpacked.is_most && goal.clearly_prefers(through.cost(), quick.cost()) {
+        if unpacked.is_much && goal.clearly_prefers(through.cost(), quick.cost()) {
             return Ok(Some(through));
         }
         Ok(Some(goal.better_of(as_is(options.containers(false))?, through)))

@@ -7,7 +7,7 @@
 //! all short words are equal, so that it finds renamed code. Gains are estimates of the saved bits.
 //!
 //! In WebAssembly modules the tokens are the numbers that compilers and linkers move, and bytes between them. A second
-//! index there takes all numbers of one meaning for equal.
+//! index there takes all numbers of one meaning for equal. Small insertions are looked for in their data, not in their code.
 
 mod gapped;
 mod samples;
@@ -58,6 +58,7 @@ pub(crate) struct SequenceAlignment {
 pub(crate) enum Grain {
     /// Words, if most of the target is text, else bytes.
     Words,
+    /// Bytes, in text too.
     Bytes,
     /// The numbers of modules, and words outside of them.
     Modules {
@@ -68,6 +69,11 @@ pub(crate) enum Grain {
 }
 
 impl Grain {
+    /// Whether text is split into words, if the target is text.
+    fn has_words(self, target: &[u8]) -> bool {
+        self != Grain::Bytes && is_text(target)
+    }
+
     /// Whether there is a second index, in which tokens of one shape are equal.
     fn has_shapes(self, words: bool, window: usize) -> bool {
         words || matches!(self, Grain::Modules { .. }) && window <= LONG_MODULE
@@ -75,7 +81,7 @@ impl Grain {
 }
 
 pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> SequenceAlignment {
-    let words = grain != Grain::Bytes && is_text(target);
+    let words = grain.has_words(target);
     let (has_modules, module_jump) = match grain {
         Grain::Words | Grain::Bytes => (false, JUMP),
         Grain::Modules { jump } => (true, jump),
@@ -149,7 +155,7 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> Seq
 
 /// Bytes of memory that an alignment takes.
 pub(crate) fn memory(window: &[u8], target: &[u8], grain: Grain) -> usize {
-    let words = grain != Grain::Bytes && is_text(target);
+    let words = grain.has_words(target);
     let count = |bytes: &[u8]| {
         let within = |pair: &[u8]| is_word_byte(pair[0]) && is_word_byte(pair[1]);
         if words { bytes.len() - bytes.windows(2).filter(|pair| within(pair)).count() } else { bytes.len() }

@@ -1,7 +1,8 @@
 //! The bytes between the numbers of a substituted copy. Most runs of them stay as they are, which one decision says. In
 //! the other runs, decisions say of each byte what it became. Any change in this file changes the format.
 
-use crate::delta::adaptive::{Counter, hash};
+use super::token::{LETTER_LIMIT, MAX_CONFIDENCE};
+use crate::delta::adaptive::{Counter, code_tree, hash};
 use crate::delta::arithmetic::DecisionCoder;
 
 /// The most bytes of a run.
@@ -11,10 +12,6 @@ const LAST_RUNS: usize = 1 << 4;
 const LAST_BYTES: usize = 1 << 3;
 /// The number of values of log2 of a run's length.
 const RUN_LENS: usize = 8;
-/// After this many observations, the probability of a difference's bit adapts at a constant rate.
-const DIFFERENCE_LIMIT: u32 = 30;
-/// The highest confidence of an entry in a table of bytes. Two bits hold it.
-const MAX_CONFIDENCE: usize = 3;
 
 /// Remembers what runs and bytes became, and how the decisions about them came out.
 pub(super) struct ByteCoder {
@@ -172,13 +169,9 @@ impl ByteCoder {
         if own != first && own != short && unchanged[trust].code(coder, wanted == own) {
             return own;
         }
-        let difference = wanted.wrapping_sub(own);
-        let mut node = 1;
-        for at in (0..8).rev() {
-            let bit = self.difference_counters[node].code_until(coder, difference >> at & 1 == 1, DIFFERENCE_LIMIT);
-            node = node << 1 | usize::from(bit);
-        }
-        own.wrapping_add(node as u8)
+        let difference = wanted.wrapping_sub(own).into();
+        let said = code_tree(coder, &mut self.difference_counters, 8, difference, LETTER_LIMIT);
+        own.wrapping_add(said as u8)
     }
 }
 

@@ -9,8 +9,8 @@
 
 use super::bytes::ByteCoder;
 use super::scan::{self, TokenScan};
-use super::token::{MAX_NUMBER_TOKEN, MAX_WORD_TOKEN, TokenKind};
-use crate::delta::adaptive::{Counter, hash};
+use super::token::{LETTER_LIMIT, MAX_CONFIDENCE, MAX_NUMBER_TOKEN, MAX_WORD_TOKEN, TokenKind};
+use crate::delta::adaptive::{Counter, code_tree, hash};
 use crate::delta::arithmetic::DecisionCoder;
 use crate::delta::error::DecodeError;
 use crate::delta::words::is_word_byte;
@@ -22,10 +22,6 @@ const MOVEMENT_BITS: u32 = 14;
 /// Two numbers of the same length that stand behind the same byte are neighbours if they differ only in their lowest bits,
 /// of which there are this many. Neighbours share an entry in the table of movements.
 const NEAR_BITS: u32 = 7;
-/// After this many observations, the probability of a letter's bit adapts at a constant rate.
-const LETTER_LIMIT: u32 = 30;
-/// The highest confidence of an entry in a table of substitutions. Two bits hold it.
-const MAX_CONFIDENCE: usize = 3;
 /// The first of the contexts for words that are in no table. The contexts before it are for all other tokens.
 const UNSEEN_WORD: usize = 1200;
 
@@ -361,12 +357,7 @@ impl TokenCoder {
 
     /// Codes some bits, the highest first. The bits before a bit are its context.
     fn tree(&mut self, coder: &mut impl DecisionCoder, context: usize, bits: u32, wanted: usize) -> usize {
-        let mut node = 1;
-        for at in (0..bits).rev() {
-            let bit = self.letter_counters[context | node].code_until(coder, wanted >> at & 1 == 1, LETTER_LIMIT);
-            node = node << 1 | usize::from(bit);
-        }
-        node ^ 1 << bits
+        code_tree(coder, &mut self.letter_counters[context..], bits, wanted, LETTER_LIMIT)
     }
 }
 
