@@ -107,12 +107,15 @@ pub(super) fn dense(
 ) -> Option<RegionPlan> {
     let target = context.target;
     let is_wasm = has_module(target);
-    let grain = grain(context, basis, DENSE_JUMP);
     let own;
-    let alignment = match alignment.filter(|_| grain == Grain::Words) {
-        Some(alignment) => alignment,
+    let alignment = match alignment {
+        Some(alignment) if !matches!(alignment.grain, Grain::Modules { .. }) => alignment,
+        Some(_) => {
+            own = align_sequences(basis, target, Grain::Modules { jump: DENSE_JUMP });
+            &own
+        }
         None => {
-            own = align_sequences(basis, target, grain);
+            own = align_sequences(basis, target, grain(context, basis, DENSE_JUMP));
             &own
         }
     };

@@ -44,6 +44,8 @@ const TOKENS_PER_MISS: usize = 8;
 
 /// Which parts of the target correspond to which parts of the window.
 pub(crate) struct SequenceAlignment {
+    /// What the two sides were split into.
+    pub(crate) grain: Grain,
     /// Whether most of the target is text, and is split into words.
     pub(crate) words: bool,
     /// Pairs of positions, in the target and in the window, from which both continue together. Target positions ascend.
@@ -146,6 +148,7 @@ pub(crate) fn align_sequences(window: &[u8], target: &[u8], grain: Grain) -> Seq
         }
     }
     SequenceAlignment {
+        grain,
         words,
         starts: aligner.diagonals(&starts),
         #[cfg(test)]
