@@ -66,9 +66,10 @@ pub(crate) trait History: Send + Sync {
     /// Copies a file's bytes, at most `most`, without publishing them.
     fn stage(&self, file: &File, most: u64) -> Result<StagedVersion, HistoryError>;
 
-    /// Makes staged bytes the heads of their paths: all of them, or none. If a path has these bytes as its head already,
-    /// only the observation is noted. Old versions beyond the limits are evicted.
-    fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError>;
+    /// Makes staged bytes the heads of their paths in one step, but for those that were overtaken: their paths have
+    /// another head than before the file was opened, and so perhaps a newer one. Gives the paths of these. If a path has
+    /// these bytes as its head already, only the observation is noted. Old versions beyond the limits are evicted.
+    fn publish(&self, candidates: Vec<Candidate>) -> Result<Vec<String>, HistoryError>;
 
     /// Makes a manifest the head of a directory, whose path ends with `/`. All files that it names must be stored. They
     /// stay as long as the manifest does.
@@ -131,7 +132,7 @@ pub(crate) struct HistorySize {
 }
 
 /// What a file looked like when it was read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Observation {
     pub(crate) fingerprint: Fingerprint,
     /// When the reading began, in nanoseconds since the epoch.
@@ -149,6 +150,15 @@ impl Observation {
     }
 }
 
+/// A copy that is to become the head of a path.
+pub(crate) struct Candidate {
+    pub(crate) path: String,
+    pub(crate) staged: StagedVersion,
+    pub(crate) observation: Observation,
+    /// The head before the file was opened.
+    pub(crate) before: Option<Head>,
+}
+
 /// A copy of a file that is not published yet.
 pub(crate) struct StagedVersion {
     pub(crate) bytes: StagedBytes,
@@ -164,7 +174,7 @@ pub(crate) enum StagedBytes {
 }
 
 /// The newest version of a path.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Head {
     pub(crate) version: Version,
     pub(crate) len: u64,

@@ -1,29 +1,20 @@
-//! The versions of each path, in a file.
-//!
-//! The file is a redb database: a committed transaction is durable, and an interrupted one has no effect.
+//! The versions of each path, in memory and in a file.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use driblet_core::Version;
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use tracing::warn;
 
 use super::contract::{Head, HistoryLimits, HistorySize, Observation, PathVersions, VersionRecord};
 use super::epoch::Epoch;
 use super::error::{HistoryError, IndexError};
+use super::index_file::{self, IndexFile};
 use super::row::{Row, VersionEntry, is_directory};
 use super::segments::{self, NewSegment, SegmentIndex};
 use crate::causes::with_causes;
-
-/// The versions of each segment, by its number.
-const SEGMENTS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("segments");
-const PATHS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("paths");
-/// The epoch, under its name.
-const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
-const EPOCH: &str = "epoch";
 
 /// The versions and lengths of the files that a manifest names.
 pub(super) type Contents = Arc<[(Version, u64)]>;
@@ -35,9 +26,6 @@ const MAX_CONTENTS: usize = 1 << 21;
 const AFTER_REPLACED: i64 = 3600;
 const AFTER_REQUEST: i64 = 600;
 
-/// Bytes of the database that stay in memory.
-const CACHED_PAGES: usize = 8 << 20;
-
 /// A version that becomes the head of a path.
 #[derive(Clone, Copy)]
 pub(super) struct Publication<'a> {
@@ -48,10 +36,8 @@ pub(super) struct Publication<'a> {
 }
 
 pub(super) struct Index {
-    path: PathBuf,
     pub(super) epoch: Epoch,
-    /// `None` after a failed write: redb must be opened again then.
-    database: Option<Database>,
+    file: IndexFile,
     /// By path. The path of a directory ends with `/`; its versions are manifests.
     rows: HashMap<String, Row>,
     /// How many paths and manifests have each version, and its length.
@@ -81,31 +67,6 @@ pub(super) struct Unneeded {
 /// Rows as they were before a change.
 type Before = HashMap<String, Option<Row>>;
 
-/// Opens a database. Its rows are read once and kept in memory, so few of its pages need to stay there.
-fn open_database(path: &Path) -> Result<Database, DatabaseError> {
-    Database::builder().set_cache_size(CACHED_PAGES).create(path)
-}
-
-/// The epoch of a history, made if it is new.
-fn epoch_of(database: &Database) -> Result<Epoch, redb::Error> {
-    let write = database.begin_write()?;
-    let known = {
-        let mut meta = write.open_table(META)?;
-        let known = meta.get(EPOCH)?.and_then(|bytes| bytes.value().try_into().ok());
-        match known {
-            Some(bytes) => bytes,
-            None => {
-                let mut bytes = [0; 8];
-                getrandom::fill(&mut bytes).map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
-                meta.insert(EPOCH, &bytes[..])?;
-                bytes
-            }
-        }
-    };
-    write.commit()?;
-    Ok(Epoch::new(known))
-}
-
 impl Index {
     /// Opens the index. Drops the versions that `is_whole` says are missing or damaged, and the manifests whose files
     /// are. `contents_of` reads a manifest.
@@ -116,10 +77,9 @@ impl Index {
         is_whole: impl Fn(&Version, u64) -> bool,
         contents_of: impl Fn(&Version) -> Option<Contents>,
     ) -> Result<Index, HistoryError> {
-        let path = folder.join("index.redb");
+        let path = folder.join(index_file::NAME);
         // redb panics at a damaged page.
-        let opened =
-            catch_unwind(AssertUnwindSafe(|| Index::read(folder, path.clone(), segment_len, is_whole, contents_of)));
+        let opened = catch_unwind(AssertUnwindSafe(|| Index::read(folder, segment_len, is_whole, contents_of)));
         opened.unwrap_or_else(|_| {
             let source = redb::Error::Corrupted("a page of the index is damaged".into());
             Err(HistoryError::Index { path, source: IndexError::new(source) })
@@ -128,33 +88,17 @@ impl Index {
 
     fn read(
         folder: &Path,
-        path: PathBuf,
         segment_len: impl Fn(u64) -> Option<u64>,
         is_whole: impl Fn(&Version, u64) -> bool,
         contents_of: impl Fn(&Version) -> Option<Contents>,
     ) -> Result<Index, HistoryError> {
-        let database = open_database(&path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => HistoryError::InUse { path: folder.to_path_buf() },
-            error => HistoryError::Index { path: path.clone(), source: IndexError::new(error.into()) },
-        })?;
-        let failed = |error| HistoryError::Index { path: path.clone(), source: IndexError::new(error) };
-        let epoch = epoch_of(&database).map_err(failed)?;
+        let mut file = IndexFile::open(folder)?;
+        let epoch = file.epoch().map_err(|error| file.error(error))?;
         let (rows, names) = (HashMap::new(), HashMap::new());
         let (segments, contents, requests) = (SegmentIndex::default(), HashMap::new(), HashMap::new());
-        let mut index = Index {
-            path,
-            epoch,
-            database: Some(database),
-            rows,
-            names,
-            segments,
-            contents,
-            requests,
-            total: 0,
-            sequence: 0,
-            losses: 0,
-        };
-        index.load(segment_len, is_whole, contents_of).map_err(|error| index.error(error))?;
+        let mut index =
+            Index { epoch, file, rows, names, segments, contents, requests, total: 0, sequence: 0, losses: 0 };
+        index.load(segment_len, is_whole, contents_of).map_err(|error| index.file.error(error))?;
         Ok(index)
     }
 
@@ -416,7 +360,7 @@ impl Index {
         let row = segment.as_ref().map(|segment| (segment.number, segments::encode(&segment.versions)));
         if let Err(error) = self.store(before.keys(), row, &[]) {
             before.into_iter().for_each(|(path, row)| drop(self.set(&path, row)));
-            return Err(self.error(error));
+            return Err(self.file.error(error));
         }
         let unnamed = self.unnamed(before);
         if let Some(segment) = segment {
@@ -434,7 +378,7 @@ impl Index {
         if !segments.is_empty()
             && let Err(error) = self.store(std::iter::empty(), None, &segments)
         {
-            let error = self.error(error);
+            let error = self.file.error(error);
             warn!(error = with_causes(&error), "the rows of segments that are not needed cannot be removed");
         }
         Ok(Unneeded { files, segments })
@@ -458,14 +402,10 @@ impl Index {
         is_whole: impl Fn(&Version, u64) -> bool,
         contents_of: impl Fn(&Version) -> Option<Contents>,
     ) -> Result<(), redb::Error> {
-        self.store(std::iter::empty(), None, &[])?;
-        let Some(database) = &self.database else { return Ok(()) };
-        let read = database.begin_read()?;
         let mut lost = Vec::new();
-        for item in read.open_table(SEGMENTS)?.iter()? {
-            let (number, row) = item?;
-            let number = number.value();
-            match segments::decode(row.value()) {
+        let segments = self.file.segments()?;
+        for (number, row) in segments {
+            match segments::decode(&row) {
                 Some(versions)
                     if segment_len(number) == Some(versions.iter().map(|(_, len)| u64::from(*len)).sum()) =>
                 {
@@ -478,12 +418,9 @@ impl Index {
             Some(place) => place.len == len,
             None => is_whole(version, len),
         };
-        for item in read.open_table(PATHS)?.iter()? {
-            let (path, bytes) = item?;
-            // A row that cannot be read is skipped: its path is published again.
-            let Ok(mut row) = serde_json::from_slice::<Row>(bytes.value()) else { continue };
+        for (path, mut row) in self.file.rows()? {
             row.keep(|entry| is_whole(&entry.version, entry.len, &self.segments));
-            if is_directory(path.value()) {
+            if is_directory(&path) {
                 // Files that a manifest before names need not be looked at again.
                 let is_there = |(file, len): &(Version, u64)| {
                     self.names.contains_key(file) || is_whole(file, *len, &self.segments)
@@ -494,7 +431,7 @@ impl Index {
                 self.contents.extend(whole);
             }
             self.sequence = row.versions.iter().map(|entry| entry.sequence).max().unwrap_or(0).max(self.sequence);
-            self.set(path.value(), Some(row));
+            self.set(&path, Some(row));
         }
         let names = &self.names;
         self.segments.retain(|version| names.contains_key(version));
@@ -509,32 +446,8 @@ impl Index {
         segment: Option<(u64, Vec<u8>)>,
         removed: &[u64],
     ) -> Result<(), redb::Error> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => open_database(&self.path)?,
-        };
-        let write = database.begin_write()?;
-        {
-            let mut table = write.open_table(PATHS)?;
-            for path in paths {
-                let bytes = serde_json::to_vec(&self.rows[path]).map_err(|error| redb::Error::Io(error.into()))?;
-                table.insert(path.as_str(), bytes.as_slice())?;
-            }
-            let mut table = write.open_table(SEGMENTS)?;
-            if let Some((number, row)) = segment {
-                table.insert(number, row.as_slice())?;
-            }
-            for number in removed {
-                table.remove(number)?;
-            }
-        }
-        write.commit()?;
-        self.database = Some(database);
-        Ok(())
-    }
-
-    fn error(&self, error: redb::Error) -> HistoryError {
-        HistoryError::Index { path: self.path.clone(), source: IndexError::new(error) }
+        let rows = paths.map(|path| (path.as_str(), &self.rows[path]));
+        self.file.write(rows, segment, removed)
     }
 }
 
@@ -615,13 +528,12 @@ mod tests {
         let (_folder, mut index) = index();
         publish(&mut index, "a", 0, LIMITS, DAY);
         // The state of the index after an error of the disk.
-        let path = std::mem::replace(&mut index.path, PathBuf::from("/nowhere/index.redb"));
-        index.database = None;
+        let file = std::mem::replace(&mut index.file, IndexFile::failed("/nowhere/index.redb".into()));
         let observation = Observation { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
         let publication = Publication { path: "a", version: version(1), len: 100, observation };
         assert!(index.publish(&[publication], None, LIMITS, DAY).is_err());
         assert_eq!(kept(&index, "a"), [0]);
-        index.path = path;
+        index.file = file;
         publish(&mut index, "a", 2, LIMITS, DAY);
         assert_eq!(kept(&index, "a"), [2, 0]);
     }

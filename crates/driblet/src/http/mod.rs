@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::artifacts::{ArtifactOptions, Artifacts};
     use crate::history::{
-        DirectoryHistory, Epoch, Head, History, HistoryError, HistoryLimits, HistorySize, Observation, PathVersions,
+        Candidate, DirectoryHistory, Epoch, Head, History, HistoryError, HistoryLimits, HistorySize, PathVersions,
         StagedVersion, StoredVersion,
     };
     use crate::live::LiveStreams;
@@ -263,8 +263,8 @@ mod tests {
             self.history.stage(file, most)
         }
 
-        fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError> {
-            self.history.publish(publications)
+        fn publish(&self, candidates: Vec<Candidate>) -> Result<Vec<String>, HistoryError> {
+            self.history.publish(candidates)
         }
 
         fn open_staged(&self, staged: StagedVersion) -> Result<Arc<StoredVersion>, HistoryError> {

@@ -13,7 +13,7 @@ use super::episode::{Episode, FailingPaths};
 use super::error::PublishError;
 use crate::churn::Look;
 use crate::fingerprint::{self, Fingerprint};
-use crate::history::{Head, History, Observation, StagedVersion, StoredVersion};
+use crate::history::{Candidate, Head, History, Observation, StagedVersion, StoredVersion};
 use crate::lease::has_writer;
 use crate::metrics::PublishMetrics;
 use crate::source::{Entry, FindError, Found, Source};
@@ -67,6 +67,8 @@ pub(crate) struct UnpublishedCopy {
 
 /// The bytes of a file, and what the file looked like meanwhile.
 pub(super) struct Reading {
+    /// The head before the file was opened.
+    pub(super) before: Option<Head>,
     pub(super) staged: StagedVersion,
     pub(super) fingerprint: Fingerprint,
     /// When the reading began, in nanoseconds since the epoch.
@@ -197,20 +199,22 @@ impl Files {
 
     /// Copies the file at a path; `None` if there is none.
     pub(super) fn read(&self, path: &str) -> Result<Option<Reading>, PublishError> {
+        let before = self.history.head(path);
         let Some(Found::File(file)) = self.find(path)? else { return Ok(None) };
-        let mut reading = self.read_file(&file)?;
+        let mut reading = self.read_file(&file, before)?;
         reading.is_consistent = reading.is_consistent && self.is_at(path, &reading.fingerprint)?;
         Ok(Some(reading))
     }
 
-    pub(super) fn read_file(&self, file: &File) -> Result<Reading, PublishError> {
+    /// Copies a file. `before` is the head before it was opened.
+    pub(super) fn read_file(&self, file: &File, before: Option<Head>) -> Result<Reading, PublishError> {
         let fingerprint = Fingerprint::of(&file.metadata()?);
         let began = fingerprint::now();
         self.readings.fetch_add(1, Ordering::Relaxed);
         // One byte more tells that the file grew.
         let staged = self.history.stage(file, fingerprint.len.saturating_add(1))?;
         let is_consistent = staged.len == fingerprint.len && fingerprint == Fingerprint::of(&file.metadata()?);
-        Ok(Reading { staged, fingerprint, began, is_consistent })
+        Ok(Reading { before, staged, fingerprint, began, is_consistent })
     }
 
     /// Copies a file up to its present length. More bytes may follow meanwhile if the file only grew since it was
@@ -219,6 +223,7 @@ impl Files {
         if !self.begins_with_head(path)? {
             return self.read(path);
         }
+        let before = self.history.head(path);
         let Some(Found::File(file)) = self.find(path)? else { return Ok(None) };
         let fingerprint = Fingerprint::of(&file.metadata()?);
         let began = fingerprint::now();
@@ -227,23 +232,31 @@ impl Files {
         let after = Fingerprint::of(&file.metadata()?);
         let is_consistent =
             staged.len == fingerprint.len && fingerprint.len <= after.len && self.begins_with_head(path)?;
-        Ok(Some(Reading { staged, fingerprint, began, is_consistent }))
+        Ok(Some(Reading { before, staged, fingerprint, began, is_consistent }))
     }
 
-    /// Makes a reading the head of its path. `settled` says whether the file's stamps would show a later write.
-    pub(super) fn publish(&self, path: &str, reading: Reading, settled: bool) -> Result<PathState, PublishError> {
-        let Reading { staged, fingerprint, began, .. } = reading;
-        let before = self.history.head(path);
+    /// Makes a reading the head of its path; `None` if another one became the head meanwhile. `settled` says whether the
+    /// file's stamps would show a later write.
+    pub(super) fn publish(
+        &self,
+        path: &str,
+        reading: Reading,
+        settled: bool,
+    ) -> Result<Option<PathState>, PublishError> {
+        let Reading { before, staged, fingerprint, began, .. } = reading;
         let is_same = before.is_some_and(|head| head.version == staged.version);
         // Some file systems invent a new inode number at each look: the number differs, and nothing else does.
         let renumbered = is_same
             && before.is_some_and(|head| head.observation.fingerprint.has_stamps_of(&fingerprint))
             && before.is_some_and(|head| head.observation.renumbered || head.observation.fingerprint != fingerprint);
         let observation = Observation { fingerprint, read: began, settled, renumbered };
-        self.history.publish(vec![(path.to_owned(), staged, observation)])?;
+        let candidate = Candidate { path: path.to_owned(), staged, observation, before };
+        if !self.history.publish(vec![candidate])?.is_empty() {
+            return Ok(None);
+        }
         self.announce(path, before);
         let head = self.history.head(path).ok_or(PublishError::Busy)?;
-        Ok(PathState::File(head))
+        Ok(Some(PathState::File(head)))
     }
 
     /// Announces a path's head if it is another one than before.
@@ -263,7 +276,7 @@ impl Files {
         only_grows: bool,
     ) -> Result<Option<UnpublishedCopy>, PublishError> {
         let reading = if only_grows { self.read_beginning(path)? } else { self.read(path)? };
-        let Some(Reading { staged, fingerprint, began, is_consistent }) = reading else { return Ok(None) };
+        let Some(Reading { staged, fingerprint, began, is_consistent, .. }) = reading else { return Ok(None) };
         let settled =
             fingerprint.is_coarse() || fingerprint.age(began).is_none_or(|age| fingerprint.granularity() <= age);
         // A file that was written to a moment ago is read twice: two equal readings show that nobody writes to it.

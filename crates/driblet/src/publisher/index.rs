@@ -10,7 +10,7 @@ use super::error::PublishError;
 use super::files::{Files, Looked};
 use super::settle::Settler;
 use crate::churn::{Churn, Look, Verdict};
-use crate::history::{Head, Observation, StagedBytes};
+use crate::history::{Candidate, Head, Observation, StagedBytes};
 use crate::source::Found;
 use crate::task::blocking;
 
@@ -83,11 +83,12 @@ fn look_for_others(files: &Files, walked: &HashSet<String>) -> Vec<String> {
 
 /// Publishes the first files of a list. Gives the rest of the list, and those of the first files that still change.
 fn index_batch(files: &Files, mut paths: VecDeque<String>) -> Result<(VecDeque<String>, Vec<String>), PublishError> {
-    let (mut batch, mut before, mut bytes) = (Vec::new(), Vec::<(String, Option<Head>)>::new(), 0);
+    let (mut batch, mut heads, mut bytes) = (Vec::new(), Vec::<(String, Option<Head>)>::new(), 0);
     let mut unsettled = Vec::new();
     let mut open = 0;
     while batch.len() < FILES && bytes < BYTES && open < OPEN {
         let Some(path) = paths.pop_front() else { break };
+        let before = files.history.head(&path);
         // A file that cannot be read now is read by the first request for it.
         let Ok(Some(Found::File(file))) = files.find(&path) else { continue };
         let Ok(Looked::Changed(look)) = files.look_into(&path, &file) else { continue };
@@ -95,7 +96,7 @@ fn index_batch(files: &Files, mut paths: VecDeque<String>) -> Result<(VecDeque<S
             unsettled.push(path);
             continue;
         };
-        let reading = files.read_file(&file);
+        let reading = files.read_file(&file, before);
         files.note_history(&path, &reading);
         let reading = match reading {
             Ok(reading) if reading.is_consistent && reading.fingerprint == look.fingerprint => reading,
@@ -107,14 +108,17 @@ fn index_batch(files: &Files, mut paths: VecDeque<String>) -> Result<(VecDeque<S
         };
         bytes += reading.fingerprint.len;
         open += usize::from(matches!(reading.staged.bytes, StagedBytes::File(_)));
-        before.push((path.clone(), files.history.head(&path)));
+        heads.push((path.clone(), before));
         let (fingerprint, read) = (reading.fingerprint, reading.began);
-        batch.push((path, reading.staged, Observation { fingerprint, read, settled, renumbered: false }));
+        let observation = Observation { fingerprint, read, settled, renumbered: false };
+        batch.push(Candidate { path, staged: reading.staged, observation, before });
     }
     if !batch.is_empty() {
-        files.history.publish(batch)?;
+        let overtaken = files.history.publish(batch)?;
+        heads.retain(|(path, _)| !overtaken.contains(path));
+        unsettled.extend(overtaken);
     }
-    before.into_iter().for_each(|(path, before)| files.announce(&path, before));
+    heads.into_iter().for_each(|(path, before)| files.announce(&path, before));
     Ok((paths, unsettled))
 }
 

@@ -198,18 +198,18 @@ impl Settler {
                     continue;
                 }
                 Verdict::Ready { settled } => self.read_and_publish(path, look, settled).await?,
-                Verdict::Overdue => Some(self.publish_overdue(path, look).await?),
+                Verdict::Overdue => self.publish_overdue(path, look).await?,
             };
             if let Some(state) = state {
                 self.note_change(path, churn.since());
                 return Ok(state);
             }
-            // The file changed while it was read.
+            // The file changed while it was read, or was published by others.
             sleep(churn::LOOK).await;
         }
     }
 
-    /// Reads a file and publishes it; `None` if it changed meanwhile.
+    /// Reads a file and publishes it; `None` if it changed meanwhile, or was published by others.
     async fn read_and_publish(&self, path: &str, look: Look, settled: bool) -> Result<Option<PathState>, PublishError> {
         let owned = path.to_owned();
         let work = move |files: &Files| {
@@ -218,13 +218,13 @@ impl Settler {
             if !reading.is_consistent || reading.fingerprint != look.fingerprint {
                 return Ok(None);
             }
-            files.publish(&path, reading, settled).map(Some)
+            files.publish(&path, reading, settled)
         };
         self.files.with_reader(path, work).await
     }
 
-    /// Publishes a file that does not become quiet, as it is read.
-    async fn publish_overdue(&self, path: &str, look: Look) -> Result<PathState, PublishError> {
+    /// Publishes a file that does not become quiet, as it is read; `None` if it was published by others.
+    async fn publish_overdue(&self, path: &str, look: Look) -> Result<Option<PathState>, PublishError> {
         let owned = path.to_owned();
         let seconds = churn::LIMIT.as_secs();
         let work = move |files: &Files| {
@@ -236,7 +236,7 @@ impl Settler {
                     break;
                 }
             }
-            let Some(reading) = last else { return Ok(PathState::Nothing) };
+            let Some(reading) = last else { return Ok(Some(PathState::Nothing)) };
             let is_open = look.has_writer == Some(true);
             warn!(path, is_open, "a file is still changing after {seconds} s; it is published as it is now");
             files.publish(&path, reading, false)

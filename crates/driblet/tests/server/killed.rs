@@ -65,7 +65,8 @@ impl Publishing {
             .env(PLACE, site.outside())
             .env(VERSIONS, versions.to_string())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            // Where it says why it ended, if it did before it was killed.
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         // Waiting must not keep the runtime from ending the last tasks of the server before, which hold the history.

@@ -11,6 +11,8 @@
 //! written into `versions/` directly, many into a segment: a file there is not a version until the index lists it. If the
 //! process is killed between two steps, the next start removes the files that the index does not list.
 
+mod publishing;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -22,21 +24,19 @@ use driblet_core::directory::{Manifest, ManifestLimits};
 use tracing::warn;
 
 use super::contract::{
-    Head, History, HistoryLimits, HistorySize, Observation, PathVersions, StagedBytes, StagedVersion,
+    Candidate, Head, History, HistoryLimits, HistorySize, Observation, PathVersions, StagedBytes, StagedVersion,
 };
 use super::epoch::Epoch;
 use super::error::HistoryError;
-use super::index::{Contents, Index, Publication, Unneeded};
-use super::segments::{NewSegment, Place, SegmentFiles};
+use super::index::{Contents, Index, Unneeded};
+use super::index_file;
+use super::segments::SegmentFiles;
 use super::stored_version::{StoredVersion, read_place};
 use crate::disk;
 use crate::fingerprint::{self, Fingerprint};
 
 /// The longest file that is staged in memory.
 const SHORT: u64 = 64 << 10;
-/// The most files that are flushed one by one. More short files are written into a segment, and more long ones are made
-/// durable by one flush of the whole file system.
-const FEW: usize = 8;
 /// The most versions that are verified at the same time.
 const VERIFYING: usize = 16;
 
@@ -142,82 +142,6 @@ impl DirectoryHistory {
         })
     }
 
-    /// Publishes all: files, or the manifest of one directory. Removes what it wrote if that fails.
-    fn publish_or_undo(
-        &self,
-        publications: &[(String, StagedVersion, Observation)],
-        manifest: Option<&Manifest>,
-    ) -> Result<(), HistoryError> {
-        let mut written = HashSet::new();
-        let segment = self.write_segment(publications, &HashSet::new());
-        let (segment, moving) = segment.map_err(|error| self.error(error))?;
-        let number = segment.as_ref().map(|segment| segment.number);
-        let published = self.publish_all(publications, segment, manifest, &mut written);
-        self.index().segments.settle(&moving);
-        if published.is_err() {
-            let index = self.index();
-            let unnamed = written.iter().filter(|version| !index.names(version));
-            // The next start removes the files that cannot be removed now.
-            unnamed.for_each(|version| drop(fs::remove_file(self.file_of(version))));
-            if let Some(number) = number.filter(|number| !index.segments.has(*number)) {
-                let _ = self.segments.remove(number);
-            }
-        }
-        published
-    }
-
-    /// Publishes all, and adds the versions whose files it made to `written`.
-    fn publish_all(
-        &self,
-        publications: &[(String, StagedVersion, Observation)],
-        segment: Option<NewSegment>,
-        manifest: Option<&Manifest>,
-        written: &mut HashSet<Version>,
-    ) -> Result<(), HistoryError> {
-        let in_segment: HashSet<Version> =
-            segment.iter().flat_map(|segment| &segment.versions).map(|(it, _)| *it).collect();
-        let is_kept =
-            |index: &Index, staged: &StagedVersion| in_segment.contains(&staged.version) || self.is_kept(index, staged);
-        let is_new = |staged: &&StagedVersion| !is_kept(&self.index(), staged);
-        let new: Vec<&StagedVersion> = publications.iter().map(|(_, staged, _)| staged).filter(is_new).collect();
-        // This takes long, so the index is not locked. Evictions from now on are noticed below.
-        self.make_durable(&new, written).map_err(|error| self.error(error))?;
-        // The lock is held until the index lists the files, so that no eviction removes them in between.
-        let mut index = self.index();
-        let name = |staged: &StagedVersion| -> io::Result<()> {
-            if is_kept(&index, staged) || written.contains(&staged.version) && self.has_file(staged) {
-                return Ok(());
-            }
-            match &staged.bytes {
-                StagedBytes::Memory(bytes) => self.write_over(&staged.version, bytes),
-                StagedBytes::File(file) => {
-                    file.as_file().sync_data()?;
-                    fs::rename(file.path(), self.file_of(&staged.version))?;
-                    // The bytes were hashed while they were copied, so they need not be verified again.
-                    let verified = Fingerprint::of(&file.as_file().metadata()?);
-                    self.open_versions().insert(staged.version, Opened { kept: Weak::new(), verified });
-                    Ok(())
-                }
-            }
-        };
-        let names = publications.iter().try_for_each(|(_, staged, _)| name(staged));
-        let named = names.and_then(|()| if new.is_empty() { Ok(()) } else { self.flush_names() });
-        named.map_err(|error| self.error(error))?;
-        let publications = publications.iter().map(|(path, StagedVersion { version, len, .. }, observation)| {
-            Publication { path, version: *version, len: *len, observation: *observation }
-        });
-        let publications: Vec<Publication<'_>> = publications.collect();
-        let now = fingerprint::now() / 1_000_000_000;
-        let evicted = match manifest {
-            None => index.publish(&publications, segment, self.limits, now)?,
-            Some(manifest) => {
-                index.publish_directory(&publications[0], contents(manifest), segment, self.limits, now)?
-            }
-        };
-        self.remove_unneeded(&evicted);
-        Ok(())
-    }
-
     /// Removes what the index no longer has. The caller holds the lock of the index.
     fn remove_unneeded(&self, Unneeded { files, segments }: &Unneeded) {
         for version in files {
@@ -231,113 +155,6 @@ impl DirectoryHistory {
                 warn!(number, %error, "a segment that is not needed any more cannot be removed");
             }
         }
-    }
-
-    /// Writes many short versions, and those that are left of sparse segments, into one new segment. Gives the segment, if
-    /// there is need for one, and the sparse ones.
-    fn write_segment(
-        &self,
-        publications: &[(String, StagedVersion, Observation)],
-        forgotten: &HashSet<Version>,
-    ) -> io::Result<(Option<NewSegment>, Vec<u64>)> {
-        let mut seen = HashSet::new();
-        let mut short: Vec<(Version, &[u8])> = Vec::new();
-        for (_, staged, _) in publications {
-            if let StagedBytes::Memory(bytes) = &staged.bytes
-                && bytes.len() as u64 <= SHORT
-                && seen.insert(staged.version)
-                && !self.is_kept(&self.index(), staged)
-            {
-                short.push((staged.version, bytes));
-            }
-        }
-        if short.len() <= FEW {
-            short.clear();
-        }
-        let (number, moving, moved) = {
-            let segments = &mut self.index().segments;
-            let moving = segments.take_sparse(forgotten);
-            let moved: Vec<(Version, Place)> = moving.iter().flat_map(|number| segments.needed(*number)).collect();
-            (segments.next_number(), moving, moved)
-        };
-        // What cannot be read stays where it is: whoever opens it finds out whether it is lost.
-        let read = |(version, place): (Version, Place)| {
-            let bytes = self.segments.open(place.segment).and_then(|segment| read_place(&segment, place));
-            bytes.ok().map(|bytes| (version, bytes))
-        };
-        let moved: Vec<(Version, Vec<u8>)> = moved.into_iter().filter_map(read).collect();
-        short.extend(moved.iter().map(|(version, bytes)| (*version, &**bytes)));
-        if short.is_empty() {
-            return Ok((None, moving));
-        }
-        let versions = short.iter().map(|(version, bytes)| (*version, bytes.len() as u32)).collect();
-        let written = self.segments.write(number, |to| short.iter().try_for_each(|(_, bytes)| to.write_all(bytes)));
-        if let Err(error) = written {
-            self.index().segments.settle(&moving);
-            return Err(error);
-        }
-        Ok((Some(NewSegment { number, versions }), moving))
-    }
-
-    /// Whether the index lists a version, and its bytes are there. Then they are durable.
-    fn is_kept(&self, index: &Index, staged: &StagedVersion) -> bool {
-        index.names(&staged.version)
-            && match index.segments.place(&staged.version) {
-                Some(place) => self.segments.len(place.segment) == index.segments.len(place.segment),
-                None => self.has_file(staged),
-            }
-    }
-
-    fn has_file(&self, staged: &StagedVersion) -> bool {
-        fs::metadata(self.file_of(&staged.version)).is_ok_and(|data| data.len() == staged.len)
-    }
-
-    /// Makes staged bytes durable, with one flush if they are many. Short files get their names, and their versions are
-    /// added to `written`.
-    fn make_durable(&self, new: &[&StagedVersion], written: &mut HashSet<Version>) -> io::Result<()> {
-        let at_once = cfg!(target_os = "linux") && FEW < new.len();
-        for staged in new {
-            match &staged.bytes {
-                StagedBytes::File(_) if at_once => {}
-                StagedBytes::File(file) => file.as_file().sync_data()?,
-                StagedBytes::Memory(_) if written.contains(&staged.version) => {}
-                StagedBytes::Memory(bytes) => {
-                    let options = File::options().write(true).create_new(true).to_owned();
-                    let path = self.file_of(&staged.version);
-                    match self.in_versions(|| options.open(&path)) {
-                        Ok(mut file) => {
-                            written.insert(staged.version);
-                            file.write_all(bytes)?;
-                            if !at_once {
-                                file.sync_data()?;
-                            }
-                        }
-                        // Another request publishes the same version, or a damaged file has the name.
-                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                            self.write_over(&staged.version, bytes)?;
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-        }
-        #[cfg(target_os = "linux")]
-        if at_once {
-            rustix::fs::syncfs(File::open(&self.folder)?)?;
-        }
-        Ok(())
-    }
-
-    /// Replaces a version's file. The bytes are durable afterwards; the name is not.
-    fn write_over(&self, version: &Version, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.in_tmp(|tmp| tempfile::NamedTempFile::new_in(tmp))?;
-        file.write_all(bytes)?;
-        file.as_file().sync_data()?;
-        file.persist(self.file_of(version)).map(drop).map_err(|error| error.error)
-    }
-
-    fn flush_names(&self) -> io::Result<()> {
-        File::open(self.folder.join("versions"))?.sync_all()
     }
 
     /// Removes a damaged version from every path.
@@ -435,8 +252,8 @@ impl History for DirectoryHistory {
         copy().map_err(|error| self.error(error))
     }
 
-    fn publish(&self, publications: Vec<(String, StagedVersion, Observation)>) -> Result<(), HistoryError> {
-        self.publish_or_undo(&publications, None)
+    fn publish(&self, candidates: Vec<Candidate>) -> Result<Vec<String>, HistoryError> {
+        self.publish_or_undo(&candidates, None)
     }
 
     fn publish_directory(&self, path: &str, manifest: &Manifest) -> Result<(), HistoryError> {
@@ -444,7 +261,8 @@ impl History for DirectoryHistory {
         let (version, len) = (Version::of(&bytes), bytes.len() as u64);
         let staged = StagedVersion { bytes: StagedBytes::Memory(bytes), version, len };
         let observation = Observation { fingerprint: Fingerprint::NONE, read: 0, settled: true, renumbered: false };
-        self.publish_or_undo(&[(path.to_owned(), staged, observation)], Some(manifest))
+        let candidate = Candidate { path: path.to_owned(), staged, observation, before: None };
+        self.publish_or_undo(&[candidate], Some(manifest)).map(drop)
     }
 
     fn requested(&self, version: &Version) {
@@ -583,7 +401,7 @@ fn may_be_history(folder: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
     };
-    if is_empty(folder)? || folder.join("index.redb").is_file() {
+    if is_empty(folder)? || folder.join(index_file::NAME).is_file() {
         return Ok(true);
     }
     // The process was killed after the first step.
