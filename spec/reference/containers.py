@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import zlib
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ STREAMS = 1 << 16
 LISTS = MIB
 DEPTH = 2
 BAD = "bad-containers"
+TEXTS = (4, 8, 12, 20, 24, 28)
 
 
 class Stream(NamedTuple):
@@ -53,7 +55,7 @@ def read_streams(reader, length, is_target):
             demand(plain_len <= UNPACKED, "limit-unpacked")
         level, bits = form >> 2 & 15, 15 - (form >> 6)
         is_deflate = form & 3 == 2
-        demand(form in (0, 1, 2, 3) or (is_deflate and 1 <= level <= 9 and 9 <= bits <= 15), BAD)
+        demand(form in (0, 1, 2, 3) or form in TEXTS or (is_deflate and 1 <= level <= 9 and 9 <= bits <= 15), BAD)
         demand(not is_deflate or (form != 2) == is_target, BAD)
         demand(packed != 0 and gap + packed <= left, BAD)
         left -= gap + packed
@@ -90,6 +92,8 @@ def unpack(packed, stream):
         return decode_base64(packed, stream)
     if stream.form == 3:
         return read_symbols(packed, stream.plain_len)
+    if stream.form in TEXTS:
+        return decode_text(packed, stream)
     inflater = zlib.decompressobj(-15)
     try:
         plain = inflater.decompress(packed, stream.content_len + 1)
@@ -104,6 +108,8 @@ def pack(content, stream):
         return encode_base64(content, stream)
     if stream.form == 3:
         return write_symbols(content, stream.plain_len)
+    if stream.form in TEXTS:
+        return encode_text(content, stream)
     deflater = zlib.compressobj(stream.form >> 2 & 15, zlib.DEFLATED, -(15 - (stream.form >> 6)), 8)
     return deflater.compress(content) + deflater.flush()
 
@@ -121,6 +127,34 @@ def decode_base64(packed, stream):
         raise Refused(BAD) from None
     # The one way to write it, with or without padding.
     demand(encode_base64(content, stream) == packed, BAD)
+    return content
+
+
+def escapes(stream):
+    letters = {"\n": "n", "\r": "r", "\\": "\\"}
+    if stream.form & 4:
+        letters['"'] = '"'
+    if stream.form & 8:
+        letters["'"] = "'"
+    return letters
+
+
+def encode_text(content, stream):
+    letters, shifted = escapes(stream), stream.form >> 4
+    characters = [chr(byte + shifted) for byte in content]
+    return "".join("\\" + letters[each] if each in letters else each for each in characters).encode()
+
+
+def decode_text(packed, stream):
+    characters = {"\\" + letter: each for each, letter in escapes(stream).items()}
+    try:
+        pieces = re.findall(r"(?s)\\.|[^\\]", packed.decode())
+        numbers = [ord(characters.get(piece, piece)) - (stream.form >> 4) for piece in pieces]
+        content = bytes(numbers)
+    except (UnicodeDecodeError, TypeError, ValueError):
+        raise Refused(BAD) from None
+    # The one way to write it.
+    demand(encode_text(content, stream) == packed, BAD)
     return content
 
 

@@ -1,4 +1,4 @@
-//! Deltas that look through base64 and deflate: what comes back, how long they are, and what is refused.
+//! Deltas that look through base64, strings and deflate: what comes back, how long they are, and what is refused.
 
 mod support;
 
@@ -70,6 +70,22 @@ fn script(bytes: &[u8]) -> Vec<u8> {
     [b"const wasm = '", STANDARD.encode(bytes).as_bytes(), b"';\nexport default load(wasm);\n"].concat()
 }
 
+fn module(bytes: &[u8]) -> Vec<u8> {
+    [b"\0asm\x01\0\0\0", bytes].concat()
+}
+
+/// A script with bytes as Emscripten writes them into a string.
+fn string(bytes: &[u8]) -> Vec<u8> {
+    let escaped = |byte: &u8| match char::from(*byte) {
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        mark @ ('\\' | '\'') => format!("\\{mark}"),
+        other => other.to_string(),
+    };
+    format!("const wasm = '{}';\nexport default load(wasm);\n", bytes.iter().map(escaped).collect::<String>())
+        .into_bytes()
+}
+
 #[test]
 fn what_is_inside_is_compared() {
     let (old, lib) = (random_bytes(1, 60_000), text(2, 80_000));
@@ -77,8 +93,9 @@ fn what_is_inside_is_compared() {
     let new = [b"more", &old[3..]].concat();
     let line = changed(&lib);
     let by_another = |bytes: &[u8]| miniz_oxide::deflate::compress_to_vec(bytes, 8);
-    let pairs: [(&str, Vec<u8>, Vec<u8>, usize); 7] = [
+    let pairs: [(&str, Vec<u8>, Vec<u8>, usize); 8] = [
         ("base64 in a script", script(&old), script(&new), 100),
+        ("base64 that becomes the text of a string", script(&module(&old)), string(&module(&new)), 100),
         ("gzip", gzip(&lib, 6), gzip(&line, 6), 20),
         ("gzip, the fastest level", gzip(&lib, 1), gzip(&line, 1), 20),
         ("zlib", zlib(&lib), zlib(&line), 20),

@@ -8,11 +8,12 @@ use super::stream::{Form, Stream, Streams};
 use crate::delta::format::{MAX_STREAMS, MAX_UNPACKED};
 
 /// Nanoseconds that a browser needs to inflate a byte, to deflate one by each of zlib's levels, to read or write a byte's
-/// symbols, and to decode or encode base64.
+/// symbols, to decode or encode base64, and to read or write text.
 const INFLATE: u64 = 2;
 const DEFLATE: [u64; 10] = [0, 9, 9, 12, 15, 20, 30, 35, 50, 50];
 const SYMBOLS: u64 = 4;
 const BASE64: u64 = 2;
+const TEXT: u64 = 4;
 /// Nanoseconds that a browser needs to copy a byte of either side once more.
 const COPY: u64 = 1;
 /// The content of a target's streams is much of it if it is at least a quarter.
@@ -51,7 +52,7 @@ pub(crate) fn unpack(basis: &[u8], target: &[u8], budget: usize) -> Option<Unpac
     let mut deflater = Deflater::default();
     let mut has_symbols = false;
     let packable = from_target.into_iter().filter_map(|mut found| {
-        if let Form::Base64 { .. } = found.form {
+        if let Form::Base64 { .. } | Form::Text(_) = found.form {
             return Some(found);
         }
         if let Some(zlib) = zlib_of(&target[found.range.clone()], &found, &mut deflater) {
@@ -88,6 +89,7 @@ fn replaced(file: &[u8], found: impl Iterator<Item = Found>, limit: usize) -> Op
         out.extend_from_slice(&content);
         let cost = match form {
             Form::Base64 { .. } => BASE64,
+            Form::Text(_) => TEXT,
             Form::Symbols { .. } => SYMBOLS,
             Form::Deflate { zlib: None } => INFLATE,
             Form::Deflate { zlib: Some(zlib) } => DEFLATE[zlib.level as usize],

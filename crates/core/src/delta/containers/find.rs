@@ -7,6 +7,7 @@ use base64::Engine;
 use super::packing::{Deflater, base64, inflate};
 use super::stream::{Form, Zlib};
 use super::symbols;
+use super::text::Text;
 
 /// The fewest characters of base64 that are looked through. Shorter runs are often other words.
 const LEAST_BASE64: usize = 512;
@@ -42,6 +43,7 @@ pub(super) fn streams(file: &[u8], limit: usize) -> Vec<Found> {
         let tried = deflated.map(|(start, window_bits)| inflated(file, start, left, window_bits, &mut work));
         let stream = match tried.flatten() {
             Some(stream) => Some(stream),
+            None if 0 < work && Text::is_module_at(file, at) => module(file, at, &mut work),
             // A run was looked at at its begin.
             None if run_end <= at && alphabet_of(file[at]).is_some() => {
                 let (run, url) = base64_run(file, at);
@@ -110,6 +112,16 @@ fn inflated(file: &[u8], start: usize, limit: usize, window_bits: u8, work: &mut
     };
     let found = Found { range: start..start + read, form: Form::Deflate { zlib: None }, content, window_bits };
     (LEAST_DEFLATED <= read && !found.content.is_empty()).then_some(found)
+}
+
+/// A module that is the text of a string.
+fn module(file: &[u8], start: usize, work: &mut usize) -> Option<Found> {
+    let Some((len, text, content)) = Text::string_at(file, start) else {
+        // The string may have no end.
+        *work = work.saturating_sub(file.len() - start);
+        return None;
+    };
+    Some(Found { range: start..start + len, form: Form::Text(text), content, window_bits: WINDOW_BITS })
 }
 
 /// Whether a character is one of both alphabets (`Some(None)`), or only of the one or the other.
@@ -189,6 +201,8 @@ mod tests {
             file.extend_from_slice(&[0x78, 0x01]);
         }
         assert!(streams(&file, 64 << 20).is_empty());
+        // Each of these could be a string that does not end.
+        assert!(streams(&b"\"\0asm\\".repeat(1 << 20), 64 << 20).is_empty());
         // What comes first is still found.
         let text = random_bytes(1, 5_000).iter().map(|byte| byte % 16).collect::<Vec<u8>>();
         let packed = miniz_oxide::deflate::compress_to_vec_zlib(&text, 6);

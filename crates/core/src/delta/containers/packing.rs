@@ -18,6 +18,10 @@ pub(super) fn unpack(stream: &Stream, packed: &[u8], out: &mut Vec<u8>) -> Optio
             let len = engine.decode_slice(packed, &mut out[begin..]).ok()?;
             (len == stream.content).then_some(())
         }
+        Form::Text(text) => {
+            text.decode(packed, out)?;
+            (out.len() - begin == stream.content).then_some(())
+        }
         Form::Symbols { plain } => {
             let (read, made) = symbols::read(packed, plain, out)?;
             (read == packed.len() && made == plain && out.len() - begin == stream.content).then_some(())
@@ -38,6 +42,7 @@ pub(super) fn pack(stream: &Stream, content: &[u8], deflater: &mut Deflater) -> 
             let len = engine.encode_slice(content, &mut packed).ok()?;
             (len == stream.packed).then_some(packed)
         }
+        Form::Text(text) => text.encode(content, stream.packed).filter(|packed| packed.len() == stream.packed),
         Form::Symbols { plain } => {
             let packed = symbols::write(content, plain, stream.packed)?;
             (packed.len() == stream.packed).then_some(packed)

@@ -1,5 +1,6 @@
 //! The lists of streams at the begin of a region.
 
+use super::text::Text;
 use crate::delta::error::{DecodeError, Limit};
 use crate::delta::format::{MAX_STREAMS, MAX_UNPACKED};
 #[cfg(feature = "encode")]
@@ -11,6 +12,8 @@ use crate::wire::{ByteReader, Stop};
 pub(super) enum Form {
     /// RFC 4648, section 4 or 5, on one line. The length says whether it is padded.
     Base64 { url: bool },
+    /// The text of a string.
+    Text(Text),
     /// RFC 1951. A stream of the target also says how zlib makes it; one of the basis is only inflated.
     Deflate { zlib: Option<Zlib> },
     /// RFC 1951. The content is so many plain bytes, and the choices of the encoder.
@@ -47,6 +50,8 @@ pub(super) struct Streams {
 }
 
 const BASE64: u64 = 0;
+/// With how the text is written, which is not 0.
+const TEXT: u64 = BASE64;
 const BASE64_URL: u64 = 1;
 const DEFLATE: u64 = 2;
 const SYMBOLS: u64 = 3;
@@ -58,6 +63,7 @@ impl Form {
         let (kind, rest) = (number & 3, number >> 2);
         match (kind, rest) {
             (BASE64, 0) => Ok(Form::Base64 { url: false }),
+            (TEXT, 1..=7) if rest & 3 != 0 => Ok(Form::Text(Text { shifted: 4 < rest, quotes: rest as u8 & 3 })),
             (BASE64_URL, 0) => Ok(Form::Base64 { url: true }),
             (DEFLATE, 0) => Ok(Form::Deflate { zlib: None }),
             (SYMBOLS, 0) => Ok(Form::Symbols { plain: Limit::Unpacked.check(plain()?, MAX_UNPACKED)? as usize }),
@@ -76,6 +82,7 @@ impl Form {
         match self {
             Form::Base64 { url: false } => BASE64,
             Form::Base64 { url: true } => BASE64_URL,
+            Form::Text(Text { shifted, quotes }) => TEXT | u64::from(quotes) << 2 | u64::from(shifted) << 4,
             Form::Deflate { zlib: None } => DEFLATE,
             Form::Symbols { .. } => SYMBOLS,
             Form::Deflate { zlib: Some(zlib) } => {

@@ -48,7 +48,8 @@ pub(crate) struct SequenceAlignment {
     pub(crate) grain: Grain,
     /// Whether most of the target is text, and is split into words.
     pub(crate) words: bool,
-    /// Pairs of positions, in the target and in the window, from which both continue together. Target positions ascend.
+    /// Pairs of positions, in the target and in the window, from which both continue together. Target positions ascend,
+    /// and no two are equal.
     pub(crate) starts: Vec<(u32, u32)>,
     /// How many searches were made.
     #[cfg(test)]
@@ -214,6 +215,10 @@ impl Aligner {
         for (place, (i, j)) in starts.iter().enumerate() {
             found.push((self.new.start(*i), self.old.start(*j)));
             let end = starts.get(place + 1).map_or(self.new.codes.len(), |next| next.0);
+            if end == *i {
+                // The pointer moves again before the first token.
+                found.pop();
+            }
             for step in 1..(end - i).min(self.old.codes.len() - j) {
                 let (new, old) = (self.new.len(i + step - 1), self.old.len(j + step - 1));
                 if new != old && NUMBER <= new.min(old) {

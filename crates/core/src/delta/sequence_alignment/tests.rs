@@ -28,3 +28,16 @@ fn a_part_after_many_random_bytes_is_aligned_from_its_start() {
     let new = [&random_text(2, 1_000_000, &all)[..], &old].concat();
     assert!(align_sequences(&old, &new, Grain::Words).starts.contains(&(1_000_000, 0)));
 }
+
+#[test]
+fn each_part_of_the_target_has_one_start() {
+    let text = random_text(1, 20_000, b"abcdefgh(){};,. \n");
+    let module = [&b"\0asm\x01\0\0\0"[..], &random_text(2, 20_000, b"abc\x20\x41\x6a\x0b")].concat();
+    for (file, grain) in [(text, Grain::Words), (module, Grain::Modules { jump: 20 })] {
+        for (cut, before) in [(500, &b""[..]), (0, b"new"), (500, b"new")] {
+            let target = [before, &file[cut..]].concat();
+            let starts = align_sequences(&file, &target, grain).starts;
+            assert!(starts.is_sorted_by(|a, b| a.0 < b.0), "{starts:?}");
+        }
+    }
+}
