@@ -22,6 +22,9 @@ const MODULE_MEMORY: u32 = 9;
 const SMALL_DELTA: usize = 4 << 10;
 /// The number of new bytes up to which the encoder goes on, even if it does not shorten them.
 const FEW_LITERALS: usize = 64 << 10;
+/// The number of new bytes up to which a 64th that is saved is worth its time, which is some seconds for a receiver on a
+/// slow machine. Of more, an eighth must be saved.
+const SOME_LITERALS: usize = 256 << 10;
 /// The encoder gives up if more than `MANY_LITERALS` bytes plus a fourth of the target ([`TARGET_PER_LITERAL`]) are
 /// new. Each new byte takes nine decisions, on both sides.
 const MANY_LITERALS: usize = 1 << 20;
@@ -115,7 +118,8 @@ fn encode_with(window: &[u8], target: &[u8], followed: Followed, places: &[u32],
 
 /// Whether the new bytes are too many, or are hardly shorter when they are packed.
 fn is_not_worth_it(literals: usize, packed: usize, target: usize) -> bool {
-    let is_incompressible = FEW_LITERALS < literals && 7 * literals < 8 * packed;
+    let least_saved = if literals <= SOME_LITERALS { 64 } else { 8 };
+    let is_incompressible = FEW_LITERALS < literals && literals - literals / least_saved < packed;
     is_incompressible || MANY_LITERALS + target / TARGET_PER_LITERAL < literals
 }
 
