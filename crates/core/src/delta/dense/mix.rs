@@ -61,6 +61,8 @@ const FINAL_RATE: i32 = 3;
 
 /// The most contexts of a mixture.
 const MAX_CONTEXTS: usize = 13;
+/// Bytes of a line of the processor's cache.
+const LINE: usize = 64;
 /// The number of inputs that are mixed at once.
 const LANES: usize = 8;
 /// The most inputs of a mixture. A multiple of [`LANES`].
@@ -71,7 +73,9 @@ pub(crate) struct Mixture {
     contexts: usize,
     slot_bits: u32,
     group: usize,
+    /// From `first_slot` on, so that the slots of a group lie in one line of the processor's cache.
     slots: Vec<u32>,
+    first_slot: usize,
     histories: Vec<Counter>,
     places: [usize; MAX_CONTEXTS],
     /// The caller's inputs, two inputs for each context, and zeros up to a multiple of [`LANES`].
@@ -95,11 +99,15 @@ impl Mixture {
         let width = weights.len().next_multiple_of(LANES);
         let mut set = weights.to_vec();
         set.resize(width, 0);
+        let slots = vec![0; (contexts << slot_bits) + LINE / size_of::<u32>()];
+        // The place says how fast the slots are found, and nothing else.
+        let first_slot = slots.as_ptr().align_offset(LINE).min(LINE / size_of::<u32>());
         Mixture {
             contexts,
             slot_bits,
             group: 1 << group_bits,
-            slots: vec![0; contexts << slot_bits],
+            slots,
+            first_slot,
             histories: by_history.repeat(contexts),
             places: [0; MAX_CONTEXTS],
             inputs: [0; MAX_INPUTS],
@@ -135,7 +143,7 @@ impl Mixture {
 
     #[inline]
     fn place(&self, k: usize, context: u32) -> usize {
-        (k << self.slot_bits) + ((context >> (32 - self.slot_bits)) as usize & !(self.group - 1))
+        self.first_slot + (k << self.slot_bits) + ((context >> (32 - self.slot_bits)) as usize & !(self.group - 1))
     }
 
     fn renew(&mut self, place: usize, check: u32) {
@@ -156,7 +164,7 @@ impl Mixture {
         self.inputs[..E].copy_from_slice(extra);
         let pairs = self.inputs[E..].as_chunks_mut::<2>().0;
         for (k, (place, pair)) in self.places[..self.contexts].iter_mut().zip(pairs).enumerate() {
-            *place = (*place & !(self.group - 1)) | node;
+            *place = ((*place - self.first_slot) & !(self.group - 1) | node) + self.first_slot;
             let slot = self.slots[*place] ^ NEW_SLOT;
             let own = if slot & 255 == 0 { 0 } else { curves.stretch(slot >> 16) };
             *pair = [own, curves.stretch(self.histories[k << 8 | (slot >> 8 & 255) as usize].probability())];
@@ -212,7 +220,7 @@ impl Mixture {
             }
             for at in 0..4 {
                 let node = 1 << at | usize::from(bits >> (4 - at));
-                self.see(k, place | node, bits >> (3 - at) & 1 == 1);
+                self.see(k, place + node, bits >> (3 - at) & 1 == 1);
             }
         }
     }
