@@ -112,6 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    #[cfg(feature = "encode")]
     use crate::random::random_bytes;
 
     const FORMS: [Text; 6] = [
@@ -144,6 +145,7 @@ mod tests {
         assert_eq!(text(FORMS[5], b"\0\x09\x0c\x5b!&\x7f\xff"), "\u{1}\\n\\r\\\\\\\"\\'\u{80}\u{100}");
     }
 
+    #[cfg(feature = "encode")]
     #[test]
     fn a_string_is_read_to_its_end() {
         let module = [b"\0asm\x01\0\0\0".to_vec(), random_bytes(1, 5_000)].concat();
