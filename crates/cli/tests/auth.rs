@@ -167,6 +167,17 @@ fn a_hangup_reads_the_rules_again() {
     assert!(serving.end().0.success());
 }
 
+#[test]
+fn rules_that_cannot_be_used_any_more_are_told_without_a_signal() {
+    let made = Made::new();
+    let folder = setting(&made.rules(&["/private/"]));
+    let mut serving = serving(&folder, &[]);
+    fs::write(folder.path().join("rules.toml"), "[[allow]]\npaths = [\"/private/\"]\nusers = 1\n").unwrap();
+    let said = serving.line();
+    assert!(said.contains("stay in force") && said.contains("rules.toml, line 3"), "{said}");
+    assert_eq!(status(&serving, "/private/a.txt", ""), "401");
+}
+
 /// Starts a server whose access log is a file of the folder.
 fn logging(folder: &TempDir, more: &[&str]) -> (Serving, String) {
     let log = path(folder, "access.log");

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 
 use driblet::ACCESS_LOG;
 use tracing::Level;
-use tracing_subscriber::filter::{EnvFilter, Targets, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -39,12 +39,10 @@ pub(crate) fn begin(access: Option<AccessLog>) -> io::Result<Option<BatchesGuard
         None => (None, None),
     };
     let levels = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| LEVELS.into());
+    // One filter: events were lost behind two in each other.
+    let levels = format!("{levels},{ACCESS_LOG}={}", LevelFilter::OFF);
     let levels = EnvFilter::builder().with_default_directive(Level::WARN.into()).parse_lossy(levels);
-    let errors = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_filter(levels)
-        .with_filter(filter_fn(|event| event.target() != ACCESS_LOG));
+    let errors = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_filter(levels);
     let answers = answers.map(|(form, stdout)| {
         let lines = fmt::layer().with_writer(stdout).with_ansi(false).with_target(false).with_level(false);
         let only = Targets::new().with_target(ACCESS_LOG, Level::INFO);

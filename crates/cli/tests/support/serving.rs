@@ -13,7 +13,8 @@ pub(crate) struct Serving {
     pub(crate) url: String,
     pub(crate) addr: SocketAddr,
     process: Running,
-    stderr: BufReader<ChildStderr>,
+    /// Always there between calls.
+    stderr: Option<BufReader<ChildStderr>>,
     /// Removed after the server's end.
     folder: Option<TempDir>,
 }
@@ -37,16 +38,13 @@ impl Serving {
     /// Runs a command that serves.
     pub(crate) fn of(command: &mut Command) -> Serving {
         let mut process = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(process.stderr.take().unwrap());
-        let (stderr, said) = within_on_thread(move || {
-            let mut said = String::new();
-            stderr.read_line(&mut said).unwrap();
-            (stderr, said)
-        });
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let process = Running(Some(process));
+        let (stderr, said) = next_line(stderr);
         let url = said.strip_prefix("listening on ").unwrap_or_else(|| panic!("{said}")).trim_end().to_owned();
         let addr = url.split_once("://").and_then(|(_, url)| url.strip_suffix('/'));
         let addr = addr.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
-        Serving { url, addr, process: Running(Some(process)), stderr, folder: None }
+        Serving { url, addr, process, stderr: Some(stderr), folder: None }
     }
 
     /// Keeps a folder as long as the server runs.
@@ -60,8 +58,8 @@ impl Serving {
 
     /// The next line on stderr.
     pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stderr.read_line(&mut line).unwrap();
+        let (stderr, line) = next_line(self.stderr.take().unwrap());
+        self.stderr = Some(stderr);
         line
     }
 
@@ -90,14 +88,23 @@ impl Serving {
 
     /// Waits until the server has ended. Gives its exit status, and the text on stderr since it began to listen.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
-        let (process, mut stderr) = (self.process.0.take().unwrap(), self.stderr);
+        let mut stderr = self.stderr.take().unwrap();
         let said = within_on_thread(move || {
             let mut said = String::new();
             stderr.read_to_string(&mut said).unwrap();
             said
         });
-        (finished(process).status, said)
+        (finished(self.process.0.take().unwrap()).status, said)
     }
+}
+
+/// The next line of a process, and the reader of those after it.
+fn next_line(mut stderr: BufReader<ChildStderr>) -> (BufReader<ChildStderr>, String) {
+    within_on_thread(move || {
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        (stderr, line)
+    })
 }
 
 impl Drop for Running {

@@ -13,7 +13,7 @@ use tracing::{Level, enabled, info};
 /// is sent, or once the client is gone. Their fields: `client`, which is the address that a trusted proxy states, or else
 /// the peer's, `method`, `path` with its query, `protocol`, `status` (0 if the client left before an answer), `bytes` of
 /// the body that were sent, `ms` since the request's head was read, `agent` and `referer`.
-pub const ACCESS_LOG: &str = "driblet::access";
+pub const ACCESS_LOG: &str = "driblet::access_log";
 
 /// A request and its answer, which are logged when this is dropped. Nothing is kept of them unless somebody listens.
 pub(super) struct AccessRecord {
