@@ -104,9 +104,8 @@ impl IndexFile {
         segment: Option<(u64, Vec<u8>)>,
         removed: &[u64],
     ) -> Result<(), redb::Error> {
-        self.opened()?;
         // It is put back once the transaction is committed.
-        let Some(database) = self.database.take() else { return Ok(()) };
+        let database = self.take()?;
         let write = database.begin_write()?;
         {
             let mut table = write.open_table(PATHS)?;
@@ -132,11 +131,15 @@ impl IndexFile {
     }
 
     fn opened(&mut self) -> Result<&mut Database, redb::Error> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => open_database(&self.path)?,
-        };
+        let database = self.take()?;
         Ok(self.database.insert(database))
+    }
+
+    fn take(&mut self) -> Result<Database, redb::Error> {
+        match self.database.take() {
+            Some(database) => Ok(database),
+            None => Ok(open_database(&self.path)?),
+        }
     }
 
     /// An index file in the state after an error of the disk.
