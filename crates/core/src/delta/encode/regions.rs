@@ -251,9 +251,15 @@ impl<'a> Regions<'a> {
             return self.all_copies(&copies.plan);
         };
         let estimate = planner::copies_len(&self.context, &ops, first, ESTIMATE_LEVEL)? as u64 * len / first.end.max(1);
-        // Estimates err by some percent. Where both are short, there is time to write both.
+        // Estimates err by some percent, those of short deltas by more. Where both are short and not one half of the
+        // other, there is time to write both.
         let is_short = estimate.max(substitution.bytes as u64) <= SHORT;
-        if !is_short && goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate as usize)) {
+        let is_clear = if is_short {
+            goal.prefers(substitution.cost(), RegionCost::of_copies(estimate as usize / 2))
+        } else {
+            goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate as usize))
+        };
+        if is_clear {
             return region_writer::write(&self.context, &substitution.plan);
         }
         let copies = planner::copies(&self.context, ops, first)?;
