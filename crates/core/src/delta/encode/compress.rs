@@ -14,6 +14,13 @@ const LEAST_TRIED: usize = 64 << 10;
 const CHEAP: i32 = 4;
 /// The frame of the trial is kept if the trial saves less than a 256th of the bytes. No level saves much then.
 const LEAST_SAVED: usize = 256;
+/// A level that takes a tenth of the time of the levels above it.
+const MIDDLE: i32 = 10;
+/// The frame of [`MIDDLE`] is kept if it saves at least a 16th of the bytes, and less than a 64th of the trial's. Such
+/// bytes are found in the prefix, or are noise, and the levels above save nothing. They do save something where nearly
+/// all bytes are packed ones.
+const LEAST_FOUND: usize = 16;
+const LEAST_GAINED: usize = 64;
 /// The most bytes that a [`FrameStream`] compresses, or gives out, in one step.
 const STREAM_PIECE: usize = 128 << 10;
 
@@ -23,6 +30,13 @@ pub(super) fn compress(bytes: &[u8], prefix: &[u8], level: i32) -> Result<Vec<u8
         let trial = compress_at(bytes, prefix, FASTEST)?;
         if bytes.len() - bytes.len() / LEAST_SAVED <= trial.len() {
             return Ok(trial);
+        }
+        if MIDDLE < level {
+            let middle = compress_at(bytes, prefix, MIDDLE)?;
+            let is_packed = bytes.len() - bytes.len() / LEAST_FOUND <= middle.len();
+            if !is_packed && (trial.len() - trial.len() / LEAST_GAINED..=trial.len()).contains(&middle.len()) {
+                return Ok(middle);
+            }
         }
     }
     compress_at(bytes, prefix, level)

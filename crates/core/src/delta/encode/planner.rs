@@ -22,7 +22,9 @@ const LEAST_GAINS_IN_WORDS: [i32; 3] = [32, 200, 600];
 const LEAST_GAINS_IN_NUMBERS: [i32; 5] = [16, 32, 64, 200, 600];
 /// The least lengths of a copy, in bytes. The planner turns shorter copies into new bytes, for each length in turn, and
 /// keeps the result if it is smaller.
-pub(super) const LEAST_COPIES: [u64; 5] = [64, 512, 1024, 8192, 65536];
+pub(super) const LEAST_COPIES: [u64; 4] = [64, 512, 1024, 8192];
+/// If leaving out copies makes a region longer by an eighth, no longer copies are left out.
+const MUCH_WORSE: usize = 8;
 /// The most bytes of a basis beside which copies are compared by the level by which they are written. It takes long to
 /// index a longer one.
 const SHORT_BASIS: u64 = 32 << 10;
@@ -65,6 +67,8 @@ pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<
         let fewer = copies_len(context, &ops, span, level)?;
         if fewer < bytes {
             (bytes, best) = (fewer, ops);
+        } else if bytes + bytes / MUCH_WORSE < fewer {
+            break;
         }
     }
     Ok(RankedPlan { plan: RegionPlan::copies(best, span), bytes })
