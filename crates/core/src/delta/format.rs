@@ -10,6 +10,8 @@ pub(crate) const CODEC_DENSE: u8 = 2;
 pub(crate) const CODEC_SUBSTITUTION: u8 = 3;
 /// Streams of both sides are unpacked, and regions in other codecs make the unpacked target.
 pub(crate) const CODEC_CONTAINERS: u8 = 4;
+/// As [`CODEC_SUBSTITUTION`], and the new bytes are decisions of a model that predicts them.
+pub(crate) const CODEC_PREDICTED: u8 = 5;
 /// This bit of a region's first byte marks the last region.
 pub(crate) const LAST_REGION: u8 = 0x80;
 

@@ -8,6 +8,8 @@
 mod adaptive;
 mod arithmetic;
 pub(crate) mod containers;
+#[cfg(feature = "dense")]
+mod curves;
 pub(crate) mod decode;
 pub(crate) mod dense;
 #[cfg(feature = "encode")]
@@ -17,6 +19,8 @@ mod format;
 mod header;
 mod op_coder;
 mod ops;
+#[cfg_attr(not(feature = "dense"), path = "predicted/refused.rs")]
+mod predicted;
 mod prefix;
 #[cfg(feature = "encode")]
 mod sequence_alignment;

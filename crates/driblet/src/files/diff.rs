@@ -36,7 +36,7 @@ impl DiffOptions {
     }
 
     pub(super) fn encode(&self) -> EncodeOptions {
-        EncodeOptions::new().codec(self.codec).budget(self.memory).thorough(true).containers(true)
+        EncodeOptions::new().codec(self.codec).budget(self.memory).thorough(true).containers(true).predicted(true)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Decodes a region in codec 1 or 3: its header, its ops, its prefix, and the bytes that it makes.
+//! Decodes a region in codec 1, 3 or 5: its header, its ops, its prefix, and the bytes that it makes.
 
 use std::ops::Range;
 
@@ -9,20 +9,23 @@ use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH, SUBST
 use crate::delta::header::TargetVerifier;
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::{self, Op};
+use crate::delta::predicted::Predictor;
 use crate::delta::prefix::{self, PREFIX_START};
 use crate::delta::substitution::decode::SubstitutionDecoder;
 use crate::delta::substitution::token::TokenKind;
 use crate::input_buffer::InputBuffer;
 use crate::wire::ByteReader;
 
-/// The most bytes that one step decompresses.
-const FRAME_PIECE: usize = 1 << 17;
+/// The most new bytes that one step makes.
+const NEW_PIECE: usize = 1 << 17;
 
 /// The numbers before the ops.
 pub(crate) struct CopyRegionHeader {
     span: u64,
     reach: u64,
     form: OpsForm,
+    /// Whether the new bytes are decisions too, in place of a frame.
+    predicted: bool,
 }
 
 /// How the ops are encoded.
@@ -42,7 +45,7 @@ impl CopyRegionHeader {
             return Err(DecodeError::BadOps { what: "the packed ops are not shorter" }.into());
         }
         let form = OpsForm::Varints { ops_len: ops_len as usize, packed_len: packed_len as usize };
-        Ok(CopyRegionHeader { span, reach, form })
+        Ok(CopyRegionHeader { span, reach, form, predicted: false })
     }
 
     pub(crate) fn parse_substitution(reader: &mut ByteReader<'_>, span: u64) -> Result<CopyRegionHeader, Halt> {
@@ -53,7 +56,13 @@ impl CopyRegionHeader {
         };
         let reach = Limit::Reach.check(reader.varint()?, MAX_REACH)?;
         let len = Limit::Packed.check(reader.varint()?, MAX_DENSE)? as usize;
-        Ok(CopyRegionHeader { span, reach, form: OpsForm::Decisions { tokens, len } })
+        Ok(CopyRegionHeader { span, reach, form: OpsForm::Decisions { tokens, len }, predicted: false })
+    }
+
+    /// The header of a region in codec 5, which is that of a substitution region.
+    pub(crate) fn parse_predicted(reader: &mut ByteReader<'_>, span: u64) -> Result<CopyRegionHeader, Halt> {
+        Limit::Span.check(span, MAX_DENSE)?;
+        Ok(CopyRegionHeader { predicted: true, ..CopyRegionHeader::parse_substitution(reader, span)? })
     }
 
     /// Reads the ops if all their bytes have come.
@@ -77,7 +86,7 @@ impl CopyRegionHeader {
             }
         };
         input.consume(len);
-        Ok(PrefixLoader::new(self.reach, ops, substitution, position, basis_len)?)
+        Ok(PrefixLoader::new(self, ops, substitution, position, basis_len)?)
     }
 }
 
@@ -87,17 +96,18 @@ pub(crate) struct PrefixLoader {
     substitution: Option<SubstitutionDecoder>,
     ranges: Vec<Range<u64>>,
     prefix: Vec<u8>,
+    predicted: bool,
 }
 
 impl PrefixLoader {
     fn new(
-        reach: u64,
+        header: &CopyRegionHeader,
         ops: Vec<Op>,
         substitution: Option<SubstitutionDecoder>,
         position: u64,
         basis_len: u64,
     ) -> Result<PrefixLoader, DecodeError> {
-        let mut ranges = prefix::ranges(&ops, position, basis_len, reach)?;
+        let mut ranges = prefix::ranges(&ops, position, basis_len, header.reach)?;
         let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         let mut prefix = Vec::new();
         if total != 0 {
@@ -105,7 +115,7 @@ impl PrefixLoader {
             prefix.push(PREFIX_START);
         }
         ranges.reverse();
-        Ok(PrefixLoader { ops, substitution, ranges, prefix })
+        Ok(PrefixLoader { ops, substitution, ranges, prefix, predicted: header.predicted })
     }
 
     /// The next basis bytes of the prefix.
@@ -127,10 +137,14 @@ impl PrefixLoader {
     pub(crate) fn finish(&mut self) -> Result<CopyRegion, DecodeError> {
         let mut ops = std::mem::take(&mut self.ops);
         let substitution = self.substitution.take();
-        let frame = if ops::gap_bytes(&ops) == 0 { None } else { Some(FrameDecoder::new(&self.prefix)?) };
+        let new_bytes = match ops::gap_bytes(&ops) {
+            0 => NewBytes::None,
+            len if self.predicted => NewBytes::Predicted(Box::new(Predictor::for_receiver(&self.prefix, len)?)),
+            _ => NewBytes::Frame(FrameDecoder::new(&self.prefix)?),
+        };
         let position = ops.last().map_or(0, |op| op.copy.end);
         ops.reverse();
-        Ok(CopyRegion { ops, substitution, frame, position, reused: 0 })
+        Ok(CopyRegion { ops, substitution, new_bytes, position, reused: 0 })
     }
 }
 
@@ -138,9 +152,17 @@ impl PrefixLoader {
 pub(crate) struct CopyRegion {
     ops: Vec<Op>,
     substitution: Option<SubstitutionDecoder>,
-    frame: Option<FrameDecoder>,
+    new_bytes: NewBytes,
     position: u64,
     reused: u64,
+}
+
+/// Where a region's new bytes come from.
+enum NewBytes {
+    None,
+    Frame(FrameDecoder),
+    /// From the decisions that also say what the substituted copies become.
+    Predicted(Box<Predictor>),
 }
 
 impl CopyRegion {
@@ -154,8 +176,8 @@ impl CopyRegion {
         std::mem::take(&mut self.reused)
     }
 
-    /// Whether the current op needs bytes of the frame.
-    pub(crate) fn wants_frame(&self) -> bool {
+    /// Whether the current op needs new bytes.
+    pub(crate) fn wants_new_bytes(&self) -> bool {
         self.ops.last().is_some_and(|op| op.gap != 0)
     }
 
@@ -179,6 +201,7 @@ impl CopyRegion {
         output.append(bytes);
         op.copy.start += bytes.len() as u64;
         self.reused += bytes.len() as u64;
+        self.new_bytes.pass(bytes);
         self.drop_finished();
         Ok(())
     }
@@ -190,7 +213,9 @@ impl CopyRegion {
             return false;
         }
         if substitution.give(output) {
-            self.reused += std::mem::take(&mut substitution.made).kept;
+            let made = std::mem::take(&mut substitution.made);
+            self.reused += made.kept;
+            self.new_bytes.pass(&made.bytes);
             op.copy.start = op.copy.end;
             self.drop_finished();
         }
@@ -201,18 +226,22 @@ impl CopyRegion {
         self.ops.is_empty()
     }
 
-    pub(crate) fn read_frame(&mut self, input: &mut InputBuffer, output: &mut TargetVerifier) -> Result<(), Halt> {
-        let (Some(op), Some(frame)) = (self.ops.last_mut(), &mut self.frame) else { return Ok(()) };
-        let most = op.gap.min(FRAME_PIECE as u64) as usize;
+    pub(crate) fn read_new_bytes(&mut self, input: &mut InputBuffer, output: &mut TargetVerifier) -> Result<(), Halt> {
+        let Some(op) = self.ops.last_mut() else { return Ok(()) };
+        let most = op.gap.min(NEW_PIECE as u64) as usize;
         let mut consumed = 0;
-        let produced = output.fill(most, |room| {
-            let progress = frame.step(input.unread(), room)?;
-            consumed = progress.consumed;
-            Ok::<usize, DecodeError>(progress.produced)
+        let produced = output.fill(most, |room| match (&mut self.new_bytes, &mut self.substitution) {
+            (NewBytes::Frame(frame), _) => {
+                let progress = frame.step(input.unread(), room)?;
+                consumed = progress.consumed;
+                Ok(progress.produced)
+            }
+            (NewBytes::Predicted(predictor), Some(substitution)) => substitution.predict(predictor, room),
+            _ => Ok(0),
         })?;
         op.gap -= produced as u64;
         input.consume(consumed);
-        if frame.ended() && self.wants_frame() {
+        if matches!(&self.new_bytes, NewBytes::Frame(frame) if frame.ended()) && self.wants_new_bytes() {
             return Err(DecodeError::BadZstd { what: "the frame is too short" }.into());
         }
         self.drop_finished();
@@ -224,7 +253,7 @@ impl CopyRegion {
         if let Some(substitution) = &self.substitution {
             substitution.end()?;
         }
-        let Some(frame) = &mut self.frame else { return Ok(()) };
+        let NewBytes::Frame(frame) = &mut self.new_bytes else { return Ok(()) };
         while !frame.ended() {
             if input.unread().is_empty() {
                 return Err(Halt::Incomplete);
@@ -240,5 +269,14 @@ impl CopyRegion {
 
     fn drop_finished(&mut self) {
         self.ops.pop_if(|op| op.gap == 0 && op.copy.is_empty());
+    }
+}
+
+impl NewBytes {
+    /// Takes bytes of the target that a copy made.
+    fn pass(&mut self, bytes: &[u8]) {
+        if let NewBytes::Predicted(predictor) = self {
+            predictor.pass(bytes);
+        }
     }
 }

@@ -14,7 +14,9 @@ use crate::delta::decode::copy_region::{CopyRegion, CopyRegionHeader, PrefixLoad
 use crate::delta::decode::event::Event;
 use crate::delta::dense::region::{DenseRegion, DenseRegionHeader, WindowLoader};
 use crate::delta::error::{DecodeError, Halt};
-use crate::delta::format::{CODEC_CONTAINERS, CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
+use crate::delta::format::{
+    CODEC_CONTAINERS, CODEC_DENSE, CODEC_PREDICTED, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION,
+};
 use crate::delta::header::{Basis, Header, Limits, TargetVerifier};
 use crate::input_buffer::InputBuffer;
 #[cfg(feature = "containers")]
@@ -230,8 +232,8 @@ impl Decoder {
                 None => self.state = State::Ops(loading.finish()?),
             },
             State::Ops(region) => {
-                if region.wants_frame() {
-                    region.read_frame(&mut self.input, output)?;
+                if region.wants_new_bytes() {
+                    region.read_new_bytes(&mut self.input, output)?;
                 } else if region.give(output) {
                     self.reused += region.take_reused();
                 } else if let Some(range) = region.wanted(output.space()) {
@@ -367,6 +369,9 @@ fn next_region(input: &mut InputBuffer, left: u64, basis_len: u64, depth: u32) -
         CODEC_STORED => State::Stored { left: span },
         CODEC_ZSTD => State::Announced(CopyRegionHeader::parse(&mut reader, span)?),
         CODEC_SUBSTITUTION => State::Announced(CopyRegionHeader::parse_substitution(&mut reader, span)?),
+        CODEC_PREDICTED if cfg!(feature = "dense") => {
+            State::Announced(CopyRegionHeader::parse_predicted(&mut reader, span)?)
+        }
         CODEC_DENSE => State::AnnouncedDense(DenseRegionHeader::parse(&mut reader, span, basis_len)?),
         CODEC_CONTAINERS => State::AnnouncedContainers(ContainersHeader::parse(&mut reader, span, basis_len, depth)?),
         codec => return Err(DecodeError::BadCodec { codec }.into()),

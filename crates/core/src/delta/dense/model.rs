@@ -6,12 +6,13 @@ use super::buffer::MARGIN;
 use super::follower::{Follower, WordTables, kind};
 use super::guide::GuidedCoder;
 use super::jumps::{JumpBases, Jumps, OutsideWindow, resync};
-use super::mix::{CURVES, Correction, Curves, Mixture};
+use super::mix::{Correction, Mixture};
 use super::primed_pages::{PAGE, PrimedPages};
 use super::recall::{Recall, agreed_class};
 use super::situation::{Situation, extend_word_hash, last_bytes_hash};
 use super::tokens::{Followed, Tokens};
 use crate::delta::adaptive::hash;
+use crate::delta::curves::{CURVES, Curves};
 use crate::delta::wasm::{Part, WasmReader};
 
 /// Contexts of the flag that says whether a byte or a word is as predicted.

@@ -2,7 +2,8 @@
 
 use super::basis_bytes::BasisBytes;
 use super::levels;
-use super::options::EncodeOptions;
+use super::options::{Codec, EncodeOptions};
+use super::plan::Goal;
 use crate::delta::ops::{self, Op};
 use crate::delta::prefix::{self, PREFIX_START};
 
@@ -38,6 +39,14 @@ impl Context<'_> {
         self.target.len() as u64
     }
 
+    /// What the encoder minimizes.
+    pub(super) fn goal(&self) -> Goal {
+        match self.options.codec {
+            Codec::Auto { bits_per_second } => Goal::LeastTime { bits_per_second: bits_per_second.max(1).into() },
+            Codec::Fast | Codec::Dense => Goal::FewestBytes,
+        }
+    }
+
     /// The new bytes of a region that begins at `start`.
     pub(super) fn gaps(&self, ops: &[Op], start: u64) -> Vec<u8> {
         let mut gaps = Vec::with_capacity(ops::gap_bytes(ops) as usize);
@@ -51,16 +60,21 @@ impl Context<'_> {
 
     /// The prefix with the widest reach whose length stays in proportion to the new bytes.
     pub(super) fn prefix(&self, ops: &[Op], position: u64, gap_bytes: u64) -> Prefix {
+        let most = (4 * gap_bytes).clamp(1 << 18, (1 << 21).max(2 * gap_bytes));
+        self.prefix_within(ops, position, most, true)
+    }
+
+    /// The prefix with the widest reach that has at most so many bytes. If even the narrowest has more, that one or none.
+    pub(super) fn prefix_within(&self, ops: &[Op], position: u64, most: u64, or_narrowest: bool) -> Prefix {
         const REACHES: [u64; 6] = [65536, 16384, 4096, 1024, 256, 64];
         let basis_len = self.basis.len();
-        let max_len = (4 * gap_bytes).clamp(1 << 18, (1 << 21).max(2 * gap_bytes));
         for reach in REACHES {
             let Ok(ranges) = prefix::ranges(ops, position, basis_len, reach) else { continue };
             let len: u64 = ranges.iter().map(|range| range.end - range.start).sum();
             if len == 0 {
                 break;
             }
-            if len <= max_len || reach == 64 {
+            if len <= most || reach == 64 && or_narrowest {
                 let mut bytes = Vec::with_capacity(len as usize + 1);
                 bytes.push(PREFIX_START);
                 ranges.into_iter().for_each(|range| self.basis.append(range, &mut bytes));

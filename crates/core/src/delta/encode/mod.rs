@@ -15,6 +15,7 @@ mod match_finder;
 mod op_source;
 mod options;
 mod plan;
+mod predicted;
 mod planner;
 mod region_writer;
 mod regions;

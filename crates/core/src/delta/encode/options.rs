@@ -56,12 +56,15 @@ pub struct EncodeOptions {
     /// Whether a [thorough](EncodeOptions::thorough) encoder also looks through base64, and through deflate as in gzip and
     /// zip files, on both sides. The receiver must have said that it decodes codec 4. Default: `false`.
     pub containers: bool,
+    /// Whether a [thorough](EncodeOptions::thorough) encoder also tries codec 5, in which a model predicts the new bytes
+    /// from the basis bytes near them. The receiver must have said that it decodes codec 5. Default: `false`.
+    pub predicted: bool,
 }
 
 impl EncodeOptions {
     /// The default options.
     pub fn new() -> EncodeOptions {
-        EncodeOptions { codec: Codec::Fast, budget: 512 << 20, thorough: false, containers: false }
+        EncodeOptions { codec: Codec::Fast, budget: 512 << 20, thorough: false, containers: false, predicted: false }
     }
 
     /// Sets [`codec`](EncodeOptions::codec).
@@ -86,6 +89,12 @@ impl EncodeOptions {
     #[must_use]
     pub fn containers(self, containers: bool) -> EncodeOptions {
         EncodeOptions { containers, ..self }
+    }
+
+    /// Sets [`predicted`](EncodeOptions::predicted).
+    #[must_use]
+    pub fn predicted(self, predicted: bool) -> EncodeOptions {
+        EncodeOptions { predicted, ..self }
     }
 }
 

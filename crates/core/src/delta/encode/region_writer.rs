@@ -5,20 +5,40 @@ use super::context::Context;
 use super::error::EncodeError;
 use super::levels::BEST;
 use super::plan::{Encoded, Method, RegionPlan, Span};
+use super::predicted::predict;
 use crate::delta::dense::encode::EncodedDense;
-use crate::delta::format::{CODEC_CONTAINERS, CODEC_DENSE, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION};
+use crate::delta::format::{
+    CODEC_CONTAINERS, CODEC_DENSE, CODEC_PREDICTED, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION,
+};
 use crate::delta::ops::{self, Op};
-use crate::delta::substitution::script::SubstitutionScript;
+use crate::delta::substitution::script::{self, SubstitutionScript};
+use crate::delta::substitution::token::TokenKind;
 use crate::wire::put_varint;
 
-/// Writes the region of a plan.
+/// Writes the region of a plan: with compressed new bytes, or with predicted ones, whichever is better.
 pub(super) fn write(context: &Context<'_>, plan: &RegionPlan) -> Result<Encoded, EncodeError> {
+    let nanoseconds = plan.nanoseconds();
     let (bytes, compressed) = match &plan.method {
         Method::Copies(ops) => write_copies(context, ops, plan.span)?,
         Method::Substitution(script) => (write_substitution(context, script, plan.span)?, 0),
         Method::Dense(dense) => (write_dense(context, dense, plan.span), 0),
     };
-    Ok(Encoded { bytes, nanoseconds: plan.nanoseconds(), compressed })
+    let encoded = Encoded { bytes, nanoseconds, compressed };
+    let predicted = match &plan.method {
+        Method::Copies(ops) => {
+            let made: Vec<usize> = ops.iter().map(|op| op.copy_len() as usize).collect();
+            write_predicted(context, TokenKind::Numbers, ops, &made, plan.span)
+        }
+        Method::Substitution(script) => write_predicted(context, script.tokens, &script.ops, &script.made, plan.span),
+        Method::Dense(_) => None,
+    };
+    Ok(match predicted {
+        Some((bytes, more)) => {
+            let predicted = Encoded { bytes, nanoseconds: nanoseconds + more, compressed };
+            context.goal().better_of(encoded, predicted)
+        }
+        None => encoded,
+    })
 }
 
 /// The only region of a first sync of `len` bytes, up to where its zstd frame begins.
@@ -74,7 +94,7 @@ fn put_packed(out: &mut Vec<u8>, bytes: &[u8], level: i32) -> Result<(), EncodeE
 fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: Span) -> Result<Vec<u8>, EncodeError> {
     let prefix = context.prefix(&script.ops, span.position, script.gaps.len() as u64);
     let mut out = begin(CODEC_SUBSTITUTION, span, context.target_len());
-    out.push(script.shape());
+    out.push(script::shape(script.tokens));
     put_varint(&mut out, prefix.reach);
     put_varint(&mut out, script.decisions.len() as u64);
     out.extend_from_slice(&script.decisions);
@@ -83,6 +103,23 @@ fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: 
         out.extend(compress(&script.gaps, &prefix.bytes, level)?);
     }
     Ok(out)
+}
+
+/// A region in codec 5, and the nanoseconds that a browser needs for its new bytes.
+fn write_predicted(
+    context: &Context<'_>,
+    tokens: TokenKind,
+    ops: &[Op],
+    made: &[usize],
+    span: Span,
+) -> Option<(Vec<u8>, u64)> {
+    let predicted = predict(context, tokens, ops, made, span)?;
+    let mut out = begin(CODEC_PREDICTED, span, context.target_len());
+    out.push(script::shape(tokens));
+    put_varint(&mut out, predicted.reach);
+    put_varint(&mut out, predicted.decisions.len() as u64);
+    out.extend_from_slice(&predicted.decisions);
+    Some((out, predicted.nanoseconds))
 }
 
 /// A region in codec 4: the lists of streams, and the regions that make the unpacked target.

@@ -5,6 +5,7 @@ use super::token::TokenKind;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::error::DecodeError;
 use crate::delta::header::TargetVerifier;
+use crate::delta::predicted::Predictor;
 
 /// Makes the bytes of substituted copies, and holds those that are not given out yet.
 pub(crate) struct SubstitutionDecoder {
@@ -34,6 +35,13 @@ impl SubstitutionDecoder {
         self.left = left.ok_or(DecodeError::BadOps { what: "they exceed their region" })?;
         (self.made, self.given) = (made, 0);
         Ok(())
+    }
+
+    /// Makes new bytes, all for which there is room. Returns how many.
+    pub(crate) fn predict(&mut self, predictor: &mut Predictor, room: &mut [u8]) -> Result<usize, DecodeError> {
+        room.iter_mut().for_each(|byte| *byte = predictor.code(&mut self.decisions, 0));
+        self.check_decisions()?;
+        Ok(room.len())
     }
 
     /// Gives out bytes, as far as the group has room. Returns whether all have been given out.

@@ -1,7 +1,7 @@
 //! Substitution (codec 3): copies from the basis in which words or numbers are replaced, as in `spec/substitution.md`.
 
 mod bytes;
-mod coder;
+pub(crate) mod coder;
 pub(crate) mod decode;
 mod scan;
 #[cfg(feature = "encode")]

@@ -59,9 +59,11 @@ struct Piece {
 
 /// What a substitution region encodes: its ops, the decisions, and its new bytes.
 pub(crate) struct SubstitutionScript {
-    tokens: TokenKind,
+    pub(crate) tokens: TokenKind,
     /// The last op copies nothing.
     pub(crate) ops: Vec<Op>,
+    /// How many bytes of the target each op's copy makes.
+    pub(crate) made: Vec<usize>,
     pub(crate) decisions: Vec<u8>,
     /// The new bytes, in the order in which the ops need them.
     pub(crate) gaps: Vec<u8>,
@@ -69,11 +71,9 @@ pub(crate) struct SubstitutionScript {
     pub(crate) nanoseconds: u64,
 }
 
-impl SubstitutionScript {
-    /// The shape byte of the region.
-    pub(crate) fn shape(&self) -> u8 {
-        if self.tokens == TokenKind::Words { SUBSTITUTION_WORDS } else { 0 }
-    }
+/// The shape byte of a region whose copies have tokens of this kind.
+pub(crate) fn shape(tokens: TokenKind) -> u8 {
+    if tokens == TokenKind::Words { SUBSTITUTION_WORDS } else { 0 }
 }
 
 /// Bytes of memory that making a script takes.
@@ -189,7 +189,8 @@ impl<'a> Stretches<'a> {
         }
         gaps.extend_from_slice(&self.target[at..]);
         let nanoseconds = SETUP_NANOSECONDS + coder.nanoseconds();
-        Some(SubstitutionScript { tokens: self.tokens, ops, decisions: writer.finish(), gaps, nanoseconds })
+        let made = pieces.iter().map(|piece| piece.target.len()).chain([0]).collect();
+        Some(SubstitutionScript { tokens: self.tokens, ops, made, decisions: writer.finish(), gaps, nanoseconds })
     }
 }
 
