@@ -66,7 +66,7 @@ impl Context<'_> {
 
     /// The prefix with the widest reach that has at most so many bytes. If even the narrowest has more, that one or none.
     pub(super) fn prefix_within(&self, ops: &[Op], position: u64, most: u64, or_narrowest: bool) -> Prefix {
-        const REACHES: [u64; 6] = [65536, 16384, 4096, 1024, 256, 64];
+        const REACHES: [u64; 11] = [65536, 32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64];
         let basis_len = self.basis.len();
         for reach in REACHES {
             let Ok(ranges) = prefix::ranges(ops, position, basis_len, reach) else { continue };
