@@ -255,7 +255,7 @@ class Refusals(Case):
 
     def test_regions(self):
         target = b"0123456789"
-        self.refused("bad-codec", delta(target, b"\x85" + target))
+        self.refused("bad-codec", delta(target, b"\x86" + target))
         self.refused("bad-codec", delta(target, b"\xc0" + target))
         self.refused("bad-span", delta(target, stored(b"", span=0), stored(target)))
         self.refused("bad-span", delta(target, stored(target, span=10)))

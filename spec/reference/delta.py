@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from . import containers, dense, substitution
+from . import containers, dense, predicted, substitution
 from .blake3_tree import pure_blake3
 from .groups import group_count, group_len, group_value, merge, version
 from .wire import DEFAULT_LIMITS, Reader, demand
@@ -77,7 +77,7 @@ def read_regions(reader, length, basis, depth, limits, target):
     while target.len() < length:
         byte = reader.u8()
         last, reserved, codec = byte >> 7, byte >> 6 & 1, byte & 0x3F
-        demand(not reserved and codec <= 4, "bad-codec")
+        demand(not reserved and codec <= 5, "bad-codec")
         left = length - target.len()
         span = left if last else reader.varint()
         demand(last or 1 <= span < left, "bad-span")
@@ -89,6 +89,8 @@ def read_regions(reader, length, basis, depth, limits, target):
             target.extend(dense.decode_dense_region(reader, span, basis, limits))
         elif codec == 3:
             p = substitution.decode_substitution_region(reader, span, basis, p, limits, target)
+        elif codec == 5:
+            p = predicted.decode_predicted_region(reader, span, basis, p, limits, target)
         else:
 
             def inside(reader, length, basis, depth):

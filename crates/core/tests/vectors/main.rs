@@ -13,6 +13,8 @@ mod input;
 #[cfg(feature = "encode")]
 #[path = "../support/module.rs"]
 mod module;
+#[cfg(feature = "encode")]
+mod predicted;
 #[path = "../support/random.rs"]
 mod random;
 #[cfg(feature = "encode")]

@@ -140,6 +140,7 @@ fn deltas() -> Vec<Value> {
     all.extend(dense(&old, &new));
     all.extend(substitutions());
     all.extend(super::containers::containers());
+    all.extend(super::predicted::predicted());
     all.extend(refused_headers(&old, &new, &same));
     all.extend(refused_regions(&zeros));
     all
@@ -155,6 +156,14 @@ pub(super) fn code(names: [&str; 4]) -> Value {
         )
     };
     json!({ "hex": hex((0..60).map(body).collect::<String>().as_bytes()) })
+}
+
+/// The header of a delta that makes one byte more than 32 MiB of zeros.
+pub(super) fn wide_header(basis: &Value) -> Vec<u8> {
+    let target = vec![0; (32 << 20) + 1];
+    let mut wide = header(basis, target.len());
+    chaining_values(&target, GroupSize::LARGEST).iter().for_each(|value| wide.extend_from_slice(value));
+    wide
 }
 
 /// Pairs whose delta is one dense region: text, other bytes, moved parts, and malformed regions.
@@ -184,12 +193,7 @@ fn dense(old: &Value, new: &Value) -> Vec<Value> {
         region(&numbers)
     };
     let over = (32 << 20) + 1;
-    let long_target = vec![0; over as usize];
-    let mut wide = vec![0xdb, 0x16];
-    wide.extend_from_slice(Version::of(&long_target).as_bytes());
-    put_varint(&mut wide, over);
-    wide.extend_from_slice(Version::of(&[0; 64]).basis_id().as_bytes());
-    chaining_values(&long_target, GroupSize::LARGEST).iter().for_each(|value| wide.extend_from_slice(value));
+    let wide = wide_header(&zeros);
     let whole = super::input::unhex(all[1]["delta"].as_str().unwrap());
     // The packed length follows the header's 44 bytes, the codec and the shape. It takes one byte or two.
     let from = if whole[46] < 0x80 { 47 } else { 48 };
@@ -375,7 +379,7 @@ fn refused_regions(zeros: &Value) -> Vec<Value> {
     put_varint(&mut limit_reach, (1 << 20) + 1);
     let case = |name, bytes: &[u8], reason| bad(name, zeros, &region(bytes), reason);
     vec![
-        case("codec 5", &[0x85, 0], "bad-codec"),
+        case("codec 6", &[0x86, 0], "bad-codec"),
         case("bit 6", &[0xc0, 0], "bad-codec"),
         case("a span of 0", &[0x00, 0], "bad-span"),
         case("a span beyond the target", &[0x00, 71], "bad-span"),
