@@ -20,6 +20,7 @@ struct Case<'a> {
     after: Vec<Edit<'a>>,
     budget: u8,
     dense: bool,
+    predicted: bool,
     module: bool,
 }
 
@@ -33,6 +34,7 @@ fuzz_target!(|case: Case| {
     let target = edited(&basis, &case.after);
     let codec = if case.dense { Codec::Dense } else { Codec::Fast };
     let options = EncodeOptions::new().codec(codec).budget(1 << (case.budget % 28)).thorough(case.budget < 128);
+    let options = options.predicted(case.predicted);
     let mut encoder = Encoder::new(&basis, &target, options);
     let mut decoder = Decoder::new(Basis::of(&Version::of(&basis), basis.len() as u64), Limits::default());
     while let Some(piece) = encoder.poll_output().expect("it encodes") {

@@ -43,10 +43,15 @@ fn cases() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
 
 /// The delta of each pair in each codec.
 fn deltas() -> impl Iterator<Item = (String, Vec<u8>, Vec<u8>, Vec<u8>)> {
-    let codecs = [Codec::Fast, Codec::Dense];
+    let ways = [("fast", with(Codec::Fast)), ("dense", with(Codec::Dense)), ("predicted", predicted(Codec::Fast))];
     cases().into_iter().flat_map(move |(name, old, new)| {
-        codecs.map(|codec| (format!("{name}, {codec:?}"), old.clone(), new.clone(), encode(&old, &new, with(codec))))
+        ways.map(|(way, options)| (format!("{name}, {way}"), old.clone(), new.clone(), encode(&old, &new, options)))
     })
+}
+
+/// Options with which new bytes may be predicted.
+fn predicted(codec: Codec) -> EncodeOptions {
+    EncodeOptions::new().codec(codec).thorough(true).predicted(true)
 }
 
 #[test]
@@ -189,6 +194,35 @@ fn renamed_words_and_numbers_make_a_substitution_region() {
         assert!(20 * delta.len() < at_once.len(), "{} bytes, and {} at once", delta.len(), at_once.len());
         assert_eq!(apply_whole(&old, &delta), Ok(new));
     }
+}
+
+/// Rules of a style sheet, as many as fit into this length.
+fn rules(len: usize, keep: impl Fn(usize) -> bool) -> Vec<u8> {
+    let names = ["arrow", "bell", "cloud", "door", "eye", "flag", "gear"];
+    let rule = |at: usize| {
+        let (first, second) = (names[at % 7], names[at * at % 11 % 7]);
+        format!(".icon-{first}-{second}-{at}::before {{\n  content: \"\\e{:04x}\";\n}}\n", at * 5).into_bytes()
+    };
+    (0..).filter(|at| keep(*at)).flat_map(rule).take(len).collect()
+}
+
+#[test]
+fn new_text_is_predicted_from_the_basis_near_it() {
+    let (old, new) = (rules(100_000, |at| at % 9 != 4), rules(112_000, |_| true));
+    let delta = encode(&old, &new, predicted(Codec::Fast));
+    assert_eq!(delta[header_len(&old, &new)], 0x85);
+    let compressed = encode(&old, &new, with(Codec::Fast));
+    assert!(20 * delta.len() < 19 * compressed.len(), "{} bytes, and {} in a frame", delta.len(), compressed.len());
+    assert_eq!(apply_whole(&old, &delta), Ok(new));
+}
+
+#[test]
+fn a_fast_delta_with_much_new_text_is_not_predicted() {
+    // Each new byte takes some 170 ns, and a fast delta may take 5 ms and 10 ns for each byte of the file.
+    let (old, new) = (rules(100_000, |at| at % 2 == 0), rules(200_000, |_| true));
+    let codec = |options| encode(&old, &new, options)[header_len(&old, &new)] & 0x3f;
+    assert_ne!(codec(predicted(Codec::Fast)), 5);
+    assert_eq!(codec(predicted(Codec::Auto { bits_per_second: 1000 })), codec(predicted(Codec::Dense)));
 }
 
 #[test]

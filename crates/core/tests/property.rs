@@ -102,6 +102,23 @@ proptest! {
     }
 
     #[test]
+    fn edited_and_renamed_files_come_back_from_predicted_deltas((old, new) in renamed(), edits in edits(), dense in any::<bool>()) {
+        let options = with(if dense { Codec::Dense } else { Codec::Fast }).thorough(true).predicted(true);
+        let new = edited(&new, &edits);
+        let delta = encode(&old, &new, options);
+        prop_assert_eq!(apply_whole(&old, &delta), Ok(new));
+    }
+
+    #[test]
+    fn mutated_predicted_deltas_are_refused_or_right(
+        (old, new) in renamed(), edits in edits(), at in any::<usize>(), other in prop::collection::vec(any::<u8>(), 1..9)
+    ) {
+        let new = edited(&new, &edits);
+        let delta = encode(&old, &new, with(Codec::Fast).predicted(true));
+        prop_assert!(is_refused_or_right(&old, &new, &mutated(delta, at, other)));
+    }
+
+    #[test]
     fn edited_files_come_back_from_dense_deltas(old in file(), edits in edits()) {
         let new = edited(&old, &edits);
         let delta = encode(&old, &new, with(Codec::Dense));

@@ -68,12 +68,7 @@ pub(super) fn predicted() -> Vec<Value> {
             "limit-packed",
         ),
         bad("predicted: decisions that end early", &plain, &repacked(&whole[from..whole.len() - 40]), "bad-renames"),
-        bad(
-            "predicted: decisions left over",
-            &plain,
-            &repacked(&with(whole[from..].to_vec(), &[0; 9])),
-            "bad-renames",
-        ),
+        bad("predicted: decisions left over", &plain, &repacked(&with(whole[from..].to_vec(), &[0; 9])), "bad-renames"),
         bad("predicted: cut", &plain, &whole[..whole.len() - 1], "truncated"),
     ]);
     all

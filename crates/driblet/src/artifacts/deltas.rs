@@ -95,7 +95,8 @@ impl DeltaEncoder {
             _ => EncodeCodec::Auto,
         };
         // Who decodes another codec than the fast ones decodes all.
-        let options = self.options.codec(codec).thorough(true).containers(codec != Codec::Fast).predicted(codec != Codec::Fast);
+        let options =
+            self.options.codec(codec).thorough(true).containers(codec != Codec::Fast).predicted(codec != Codec::Fast);
         self.between(from, to, (options, by, EncodeEffort::Background), spool)
     }
 

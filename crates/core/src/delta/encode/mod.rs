@@ -15,8 +15,8 @@ mod match_finder;
 mod op_source;
 mod options;
 mod plan;
-mod predicted;
 mod planner;
+mod predicted;
 mod region_writer;
 mod regions;
 

@@ -161,13 +161,7 @@ impl Predictor {
     /// Codes a byte as one of the offers, or by its bits. Returns the byte, and the place of the order that offered it: 0
     /// also for a recalled byte, 3 if none did.
     #[inline]
-    fn offered(
-        &mut self,
-        coder: &mut impl DecisionCoder,
-        offers: &[Offers; 3],
-        tail: u64,
-        wanted: u8,
-    ) -> (u8, usize) {
+    fn offered(&mut self, coder: &mut impl DecisionCoder, offers: &[Offers; 3], tail: u64, wanted: u8) -> (u8, usize) {
         let mut excluded = Excluded::default();
         if self.agreed != 0 {
             let byte = self.buffer[self.recalled];
