@@ -60,7 +60,7 @@ pub(super) fn predict(
 
     let mut writer = DecisionWriter::new();
     OpCoder::new().write(&mut writer, &ended(ops), span.position);
-    let (mut coder, mut predictor) = (TokenCoder::new(tokens), Predictor::new(&prefix.bytes, new));
+    let (mut coder, mut predictor) = (TokenCoder::new(tokens), Predictor::new::<DecisionWriter>(&prefix.bytes, new));
     let mut target = &context.target[span.start as usize..span.end as usize];
     for (op, len) in ops.iter().zip(made) {
         let (gap, rest) = target.split_at(op.gap as usize);

@@ -33,7 +33,6 @@ impl Decisions {
     }
 
     /// Codes one decision and learns it.
-    #[inline]
     pub(super) fn code(
         &mut self,
         coder: &mut impl DecisionCoder,

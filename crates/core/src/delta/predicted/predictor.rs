@@ -3,7 +3,7 @@
 use super::decision::Decisions;
 use super::offers::{OFFERS, Offers};
 use crate::delta::adaptive::hash;
-use crate::delta::arithmetic::DecisionCoder;
+use crate::delta::arithmetic::{DecisionCoder, DecisionReader};
 use crate::delta::error::DecodeError;
 
 /// The numbers of bytes that the three contexts of a byte have, the longest first.
@@ -21,12 +21,13 @@ const BY_COUNT: usize = RECALL * 256 + 22 * 4;
 /// log2 of the contexts that are hashes.
 const HASHED: u32 = 16;
 
-/// A coder that codes nothing: the model learns the basis with it.
-struct Unwritten;
+/// Where decisions go; nowhere while the model learns the basis.
+struct Coder<'a, C>(Option<&'a mut C>);
 
-impl DecisionCoder for Unwritten {
-    fn code(&mut self, _: u16, bit: bool) -> bool {
-        bit
+impl<C: DecisionCoder> DecisionCoder for Coder<'_, C> {
+    #[inline]
+    fn code(&mut self, probability: u16, bit: bool) -> bool {
+        self.0.as_mut().map_or(bit, |coder| coder.code(probability, bit))
     }
 }
 
@@ -83,8 +84,8 @@ fn context(tail: u64, len: usize) -> u64 {
 }
 
 impl Predictor {
-    /// A model for so many new bytes, which has learned from the prefix.
-    pub(crate) fn new(prefix: &[u8], new_bytes: u64) -> Predictor {
+    /// A model for so many new bytes, which has learned from the prefix. `C` is the coder of the new bytes.
+    pub(crate) fn new<C: DecisionCoder>(prefix: &[u8], new_bytes: u64) -> Predictor {
         let len = (prefix.len() as u64).saturating_add(new_bytes);
         let bits = (u64::BITS - len.leading_zeros()).clamp(TABLE_BITS.0, TABLE_BITS.1);
         let mut buffer = Vec::with_capacity(RECALLED + prefix.len());
@@ -102,7 +103,7 @@ impl Predictor {
             letters: Decisions::new([256, 1 << 16, 1 << HASHED], 8),
         };
         prefix.iter().for_each(|byte| {
-            predictor.next(&mut Unwritten, *byte);
+            predictor.next(&mut Coder(None::<&mut C>), *byte);
         });
         predictor.before = Some([0; RECALLED]);
         predictor
@@ -110,7 +111,7 @@ impl Predictor {
 
     /// As [`new`](Predictor::new): receivers that do not know the codec refuse.
     pub(crate) fn for_receiver(prefix: &[u8], new_bytes: u64) -> Result<Predictor, DecodeError> {
-        Ok(Predictor::new(prefix, new_bytes))
+        Ok(Predictor::new::<DecisionReader>(prefix, new_bytes))
     }
 
     /// Takes bytes of the target that a copy made.
@@ -130,7 +131,7 @@ impl Predictor {
             self.agreed = 0;
             self.recall();
         }
-        self.next(coder, wanted)
+        self.next(&mut Coder(Some(coder)), wanted)
     }
 
     /// The last 8 bytes, the last one highest.
@@ -160,7 +161,6 @@ impl Predictor {
 
     /// Codes a byte as one of the offers, or by its bits. Returns the byte, and the place of the order that offered it: 0
     /// also for a recalled byte, 3 if none did.
-    #[inline]
     fn offered(&mut self, coder: &mut impl DecisionCoder, offers: &[Offers; 3], tail: u64, wanted: u8) -> (u8, usize) {
         let mut excluded = Excluded::default();
         if self.agreed != 0 {
@@ -217,7 +217,6 @@ impl Predictor {
     }
 
     /// Codes a byte bit by bit, the highest first.
-    #[inline]
     fn spell(&mut self, coder: &mut impl DecisionCoder, tail: u64, wanted: u8) -> u8 {
         let last = (tail >> 56) as usize;
         let two = hash((tail >> 48) as u32, 5);
