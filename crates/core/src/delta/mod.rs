@@ -1,9 +1,9 @@
 //! Deltas: a delta turns a basis into a version.
 //!
-//! `format`, `header` and `ops` define the format. `prefix` finds the basis bytes under which zstd compresses new bytes.
-//! `dense` and `substitution` are the models of these two codecs; both use `arithmetic` and `adaptive`, and `dense` reads
-//! modules with `wasm`. `containers` looks through base64 and deflate. `decode` is the receiver's side, `encode` and
-//! `sequence_alignment` are the server's side.
+//! `format`, `header` and `ops` define the format. `prefix` finds the basis bytes from which new bytes are compressed or
+//! predicted. `dense` and `substitution` are the models of these two codecs; both use `arithmetic` and `adaptive`, and
+//! `dense` reads modules with `wasm`. `predicted` is the model of new bytes in codec 5. `containers` looks through base64
+//! and deflate. `decode` is the receiver's side, `encode` and `sequence_alignment` are the server's side.
 
 mod adaptive;
 mod arithmetic;

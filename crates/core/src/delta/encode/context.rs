@@ -2,8 +2,7 @@
 
 use super::basis_bytes::BasisBytes;
 use super::levels;
-use super::options::{Codec, EncodeOptions};
-use super::plan::Goal;
+use super::options::EncodeOptions;
 use crate::delta::ops::{self, Op};
 use crate::delta::prefix::{self, PREFIX_START};
 
@@ -37,14 +36,6 @@ pub(super) struct Prefix {
 impl Context<'_> {
     pub(super) fn target_len(&self) -> u64 {
         self.target.len() as u64
-    }
-
-    /// What the encoder minimizes.
-    pub(super) fn goal(&self) -> Goal {
-        match self.options.codec {
-            Codec::Auto { bits_per_second } => Goal::LeastTime { bits_per_second: bits_per_second.max(1).into() },
-            Codec::Fast | Codec::Dense => Goal::FewestBytes,
-        }
     }
 
     /// The new bytes of a region that begins at `start`.

@@ -6,6 +6,7 @@
 
 #[cfg(doc)]
 use super::context::Context;
+use super::options::Codec;
 use crate::delta::dense::encode::EncodedDense;
 use crate::delta::ops::Op;
 use crate::delta::substitution::script::SubstitutionScript;
@@ -122,6 +123,13 @@ pub(super) enum Goal {
 }
 
 impl Goal {
+    pub(super) fn of(codec: Codec) -> Goal {
+        match codec {
+            Codec::Auto { bits_per_second } => Goal::LeastTime { bits_per_second: bits_per_second.max(1).into() },
+            Codec::Fast | Codec::Dense => Goal::FewestBytes,
+        }
+    }
+
     /// The candidate that costs less; the first one if both cost the same.
     ///
     /// Every choice between two methods is made here, or by [`prefers`](Goal::prefers) and

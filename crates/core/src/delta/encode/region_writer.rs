@@ -4,7 +4,7 @@ use super::compress::compress;
 use super::context::Context;
 use super::error::EncodeError;
 use super::levels::BEST;
-use super::plan::{Encoded, Method, RegionPlan, Span};
+use super::plan::{Encoded, Goal, Method, RegionPlan, Span};
 use super::predicted::predict;
 use crate::delta::dense::encode::EncodedDense;
 use crate::delta::format::{
@@ -35,7 +35,7 @@ pub(super) fn write(context: &Context<'_>, plan: &RegionPlan) -> Result<Encoded,
     Ok(match predicted {
         Some((bytes, more)) => {
             let predicted = Encoded { bytes, nanoseconds: nanoseconds + more, compressed };
-            context.goal().better_of(encoded, predicted)
+            Goal::of(context.options.codec).better_of(encoded, predicted)
         }
         None => encoded,
     })

@@ -113,7 +113,7 @@ impl<'a> Regions<'a> {
             Regions::all_of(context, basis)
         };
         let quick = as_is(EncodeOptions::new().budget(options.budget))?;
-        let goal = self.context.goal();
+        let goal = self.goal();
         self.at = self.context.target_len();
         if unpacked.is_much && goal.clearly_prefers(through.cost(), quick.cost()) {
             return Ok(Some(through));
@@ -133,6 +133,10 @@ impl<'a> Regions<'a> {
     /// Whether aligning the two sides fits the budget.
     fn fits(&self, basis: &[u8], target: &[u8], grain: Grain) -> bool {
         script::memory(basis, target, grain) + TABLES <= self.context.options.budget
+    }
+
+    fn goal(&self) -> Goal {
+        Goal::of(self.context.options.codec)
     }
 
     /// The next region, with copies and new bytes only.
@@ -169,7 +173,7 @@ impl<'a> Regions<'a> {
         let Some(substitution) = planner::substitution(&self.context, &part, &alignment, span)? else {
             return self.write_copies(ops, span);
         };
-        let goal = self.context.goal();
+        let goal = self.goal();
         let estimate = planner::copies_len(&self.context, &ops, span, ESTIMATE_LEVEL)?;
         let plan = if goal.clearly_prefers(substitution.cost(), RegionCost::of_copies(estimate)) {
             substitution.plan
@@ -197,7 +201,7 @@ impl<'a> Regions<'a> {
 
     /// All regions of the target, by the best of all methods.
     fn best_of_all(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
-        let goal = self.context.goal();
+        let goal = self.goal();
         let (alignment, substitution) = self.best_substitution(basis, goal)?;
         let best = self.copies_or(substitution, goal)?;
         if self.context.options.codec != Codec::Fast
