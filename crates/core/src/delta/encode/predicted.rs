@@ -17,10 +17,12 @@ const BYTE_NANOSECONDS: u64 = 170;
 /// Nanoseconds that a browser needs to set up the tables.
 const SETUP_NANOSECONDS: u64 = 500_000;
 /// The nanoseconds that the codec may take in a fast delta: some, and more for each byte of the target, so that the
-/// receiver makes 100 MB of a long target in a second.
-const FAST_NANOSECONDS: u64 = 5_000_000;
+/// receiver makes 100 MB of a target in a second.
+const FAST_NANOSECONDS: u64 = 7_000_000;
 /// See [`FAST_NANOSECONDS`].
 const FAST_BYTE_NANOSECONDS: u64 = 10;
+/// The most nanoseconds in a fast delta, however long the target is: the time of one frame on a screen.
+const MAX_FAST_NANOSECONDS: u64 = 16_000_000;
 /// Basis positions and lengths are numbers of at most 31 bits.
 const MAX_BASIS: u64 = 1 << 31;
 /// The most bytes of a prefix beside which this codec is tried for the smallest delta.
@@ -52,7 +54,9 @@ pub(super) fn predict(
     }
     let allowed = match options.codec {
         Codec::Dense => (new + MAX_PREFIX) * BYTE_NANOSECONDS,
-        Codec::Fast | Codec::Auto { .. } => FAST_NANOSECONDS + context.target_len() * FAST_BYTE_NANOSECONDS,
+        Codec::Fast | Codec::Auto { .. } => {
+            (FAST_NANOSECONDS + context.target_len() * FAST_BYTE_NANOSECONDS).min(MAX_FAST_NANOSECONDS)
+        }
     };
     let most = (allowed / BYTE_NANOSECONDS).checked_sub(new)?;
     let prefix = context.prefix_within(ops, span.position, most, false);
