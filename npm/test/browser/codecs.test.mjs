@@ -18,25 +18,26 @@ const [old, fresh] = ['5.9.2', '5.9.3'].map((version) => {
   writeFileSync(path, gzipSync(readFileSync(release(version)), { level: 9 }));
   return path;
 });
-const LENGTH = lengthOfSmallest();
+const LENGTH = smallest(old, fresh).length;
 // The smallest delta, however long it takes to decode.
 const s = useSite(undefined, { options: ['--codec', 'dense'] });
 
-function lengthOfSmallest() {
+/** The smallest delta between two files. */
+function smallest(from, to) {
   const delta = join(folder, 'delta');
-  execFileSync(binary, ['diff', old, fresh, '--codec', 'dense', '-o', delta]);
-  return statSync(delta).size;
+  execFileSync(binary, ['diff', from, to, '--codec', 'dense', '-o', delta]);
+  return readFileSync(delta);
 }
 
 /** A page that stores the old file under this name, while the server has the fresh one, and its smallest delta. */
-async function behind(name) {
-  s.server.publish(name, old);
+async function behind(name, stored = old, head = fresh, length = LENGTH) {
+  s.server.publish(name, stored);
   const page = await open(s.browser, s.link.url);
   const sync = () => page.evaluate((name) => attempt(name, { store: { kind: 'opfs', name } }), name);
   const first = await sync();
-  assertIs(first, old);
-  s.server.publish(name, fresh);
-  await whenDeltaIs(LENGTH, new URL(`${name}.driblet/${first.version}`, s.server.url));
+  assertIs(first, stored);
+  s.server.publish(name, head);
+  await whenDeltaIs(length, new URL(`${name}.driblet/${first.version}`, s.server.url));
   return { page, sync };
 }
 
@@ -71,6 +72,28 @@ test('the module is loaded for a delta that needs it, and only once', async () =
   assert.equal(modules() - before, 1);
   await page.close();
 });
+
+test('new text is predicted in the page', async () => {
+  const [before, after] = ['5.9.2', '5.9.3'].map(release);
+  const delta = smallest(before, after);
+  assert.equal(delta[headerLength(delta)] & 0x3f, 5);
+  const { page, sync } = await behind('text.js', before, after, delta.length);
+  const synced = await sync();
+  assertIs(synced, after);
+  assert.equal(synced.cost.received, delta.length);
+  await page.close();
+});
+
+/** Where the first region of a delta begins. */
+function headerLength(delta) {
+  let [at, length] = [34, 0];
+  for (let place = 0; ; place += 7) {
+    length += (delta[at] & 0x7f) * 2 ** place;
+    if (delta[at++] < 0x80) break;
+  }
+  const group = 2 ** (18 + (delta[1] & 7));
+  return at + 8 + (length <= group ? 0 : 32 * Math.ceil(length / group));
+}
 
 test('a transfer that is cut off anywhere continues', async () => {
   for (const at of [10, 60, Math.floor(LENGTH / 2), LENGTH - 1]) {
