@@ -12,6 +12,7 @@ JSON, MARKDOWN = HERE / "results.json", HERE / "RESULTS.md"
 TITLES = {
     "deltas": "Deltas, beside every other way to make one",
     "kinds": "Deltas of many kinds of files, half of them held out",
+    "floor": "Small pairs, beside a context mixer",
     "ondemand": "Deltas that a request waits for",
     "visitors": "First visitors, for whom nothing is made yet",
     "hostile": "Inputs that are hard on an encoder",

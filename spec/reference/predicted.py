@@ -32,6 +32,7 @@ def decode_predicted_region(reader, span, basis, p, limits, target):
 
     new_len = sum(op.gap for op, _ in ops) + tail
     prefix = prefix_of([op for op, _ in ops], reach, p, tail, basis, limits) if reach else b""
+    demand(len(prefix) <= limits.learned + 1, "limit-reference")
     predictor = Predictor(prefix, new_len, decisions) if new_len else None
     tokens, region = Model(shape == 1, decisions), bytearray()
     for op, substituted in ops:

@@ -86,6 +86,7 @@ class Limits(NamedTuple):
     ops: int = 1 * MIB
     reach: int = 1 * MIB
     prefix: int = 8 * MIB
+    learned: int = 1 * MIB
     window: int = 8 * MIB
     dense: int = 32 * MIB
     decisions: int = 32 * MIB

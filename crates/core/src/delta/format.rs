@@ -25,6 +25,8 @@ pub(crate) const MAX_OPS_LEN: u64 = 1 << 20;
 pub(crate) const MAX_REACH: u64 = 1 << 20;
 /// The most basis bytes in one region's prefix.
 pub(crate) const MAX_PREFIX: u64 = 8 << 20;
+/// The most basis bytes in the prefix of a region in codec 5, whose receiver learns from each of them.
+pub(crate) const MAX_LEARNED: u64 = 1 << 20;
 /// The most bytes of a dense region, of its window, and of its packed decisions. This bounds a receiver's memory.
 pub(crate) const MAX_DENSE: u64 = 32 << 20;
 /// The most ops of a substitution region.

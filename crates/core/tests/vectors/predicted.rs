@@ -40,18 +40,25 @@ pub(super) fn predicted() -> Vec<Value> {
     ];
 
     let zeros = json!({ "repeat": "00", "len": 64 });
-    let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
     let numbered = |start: &[u8], number: u64| {
         let mut bytes = start.to_vec();
         put_varint(&mut bytes, number);
         bytes
     };
+    let long = json!({ "repeat": "00", "len": 2 << 20 });
+    // A region with no op, with another reach.
+    let lone = good("predicted: nothing but new text", &zeros, &hexed(&fresh.repeat(3)[..200]));
+    let lone_region = unhex(lone["delta"].as_str().unwrap())[header(&zeros, 200).len()..].to_vec();
+    let reach_len = lone_region[2..].iter().take_while(|byte| 0x80 <= **byte).count() + 1;
+    let wide = with(numbered(&lone_region[..2], 1 << 20), &lone_region[2 + reach_len..]);
+    let region = |bytes: &[u8]| with(header(&zeros, 70), bytes);
     let whole = unhex(all[2]["delta"].as_str().unwrap());
     // The reach and the decisions' length follow the header, the codec and the shape.
     let end_of = |at: usize| at + 1 + whole[at..].iter().take_while(|byte| 0x80 <= **byte).count();
     let reach_end = end_of(header(&plain, bytes_of(&inserted).len()).len() + 2);
     let from = end_of(reach_end);
     let repacked = |decisions: &[u8]| with(numbered(&whole[..reach_end], decisions.len() as u64), decisions);
+    all.push(lone);
     all.extend([
         bad("predicted: a shape with bits that mean nothing", &zeros, &region(&[0x85, 2, 0, 0]), "bad-renames"),
         bad("predicted: a longer region than allowed", &zeros, &with(wide_header(&zeros), &[0x85, 0, 0]), "limit-span"),
@@ -60,6 +67,12 @@ pub(super) fn predicted() -> Vec<Value> {
             &zeros,
             &region(&numbered(&[0x85, 1], (1 << 20) + 1)),
             "limit-reach",
+        ),
+        bad(
+            "predicted: more bytes of the basis than may be learned from",
+            &long,
+            &with(header(&long, 200), &wide),
+            "limit-reference",
         ),
         bad(
             "predicted: more bytes of decisions than allowed",

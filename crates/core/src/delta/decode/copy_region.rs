@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::delta::arithmetic::DecisionReader;
 use crate::delta::decode::frame::FrameDecoder;
 use crate::delta::error::{DecodeError, Halt, Limit};
-use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_OPS_LEN, MAX_REACH, SUBSTITUTION_WORDS};
+use crate::delta::format::{BASIS_PIECE, MAX_DENSE, MAX_LEARNED, MAX_OPS_LEN, MAX_REACH, SUBSTITUTION_WORDS};
 use crate::delta::header::TargetVerifier;
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::{self, Op};
@@ -109,6 +109,9 @@ impl PrefixLoader {
     ) -> Result<PrefixLoader, DecodeError> {
         let mut ranges = prefix::ranges(&ops, position, basis_len, header.reach)?;
         let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+        if header.predicted {
+            Limit::Prefix.check(total, MAX_LEARNED)?;
+        }
         let mut prefix = Vec::new();
         if total != 0 {
             prefix.reserve_exact(total as usize + 1);

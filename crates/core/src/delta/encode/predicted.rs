@@ -5,7 +5,7 @@ use super::context::Context;
 use super::options::Codec;
 use super::plan::Span;
 use crate::delta::arithmetic::DecisionWriter;
-use crate::delta::format::{MAX_DENSE, MAX_SUBSTITUTION_OPS};
+use crate::delta::format::{MAX_DENSE, MAX_LEARNED, MAX_SUBSTITUTION_OPS};
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::{self, Op};
 use crate::delta::predicted::Predictor;
@@ -25,8 +25,6 @@ const FAST_BYTE_NANOSECONDS: u64 = 10;
 const MAX_FAST_NANOSECONDS: u64 = 16_000_000;
 /// Basis positions and lengths are numbers of at most 31 bits.
 const MAX_BASIS: u64 = 1 << 31;
-/// The most bytes of a prefix beside which this codec is tried for the smallest delta.
-const MAX_PREFIX: u64 = 1 << 20;
 
 /// A region after its span.
 pub(super) struct Predicted {
@@ -53,12 +51,12 @@ pub(super) fn predict(
         return None;
     }
     let allowed = match options.codec {
-        Codec::Dense => (new + MAX_PREFIX) * BYTE_NANOSECONDS,
+        Codec::Dense => (new + MAX_LEARNED) * BYTE_NANOSECONDS,
         Codec::Fast | Codec::Auto { .. } => {
             (FAST_NANOSECONDS + context.target_len() * FAST_BYTE_NANOSECONDS).min(MAX_FAST_NANOSECONDS)
         }
     };
-    let most = (allowed / BYTE_NANOSECONDS).checked_sub(new)?;
+    let most = (allowed / BYTE_NANOSECONDS).checked_sub(new)?.min(MAX_LEARNED);
     let prefix = context.prefix_within(ops, span.position, most, false);
     let nanoseconds = SETUP_NANOSECONDS + (prefix.bytes.len() as u64 + new) * BYTE_NANOSECONDS;
 
