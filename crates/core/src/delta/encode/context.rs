@@ -26,7 +26,8 @@ pub(super) struct Context<'a> {
     pub(super) depth: u32,
 }
 
-/// The basis bytes under which zstd compresses new bytes.
+/// The basis bytes under which zstd compresses new bytes, or from which a model learns to predict them.
+#[derive(Default)]
 pub(super) struct Prefix {
     /// How far the prefix reaches around each gap, as the region says it.
     pub(super) reach: u64,
@@ -49,30 +50,27 @@ impl Context<'_> {
         gaps
     }
 
-    /// The prefix with the widest reach whose length stays in proportion to the new bytes.
+    /// The prefix with the widest reach whose length stays in proportion to the new bytes, or the narrowest.
     pub(super) fn prefix(&self, ops: &[Op], position: u64, gap_bytes: u64) -> Prefix {
+        const NARROWEST: u64 = 64;
         let most = (4 * gap_bytes).clamp(1 << 18, (1 << 21).max(2 * gap_bytes));
-        self.prefix_within(ops, position, most, true)
+        let within = self.prefix_within(ops, position, most, &[65536, 16384, 4096, 1024, 256]);
+        within.or_else(|| self.prefix_within(ops, position, u64::MAX, &[NARROWEST])).unwrap_or_default()
     }
 
-    /// The prefix with the widest reach that has at most so many bytes. If even the narrowest has more, that one or none.
-    pub(super) fn prefix_within(&self, ops: &[Op], position: u64, most: u64, or_narrowest: bool) -> Prefix {
-        const REACHES: [u64; 11] = [65536, 32768, 16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64];
+    /// The prefix with the first of these reaches that has at most so many bytes.
+    pub(super) fn prefix_within(&self, ops: &[Op], position: u64, most: u64, reaches: &[u64]) -> Option<Prefix> {
         let basis_len = self.basis.len();
-        for reach in REACHES {
-            let Ok(ranges) = prefix::ranges(ops, position, basis_len, reach) else { continue };
+        reaches.iter().find_map(|reach| {
+            let ranges = prefix::ranges(ops, position, basis_len, *reach).ok()?;
             let len: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-            if len == 0 {
-                break;
-            }
-            if len <= most || reach == 64 && or_narrowest {
+            (1..=most).contains(&len).then(|| {
                 let mut bytes = Vec::with_capacity(len as usize + 1);
                 bytes.push(PREFIX_START);
                 ranges.into_iter().for_each(|range| self.basis.append(range, &mut bytes));
-                return Prefix { reach, bytes };
-            }
-        }
-        Prefix { reach: 0, bytes: Vec::new() }
+                Prefix { reach: *reach, bytes }
+            })
+        })
     }
 
     /// The level for `len` bytes after a prefix, in a region that covers `span` bytes of the target.

@@ -1,7 +1,7 @@
 //! Writes regions in codec 5, where a model predicts the new bytes.
 
 use super::basis_bytes::BasisBytes;
-use super::context::Context;
+use super::context::{Context, Prefix};
 use super::options::Codec;
 use super::plan::Span;
 use crate::delta::arithmetic::DecisionWriter;
@@ -12,8 +12,11 @@ use crate::delta::predicted::Predictor;
 use crate::delta::substitution::coder::TokenCoder;
 use crate::delta::substitution::token::TokenKind;
 
-/// Nanoseconds that a browser needs for one byte of the prefix, and for one new byte.
-const BYTE_NANOSECONDS: u64 = 170;
+/// Nanoseconds that a browser needs for one decision, as measured in Chromium on a server with two cores, once it has
+/// compiled the code.
+const DECISION_NANOSECONDS: u64 = 55;
+/// Decisions about a byte of text, about.
+const BYTE_DECISIONS: u64 = 3;
 /// Nanoseconds that a browser needs to set up the tables.
 const SETUP_NANOSECONDS: u64 = 500_000;
 /// The nanoseconds that the codec may take in a fast delta: some, and more for each byte of the target, so that the
@@ -21,8 +24,25 @@ const SETUP_NANOSECONDS: u64 = 500_000;
 const FAST_NANOSECONDS: u64 = 7_000_000;
 /// See [`FAST_NANOSECONDS`].
 const FAST_BYTE_NANOSECONDS: u64 = 10;
-/// The most nanoseconds in a fast delta, however long the target is: the time of one frame on a screen.
-const MAX_FAST_NANOSECONDS: u64 = 16_000_000;
+/// The most nanoseconds in a fast delta, however long the target is.
+const MAX_FAST_NANOSECONDS: u64 = 20_000_000;
+/// The reaches of the prefixes, each three quarters of the one before.
+const REACHES: [u64; 25] = {
+    let mut reaches = [1 << 16; 25];
+    let mut at = 1;
+    while at < reaches.len() {
+        reaches[at] = reaches[at - 1] * 3 / 4;
+        at += 1;
+    }
+    reaches
+};
+/// How many prefixes are tried until the time of one is short enough.
+const TRIES: usize = 3;
+/// A fast delta predicts only if that saves a 32nd of the region.
+const LEAST_SAVED: usize = 32;
+/// The most new bytes for which the codec is tried for the smallest delta. A receiver takes some tenths of a second for
+/// these.
+const MAX_NEW: u64 = 2 << 20;
 /// Basis positions and lengths are numbers of at most 31 bits.
 const MAX_BASIS: u64 = 1 << 31;
 
@@ -30,18 +50,21 @@ const MAX_BASIS: u64 = 1 << 31;
 pub(super) struct Predicted {
     pub(super) reach: u64,
     pub(super) decisions: Vec<u8>,
+    /// Bytes of the prefix.
+    learned: u64,
     /// The time that a browser needs for the new bytes, in nanoseconds, estimated.
     pub(super) nanoseconds: u64,
 }
 
-/// The region with these ops, whose copies make so many bytes of the target each; `None` if the codec is not to be used, or
-/// would take the receiver too long.
+/// The region with these ops, whose copies make so many bytes of the target each. `None` if the codec is not to be used,
+/// would take the receiver too long, or saves too little of `compressed`, the length of the region with a frame.
 pub(super) fn predict(
     context: &Context<'_>,
     tokens: TokenKind,
     ops: &[Op],
     made: &[usize],
     span: Span,
+    compressed: usize,
 ) -> Option<Predicted> {
     let options = context.options;
     let BasisBytes::Whole(basis) = context.basis else { return None };
@@ -50,20 +73,45 @@ pub(super) fn predict(
     if !options.predicted || !options.thorough || new == 0 || basis.is_empty() || !is_possible {
         return None;
     }
-    let allowed = match options.codec {
-        Codec::Dense => (new + MAX_LEARNED) * BYTE_NANOSECONDS,
-        Codec::Fast | Codec::Auto { .. } => {
-            (FAST_NANOSECONDS + context.target_len() * FAST_BYTE_NANOSECONDS).min(MAX_FAST_NANOSECONDS)
-        }
+    let with_prefix = |most| {
+        let prefix = context.prefix_within(ops, span.position, most, &REACHES).unwrap_or_default();
+        with_prefix(context.target, basis, tokens, ops, made, span, &prefix)
     };
-    let most = (allowed / BYTE_NANOSECONDS).checked_sub(new)?.min(MAX_LEARNED);
-    let prefix = context.prefix_within(ops, span.position, most, false);
-    let nanoseconds = SETUP_NANOSECONDS + (prefix.bytes.len() as u64 + new) * BYTE_NANOSECONDS;
+    let fast = (FAST_NANOSECONDS + context.target_len() * FAST_BYTE_NANOSECONDS).min(MAX_FAST_NANOSECONDS);
+    // How many decisions a byte takes is known afterwards.
+    let narrow = || {
+        let mut most = (fast / DECISION_NANOSECONDS / BYTE_DECISIONS).checked_sub(new)?;
+        (0..TRIES).find_map(|_| {
+            let predicted = with_prefix(most.min(MAX_LEARNED))?;
+            most = ((new + predicted.learned) * fast * 9 / 10 / predicted.nanoseconds).saturating_sub(new);
+            (predicted.nanoseconds <= fast).then_some(predicted)
+        })
+    };
+    match options.codec {
+        Codec::Dense if MAX_NEW < new => None,
+        Codec::Dense => {
+            [with_prefix(MAX_LEARNED), narrow()].into_iter().flatten().min_by_key(|one| one.decisions.len())
+        }
+        Codec::Auto { .. } => narrow(),
+        Codec::Fast => narrow().filter(|one| one.decisions.len() + compressed / LEAST_SAVED <= compressed),
+    }
+}
 
+/// The region that learns from this prefix. `None` if a copy cannot be substituted.
+fn with_prefix(
+    target: &[u8],
+    basis: &[u8],
+    tokens: TokenKind,
+    ops: &[Op],
+    made: &[usize],
+    span: Span,
+    prefix: &Prefix,
+) -> Option<Predicted> {
     let mut writer = DecisionWriter::new();
     OpCoder::new().write(&mut writer, &ended(ops), span.position);
-    let (mut coder, mut predictor) = (TokenCoder::new(tokens), Predictor::new::<DecisionWriter>(&prefix.bytes, new));
-    let mut target = &context.target[span.start as usize..span.end as usize];
+    let mut coder = TokenCoder::new(tokens);
+    let mut predictor = Predictor::new::<DecisionWriter>(&prefix.bytes, ops::gap_bytes(ops));
+    let mut target = &target[span.start as usize..span.end as usize];
     for (op, len) in ops.iter().zip(made) {
         let (gap, rest) = target.split_at(op.gap as usize);
         gap.iter().for_each(|byte| {
@@ -77,7 +125,9 @@ pub(super) fn predict(
         }
         predictor.pass(copy);
     }
-    Some(Predicted { reach: prefix.reach, decisions: writer.finish(), nanoseconds })
+    let nanoseconds = SETUP_NANOSECONDS + predictor.decisions() * DECISION_NANOSECONDS;
+    let learned = prefix.bytes.len() as u64;
+    Some(Predicted { reach: prefix.reach, decisions: writer.finish(), learned, nanoseconds })
 }
 
 /// The ops with one at the end that copies nothing.

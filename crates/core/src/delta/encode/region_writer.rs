@@ -27,9 +27,11 @@ pub(super) fn write(context: &Context<'_>, plan: &RegionPlan) -> Result<Encoded,
     let predicted = match &plan.method {
         Method::Copies(ops) => {
             let made: Vec<usize> = ops.iter().map(|op| op.copy_len() as usize).collect();
-            write_predicted(context, TokenKind::Numbers, ops, &made, plan.span)
+            write_predicted(context, TokenKind::Numbers, ops, &made, plan.span, encoded.bytes.len())
         }
-        Method::Substitution(script) => write_predicted(context, script.tokens, &script.ops, &script.made, plan.span),
+        Method::Substitution(script) => {
+            write_predicted(context, script.tokens, &script.ops, &script.made, plan.span, encoded.bytes.len())
+        }
         Method::Dense(_) => None,
     };
     Ok(match predicted {
@@ -112,8 +114,9 @@ fn write_predicted(
     ops: &[Op],
     made: &[usize],
     span: Span,
+    compressed: usize,
 ) -> Option<(Vec<u8>, u64)> {
-    let predicted = predict(context, tokens, ops, made, span)?;
+    let predicted = predict(context, tokens, ops, made, span, compressed)?;
     let mut out = begin(CODEC_PREDICTED, span, context.target_len());
     out.push(script::shape(tokens));
     put_varint(&mut out, predicted.reach);

@@ -45,6 +45,8 @@ pub(crate) struct Predictor {
     before: Option<[u8; RECALLED]>,
     /// Two bits for the last two bytes: whether they were the recalled byte or an offer of the longest order.
     outcomes: usize,
+    /// Decisions so far, also those that were only learned.
+    decisions: u64,
     offers: Decisions,
     letters: Decisions,
 }
@@ -99,6 +101,7 @@ impl Predictor {
             agreed: 0,
             before: None,
             outcomes: 0,
+            decisions: 0,
             offers: Decisions::new([BY_COUNT, 1 << HASHED, 1 << HASHED], (RECALL + 1) * 16),
             letters: Decisions::new([256, 1 << 16, 1 << HASHED], 8),
         };
@@ -112,6 +115,12 @@ impl Predictor {
     /// As [`new`](Predictor::new): receivers that do not know the codec refuse.
     pub(crate) fn for_receiver(prefix: &[u8], new_bytes: u64) -> Result<Predictor, DecodeError> {
         Ok(Predictor::new::<DecisionReader>(prefix, new_bytes))
+    }
+
+    /// How many decisions the model made so far, also while it learned from the prefix.
+    #[cfg(feature = "encode")]
+    pub(crate) fn decisions(&self) -> u64 {
+        self.decisions
     }
 
     /// Takes bytes of the target that a copy made.
@@ -209,6 +218,7 @@ impl Predictor {
         tail: u64,
         wanted: u8,
     ) -> bool {
+        self.decisions += 1;
         let last = (tail >> 56) as u32;
         let by_last = hash(source as u32, u32::from(byte) << 8 | last);
         let by_two = hash(by_last, (tail >> 48) as u32 & 255);
@@ -220,6 +230,7 @@ impl Predictor {
     fn spell(&mut self, coder: &mut impl DecisionCoder, tail: u64, wanted: u8) -> u8 {
         let last = (tail >> 56) as usize;
         let two = hash((tail >> 48) as u32, 5);
+        self.decisions += 8;
         let mut node = 1;
         for at in (0..8).rev() {
             let contexts = [node, last << 8 | node, (hash(two, node as u32) >> (32 - HASHED)) as usize];
