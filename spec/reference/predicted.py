@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 
-from .decisions import COUNTER_LIMIT, MAX_PROBABILITY, MIN_PROBABILITY, Counter, Decisions, clamp, hash2
+from .decisions import COUNTER_LIMIT, MAX_PROBABILITY, MIN_PROBABILITY, Counter, clamp, hash2
 from .mixing import goal, squash, stretch
-from .substitution import Model, read_ops
+from .substitution import decode_copies
 from .wire import demand
-from .zstd_region import prefix_of
 
 ORDERS = (5, 3, 2)
 OFFERS = 3
@@ -21,38 +20,12 @@ M64 = (1 << 64) - 1
 def decode_predicted_region(reader, span, basis, p, limits, target):
     """Appends the region to `target`; returns the basis position after the last copy."""
     demand(span <= limits.dense, "limit-span")
-    shape = reader.varint()
-    demand(shape <= 1, "bad-renames")
-    reach = reader.varint()
-    demand(reach <= limits.reach, "limit-reach")
-    decisions_len = reader.varint()
-    demand(decisions_len <= limits.decisions, "limit-packed")
-    decisions = Decisions(reader.take(decisions_len))
-    ops, tail = read_ops(decisions, span, len(basis), p, limits)
 
-    new_len = sum(op.gap for op, _ in ops) + tail
-    prefix = prefix_of([op for op, _ in ops], reach, p, tail, basis, limits) if reach else b""
-    demand(len(prefix) <= limits.learned + 1, "limit-reference")
-    predictor = Predictor(prefix, new_len, decisions) if new_len else None
-    tokens, region = Model(shape == 1, decisions), bytearray()
-    for op, substituted in ops:
-        if op.gap:
-            region += predictor.predict(op.gap)
-        copy = basis[op.start : op.start + op.copy_len]
-        if substituted:
-            copy = tokens.substitute(copy)
-            demand(not decisions.is_overdrawn(), "bad-renames")
-        region += copy
-        if predictor:
-            predictor.take(copy)
-        demand(len(region) <= span, "bad-ops")
-        p = op.start + op.copy_len
-    if tail:
-        region += predictor.predict(tail)
-    demand(len(region) == span, "bad-ops")
-    demand(decisions.is_spent(), "bad-renames")
-    target.extend(region)
-    return p
+    def new_bytes_of(decisions, new_len, prefix):
+        demand(len(prefix) <= limits.learned + 1, "limit-reference")
+        return Predictor(prefix, new_len, decisions)
+
+    return decode_copies(reader, span, basis, p, limits, target, new_bytes_of)
 
 
 def size_class(n):
@@ -101,13 +74,13 @@ class Predictor:
             self.next_byte(byte)
         self.before = bytes(RECALLED)
 
-    def take(self, copy):
+    def passed(self, copy):
         before = self.buffer[-RECALLED:] if self.before is None else self.before
         self.before = (bytes(before) + copy)[-RECALLED:]
 
-    def predict(self, count):
+    def take(self, count):
         made = bytes(self.read_new_byte() for _ in range(count))
-        demand(not self.decisions.is_overdrawn(), "bad-renames")
+        demand(count == 0 or not self.decisions.is_overdrawn(), "bad-renames")
         return made
 
     def read_new_byte(self):

@@ -23,8 +23,28 @@ BY_TOKEN, BY_CONTEXT = 0, 1
 FROM_CONTEXT, FROM_TOKEN, NEAR_MOVEMENT, LAST_MOVEMENT, UNCHANGED = range(5)
 
 
+class Frame:
+    """The new bytes of codec 3: one frame."""
+
+    def __init__(self, reader, new_len, limits, prefix):
+        self.bytes = Reader(decode_frame(reader, new_len, limits, prefix) if new_len != 0 else b"")
+
+    def take(self, count):
+        return self.bytes.take(count)
+
+    def passed(self, copy):
+        pass
+
+
 def decode_substitution_region(reader, span, basis, p, limits, target):
     """Appends the region to `target`; returns the basis position after the last copy."""
+    return decode_copies(
+        reader, span, basis, p, limits, target, lambda _, new_len, prefix: Frame(reader, new_len, limits, prefix)
+    )
+
+
+def decode_copies(reader, span, basis, p, limits, target, new_bytes_of):
+    """As `decode_substitution_region`, for codecs 3 and 5. `new_bytes_of` gives what the new bytes are taken from."""
     shape = reader.varint()
     demand(shape <= 1, "bad-renames")
     words = shape == 1
@@ -37,19 +57,20 @@ def decode_substitution_region(reader, span, basis, p, limits, target):
 
     new_len = sum(op.gap for op, _ in ops) + tail
     prefix = prefix_of([op for op, _ in ops], reach, p, tail, basis, limits) if reach else b""
-    frame = Reader(decode_frame(reader, new_len, limits, prefix) if new_len != 0 else b"")
+    new_bytes = new_bytes_of(decisions, new_len, prefix)
 
     model, region = Model(words, decisions), bytearray()
     for op, substituted in ops:
-        region += frame.take(op.gap)
+        region += new_bytes.take(op.gap)
         copy = basis[op.start : op.start + op.copy_len]
         if substituted:
             copy = model.substitute(copy)
             demand(not decisions.is_overdrawn(), "bad-renames")
         region += copy
+        new_bytes.passed(copy)
         demand(len(region) <= span, "bad-ops")
         p = op.start + op.copy_len
-    region += frame.take(tail)
+    region += new_bytes.take(tail)
     demand(len(region) == span, "bad-ops")
     demand(decisions.is_spent(), "bad-renames")
     target.extend(region)

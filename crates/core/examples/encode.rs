@@ -38,7 +38,7 @@ fn options(how: &str) -> Result<EncodeOptions, Box<dyn Error>> {
         "auto" => Codec::Auto { bits_per_second: LINK },
         _ => return Err(format!("no way to encode is called {how}").into()),
     };
-    Ok(EncodeOptions::new().codec(codec).thorough(how != "at-once").containers(true).predicted(true))
+    Ok(EncodeOptions::new().codec(codec).thorough(how != "at-once"))
 }
 
 fn encode(mut encoder: Encoder<'_>) -> Result<usize, EncodeError> {

@@ -56,16 +56,20 @@ pub(super) struct Predicted {
     pub(super) nanoseconds: u64,
 }
 
-/// The region with these ops, whose copies make so many bytes of the target each. `None` if the codec is not to be used,
-/// would take the receiver too long, or saves too little of `compressed`, the length of the region with a frame.
-pub(super) fn predict(
-    context: &Context<'_>,
-    tokens: TokenKind,
-    ops: &[Op],
-    made: &[usize],
-    span: Span,
-    compressed: usize,
-) -> Option<Predicted> {
+/// The copies that a region makes, between which its new bytes stand.
+pub(super) struct Copies<'a> {
+    /// What is replaced in those that are substituted.
+    pub(super) tokens: TokenKind,
+    pub(super) ops: &'a [Op],
+    /// How many bytes of the target each op's copy makes; `None` if all of them are exact.
+    pub(super) made: Option<&'a [usize]>,
+    pub(super) span: Span,
+}
+
+/// The region with these copies. `None` if the codec is not to be used, would take the receiver too long, or saves too
+/// little of `compressed`, the length of the region with a frame.
+pub(super) fn predict(context: &Context<'_>, copies: &Copies<'_>, compressed: usize) -> Option<Predicted> {
+    let Copies { ops, span, .. } = *copies;
     let options = context.options;
     let BasisBytes::Whole(basis) = context.basis else { return None };
     let new = ops::gap_bytes(ops);
@@ -75,7 +79,7 @@ pub(super) fn predict(
     }
     let with_prefix = |most| {
         let prefix = context.prefix_within(ops, span.position, most, &REACHES).unwrap_or_default();
-        with_prefix(context.target, basis, tokens, ops, made, span, &prefix)
+        with_prefix(context.target, basis, copies, &prefix)
     };
     let fast = (FAST_NANOSECONDS + context.target_len() * FAST_BYTE_NANOSECONDS).min(MAX_FAST_NANOSECONDS);
     // How many decisions a byte takes is known afterwards.
@@ -98,26 +102,19 @@ pub(super) fn predict(
 }
 
 /// The region that learns from this prefix. `None` if a copy cannot be substituted.
-fn with_prefix(
-    target: &[u8],
-    basis: &[u8],
-    tokens: TokenKind,
-    ops: &[Op],
-    made: &[usize],
-    span: Span,
-    prefix: &Prefix,
-) -> Option<Predicted> {
+fn with_prefix(target: &[u8], basis: &[u8], copies: &Copies<'_>, prefix: &Prefix) -> Option<Predicted> {
+    let Copies { tokens, ops, made, span } = *copies;
     let mut writer = DecisionWriter::new();
     OpCoder::new().write(&mut writer, &ended(ops), span.position);
     let mut coder = TokenCoder::new(tokens);
     let mut predictor = Predictor::new::<DecisionWriter>(&prefix.bytes, ops::gap_bytes(ops));
     let mut target = &target[span.start as usize..span.end as usize];
-    for (op, len) in ops.iter().zip(made) {
+    for (at, op) in ops.iter().enumerate() {
         let (gap, rest) = target.split_at(op.gap as usize);
         gap.iter().for_each(|byte| {
             predictor.code(&mut writer, *byte);
         });
-        let (copy, rest) = rest.split_at(*len);
+        let (copy, rest) = rest.split_at(made.map_or(op.copy_len() as usize, |made| made[at]));
         target = rest;
         if op.substituted {
             let from = &basis[op.copy.start as usize..op.copy.end as usize];

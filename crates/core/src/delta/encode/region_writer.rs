@@ -5,13 +5,14 @@ use super::context::Context;
 use super::error::EncodeError;
 use super::levels::BEST;
 use super::plan::{Encoded, Goal, Method, RegionPlan, Span};
-use super::predicted::predict;
+use super::predicted::{Copies, predict};
 use crate::delta::dense::encode::EncodedDense;
 use crate::delta::format::{
     CODEC_CONTAINERS, CODEC_DENSE, CODEC_PREDICTED, CODEC_STORED, CODEC_SUBSTITUTION, CODEC_ZSTD, LAST_REGION,
+    SUBSTITUTION_WORDS,
 };
 use crate::delta::ops::{self, Op};
-use crate::delta::substitution::script::{self, SubstitutionScript};
+use crate::delta::substitution::script::SubstitutionScript;
 use crate::delta::substitution::token::TokenKind;
 use crate::wire::put_varint;
 
@@ -24,23 +25,18 @@ pub(super) fn write(context: &Context<'_>, plan: &RegionPlan) -> Result<Encoded,
         Method::Dense(dense) => (write_dense(context, dense, plan.span), 0),
     };
     let encoded = Encoded { bytes, nanoseconds, compressed };
-    let predicted = match &plan.method {
-        Method::Copies(ops) => {
-            let made: Vec<usize> = ops.iter().map(|op| op.copy_len() as usize).collect();
-            write_predicted(context, TokenKind::Numbers, ops, &made, plan.span, encoded.bytes.len())
-        }
+    let copies = match &plan.method {
+        Method::Copies(ops) => Copies { tokens: TokenKind::Numbers, ops, made: None, span: plan.span },
         Method::Substitution(script) => {
-            write_predicted(context, script.tokens, &script.ops, &script.made, plan.span, encoded.bytes.len())
+            Copies { tokens: script.tokens, ops: &script.ops, made: Some(&script.made), span: plan.span }
         }
-        Method::Dense(_) => None,
+        Method::Dense(_) => return Ok(encoded),
     };
-    Ok(match predicted {
-        Some((bytes, more)) => {
-            let predicted = Encoded { bytes, nanoseconds: nanoseconds + more, compressed };
-            Goal::of(context.options.codec).better_of(encoded, predicted)
-        }
-        None => encoded,
-    })
+    let Some(predicted) = predict(context, &copies, encoded.bytes.len()) else { return Ok(encoded) };
+    let bytes =
+        begin_decisions(context, CODEC_PREDICTED, plan.span, copies.tokens, predicted.reach, &predicted.decisions);
+    let predicted = Encoded { bytes, nanoseconds: nanoseconds + predicted.nanoseconds, compressed };
+    Ok(Goal::of(context.options.codec).better_of(encoded, predicted))
 }
 
 /// The only region of a first sync of `len` bytes, up to where its zstd frame begins.
@@ -95,11 +91,7 @@ fn put_packed(out: &mut Vec<u8>, bytes: &[u8], level: i32) -> Result<(), EncodeE
 
 fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: Span) -> Result<Vec<u8>, EncodeError> {
     let prefix = context.prefix(&script.ops, span.position, script.gaps.len() as u64);
-    let mut out = begin(CODEC_SUBSTITUTION, span, context.target_len());
-    out.push(script::shape(script.tokens));
-    put_varint(&mut out, prefix.reach);
-    put_varint(&mut out, script.decisions.len() as u64);
-    out.extend_from_slice(&script.decisions);
+    let mut out = begin_decisions(context, CODEC_SUBSTITUTION, span, script.tokens, prefix.reach, &script.decisions);
     if !script.gaps.is_empty() {
         let level = context.level(context.target_len(), script.gaps.len(), prefix.bytes.len());
         out.extend(compress(&script.gaps, &prefix.bytes, level)?);
@@ -107,22 +99,21 @@ fn write_substitution(context: &Context<'_>, script: &SubstitutionScript, span: 
     Ok(out)
 }
 
-/// A region in codec 5, and the nanoseconds that a browser needs for its new bytes.
-fn write_predicted(
+/// A region in codec 3 or 5, up to the end of its decisions.
+fn begin_decisions(
     context: &Context<'_>,
-    tokens: TokenKind,
-    ops: &[Op],
-    made: &[usize],
+    codec: u8,
     span: Span,
-    compressed: usize,
-) -> Option<(Vec<u8>, u64)> {
-    let predicted = predict(context, tokens, ops, made, span, compressed)?;
-    let mut out = begin(CODEC_PREDICTED, span, context.target_len());
-    out.push(script::shape(tokens));
-    put_varint(&mut out, predicted.reach);
-    put_varint(&mut out, predicted.decisions.len() as u64);
-    out.extend_from_slice(&predicted.decisions);
-    Some((out, predicted.nanoseconds))
+    tokens: TokenKind,
+    reach: u64,
+    decisions: &[u8],
+) -> Vec<u8> {
+    let mut out = begin(codec, span, context.target_len());
+    out.push(if tokens == TokenKind::Words { SUBSTITUTION_WORDS } else { 0 });
+    put_varint(&mut out, reach);
+    put_varint(&mut out, decisions.len() as u64);
+    out.extend_from_slice(decisions);
+    out
 }
 
 /// A region in codec 4: the lists of streams, and the regions that make the unpacked target.

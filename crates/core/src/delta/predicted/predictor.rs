@@ -86,7 +86,8 @@ fn context(tail: u64, len: usize) -> u64 {
 }
 
 impl Predictor {
-    /// A model for so many new bytes, which has learned from the prefix. `C` is the coder of the new bytes.
+    /// A model for so many new bytes, which has learned from the prefix. `C` is the coder of the new
+    /// bytes: with its type, learning and coding are the same machine code.
     pub(crate) fn new<C: DecisionCoder>(prefix: &[u8], new_bytes: u64) -> Predictor {
         let len = (prefix.len() as u64).saturating_add(new_bytes);
         let bits = (u64::BITS - len.leading_zeros()).clamp(TABLE_BITS.0, TABLE_BITS.1);

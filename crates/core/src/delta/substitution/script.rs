@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::coder::TokenCoder;
 use super::token::{MAX_WORD_TOKEN, TokenKind};
 use crate::delta::arithmetic::DecisionWriter;
-use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS, SUBSTITUTION_WORDS};
+use crate::delta::format::{MAX_SUBSTITUTED, MAX_SUBSTITUTION_OPS};
 use crate::delta::op_coder::OpCoder;
 use crate::delta::ops::Op;
 use crate::delta::sequence_alignment::{self, Grain, SequenceAlignment};
@@ -69,11 +69,6 @@ pub(crate) struct SubstitutionScript {
     pub(crate) gaps: Vec<u8>,
     /// About how many nanoseconds a browser needs to decode the substituted copies.
     pub(crate) nanoseconds: u64,
-}
-
-/// The shape byte of a region whose copies have tokens of this kind.
-pub(crate) fn shape(tokens: TokenKind) -> u8 {
-    if tokens == TokenKind::Words { SUBSTITUTION_WORDS } else { 0 }
 }
 
 /// Bytes of memory that making a script takes.
