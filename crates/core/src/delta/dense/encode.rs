@@ -27,7 +27,7 @@ const FEW_LITERALS: usize = 64 << 10;
 const SOME_LITERALS: usize = 256 << 10;
 /// The encoder gives up if more than `MANY_LITERALS` bytes plus a fourth of the target ([`TARGET_PER_LITERAL`]) are
 /// new. Each new byte takes nine decisions, on both sides.
-const MANY_LITERALS: usize = 1 << 20;
+const MANY_LITERALS: usize = 3 << 20;
 /// See [`MANY_LITERALS`].
 const TARGET_PER_LITERAL: usize = 4;
 /// Nanoseconds that a browser needs to set up the largest tables, some 20 MB.

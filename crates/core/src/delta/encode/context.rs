@@ -11,7 +11,7 @@ pub(super) const ESTIMATE_LEVEL: i32 = 3;
 /// The zstd level by which the methods for one region are compared.
 const COMPARE_LEVEL: i32 = 10;
 /// After this many compressed bytes for each [`ORDINARY_LEN`], methods are compared by [`ESTIMATE_LEVEL`].
-const MANY_BYTES: usize = 4 << 20;
+const MANY_BYTES: usize = 12 << 20;
 /// The length in bytes of the targets for which the limits of time are made. A target of twice the length may take
 /// twice the time.
 const ORDINARY_LEN: u64 = 32 << 20;
@@ -20,7 +20,7 @@ pub(super) struct Context<'a> {
     pub(super) basis: BasisBytes<'a>,
     pub(super) target: &'a [u8],
     pub(super) options: EncodeOptions,
-    /// The total length in bytes of the new bytes of copy regions that were compressed so far, and of their prefixes.
+    /// The [worked](levels::worked) bytes of all copy regions so far.
     pub(super) compressed: u64,
     /// How often both sides were unpacked.
     pub(super) depth: u32,
@@ -80,7 +80,7 @@ impl Context<'_> {
             (BasisBytes::Whole([]), true) => levels::first_sync_thorough(self.target.len(), budget),
             (BasisBytes::Whole([]), false) => levels::first_sync(self.target.len()),
             (BasisBytes::Whole(_), true) => {
-                levels::thorough(len + prefix, budget).min(levels::after(self.compressed_per_share()))
+                levels::thorough(len, prefix, budget).min(levels::after(self.compressed_per_share()))
             }
             (BasisBytes::Whole(_), false) => levels::interactive(len),
             // The receiver waits for this delta and gets no better one later.

@@ -18,9 +18,9 @@ pub(super) fn first_sync(len: usize) -> i32 {
     }
 }
 
-/// The level for a first sync of `len` bytes that nobody waits for.
+/// The level for a first sync of `len` bytes that nobody waits for. It takes up to 20 s.
 pub(super) fn first_sync_thorough(len: usize, budget: usize) -> i32 {
-    within_budget(if len <= 16 << 20 { BEST } else { 12 }, budget)
+    within_budget(if len <= 32 << 20 { BEST } else { 12 }, budget)
 }
 
 /// The level for `len` new bytes of a delta that somebody waits for. A better delta is made afterwards.
@@ -36,30 +36,35 @@ pub(super) fn interactive(len: usize) -> i32 {
 /// the best level that takes 10 ns for each byte that the region covers, and 20 ms more.
 pub(super) fn matched(span: u64, len: usize, prefix: usize, budget: usize) -> i32 {
     let allowed = 10 * span + 20_000_000;
-    // The compressor indexes the prefix, which takes a part of the time that compressing it would take.
-    let bytes = (len + prefix / 4) as u64;
+    let bytes = worked(len, prefix) as u64;
     let fits = |(_, cost): &&(i32, u64)| bytes * cost <= allowed;
     within_budget(LEVEL_COSTS.iter().find(fits).map_or(4, |(level, _)| *level), budget)
 }
 
-/// The level for `len` bytes of a delta that nobody waits for. It takes about a second.
-pub(super) fn thorough(len: usize, budget: usize) -> i32 {
-    let level = match len {
-        0..=0x3f_ffff => BEST,
-        0x40_0000..=0xff_ffff => 12,
+/// The level for bytes of a delta that nobody waits for, of which a compressor compresses `len` and indexes `prefix`. It
+/// takes some seconds.
+pub(super) fn thorough(len: usize, prefix: usize, budget: usize) -> i32 {
+    let level = match worked(len, prefix) {
+        0..=0x7f_ffff => BEST,
+        0x80_0000..=0x1ff_ffff => 12,
         _ => 6,
     };
     within_budget(level, budget)
 }
 
-/// The highest level after `len` compressed bytes of the same delta, so that many regions take little more time than
+/// The highest level after so many worked bytes of the same delta, so that many regions take little more time than
 /// one.
-pub(super) fn after(len: usize) -> i32 {
-    match len {
-        0..=0x3f_ffff => BEST,
-        0x40_0000..=0x13f_ffff => 12,
+pub(super) fn after(worked: usize) -> i32 {
+    match worked {
+        0..=0xbf_ffff => BEST,
+        0xc0_0000..=0x27f_ffff => 12,
         _ => 6,
     }
+}
+
+/// The bytes that take as much time as compressing `len` after a prefix, which the compressor only indexes.
+pub(super) fn worked(len: usize, prefix: usize) -> usize {
+    len + prefix / 4
 }
 
 fn within_budget(level: i32, budget: usize) -> i32 {

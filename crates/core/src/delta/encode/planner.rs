@@ -10,9 +10,7 @@ use super::op_source::MAX_GAP_BYTES;
 use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
 use crate::delta::dense::encode::{Followed, encode as encode_dense};
 use crate::delta::ops::{self, Op};
-use crate::delta::sequence_alignment::{
-    self, Grain, SequenceAlignment, align_sequences, has_module, is_mostly_modules,
-};
+use crate::delta::sequence_alignment::{self, Grain, SequenceAlignment, align_sequences, has_code, is_mostly_modules};
 use crate::delta::substitution::script::{Stretches, SubstitutionScript};
 
 /// The least numbers of bytes that a stretch must save so that it is copied with substitutions, where words are replaced.
@@ -25,9 +23,9 @@ const LEAST_GAINS_IN_NUMBERS: [i32; 5] = [16, 32, 64, 200, 600];
 pub(super) const LEAST_COPIES: [u64; 4] = [64, 512, 1024, 8192];
 /// If leaving out copies makes a region longer by an eighth, no longer copies are left out.
 const MUCH_WORSE: usize = 8;
-/// The most bytes of a basis beside which copies are compared by the level by which they are written. It takes long to
-/// index a longer one.
-const SHORT_BASIS: u64 = 32 << 10;
+/// The most bytes of a basis and of a region whose copies are compared by the level by which they are written. It takes
+/// long for more.
+const SHORT_SIDE: u64 = 32 << 10;
 /// The zstd level by which substitution scripts are compared with each other, unless they have many new bytes.
 const RANK_LEVEL: i32 = 6;
 /// The most new bytes of scripts that are compared by [`RANK_LEVEL`].
@@ -48,13 +46,18 @@ pub(super) struct AlignedPart<'a> {
     pub(super) target: &'a [u8],
 }
 
-/// The plan that copies with these ops. It leaves out short copies if the region becomes smaller without them.
+/// The plan that copies with these ops. It leaves out short copies if the region becomes smaller without them. With it,
+/// about how many bytes the region takes, if that had to be known.
 ///
 /// A short copy takes some bytes in the ops. It also splits new bytes that the compressor, which has the basis as its
 /// prefix, would encode as one piece.
-pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<RankedPlan, EncodeError> {
-    let level = if context.basis.len() <= SHORT_BASIS { BEST } else { context.compare_level() };
-    let mut bytes = copies_len(context, &ops, span, level)?;
+pub(super) fn copies(
+    context: &Context<'_>,
+    ops: Vec<Op>,
+    span: Span,
+) -> Result<(RegionPlan, Option<usize>), EncodeError> {
+    let level = if context.basis.len().max(span.len()) <= SHORT_SIDE { BEST } else { context.compare_level() };
+    let mut bytes = None;
     let mut best = ops;
     for least in LEAST_COPIES {
         let ops = ops::without_short(&best, least, span.position);
@@ -64,14 +67,16 @@ pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<
         if MAX_GAP_BYTES < ops::gap_bytes(&ops) {
             break;
         }
+        let most = bytes.map_or_else(|| copies_len(context, &best, span, level), Ok)?;
         let fewer = copies_len(context, &ops, span, level)?;
-        if fewer < bytes {
-            (bytes, best) = (fewer, ops);
-        } else if bytes + bytes / MUCH_WORSE < fewer {
+        bytes = Some(most.min(fewer));
+        if fewer < most {
+            best = ops;
+        } else if most + most / MUCH_WORSE < fewer {
             break;
         }
     }
-    Ok(RankedPlan { plan: RegionPlan::copies(best, span), bytes })
+    Ok((RegionPlan::copies(best, span), bytes))
 }
 
 /// The plan that copies with substitutions, by the smallest of the scripts that are tried; `None` if too many tokens
@@ -110,7 +115,7 @@ pub(super) fn dense(
     span: Span,
 ) -> Option<RegionPlan> {
     let target = context.target;
-    let is_wasm = has_module(target);
+    let is_wasm = has_code(target);
     let own;
     let alignment = match alignment {
         Some(alignment) if !matches!(alignment.grain, Grain::Modules { .. }) => alignment,
@@ -140,9 +145,14 @@ pub(super) fn grain(context: &Context<'_>, basis: &[u8], jump: i32) -> Grain {
 pub(super) fn better_of(
     context: &Context<'_>,
     goal: Goal,
-    copies: RankedPlan,
+    (copies, bytes): (RegionPlan, Option<usize>),
     mut substitution: RankedPlan,
 ) -> Result<RegionPlan, EncodeError> {
+    let bytes = match (&copies.method, bytes) {
+        (Method::Copies(ops), None) => copies_len(context, ops, copies.span, context.compare_level())?,
+        (_, bytes) => bytes.unwrap_or_default(),
+    };
+    let copies = RankedPlan { plan: copies, bytes };
     if let Method::Substitution(script) = &substitution.plan.method {
         substitution.bytes = script_len(context, script, substitution.plan.span, context.compare_level())?;
     }

@@ -3,7 +3,7 @@
 use super::compress::compress;
 use super::context::Context;
 use super::error::EncodeError;
-use super::levels::BEST;
+use super::levels::{self, BEST};
 use super::plan::{Encoded, Goal, Method, RegionPlan, Span};
 use super::predicted::{Copies, predict};
 use crate::delta::dense::encode::EncodedDense;
@@ -57,7 +57,7 @@ fn begin(codec: u8, span: Span, target_len: u64) -> Vec<u8> {
     out
 }
 
-/// Returns the region, and how many bytes of new bytes and prefix were compressed.
+/// Returns the region, and what counts for [`Context::compressed`].
 fn write_copies(context: &Context<'_>, ops: &[Op], span: Span) -> Result<(Vec<u8>, u64), EncodeError> {
     let gaps = context.gaps(ops, span.start);
     let prefix = context.prefix(ops, span.position, gaps.len() as u64);
@@ -65,7 +65,7 @@ fn write_copies(context: &Context<'_>, ops: &[Op], span: Span) -> Result<(Vec<u8
     let packed_gaps = if gaps.is_empty() { Vec::new() } else { compress(&gaps, &prefix.bytes, level)? };
     let encoded_ops = ops::encode(ops, span.position);
     let is_stored = encoded_ops.is_empty() && gaps.len() <= packed_gaps.len();
-    let compressed = (gaps.len() + prefix.bytes.len()) as u64;
+    let compressed = levels::worked(gaps.len(), prefix.bytes.len()) as u64;
     let mut out = begin(if is_stored { CODEC_STORED } else { CODEC_ZSTD }, span, context.target_len());
     if is_stored {
         out.extend_from_slice(&gaps);

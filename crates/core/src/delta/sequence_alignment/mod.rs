@@ -15,7 +15,7 @@ mod tokens;
 mod window_index;
 
 use samples::is_text;
-pub(crate) use samples::{has_lists, has_module, is_mostly_modules};
+pub(crate) use samples::{has_code, has_lists, is_mostly_modules};
 use tokens::{NUMBER, TokenSequence, shape};
 use window_index::{MAX_BUCKET_BITS, WindowIndex};
 

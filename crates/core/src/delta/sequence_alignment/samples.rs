@@ -1,6 +1,6 @@
 //! What a file consists of, by samples of it: text, lists of numbers, WebAssembly.
 
-use crate::delta::wasm::{MAGIC, WasmReader};
+use crate::delta::wasm::{MAGIC, Part, WasmReader};
 
 /// The number of samples that decide whether bytes are text.
 const SAMPLES: usize = 64;
@@ -10,6 +10,8 @@ const SAMPLE: usize = 1 << 10;
 const COMMA_IN_LIST: usize = 8;
 /// Text has lists if at least a sixth of its samples are lists.
 const LISTS: usize = 6;
+/// Bytes have code if at least a 32nd of them are opcodes. In code it is a third.
+const CODE: usize = 32;
 
 /// Parts of the bytes, from all over them.
 fn samples(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -34,21 +36,59 @@ pub(crate) fn has_lists(bytes: &[u8]) -> bool {
     samples(bytes).count() <= LISTS * samples(bytes).filter(is_list).count()
 }
 
-/// Whether a module begins somewhere in the bytes.
-pub(crate) fn has_module(bytes: &[u8]) -> bool {
-    let zeros = bytes.iter().enumerate().filter(|(_, byte)| **byte == MAGIC[0]);
-    zeros.into_iter().any(|(at, _)| bytes[at..].starts_with(&MAGIC))
+/// Whether some of the bytes are WebAssembly code. The assemblies of .NET are modules that only have data.
+pub(crate) fn has_code(bytes: &[u8]) -> bool {
+    bytes.len() < CODE * of_modules(bytes, |reader| reader.part == Part::Opcode)
 }
 
-/// Whether at least half of the bytes are modules.
+/// Whether at least half of the bytes are modules that have code.
 pub(crate) fn is_mostly_modules(bytes: &[u8]) -> bool {
-    if !has_module(bytes) {
-        return false;
+    has_code(bytes) && bytes.len() <= 2 * of_modules(bytes, WasmReader::is_inside)
+}
+
+/// How many bytes the reader is in such a place behind; 0 if no module begins anywhere.
+fn of_modules(bytes: &[u8], is: impl Fn(&WasmReader) -> bool) -> usize {
+    let mut zeros = bytes.iter().enumerate().filter(|(_, byte)| **byte == MAGIC[0]);
+    if !zeros.any(|(at, _)| bytes[at..].starts_with(&MAGIC)) {
+        return 0;
     }
     let mut reader = WasmReader::default();
-    let inside = bytes.iter().filter(|byte| {
+    let read = |byte: &&u8| {
         reader.read(**byte);
-        reader.is_inside()
-    });
-    bytes.len() <= 2 * inside.count()
+        is(&reader)
+    };
+    bytes.iter().filter(read).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::put_varint;
+
+    /// A module with one section.
+    fn module(id: u8, section: &[u8]) -> Vec<u8> {
+        let mut module = [&MAGIC[..], &[id]].concat();
+        put_varint(&mut module, section.len() as u64);
+        module.extend_from_slice(section);
+        module
+    }
+
+    /// A count of 1, perhaps more, and so many bytes after their length.
+    fn one_of(before: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let mut one = [&[1], before].concat();
+        put_varint(&mut one, bytes.len() as u64);
+        [one, bytes.to_vec()].concat()
+    }
+
+    #[test]
+    fn a_module_of_data_is_not_code() {
+        let body = [&[0][..], &[0x20, 0, 0x1a].repeat(1000), &[0x0b]].concat();
+        let code = module(10, &one_of(&[], &body));
+        assert!(has_code(&code) && is_mostly_modules(&code));
+        let data = module(11, &one_of(&[1], &[7; 3000]));
+        assert!(!has_code(&data) && !is_mostly_modules(&data));
+        let text = [&code[..], &b"words ".repeat(1000)].concat();
+        assert!(has_code(&text) && !is_mostly_modules(&text));
+        assert!(!has_code(b"") && !has_code(b"no module at all"));
+    }
 }
