@@ -15,8 +15,9 @@ use crate::delta::substitution::token::TokenKind;
 /// Nanoseconds that a browser needs for one decision, as measured in Chromium on a server with two cores, once it has
 /// compiled the code.
 const DECISION_NANOSECONDS: u64 = 55;
-/// Decisions about a byte of text, about.
-const BYTE_DECISIONS: u64 = 3;
+/// The most bytes that show how many decisions a byte takes, and how far their prefix reaches.
+const SAMPLE: usize = 8 << 10;
+const SAMPLE_REACH: u64 = 1 << 10;
 /// Nanoseconds that a browser needs to set up the tables.
 const SETUP_NANOSECONDS: u64 = 500_000;
 /// The nanoseconds that the codec may take in a fast delta: some, and more for each byte of the target, so that the
@@ -38,6 +39,12 @@ const REACHES: [u64; 25] = {
 };
 /// How many prefixes are tried until the time of one is short enough.
 const TRIES: usize = 3;
+/// The most bytes that are learned for each new byte, besides some. More save nothing where the time counts.
+const LEARNED_FOR_EACH: u64 = 64;
+/// See [`LEARNED_FOR_EACH`].
+const LEARNED: u64 = 2 << 10;
+/// If there is time to learn only fewer bytes than a fourth of the new ones, the codec saves nothing.
+const LEAST_LEARNED: u64 = 4;
 /// A fast delta predicts only if that saves a 32nd of the region.
 const LEAST_SAVED: usize = 32;
 /// The most new bytes for which the codec is tried for the smallest delta. A receiver takes some tenths of a second for
@@ -78,16 +85,24 @@ pub(super) fn predict(context: &Context<'_>, copies: &Copies<'_>, compressed: us
         return None;
     }
     let with_prefix = |most| {
-        let prefix = context.prefix_within(ops, span.position, most, &REACHES).unwrap_or_default();
+        let prefix = context.prefix_within(ops, span.position, most, &REACHES)?;
         with_prefix(context.target, basis, copies, &prefix)
     };
     let fast = (FAST_NANOSECONDS + context.target_len() * FAST_BYTE_NANOSECONDS).min(MAX_FAST_NANOSECONDS);
-    // How many decisions a byte takes is known afterwards.
     let narrow = || {
-        let mut most = (fast / DECISION_NANOSECONDS / BYTE_DECISIONS).checked_sub(new)?;
+        let enough = MAX_LEARNED.min(LEARNED + LEARNED_FOR_EACH * new);
+        let mut sample = context.prefix_within(ops, span.position, u64::MAX, &[SAMPLE_REACH])?.bytes;
+        sample.truncate(SAMPLE);
+        let decisions = Predictor::new::<DecisionWriter>(&sample, 0).decisions();
+        // The bytes that fit the time, by how long others took.
+        let fitting = |bytes: u64, nanoseconds: u64| (bytes * fast / nanoseconds).checked_sub(new);
+        let mut most = fitting(sample.len() as u64, decisions * DECISION_NANOSECONDS)?;
         (0..TRIES).find_map(|_| {
-            let predicted = with_prefix(most.min(MAX_LEARNED))?;
-            most = ((new + predicted.learned) * fast * 9 / 10 / predicted.nanoseconds).saturating_sub(new);
+            if most < new / LEAST_LEARNED {
+                return None;
+            }
+            let predicted = with_prefix(most.min(enough))?;
+            most = fitting(new + predicted.learned, predicted.nanoseconds * 20 / 19).unwrap_or_default();
             (predicted.nanoseconds <= fast).then_some(predicted)
         })
     };
