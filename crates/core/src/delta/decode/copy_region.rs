@@ -18,6 +18,10 @@ use crate::wire::ByteReader;
 
 /// The most new bytes that one step makes.
 const NEW_PIECE: usize = 1 << 17;
+/// The most basis bytes that are asked for at once for several copies.
+const MAX_COVERED: u64 = 64 << 10;
+/// The most basis bytes between two such copies.
+const MAX_BETWEEN: u64 = 4 << 10;
 
 /// The numbers before the ops.
 pub(crate) struct CopyRegionHeader {
@@ -147,7 +151,7 @@ impl PrefixLoader {
         };
         let position = ops.last().map_or(0, |op| op.copy.end);
         ops.reverse();
-        Ok(CopyRegion { ops, substitution, new_bytes, position, reused: 0 })
+        Ok(CopyRegion { ops, substitution, new_bytes, position, reused: 0, covered: Covered::default() })
     }
 }
 
@@ -158,6 +162,23 @@ pub(crate) struct CopyRegion {
     new_bytes: NewBytes,
     position: u64,
     reused: u64,
+    covered: Covered,
+}
+
+/// Basis bytes that were asked for at once for several copies that lie close together. Asking takes longer than copying
+/// some bytes in vain.
+#[derive(Default)]
+struct Covered {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Covered {
+    fn get(&self, range: &Range<u64>) -> Option<Range<usize>> {
+        let from = range.start.checked_sub(self.start)? as usize;
+        let to = from + (range.end - range.start) as usize;
+        (to <= self.bytes.len()).then_some(from..to)
+    }
 }
 
 /// Where a region's new bytes come from.
@@ -184,8 +205,22 @@ impl CopyRegion {
         self.ops.last().is_some_and(|op| op.gap != 0)
     }
 
-    /// The next basis bytes of the current copy, if its gap is done.
+    /// The basis bytes that the current copy needs, if its gap is done and they are not there.
     pub(crate) fn wanted(&self, space: usize) -> Option<Range<u64>> {
+        let range = self.copied(space).filter(|range| self.covered.get(range).is_none())?;
+        let mut end = range.end;
+        for op in self.ops.iter().rev().skip(1).filter(|op| !op.copy.is_empty()) {
+            let fits = range.start <= op.copy.start && op.copy.end <= range.start + MAX_COVERED;
+            if !fits || end + MAX_BETWEEN < op.copy.start {
+                break;
+            }
+            end = end.max(op.copy.end);
+        }
+        Some(range.start..end)
+    }
+
+    /// The basis bytes of the current copy, as far as there is space for them, if its gap is done.
+    fn copied(&self, space: usize) -> Option<Range<u64>> {
         let op = self.ops.last().filter(|op| op.gap == 0 && !op.copy.is_empty())?;
         if op.substituted {
             let is_made = self.substitution.as_ref().is_none_or(|substitution| !substitution.made.bytes.is_empty());
@@ -197,6 +232,26 @@ impl CopyRegion {
 
     /// Takes the bytes that [`wanted`](CopyRegion::wanted) asked for.
     pub(crate) fn take_basis(&mut self, bytes: &[u8], output: &mut TargetVerifier) -> Result<(), DecodeError> {
+        let Some(range) = self.copied(output.space()) else { return Ok(()) };
+        let len = (range.end - range.start) as usize;
+        if len < bytes.len() {
+            self.covered.start = range.start;
+            self.covered.bytes.clear();
+            self.covered.bytes.extend_from_slice(bytes);
+        }
+        self.copy(&bytes[..len.min(bytes.len())], output)
+    }
+
+    /// Makes the current copy if its bytes are there. Returns whether they are.
+    pub(crate) fn copy_covered(&mut self, output: &mut TargetVerifier) -> Result<bool, DecodeError> {
+        let Some(at) = self.copied(output.space()).and_then(|range| self.covered.get(&range)) else { return Ok(false) };
+        let bytes = std::mem::take(&mut self.covered.bytes);
+        let copied = self.copy(&bytes[at], output);
+        self.covered.bytes = bytes;
+        copied.map(|()| true)
+    }
+
+    fn copy(&mut self, bytes: &[u8], output: &mut TargetVerifier) -> Result<(), DecodeError> {
         let Some(op) = self.ops.last_mut() else { return Ok(()) };
         if op.substituted {
             return self.substitution.as_mut().map_or(Ok(()), |substitution| substitution.substitute(bytes));

@@ -234,7 +234,7 @@ impl Decoder {
             State::Ops(region) => {
                 if region.wants_new_bytes() {
                     region.read_new_bytes(&mut self.input, output)?;
-                } else if region.give(output) {
+                } else if region.give(output) || region.copy_covered(output)? {
                     self.reused += region.take_reused();
                 } else if let Some(range) = region.wanted(output.space()) {
                     return Ok(Some(Need::Basis(range)));
