@@ -140,8 +140,8 @@ impl ByteCoder {
     /// Codes what one byte became.
     fn byte(&mut self, coder: &mut impl DecisionCoder, own: u8, keys: [u32; 2], wanted: u8) -> u8 {
         let seen = [self.tables[0][place(keys[0])].seen(keys[0]), self.tables[1][place(keys[1])].seen(keys[1])];
-        let [short, long] = seen.map(|seen| seen.map(|(byte, _)| byte));
-        let [trust, long_trust] = seen.map(|seen| seen.map_or(0, |(_, confidence)| confidence + 1));
+        let said = |seen: Option<(u8, usize)>| (seen.map(|(byte, _)| byte), seen.map_or(0, |(_, trust)| trust + 1));
+        let ((short, trust), (long, long_trust)) = (said(seen[0]), said(seen[1]));
         let trust = long_trust * 5 + trust;
         let first = long.or(short).unwrap_or(own);
         let context = (trust * 2 + usize::from(short == long)) * 2 + usize::from(first == own);

@@ -111,7 +111,8 @@ impl TokenOffers {
     /// The confidence of each table plus one, or 0 if the table does not know the token.
     #[inline]
     fn trust(&self) -> [usize; 2] {
-        self.seen.map(|seen| seen.map_or(0, |(_, confidence)| confidence + 1))
+        let trust = |seen: Option<(u64, usize)>| seen.map_or(0, |(_, confidence)| confidence + 1);
+        [trust(self.seen[0]), trust(self.seen[1])]
     }
 }
 
@@ -224,7 +225,9 @@ impl TokenCoder {
         // Read both entries before either is used: they lie far apart in memory.
         let entries = [self.tables[0][place(keys[0])], self.tables[1][place(keys[1])]];
         let seen = [entries[0].seen(keys[0]), entries[1].seen(keys[1])];
-        let offers = TokenOffers { seen, movement: self.movement(token) };
+        let neighbours = if self.tokens == TokenKind::Numbers { movement_place(token) } else { 0 };
+        let movement = self.movements.get(neighbours).copied().filter(|moved| *moved != NOT_SEEN);
+        let offers = TokenOffers { seen, movement };
         let first = match seen {
             [_, Some((text, _))] | [Some((text, _)), None] => text & self.mask(token),
             [None, None] => {
@@ -256,22 +259,13 @@ impl TokenCoder {
             table[place(key)].learn(key, new);
         }
         if self.tokens == TokenKind::Numbers {
-            let moved = value(new) - value(own);
-            self.movements[movement_place(token)] = moved;
+            let moved = if new == own { 0 } else { value(new) - value(own) };
+            self.movements[neighbours] = moved;
             if moved != 0 {
                 self.last_movement = moved;
             }
         }
         Ok(new)
-    }
-
-    /// The last movement of a neighbour, if there was one.
-    #[inline]
-    fn movement(&self, token: Token) -> Option<i64> {
-        match self.tokens {
-            TokenKind::Words => None,
-            TokenKind::Numbers => Some(self.movements[movement_place(token)]).filter(|moved| *moved != NOT_SEEN),
-        }
     }
 
     /// The last movement that was not 0, if tokens are numbers.
