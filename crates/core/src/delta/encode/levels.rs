@@ -18,9 +18,9 @@ pub(super) fn first_sync(len: usize) -> i32 {
     }
 }
 
-/// The level for a first sync of `len` bytes that nobody waits for. It takes up to 20 s.
+/// The level for a first sync of `len` bytes that nobody waits for. It takes up to 40 s.
 pub(super) fn first_sync_thorough(len: usize, budget: usize) -> i32 {
-    within_budget(if len <= 32 << 20 { BEST } else { 12 }, budget)
+    within_budget(if len <= 64 << 20 { BEST } else { 12 }, budget)
 }
 
 /// The level for `len` new bytes of a delta that somebody waits for. A better delta is made afterwards.
