@@ -131,7 +131,9 @@ PAIRS = [
     Pair("minified", "chartjs-umd", "npm", "chart.js", "4.5.1", "4.6.1", "dist/chart.umd.js"),
     Pair("minified", "echarts-min", "npm", "echarts", "6.0.0", "6.1.0", "dist/echarts.min.js"),
     Pair("minified", "hls-min", "npm", "hls.js", "1.7.3", "1.7.4", "dist/hls.min.js"),
-    Pair("minified", "lets-plot-kotlin", "pypi", "lets-plot", "4.8.1", "4.8.2", "lets_plot/package_data/lets-plot.min.js"),
+    Pair(
+        "minified", "lets-plot-kotlin", "pypi", "lets-plot", "4.8.1", "4.8.2", "lets_plot/package_data/lets-plot.min.js"
+    ),
     Pair("minified", "maplibre-min", "npm", "maplibre-gl", "6.16.0", "6.17.0", "dist/maplibre-gl.mjs"),
     Pair("minified", "prettier-ts", "npm", "prettier", "3.9.10", "3.10.0", "plugins/typescript.js"),
     Pair("minified", "swiper-min", "npm", "swiper", "14.3.0", "14.4.0", "swiper-bundle.min.js"),

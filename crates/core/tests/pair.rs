@@ -370,6 +370,35 @@ fn the_greatest_expansion_comes_group_by_group() {
 }
 
 #[test]
+fn copies_that_lie_close_together_are_asked_for_at_once() {
+    let old = random_bytes(1, 1 << 20);
+    let close: Vec<u8> = old.chunks(200).flat_map(|piece| [piece, b"!"].concat()).collect();
+    let far: Vec<u8> = old.chunks(20_000).flat_map(|piece| &piece[..200]).copied().collect();
+    // Bytes are asked for twice: to compress the new ones with, and to copy.
+    for (new, most_asked, most_bytes) in [(close, 40, 2 * old.len()), (far, 2 * 53, 53 * 1000)] {
+        let delta = encode(&old, &new, EncodeOptions::default());
+        let mut decoder = Decoder::new(basis_of(&old), Limits::default());
+        decoder.handle_input(&delta);
+        decoder.handle_end();
+        let (mut asked, mut bytes, mut made) = (0, 0, Vec::new());
+        loop {
+            match decoder.poll_event().unwrap() {
+                Event::NeedBasis(range) => {
+                    asked += 1;
+                    bytes += range.end - range.start;
+                    decoder.handle_basis(&old[range.start as usize..range.end as usize]);
+                }
+                Event::Output(verified) => made.extend_from_slice(verified),
+                Event::NeedInput => unreachable!("the delta has ended"),
+                Event::Same | Event::Done => break,
+            }
+        }
+        assert_eq!(made, new);
+        assert!(asked <= most_asked && bytes <= most_bytes as u64, "{asked} times {bytes} bytes");
+    }
+}
+
+#[test]
 fn an_error_is_final() {
     let mut decoder = Decoder::new(Basis::EMPTY, Limits::default());
     decoder.handle_input(b"<!doctype html>");

@@ -18,10 +18,25 @@ use crate::wire::ByteReader;
 
 /// The most new bytes that one step makes.
 const NEW_PIECE: usize = 1 << 17;
-/// The most basis bytes that are asked for at once for several copies.
+/// The most basis bytes that are asked for at once for several ranges.
 const MAX_COVERED: u64 = 64 << 10;
-/// The most basis bytes between two such copies.
+/// The most basis bytes between two such ranges.
 const MAX_BETWEEN: u64 = 4 << 10;
+
+/// A range of the basis, and those of the next ones that lie close behind it.
+fn with_close<'a>(first: Range<u64>, next: impl Iterator<Item = &'a Range<u64>>) -> Range<u64> {
+    let is_close = |end: u64, range: &Range<u64>| {
+        first.start <= range.start && range.end <= first.start + MAX_COVERED && range.start <= end + MAX_BETWEEN
+    };
+    let mut end = first.end;
+    for range in next.filter(|range| !range.is_empty()) {
+        if !is_close(end, range) {
+            break;
+        }
+        end = end.max(range.end);
+    }
+    first.start..end
+}
 
 /// The numbers before the ops.
 pub(crate) struct CopyRegionHeader {
@@ -125,18 +140,21 @@ impl PrefixLoader {
         Ok(PrefixLoader { ops, substitution, ranges, prefix, predicted: header.predicted })
     }
 
-    /// The next basis bytes of the prefix.
+    /// The next basis bytes of the prefix, with what lies between ranges that are close together.
     pub(crate) fn wanted(&self) -> Option<Range<u64>> {
-        self.ranges.last().map(|range| range.start..range.end.min(range.start + BASIS_PIECE))
+        let first = self.ranges.last()?;
+        let piece = first.start..first.end.min(first.start + BASIS_PIECE);
+        Some(with_close(piece, self.ranges.iter().rev().skip(1)))
     }
 
     pub(crate) fn take(&mut self, bytes: &[u8]) {
-        self.prefix.extend_from_slice(bytes);
-        if let Some(range) = self.ranges.last_mut() {
-            range.start += bytes.len() as u64;
-            if range.is_empty() {
-                self.ranges.pop();
-            }
+        let Some(start) = self.ranges.last().map(|range| range.start) else { return };
+        let end = start + bytes.len() as u64;
+        while let Some(range) = self.ranges.last_mut().filter(|range| range.start < end) {
+            let now = (range.start - start) as usize..(range.end.min(end) - start) as usize;
+            range.start = start + now.end as u64;
+            self.prefix.extend_from_slice(&bytes[now]);
+            self.ranges.pop_if(|range| range.is_empty());
         }
     }
 
@@ -208,15 +226,7 @@ impl CopyRegion {
     /// The basis bytes that the current copy needs, if its gap is done and they are not there.
     pub(crate) fn wanted(&self, space: usize) -> Option<Range<u64>> {
         let range = self.copied(space).filter(|range| self.covered.get(range).is_none())?;
-        let mut end = range.end;
-        for op in self.ops.iter().rev().skip(1).filter(|op| !op.copy.is_empty()) {
-            let fits = range.start <= op.copy.start && op.copy.end <= range.start + MAX_COVERED;
-            if !fits || end + MAX_BETWEEN < op.copy.start {
-                break;
-            }
-            end = end.max(op.copy.end);
-        }
-        Some(range.start..end)
+        Some(with_close(range, self.ops.iter().rev().skip(1).map(|op| &op.copy)))
     }
 
     /// The basis bytes of the current copy, as far as there is space for them, if its gap is done.

@@ -47,6 +47,8 @@ const LEARNED: u64 = 2 << 10;
 const LEAST_LEARNED: u64 = 4;
 /// A fast delta predicts only if that saves a 32nd of the region.
 const LEAST_SAVED: usize = 32;
+/// The smallest delta predicts only if that saves a 128th of the region: it can take a receiver a fifth of a second.
+const LEAST_SAVED_OF_DENSE: usize = 128;
 /// The most new bytes for which the codec is tried for the smallest delta. A receiver takes some tenths of a second for
 /// these.
 const MAX_NEW: u64 = 2 << 20;
@@ -106,13 +108,16 @@ pub(super) fn predict(context: &Context<'_>, copies: &Copies<'_>, compressed: us
             (predicted.nanoseconds <= fast).then_some(predicted)
         })
     };
+    let saves = |one: &Predicted, least| one.decisions.len() + compressed / least <= compressed;
     match options.codec {
         Codec::Dense if MAX_NEW < new => None,
-        Codec::Dense => {
-            [with_prefix(MAX_LEARNED), narrow()].into_iter().flatten().min_by_key(|one| one.decisions.len())
-        }
+        Codec::Dense => [with_prefix(MAX_LEARNED), narrow()]
+            .into_iter()
+            .flatten()
+            .min_by_key(|one| one.decisions.len())
+            .filter(|one| saves(one, LEAST_SAVED_OF_DENSE)),
         Codec::Auto { .. } => narrow(),
-        Codec::Fast => narrow().filter(|one| one.decisions.len() + compressed / LEAST_SAVED <= compressed),
+        Codec::Fast => narrow().filter(|one| saves(one, LEAST_SAVED)),
     }
 }
 
