@@ -44,13 +44,14 @@ features=(simd bulk-memory bulk-memory-opt nontrapping-float-to-int sign-ext mut
 optimizer=npm/node_modules/.bin/wasm-opt
 [ -x "$optimizer" ] || "$root/scripts/setup.sh" npm
 # The stack ends at address 0, so no valid address is below 1024; what is called most often has the shortest number.
-passes=(--low-memory-unused -O3 -O3 -O3 -O3 --reorder-functions --strip-producers --strip-target-features)
+first=(--low-memory-unused -O3 -O3 -O3)
+last=(--reorder-functions --strip-producers --strip-target-features)
 
-# bind CRATE FOLDER
+# bind CRATE FOLDER [LEVEL OF THE LAST PASS]
 bind() {
   rm -rf "$2"
   "$bindgen" "$target_dir/$target/wasm/$1.wasm" "$2"
-  "$optimizer" "${passes[@]}" "${features[@]/#/--enable-}" "$2/driblet_bg.wasm" -o "$2/driblet_bg.wasm"
+  "$optimizer" "${first[@]}" "${3:--O3}" "${last[@]}" "${features[@]/#/--enable-}" "$2/driblet_bg.wasm" -o "$2/driblet_bg.wasm"
 }
 build driblet-wasm
 bind driblet_wasm npm/wasm
@@ -61,7 +62,7 @@ for package in libz-sys flate2 base64 fastcdc blake3; do
   sizes+=(--config "profile.wasm.package.$package.opt-level='s'")
 done
 build driblet-wasm --features codecs "${sizes[@]}"
-bind driblet_wasm npm/wasm/codecs
+bind driblet_wasm npm/wasm/codecs -Oz
 # Directories have a module of their own, so that syncs of files do not load it. No part comes in the dense codec. 4 kB less
 # under brotli for "s": what takes time in it are the hash and zstd, which have levels of their own.
 build driblet-wasm --features directories --config 'profile.wasm.package.driblet-core.opt-level="s"'

@@ -24,7 +24,7 @@ const MAX_COVERED: u64 = 64 << 10;
 const MAX_BETWEEN: u64 = 4 << 10;
 
 /// A range of the basis, and those of the next ones that lie close behind it.
-fn with_close<'a>(first: Range<u64>, next: impl Iterator<Item = &'a Range<u64>>) -> Range<u64> {
+fn with_close<'a>(first: Range<u64>, next: &mut dyn Iterator<Item = &'a Range<u64>>) -> Range<u64> {
     let is_close = |end: u64, range: &Range<u64>| {
         first.start <= range.start && range.end <= first.start + MAX_COVERED && range.start <= end + MAX_BETWEEN
     };
@@ -144,7 +144,7 @@ impl PrefixLoader {
     pub(crate) fn wanted(&self) -> Option<Range<u64>> {
         let first = self.ranges.last()?;
         let piece = first.start..first.end.min(first.start + BASIS_PIECE);
-        Some(with_close(piece, self.ranges.iter().rev().skip(1)))
+        Some(with_close(piece, &mut self.ranges.iter().rev().skip(1)))
     }
 
     pub(crate) fn take(&mut self, bytes: &[u8]) {
@@ -226,7 +226,7 @@ impl CopyRegion {
     /// The basis bytes that the current copy needs, if its gap is done and they are not there.
     pub(crate) fn wanted(&self, space: usize) -> Option<Range<u64>> {
         let range = self.copied(space).filter(|range| self.covered.get(range).is_none())?;
-        Some(with_close(range, self.ops.iter().rev().skip(1).map(|op| &op.copy)))
+        Some(with_close(range, &mut self.ops.iter().rev().skip(1).map(|op| &op.copy)))
     }
 
     /// The basis bytes of the current copy, as far as there is space for them, if its gap is done.
