@@ -24,7 +24,7 @@ const MAX_COVERED: u64 = 64 << 10;
 const MAX_BETWEEN: u64 = 4 << 10;
 
 /// A range of the basis, and those of the next ones that lie close behind it.
-fn with_close<'a>(first: Range<u64>, next: &mut dyn Iterator<Item = &'a Range<u64>>) -> Range<u64> {
+fn with_close(first: Range<u64>, next: &mut dyn Iterator<Item = &Range<u64>>) -> Range<u64> {
     let is_close = |end: u64, range: &Range<u64>| {
         first.start <= range.start && range.end <= first.start + MAX_COVERED && range.start <= end + MAX_BETWEEN
     };
@@ -192,10 +192,12 @@ struct Covered {
 }
 
 impl Covered {
+    /// Where the bytes of a range are, if all of them are there.
     fn get(&self, range: &Range<u64>) -> Option<Range<usize>> {
-        let from = range.start.checked_sub(self.start)? as usize;
-        let to = from + (range.end - range.start) as usize;
-        (to <= self.bytes.len()).then_some(from..to)
+        // As numbers of 64 bits: in WebAssembly a distance of 4 GiB would be 0 bytes.
+        let from = range.start.checked_sub(self.start)?;
+        let to = range.end - self.start;
+        (to <= self.bytes.len() as u64).then_some(from as usize..to as usize)
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Context<'a> {
     pub(super) basis: BasisBytes<'a>,
     pub(super) target: &'a [u8],
     pub(super) options: EncodeOptions,
-    /// The [worked](levels::worked) bytes of all copy regions so far.
+    /// The [work](levels::work) for all copy regions so far.
     pub(super) compressed: u64,
     /// How often both sides were unpacked.
     pub(super) depth: u32,

@@ -36,7 +36,7 @@ pub(super) fn interactive(len: usize) -> i32 {
 /// the best level that takes 10 ns for each byte that the region covers, and 20 ms more.
 pub(super) fn matched(span: u64, len: usize, prefix: usize, budget: usize) -> i32 {
     let allowed = 10 * span + 20_000_000;
-    let bytes = worked(len, prefix) as u64;
+    let bytes = work(len, prefix) as u64;
     let fits = |(_, cost): &&(i32, u64)| bytes * cost <= allowed;
     within_budget(LEVEL_COSTS.iter().find(fits).map_or(4, |(level, _)| *level), budget)
 }
@@ -44,7 +44,7 @@ pub(super) fn matched(span: u64, len: usize, prefix: usize, budget: usize) -> i3
 /// The level for bytes of a delta that nobody waits for, of which a compressor compresses `len` and indexes `prefix`. It
 /// takes some seconds.
 pub(super) fn thorough(len: usize, prefix: usize, budget: usize) -> i32 {
-    let level = match worked(len, prefix) {
+    let level = match work(len, prefix) {
         0..=0x7f_ffff => BEST,
         0x80_0000..=0x1ff_ffff => 12,
         _ => 6,
@@ -52,18 +52,18 @@ pub(super) fn thorough(len: usize, prefix: usize, budget: usize) -> i32 {
     within_budget(level, budget)
 }
 
-/// The highest level after so many worked bytes of the same delta, so that many regions take little more time than
+/// The highest level after so much [`work`] for the same delta, so that many regions take little more time than
 /// one.
-pub(super) fn after(worked: usize) -> i32 {
-    match worked {
+pub(super) fn after(work: usize) -> i32 {
+    match work {
         0..=0xbf_ffff => BEST,
         0xc0_0000..=0x27f_ffff => 12,
         _ => 6,
     }
 }
 
-/// The bytes that take as much time as compressing `len` after a prefix, which the compressor only indexes.
-pub(super) fn worked(len: usize, prefix: usize) -> usize {
+/// What it takes to compress `len` bytes after a prefix, in bytes without one: the compressor only indexes the prefix.
+pub(super) fn work(len: usize, prefix: usize) -> usize {
     len + prefix / 4
 }
 

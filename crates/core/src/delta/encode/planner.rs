@@ -46,16 +46,12 @@ pub(super) struct AlignedPart<'a> {
     pub(super) target: &'a [u8],
 }
 
-/// The plan that copies with these ops. It leaves out short copies if the region becomes smaller without them. With it,
-/// about how many bytes the region takes, if that had to be known.
+/// The ops without their short copies, as far as the region becomes smaller without them. With them, about how many bytes
+/// it takes, if that had to be known.
 ///
 /// A short copy takes some bytes in the ops. It also splits new bytes that the compressor, which has the basis as its
 /// prefix, would encode as one piece.
-pub(super) fn copies(
-    context: &Context<'_>,
-    ops: Vec<Op>,
-    span: Span,
-) -> Result<(RegionPlan, Option<usize>), EncodeError> {
+pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<(Vec<Op>, Option<usize>), EncodeError> {
     let level = if context.basis.len().max(span.len()) <= SHORT_SIDE { BEST } else { context.compare_level() };
     let mut bytes = None;
     let mut best = ops;
@@ -76,7 +72,7 @@ pub(super) fn copies(
             break;
         }
     }
-    Ok((RegionPlan::copies(best, span), bytes))
+    Ok((best, bytes))
 }
 
 /// The plan that copies with substitutions, by the smallest of the scripts that are tried; `None` if too many tokens
@@ -141,20 +137,19 @@ pub(super) fn grain(context: &Context<'_>, basis: &[u8], jump: i32) -> Grain {
     if is_mostly_modules(context.target) && fits() { modules } else { Grain::Words }
 }
 
-/// The better of two plans for one region, by a closer look at the plan with substitutions.
+/// The better plan for one region: copies with these ops, of which [`copies`] may have said how many bytes they take, or
+/// substitutions, by a closer look at these.
 pub(super) fn better_of(
     context: &Context<'_>,
     goal: Goal,
-    (copies, bytes): (RegionPlan, Option<usize>),
+    (ops, bytes): (Vec<Op>, Option<usize>),
     mut substitution: RankedPlan,
 ) -> Result<RegionPlan, EncodeError> {
-    let bytes = match (&copies.method, bytes) {
-        (Method::Copies(ops), None) => copies_len(context, ops, copies.span, context.compare_level())?,
-        (_, bytes) => bytes.unwrap_or_default(),
-    };
-    let copies = RankedPlan { plan: copies, bytes };
+    let span = substitution.plan.span;
+    let bytes = bytes.map_or_else(|| copies_len(context, &ops, span, context.compare_level()), Ok)?;
+    let copies = RankedPlan { plan: RegionPlan::copies(ops, span), bytes };
     if let Method::Substitution(script) = &substitution.plan.method {
-        substitution.bytes = script_len(context, script, substitution.plan.span, context.compare_level())?;
+        substitution.bytes = script_len(context, script, span, context.compare_level())?;
     }
     Ok(goal.better_of(copies, substitution).plan)
 }

@@ -65,7 +65,7 @@ fn write_copies(context: &Context<'_>, ops: &[Op], span: Span) -> Result<(Vec<u8
     let packed_gaps = if gaps.is_empty() { Vec::new() } else { compress(&gaps, &prefix.bytes, level)? };
     let encoded_ops = ops::encode(ops, span.position);
     let is_stored = encoded_ops.is_empty() && gaps.len() <= packed_gaps.len();
-    let compressed = levels::worked(gaps.len(), prefix.bytes.len()) as u64;
+    let compressed = levels::work(gaps.len(), prefix.bytes.len()) as u64;
     let mut out = begin(if is_stored { CODEC_STORED } else { CODEC_ZSTD }, span, context.target_len());
     if is_stored {
         out.extend_from_slice(&gaps);

@@ -146,12 +146,8 @@ impl<'a> Regions<'a> {
     }
 
     fn write_copies(&mut self, ops: Vec<Op>, span: Span) -> Result<Encoded, EncodeError> {
-        let plan = if self.context.options.thorough {
-            planner::copies(&self.context, ops, span)?.0
-        } else {
-            RegionPlan::copies(ops, span)
-        };
-        self.write_next(&plan)
+        let ops = if self.context.options.thorough { planner::copies(&self.context, ops, span)?.0 } else { ops };
+        self.write_next(&RegionPlan::copies(ops, span))
     }
 
     /// The next region of a target that is too long to be encoded whole.
@@ -244,8 +240,8 @@ impl<'a> Regions<'a> {
         let len = self.context.target_len();
         let (ops, first) = self.source.next_ops(0, 0, MAX_OPS, u64::MAX);
         let Some(substitution) = substitution else {
-            let (copies, _) = planner::copies(&self.context, ops, first)?;
-            return self.all_copies(&copies);
+            let (ops, _) = planner::copies(&self.context, ops, first)?;
+            return self.all_copies(&RegionPlan::copies(ops, first));
         };
         let estimate = planner::copies_len(&self.context, &ops, first, ESTIMATE_LEVEL)? as u64 * len / first.end.max(1);
         // Estimates err by some percent, those of short deltas by more. Where both are short and not one half of the
@@ -265,7 +261,7 @@ impl<'a> Regions<'a> {
             return region_writer::write(&self.context, &plan);
         }
         let substituted = region_writer::write(&self.context, &substitution.plan)?;
-        let copied = self.all_copies(&copies.0)?;
+        let copied = self.all_copies(&RegionPlan::copies(copies.0, first))?;
         Ok(goal.better_of(copied, substituted))
     }
 

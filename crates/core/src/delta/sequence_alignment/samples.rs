@@ -38,26 +38,41 @@ pub(crate) fn has_lists(bytes: &[u8]) -> bool {
 
 /// Whether some of the bytes are WebAssembly code. The assemblies of .NET are modules that only have data.
 pub(crate) fn has_code(bytes: &[u8]) -> bool {
-    bytes.len() < CODE * of_modules(bytes, |reader| reader.part == Part::Opcode)
+    Modules::of(bytes).are_code(bytes)
 }
 
 /// Whether at least half of the bytes are modules that have code.
 pub(crate) fn is_mostly_modules(bytes: &[u8]) -> bool {
-    has_code(bytes) && bytes.len() <= 2 * of_modules(bytes, WasmReader::is_inside)
+    let modules = Modules::of(bytes);
+    modules.are_code(bytes) && bytes.len() <= 2 * modules.bytes
 }
 
-/// How many bytes the reader is in such a place behind; 0 if no module begins anywhere.
-fn of_modules(bytes: &[u8], is: impl Fn(&WasmReader) -> bool) -> usize {
-    let mut zeros = bytes.iter().enumerate().filter(|(_, byte)| **byte == MAGIC[0]);
-    if !zeros.any(|(at, _)| bytes[at..].starts_with(&MAGIC)) {
-        return 0;
+/// The modules among some bytes.
+#[derive(Default)]
+struct Modules {
+    bytes: usize,
+    opcodes: usize,
+}
+
+impl Modules {
+    fn of(bytes: &[u8]) -> Modules {
+        let mut found = Modules::default();
+        let mut zeros = bytes.iter().enumerate().filter(|(_, byte)| **byte == MAGIC[0]);
+        if !zeros.any(|(at, _)| bytes[at..].starts_with(&MAGIC)) {
+            return found;
+        }
+        let mut reader = WasmReader::default();
+        for byte in bytes {
+            reader.read(*byte);
+            found.bytes += usize::from(reader.is_inside());
+            found.opcodes += usize::from(reader.part == Part::Opcode);
+        }
+        found
     }
-    let mut reader = WasmReader::default();
-    let read = |byte: &&u8| {
-        reader.read(**byte);
-        is(&reader)
-    };
-    bytes.iter().filter(read).count()
+
+    fn are_code(&self, bytes: &[u8]) -> bool {
+        bytes.len() < CODE * self.opcodes
+    }
 }
 
 #[cfg(test)]
