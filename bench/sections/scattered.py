@@ -1,6 +1,7 @@
 """A big file with scattered edits: a warm pull beside rsync, then what it takes of memory."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -14,6 +15,8 @@ MIB = 1 << 20
 PULL = "driblet pull http://ADDR/file DEST"
 RSYNC = "rsync --fsync -I rsync://ADDR/data/file DEST"
 CLIENTS = 50
+MADE = re.compile("made a delta in the background.* bytes=([0-9]+)")
+SERVE = "driblet serve FOLDER"
 
 
 def measure(setting):
@@ -25,6 +28,7 @@ def measure(setting):
         yield from first_client(setting, pair, size)
         yield from beside_rsync(setting, pair, size, runs)
         yield from memory(setting, pair, size)
+        yield from in_background(setting, pair, size)
 
 
 def prepared(setting, server, pair, folder):
@@ -98,6 +102,27 @@ def beside_rsync(setting, pair, size, runs):
     cpu_ratios = [ours[1] / theirs[1] for ours, theirs in zip(taken["driblet"], taken["rsync"], strict=True)]
     yield row(f"{size}, delta ready, driblet / rsync --fsync: wall", ratios, "ratio", ("<=", 1.0))
     yield row(f"{size}, delta ready, driblet / rsync --fsync: CPU", cpu_ratios, "ratio")
+
+
+def in_background(setting, pair, size):
+    """The better delta, which the server makes after a change before anyone asks."""
+    folder = served(setting, pair)
+    with driblet(setting.driblet, folder, setting.fresh("history"), *room(setting), log="driblet=info") as server:
+        server.head("file")
+        head = prepared(setting, server, pair, folder)
+        idle, before = anonymous_of(server.pid), server.cpu()
+        with PeakMemory(server.pid) as busy:
+            made = int(MADE.search(server.said(MADE)).group(1))
+        taken = server.cpu() - before
+        yield row(f"{size}, delta made in the background: CPU", head["length"] / 1e6 / taken, "MB/s", command=SERVE)
+    yield row(f"{size}, delta made in the background: length", made / MIB, "MiB", command=SERVE)
+    yield row(
+        f"{size}, server, a delta in the background: RssAnon above idle",
+        (busy.anonymous - idle) / MIB,
+        "MiB",
+        ("<=", 512),
+        SERVE,
+    )
 
 
 def memory(setting, pair, size):

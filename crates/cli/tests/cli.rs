@@ -177,6 +177,22 @@ fn an_operator_sees_what_is_made_ahead() {
 }
 
 #[test]
+fn what_is_logged_after_a_request_is_not_lost() {
+    let names: Vec<String> = (0..20).map(|number| format!("{number}.js")).collect();
+    let folder = files(&[]);
+    fs::create_dir(folder.path().join("root")).unwrap();
+    names.iter().for_each(|name| fs::write(folder.path().join("root").join(name), lines(name)).unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_driblet"));
+    command.args(["serve", &path(&folder, "root"), "--listen", "127.0.0.1:0", "--history", &path(&folder, "history")]);
+    let mut serving = Serving::of(command.env("RUST_LOG", "driblet=info"));
+    for name in names {
+        let pulled = driblet(&["pull", &format!("{}{name}", serving.url), &path(&folder, &name)]);
+        assert_eq!(code(&pulled), 0);
+        while !serving.line().contains(&format!("made a delta in the background path=\"{name}\"")) {}
+    }
+}
+
+#[test]
 fn one_file_is_served_at_the_root_too() {
     let folder = files(&[("only.js", &lines("one\n"))]);
     let serving = Serving::start(&folder.path().join("only.js"), &folder.path().join("history"), &[]);

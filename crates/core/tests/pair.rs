@@ -316,14 +316,16 @@ fn matched_chunks_are_a_basis() {
     let signature = Signature::sign([5; 16], &held);
     let asked = Signature::decode(&signature.encode(), MAX_TAGS).unwrap();
     let matches = asked.match_chunks(&head);
-    let delta = collect(Encoder::matched(&matches, &new, EncodeOptions::default()));
     let (runs, _) = Runs::decode(&matches.encode_runs(), signature.count()).unwrap().unwrap();
     let matched = MatchedBasis::new(&runs, &held);
     let located = matched.locate(0..matched.len()).flat_map(|piece| &old[piece.start as usize..piece.end as usize]);
     let basis: Vec<u8> = located.copied().collect();
-    let bytes = apply(&basis, Basis::matched(&matched), Limits::default(), [&delta[..]].into_iter());
-    assert_eq!(bytes, Ok(new));
-    assert!(delta.len() < 12_000, "{} bytes", delta.len());
+    for thorough in [false, true] {
+        let delta = collect(Encoder::matched(&matches, &new, EncodeOptions::new().thorough(thorough)));
+        let bytes = apply(&basis, Basis::matched(&matched), Limits::default(), [&delta[..]].into_iter());
+        assert!(bytes.as_ref() == Ok(&new));
+        assert!(delta.len() < 12_000, "{} bytes", delta.len());
+    }
 }
 
 #[test]

@@ -200,7 +200,8 @@ fn matched(old: &[u8], new: &[u8], head: &Cuts, held: &[Chunk], nonce: [u8; 16])
     let matches = signature.match_chunks(head);
     let (runs, _) = Runs::decode(&matches.encode_runs(), signature.count()).unwrap().unwrap();
     let matched = MatchedBasis::new(&runs, held);
-    let delta = support::collect(Encoder::matched(&matches, new, EncodeOptions::default()));
+    let options = EncodeOptions::new().thorough(nonce[0] % 2 == 1);
+    let delta = support::collect(Encoder::matched(&matches, new, options));
     let located = matched.locate(0..matched.len()).flat_map(|piece| &old[piece.start as usize..piece.end as usize]);
     let basis: Vec<u8> = located.copied().collect();
     support::apply(&basis, Basis::matched(&matched), Limits::default(), [&delta[..]].into_iter())

@@ -5,8 +5,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tracing_subscriber::fmt::MakeWriter;
-
 /// How long lines wait for others. A reader that follows the log does not notice it.
 const GATHER: Duration = Duration::from_millis(50);
 /// The most bytes that wait. If nobody reads, further lines are dropped.
@@ -88,14 +86,6 @@ impl Write for Batches {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Batches {
-    type Writer = Batches;
-
-    fn make_writer(&'a self) -> Batches {
-        self.clone()
     }
 }
 

@@ -124,6 +124,17 @@ impl Matches {
         self.matched
     }
 
+    /// The basis id of the matched chunks: what the receiver's [`MatchedBasis`](crate::MatchedBasis) must have too. Two
+    /// receivers with the same basis id can decode each other's deltas.
+    pub fn basis_id(&self) -> BasisId {
+        self.basis_id
+    }
+
+    /// Bytes of memory that the matches take.
+    pub fn memory(&self) -> usize {
+        self.runs.memory() + size_of_val(&*self.shared) + size_of_val(&*self.layout)
+    }
+
     /// The start of the matched answer: the runs, after their length.
     pub fn encode_runs(&self) -> Vec<u8> {
         self.runs.encode()
@@ -144,11 +155,6 @@ impl Matches {
     #[cfg_attr(not(feature = "encode"), allow(dead_code))]
     pub(crate) fn layout(&self) -> &[SharedRun] {
         &self.layout
-    }
-
-    #[cfg_attr(not(feature = "encode"), allow(dead_code))]
-    pub(crate) fn basis_id(&self) -> BasisId {
-        self.basis_id
     }
 }
 

@@ -63,6 +63,10 @@ impl Runs {
         out
     }
 
+    pub(super) fn memory(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.0.iter().sum()
     }

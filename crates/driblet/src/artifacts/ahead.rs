@@ -15,9 +15,9 @@ const LONGEST: u64 = 1 << 30;
 const LONGEST_AT_ONCE: u64 = 64 << 20;
 /// The longest file, in bytes, that gets a dense delta: the format has no longer dense region.
 const LONGEST_DENSE: u64 = 32 << 20;
-/// The longest file, in bytes, that gets a smaller delta from nothing. For a longer one it would take a core for more
+/// The longest file, in bytes, that gets a smaller delta from nothing, or from matched chunks. For a longer one it would take a core for more
 /// than half a minute.
-const LONGEST_FROM_NOTHING: u64 = 512 << 20;
+const LONGEST_SHARED: u64 = 512 << 20;
 /// The longest file, in bytes, that gets a smaller encoding.
 const LONGEST_ENCODED: u64 = 64 << 20;
 
@@ -52,9 +52,9 @@ impl AheadRule {
         (self.codec != Codec::Fast && from.max(to) <= LONGEST_DENSE).then_some(self.codec)
     }
 
-    /// Whether a smaller delta from nothing is made in the background for a file of this length.
-    pub(super) fn improves_delta_from_nothing(&self, len: u64) -> bool {
-        (SHORTEST..=LONGEST_FROM_NOTHING.min(self.disk)).contains(&len)
+    /// Whether a smaller delta from nothing, or from matched chunks, is made in the background for a file of this length.
+    pub(super) fn improves_shared_delta(&self, len: u64) -> bool {
+        (SHORTEST..=LONGEST_SHARED.min(self.disk)).contains(&len)
     }
 
     /// Whether a smaller encoding is made in the background for a file of this length.
@@ -106,7 +106,7 @@ mod tests {
         let place = |from| versions.iter().position(|(version, _)| Some(*version) == from).unwrap();
         jobs.filter_map(|job| match job.work.clone() {
             Work::Delta { from, codec } => Some((place(from), codec)),
-            Work::Coding(_) | Work::WithDictionary { .. } => None,
+            Work::Matched(_) | Work::Coding(_) | Work::WithDictionary { .. } => None,
         })
         .collect()
     }

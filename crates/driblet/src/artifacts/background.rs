@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use moka::sync::Cache;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -11,8 +10,9 @@ use super::coding::Effort;
 use super::deltas::DeltaEncoder;
 use super::error::ArtifactError;
 use super::key::Key;
+use super::made::Made;
 use super::permits::EncoderPermits;
-use super::queue::{Cause, Job, Queue, Work};
+use super::queue::{Cause, Job, MatchedChunks, Queue, Work};
 use super::requested::{Requested, fill};
 use super::spool::{Artifact, Content, ScratchSpace, Spool};
 use super::store::ArtifactStore;
@@ -29,7 +29,7 @@ const WORKERS: usize = 1;
 /// another one can open the same folder.
 pub(super) struct Background {
     pub(super) history: Weak<dyn History>,
-    pub(super) made: Cache<Key, Artifact>,
+    pub(super) made: Made,
     pub(super) requested: Arc<Requested>,
     pub(super) store: Arc<ArtifactStore>,
     pub(super) space: Arc<ScratchSpace>,
@@ -114,7 +114,7 @@ impl Background {
     async fn make(&self, job: &Job, cause: Cause) -> Result<(), ArtifactError> {
         let key = job.key();
         // It may be made already, for another path with the same versions.
-        if self.made.contains_key(&key) || self.store.has(&key) {
+        if self.made.has(&key) || self.store.has(&key) {
             return Ok(());
         }
         // Without room, seconds of work would be lost.
@@ -130,6 +130,7 @@ impl Background {
         let make = move || {
             fill(spool, |spool| match &work {
                 Work::Delta { codec, .. } => encoder.background(*codec, from.as_deref(), &to, spool),
+                Work::Matched(MatchedChunks(matches)) => encoder.matched(matches, &to, Effort::Background, spool),
                 Work::Coding(coding) => {
                     coding.compress(Effort::Background, to.bytes(), encoder.metrics(), |bytes| spool.write(bytes))
                 }
@@ -152,7 +153,9 @@ impl Background {
         let (path, bytes) = (&*job.path, made.content.len());
         let work = &job.work;
         match work {
-            Work::Delta { .. } => info!(path, to = %job.to, ?work, bytes, ?cause, "made a delta in the background"),
+            Work::Delta { .. } | Work::Matched(_) => {
+                info!(path, to = %job.to, ?work, bytes, ?cause, "made a delta in the background")
+            }
             Work::Coding(_) | Work::WithDictionary { .. } => {
                 info!(path, to = %job.to, ?work, bytes, ?cause, "made an encoded file in the background")
             }

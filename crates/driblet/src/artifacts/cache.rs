@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driblet_core::{ChunkSizes, Codec, Cuts, Matches, Version};
-use moka::policy::EvictionPolicy;
 use tokio::time::timeout;
 
 use super::ahead::AheadRule;
@@ -16,15 +15,14 @@ use super::dictionary::{self, DictionaryCoding, DictionaryHash};
 use super::directory_plan::DirectoryPlans;
 use super::error::ArtifactError;
 use super::key::Key;
+use super::made::Made;
 use super::permits::EncoderPermits;
-use super::requested::{Requested, fill};
+use super::requested::Requested;
 use super::spool::{Artifact, Content, ScratchSpace, Spool, WaitFor};
 use super::store::ArtifactStore;
 use crate::history::{History, StoredVersion};
 use crate::task::blocking;
 
-/// The least that one artifact counts for, so that the budget bounds the number of open files too.
-const LEAST_WEIGHT: u32 = 1 << 20;
 /// Bytes of chunk lists that are kept in memory.
 const CHUNK_LISTS: u64 = 64 << 20;
 /// Deltas and encodings of files up to this length are finished before they are sent, so that the answer states its
@@ -34,6 +32,8 @@ const SHORT: u64 = 256 << 10;
 const ENCODED_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many versions' SHA-256 hashes are remembered.
 const HASHES: u64 = 16 << 10;
+/// How many deltas from matched chunks are remembered that a receiver asked for.
+const ASKED_MATCHED: u64 = 4 << 10;
 /// How many versions are remembered that do not shrink when they are encoded.
 const INCOMPRESSIBLE: u64 = 16 << 10;
 
@@ -55,14 +55,15 @@ pub(crate) struct ArtifactOptions {
 
 /// The artifacts of a server.
 pub(crate) struct Artifacts {
-    made: moka::sync::Cache<Key, Artifact>,
+    made: Made,
     store: Arc<ArtifactStore>,
-    space: Arc<ScratchSpace>,
     cuts: moka::future::Cache<Version, Arc<Cuts>>,
     dictionary_hashes: moka::future::Cache<Version, DictionaryHash>,
     encoder_permits: Arc<EncoderPermits>,
     queue_timeout: Duration,
     disk: u64,
+    /// The deltas from matched chunks that a receiver asked for.
+    pub(super) asked_matched: moka::sync::Cache<Key, ()>,
     pub(super) encoder: DeltaEncoder,
     pub(super) directories: DirectoryPlans,
     pub(super) requested: Arc<Requested>,
@@ -74,18 +75,8 @@ pub(crate) struct Artifacts {
 impl Artifacts {
     /// A cache over a history, which it does not keep open.
     pub(crate) fn new(history: &Arc<dyn History>, options: ArtifactOptions) -> Artifacts {
-        let weight = |_: &Key, artifact: &Artifact| match (&artifact.content, &artifact.verified) {
-            // The store counts the bytes of its files. Only the open file counts here.
-            (Content::File(..), Some(_)) => LEAST_WEIGHT,
-            (Content::File(_, len), None) => u32::try_from(*len).unwrap_or(u32::MAX).max(LEAST_WEIGHT),
-            (content, _) => content.len().and_then(|len| u32::try_from(len).ok()).unwrap_or(u32::MAX).max(1),
-        };
         // Half of the budget is for the store, half for the artifacts that end with the server.
-        let made = moka::sync::Cache::builder()
-            .max_capacity(options.disk.div_ceil(2))
-            .weigher(weight)
-            .eviction_policy(EvictionPolicy::lru())
-            .build();
+        let made = Made::new(options.disk.div_ceil(2));
         let cuts = moka::future::Cache::builder()
             .max_capacity(CHUNK_LISTS)
             .weigher(|_, cuts: &Arc<Cuts>| u32::try_from(cuts.memory()).unwrap_or(u32::MAX))
@@ -108,12 +99,12 @@ impl Artifacts {
         Artifacts {
             made,
             store,
-            space,
             cuts,
             dictionary_hashes: moka::future::Cache::new(HASHES),
             encoder_permits,
             queue_timeout: options.queue_timeout,
             disk: options.disk,
+            asked_matched: moka::sync::Cache::new(ASKED_MATCHED),
             encoder,
             directories: DirectoryPlans::new(),
             requested,
@@ -149,7 +140,7 @@ impl Artifacts {
     /// Drops all artifacts that may have bytes of these versions. Others in memory are dropped too, and made again.
     pub(crate) fn forget(&self, versions: &HashSet<Version>) {
         self.store.forget(versions);
-        self.made.invalidate_all();
+        self.made.remove_all();
         self.directories.plans.invalidate_all();
         self.directories.names.invalidate_all();
     }
@@ -220,22 +211,16 @@ impl Artifacts {
         Ok(artifact)
     }
 
-    /// The answer to a signature: the runs, and the delta from what matched. It is not kept, since hardly two receivers
-    /// sign the same bytes.
-    pub(super) async fn matched_delta(
+    /// The interactive delta from the chunks that a signature matched.
+    pub(super) async fn interactive_matched(
         &self,
         matches: Arc<Matches>,
         to: Arc<StoredVersion>,
     ) -> Result<Artifact, ArtifactError> {
         let (encoder, len) = (self.encoder.clone(), to.len);
-        let permit = self.encoder_permits.acquire(len).await?;
-        let spool = Spool::new(self.space.clone()).up_to(len).for_one_reader();
-        let artifact = spool.artifact();
-        tokio::spawn(blocking(move || {
-            fill(spool, |spool| encoder.matched(&matches, &to, spool));
-            drop(permit);
-            Ok::<_, ArtifactError>(())
-        }));
+        let key = Key::Matched { basis: matches.basis_id(), to: to.version, effort: Effort::Interactive };
+        let work = move |spool: &mut Spool| encoder.matched(&matches, &to, Effort::Interactive, spool);
+        let artifact = self.requested.begin(key, len, |spool| spool.up_to(len), work);
         artifact.content.begun(if len <= SHORT { WaitFor::Everything } else { WaitFor::Anything }).await?;
         Ok(artifact)
     }
@@ -321,7 +306,7 @@ impl Artifacts {
             if artifact.is_intact() {
                 return Ok(Some(artifact));
             }
-            self.made.invalidate(&key);
+            self.made.remove(&key);
             self.store.remove(&key);
         }
         if !self.store.has(&key) {

@@ -12,7 +12,7 @@ use super::coding::{Coding, Effort};
 use super::dictionary::{self, DictionaryCoding, DictionaryHash};
 use super::error::ArtifactError;
 use super::key::Key;
-use super::queue::{Job, Work};
+use super::queue::{Job, MatchedChunks, Work};
 use super::spool::{Artifact, Content};
 use crate::history::StoredVersion;
 
@@ -22,8 +22,11 @@ const WORTH_MATCHING: u64 = 3;
 /// From this share of the head on, in percent, the delta from what matched is the smaller one. Below this share the
 /// server makes both deltas and compares them.
 const SURELY_SMALLER: u64 = 50;
-/// The most unmatched bytes for which a delta is made for one receiver alone, although little matches.
-const MAX_UNSHARED: u64 = 16 << 20;
+/// The most unmatched bytes for which a receiver waits for a delta from what matched, although little matches.
+const MAX_UNSHARED: u64 = 32 << 20;
+
+/// The most bytes of memory that the list of matched chunks may take while its delta is queued.
+const MAX_QUEUED: usize = 8 << 20;
 
 /// What is known of a receiver that asks for a delta.
 pub(crate) struct DeltaRequest<'a> {
@@ -112,8 +115,8 @@ impl Artifacts {
         Ok(ChosenDelta { content, etag: etag.to_string(), is_same: false })
     }
 
-    /// The answer to a signature: first bytes, and the content after them. It is the delta from what matched or the
-    /// shared delta from nothing, whichever is smaller.
+    /// The answer to a signature: the runs, and the delta after them. It is the delta from what matched or the one from
+    /// nothing, whichever is smaller.
     pub(crate) async fn choose_matched(
         &self,
         path: &str,
@@ -121,22 +124,53 @@ impl Artifacts {
         target: Arc<StoredVersion>,
     ) -> Result<(Vec<u8>, Content), ArtifactError> {
         let (matched, len) = (matches.matched_bytes(), target.len);
+        let is_worth_it = len * WORTH_MATCHING <= matched * 100;
+        let best = if is_worth_it { self.matched_or_queued(path, &matches, &target).await? } else { None };
+        let runs = matches.encode_runs();
         if len * SURELY_SMALLER <= matched * 100 {
-            return Ok((Vec::new(), self.matched_delta(matches, target).await?.content));
+            let delta = match best {
+                Some(best) => best,
+                None => self.interactive_matched(matches, target).await?,
+            };
+            return Ok((runs, delta.content));
         }
-        let ready = self.ready_or_queued(path, None, &target, Accepted::Basic, |_| true).await?;
-        let from_nothing = match ready {
+        let from_nothing = match self.ready_or_queued(path, None, &target, Accepted::Basic, |_| true).await? {
             Some(ready) => ready.content,
             None => self.interactive_delta(None, target.clone()).await?.content,
         };
-        if matched * 100 < len * WORTH_MATCHING || MAX_UNSHARED < len - matched {
-            return Ok((matches.encode_no_runs(), from_nothing));
-        }
+        let no_runs = matches.encode_no_runs();
+        let from_matches = match best {
+            Some(best) => best,
+            None if is_worth_it && len - matched <= MAX_UNSHARED => self.interactive_matched(matches, target).await?,
+            None => return Ok((no_runs, from_nothing)),
+        };
         // Both lengths are known only when both deltas are made.
-        let from_matches = self.matched_delta(matches.clone(), target).await?.content.finished().await?;
-        let from_nothing = from_nothing.finished().await?;
-        let is_shared = from_nothing.len() <= from_matches.len();
-        Ok(if is_shared { (matches.encode_no_runs(), from_nothing) } else { (Vec::new(), from_matches) })
+        let (from_matches, from_nothing) = (from_matches.content.finished().await?, from_nothing.finished().await?);
+        let with = |start: &[u8], delta: &Content| delta.len().map(|len| start.len() as u64 + len);
+        let is_shorter = with(&runs, &from_matches) < with(&no_runs, &from_nothing);
+        Ok(if is_shorter { (runs, from_matches) } else { (no_runs, from_nothing) })
+    }
+
+    /// The background delta from matched chunks, if it is made. It is queued if a receiver asked for it before: a file
+    /// that one receiver changed is never asked for again, but all that hold a version that the server forgot are.
+    async fn matched_or_queued(
+        &self,
+        path: &str,
+        matches: &Arc<Matches>,
+        to: &StoredVersion,
+    ) -> Result<Option<Artifact>, ArtifactError> {
+        let work = Work::Matched(MatchedChunks(matches.clone()));
+        let job = Job { path: path.into(), to: to.version, work, is_long: false };
+        let key = job.key();
+        let best = self.ready(key.clone()).await?;
+        let may_improve = matches.memory() <= MAX_QUEUED && self.ahead.improves_shared_delta(to.len);
+        if best.is_none() && may_improve {
+            match self.asked_matched.contains_key(&key) {
+                true => self.background.change(|queue| queue.ask(job)),
+                false => self.asked_matched.insert(key, ()),
+            }
+        }
+        Ok(best)
     }
 
     /// The encoding of a version for a client, and its ETag: the best one if it is made, otherwise the interactive one.
@@ -222,7 +256,7 @@ impl Artifacts {
     ) -> Result<Option<Artifact>, ArtifactError> {
         let codecs: Vec<Codec> = match from {
             Some(from) => self.ahead.codecs(from.len, to.len, accepted).collect(),
-            None => self.ahead.improves_delta_from_nothing(to.len).then_some(Codec::Fast).into_iter().collect(),
+            None => self.ahead.improves_shared_delta(to.len).then_some(Codec::Fast).into_iter().collect(),
         };
         for (place, codec) in codecs.into_iter().enumerate() {
             let work = Work::Delta { from: from.map(|from| from.version), codec };

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use driblet_core::{Codec, EncodeOptions, Encoder, Matches, Version};
 
+use super::coding::Effort;
 use super::error::ArtifactError;
 use super::spool::Spool;
 use crate::history::StoredVersion;
@@ -100,17 +101,17 @@ impl DeltaEncoder {
         self.between(from, to, (options, by, EncodeEffort::Background), spool)
     }
 
-    /// The answer to a signature: the runs, and the delta from what matched.
+    /// The delta from the chunks that a signature matched.
     pub(super) fn matched(
         &self,
         matches: &Matches,
         to: &StoredVersion,
+        effort: Effort,
         spool: &mut Spool,
     ) -> Result<(), ArtifactError> {
-        spool.write(&matches.encode_runs())?;
-        self.metrics.time(EncodeCodec::Fast, EncodeEffort::Interactive, || {
-            write(Encoder::matched(matches, to.bytes(), self.options), spool)
-        })
+        let options = self.options.thorough(effort == Effort::Background);
+        self.metrics
+            .time(EncodeCodec::Fast, effort.into(), || write(Encoder::matched(matches, to.bytes(), options), spool))
     }
 
     fn between(

@@ -1,4 +1,4 @@
-use driblet_core::{Codec, Version};
+use driblet_core::{BasisId, Codec, Version};
 
 use super::coding::{Coding, Effort};
 use super::dictionary::DictionaryCoding;
@@ -12,6 +12,13 @@ pub(super) enum Key {
         from: Option<Version>,
         to: Version,
         codec: Option<Codec>,
+    },
+    /// A delta from the chunks that a signature matched. It is the same for all receivers whose matched chunks have this
+    /// basis id.
+    Matched {
+        basis: BasisId,
+        to: Version,
+        effort: Effort,
     },
     Encoded(Version, Coding, Effort),
     /// A file that is encoded against a dictionary.
@@ -32,7 +39,7 @@ impl Key {
     /// The version that a receiver gets by the artifact.
     pub(super) fn version(&self) -> Version {
         match self {
-            Key::Delta { to, .. } | Key::WithDictionary { to, .. } => *to,
+            Key::Delta { to, .. } | Key::Matched { to, .. } | Key::WithDictionary { to, .. } => *to,
             Key::Encoded(version, ..) => *version,
             Key::Part { name, .. } => *name,
         }
@@ -42,6 +49,7 @@ impl Key {
     pub(super) fn interactive(&self) -> Key {
         match *self {
             Key::Delta { from, to, .. } => Key::Delta { from, to, codec: None },
+            Key::Matched { basis, to, .. } => Key::Matched { basis, to, effort: Effort::Interactive },
             Key::Encoded(version, coding, _) => Key::Encoded(version, coding, Effort::Interactive),
             Key::WithDictionary { from, to, coding, .. } => {
                 Key::WithDictionary { from, to, coding, effort: Effort::Interactive }

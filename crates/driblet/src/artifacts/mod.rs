@@ -16,6 +16,7 @@ mod directories;
 mod directory_plan;
 mod error;
 mod key;
+mod made;
 mod permits;
 mod queue;
 mod requested;

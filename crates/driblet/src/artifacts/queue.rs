@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use driblet_core::{Codec, Version};
+use driblet_core::{Codec, Matches, Version};
 
 use super::coding::{Coding, Effort};
 use super::dictionary::{DictionaryCoding, DictionaryHash};
@@ -15,6 +15,9 @@ const MAX_ASKED: usize = 16;
 /// The most jobs in each other line: the deltas of some 80 files that change together. A delta that does not fit is
 /// made when a request asks for it.
 const MAX_WAITING: usize = 256;
+
+/// The most deltas from matched chunks. Each keeps the list of its chunks in memory.
+const MAX_MATCHED: usize = 4;
 
 /// An artifact to make. The job names its versions and does not open them: if one is evicted meanwhile, the job does
 /// nothing.
@@ -32,19 +35,36 @@ pub(super) struct Job {
 pub(super) enum Work {
     /// The delta to the version, from another version or from nothing.
     Delta { from: Option<Version>, codec: Codec },
+    /// The delta from the chunks that a signature matched.
+    Matched(MatchedChunks),
     /// The version in a content coding.
     Coding(Coding),
     /// The version, encoded against a version of the same or another path.
     WithDictionary { dictionary: Arc<str>, from: Version, hash: DictionaryHash, coding: DictionaryCoding },
 }
 
+/// Matched chunks. Those with the same basis id are equal.
+#[derive(Clone, Debug)]
+pub(super) struct MatchedChunks(pub(super) Arc<Matches>);
+
+impl PartialEq for MatchedChunks {
+    fn eq(&self, other: &MatchedChunks) -> bool {
+        self.0.basis_id() == other.0.basis_id()
+    }
+}
+
+impl Eq for MatchedChunks {}
+
 impl Job {
     pub(super) fn key(&self) -> Key {
-        match self.work {
-            Work::Delta { from, codec } => Key::Delta { from, to: self.to, codec: Some(codec) },
-            Work::Coding(coding) => Key::Encoded(self.to, coding, Effort::Background),
+        match &self.work {
+            Work::Delta { from, codec } => Key::Delta { from: *from, to: self.to, codec: Some(*codec) },
+            Work::Matched(MatchedChunks(matches)) => {
+                Key::Matched { basis: matches.basis_id(), to: self.to, effort: Effort::Background }
+            }
+            Work::Coding(coding) => Key::Encoded(self.to, *coding, Effort::Background),
             Work::WithDictionary { from, coding, .. } => {
-                Key::WithDictionary { from, to: self.to, coding, effort: Effort::Background }
+                Key::WithDictionary { from: *from, to: self.to, coding: *coding, effort: Effort::Background }
             }
         }
     }
@@ -54,7 +74,7 @@ impl Job {
         match &self.work {
             Work::Delta { from, .. } => from.map(|from| (&*self.path, from)),
             Work::WithDictionary { dictionary, from, .. } => Some((dictionary, *from)),
-            Work::Coding(_) => None,
+            Work::Matched(_) | Work::Coding(_) => None,
         }
     }
 }
@@ -68,7 +88,7 @@ pub(super) enum Cause {
     Ahead,
 }
 
-/// Seven lines. A line is emptied before the next one is looked at.
+/// Eight lines. A line is emptied before the next one is looked at.
 #[derive(Default)]
 pub(super) struct Queue {
     /// Deltas between versions that receivers asked for, in the order of the requests.
@@ -77,6 +97,8 @@ pub(super) struct Queue {
     ahead_fast: VecDeque<Job>,
     /// Deltas from nothing that receivers asked for. Each serves all receivers that hold nothing.
     nothing: VecDeque<Job>,
+    /// Deltas from matched chunks that several receivers asked for.
+    matched: VecDeque<Job>,
     /// Encoded files that clients asked for.
     encoded: VecDeque<Job>,
     /// Deltas to new heads in the server's codec. They are last, since one takes as long as a hundred fast ones.
@@ -93,6 +115,7 @@ impl Queue {
             Work::Delta { from: Some(_), .. } if job.is_long => (&mut self.asked_long, MAX_ASKED),
             Work::Delta { from: Some(_), .. } => (&mut self.asked, MAX_ASKED),
             Work::Delta { from: None, .. } => (&mut self.nothing, MAX_WAITING),
+            Work::Matched(_) => (&mut self.matched, MAX_MATCHED),
             Work::Coding(_) | Work::WithDictionary { .. } => (&mut self.encoded, MAX_WAITING),
         };
         if line.len() < most && !line.contains(&job) {
@@ -122,25 +145,27 @@ impl Queue {
     /// Takes the next job.
     pub(super) fn next(&mut self) -> Option<(Job, Cause)> {
         use Cause::{Ahead, Asked};
-        const CAUSES: [Cause; 7] = [Asked, Ahead, Asked, Asked, Ahead, Asked, Ahead];
+        const CAUSES: [Cause; 8] = [Asked, Ahead, Asked, Asked, Asked, Ahead, Asked, Ahead];
         self.lines().zip(CAUSES).find_map(|(line, cause)| Some((line.pop_front()?, cause)))
     }
 
     /// How many jobs are queued.
     pub(super) fn len(&self) -> usize {
-        let first = [&self.asked, &self.ahead_fast, &self.nothing, &self.encoded, &self.ahead_best];
-        first.into_iter().chain([&self.asked_long, &self.ahead_long]).map(VecDeque::len).sum()
+        let first = [&self.asked, &self.ahead_fast, &self.nothing, &self.matched, &self.encoded];
+        first.into_iter().chain([&self.ahead_best, &self.asked_long, &self.ahead_long]).map(VecDeque::len).sum()
     }
 
     /// The lines, in the order in which they are emptied.
     fn lines(&mut self) -> impl Iterator<Item = &mut VecDeque<Job>> {
-        let first = [&mut self.asked, &mut self.ahead_fast, &mut self.nothing, &mut self.encoded, &mut self.ahead_best];
-        first.into_iter().chain([&mut self.asked_long, &mut self.ahead_long])
+        let first = [&mut self.asked, &mut self.ahead_fast, &mut self.nothing, &mut self.matched, &mut self.encoded];
+        first.into_iter().chain([&mut self.ahead_best, &mut self.asked_long, &mut self.ahead_long])
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use driblet_core::{ChunkSizes, Cuts, Signature};
+
     use super::*;
 
     fn job(path: &str, from: u64, to: u64, codec: Codec) -> Job {
@@ -210,6 +235,26 @@ mod tests {
         }
         queue.replace("0", Vec::new());
         assert_eq!(queue.len(), 2 * (MAX_WAITING - 1), "bounded, and gone with the head");
+    }
+
+    #[test]
+    fn matched_chunks_are_few_and_equal_ones_wait_once() {
+        let mut queue = Queue::default();
+        let matched = |number: u8| {
+            let file = [number; 5_000];
+            let cuts = Cuts::of(&file, ChunkSizes::of(&file));
+            let signature = Signature::sign([number; 16], cuts.chunks());
+            let work = Work::Matched(MatchedChunks(Arc::new(signature.match_chunks(&cuts))));
+            Job { work, ..job("a", 0, 5, Codec::Fast) }
+        };
+        for number in 0..10 {
+            queue.ask(matched(number));
+            queue.ask(matched(number));
+        }
+        queue.replace("b", of_head("b", 5));
+        let left: Vec<Job> = order(queue).into_iter().map(|(job, _)| job).collect();
+        assert!(left[2..2 + MAX_MATCHED].iter().eq(&(0..MAX_MATCHED as u8).map(matched).collect::<Vec<_>>()));
+        assert_eq!(left.len(), 2 + MAX_MATCHED + 2);
     }
 
     #[test]

@@ -4,28 +4,23 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use moka::sync::Cache;
-
 use super::error::ArtifactError;
 use super::key::Key;
+use super::made::Made;
 use super::permits::EncoderPermits;
 use super::spool::{Artifact, Content, ScratchSpace, Spool};
 use crate::task::blocking;
 
 /// Starts artifacts, and remembers which are being made.
 pub(super) struct Requested {
-    made: Cache<Key, Artifact>,
+    made: Made,
     space: Arc<ScratchSpace>,
     encoder_permits: Arc<EncoderPermits>,
     growing: Mutex<HashMap<Key, Artifact>>,
 }
 
 impl Requested {
-    pub(super) fn new(
-        made: Cache<Key, Artifact>,
-        space: Arc<ScratchSpace>,
-        encoder_permits: Arc<EncoderPermits>,
-    ) -> Arc<Requested> {
+    pub(super) fn new(made: Made, space: Arc<ScratchSpace>, encoder_permits: Arc<EncoderPermits>) -> Arc<Requested> {
         Arc::new(Requested { made, space, encoder_permits, growing: Mutex::default() })
     }
 
@@ -125,7 +120,7 @@ mod tests {
         let history = DirectoryHistory::open(folder.path(), Path::new("/nowhere"), HistoryLimits::default()).unwrap();
         let history: Arc<dyn History> = Arc::new(history);
         let (space, permits) = (Arc::new(ScratchSpace::new(&history)), Arc::new(EncoderPermits::new(1, LIMIT)));
-        let requested = Requested::new(Cache::new(1 << 20), space, permits);
+        let requested = Requested::new(Made::new(1 << 20), space, permits);
         let key = Key::Delta { from: None, to: Version::EMPTY, codec: None };
         let run = async {
             let artifact = requested.begin(key.clone(), 1, |spool| spool, |_| panic!("a bug"));

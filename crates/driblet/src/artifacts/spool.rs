@@ -289,8 +289,7 @@ impl ScratchSpace {
     }
 }
 
-/// The writing end of an artifact. It does not wait for readers. If it is for one reader, it stops when that reader
-/// leaves.
+/// The writing end of an artifact. It does not wait for readers.
 pub(super) struct Spool {
     space: Arc<ScratchSpace>,
     progress: Arc<SpoolProgress>,
@@ -301,7 +300,6 @@ pub(super) struct Spool {
     most: u64,
     /// Whether to fail at the start if the disk may have no room for the end.
     whole_or_none: bool,
-    for_one_reader: bool,
     disk_failed: bool,
 }
 
@@ -315,17 +313,7 @@ impl Spool {
             borrowed: AtomicUsize::new(0),
         });
         let hasher = blake3::Hasher::new();
-        Spool {
-            space,
-            progress,
-            etag: None,
-            hasher,
-            len: 0,
-            most: 0,
-            whole_or_none: false,
-            for_one_reader: false,
-            disk_failed: false,
-        }
+        Spool { space, progress, etag: None, hasher, len: 0, most: 0, whole_or_none: false, disk_failed: false }
     }
 
     /// Sets an ETag that is known before the bytes.
@@ -346,12 +334,6 @@ impl Spool {
         self.up_to(most)
     }
 
-    /// Stops the work when the one reader leaves.
-    pub(super) fn for_one_reader(mut self) -> Spool {
-        self.for_one_reader = true;
-        self
-    }
-
     /// The artifact, which can be read while it is made.
     pub(super) fn artifact(&self) -> Artifact {
         let content = Content::Growing(Growing(self.progress.clone()));
@@ -359,9 +341,6 @@ impl Spool {
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
-        if self.for_one_reader && Arc::strong_count(&self.progress) == 1 {
-            return Err(ArtifactError::Interrupted);
-        }
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         let is_short = self.len <= IN_MEMORY as u64;

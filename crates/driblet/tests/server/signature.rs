@@ -54,6 +54,28 @@ async fn what_matches_does_not_travel() {
 }
 
 #[tokio::test]
+async fn receivers_of_the_same_unknown_version_share_a_delta_and_later_ones_get_a_better_one() {
+    let head = text(1, 900_000);
+    let held = [&head[..400_000], &random_bytes(2, 3_000), &head[850_000..]].concat();
+    let site = TestSite::new(&[("app.js", &head)]).await;
+    let (_, chunks) = signed(&site, &held).await;
+    let ask = async |nonce| {
+        let answer = site.ask(post(PATH, Signature::sign([nonce; 16], &chunks).encode())).await;
+        let (file, basis) = matched(&held, &chunks, &answer.body);
+        assert!(file == head && 440_000 < basis);
+        answer.body
+    };
+    let first = ask(1).await;
+    site.prepared().await;
+    let second = ask(2).await;
+    assert_eq!(second, first, "nothing better is made for one receiver");
+    site.prepared().await;
+    let third = ask(3).await;
+    assert!(third.len() < first.len() * 99 / 100, "{} bytes, then {}", first.len(), third.len());
+    assert_eq!(ask(4).await, third);
+}
+
+#[tokio::test]
 async fn where_little_matches_the_shared_delta_from_nothing_is_sent() {
     let head = text(1, 300_000);
     let held = [&random_bytes(2, 300_000), &head[..6_000]].concat();

@@ -16,6 +16,11 @@ const MANY_BYTES: usize = 12 << 20;
 /// twice the time.
 const ORDINARY_LEN: u64 = 32 << 20;
 
+/// The most new bytes in one region.
+const MAX_GAP_BYTES: u64 = 16 << 20;
+/// The same in a delta that many receivers get and none waits for. At the start of a region the compressor finds less.
+const MAX_SHARED_GAP_BYTES: u64 = 64 << 20;
+
 pub(super) struct Context<'a> {
     pub(super) basis: BasisBytes<'a>,
     pub(super) target: &'a [u8],
@@ -37,6 +42,18 @@ pub(super) struct Prefix {
 impl Context<'_> {
     pub(super) fn target_len(&self) -> u64 {
         self.target.len() as u64
+    }
+
+    /// The most new bytes in one region.
+    pub(super) fn max_gap_bytes(&self) -> u64 {
+        match &self.basis {
+            BasisBytes::Whole([]) | BasisBytes::Matched { .. }
+                if self.options.thorough && levels::has_ample(self.options.budget) =>
+            {
+                MAX_SHARED_GAP_BYTES
+            }
+            _ => MAX_GAP_BYTES,
+        }
     }
 
     /// The new bytes of a region that begins at `start`.
@@ -77,14 +94,14 @@ impl Context<'_> {
     pub(super) fn level(&self, span: u64, len: usize, prefix: usize) -> i32 {
         let budget = self.options.budget;
         match (&self.basis, self.options.thorough) {
-            (BasisBytes::Whole([]), true) => levels::first_sync_thorough(self.target.len(), budget),
+            (BasisBytes::Whole([]) | BasisBytes::Matched { .. }, true) => levels::shared(self.target.len(), budget),
             (BasisBytes::Whole([]), false) => levels::first_sync(self.target.len()),
             (BasisBytes::Whole(_), true) => {
                 levels::thorough(len, prefix, budget).min(levels::after(self.compressed_per_share()))
             }
             (BasisBytes::Whole(_), false) => levels::interactive(len),
-            // The receiver waits for this delta and gets no better one later.
-            (BasisBytes::Matched { .. }, _) => levels::matched(span, len, prefix, budget),
+            // Few receivers ask twice.
+            (BasisBytes::Matched { .. }, false) => levels::matched(span, len, prefix, budget),
         }
     }
 

@@ -121,7 +121,8 @@ impl<'a> Encoder<'a> {
     }
 
     /// Encodes the delta from the chunks that a signature matched. `target` must be the file that
-    /// [`match_chunks`](crate::Signature::match_chunks) was given the cuts of.
+    /// [`match_chunks`](crate::Signature::match_chunks) was given the cuts of. All receivers with the same
+    /// [basis id](Matches::basis_id) can decode it. Of the options [`codec`](EncodeOptions::codec) does not matter.
     pub fn matched(matches: &'a Matches, target: &'a [u8], options: EncodeOptions) -> Encoder<'a> {
         let header = header(target, None, GroupSize::LARGEST, matches.basis_id());
         let source = OpSource::new(Box::new(matches.shared_runs().iter().cloned()), target.len() as u64);

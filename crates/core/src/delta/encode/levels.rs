@@ -18,8 +18,9 @@ pub(super) fn first_sync(len: usize) -> i32 {
     }
 }
 
-/// The level for a first sync of `len` bytes that nobody waits for. It takes up to 40 s.
-pub(super) fn first_sync_thorough(len: usize, budget: usize) -> i32 {
+/// The level for a target of `len` bytes that nobody waits for and many receivers get: all that hold nothing, or all that
+/// hold the same unknown version. It takes up to 40 s.
+pub(super) fn shared(len: usize, budget: usize) -> i32 {
     within_budget(if len <= 64 << 20 { BEST } else { 12 }, budget)
 }
 
@@ -32,7 +33,7 @@ pub(super) fn interactive(len: usize) -> i32 {
     }
 }
 
-/// The level for `len` bytes after a prefix in a matched delta, whose receiver waits and gets no better delta later:
+/// The level for `len` bytes after a prefix in a matched delta, whose receiver waits:
 /// the best level that takes 10 ns for each byte that the region covers, and 20 ms more.
 pub(super) fn matched(span: u64, len: usize, prefix: usize, budget: usize) -> i32 {
     let allowed = 10 * span + 20_000_000;
@@ -68,5 +69,10 @@ pub(super) fn work(len: usize, prefix: usize) -> usize {
 }
 
 fn within_budget(level: i32, budget: usize) -> i32 {
-    if budget < AMPLE { level.min(FRUGAL) } else { level }
+    if has_ample(budget) { level } else { level.min(FRUGAL) }
+}
+
+/// Whether every level has enough memory.
+pub(super) fn has_ample(budget: usize) -> bool {
+    AMPLE <= budget
 }

@@ -9,9 +9,6 @@ use super::plan::Span;
 use crate::delta::ops::Op;
 use crate::shared_run::SharedRun;
 
-/// New bytes in one region: as many as the compressor sees at once.
-pub(super) const MAX_GAP_BYTES: u64 = 16 << 20;
-
 /// Shared runs, in target order.
 type SharedRuns<'a> = Box<dyn Iterator<Item = SharedRun> + Send + 'a>;
 
@@ -19,6 +16,16 @@ type SharedRuns<'a> = Box<dyn Iterator<Item = SharedRun> + Send + 'a>;
 pub(super) struct OpSource<'a> {
     runs: Peekable<SharedRuns<'a>>,
     target_len: u64,
+}
+
+/// The most of a region.
+#[derive(Clone, Copy)]
+pub(super) struct RegionLimits {
+    pub(super) ops: usize,
+    /// New bytes: as many as the compressor gets at once.
+    pub(super) gap_bytes: u64,
+    /// Bytes of the target.
+    pub(super) len: u64,
 }
 
 /// The least distance in bytes between indexed positions of the basis, for interactive deltas. Most of their time goes
@@ -41,12 +48,12 @@ impl<'a> OpSource<'a> {
     }
 
     /// The ops of a region that begins at `start` in the target, where `position` is the basis position after the last
-    /// copy. The region has at most `max_ops` ops, covers at most `max_len` bytes, and keeps the format's limits.
-    pub(super) fn next_ops(&mut self, start: u64, position: u64, max_ops: usize, max_len: u64) -> (Vec<Op>, Span) {
-        let (mut ops, mut room) = (Vec::new(), MAX_GAP_BYTES);
+    /// copy.
+    pub(super) fn next_ops(&mut self, start: u64, position: u64, most: RegionLimits) -> (Vec<Op>, Span) {
+        let (mut ops, mut room) = (Vec::new(), most.gap_bytes);
         let (mut at, mut last) = (start, position);
-        let end = self.target_len.min(start.saturating_add(max_len));
-        while 0 < room && ops.len() < max_ops && at < end {
+        let end = self.target_len.min(start.saturating_add(most.len));
+        while 0 < room && ops.len() < most.ops && at < end {
             let gap_end = self.runs.peek().map_or(end, |run| run.target.start.min(end));
             let gap = (gap_end - at).min(room);
             at += gap;

@@ -6,7 +6,6 @@ use super::compress::compress;
 use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
 use super::levels::BEST;
-use super::op_source::MAX_GAP_BYTES;
 use super::plan::{Goal, Method, RankedPlan, RegionPlan, Span};
 use crate::delta::dense::encode::{Followed, encode as encode_dense};
 use crate::delta::ops::{self, Op};
@@ -60,7 +59,7 @@ pub(super) fn copies(context: &Context<'_>, ops: Vec<Op>, span: Span) -> Result<
         if ops.len() == best.len() {
             continue;
         }
-        if MAX_GAP_BYTES < ops::gap_bytes(&ops) {
+        if context.max_gap_bytes() < ops::gap_bytes(&ops) {
             break;
         }
         let most = bytes.map_or_else(|| copies_len(context, &best, span, level), Ok)?;

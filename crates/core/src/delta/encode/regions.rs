@@ -7,7 +7,7 @@
 use super::basis_bytes::BasisBytes;
 use super::context::{Context, ESTIMATE_LEVEL};
 use super::error::EncodeError;
-use super::op_source::OpSource;
+use super::op_source::{OpSource, RegionLimits};
 use super::options::{Codec, EncodeOptions};
 use super::plan::{Encoded, Goal, HasCost, RankedPlan, RegionCost, RegionPlan, Span};
 use super::planner::{self, AlignedPart, LEAST_COPIES};
@@ -135,13 +135,18 @@ impl<'a> Regions<'a> {
         script::memory(basis, target, grain) + TABLES <= self.context.options.budget
     }
 
+    /// The limits of a region of copies.
+    fn limits(&self) -> RegionLimits {
+        RegionLimits { ops: MAX_OPS, gap_bytes: self.context.max_gap_bytes(), len: u64::MAX }
+    }
+
     fn goal(&self) -> Goal {
         Goal::of(self.context.options.codec)
     }
 
     /// The next region, with copies and new bytes only.
     fn next_copies(&mut self) -> Result<Encoded, EncodeError> {
-        let (ops, span) = self.source.next_ops(self.at, self.position, MAX_OPS, u64::MAX);
+        let (ops, span) = self.source.next_ops(self.at, self.position, self.limits());
         self.write_copies(ops, span)
     }
 
@@ -152,7 +157,8 @@ impl<'a> Regions<'a> {
 
     /// The next region of a target that is too long to be encoded whole.
     fn next_part(&mut self, basis: &'a [u8]) -> Result<Encoded, EncodeError> {
-        let (mut ops, span) = self.source.next_ops(self.at, self.position, usize::MAX, PART_LEN);
+        let limits = RegionLimits { ops: usize::MAX, len: PART_LEN, ..self.limits() };
+        let (mut ops, span) = self.source.next_ops(self.at, self.position, limits);
         let range = planner::basis_part(&ops, span, basis.len() as u64);
         for least in LEAST_COPIES {
             if MAX_OPS < ops.len() {
@@ -238,7 +244,7 @@ impl<'a> Regions<'a> {
     /// All regions of the target: the one region with substitutions, or as many regions of copies as it takes.
     fn copies_or(&mut self, substitution: Option<RankedPlan>, goal: Goal) -> Result<Encoded, EncodeError> {
         let len = self.context.target_len();
-        let (ops, first) = self.source.next_ops(0, 0, MAX_OPS, u64::MAX);
+        let (ops, first) = self.source.next_ops(0, 0, self.limits());
         let Some(substitution) = substitution else {
             let (ops, _) = planner::copies(&self.context, ops, first)?;
             return self.all_copies(&RegionPlan::copies(ops, first));
