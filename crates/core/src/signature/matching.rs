@@ -132,7 +132,7 @@ impl Matches {
 
     /// Bytes of memory that the matches take.
     pub fn memory(&self) -> usize {
-        self.runs.memory() + size_of_val(&*self.shared) + size_of_val(&*self.layout)
+        self.runs.memory() + (self.shared.capacity() + self.layout.capacity()) * size_of::<SharedRun>()
     }
 
     /// The start of the matched answer: the runs, after their length.

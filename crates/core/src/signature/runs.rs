@@ -64,7 +64,7 @@ impl Runs {
     }
 
     pub(super) fn memory(&self) -> usize {
-        size_of_val(&*self.0)
+        self.0.capacity() * size_of::<u64>()
     }
 
     pub(super) fn count(&self) -> u64 {

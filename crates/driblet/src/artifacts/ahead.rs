@@ -15,8 +15,8 @@ const LONGEST: u64 = 1 << 30;
 const LONGEST_AT_ONCE: u64 = 64 << 20;
 /// The longest file, in bytes, that gets a dense delta: the format has no longer dense region.
 const LONGEST_DENSE: u64 = 32 << 20;
-/// The longest file, in bytes, that gets a smaller delta from nothing, or from matched chunks. For a longer one it would take a core for more
-/// than half a minute.
+/// The longest file, in bytes, that gets a smaller delta from nothing, or from matched chunks. For a longer one it would
+/// take a core for more than half a minute.
 const LONGEST_SHARED: u64 = 512 << 20;
 /// The longest file, in bytes, that gets a smaller encoding.
 const LONGEST_ENCODED: u64 = 64 << 20;

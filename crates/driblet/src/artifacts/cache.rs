@@ -1,10 +1,12 @@
 //! Finds artifacts that are made, and makes those that are not.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use driblet_core::{ChunkSizes, Codec, Cuts, Matches, Version};
+use moka::policy::EvictionPolicy;
 use tokio::time::timeout;
 
 use super::ahead::AheadRule;
@@ -55,13 +57,12 @@ pub(crate) struct ArtifactOptions {
 
 /// The artifacts of a server.
 pub(crate) struct Artifacts {
-    made: Made,
+    pub(super) made: Made,
     store: Arc<ArtifactStore>,
     cuts: moka::future::Cache<Version, Arc<Cuts>>,
     dictionary_hashes: moka::future::Cache<Version, DictionaryHash>,
     encoder_permits: Arc<EncoderPermits>,
     queue_timeout: Duration,
-    disk: u64,
     /// The deltas from matched chunks that a receiver asked for.
     pub(super) asked_matched: moka::sync::Cache<Key, ()>,
     pub(super) encoder: DeltaEncoder,
@@ -70,6 +71,12 @@ pub(crate) struct Artifacts {
     pub(super) incompressible: moka::sync::Cache<Version, ()>,
     pub(super) ahead: AheadRule,
     pub(super) background: Arc<Background>,
+}
+
+/// The newest keys that something was noted of. By moka's usual policy a full cache would take no further key, because
+/// nothing counts how often they are asked for.
+fn remembered<K: Eq + Hash + Send + Sync + 'static>(count: u64) -> moka::sync::Cache<K, ()> {
+    moka::sync::Cache::builder().max_capacity(count).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 impl Artifacts {
@@ -103,12 +110,11 @@ impl Artifacts {
             dictionary_hashes: moka::future::Cache::new(HASHES),
             encoder_permits,
             queue_timeout: options.queue_timeout,
-            disk: options.disk,
-            asked_matched: moka::sync::Cache::new(ASKED_MATCHED),
+            asked_matched: remembered(ASKED_MATCHED),
             encoder,
             directories: DirectoryPlans::new(),
             requested,
-            incompressible: moka::sync::Cache::new(INCOMPRESSIBLE),
+            incompressible: remembered(INCOMPRESSIBLE),
             ahead: AheadRule::new(options.ahead, options.codec, options.disk),
             background,
         }
@@ -235,11 +241,11 @@ impl Artifacts {
         only_look: bool,
     ) -> Result<Option<Artifact>, ArtifactError> {
         let (len, version) = (stored.len, stored.version);
+        let key = Key::Encoded(version, coding, Effort::Interactive);
         // An encoding that does not fit the budget would be made again for each request.
-        if self.disk / 2 < len || self.incompressible.contains_key(&version) {
+        if !self.made.fits(&key, len) || self.incompressible.contains_key(&version) {
             return Ok(None);
         }
-        let key = Key::Encoded(version, coding, Effort::Interactive);
         let artifact = match self.requested.get(&key) {
             Some(artifact) => artifact,
             None => {

@@ -134,14 +134,21 @@ impl Artifacts {
             };
             return Ok((runs, delta.content));
         }
-        let from_nothing = match self.ready_or_queued(path, None, &target, Accepted::Basic, |_| true).await? {
+        let ready = self.ready_or_queued(path, None, &target, Accepted::Basic, |_| true).await?;
+        let is_short = len - matched <= MAX_UNSHARED;
+        let (best, ready) = match (best, ready) {
+            // The other one is longer, and takes long to make.
+            (Some(best), None) if !is_short => return Ok((runs, best.content)),
+            both => both,
+        };
+        let from_nothing = match ready {
             Some(ready) => ready.content,
             None => self.interactive_delta(None, target.clone()).await?.content,
         };
         let no_runs = matches.encode_no_runs();
         let from_matches = match best {
             Some(best) => best,
-            None if is_worth_it && len - matched <= MAX_UNSHARED => self.interactive_matched(matches, target).await?,
+            None if is_worth_it && is_short => self.interactive_matched(matches, target).await?,
             None => return Ok((no_runs, from_nothing)),
         };
         // Both lengths are known only when both deltas are made.
@@ -152,7 +159,7 @@ impl Artifacts {
     }
 
     /// The background delta from matched chunks, if it is made. It is queued if a receiver asked for it before: a file
-    /// that one receiver changed is never asked for again, but all that hold a version that the server forgot are.
+    /// that one person edited is asked for once, but a version that the server forgot by all who hold it.
     async fn matched_or_queued(
         &self,
         path: &str,
@@ -163,7 +170,9 @@ impl Artifacts {
         let job = Job { path: path.into(), to: to.version, work, is_long: false };
         let key = job.key();
         let best = self.ready(key.clone()).await?;
-        let may_improve = matches.memory() <= MAX_QUEUED && self.ahead.improves_shared_delta(to.len);
+        let may_improve = matches.memory() <= MAX_QUEUED
+            && self.ahead.improves_shared_delta(to.len)
+            && self.made.fits(&key, to.len - matches.matched_bytes());
         if best.is_none() && may_improve {
             match self.asked_matched.contains_key(&key) {
                 true => self.background.change(|queue| queue.ask(job)),

@@ -8,8 +8,8 @@ use super::spool::{Artifact, Content};
 
 /// The least that one artifact counts for, so that the budget bounds the number of open files too.
 const LEAST_WEIGHT: u32 = 1 << 20;
-/// A fourth of the budget is for deltas from matched chunks. Whoever sends signatures can have as many of these made as
-/// he likes, so they must not displace others.
+/// A fourth of the budget is for deltas from matched chunks. Clients that send signatures can have any number of these
+/// made, which must not displace others.
 const MATCHED_SHARE: u64 = 4;
 
 /// Artifacts under a budget of bytes. Those that were used longest ago go first.
@@ -27,6 +27,11 @@ impl Made {
         };
         let matched = budget / MATCHED_SHARE;
         Made { matched: cache(matched), others: cache(budget - matched) }
+    }
+
+    /// Whether an artifact of this length is kept.
+    pub(super) fn fits(&self, key: &Key, len: u64) -> bool {
+        self.of(key).policy().max_capacity().is_none_or(|most| len <= most)
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Artifact> {

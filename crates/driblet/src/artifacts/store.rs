@@ -197,7 +197,7 @@ fn load(folder: &Path, history: &Arc<dyn History>) -> io::Result<StoreState> {
 /// The version and the form of an artifact that is stored. A form's number changes when its artifacts get smaller.
 fn form(key: &Key) -> Option<(Version, &'static str)> {
     match key {
-        Key::Delta { from: None, to, codec: Some(Codec::Fast) } => Some((*to, "none1")),
+        Key::Delta { from: None, to, codec: Some(Codec::Fast) } => Some((*to, "none2")),
         Key::Encoded(version, Coding::Brotli, Effort::Background) => Some((*version, "br1")),
         Key::Encoded(version, Coding::Zstd, Effort::Background) => Some((*version, "zstd1")),
         Key::Encoded(version, Coding::Gzip, Effort::Background) => Some((*version, "gzip1")),
@@ -214,7 +214,7 @@ fn parse(name: &str) -> Option<(Key, String)> {
     let mut parts = name.split('.');
     let version: Version = parts.next()?.parse().ok()?;
     let key = match parts.next()? {
-        "none1" => Key::Delta { from: None, to: version, codec: Some(Codec::Fast) },
+        "none2" => Key::Delta { from: None, to: version, codec: Some(Codec::Fast) },
         "br1" => Key::Encoded(version, Coding::Brotli, Effort::Background),
         "zstd1" => Key::Encoded(version, Coding::Zstd, Effort::Background),
         "gzip1" => Key::Encoded(version, Coding::Gzip, Effort::Background),

@@ -20,6 +20,8 @@ const ORDINARY_LEN: u64 = 32 << 20;
 const MAX_GAP_BYTES: u64 = 16 << 20;
 /// The same in a delta that many receivers get and none waits for. At the start of a region the compressor finds less.
 const MAX_SHARED_GAP_BYTES: u64 = 64 << 20;
+/// The least budget in bytes for that many: the bytes themselves, what becomes of them at several levels, and the tables.
+const SHARED_GAP_BUDGET: usize = 512 << 20;
 
 pub(super) struct Context<'a> {
     pub(super) basis: BasisBytes<'a>,
@@ -48,7 +50,7 @@ impl Context<'_> {
     pub(super) fn max_gap_bytes(&self) -> u64 {
         match &self.basis {
             BasisBytes::Whole([]) | BasisBytes::Matched { .. }
-                if self.options.thorough && levels::has_ample(self.options.budget) =>
+                if self.options.thorough && SHARED_GAP_BUDGET <= self.options.budget =>
             {
                 MAX_SHARED_GAP_BYTES
             }
@@ -90,18 +92,32 @@ impl Context<'_> {
         })
     }
 
+    /// The first `len` bytes of the prefix with this reach, or all of them.
+    pub(super) fn prefix_start(&self, ops: &[Op], position: u64, reach: u64, len: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![PREFIX_START];
+        for range in prefix::ranges(ops, position, self.basis.len(), reach).ok()? {
+            let left = (len - bytes.len()) as u64;
+            let end = range.end.min(range.start + left);
+            self.basis.append(range.start..end, &mut bytes);
+        }
+        (1 < bytes.len()).then_some(bytes)
+    }
+
     /// The level for `len` bytes after a prefix, in a region that covers `span` bytes of the target.
     pub(super) fn level(&self, span: u64, len: usize, prefix: usize) -> i32 {
         let budget = self.options.budget;
         match (&self.basis, self.options.thorough) {
-            (BasisBytes::Whole([]) | BasisBytes::Matched { .. }, true) => levels::shared(self.target.len(), budget),
+            (BasisBytes::Whole([]), true) => levels::shared(self.target.len(), budget),
             (BasisBytes::Whole([]), false) => levels::first_sync(self.target.len()),
             (BasisBytes::Whole(_), true) => {
                 levels::thorough(len, prefix, budget).min(levels::after(self.compressed_per_share()))
             }
             (BasisBytes::Whole(_), false) => levels::interactive(len),
-            // Few receivers ask twice.
+            // Often no better one is made later.
             (BasisBytes::Matched { .. }, false) => levels::matched(span, len, prefix, budget),
+            (BasisBytes::Matched { .. }, true) => {
+                levels::shared(self.target.len(), budget).max(levels::matched(span, len, prefix, budget))
+            }
         }
     }
 

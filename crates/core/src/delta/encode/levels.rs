@@ -69,10 +69,5 @@ pub(super) fn work(len: usize, prefix: usize) -> usize {
 }
 
 fn within_budget(level: i32, budget: usize) -> i32 {
-    if has_ample(budget) { level } else { level.min(FRUGAL) }
-}
-
-/// Whether every level has enough memory.
-pub(super) fn has_ample(budget: usize) -> bool {
-    AMPLE <= budget
+    if budget < AMPLE { level.min(FRUGAL) } else { level }
 }

@@ -18,7 +18,7 @@ pub(super) struct OpSource<'a> {
     target_len: u64,
 }
 
-/// The most of a region.
+/// The limits of one region.
 #[derive(Clone, Copy)]
 pub(super) struct RegionLimits {
     pub(super) ops: usize,

@@ -93,8 +93,7 @@ pub(super) fn predict(context: &Context<'_>, copies: &Copies<'_>, compressed: us
     let fast = (FAST_NANOSECONDS + context.target_len() * FAST_BYTE_NANOSECONDS).min(MAX_FAST_NANOSECONDS);
     let narrow = || {
         let enough = MAX_LEARNED.min(LEARNED + LEARNED_FOR_EACH * new);
-        let mut sample = context.prefix_within(ops, span.position, u64::MAX, &[SAMPLE_REACH])?.bytes;
-        sample.truncate(SAMPLE);
+        let sample = context.prefix_start(ops, span.position, SAMPLE_REACH, SAMPLE)?;
         let decisions = Predictor::new::<DecisionWriter>(&sample, 0).decisions();
         // The bytes that fit the time, by how long others took.
         let fitting = |bytes: u64, nanoseconds: u64| (bytes * fast / nanoseconds).checked_sub(new);
