@@ -61,6 +61,8 @@ pub mod output;
 #[cfg(feature = "server")]
 mod publisher;
 #[cfg(feature = "server")]
+mod recent;
+#[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "server")]
 mod server;

@@ -9,6 +9,7 @@ use zstd_safe::{DCtx, InBuffer, OutBuffer};
 
 use crate::artifacts::Coding;
 use crate::history::StoredVersion;
+use crate::recent::recent;
 
 /// How long a file without a sidecar is taken to have none.
 const ABSENCE: Duration = Duration::from_secs(2);
@@ -25,10 +26,7 @@ pub(crate) struct Sidecars {
 
 impl Sidecars {
     pub(crate) fn new() -> Sidecars {
-        Sidecars {
-            absent: Cache::builder().max_capacity(REMEMBERED).time_to_live(ABSENCE).build(),
-            checked: Cache::new(REMEMBERED),
-        }
+        Sidecars { absent: recent(REMEMBERED).time_to_live(ABSENCE).build(), checked: recent(REMEMBERED).build() }
     }
 
     /// Whether there was no sidecar at a path a moment ago.

@@ -18,6 +18,7 @@ use crate::history::{Head, History, HistoryError, Observation, StoredVersion};
 use crate::http::{AdmittedPath, Grants, SiteRules};
 use crate::live::LiveStreams;
 use crate::publisher::{PathState, PlainContent, PublishError, Publisher};
+use crate::recent::recent;
 use crate::sidecars::Sidecars;
 use crate::task::blocking;
 
@@ -73,8 +74,7 @@ impl Manifests {
                 .max_capacity(MANIFESTS)
                 .weigher(move |_, manifest: &Arc<Manifest>| weight(manifest))
                 .build(),
-            held: moka::sync::Cache::builder()
-                .max_capacity(MANIFESTS)
+            held: recent(MANIFESTS)
                 .weigher(move |_, manifest: &Arc<Manifest>| weight(manifest))
                 .time_to_idle(HELD)
                 .build(),

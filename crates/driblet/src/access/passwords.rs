@@ -11,6 +11,7 @@ use tracing::warn;
 use super::hash::UserHash;
 use super::rules::Rule;
 use crate::client_address::AddressBlock;
+use crate::recent::recent;
 use crate::task::{TaskFailed, blocking};
 
 /// How many passwords are checked by argon2 at the same time. Each check takes a core for some 20 ms, and 19 MiB.
@@ -27,6 +28,7 @@ const MAX_WRONG: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 /// How many clients' wrong passwords are counted.
 const MAX_CLIENTS: u64 = 65_536;
+
 /// What a user sends.
 #[derive(Clone)]
 pub(crate) struct UserAndPassword {
@@ -67,7 +69,7 @@ impl Passwords {
         Ok(Passwords {
             key,
             checked: moka::future::Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build(),
-            wrong: moka::sync::Cache::builder().max_capacity(MAX_CLIENTS).time_to_live(WINDOW).build(),
+            wrong: recent(MAX_CLIENTS).time_to_live(WINDOW).build(),
             permits: Arc::new(Semaphore::new(CHECKS)),
         })
     }
@@ -138,5 +140,45 @@ impl WrongPasswords {
     /// How long until they are forgotten.
     fn left(&self) -> Duration {
         WINDOW.saturating_sub(self.since.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::client_address::ClientAddress;
+    use crate::trusted_proxies::TrustedProxies;
+
+    /// The hash of no known password.
+    const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$2wTBMYdRb5RhDjyJzXlQmpG3gFSJyjdLSoyJxbFBuWU";
+
+    fn client(number: u32) -> AddressBlock {
+        let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + number));
+        ClientAddress::of_peer(ip, &TrustedProxies::parse([""; 0]).unwrap()).block()
+    }
+
+    #[tokio::test]
+    async fn wrong_passwords_are_counted_however_many_clients_there_are() {
+        let passwords = Passwords::new().unwrap();
+        let users = BTreeMap::from([("alice".to_owned(), UserHash::parse(HASH).unwrap())]);
+        let rule = Rule { name: "/".into(), users, tokens: Vec::new() };
+        for _ in 0..4 {
+            for number in 1..=MAX_CLIENTS as u32 {
+                passwords.wrong.get_with(client(number), || Arc::new(WrongPasswords::new()));
+            }
+        }
+        passwords.wrong.run_pending_tasks();
+        let mut answers = Vec::new();
+        for number in 0..=MAX_WRONG {
+            let given = UserAndPassword { user: "alice".into(), password: number.to_string() };
+            answers.push(passwords.check(&rule, &given, client(0)).await);
+            passwords.wrong.run_pending_tasks();
+        }
+        let refused = answers.pop().unwrap();
+        assert!(matches!(refused, Err(NotChecked::TooManyWrong(_))), "{refused:?}");
+        assert_eq!(answers, [Ok(false); MAX_WRONG as usize]);
     }
 }

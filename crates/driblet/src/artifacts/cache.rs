@@ -1,12 +1,10 @@
 //! Finds artifacts that are made, and makes those that are not.
 
 use std::collections::HashSet;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use driblet_core::{ChunkSizes, Codec, Cuts, Matches, Version};
-use moka::policy::EvictionPolicy;
 use tokio::time::timeout;
 
 use super::ahead::AheadRule;
@@ -23,6 +21,7 @@ use super::requested::Requested;
 use super::spool::{Artifact, Content, ScratchSpace, Spool, WaitFor};
 use super::store::ArtifactStore;
 use crate::history::{History, StoredVersion};
+use crate::recent::recent;
 use crate::task::blocking;
 
 /// Bytes of chunk lists that are kept in memory.
@@ -73,12 +72,6 @@ pub(crate) struct Artifacts {
     pub(super) background: Arc<Background>,
 }
 
-/// The newest keys that something was noted of. By moka's usual policy a full cache would take no further key, because
-/// nothing counts how often they are asked for.
-fn remembered<K: Eq + Hash + Send + Sync + 'static>(count: u64) -> moka::sync::Cache<K, ()> {
-    moka::sync::Cache::builder().max_capacity(count).eviction_policy(EvictionPolicy::lru()).build()
-}
-
 impl Artifacts {
     /// A cache over a history, which it does not keep open.
     pub(crate) fn new(history: &Arc<dyn History>, options: ArtifactOptions) -> Artifacts {
@@ -110,11 +103,11 @@ impl Artifacts {
             dictionary_hashes: moka::future::Cache::new(HASHES),
             encoder_permits,
             queue_timeout: options.queue_timeout,
-            asked_matched: remembered(ASKED_MATCHED),
+            asked_matched: recent(ASKED_MATCHED).build(),
             encoder,
             directories: DirectoryPlans::new(),
             requested,
-            incompressible: remembered(INCOMPRESSIBLE),
+            incompressible: recent(INCOMPRESSIBLE).build(),
             ahead: AheadRule::new(options.ahead, options.codec, options.disk),
             background,
         }

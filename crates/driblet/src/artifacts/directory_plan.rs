@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use driblet_core::Version;
 use driblet_core::directory::{Manifest, PlannedPart};
-use moka::policy::EvictionPolicy;
+
+use crate::recent::recent;
 
 /// Bytes of plans that are kept in memory.
 const PLANS: u64 = 64 << 20;
@@ -50,10 +51,8 @@ impl DirectoryPlans {
         let weight = |_: &_, plan: &Arc<DirectoryPlan>| u32::try_from(plan.memory()).unwrap_or(u32::MAX);
         DirectoryPlans {
             plans: moka::future::Cache::builder().max_capacity(PLANS).weigher(weight).build(),
-            names: moka::sync::Cache::builder()
-                .max_capacity(NAMES)
+            names: recent(NAMES)
                 .weigher(|_, part: &Arc<PartFiles>| u32::try_from(part.files.len()).unwrap_or(u32::MAX).max(1))
-                .eviction_policy(EvictionPolicy::lru())
                 .build(),
         }
     }

@@ -1,10 +1,10 @@
 //! Which artifacts are made.
 
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::key::Key;
 use super::spool::{Artifact, Content};
+use crate::recent::recent;
 
 /// The least that one artifact counts for, so that the budget bounds the number of open files too.
 const LEAST_WEIGHT: u32 = 1 << 20;
@@ -22,9 +22,7 @@ pub(super) struct Made {
 
 impl Made {
     pub(super) fn new(budget: u64) -> Made {
-        let cache = |budget| {
-            Cache::builder().max_capacity(budget).weigher(weight).eviction_policy(EvictionPolicy::lru()).build()
-        };
+        let cache = |budget| recent(budget).weigher(weight).build();
         let matched = budget / MATCHED_SHARE;
         Made { matched: cache(matched), others: cache(budget - matched) }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::client_address::{AddressBlock, ClientAddress};
+use crate::recent::recent;
 
 /// The least time between two lines of the log about one address.
 const QUIET: Duration = Duration::from_secs(60);
@@ -30,7 +31,7 @@ pub(super) struct AddressPlace {
 
 impl AddressCounts {
     pub(super) fn new(max: usize) -> Arc<AddressCounts> {
-        let logged = moka::sync::Cache::builder().max_capacity(MAX_LOGGED).time_to_live(QUIET).build();
+        let logged = recent(MAX_LOGGED).time_to_live(QUIET).build();
         Arc::new(AddressCounts { max: max.max(1), open: Mutex::default(), logged })
     }
 
