@@ -20,6 +20,7 @@ mod made;
 mod permits;
 mod queue;
 mod requested;
+mod scratch_space;
 #[cfg(feature = "shared-brotli")]
 mod shared_brotli;
 mod spool;

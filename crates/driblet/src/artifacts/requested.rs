@@ -8,7 +8,8 @@ use super::error::ArtifactError;
 use super::key::Key;
 use super::made::Made;
 use super::permits::EncoderPermits;
-use super::spool::{Artifact, Content, ScratchSpace, Spool};
+use super::scratch_space::ScratchSpace;
+use super::spool::{Artifact, Content, Spool};
 use crate::task::blocking;
 
 /// Starts artifacts, and remembers which are being made.

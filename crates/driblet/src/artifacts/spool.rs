@@ -4,26 +4,21 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::{info, warn};
 
 use super::error::ArtifactError;
+use super::scratch_space::ScratchSpace;
 use crate::fingerprint::Fingerprint;
-use crate::history::History;
 use crate::task::{TaskFailed, blocking};
 
 /// The longest artifact that is kept in memory, in bytes. A longer one goes to an unnamed file in the history's folder.
 const IN_MEMORY: usize = 64 << 10;
-/// Bytes of longer artifacts that may be kept in memory, all together, while the disk is full.
-const WITHOUT_DISK: usize = 32 << 20;
-/// Bytes that are written to find out whether the disk has room again.
-const TRIAL: usize = 256 << 10;
 /// How long an answer waits for an artifact to end, so that it can state the length. A longer artifact is sent without
 /// a length.
 const BRIEFLY: Duration = Duration::from_millis(25);
@@ -140,7 +135,7 @@ struct SpoolProgress {
 
 impl Drop for SpoolProgress {
     fn drop(&mut self) {
-        self.space.in_memory.fetch_sub(self.borrowed.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.space.give_back(self.borrowed.load(Ordering::Relaxed));
     }
 }
 
@@ -238,54 +233,6 @@ impl Growing {
 impl SpoolProgress {
     fn state(&self) -> MutexGuard<'_, SpoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Where artifacts are written. It does not keep the history open: once a server is dropped, another one can open the
-/// same folder.
-pub(super) struct ScratchSpace {
-    history: Weak<dyn History>,
-    in_memory: AtomicUsize,
-    /// Whether the last file could not be written. Each change of this is logged once.
-    is_full: AtomicBool,
-}
-
-impl ScratchSpace {
-    pub(super) fn new(history: &Arc<dyn History>) -> ScratchSpace {
-        ScratchSpace {
-            history: Arc::downgrade(history),
-            in_memory: AtomicUsize::new(0),
-            is_full: AtomicBool::new(false),
-        }
-    }
-
-    /// Notes whether a file could be written.
-    pub(super) fn note<T>(&self, written: &io::Result<T>) {
-        match written {
-            Ok(_) if self.is_full.swap(false, Ordering::Relaxed) => {
-                info!("the disk has room for deltas and encoded files again")
-            }
-            Ok(_) => {}
-            Err(error) if !self.is_full.swap(true, Ordering::Relaxed) => {
-                warn!(
-                    %error,
-                    "the disk has no room for deltas and encoded files; until it has, they are made in memory or not at all"
-                );
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// Whether files can be written. If the last one could not, this writes a trial file.
-    pub(super) fn is_free(&self) -> bool {
-        if self.is_full.load(Ordering::Relaxed) {
-            self.note(&self.scratch().and_then(|file| file.write_all_at(&vec![1; TRIAL], 0)));
-        }
-        !self.is_full.load(Ordering::Relaxed)
-    }
-
-    fn scratch(&self) -> io::Result<File> {
-        self.history.upgrade().ok_or_else(|| io::Error::other("the server is gone"))?.scratch()
     }
 }
 
@@ -405,7 +352,7 @@ impl Spool {
     }
 
     fn scratch(&self) -> io::Result<File> {
-        let file = self.space.scratch()?;
+        let file = self.space.file()?;
         if self.whole_or_none {
             let disk = rustix::fs::fstatvfs(&file)?;
             if disk.f_bavail.saturating_mul(disk.f_frsize) < self.most {
@@ -417,13 +364,11 @@ impl Spool {
 
     fn keep_in_memory(&mut self, bytes: &[u8]) -> Result<(), ArtifactError> {
         // If possible, fail before the first bytes are sent.
-        let will_fit = self.space.in_memory.load(Ordering::Relaxed) as u64 + self.most <= WITHOUT_DISK as u64;
-        if !will_fit && self.progress.state().file.is_none() {
+        if !self.space.has_memory(self.most) && self.progress.state().file.is_none() {
             return Err(ArtifactError::NoRoom);
         }
-        let used = self.space.in_memory.fetch_add(bytes.len(), Ordering::Relaxed);
         self.progress.borrowed.fetch_add(bytes.len(), Ordering::Relaxed);
-        if WITHOUT_DISK < used + bytes.len() {
+        if !self.space.borrow(bytes.len()) {
             return Err(ArtifactError::NoRoom);
         }
         self.progress.state().tail.extend_from_slice(bytes);
@@ -445,7 +390,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::history::{DirectoryHistory, HistoryLimits};
+    use crate::history::{DirectoryHistory, History, HistoryLimits};
 
     #[tokio::test]
     async fn a_spool_that_is_dropped_tells_its_readers_why() {

@@ -107,11 +107,11 @@ async fn what_has_no_business_there_is_removed() {
     for name in [
         "x".into(),
         ".tmpabc".into(),
-        format!("{version}.none1.xyz"),
-        format!("{version}.none2.{hash}"),
-        format!("{version}.none1.{hash}.more"),
-        format!("{stranger}.none1.{hash}"),
-        "..none1.".into(),
+        format!("{version}.none2.xyz"),
+        format!("{version}.none1.{hash}"),
+        format!("{version}.none2.{hash}.more"),
+        format!("{stranger}.none2.{hash}"),
+        "..none2.".into(),
     ] {
         fs::write(folder.join(name), b"what nobody made").unwrap();
     }
