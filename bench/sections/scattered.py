@@ -116,13 +116,11 @@ def in_background(setting, pair, size):
         taken = server.cpu() - before
         yield row(f"{size}, stored, and its delta made in the background: CPU", taken, "s", command=SERVE)
     yield row(f"{size}, delta made in the background: length", made / MIB, "MiB", command=SERVE)
-    yield row(
-        f"{size}, server, a delta in the background: RssAnon above idle",
-        (busy.anonymous - idle) / MIB,
-        "MiB",
-        ("<=", 512),
-        SERVE,
-    )
+    yield above_idle(f"{size}, server, a delta in the background", busy, idle, 512, SERVE)
+
+
+def above_idle(what, busy, idle, most, command):
+    return row(f"{what}: RssAnon above idle", (busy.anonymous - idle) / MIB, "MiB", ("<=", most), command)
 
 
 def memory(setting, pair, size):
@@ -142,10 +140,8 @@ def memory(setting, pair, size):
         with PeakMemory(server.pid) as busy:
             get_at_once(f"{server.url}/file.driblet/{held}-{head}", CLIENTS, pause=0.02)
         yield row(f"{size}, server, idle after one client: RssAnon", idle / MIB, "MiB")
-        yield row(
-            f"{size}, server, {CLIENTS} clients that read slowly: RssAnon above idle", (busy.anonymous - idle) / MIB, "MiB",
-            ("<=", 100), "GET /file.driblet/H-T by 64 KiB every 20 ms",
-        )  # fmt: skip
+        slowly = "GET /file.driblet/H-T by 64 KiB every 20 ms"
+        yield above_idle(f"{size}, server, {CLIENTS} clients that read slowly", busy, idle, 100, slowly)
         if (pair / "old").stat().st_size <= 256 * MIB:
             for number in range(CLIENTS):
                 shutil.copyfile(pair / "old", work / str(number))
@@ -157,11 +153,5 @@ def memory(setting, pair, size):
                 ]
                 if any(pull.wait() != 0 for pull in pulls):
                     raise RuntimeError("a pull failed")
-            yield row(
-                f"{size}, server, {CLIENTS} pulls at once: RssAnon above idle",
-                (busy.anonymous - idle) / MIB,
-                "MiB",
-                ("<=", 100),
-                PULL,
-            )
+            yield above_idle(f"{size}, server, {CLIENTS} pulls at once", busy, idle, 100, PULL)
     setting.fresh("clients")

@@ -78,8 +78,8 @@ def measure(setting):
         ("<=", 1.01),
         PULL,
     )
-    # Later receivers of the same version get what the server made for all of them in the background.
     yield row(f"{smaller}, the longest file", max(worst[name] for name in LONGER), "ratio", command=PULL)
+    # Later receivers of the same version get what the server made for all of them in the background.
     yield row(f"{smaller}, the largest, later receivers", max(later.values()), "ratio", ("<=", 1.01), PULL)
     yield row(f"{smaller}, geometric mean, later receivers", mean(later.values()), "ratio", command=PULL)
     for name in ["typescript-patch", "reactdom-dev-patch"]:

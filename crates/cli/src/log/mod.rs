@@ -4,7 +4,7 @@ mod batches;
 mod json;
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use batches::Batches;
 pub(crate) use batches::BatchesGuard;
@@ -12,6 +12,7 @@ use driblet::ACCESS_LOG;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::fmt::format::{Format, Writer};
+use tracing_subscriber::fmt::writer::EitherWriter;
 use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -34,7 +35,7 @@ pub(crate) enum AccessLog {
 /// Begins to log. What the access log has not written yet is written when the guard is dropped; lines that nobody reads
 /// are dropped.
 ///
-/// There is one filter, for all. If each of two layers has one, `enabled!` makes them lose the next event of its thread.
+/// There is one filter, for all. A layer with a filter of its own loses the next event of a thread after `enabled!`.
 pub(crate) fn begin(access: Option<AccessLog>) -> io::Result<Option<BatchesGuard>> {
     let (answers, guard) = match access {
         Some(_) => {
@@ -61,16 +62,16 @@ struct Writers {
 }
 
 impl<'a> MakeWriter<'a> for Writers {
-    type Writer = Box<dyn Write>;
+    type Writer = EitherWriter<Batches, io::Stderr>;
 
-    fn make_writer(&'a self) -> Box<dyn Write> {
-        Box::new(io::stderr())
+    fn make_writer(&'a self) -> Self::Writer {
+        EitherWriter::B(io::stderr())
     }
 
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Box<dyn Write> {
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
         match &self.answers {
-            Some(answers) if metadata.target() == ACCESS_LOG => Box::new(answers.clone()),
-            _ => Box::new(io::stderr()),
+            Some(answers) if metadata.target() == ACCESS_LOG => EitherWriter::A(answers.clone()),
+            _ => self.make_writer(),
         }
     }
 }

@@ -130,10 +130,8 @@ fn is_encoded(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hash::HASH;
     use super::*;
-
-    /// The hash of no known password.
-    const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$2wTBMYdRb5RhDjyJzXlQmpG3gFSJyjdLSoyJxbFBuWU";
 
     fn parsed(text: &str) -> Result<Rules, String> {
         parse(Path::new("rules.toml"), text).map_err(|error| error.to_string())

@@ -30,6 +30,10 @@ pub struct HashError {
     reason: String,
 }
 
+/// The hash of no known password.
+#[cfg(test)]
+pub(super) const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$2wTBMYdRb5RhDjyJzXlQmpG3gFSJyjdLSoyJxbFBuWU";
+
 /// The hash of a user's password.
 #[derive(Clone, Debug)]
 pub(super) struct UserHash {

@@ -148,12 +148,10 @@ mod tests {
     use std::collections::BTreeMap;
     use std::net::{IpAddr, Ipv4Addr};
 
+    use super::super::hash::HASH;
     use super::*;
     use crate::client_address::ClientAddress;
     use crate::trusted_proxies::TrustedProxies;
-
-    /// The hash of no known password.
-    const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$2wTBMYdRb5RhDjyJzXlQmpG3gFSJyjdLSoyJxbFBuWU";
 
     fn client(number: u32) -> AddressBlock {
         let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + number));

@@ -33,8 +33,8 @@ pub(super) fn interactive(len: usize) -> i32 {
     }
 }
 
-/// The level for `len` bytes after a prefix in a matched delta, whose receiver waits:
-/// the best level that takes 10 ns for each byte that the region covers, and 20 ms more.
+/// The level for `len` bytes after a prefix in a matched delta, whose receiver waits: the best level that takes 10 ns for
+/// each byte that the region covers, and 20 ms more.
 pub(super) fn matched(span: u64, len: usize, prefix: usize, budget: usize) -> i32 {
     let allowed = 10 * span + 20_000_000;
     let bytes = work(len, prefix) as u64;

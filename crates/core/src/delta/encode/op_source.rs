@@ -12,12 +12,6 @@ use crate::shared_run::SharedRun;
 /// Shared runs, in target order.
 type SharedRuns<'a> = Box<dyn Iterator<Item = SharedRun> + Send + 'a>;
 
-/// Turns shared runs into the ops of one region after the other.
-pub(super) struct OpSource<'a> {
-    runs: Peekable<SharedRuns<'a>>,
-    target_len: u64,
-}
-
 /// The limits of one region.
 #[derive(Clone, Copy)]
 pub(super) struct RegionLimits {
@@ -26,6 +20,12 @@ pub(super) struct RegionLimits {
     pub(super) gap_bytes: u64,
     /// Bytes of the target.
     pub(super) len: u64,
+}
+
+/// Turns shared runs into the ops of one region after the other.
+pub(super) struct OpSource<'a> {
+    runs: Peekable<SharedRuns<'a>>,
+    target_len: u64,
 }
 
 /// The least distance in bytes between indexed positions of the basis, for interactive deltas. Most of their time goes
